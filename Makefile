@@ -83,7 +83,7 @@ test: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "not slow" $(ARGS)
 
 # Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts. By hand in full;
-# the gate (DRAWN=gate) runs at_gate of tests/plugins/drawn.py.
+# the gate (DRAWN=gate) runs choose_size of tests/plugins/example_counts.py.
 slow: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "slow" $(ARGS)
 

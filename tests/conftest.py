@@ -23,14 +23,14 @@ pytest_plugins = [
     for name in (
         "memory_folder",  # the first: it chooses where temporary files lie
         "rsa_keys",
-        "servers",
-        "templates",
+        "server_marks",
+        "template_cache",
         "redis_server",
         "saml_messages",
         "saml_parties",
         "deployment",
-        "lived",
-        "stage",
+        "stored_persons",
+        "saml_deployment",
         "demo",
         "chromium",
         "firefox",

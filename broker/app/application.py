@@ -154,7 +154,7 @@ def _make_blueprints(
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data())
+    yield my_choices.blueprint(ports, pages, entry, given_consents, parts.build_stored_data())
     yield from _make_pin_blueprints(parts, ports, pages, entry)
     role = _make_logout_role(parts)
     yield logout.blueprint(ports, role, _make_single_logout(parts, role))

@@ -125,7 +125,7 @@ class Parts:
         """Return the events of persons in the audit log of this machine."""
         return PersonEvents(self.audit_log)
 
-    def stored_data(self) -> StoredData:
+    def build_stored_data(self) -> StoredData:
         """Return the use case that exports and deletes everything about a person."""
         forgotten = ForgottenFile(self.config.state)
         persons = self.enrolment_ports.persons

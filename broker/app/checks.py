@@ -247,7 +247,7 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
             continue
         for finding in (
             *_name_ids(parts, service, releases),
-            *_unreleased_attributes(parts, service, releases),
+            *_find_unreleased_attributes(parts, service, releases),
         ):
             yield f"services.{service.name}: {finding}"
 
@@ -280,7 +280,7 @@ def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterat
             yield f"{what} {release.place} gives {_short(release.name_id_format)}"
 
 
-def _unreleased_attributes(
+def _find_unreleased_attributes(
     parts: Parts, service: Service, releases: list[Release]
 ) -> Iterator[str]:
     """Yield the attributes that its metadata marks as required and that no policy releases."""
@@ -304,7 +304,7 @@ def _short(name_id_format: str) -> str:
 def find_restored_persons(parts: Parts) -> Iterator[str]:
     """Yield how many deleted persons a restored backup has brought back."""
     try:
-        count = parts.stored_data().count_restored()
+        count = parts.build_stored_data().count_restored()
     except StoreUnavailable:
         return  # a fault of the store
     except OSError as error:

@@ -95,7 +95,7 @@ def find_events(
     if reference is not None:
         return list(events.list_by_reference(reference, now()))
     if borrower is not None:
-        stored = parts.stored_data()
+        stored = parts.build_stored_data()
         return stored.list_events(stored.find_of_borrower(borrower))
     rules = parts.config.staff_rules()
     if rules is None:

@@ -30,7 +30,18 @@ from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
 from broker.use_cases.storage.person_records import person_key
 from broker.use_cases.transactions.transactions import Transactions
-from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, keys, put_back, records_of, rows_of, store_file
+from tests.plugins.stored_persons import (
+    ASTA,
+    AU,
+    GONE_SERVICE,
+    KARLA,
+    RecordWriter,
+    list_keys,
+    list_person_keys,
+    read_rows,
+    restore_rows,
+    store_file,
+)
 from tests.plugins.stored_receipts import file_receipt
 
 _ROWS: Final = "SELECT kind, grp, name, value FROM record"
@@ -85,36 +96,36 @@ class Killed(Exception):
 
 def asta(parts: Parts) -> PersonIds:
     """Find Asta by her CPR number."""
-    return parts.stored_data().find(typed=ASTA.cpr)
+    return parts.build_stored_data().find(typed=ASTA.cpr)
 
 
-def test_a_person_is_found_by_each_thing_that_leads_to_them(lived_parts: Parts) -> None:
+def test_a_person_is_found_by_each_thing_that_leads_to_them(parts_with_persons: Parts) -> None:
     """CPR number and borrower number lead to the same records; the library id of the borrower is among them."""
-    by_number = lived_parts.stored_data().find(typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
+    by_number = parts_with_persons.build_stored_data().find(typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
     assert len(by_number.ids) == 2
-    assert by_number == lived_parts.stored_data().find(borrower=ASTA.number) == asta(lived_parts)
+    assert by_number == parts_with_persons.build_stored_data().find(borrower=ASTA.number) == asta(parts_with_persons)
     with pytest.raises(NoPerson, match="--login"):
-        lived_parts.stored_data().find(typed=ASTA.eppn)
+        parts_with_persons.build_stored_data().find(typed=ASTA.eppn)
     for named in ({"typed": "1111116666"}, {"borrower": "no such"}):
         with pytest.raises(NoPerson, match="nothing is stored"):
-            lived_parts.stored_data().find(**named)  # type: ignore[arg-type]
+            parts_with_persons.build_stored_data().find(**named)  # type: ignore[arg-type]
 
 
-def test_an_identifier_leads_to_its_own_person(lived_parts: Parts) -> None:
+def test_an_identifier_leads_to_its_own_person(parts_with_persons: Parts) -> None:
     """Within its institution and type; the same value elsewhere is somebody else."""
     login = ("wayf", AU, "eduPersonPrincipalName")
-    person_id = compute_person_id_of_identifier(lived_parts.keys.index, *login, "kim@au.dk")
+    person_id = compute_person_id_of_identifier(parts_with_persons.keys.index, *login, "kim@au.dk")
     answer = replace(receipt(), record_id="kim")
-    file_receipt(lived_parts.store, person_id, "my-loans", answer, now(), hmacs=lived_parts.keys.index)
-    assert lived_parts.stored_data().find(typed="Kim@AU.dk", login=login).ids == (person_id,)
+    file_receipt(parts_with_persons.store, person_id, "my-loans", answer, now(), hmacs=parts_with_persons.keys.index)
+    assert parts_with_persons.build_stored_data().find(typed="Kim@AU.dk", login=login).ids == (person_id,)
     for other in (("wayf", "https://idp.ku.example", login[2]), ("wayf", AU, "subject-id")):
         with pytest.raises(NoPerson):
-            lived_parts.stored_data().find(typed="kim@au.dk", login=other)
+            parts_with_persons.build_stored_data().find(typed="kim@au.dk", login=other)
 
 
-def test_the_export_holds_everything_and_no_secret(lived_parts: Parts) -> None:
+def test_the_export_holds_everything_and_no_secret(parts_with_persons: Parts) -> None:
     """Records, events and recipients; no CPR number, mail text or hash that lets somebody in."""
-    report = lived_parts.stored_data().export(asta(lived_parts))
+    report = parts_with_persons.build_stored_data().export(asta(parts_with_persons))
     text = json.dumps(report)
     assert {each["kind"] for each in report["kept"]} == KINDS
     assert all(each["until"] for each in report["kept"])
@@ -126,10 +137,10 @@ def test_the_export_holds_everything_and_no_secret(lived_parts: Parts) -> None:
         assert secret not in text
 
 
-def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> None:
+def test_an_export_names_no_borrower_of_another_person(parts_with_persons: Parts) -> None:
     """A case of several borrowers, and those that staff ruled out, name other people's numbers."""
-    persons = lived_parts.enrolment_ports.persons
-    person_id = Life(lived_parts, ASTA).id
+    persons = parts_with_persons.enrolment_ports.persons
+    person_id = RecordWriter(parts_with_persons, ASTA).id
     numbers = (ASTA.number, "990017")
 
     def open_case(record: Any) -> Any:
@@ -137,46 +148,46 @@ def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> No
         return record.set_enrolment(replace(case, ruled_out=("990018",)))
 
     persons.change(person_id, open_case, now())
-    text = json.dumps(lived_parts.stored_data().export(asta(lived_parts)))
+    text = json.dumps(parts_with_persons.build_stored_data().export(asta(parts_with_persons)))
     assert ASTA.number in text
     assert "990017" not in text
     assert "990018" not in text
 
 
-def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(lived_parts: Parts) -> None:
+def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(parts_with_persons: Parts) -> None:
     """The desk corrected the number in the account; who had it by mistake has not been looked up since."""
-    karla = Life(lived_parts, KARLA).id
+    karla = RecordWriter(parts_with_persons, KARLA).id
     corrected = Borrower(ASTA.number, "STUDENT")
-    persons = lived_parts.enrolment_ports.persons
+    persons = parts_with_persons.enrolment_ports.persons
     persons.change(karla, lambda record: record.confirm_borrower(corrected, now()), now())
-    assert asta(lived_parts) == PersonIds((Life(lived_parts, ASTA).id,))
-    account = persons.read(lived_parts.stored_data().find(borrower=ASTA.number).ids[1], now())
+    assert asta(parts_with_persons) == PersonIds((RecordWriter(parts_with_persons, ASTA).id,))
+    account = persons.read(parts_with_persons.build_stored_data().find(borrower=ASTA.number).ids[1], now())
     assert account
-    lived_parts.stored_data().forget(asta(lived_parts))
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
     assert persons.read(account.key.group, now()) == account
 
 
-def test_every_kind_of_record_is_deleted_or_ends_by_itself(lived_parts: Parts) -> None:
+def test_every_kind_of_record_is_deleted_or_ends_by_itself(parts_with_persons: Parts) -> None:
     """A row that is added to the retention table is exported and deleted, or is named here."""
-    found = {each.key.kind for each in lived_parts.stored_data().list_records(asta(lived_parts))}
+    found = {each.key.kind for each in parts_with_persons.build_stored_data().list_records(asta(parts_with_persons))}
     assert found == {row.kind for row in set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS}
 
 
-def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_parts: Parts) -> None:
+def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(parts_with_persons: Parts) -> None:
     """Records, index entries and audit keys; the octets too, and the chain of the audit log stays whole."""
-    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
-    indexes = {key for key in keys(lived_parts) if key.kind == "index"}
-    before = octets_of(lived_parts, mine)
+    mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
+    indexes = {key for key in list_keys(parts_with_persons) if key.kind == "index"}
+    before = octets_of(parts_with_persons, mine)
     assert len(mine) == 11
-    lived_parts.stored_data().forget(asta(lived_parts))
-    assert lived_parts.stored_data().purge() == ()
-    assert mine & keys(lived_parts) == set()
-    assert records_of(lived_parts, KARLA) == theirs
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    assert parts_with_persons.build_stored_data().purge() == ()
+    assert mine & list_keys(parts_with_persons) == set()
+    assert list_person_keys(parts_with_persons, KARLA) == theirs
     with pytest.raises(NoPerson):
-        asta(lived_parts)
-    assert len(indexes & keys(lived_parts)) == len(indexes) // 2
-    assert verify_configured(lived_parts).findings == []
-    left = octets(lived_parts)
+        asta(parts_with_persons)
+    assert len(indexes & list_keys(parts_with_persons)) == len(indexes) // 2
+    assert verify_configured(parts_with_persons).findings == []
+    left = octets(parts_with_persons)
     assert [each for each in before if each in left] == []
 
 
@@ -186,24 +197,24 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
     environ = {"BROKER_STORE__URL": redis_url, "BROKER_STATE": str(tmp_path / "state")}
     parts = assemble(load(setting.config, environ))
     for who in (ASTA, KARLA):
-        Life(parts, who).lived()
-    mine, theirs = records_of(parts, ASTA), records_of(parts, KARLA)
-    parts.stored_data().forget(asta(parts))
-    assert parts.stored_data().purge() == ()
-    assert mine & keys(parts) == set()
-    assert records_of(parts, KARLA) == theirs
+        RecordWriter(parts, who).write_all()
+    mine, theirs = list_person_keys(parts, ASTA), list_person_keys(parts, KARLA)
+    parts.build_stored_data().forget(asta(parts))
+    assert parts.build_stored_data().purge() == ()
+    assert mine & list_keys(parts) == set()
+    assert list_person_keys(parts, KARLA) == theirs
 
 
-def test_a_login_under_way_delivers_nothing_more(lived_parts: Parts) -> None:
+def test_a_login_under_way_delivers_nothing_more(parts_with_persons: Parts) -> None:
     """It is marked as over before it is dropped, for a request that has read it already."""
-    transaction = Transactions(lived_parts.store).read(f"tx-{ASTA.number}", now()).transaction
-    lived_parts.stored_data().forget(asta(lived_parts))
-    assert Sessions(lived_parts.store, lived_parts.keys.index).is_over(transaction, now())
+    transaction = Transactions(parts_with_persons.store).read(f"tx-{ASTA.number}", now()).transaction
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    assert Sessions(parts_with_persons.store, parts_with_persons.keys.index).is_over(transaction, now())
 
 
-def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_stands_before_anything_is_deleted(parts_with_persons: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and person ids, and no number; where it cannot be written nothing is deleted."""
-    mine = records_of(lived_parts, ASTA)
+    mine = list_person_keys(parts_with_persons, ASTA)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -211,114 +222,114 @@ def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space"):
-            lived_parts.stored_data().forget(asta(lived_parts))
-    assert mine <= keys(lived_parts)
-    lived_parts.stored_data().forget(asta(lived_parts))
-    written = (lived_parts.config.state / "forgotten.log").read_text()
+            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    assert mine <= list_keys(parts_with_persons)
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    written = (parts_with_persons.config.state / "forgotten.log").read_text()
     assert ASTA.cpr not in written
-    assert ASTA.number not in written.replace(Life(lived_parts, ASTA).id, "").split()
-    assert lived_parts.config.state.joinpath("forgotten.log").stat().st_mode & 0o077 == 0
+    assert ASTA.number not in written.replace(RecordWriter(parts_with_persons, ASTA).id, "").split()
+    assert parts_with_persons.config.state.joinpath("forgotten.log").stat().st_mode & 0o077 == 0
 
 
-def test_a_deletion_beside_the_worker_is_not_complete(lived_parts: Parts) -> None:
+def test_a_deletion_beside_the_worker_is_not_complete(parts_with_persons: Parts) -> None:
     """A worker that has the lease stops it; the same again, when it has ended, is complete."""
-    place = lease_key(person_key(Life(lived_parts, ASTA).id))
-    assert lived_parts.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
-    person = asta(lived_parts)
+    place = lease_key(person_key(RecordWriter(parts_with_persons, ASTA).id))
+    assert parts_with_persons.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
+    person = asta(parts_with_persons)
     with pytest.raises(PersonBusy):
-        lived_parts.stored_data().forget(person)
-    assert list(checks.find_restored_persons(lived_parts)) == [
+        parts_with_persons.build_stored_data().forget(person)
+    assert list(checks.find_restored_persons(parts_with_persons)) == [
         "person: 2 deleted person records are there again: broker person forget --replay"
     ]
-    lived_parts.store.drop(place)
-    lived_parts.stored_data().forget(person)
+    parts_with_persons.store.drop(place)
+    parts_with_persons.build_stored_data().forget(person)
     with pytest.raises(NoPerson):
-        asta(lived_parts)
+        asta(parts_with_persons)
 
 
-def test_a_worker_that_comes_late_makes_no_record_again(lived_parts: Parts) -> None:
+def test_a_worker_that_comes_late_makes_no_record_again(parts_with_persons: Parts) -> None:
     """It read the record before the deletion, and its lease has been taken since."""
-    persons = lived_parts.enrolment_ports.persons
-    person_id = Life(lived_parts, ASTA).id
+    persons = parts_with_persons.enrolment_ports.persons
+    person_id = RecordWriter(parts_with_persons, ASTA).id
     read = persons.read(person_id, now())
     assert read
-    lived_parts.stored_data().forget(asta(lived_parts))
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
     persons.change(person_id, lambda record: record.set_enrolment(None), now(), read=read)
     assert persons.read(person_id, now()) is None
 
 
-def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts) -> None:
+def test_a_replay_deletes_what_a_restored_backup_brings_back(parts_with_persons: Parts) -> None:
     """`broker check` says so until it is done; the other person keeps everything."""
-    backup = rows_of(lived_parts)
-    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
-    lived_parts.stored_data().forget(asta(lived_parts))
-    assert list(checks.find_restored_persons(lived_parts)) == []
-    put_back(lived_parts, backup)
-    assert mine <= keys(lived_parts)
-    assert "--replay" in next(checks.find_restored_persons(lived_parts))
-    assert lived_parts.stored_data().replay() > 0
-    assert mine & keys(lived_parts) == set()
-    assert records_of(lived_parts, KARLA) == theirs
-    assert list(checks.find_restored_persons(lived_parts)) == []
-    assert lived_parts.stored_data().replay() == 0
+    backup = read_rows(parts_with_persons)
+    mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    assert list(checks.find_restored_persons(parts_with_persons)) == []
+    restore_rows(parts_with_persons, backup)
+    assert mine <= list_keys(parts_with_persons)
+    assert "--replay" in next(checks.find_restored_persons(parts_with_persons))
+    assert parts_with_persons.build_stored_data().replay() > 0
+    assert mine & list_keys(parts_with_persons) == set()
+    assert list_person_keys(parts_with_persons, KARLA) == theirs
+    assert list(checks.find_restored_persons(parts_with_persons)) == []
+    assert parts_with_persons.build_stored_data().replay() == 0
 
 
-def test_a_replay_leaves_what_was_written_after_the_line(lived_parts: Parts) -> None:
+def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
-    audit_log = lived_parts.audit_log
+    audit_log = parts_with_persons.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    lived_parts.stored_data().forget(asta(lived_parts))
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
     audit_log.person_keys.cache.clear()
-    Life(lived_parts, ASTA).lived()
-    again = records_of(lived_parts, ASTA)
-    indexes = {key for key in keys(lived_parts) if key.kind == "index"}
-    events = lived_parts.stored_data().list_events(asta(lived_parts))
+    RecordWriter(parts_with_persons, ASTA).write_all()
+    again = list_person_keys(parts_with_persons, ASTA)
+    indexes = {key for key in list_keys(parts_with_persons) if key.kind == "index"}
+    events = parts_with_persons.build_stored_data().list_events(asta(parts_with_persons))
     assert events
-    assert lived_parts.stored_data().replay() == 0
-    assert records_of(lived_parts, ASTA) == again
-    assert indexes <= keys(lived_parts)
-    assert lived_parts.stored_data().list_events(asta(lived_parts)) == events
+    assert parts_with_persons.build_stored_data().replay() == 0
+    assert list_person_keys(parts_with_persons, ASTA) == again
+    assert indexes <= list_keys(parts_with_persons)
+    assert parts_with_persons.build_stored_data().list_events(asta(parts_with_persons)) == events
     proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
-    assert not lived_parts.enrolment_ports.persons.claim_mailbox("another", proof, now())
+    assert not parts_with_persons.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
 
-def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(lived_parts: Parts) -> None:
+def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(parts_with_persons: Parts) -> None:
     """The backup was restored and the person logged in before the replay."""
-    backup = rows_of(lived_parts)
-    person_id = Life(lived_parts, ASTA).id
-    lived_parts.stored_data().forget(asta(lived_parts))
-    put_back(lived_parts, backup)
+    backup = read_rows(parts_with_persons)
+    person_id = RecordWriter(parts_with_persons, ASTA).id
+    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    restore_rows(parts_with_persons, backup)
     fresh = replace(receipt(), record_id="fresh")
-    file_receipt(lived_parts.store, person_id, "my-loans", fresh, now(), hmacs=lived_parts.keys.index)
-    lived_parts.stored_data().replay()
-    record = lived_parts.enrolment_ports.persons.read(person_id, now())
+    file_receipt(parts_with_persons.store, person_id, "my-loans", fresh, now(), hmacs=parts_with_persons.keys.index)
+    parts_with_persons.build_stored_data().replay()
+    record = parts_with_persons.enrolment_ports.persons.read(person_id, now())
     assert record
     assert record.value.receipts == {"my-loans": (fresh,)}
     assert (record.value.borrower_number, record.value.enrolment, record.value.proofs) == (None, None, ())
     proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
-    assert lived_parts.enrolment_ports.persons.claim_mailbox("another", proof, now())
+    assert parts_with_persons.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
 
 @pytest.mark.parametrize("after", range(1, 18))
 @pytest.mark.parametrize("is_replayed", [False, True])
 def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(
-    lived_parts: Parts, after: int, is_replayed: bool
+    parts_with_persons: Parts, after: int, is_replayed: bool
 ) -> None:
     """Killed at any change of the store; a replay completes it too, because its line came first."""
-    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
+    mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
     with pytest.MonkeyPatch.context() as patch:
         dying(patch, after)
         with pytest.raises(Killed):
-            lived_parts.stored_data().forget(asta(lived_parts))
-    for key, _ in list(lived_parts.store.list("lease", None, now())):
-        lived_parts.store.drop(key)  # it has ended by itself within seconds
+            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    for key, _ in list(parts_with_persons.store.list("lease", None, now())):
+        parts_with_persons.store.drop(key)  # it has ended by itself within seconds
     if not is_replayed:
         with suppress(NoPerson):
-            lived_parts.stored_data().forget(asta(lived_parts))
+            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
     else:
-        lived_parts.stored_data().replay()
-    assert mine & keys(lived_parts) == set()
-    assert records_of(lived_parts, KARLA) == theirs
+        parts_with_persons.build_stored_data().replay()
+    assert mine & list_keys(parts_with_persons) == set()
+    assert list_person_keys(parts_with_persons, KARLA) == theirs
 
 
 def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:

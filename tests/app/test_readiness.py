@@ -29,7 +29,7 @@ from broker.core.person_record import PersonRecord
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
-from tests.plugins.staff import unstaffed
+from tests.plugins.staff_logins import copy_without_staff_view
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
     failing = Enrolment("e2", EnrolmentState.PENDING, began, reason="library_setup", failing_since=began)
     failing = replace(failing, setting="category_id STUD")
     for enrolment in (case, failing):
-        parts.enrolment_ports.persons.change(enrolment.id, partial(stored, enrolment), now())
+        parts.enrolment_ports.persons.change(enrolment.id, partial(store_record, enrolment), now())
     assert readiness.notes(parts)["enrolments"] == (
         "1 cases wait for staff; 1 enrolments have failed for 15 minutes: broker enrolments list; "
         "enrolments wait for a correction in the library system: category_id STUD"
@@ -98,7 +98,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
     assert 'broker_enrolments{reason="library_setup",state="pending"} 1.0' in page
 
 
-def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
+def store_record(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     """Return the record with the enrolment."""
     return person.set_enrolment(enrolment)
 
@@ -118,7 +118,7 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
     """It keeps logins out and is found once."""
     folder = tmp_path / "state" / "audit"
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(folder.parent)}
-    parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
+    parts = assemble(load(copy_without_staff_view(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
     assert readiness.readiness(parts)["audit"]
     assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1

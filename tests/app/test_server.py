@@ -18,7 +18,7 @@ import pytest
 
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.ports import free_port
-from tests.plugins.programs import children, started
+from tests.plugins.programs import list_children, run_program
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,7 +58,7 @@ class Server:
 
     def workers(self) -> frozenset[int]:
         """Give the web workers of the moment."""
-        return children(self.running.pid)
+        return list_children(self.running.pid)
 
     def log(self) -> str:
         """Give what it has written so far."""
@@ -112,7 +112,7 @@ def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> It
     environ = {name: str(home / value) for name, value in named.items()}
     environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
     command = [sys.executable, "-m", "broker.cli.main", "serve"]
-    with (home / "log").open("wb") as log, started(command, environ, stdout=log, stderr=log) as running:
+    with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=log) as running:
         found = Server(folder, port, running)
         until(lambda: ready(found))
         yield found

@@ -12,8 +12,8 @@ from lxml import etree
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.saml.xml_security.xml_names import ASSERTION
 from tests.plugins.deployment import form
+from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_parties import BASE, LOANS, edit
-from tests.plugins.stage import Stage
 
 SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
 
@@ -21,16 +21,16 @@ SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("text", [SCRIPT, "Log in again at https://evil.example", "a\nb: forged line"])
 def test_an_upstreams_words_are_passed_on_to_nobody(
-    stage: Stage, text: str, capsys: pytest.CaptureFixture[str]
+    saml_deployment: SamlDeployment, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """StatusMessage is anybody's text where error Responses are unsigned: no page and no line repeats it."""
-    guests = stage.guests
+    guests = saml_deployment.parties
     failed = edit("samlp:Status/samlp:StatusCode", Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
-    stage.begun()
+    saml_deployment.begin_login()
     root = guests.response(failed, lambda root: root.remove(root.find(ASSERTION)), edit(".", ID=f"_{len(text)}"))
     message = etree.SubElement(root.find("{*}Status"), "{urn:oasis:names:tc:SAML:2.0:protocol}StatusMessage")
     message.text = text
-    arrived = stage.post(etree.tostring(root))
+    arrived = saml_deployment.post(etree.tostring(root))
     assert arrived.status_code == 303
     for written in (arrived.get_data(as_text=True), capsys.readouterr().out, str(arrived.headers)):
         assert "evil.example" not in written
@@ -40,11 +40,13 @@ def test_an_upstreams_words_are_passed_on_to_nobody(
 
 @pytest.mark.attack(27, 32)
 @pytest.mark.parametrize("name", ["ProviderName", "ID"])
-def test_a_services_words_are_no_code(stage: Stage, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_services_words_are_no_code(
+    saml_deployment: SamlDeployment, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """ProviderName is text that anybody may send: no page shows it, and an ID is what the schema says."""
-    root = stage.guests.authn_request(edit(".", **{name: SCRIPT}))
-    begun = stage.ask(stage.guests.query(root, key=stage.guests.service.key))
-    page = stage.client.get(begun.location, base_url=BASE, follow_redirects=True) if begun.location else begun
+    root = saml_deployment.parties.authn_request(edit(".", **{name: SCRIPT}))
+    begun = saml_deployment.ask(saml_deployment.parties.query(root, key=saml_deployment.parties.service.key))
+    page = saml_deployment.client.get(begun.location, base_url=BASE, follow_redirects=True) if begun.location else begun
     assert "<script>alert" not in page.get_data(as_text=True)
     assert "<script>" not in capsys.readouterr().out
 
@@ -60,10 +62,12 @@ STATES: Final = [
 
 @pytest.mark.attack(27)
 @pytest.mark.parametrize("state", STATES)
-def test_a_relay_state_goes_to_the_service_only(stage: Stage, state: str) -> None:
+def test_a_relay_state_goes_to_the_service_only(saml_deployment: SamlDeployment, state: str) -> None:
     """It comes back in a field of the form to the registered ACS, escaped, and is no address of ours."""
-    root = stage.guests.authn_request(edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"))
-    page = stage.ask(stage.guests.query(root, key=stage.guests.service.key, relay_state=state))
+    root = saml_deployment.parties.authn_request(edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"))
+    page = saml_deployment.ask(
+        saml_deployment.parties.query(root, key=saml_deployment.parties.service.key, relay_state=state)
+    )
     assert form(page)[0] == f"{LOANS}/acs"
     assert form(page)[1]["RelayState"] == state
     assert "<script>alert" not in page.get_data(as_text=True)
@@ -73,12 +77,12 @@ def test_a_relay_state_goes_to_the_service_only(stage: Stage, state: str) -> Non
 @pytest.mark.attack(27)
 @pytest.mark.parametrize("state", ["a\r\nSet-Cookie: x=1", "a\nb", "\0", "x" * 65_537])
 def test_a_relay_state_that_no_header_could_carry_is_refused(
-    stage: Stage, state: str, capsys: pytest.CaptureFixture[str]
+    saml_deployment: SamlDeployment, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Line breaks divide answers and logs in two; nothing of it is written anywhere."""
-    xml = etree.tostring(stage.guests.authn_request())
+    xml = etree.tostring(saml_deployment.parties.authn_request())
     sent = {**http_bindings.build_post_fields(xml, "SAMLRequest", None), "RelayState": state}
-    page = stage.client.post("/saml/idp/sso", data=sent, base_url=BASE)
+    page = saml_deployment.client.post("/saml/idp/sso", data=sent, base_url=BASE)
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert (page.status_code, line["cause"]) == (400, "xml.relay_state")
     assert not page.headers.getlist("Set-Cookie")
@@ -95,12 +99,14 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
     ],
     ids="+".join,
 )
-def test_a_host_is_believed_of_nobody(stage: Stage, headers: dict[str, str]) -> None:
+def test_a_host_is_believed_of_nobody(saml_deployment: SamlDeployment, headers: dict[str, str]) -> None:
     """Every address is built from base_url, whoever says by what name we were called."""
-    query = stage.guests.query(stage.guests.authn_request(), key=stage.guests.service.key)
-    begun = stage.client.get(f"/saml/idp/sso?{query}", base_url=BASE, headers=headers)
+    query = saml_deployment.parties.query(
+        saml_deployment.parties.authn_request(), key=saml_deployment.parties.service.key
+    )
+    begun = saml_deployment.client.get(f"/saml/idp/sso?{query}", base_url=BASE, headers=headers)
     assert begun.location.startswith(f"{BASE}/login/")
     for path in (begun.location.removeprefix(BASE), "/saml/idp/metadata", "/saml//idp/metadata", "/nowhere"):
-        answer = stage.client.get(path, base_url=BASE, headers=headers)
+        answer = saml_deployment.client.get(path, base_url=BASE, headers=headers)
         assert b"evil.example" not in answer.get_data()
         assert "evil.example" not in str(answer.headers)

@@ -11,7 +11,7 @@ from saml2 import saml
 from broker.core.login.transaction import SHARED_IDLE_FOR, Errand
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
@@ -159,7 +159,7 @@ def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
     person.client.delete_cookie("way", domain="broker.localhost")
     action, fields = form(page)
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
-    url = person.get(found(onward, "//main//a/@href")).location
+    url = person.get(find_text(onward, "//main//a/@href")).location
     assert asked_forced(url)
     arrived = person.deliver(*deployment.answer(url, "asta"))
     page = person.get(arrived.location)
@@ -177,7 +177,7 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
     person = deployment.person()
     action, fields = form(person.ask())
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes", "shared": "yes"})
-    url = person.get(found(onward, "//main//a/@href")).location
+    url = person.get(find_text(onward, "//main//a/@href")).location
     assert asked_forced(url)
     page = person.get(person.deliver(*deployment.answer(url, "asta")).location)
     assert mark(page)[0] == "ask"

@@ -71,10 +71,10 @@ def _calls(rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.attack(14)
-def test_no_odd_call_is_a_fault(old_deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_odd_call_is_a_fault(shared_deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever stands in path, query, header or body, at every address there is; and none lacks its policy."""
-    client, base, faults = old_deployment.app.test_client(), old_deployment.setting.ports.origin("broker"), []
-    for rule in old_deployment.app.url_map.iter_rules():
+    client, base, faults = shared_deployment.app.test_client(), shared_deployment.setting.ports.origin("broker"), []
+    for rule in shared_deployment.app.url_map.iter_rules():
         for method, path, how in _calls(rule):
             answer = client.open(path, method=method, base_url=base, **how)
             told = {"X-Evil", "evil.example"} & {*answer.headers.keys(), *answer.headers.values()}
@@ -86,7 +86,7 @@ def test_no_odd_call_is_a_fault(old_deployment: Deployment, capsys: pytest.Captu
     assert '"event": "unexpected"' not in capsys.readouterr().out
 
 
-def test_every_address_has_a_number_in_the_reference_of_a_stranger(old_deployment: Deployment) -> None:
+def test_every_address_has_a_number_in_the_reference_of_a_stranger(shared_deployment: Deployment) -> None:
     """The desk reads where a page was shown out of its letters; the sign-up pages, which refuse nothing, are one."""
-    rules = {rule.rule for rule in old_deployment.app.url_map.iter_rules()}
+    rules = {rule.rule for rule in shared_deployment.app.url_map.iter_rules()}
     assert {rule for rule in rules if not rule.startswith("/sign-up/")} - {*STEPS, "/was"} == set()

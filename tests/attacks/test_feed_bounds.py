@@ -20,7 +20,7 @@ from broker.adapters.saml.feeds import aggregates, streamed_signature
 from broker.adapters.saml.feeds.streamed_signature import PiecewiseC14n
 from broker.adapters.saml.metadata import entity_roles
 from broker.core.errors import MessageRefused
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, LOANS, idp_entity, sp_entity
 
@@ -52,14 +52,14 @@ class Endless(BytesIO):
 
 def _begun(forge: Forge, more: str = "") -> bytes:
     """Give the beginning of a genuine feed, its signature with it: anybody on the way has that."""
-    octets = feeds.signed(feeds.collection(ENTITY_XML, more=more), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(ENTITY_XML, more=more), forge.upstream.key)
     return octets[: octets.index(b"</md:EntitiesDescriptor>")]
 
 
 def _answer(forge: Forge) -> bytes:
     """Give the beginning of a genuine answer about one entity."""
-    xml = feeds.collection("<md:Extensions/>").replace("EntitiesD", "EntityD")
-    return _cut(feeds.signed(xml, forge.upstream.key), b"<md:Extensions/>")
+    xml = metadata_feeds.build_feed("<md:Extensions/>").replace("EntitiesD", "EntityD")
+    return _cut(metadata_feeds.sign_feed(xml, forge.upstream.key), b"<md:Extensions/>")
 
 
 def _cut(octets: bytes, at: bytes) -> bytes:
@@ -106,7 +106,7 @@ def test_what_has_no_end_is_read_no_further(case: str, forge: Forge, monkeypatch
             monkeypatch.setattr(streamed_signature, bound, getattr(streamed_signature, bound) // 8)
     stream, largest = Endless(*make(forge)), 4 if cause == "feed.size" else 32
     with pytest.raises(MessageRefused) as refused:
-        aggregates.read(stream, feeds.trust(forge.upstream.certificate, largest=largest * MB), [ONE], NOW)
+        aggregates.read(stream, metadata_feeds.trust(forge.upstream.certificate, largest=largest * MB), [ONE], NOW)
     assert (refused.value.cause, stream.given <= most) == (cause, True), (refused.value.cause, stream.given)
 
 
@@ -130,17 +130,25 @@ def _entity(inside: str = "", more: str = "") -> str:
 
 # What costs time beyond all measure in a canonicalisation, and just as much of it as may be (md and ds are two more).
 COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
-    "namespaces on the root": (lambda n: feeds.collection(_entity(), more=_spaces(n)), 98, "feed.namespaces"),
-    "namespaces on an entity": (lambda n: feeds.collection(_entity(more=_spaces(n))), 99, "feed.namespaces"),
-    "namespaces in each other": (lambda n: feeds.collection(_entity(_nested(n))), 99, "feed.namespaces"),
-    "attributes of the root": (lambda n: feeds.collection(_entity(), more=_attributes(n)), 98, "feed.attributes"),
-    "attributes of an entity": (lambda n: feeds.collection(_entity(more=_attributes(n))), 99, "feed.attributes"),
+    "namespaces on the root": (lambda n: metadata_feeds.build_feed(_entity(), more=_spaces(n)), 98, "feed.namespaces"),
+    "namespaces on an entity": (lambda n: metadata_feeds.build_feed(_entity(more=_spaces(n))), 99, "feed.namespaces"),
+    "namespaces in each other": (lambda n: metadata_feeds.build_feed(_entity(_nested(n))), 99, "feed.namespaces"),
+    "attributes of the root": (
+        lambda n: metadata_feeds.build_feed(_entity(), more=_attributes(n)),
+        98,
+        "feed.attributes",
+    ),
+    "attributes of an entity": (
+        lambda n: metadata_feeds.build_feed(_entity(more=_attributes(n))),
+        99,
+        "feed.attributes",
+    ),
     "attributes deep within": (
-        lambda n: feeds.collection(_entity(f"<a><b{_attributes(n)}/></a>")),
+        lambda n: metadata_feeds.build_feed(_entity(f"<a><b{_attributes(n)}/></a>")),
         100,
         "feed.attributes",
     ),
-    "depth": (lambda n: feeds.collection(_entity("<a>" * n + "</a>" * n)), 38, "feed.depth"),
+    "depth": (lambda n: metadata_feeds.build_feed(_entity("<a>" * n + "</a>" * n)), 38, "feed.depth"),
 }
 
 
@@ -149,9 +157,9 @@ COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
 def test_what_costs_too_much_is_refused(case: str, forge: Forge) -> None:
     """Each grows with the square of itself, so that a feed within all other bounds would keep a worker for hours."""
     make, most, cause = COSTLY[case]
-    key, held = forge.upstream.key, feeds.trust(forge.upstream.certificate)
+    key, held = forge.upstream.key, metadata_feeds.trust(forge.upstream.certificate)
     with pytest.raises(MessageRefused) as refused:
-        feeds.read(feeds.signed(make(most + 1), key), held, ONE)
+        metadata_feeds.read(metadata_feeds.sign_feed(make(most + 1), key), held, ONE)
     assert refused.value.cause == cause
 
 
@@ -160,16 +168,16 @@ def test_what_costs_too_much_is_refused(case: str, forge: Forge) -> None:
 def test_what_costs_just_enough_is_read(case: str, forge: Forge) -> None:
     """The bound is where it is said to be, far above what real feeds have."""
     make, most, _ = COSTLY[case]
-    octets = feeds.signed(make(most), forge.upstream.key)
-    assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities
+    octets = metadata_feeds.sign_feed(make(most), forge.upstream.key)
+    assert metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).entities
 
 
 @pytest.mark.attack(33, control=True)
 def test_a_notice_may_stand_above_a_feed(forge: Forge) -> None:
     """Some publishers write their terms of use there, tens of kilobytes of them."""
-    octets = feeds.signed(feeds.collection(ENTITY_XML), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(ENTITY_XML), forge.upstream.key)
     written = octets.replace(b"<md:EntitiesDescriptor", b"<!--" + b"x" * 50 * KB + b"--><md:EntitiesDescriptor", 1)
-    assert feeds.read(written, feeds.trust(forge.upstream.certificate), ONE).entities
+    assert metadata_feeds.read(written, metadata_feeds.trust(forge.upstream.certificate), ONE).entities
 
 
 @pytest.mark.attack(33, control=True)
@@ -178,8 +186,10 @@ def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(streamed_signature, "_BETWEEN", 100 * KB)
     monkeypatch.setattr(streamed_signature, "_PIECE", 10 * KB)
     large = _entity("x" * 80 * KB)
-    octets = feeds.signed(feeds.collection(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key)
-    assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).size == 10
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key
+    )
+    assert metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).size == 10
 
 
 POISON: Final[dict[str, tuple[str, str]]] = {
@@ -199,9 +209,9 @@ POISON: Final[dict[str, tuple[str, str]]] = {
 def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
     """A member's own metadata may be what keeps every worker for minutes, or from starting: the others are read."""
     inside, cause = POISON[case]
-    xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
-    held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
-    found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
+    xml = metadata_feeds.build_feed(idp_entity(HUB, inside), sp_entity(LOANS))
+    held = metadata_feeds.trust(forge.upstream.certificate, largest=32 * MB)
+    found = metadata_feeds.read(metadata_feeds.sign_feed(xml, forge.upstream.key), held, HUB, LOANS)
     read = entity_roles.read_feed_descriptors(found.entities, [HUB], [LOANS])
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
     assert read.notices == [f"{HUB}: is no sound metadata: {cause}"]
@@ -213,16 +223,18 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
     wrong = idp_entity(HUB).replace("https://hub.example/sso", "http://hub.example/sso")
     start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
     many = "".join(wrong[start:end].replace("/sso", f"/sso{n}") for n in range(1000))
-    xml = feeds.collection(wrong[:start] + many + wrong[end:])
-    found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
+    xml = metadata_feeds.build_feed(wrong[:start] + many + wrong[end:])
+    found = metadata_feeds.read(
+        metadata_feeds.sign_feed(xml, forge.upstream.key), metadata_feeds.trust(forge.upstream.certificate), HUB
+    )
     assert len(entity_roles.read_feed_descriptors(found.entities, [HUB], []).notices) == 20
 
 
 @pytest.mark.attack(33)
 def test_the_tag_that_was_searched_is_the_roots() -> None:
     """The start tag is found by a search of the octets; one that is not what the parser read is no root of ours."""
-    root = etree.fromstring(feeds.collection(ENTITY_XML))
-    pieces = PiecewiseC14n(root, feeds.collection().replace("_f1", "_f2").encode(), ())
+    root = etree.fromstring(metadata_feeds.build_feed(ENTITY_XML))
+    pieces = PiecewiseC14n(root, metadata_feeds.build_feed().replace("_f1", "_f2").encode(), ())
     with pytest.raises(MessageRefused, match=r"feed\.root"):
         pieces.cut(list(root))
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import LinkGone
 from tests.attacks.test_persons import asserted
-from tests.plugins.deployment import Deployment, found, mark
+from tests.plugins.deployment import Deployment, find_text, mark
 from tests.walks.requirements.visits import code_to, links, log_in, proved, sign_up
 
 ASTA: Final = "1403044004"
@@ -116,7 +116,7 @@ def test_a_no_ends_what_reached_the_other_mailbox(deployment: Deployment, lost: 
 
 def consent(page: TestResponse) -> dict[str, str]:
     """Return the form that says yes to the consent page."""
-    return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value"), "answer": "yes"}
+    return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value"), "answer": "yes"}
 
 
 def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployment) -> None:

@@ -23,9 +23,9 @@ from lxml import etree
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
-from tests.attacks.messages.mutations import Step, mutated
+from tests.attacks.messages.mutations import Step, mutate
+from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
-from tests.plugins.stage import Stage
 
 pytestmark = pytest.mark.slow(seconds=5)
 
@@ -73,8 +73,8 @@ def original(parties: Parties, number: int) -> bytes:
     """Give a true Response: signed in one of three ways, or encrypted."""
     root = parties.response()
     if number == KINDS["responses"] - 1:
-        return bytes(etree.tostring(parties.sealed(root)))
-    return parties.signed(root, whole=number == 1, both=number == 2)
+        return bytes(etree.tostring(parties.encrypt_response(root)))
+    return parties.sign_response(root, whole=number == 1, both=number == 2)
 
 
 def originals(parties: Parties) -> list[bytes]:
@@ -118,7 +118,7 @@ def test_no_changed_response_says_anything_else(
     messages, true = truth
     for raw in messages:
         with awake():
-            answer = received(parties, mutated(raw, steps))
+            answer = received(parties, mutate(raw, steps))
         assert answer is None or isinstance(answer, UpstreamRefusal) or answer == true
 
 
@@ -165,11 +165,11 @@ def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: As
     """What a service signs is read as it was signed; what it does not sign is answered at its registered ACS only."""
     role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
-    other = base64.b64encode(packed.compress(mutated(requests.bare, steps)) + packed.flush()).decode()
+    other = base64.b64encode(packed.compress(mutate(requests.bare, steps)) + packed.flush()).decode()
     with awake():
         swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: role.read_post(posted(mutated(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: role.read_post(posted(mutated(requests.plain, steps)), NOW))
+        by_post = asked(lambda: role.read_post(posted(mutate(requests.signed, steps)), NOW))
+        unsigned = asked(lambda: role.read_post(posted(mutate(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]
@@ -199,7 +199,7 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
     def run(count: int) -> int:
         for number in range(count):
             steps = [(drawn.randrange(16), drawn.randrange(4000), drawn.randrange(400)) for _ in range(3)]
-            received(parties, mutated(messages[number % len(messages)], steps))
+            received(parties, mutate(messages[number % len(messages)], steps))
         status = Path("/proc/self/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
@@ -210,17 +210,17 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
 @pytest.mark.attack(14)
 @fuzzed("http")
 @given(steps=STEPS, which=st.integers(0, 5))
-def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], which: int) -> None:
+def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
     """Over HTTP each is a page with a reason, or what the true message does; never a 5xx."""
-    stage.begun()
+    saml_deployment.begin_login()
     with awake():
         if which < 4:
-            response = stage.post(mutated(original(stage.guests, which), steps))
+            response = saml_deployment.post(mutate(original(saml_deployment.parties, which), steps))
         else:
-            root = stage.guests.authn_request()
-            signature.sign(root, stage.guests.service.key)
-            changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
-            response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
+            root = saml_deployment.parties.authn_request()
+            signature.sign(root, saml_deployment.parties.service.key)
+            changed = http_bindings.build_post_fields(mutate(etree.tostring(root), steps), "SAMLRequest", None)
+            response = saml_deployment.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:
         assert response.location.startswith(f"{BASE}/login/")

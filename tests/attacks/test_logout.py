@@ -17,15 +17,15 @@ from broker.demo.saml import logout_messages
 from broker.use_cases.storage.records import read_together
 from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, form, mark
-from tests.plugins.leaving import PARTIAL, Leaver, rows, to
+from tests.plugins.logout_client import PARTIAL, LogoutClient, read_participant_states, redirect_target
 
 LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 UNKNOWN = "Requester / UnknownPrincipal"
 
 
-def leaver(deployment: Deployment, browser: Leaver | None = None) -> Leaver:
+def leaver(deployment: Deployment, browser: LogoutClient | None = None) -> LogoutClient:
     """Give a person: in a browser of their own, or at the one where another has been."""
-    return Leaver(deployment, browser.person if browser else deployment.person())
+    return LogoutClient(deployment, browser.person if browser else deployment.person())
 
 
 def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
@@ -44,7 +44,10 @@ def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
     asta.log_in()
     for service in ("my-loans", "myprint"):
         assert asta.read(asta.ask(service, theirs)).status == UNKNOWN
-    assert rows(asta.ask("e-resources", theirs)) == {"Mine lån": "open", "Universitetslogin (WAYF)": "kept"}
+    assert read_participant_states(asta.ask("e-resources", theirs)) == {
+        "Mine lån": "open",
+        "Universitetslogin (WAYF)": "kept",
+    }
 
 
 @pytest.mark.attack(29)
@@ -56,8 +59,8 @@ def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) ->
     own = bo.log_in("bo")
     bo.log_in("bo", "e-resources")
     brought = bo.follow(bo.get(asta.request("my-loans", session)))
-    assert (to(brought), bo.read(brought).status) == ("library/my-loans/slo", PARTIAL)
-    assert rows(bo.ask("my-loans", own))["Elektroniske ressourcer"] == "open"
+    assert (redirect_target(brought), bo.read(brought).status) == ("library/my-loans/slo", PARTIAL)
+    assert read_participant_states(bo.ask("my-loans", own))["Elektroniske ressourcer"] == "open"
 
 
 @pytest.mark.attack(29)
@@ -69,8 +72,8 @@ def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
     bo = leaver(deployment, asta)
     session = bo.log_in("bo")
     answered = bo.ask("my-loans", session)
-    assert (to(answered), bo.read(answered).status) == ("library/my-loans/slo", "Success")
-    assert rows(asta.ask("my-loans", first))["Elektroniske ressourcer"] == "open"
+    assert (redirect_target(answered), bo.read(answered).status) == ("library/my-loans/slo", "Success")
+    assert read_participant_states(asta.ask("my-loans", first))["Elektroniske ressourcer"] == "open"
     assert asta.read(asta.ask("e-resources", at_other)).status == "Success"
 
 
@@ -82,7 +85,7 @@ def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
     page = asta.page()
     path, fields = pending(page)
     sent = asta.person.agree(page)
-    session = asta.landed(sent)
+    session = asta.read_session(sent)
     other, kept = pending(asta.page(service="e-resources"))
     assert asta.read(asta.ask("my-loans", session)).status == "Success"
     for where, what in ((path, fields), (other, kept)):
@@ -99,7 +102,7 @@ def test_back_at_another_service_delivers_nothing_either(deployment: Deployment,
     """Whether it is asked, fails to answer or is left alone: an assertion that has left does not leave again."""
     asta = leaver(deployment)
     page = asta.page(service="e-resources")
-    asta.landed(asta.person.agree(page))
+    asta.read_session(asta.person.agree(page))
     asta.press(asta.ask("my-loans", asta.log_in()), f"scope={scope}")
     assert mark(asta.get(page.request.path)) == ("error", "transaction_gone")
     assert mark(asta.get(page.request.path.removesuffix("/consent"))) == ("error", "transaction_gone")
@@ -112,7 +115,7 @@ def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> N
     asta, nobody = leaver(deployment), leaver(deployment)
     path, kept = pending(asta.page())
     answered = nobody.follow(nobody.get(asta.hub_request(asta.hub[0])))
-    assert (to(answered), nobody.read(answered).status) == ("hub/slo", UNKNOWN)
+    assert (redirect_target(answered), nobody.read(answered).status) == ("hub/slo", UNKNOWN)
     assert mark(asta.person.post(path, kept)) == ("error", "transaction_gone")
 
 
@@ -172,7 +175,7 @@ def test_what_this_browser_cannot_end_is_no_success(deployment: Deployment) -> N
     """Brought without its cookie, as in an iframe, it leaves the university's login open: the service hears so."""
     asta, stranger = leaver(deployment), leaver(deployment)
     brought = stranger.follow(stranger.get(asta.request("my-loans", asta.log_in())))
-    assert (to(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
+    assert (redirect_target(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
     again = asta.log_in()
     assert asta.read(asta.answer(asta.press(asta.ask("my-loans", again), "scope=all"))).status == "Success"
     repeated = stranger.follow(stranger.get(asta.request("my-loans", again)))
@@ -190,7 +193,7 @@ def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
     for link in ("", "/on?scope=all", "/on?scope=none", "/on?back=1", "/on?without=_x"):
         told = stranger.get(page.request.path + link)
         assert (mark(told), told.status_code) == (("error", "other_browser"), 403)
-    assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "open"
+    assert read_participant_states(asta.get(page.request.path))["Elektroniske ressourcer"] == "open"
     assert asta.get("/logout/" + "0" * 32).status_code == 410
 
 
@@ -203,11 +206,11 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
     page = asta.ask("my-loans", session)
     asked = asta.press(page, "scope=services").location
     other = deployment.site("myprint").entity_id
-    own = asta.answering(asked)
+    own = asta.answer_url(asked)
     forged = [
         own.partition("&SigAlg=")[0],
-        asta.answering(asked, key=deployment.hub_key()),
-        asta.answering(asked, issuer=other),
+        asta.answer_url(asked, key=deployment.hub_key()),
+        asta.answer_url(asked, issuer=other),
         http_bindings.build_redirect_url(
             deployment.peer.slo,
             "SAMLResponse",
@@ -220,7 +223,7 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
     ]
     for each in forged:
         assert mark(asta.get(each)) == ("error", "logout_refused")
-        assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
+        assert read_participant_states(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
     gone = logout_messages.response(deployment.site("e-resources").entity_id, deployment.peer.slo, "_" + "0" * 64)
     url = http_bindings.build_redirect_url(deployment.peer.slo, "SAMLResponse", gone, None, asta.key)
     assert mark(asta.get(url)) == ("error", "logout_gone")
@@ -239,7 +242,7 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) 
     for each in (asta, stranger, asta):
         answered = each.follow(each.get(url))
         message = each.read(answered)
-        assert (to(answered), message.status, message.relay_state) == (
+        assert (redirect_target(answered), message.status, message.relay_state) == (
             "library/my-loans/slo",
             "Success",
             "https://evil.example/",
@@ -261,7 +264,7 @@ def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_
     for each in (stranger, asta):
         assert each.read(each.follow(each.get(request))).status == PARTIAL
     page = asta.ask("e-resources", other)
-    assert rows(page)["Mine lån"] == "open"
+    assert read_participant_states(page)["Mine lån"] == "open"
     ended = asta.answer(asta.press(page, "scope=all"))
     assert asta.read(ended).status == "Success"
     assert asta.read(asta.follow(asta.get(request))).status == "Success"
@@ -278,7 +281,7 @@ def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> 
     asta.log_in()
     other = asta.log_in(service="e-resources")
     assert asta.read(asta.follow(asta.get(late))).status == PARTIAL
-    assert rows(asta.ask("e-resources", other))["Mine lån"] == "open"
+    assert read_participant_states(asta.ask("e-resources", other))["Mine lån"] == "open"
 
 
 @pytest.mark.attack(29)
@@ -290,7 +293,7 @@ def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> No
     for _ in range(2):
         assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == PARTIAL
     page = asta.ask("my-loans", session)
-    assert rows(page) == {"Universitetslogin (WAYF)": "open"}
+    assert read_participant_states(page) == {"Universitetslogin (WAYF)": "open"}
     assert asta.read(asta.answer(asta.press(page, "scope=all"))).status == "Success"
     assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == "Success"
 
@@ -328,6 +331,6 @@ def test_a_posted_request_finds_the_browser_afterwards(deployment: Deployment) -
         "/saml/idp/slo", data=fields, base_url=asta.person.base, headers={"Sec-Fetch-Site": "cross-site"}
     )
     assert sent.status_code == 303
-    assert rows(asta.get(sent.location))["Elektroniske ressourcer"] == "open"
+    assert read_participant_states(asta.get(sent.location))["Elektroniske ressourcer"] == "open"
     stranger.log_in("bo")
     assert stranger.get(sent.location).status_code == 403

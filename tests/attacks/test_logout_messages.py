@@ -19,8 +19,8 @@ from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgo
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse
-from tests.plugins import cbc
-from tests.plugins.cbc import AES_CBC
+from tests.plugins import cbc_encryption
+from tests.plugins.cbc_encryption import AES_CBC
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
 
 SLO: Final = f"{BASE}/saml/idp/slo"
@@ -80,7 +80,11 @@ def sent(
 def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
     """Put an EncryptedID in the place of the NameID."""
     named = root.find("{*}NameID")
-    sealed = cbc.sealed(named, certificate) if by.content == AES_CBC else encryption.encrypt(named, certificate, by)
+    sealed = (
+        cbc_encryption.encrypt_with_cbc(named, certificate)
+        if by.content == AES_CBC
+        else encryption.encrypt(named, certificate, by)
+    )
     sealed.tag = ASSERTION.replace("Assertion", "EncryptedID")
     root.replace(named, sealed)
 

@@ -15,13 +15,13 @@ from lxml import etree
 from broker.adapters.saml.xml_security import signature, signature_profile
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
 from broker.core.errors import MessageRefused
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
 
 ONE, EVIL = "https://one.example", "https://evil.example"
 SHA1: Final = "http://www.w3.org/2000/09/xmldsig#sha1"
 ENTITY_XML: Final = f'<md:EntityDescriptor entityID="{ONE}"><md:Organization/></md:EntityDescriptor>'
-FEED: Final = feeds.collection(ENTITY_XML, more=f' Name="{ONE}"')
+FEED: Final = metadata_feeds.build_feed(ENTITY_XML, more=f' Name="{ONE}"')
 FORGED: Final = f'<md:EntityDescriptor xmlns:md="{MD}" entityID="{EVIL}"/>'
 _ds: Final = f"{{{DS}}}"
 
@@ -33,19 +33,21 @@ def _plain(_: Forge) -> bytes:
 
 
 def _by(change: Callable[[Any], object], xml: str = FEED) -> Make:
-    return lambda forge: feeds.forged(xml, forge.upstream.key.xml, change=change)
+    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, change=change)
 
 
 def _with(xml: str = FEED, **how: Any) -> Make:
-    return lambda forge: feeds.forged(xml, forge.upstream.key.xml, **how)
+    return lambda forge: metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, **how)
 
 
 def _octets(change: Callable[[bytes], bytes]) -> Make:
-    return lambda forge: change(feeds.forged(FEED, forge.upstream.key.xml))
+    return lambda forge: change(metadata_feeds.sign_feed_with(FEED, forge.upstream.key.xml))
 
 
 def _ends(**delta: float) -> Make:
-    return lambda forge: feeds.signed(feeds.collection(ENTITY_XML, until=NOW + timedelta(**delta)), forge.upstream.key)
+    return lambda forge: metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(ENTITY_XML, until=NOW + timedelta(**delta)), forge.upstream.key
+    )
 
 
 def _insert(place: int, xml: str = FORGED) -> Callable[[Any], object]:
@@ -56,9 +58,9 @@ def _wrapped(place: str) -> Make:
     """Put a forged root around the genuine, signed one: whoever looks the Reference up finds the genuine one."""
 
     def make(forge: Forge) -> bytes:
-        genuine: Any = etree.fromstring(feeds.forged(FEED, forge.upstream.key.xml))
+        genuine: Any = etree.fromstring(metadata_feeds.sign_feed_with(FEED, forge.upstream.key.xml))
         found = genuine.find(SIGNATURE)
-        outer = etree.fromstring(feeds.collection(FORGED).replace('"_f1"', '"_f2"'))
+        outer = etree.fromstring(metadata_feeds.build_feed(FORGED).replace('"_f1"', '"_f2"'))
         if place == "child":
             outer.append(genuine)
         elif place == "signature moved":
@@ -105,12 +107,12 @@ def _twice(path: str) -> Callable[[Any], object]:
 
 def _own_key(forge: Forge) -> bytes:
     """Sign with a stranger's key and send the stranger's certificate along."""
-    return feeds.signed(FEED, forge.stranger.key)
+    return metadata_feeds.sign_feed(FEED, forge.stranger.key)
 
 
 def _pinned_name(forge: Forge) -> bytes:
     """Sign with a stranger's key and send the pinned certificate along."""
-    signed = etree.fromstring(feeds.signed(FEED, forge.stranger.key))
+    signed = etree.fromstring(metadata_feeds.sign_feed(FEED, forge.stranger.key))
     found = signed.find(f".//{_ds}X509Certificate")
     assert found is not None
     found.text = forge.upstream.key.certificate
@@ -121,7 +123,7 @@ def _hmac(forge: Forge) -> bytes:
     """Take the pinned public key for the secret of an HMAC."""
     pem = forge.upstream.certificate
     key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataHmac, pem)
-    return feeds.forged(FEED, key, method=MORE + "hmac-sha256")
+    return metadata_feeds.sign_feed_with(FEED, key, method=MORE + "hmac-sha256")
 
 
 def _entity(change: Callable[[Any], object]) -> Make:
@@ -214,16 +216,17 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     ),
     # time
     "no end": (
-        lambda forge: feeds.signed(feeds.collection(ENTITY_XML, until=None), forge.upstream.key),
+        lambda forge: metadata_feeds.sign_feed(metadata_feeds.build_feed(ENTITY_XML, until=None), forge.upstream.key),
         "feed.unbounded",
     ),
     "an end without a zone": (
-        lambda forge: feeds.signed(FEED.replace('Z"', '"'), forge.upstream.key),
+        lambda forge: metadata_feeds.sign_feed(FEED.replace('Z"', '"'), forge.upstream.key),
         "feed.unbounded",
     ),
     "an end in no calendar": (
-        lambda forge: feeds.signed(
-            feeds.collection(ENTITY_XML, more=' validUntil="2026-02-30T00:00:00Z"', until=None), forge.upstream.key
+        lambda forge: metadata_feeds.sign_feed(
+            metadata_feeds.build_feed(ENTITY_XML, more=' validUntil="2026-02-30T00:00:00Z"', until=None),
+            forge.upstream.key,
         ),
         "feed.unbounded",
     ),
@@ -238,7 +241,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
         "feed.doctype",
     ),
     "a DOCTYPE in UTF-16": (_octets(lambda raw: (b"<!DOCTYPE x>" + raw).decode().encode("utf-16")), "feed.unreadable"),
-    "too large": (_octets(lambda raw: raw + b" " * feeds.LARGEST), "feed.size"),
+    "too large": (_octets(lambda raw: raw + b" " * metadata_feeds.LARGEST), "feed.size"),
     "cut short": (_octets(lambda raw: raw[:-9]), "feed.unreadable"),
     "a second root": (_octets(lambda raw: raw + FORGED.encode()), "feed.unreadable"),
     "no XML": (lambda _: b"<html><body>Sign in</body></html>", "feed.root"),
@@ -256,13 +259,13 @@ def test_a_hostile_feed_is_refused(case: str, forge: Forge) -> None:
     """Each is refused, by the check that is there for it."""
     make, cause = HOSTILE[case]
     with pytest.raises(MessageRefused) as refused:
-        feeds.read(make(forge), feeds.trust(forge.upstream.certificate), ONE, EVIL)
+        metadata_feeds.read(make(forge), metadata_feeds.trust(forge.upstream.certificate), ONE, EVIL)
     assert refused.value.cause == cause
 
 
 CONTROLS: Final[dict[str, Make]] = {
     "as it is": _with(),
-    "signed as our own": lambda forge: feeds.signed(FEED, forge.upstream.key),
+    "signed as our own": lambda forge: metadata_feeds.sign_feed(FEED, forge.upstream.key),
     "SHA-512": _with(method=MORE + "rsa-sha512", digest="http://www.w3.org/2001/04/xmlenc#sha512"),
     "KeyInfo of anybody": _by(
         lambda root: root[0].append(
@@ -279,7 +282,7 @@ CONTROLS: Final[dict[str, Make]] = {
 @pytest.mark.parametrize("case", CONTROLS)
 def test_a_sound_feed_is_read(case: str, forge: Forge) -> None:
     """What one change leaves as good as it was is believed, so that refusing everything is no defence."""
-    found = feeds.read(CONTROLS[case](forge), feeds.trust(forge.upstream.certificate), ONE, EVIL)
+    found = metadata_feeds.read(CONTROLS[case](forge), metadata_feeds.trust(forge.upstream.certificate), ONE, EVIL)
     assert set(found.entities) == {ONE}
 
 
@@ -293,7 +296,7 @@ def test_no_comment_divides_what_is_read(forge: Forge) -> None:
         found.append(etree.Comment(""))
         found[0].tail = ".evil"
 
-    octets = feeds.forged(xml, forge.upstream.key.xml, change=change)
-    kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
+    octets = metadata_feeds.sign_feed_with(xml, forge.upstream.key.xml, change=change)
+    kept = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
     assert etree.fromstring(kept.octets).findtext(f".//{{{MD}}}NameIDFormat") == "one.example.evil"
     assert etree.fromstring(octets).tag == ENTITIES

@@ -23,7 +23,7 @@ from broker.use_cases.logout.sessions import session_group
 from broker.use_cases.storage.records import MOST_TRIES, load
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.deployment import Deployment, Person, mark
-from tests.plugins.stored_arrivals import stored_arrival
+from tests.plugins.stored_arrivals import read_stored_arrival
 from tests.plugins.stored_receipts import file_receipt, list_receipts
 
 pytestmark = pytest.mark.attack(15, 29, 30)
@@ -197,11 +197,11 @@ def test_an_assertion_that_left_has_spent_its_arrival(deployment: Deployment, re
     """The upstream's answer is gone from the store, the record that it was here stays."""
     person, url = ready
     arrivals, token = deployment.broker.arrivals, url.rpartition("=")[2]
-    waiting = stored_arrival(arrivals, token, deployment.clock.now())
+    waiting = read_stored_arrival(arrivals, token, deployment.clock.now())
     assert waiting
     assert waiting.value.answer
     assert lands(deployment, person.get(url))
-    spent = stored_arrival(arrivals, token, deployment.clock.now())
+    spent = read_stored_arrival(arrivals, token, deployment.clock.now())
     assert spent
     assert spent.value.answer is None
 
@@ -233,7 +233,7 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
     person, url = ready
     if shown:
         with monkeypatch.context() as patched:
-            patched.setattr(LoginEndpoints, "_joined", joined_alone)
+            patched.setattr(LoginEndpoints, "_join", joined_alone)
             assert person.client.get(person.path(url), base_url=person.base).status_code == 303
         url = url.partition("?")[0] + shown
     before = len(told(deployment))

@@ -19,11 +19,11 @@ from tests.attacks.messages.hostile_requests import HOSTILE as REQUESTS
 from tests.attacks.messages.hostile_responses import HOSTILE, VARIANTS, Hostile
 from tests.attacks.messages.known_messages import ATTACKS
 from tests.attacks.messages.signed_tricks import TRICKS
-from tests.attacks.messages.wrapping import wrappings
+from tests.attacks.messages.wrapping import list_wrappings
 from tests.plugins.deployment import form, mark
+from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import BASE, LOANS, Parties, edit
-from tests.plugins.stage import Stage
 
 ECHOES: Final = (b"chief@au.dk", b"au1@au.dk", b"Asta Ravn", b"<script>", b"evil.example", b"urn:e")
 
@@ -64,7 +64,7 @@ def _known(make: Callable[[Forge], bytes]) -> Make:
 def _rows() -> Iterator[Sent]:
     for name, (make, cause) in TRICKS.items():
         yield Sent(name, int(name.split()[0]), _trick(make), cause)
-    for how in wrappings():
+    for how in list_wrappings():
         yield Sent(str(how), 1, _trick(how.octets), "xml.")
     for name, row in HOSTILE.items():
         more = tuple(each for each in row.more if each[0] != "expected")
@@ -100,26 +100,26 @@ def harmless(response: TestResponse, logged: list[dict[str, Any]]) -> str:
     return str(line["cause"])
 
 
-def _send(stage: Stage, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[str]) -> None:
-    begun = stage.begun(**dict(row.asked))
+def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = saml_deployment.begin_login(**dict(row.asked))
     lines(capsys)
-    response = stage.post(row.make(stage.guests, forge), row.upstream)
+    response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
     cause = harmless(response, lines(capsys))
     # What XML security alone would let pass answers nobody's request; what is no message at all is seen before XML security.
     known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
-    assert stage.transaction(begun.id) in {begun, begun.drop_request(stage.guests.asked["id"])}
+    assert saml_deployment.transaction(begun.id) in {begun, begun.drop_request(saml_deployment.parties.asked["id"])}
 
 
 @pytest.mark.parametrize("number", sorted({row.number for row in ROWS}))
 def test_a_hostile_response_does_nothing(
-    stage: Stage, forge: Forge, number: int, capsys: pytest.CaptureFixture[str]
+    saml_deployment: SamlDeployment, forge: Forge, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Never a 5xx, a redirect or a cookie; one line with cause and reference; at most the request is consumed."""
     amiss = []
     for row in (each for each in ROWS if each.number == number):
         try:
-            _send(stage, forge, row, capsys)
+            _send(saml_deployment, forge, row, capsys)
         except AssertionError as error:
             amiss.append(f"{row.name}: {error}")
     assert not amiss, "\n".join(amiss)
@@ -127,45 +127,56 @@ def test_a_hostile_response_does_nothing(
 
 @pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("how", ["assertion", "Response", "both", "encrypted"])
-def test_the_true_response_arrives(stage: Stage, how: str) -> None:
+def test_the_true_response_arrives(saml_deployment: SamlDeployment, how: str) -> None:
     """The same endpoint, the same login, nothing changed: the browser is sent on with its arrival."""
-    begun = stage.begun()
-    root = stage.guests.response(edit("saml:Assertion", ID=f"_{how}"))
-    ways = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
-    raw = etree.tostring(stage.guests.sealed(root)) if how == "encrypted" else stage.guests.signed(root, **ways[how])  # type: ignore[arg-type]
-    response = stage.post(raw)
+    begun = saml_deployment.begin_login()
+    root = saml_deployment.parties.response(edit("saml:Assertion", ID=f"_{how}"))
+    ways: dict[str, dict[str, Any]] = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
+    guests = saml_deployment.parties
+    raw = (
+        etree.tostring(guests.encrypt_response(root)) if how == "encrypted" else guests.sign_response(root, **ways[how])
+    )
+    response = saml_deployment.post(raw)
     assert response.status_code == 303
     assert response.location.startswith(f"{BASE}/login/{begun.id}?arrival=")
 
 
-def _requests(stage: Stage) -> Iterator[tuple[str, str, Any]]:
+def _requests(saml_deployment: SamlDeployment) -> Iterator[tuple[str, str, Any]]:
     for name, change in REQUESTS.items():
         yield name, f"request.{name}", change
     for url in ACS_VARIANTS:
         yield url, "request.acs", edit(".", **{ACS: url})
-    assert stage
+    assert saml_deployment
 
 
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
-def test_a_hostile_request_begins_nothing(stage: Stage, binding: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_request_begins_nothing(
+    saml_deployment: SamlDeployment, binding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An AuthnRequest wrong in one thing is a page of ours by either binding; nobody is sent anywhere."""
-    guests = stage.guests
-    for name, cause, change in _requests(stage):
+    guests = saml_deployment.parties
+    for name, cause, change in _requests(saml_deployment):
         root = guests.authn_request(change)
         key = None if name == "unsigned" else guests.service.key
         lines(capsys)
-        response = stage.ask(guests.query(root, key=key)) if binding == "Redirect" else stage.ask_by_post(root, key)
+        response = (
+            saml_deployment.ask(guests.query(root, key=key))
+            if binding == "Redirect"
+            else saml_deployment.ask_by_post(root, key)
+        )
         assert harmless(response, lines(capsys)) == cause, name
     assert {*REQUESTS} == {*REQUEST}
 
 
-def test_what_is_not_done_is_told_at_the_registered_acs(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_done_is_told_at_the_registered_acs(
+    saml_deployment: SamlDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A request of a verified service that cannot be served is answered there, with a status and no assertion."""
     assert {name for name, _, _ in REFUSED} == {*LIMITS} - {"relay_state"}
     for name, change, status in REFUSED:
         lines(capsys)
-        root = stage.guests.authn_request(change)
-        response = stage.ask(stage.guests.query(root, key=stage.guests.service.key))
+        root = saml_deployment.parties.authn_request(change)
+        response = saml_deployment.ask(saml_deployment.parties.query(root, key=saml_deployment.parties.service.key))
         action, fields = form(response)
         answer = etree.fromstring(http_bindings.decode_post(fields["SAMLResponse"]))
         codes = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
@@ -178,43 +189,49 @@ def test_what_is_not_done_is_told_at_the_registered_acs(stage: Stage, capsys: py
 
 @pytest.mark.attack(24, 26, control=True)
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
-def test_the_true_request_begins_a_login(stage: Stage, binding: str) -> None:
+def test_the_true_request_begins_a_login(saml_deployment: SamlDeployment, binding: str) -> None:
     """Signed by the service, for us, fresh and to its registered ACS."""
-    root, key = stage.guests.authn_request(), stage.guests.service.key
-    response = stage.ask(stage.guests.query(root, key=key)) if binding == "Redirect" else stage.ask_by_post(root, key)
+    root, key = saml_deployment.parties.authn_request(), saml_deployment.parties.service.key
+    response = (
+        saml_deployment.ask(saml_deployment.parties.query(root, key=key))
+        if binding == "Redirect"
+        else saml_deployment.ask_by_post(root, key)
+    )
     assert (response.status_code, response.location[: len(BASE) + 7]) == (303, f"{BASE}/login/")
 
 
-def test_a_replayed_response_is_refused(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Again as it was, in a new envelope, or to the next request: an assertion serves once.
 
     Source: docs/reference/attacks.md#15.
     """
-    begun = stage.begun()
-    raw = stage.guests.signed(stage.guests.response(edit("saml:Assertion", ID="_twice")))
-    assert stage.post(raw).status_code == 303
-    kept = stage.transaction(begun.id)
+    begun = saml_deployment.begin_login()
+    raw = saml_deployment.parties.sign_response(saml_deployment.parties.response(edit("saml:Assertion", ID="_twice")))
+    assert saml_deployment.post(raw).status_code == 303
+    kept = saml_deployment.transaction(begun.id)
     envelope = etree.fromstring(raw)
     envelope.set("ID", "_another")
     lines(capsys)
     for again in (raw, etree.tostring(envelope)):
-        assert harmless(stage.post(again), lines(capsys)) == "response.replayed"
-    later = stage.begun()
-    envelope.set("InResponseTo", stage.guests.asked["id"])
+        assert harmless(saml_deployment.post(again), lines(capsys)) == "response.replayed"
+    later = saml_deployment.begin_login()
+    envelope.set("InResponseTo", saml_deployment.parties.asked["id"])
     lines(capsys)
-    assert harmless(stage.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
-    assert stage.transaction(begun.id) == kept
-    assert stage.transaction(later.id) == later.drop_request(stage.guests.asked["id"])
+    assert harmless(saml_deployment.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
+    assert saml_deployment.transaction(begun.id) == kept
+    assert saml_deployment.transaction(later.id) == later.drop_request(saml_deployment.parties.asked["id"])
 
 
 @pytest.mark.attack(23)
-def test_the_page_tells_no_two_causes_apart(stage: Stage, forge: Forge, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_tells_no_two_causes_apart(
+    saml_deployment: SamlDeployment, forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whether a ciphertext could be opened, or what in it was wrong, is for the log: an attacker sees one page."""
     pages, causes = set(), set()
     for row in (each for each in ROWS if each.number in {5, 17, 19, 23} and each.upstream in {"wayf", "eid"}):
-        stage.begun(**{"upstream": row.upstream, **dict(row.asked)})
+        saml_deployment.begin_login(**{"upstream": row.upstream, **dict(row.asked)})
         lines(capsys)
-        response = stage.post(row.make(stage.guests, forge), row.upstream)
+        response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
         (line,) = lines(capsys)
         if line["reason"] == "message_refused":
             causes.add(line["cause"])

@@ -10,14 +10,14 @@ import pytest
 
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import run_demo
-from tests.attacks.parallel_replays import TIMES, Replays, prepared
+from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
 from tests.plugins.demo import free_base
-from tests.plugins.drawn import at_gate
+from tests.plugins.example_counts import choose_size
 
 pytestmark = pytest.mark.slow(seconds=10)
 
 # At the gate fewer: who takes an answer twice does so at the first few that are posted at once.
-LOGINS = at_gate(200, otherwise=500)
+LOGINS = choose_size(200, otherwise=500)
 
 
 @pytest.mark.attack(15)
@@ -26,7 +26,7 @@ def test_every_answer_serves_once(store: str, logins: int, tmp_path: Path, reque
     """Of three posts in parallel exactly one arrives, and as many assertions are issued as people logged in."""
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)
-    prepared(setting)
+    configure_single_method(setting)
     with run_demo(setting) as demo:
         replays = Replays(demo)
         replays.run(logins)

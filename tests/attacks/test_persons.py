@@ -18,7 +18,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.storage.records import load
-from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
@@ -102,7 +102,7 @@ def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, 
     assert words[language] in page.get_data(as_text=True)
     assert mark(person.press(page, upstream=way))[0] == "authenticate"
     followed = person.press(page, upstream=way)
-    onward = found(followed, "//main//a[contains(@class, 'button')]/@href")
+    onward = find_text(followed, "//main//a[contains(@class, 'button')]/@href")
     assert urlsplit(onward).path.endswith({"authenticate": "/upstream", "pin": "/pin"}[step])
 
 
@@ -237,7 +237,7 @@ def sent(person: Person, url: str, who: Persona) -> TestResponse:
 def kept(person: Person, who: Persona) -> str:
     """Give the file of what is kept, after a fresh login."""
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
-    return person.get("/my-choices" + found(page, "//a[@download]/@href")).text
+    return person.get("/my-choices" + find_text(page, "//a[@download]/@href")).text
 
 
 def forgotten(person: Person, who: Persona) -> TestResponse:
@@ -245,7 +245,7 @@ def forgotten(person: Person, who: Persona) -> TestResponse:
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
     if mark(page) != ("choices", "kept"):
         return page
-    return person.press(person.get("/my-choices" + found(page, "//a[contains(@href, 'do=forget')]/@href")))
+    return person.press(person.get("/my-choices" + find_text(page, "//a[contains(@href, 'do=forget')]/@href")))
 
 
 def arrive(
@@ -268,4 +268,4 @@ def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing
 
 def listed(deployment: Deployment) -> list[tuple[str, str | None]]:
     """Give state and reason of what staff have to look at."""
-    return [(each.state, each.reason) for each in deployment.listed()]
+    return [(each.state, each.reason) for each in deployment.list_staff_cases()]

@@ -15,13 +15,13 @@ from broker.demo.people.persona import eid_attributes
 from broker.demo.people.personas import persona
 from tests.plugins import eid_deployment
 from tests.plugins.deployment import Deployment, Person, form, mark
-from tests.plugins.drawn import at_gate
+from tests.plugins.example_counts import choose_size
 from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
 
 NOBODY = "0303820008"
 ADDRESS = "karla@post.example"
 NEW = "5926"
-CAMPUS = {"BROKER_LIMITS__CAMPUSES": '[{"network": "127.0.0.0/8", "beginnings": 100000}]'}
+CAMPUS = {"BROKER_LIMITS__CAMPUSES": '{"127.0.0.0/8": 100000}'}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def ask(person: Person, typed: str = CPR) -> TestResponse:
             pages.append(person.press(page, identifier=typed))
         return pages[-1].status_code != 503
 
-    person.deployment.until(is_taken, "the request was taken")
+    person.deployment.wait_until(is_taken, "the request was taken")
     return pages[-1]
 
 
@@ -57,7 +57,7 @@ def link(deployment: Deployment) -> str:
     """Return the link of a PIN mail that Karla asked for."""
     before = len(deployment.mailbox.mails())
     assert mark(ask(deployment.person())) == ("pin", "asked")
-    deployment.mailed(before + 1)
+    deployment.wait_for_mails(before + 1)
     return link_in(deployment)
 
 
@@ -149,7 +149,7 @@ def test_an_invented_link_opens_nothing(deployment: Deployment, token: str) -> N
 def test_a_link_of_another_borrower_changes_only_theirs(deployment: Deployment) -> None:
     """An attacker's own link in the victim's page sets the attacker's PIN, never the victim's."""
     ask(deployment.person(), "T-2002")
-    deployment.mailed(1)
+    deployment.wait_for_mails(1)
     own = link_in(deployment)
     person = deployment.person()
     page = person.get(link(deployment))
@@ -173,7 +173,7 @@ def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment)
     alumni = deployment.person()
     done = alumni.sign_up("otto", "student")
     alumni.get(alumni.agree(done).location)
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert mark(arrive(deployment, deployment.person(), "otto")) == ("pin", "")
     assert mark(arrive(deployment, deployment.person(), "otto-left")) == ("refuse", "assurance_too_low")
 
@@ -251,14 +251,14 @@ ODD_NUMBERS = (
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
 def test_an_odd_number_is_a_page(deployment: Deployment, typed: str) -> None:
     """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
-    usual = plain(ask(deployment.person().moved("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
-    stranger = deployment.person().moved("10.5.0.8")
+    usual = plain(ask(deployment.person().use_address("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
+    stranger = deployment.person().use_address("10.5.0.8")
     asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
     if page.status_code == 303:
         assert (plain(asked), plain(stranger.get(page.location))) == usual
     else:
         assert page.status_code == 422  # no number at all; nobody was asked
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert {mail.recipients for mail in deployment.mailbox.mails()} <= {(ADDRESS,)}
     assert stranger.cookies("a-") == []
 
@@ -269,7 +269,7 @@ def test_a_stranger_learns_nothing_from_number_and_pin(deployment: Deployment) -
     silent = ("", "")
     tries = ((CPR, PIN), (CPR, "0000"), (NOBODY, PIN), ("no-such-card", "0000"), (CPR, "wrong-8362"), silent)
     for typed, pin in tries:
-        stranger = deployment.person().moved(f"10.0.0.{len(seen) + 7}")
+        stranger = deployment.person().use_address(f"10.0.0.{len(seen) + 7}")
         deployment.koha.faults.down = not typed
         page = guess(stranger, typed or CPR, pin or PIN)
         pages = [plain(page), *(plain(send(stranger, page, "code", code="0000 0000")) for _ in range(7))]
@@ -308,13 +308,13 @@ def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(deployment:
 def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment) -> None:
     """From many networks and browsers; the links that were mailed before still work, and the old PIN too."""
     for each in range(8):
-        stranger = deployment.person().moved(f"10.1.{each}.7")
+        stranger = deployment.person().use_address(f"10.1.{each}.7")
         ask(stranger)
         guess(stranger)
-    deployment.at_rest()
-    deployment.until(lambda: len(deployment.mailbox.mails()) >= 6, "the mails came")
+    deployment.wait_until_idle()
+    deployment.wait_until(lambda: len(deployment.mailbox.mails()) >= 6, "the mails came")
     guess(deployment.person(), NOBODY)
-    deployment.at_rest()
+    deployment.wait_until_idle()
     texts = [mail.text for mail in deployment.mailbox.mails() if mail.recipients == (ADDRESS,)]
     assert sum("/pin?link=" in text for text in texts) == 3
     assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
@@ -323,7 +323,7 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment
     assert [mark(deployment.person().get(url)) for url in urls] == [("pin", "")] * 3
 
 
-@pytest.mark.parametrize("networks", [25, pytest.param(at_gate(500, otherwise=10_000), marks=pytest.mark.slow(60))])
+@pytest.mark.parametrize("networks", [25, pytest.param(choose_size(500, otherwise=10_000), marks=pytest.mark.slow(60))])
 def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     deployment: Deployment, networks: int
 ) -> None:
@@ -339,7 +339,7 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     stranger = deployment.person()
     page = pin_page(stranger)
     for each in range(networks):
-        stranger.moved(f"10.{each >> 8}.{each & 255}.7")
+        stranger.use_address(f"10.{each >> 8}.{each & 255}.7")
         pin = PIN if each % 5 == 0 else f"{each:04}"
         asked = send(stranger, page, "login", identifier=CPR, pin=pin)
         if asked.status_code == 303:
@@ -350,7 +350,7 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
             stranger = deployment.person()
             page = pin_page(stranger)
         assert stranger.cookies("a-") == []
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert taken > networks // 10  # on a busy machine more of them meet twenty that wait
     # A wrong code, and codes that are used up. The help code tells the minute and the reason only.
     assert len({HELP_CODE.sub("", page) for page in pages}) <= 2
@@ -364,7 +364,7 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     assert mark(owner.get(known.location))[0] == "ask"
     assert mark(arrive(deployment, deployment.person())) == ("pin", "")
     by_national_eid = replace(persona("eva"), name="karla-eid", attributes=eid_attributes(19, "Karla Dam", CPR))
-    _, page = eid_deployment.log_in(eid_deployment.switched(deployment), by_national_eid)
+    _, page = eid_deployment.log_in(eid_deployment.restart_with(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
 
 
@@ -373,9 +373,9 @@ def test_a_network_that_asks_for_everybody_is_not_heard(deployment: Deployment) 
     attacker = deployment.person()
     pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
     pages.add(plain(ask(attacker))[1])
-    pages.add(plain(ask(deployment.person().moved("10.2.0.7")))[1])
-    deployment.mailed(1)
-    deployment.at_rest()
+    pages.add(plain(ask(deployment.person().use_address("10.2.0.7")))[1])
+    deployment.wait_for_mails(1)
+    deployment.wait_until_idle()
     assert len(pages) == 1
     assert len(deployment.mailbox.mails()) == 1
 
@@ -398,7 +398,7 @@ def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(deployment: Deploy
     assert answers[10] == 429
     fillers = (f"card-{each}" for each in range(60))
     assert [send(attacker, page, "login", identifier=each, pin=PIN).status_code for each in fillers].count(429) >= 10
-    other = deployment.person().moved("10.3.0.7")
+    other = deployment.person().use_address("10.3.0.7")
     assert send(other, pin_page(other), "login", identifier=CPR, pin=PIN).status_code != 429
 
 
@@ -413,10 +413,10 @@ def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deplo
     deployment.koha.patrons.change(int(number), {**row_now, "category_id": "STAFF", "email": ADDRESS})
     assert mark(choose(person, opened)) == ("pin", "pin_not_here")
     assert mark(choose(other, logged_in)) == ("pin", "pin_not_here")
-    ask(deployment.person().moved("10.4.0.7"))
-    ask(deployment.person().moved("10.4.0.8"), "T-2002")
-    deployment.mailed(3)
-    deployment.at_rest()
+    ask(deployment.person().use_address("10.4.0.7"))
+    ask(deployment.person().use_address("10.4.0.8"), "T-2002")
+    deployment.wait_for_mails(3)
+    deployment.wait_until_idle()
     links = [mail.recipients for mail in deployment.mailbox.mails() if "link=" in mail.text]
     assert links == [("ivan@own.example",), (ADDRESS,)]
     assert is_unchanged(deployment)
@@ -435,7 +435,7 @@ def test_no_pin_code_or_number_stands_anywhere(
     page = owner.get(link(deployment))
     pages += [page, choose(owner, page, chosen), choose(owner, page, NEW, own="yes")]
     assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
-    deployment.at_rest()
+    deployment.wait_until_idle()
     mails = [mail.text for mail in deployment.mailbox.mails()]
     kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
     headers = [str(each.headers) for each in pages]

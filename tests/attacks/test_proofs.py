@@ -14,8 +14,16 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
 from broker.use_cases.transactions.transactions import Held
-from tests.plugins.deployment import Deployment, found, mark
-from tests.plugins.proofs import NURSE, Bench, Post, opened, other, outcome, posted
+from tests.plugins.deployment import Deployment, find_text, mark
+from tests.plugins.mailbox_proof_bench import (
+    NURSE,
+    MailServer,
+    ProofBench,
+    different_code,
+    open_bench,
+    outcome_of,
+    run_mail_server,
+)
 from tests.walks.requirements.people import EVA, asserted
 from tests.walks.requirements.visits import CPR, proved, sign_up
 
@@ -23,76 +31,76 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[Post]:
+def post() -> Iterator[MailServer]:
     """Give a mail server."""
-    with posted() as found:
+    with run_mail_server() as found:
         yield found
 
 
 @pytest.fixture
-def bench(tmp_path: Path, post: Post) -> Bench:
+def bench(tmp_path: Path, post: MailServer) -> ProofBench:
     """Give an empty store and an empty mailbox."""
-    return opened(tmp_path, post)
+    return open_bench(tmp_path, post)
 
 
 def at_once(attempts: list[Callable[[], Held]]) -> list[str]:
     """Make attempts side by side."""
     with ThreadPoolExecutor(len(attempts)) as threads:
-        return sorted(threads.map(outcome, attempts))
+        return sorted(threads.map(outcome_of, attempts))
 
 
-def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: Bench) -> None:
+def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: ProofBench) -> None:
     """Forty guesses at once, through two stores on one file, are five looks at the code."""
-    held = bench.mail(bench.login())
-    code = bench.read()
-    assert at_once([lambda: bench.code(held, other(code))] * 40).count("code_wrong") == 5
-    assert outcome(lambda: bench.code(held, code)) == "code_used_up"
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
+    assert at_once([lambda: bench.try_code(held, different_code(code))] * 40).count("code_wrong") == 5
+    assert outcome_of(lambda: bench.try_code(held, code)) == "code_used_up"
 
 
-def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: Bench) -> None:
+def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: ProofBench) -> None:
     """Three codes of five tries each: the chance is 15 in 10^8 however many logins are open."""
     logins = [bench.login() for _ in range(6)]
-    asked = at_once([partial(bench.mail, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
+    asked = at_once([partial(bench.mail_code, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
     assert asked == ["proved"] * 3 + ["too_many"] * 3
-    code = bench.read()
-    guesses = at_once([partial(bench.code, logins[each % 6], other(code)) for each in range(40)])
+    code = bench.read_mailed_code()
+    guesses = at_once([partial(bench.try_code, logins[each % 6], different_code(code)) for each in range(40)])
     # One browser: a wrong code costs each of its codes a try.
     assert guesses.count("code_wrong") == 5
 
 
-def test_the_right_code_sent_many_times_at_once_proves_once(bench: Bench) -> None:
+def test_the_right_code_sent_many_times_at_once_proves_once(bench: ProofBench) -> None:
     """One compare-and-set uses the code up: the others find nothing to use."""
-    held = bench.mail(bench.login())
-    code = bench.read()
-    ends = at_once([lambda: bench.code(held, code)] * 4)
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
+    ends = at_once([lambda: bench.try_code(held, code)] * 4)
     assert ends.count("proved") == 1
     assert set(ends) <= {"proved", "code_none"}
-    assert len(bench.again(held).proofs) == 1
+    assert len(bench.reread(held).proofs) == 1
 
 
-def test_a_used_code_proves_nothing_more(bench: Bench) -> None:
+def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
     """Replayed after it was used, to the transaction as it stands or as it stood."""
-    held = bench.mail(bench.login())
-    code = bench.read()
-    done = bench.code(held, code)
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
+    done = bench.try_code(held, code)
     for each in (done, held):
         for owner in ("ann", "bo"):
             with pytest.raises(CodeRefused, match="code_none"):
-                bench.code(each, code, owner)
-    assert bench.remembered("bo") == ()
+                bench.try_code(each, code, owner)
+    assert bench.list_valid_proofs("bo") == ()
 
 
-def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: Bench) -> None:
+def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: ProofBench) -> None:
     """A stranger who asks for a code to the owner's mailbox, or reads it, cannot use it elsewhere."""
-    held = bench.mail(bench.login())
-    code = bench.read()
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
     elsewhere = bench.login(browser="browser 2")
-    assert outcome(lambda: bench.code(elsewhere, code)) == "code_none"
-    assert outcome(lambda: bench.code(held, code, "bo")) == "code_none"
-    assert outcome(lambda: bench.code(held, code)) == "proved"
+    assert outcome_of(lambda: bench.try_code(elsewhere, code)) == "code_none"
+    assert outcome_of(lambda: bench.try_code(held, code, "bo")) == "code_none"
+    assert outcome_of(lambda: bench.try_code(held, code)) == "proved"
 
 
-def rejoined(bench: Bench, held: Held) -> Held:
+def rejoined(bench: ProofBench, held: Held) -> Held:
     """Let another authentication join the transaction, as a second answer of the upstream does.
 
     Source: docs/reference/design.md#4a-3.
@@ -103,67 +111,69 @@ def rejoined(bench: Bench, held: Held) -> Held:
     return done
 
 
-def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: Bench) -> None:
+def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: ProofBench) -> None:
     """Neither by the page of the person before nor by their own: the code is of the person who asked."""
-    held = bench.mail(bench.login())
-    code = bench.read()
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
     joined = rejoined(bench, held)
     with pytest.raises(CodeRefused, match="code_none"):
-        bench.code(joined, code, "bo")
+        bench.try_code(joined, code, "bo")
     with pytest.raises(BrowserUnmatched):
-        bench.code(held, code)
-    assert bench.again(held) == joined.transaction
-    assert bench.remembered("ann") == bench.remembered("bo") == ()
+        bench.try_code(held, code)
+    assert bench.reread(held) == joined.transaction
+    assert bench.list_valid_proofs("ann") == bench.list_valid_proofs("bo") == ()
 
 
-def test_no_mail_leaves_for_a_person_who_is_gone(bench: Bench) -> None:
+def test_no_mail_leaves_for_a_person_who_is_gone(bench: ProofBench) -> None:
     """If another authentication has joined before the mail is queued, none is sent and nothing changes."""
     held = bench.login()
     joined = rejoined(bench, held)
     with pytest.raises(BrowserUnmatched):
-        bench.mail(held)
+        bench.mail_code(held)
     assert not bench.outbox().step()
-    assert bench.again(held) == joined.transaction
+    assert bench.reread(held) == joined.transaction
 
 
-def test_of_two_persons_who_prove_one_address_at_once_one_has_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_persons_who_prove_one_address_at_once_one_has_it(
+    bench: ProofBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second's claim comes between the first's look and its write."""
-    first = bench.mail(bench.login())
-    first_code = bench.read()
-    second = bench.mail(bench.login(browser="browser 2"), "bo")
-    second_code = bench.read()
+    first = bench.mail_code(bench.login())
+    first_code = bench.read_mailed_code()
+    second = bench.mail_code(bench.login(browser="browser 2"), "bo")
+    second_code = bench.read_mailed_code()
     mine: list[Key] = []
     put = SqliteStore.put
 
     def between(store: SqliteStore, key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
         if key.kind == "index" and not mine:
             mine.append(key)
-            bench.code(second, second_code, "bo")
+            bench.try_code(second, second_code, "bo")
         return put(store, key, kept, *args, **how)
 
     monkeypatch.setattr(SqliteStore, "put", between)
-    assert outcome(lambda: bench.code(first, first_code)) == "address_taken"
-    assert [each.address for each in bench.remembered("bo")] == [NURSE]
-    assert bench.remembered("ann") == ()
+    assert outcome_of(lambda: bench.try_code(first, first_code)) == "address_taken"
+    assert [each.address for each in bench.list_valid_proofs("bo")] == [NURSE]
+    assert bench.list_valid_proofs("ann") == ()
 
 
-def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: Bench) -> None:
+def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: ProofBench) -> None:
     """Counted before they are queued: twelve requests side by side, three mails to the mailbox."""
     logins = [bench.login() for _ in range(12)]
-    attempts = [lambda each=each: bench.mail(logins[each], f"p{each}") for each in range(12)]
+    attempts = [lambda each=each: bench.mail_code(logins[each], f"p{each}") for each in range(12)]
     assert at_once(attempts) == ["proved"] * 3 + ["too_many"] * 9  # type: ignore[arg-type]
-    bench.read()
+    bench.read_mailed_code()
     assert len(bench.mailbox.mails()) == 3
 
 
-def test_what_is_kept_names_nobody(bench: Bench) -> None:
+def test_what_is_kept_names_nobody(bench: ProofBench) -> None:
     """No key of the store holds an address, a code or a person's name.
 
     Source: docs/reference/design.md#sealing: lookups are HMACs.
     """
-    held = bench.mail(bench.login())
-    code = bench.read()
-    bench.code(held, code)
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
+    bench.try_code(held, code)
     store = SqliteStore(bench.path)
     keys = [repr(key) for kind in ("index", "person", "code", "mail") for key, _ in store.list(kind, None, bench.now)]
     assert len(keys) >= 3
@@ -183,7 +193,7 @@ def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(deployme
     assert mark(proved(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
     page = sign_up(other, asserted(EVA, **{CPR: ()}), "hospital", "nemid")
     assert mark(page)[0] == "proof"
-    assert found(proved(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
+    assert find_text(proved(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
 
 
 def test_the_next_holder_of_a_name_has_proved_nothing(deployment: Deployment) -> None:

@@ -264,7 +264,7 @@ def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: 
     base = page.request.path.removesuffix("/consent")
 
     def lands() -> None:
-        deployment.until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
+        deployment.wait_until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
 
     moment.before("person", then=lands)
     late = person.post(page.request.path, {"token": token, "answer": "no"})

@@ -159,7 +159,7 @@ def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> N
     request = parties.idp.read_redirect(
         parties.query(parties.authn_request(), key=parties.service.key, relay_state=state), NOW
     )
-    form = parties.idp.respond(request, parties.disclosure(), parties.authentication(), parties.issued())
+    form = parties.idp.respond(request, parties.disclosure(), parties.authentication(), parties.make_ids())
     assert (form.action, form.fields["RelayState"]) == (f"{LOANS}/acs", state)
 
 
@@ -167,7 +167,7 @@ def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> N
 def test_without_relay_state_none_comes_back(parties: Parties) -> None:
     """None was sent, so none is made up."""
     request = replace(parties.request, relay_state=None)
-    form = parties.idp.respond(request, parties.disclosure(), parties.authentication(), parties.issued())
+    form = parties.idp.respond(request, parties.disclosure(), parties.authentication(), parties.make_ids())
     assert set(form.fields) == {"SAMLResponse"}
 
 

@@ -7,7 +7,7 @@ import pytest
 from broker.adapters.saml.idp.authn_requests import LIMITS, REQUEST_CHECKS
 from broker.core.errors import MessageRefused, RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
-from tests.attacks.messages.defences import REQUEST, closing
+from tests.attacks.messages.defences import REQUEST, mark_by_check
 from tests.attacks.messages.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
 from tests.plugins.saml_parties import LOANS, NOW, OPEN, Change, Parties, edit
 
@@ -31,7 +31,7 @@ def test_every_check_has_its_request() -> None:
     assert set(LIMITS) == {name for name, _, _ in REFUSED} | {"relay_state"}
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, REQUEST))
+@pytest.mark.parametrize("name", mark_by_check(HOSTILE, REQUEST))
 def test_a_request_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """Nobody is answered: the person sees a page of ours."""
     assert cause(parties, sent(parties, name)) == name

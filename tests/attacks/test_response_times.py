@@ -56,7 +56,7 @@ def test_clocks_may_differ_by_180_seconds(parties: Parties, name: str, change: C
         dated = (edit(".", IssueInstant=fresh), edit("saml:Assertion", IssueInstant=fresh))
         early = edit(CONDITIONS, NotBefore=stamp(NOW - timedelta(hours=1))) if name != "not_yet_valid" else nothing
         done = edit(STATEMENT, AuthnInstant=EARLIER) if name != "authenticated_later" else nothing
-        return parties.signed(parties.response(*dated, early, done, change))
+        return parties.sign_response(parties.response(*dated, early, done, change))
 
     assert isinstance(parties.receive(message(off), now=NOW + off, **issued).answer, Authentication)
     assert cause(parties, message(further), now=NOW + further, **issued) == name
@@ -72,7 +72,9 @@ def test_an_issue_instant_may_be_off_by_180_seconds(
     parties: Parties, path: str, seconds: int, name: str | None
 ) -> None:
     """Neither before the request nor after now, as far as clocks may differ."""
-    xml = parties.signed(parties.response(edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))), both=True)
+    xml = parties.sign_response(
+        parties.response(edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))), both=True
+    )
     if name is None:
         assert isinstance(parties.receive(xml).answer, Authentication)
     else:
@@ -84,7 +86,7 @@ def test_an_issue_instant_may_be_off_by_180_seconds(
 def test_a_response_is_fresh_for_five_minutes(parties: Parties, seconds: int, passes: bool) -> None:
     """Even one whose assertion says that it holds for longer: the record of what was spent is not kept for ever."""
     long = (edit(CONDITIONS, NotOnOrAfter=LATER), edit(CONFIRMED, NotOnOrAfter=LATER))
-    xml = parties.signed(parties.response(*long), both=True)
+    xml = parties.sign_response(parties.response(*long), both=True)
     now = NOW + timedelta(seconds=seconds)
     if passes:
         assert parties.receive(xml, now=now).until == NOW + timedelta(minutes=5)
@@ -101,7 +103,7 @@ def test_forced_authentication_is_newer_than_the_request(parties: Parties, secon
     Source: docs/reference/saml-profiles.md#26.
     """
     change = edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds)))
-    xml = parties.signed(parties.response(change))
+    xml = parties.sign_response(parties.response(change))
     if passes:
         assert isinstance(parties.receive(xml, force_authn=True).answer, Authentication)
     else:

@@ -39,7 +39,7 @@ def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
     Source: docs/reference/attacks.md#18.
     """
     forged = parties.response(upstream="kb")
-    assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "xml.signature"
+    assert cause(parties, parties.sign_response(forged, parties.hub, both=True), "kb") == "xml.signature"
 
 
 @pytest.mark.attack(18)
@@ -47,7 +47,7 @@ def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
 def test_an_upstream_that_is_no_hub_speaks_for_itself_only(parties: Parties) -> None:
     """What it says another has authenticated is not taken for its own."""
     other = add(f"{STATEMENT}/saml:AuthnContext", f"<saml:AuthenticatingAuthority>{AU}</saml:AuthenticatingAuthority>")
-    xml = parties.signed(parties.response(other, upstream="kb"), parties.direct)
+    xml = parties.sign_response(parties.response(other, upstream="kb"), parties.direct)
     assert cause(parties, xml, "kb") == "institution_unknown"
 
 
@@ -58,7 +58,7 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
 
     Source: docs/reference/attacks.md#6.
     """
-    xml = parties.signed(parties.response(), parties.service, whole=whole)
+    xml = parties.sign_response(parties.response(), parties.service, whole=whole)
     assert cause(parties, xml) == "xml.signature"
 
 
@@ -73,23 +73,23 @@ def test_an_unsigned_response_is_refused(parties: Parties) -> None:
 @pytest.mark.profile(17)
 def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     """Where both are signed, both must verify."""
-    root = etree.fromstring(parties.signed(parties.response()))
-    assert cause(parties, parties.signed(root, parties.stranger, whole=True)) == "xml.signature"
-    inner = etree.fromstring(parties.signed(parties.response(), parties.stranger))
-    assert cause(parties, parties.signed(inner, whole=True)) == "xml.signature"
+    root = etree.fromstring(parties.sign_response(parties.response()))
+    assert cause(parties, parties.sign_response(root, parties.stranger, whole=True)) == "xml.signature"
+    inner = etree.fromstring(parties.sign_response(parties.response(), parties.stranger))
+    assert cause(parties, parties.sign_response(inner, whole=True)) == "xml.signature"
 
 
 @pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
     """Anybody can encrypt to us: encryption is no signature (docs/reference/attacks.md#23)."""
-    assert cause(parties, etree.tostring(parties.sealed(parties.response(), sign=False))) == "unsigned"
+    assert cause(parties, etree.tostring(parties.encrypt_response(parties.response(), sign=False))) == "unsigned"
 
 
 @pytest.mark.attack(23, control=True)
 def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
     """A signature over the Response is over the ciphertext, and so over the assertion decrypted from it."""
-    xml = parties.signed(parties.sealed(parties.response(), sign=False), whole=True)
+    xml = parties.sign_response(parties.encrypt_response(parties.response(), sign=False), whole=True)
     assert isinstance(parties.receive(xml).answer, Authentication)
 
 
@@ -100,9 +100,9 @@ def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
 
     Source: docs/reference/nemlog-in.md#response.
     """
-    sealed = parties.sealed(parties.response(upstream="eid"), sign=False)
-    assert cause(parties, parties.signed(sealed, parties.direct, whole=True), "eid") == "unsigned"
-    good = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    sealed = parties.encrypt_response(parties.response(upstream="eid"), sign=False)
+    assert cause(parties, parties.sign_response(sealed, parties.direct, whole=True), "eid") == "unsigned"
+    good = parties.encrypt_response(parties.response(upstream="eid"), parties.direct)
     assert isinstance(parties.receive(etree.tostring(good), "eid").answer, Authentication)
 
 
@@ -110,7 +110,7 @@ def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
 @pytest.mark.profile(16)
 def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> None:
     """What is hidden in ciphertext is looked at as if it were not."""
-    root = parties.sealed(parties.response(edit(CONFIRMED, Recipient="https://elsewhere.example")))
+    root = parties.encrypt_response(parties.response(edit(CONFIRMED, Recipient="https://elsewhere.example")))
     assert cause(parties, etree.tostring(root)) == "recipient"
 
 
@@ -121,7 +121,7 @@ def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> Non
 )
 def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: str) -> None:
     """Neither a value nor the institution can be put in after signing."""
-    root = etree.fromstring(parties.signed(parties.response()))
+    root = etree.fromstring(parties.sign_response(parties.response()))
     say(path, value)(root)
     assert cause(parties, etree.tostring(root)) == "xml.signature"
 
@@ -129,7 +129,10 @@ def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: s
 @pytest.mark.attack(5)
 def test_a_response_without_an_assertion_authenticates_nobody(parties: Parties) -> None:
     """Success must come with an assertion."""
-    assert cause(parties, parties.signed(parties.response(drop("saml:Assertion")), whole=True)) == "assertion_missing"
+    assert (
+        cause(parties, parties.sign_response(parties.response(drop("saml:Assertion")), whole=True))
+        == "assertion_missing"
+    )
 
 
 @pytest.mark.attack(5)
@@ -164,7 +167,7 @@ def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> N
     """
     value = "<saml:AttributeValue>x@ku.dk</saml:AttributeValue>"
     again = f'<saml:Attribute Name="{EPPN}" FriendlyName="cn">{value}</saml:Attribute>'
-    xml = parties.signed(parties.response(add("saml:Assertion/saml:AttributeStatement", again)))
+    xml = parties.sign_response(parties.response(add("saml:Assertion/saml:AttributeStatement", again)))
     answer = parties.receive(xml).answer
     assert isinstance(answer, Authentication)
     assert [each for each in answer.attributes if each.name == EPPN] == [WireAttribute(EPPN, ("au1@au.dk", "x@ku.dk"))]
@@ -177,18 +180,18 @@ def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
 
     Source: docs/reference/attacks.md#18.
     """
-    xml = parties.signed(parties.response(upstream="nemid"))
+    xml = parties.sign_response(parties.response(upstream="nemid"))
     assert isinstance(parties.receive(xml, "nemid").answer, Authentication)
     assert cause(parties, xml, "wayf") == "destination"
     moved = parties.response(edit(".", Destination=parties.acs()), upstream="nemid")
-    assert cause(parties, parties.signed(moved), "wayf") == "recipient"
+    assert cause(parties, parties.sign_response(moved), "wayf") == "recipient"
 
 
 @pytest.mark.attack(18, control=True)
 @pytest.mark.parametrize("listed", [(AU,), (HUB,), ("urn:unknown", AU), ()])
 def test_the_services_list_lets_its_institutions_through(parties: Parties, listed: tuple[str, ...]) -> None:
     """An institution by any of its names, or the hub itself, is what the service asked for; no list asks for all."""
-    received = parties.receive(parties.signed(parties.response()), idp_list=listed)
+    received = parties.receive(parties.sign_response(parties.response()), idp_list=listed)
     assert isinstance(received.answer, Authentication)
 
 
@@ -198,7 +201,7 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
     role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": narrowed})
     with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
-        replace(parties, sp=role).receive(parties.signed(parties.response()))
+        replace(parties, sp=role).receive(parties.sign_response(parties.response()))
 
 
 @pytest.mark.attack(23)
@@ -214,12 +217,12 @@ def test_cbc_is_decrypted_of_who_needs_it_and_signs_it(
 
     Source: docs/reference/attacks.md#23.
     """
-    root = etree.fromstring(parties.signed(parties.response(upstream=upstream), parties.signer(upstream)))
+    root = etree.fromstring(parties.sign_response(parties.response(upstream=upstream), parties.signer(upstream)))
     assertion = root.find("{*}Assertion")
     assert assertion is not None
     us = replace(forge.broker, certificate=parties.ring.sp.encryption_certificate)
     plain = etree.tostring(assertion, with_tail=False)
-    root.replace(assertion, forge.sealed(plain, content="http://www.w3.org/2001/04/xmlenc#aes256-cbc", to=us))
+    root.replace(assertion, forge.encrypt(plain, content="http://www.w3.org/2001/04/xmlenc#aes256-cbc", to=us))
     if whole:
         signature.sign(root, parties.signer(upstream).key)
     if passes:

@@ -11,7 +11,7 @@ from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
-from tests.attacks.messages.defences import ASSERTION, RESPONSE, closing
+from tests.attacks.messages.defences import ASSERTION, RESPONSE, mark_by_check
 from tests.attacks.messages.hostile_responses import (
     CONDITIONS,
     EARLIER,
@@ -20,7 +20,7 @@ from tests.attacks.messages.hostile_responses import (
     STATEMENT,
     SUBJECT,
     VARIANTS,
-    nothing,
+    change_nothing,
 )
 from tests.plugins.saml_parties import Change, Parties, add, drop, edit
 
@@ -37,7 +37,7 @@ def test_every_check_has_its_message() -> None:
     assert {*RESPONSE_CHECKS, *ASSERTION_CHECKS} == set(HOSTILE)
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, RESPONSE, ASSERTION))
+@pytest.mark.parametrize("name", mark_by_check(HOSTILE, RESPONSE, ASSERTION))
 @pytest.mark.profile(14, 18, 41, 42)
 def test_a_message_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """Though the true upstream signed it, the check of that name refuses it."""
@@ -62,14 +62,14 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 @pytest.mark.profile(14, 18)
 def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> None:
     """Missing, empty, nearly equal and additional: none passes for the right one."""
-    assert cause(parties, parties.signed(parties.response(change), both=True)) == name
+    assert cause(parties, parties.sign_response(parties.response(change), both=True)) == name
 
 
 @pytest.mark.attack(17, 18, 19, 20, control=True)
 @pytest.mark.parametrize(
     "change",
     [
-        nothing,
+        change_nothing,
         edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity"),
         drop("saml:Issuer"),
         drop(f"{SUBJECT}/saml:NameID"),
@@ -86,4 +86,4 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
 @pytest.mark.profile(20)
 def test_what_the_profile_allows_passes(parties: Parties, change: Change) -> None:
     """The controls: the same message, changed in a way that upstreams may."""
-    assert isinstance(parties.receive(parties.signed(parties.response(change))).answer, Authentication)
+    assert isinstance(parties.receive(parties.sign_response(parties.response(change))).answer, Authentication)

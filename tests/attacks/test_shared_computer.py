@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, code_in, karla, link_in, pin_page, send
 
 SHARED: Final = pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}])
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.attack(30)
 
 def asking(page: TestResponse) -> dict[str, str]:
     """Give the fields of the consent form of a page, without an answer."""
-    return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value")}
+    return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value")}
 
 
 def tries(person: Person, page: TestResponse) -> list[TestResponse]:
@@ -97,9 +97,9 @@ def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_o
     deployment: Deployment, page_of: str
 ) -> None:
     """A computer that came by IPv6 first: it shows no whole number, and idles out as the others."""
-    person = deployment.person().moved("2001:db8::1")
+    person = deployment.person().use_address("2001:db8::1")
     page = person.log_in("asta")
-    person.moved("127.0.0.1")
+    person.use_address("127.0.0.1")
     path = page.request.path.removesuffix("/consent")
     page = person.get(path + page_of)
     assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
@@ -132,11 +132,11 @@ def test_a_login_under_way_is_not_hurried(deployment: Deployment) -> None:
 @SHARED
 def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     """From the moment that its browser comes from a shared computer."""
-    person = deployment.person().moved("198.51.100.9")
+    person = deployment.person().use_address("198.51.100.9")
     page = person.log_in("asta")
     path = page.request.path.removesuffix("/consent")
     again = person.choose(person.get(f"{path}/upstream"))
-    person.moved("127.0.0.1")
+    person.use_address("127.0.0.1")
     arrived = person.deliver(*deployment.answer(again, "asta"))
     person.get(arrived.location)
     again = person.choose(person.get(f"{path}/upstream"))
@@ -252,7 +252,7 @@ def test_no_shared_computer_becomes_known(deployment: Deployment, by: str) -> No
         assert send(person, page, "code", code=code_in(deployment), own="yes").status_code == 303
     else:
         person.press(person.get("/pin"), identifier=CPR)
-        deployment.mailed(1)
+        deployment.wait_for_mails(1)
         page = person.get(link_in(deployment))
         assert mark(send(person, page, "choose", pin="5926", again="5926", own="yes")) == ("pin", "set")
     assert b'name="own"' not in page.get_data()

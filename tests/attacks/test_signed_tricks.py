@@ -12,12 +12,12 @@ from broker.adapters.saml.xml_security import signature
 from broker.adapters.saml.xml_security.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import SUCCESS, MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
-from tests.attacks.messages.defences import numbered
+from tests.attacks.messages.defences import mark_by_class_number
 from tests.attacks.messages.signed_tricks import TRICKS
 from tests.plugins.saml_parties import NOW, Parties, drop, edit
 
 
-@pytest.mark.parametrize("name", numbered(TRICKS))
+@pytest.mark.parametrize("name", mark_by_class_number(TRICKS))
 def test_a_trick_is_refused_for_what_it_is(parties: Parties, name: str) -> None:
     """The check that stands against the trick is the one that refuses it."""
     make, cause = TRICKS[name]
@@ -48,8 +48,8 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
 @pytest.mark.attack(2, 5, 6, 10, control=True)
 def test_a_certificate_in_keyinfo_says_nothing(parties: Parties) -> None:
     """The upstream's true signature holds whatever stands beside it in KeyInfo: nothing there is read."""
-    root: Any = etree.fromstring(parties.signed(parties.response()))
+    root: Any = etree.fromstring(parties.sign_response(parties.response()))
     root.find(f".//{{{DS}}}X509Certificate").text = parties.stranger.key.certificate
     assert isinstance(parties.receive(etree.tostring(root)).answer, Authentication)
     assert root.find(f".//{SIGNED_INFO}") is not None
-    assert parties.receive(parties.signed(parties.response()), now=NOW).message_id == "_a1"
+    assert parties.receive(parties.sign_response(parties.response()), now=NOW).message_id == "_a1"

@@ -89,10 +89,10 @@ def _again(name: str, text: str) -> Any:
     ],
 )
 def test_a_spoofed_name_ends_the_login(
-    old_deployment: Deployment, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
+    shared_deployment: Deployment, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Though the hub signed it: the page says so, nothing is released, and the value is on no line."""
-    page = _answered(old_deployment.person(), spoil)
+    page = _answered(shared_deployment.person(), spoil)
     assert page.status_code == 403
     assert mark(page)[1] == reason
     logged = capsys.readouterr().out
@@ -102,15 +102,15 @@ def test_a_spoofed_name_ends_the_login(
 
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("name", [CN, "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:0.9.2342.19200300.100.1.3"])
-def test_an_attribute_is_never_code(old_deployment: Deployment, name: str) -> None:
+def test_an_attribute_is_never_code(shared_deployment: Deployment, name: str) -> None:
     """A name of a person may be written as a script, and is shown, if at all, as text."""
-    page = _answered(old_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
+    page = _answered(shared_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
     assert "<script>alert" not in page
     assert "</title><script" not in page
     assert "$49" not in page
 
 
 @pytest.mark.attack(21, 22, 32, control=True)
-def test_the_true_name_goes_on(old_deployment: Deployment) -> None:
+def test_the_true_name_goes_on(shared_deployment: Deployment) -> None:
     """The same answer, signed again without a change, leads to the question."""
-    assert mark(_answered(old_deployment.person(), lambda _: None))[0] == "ask"
+    assert mark(_answered(shared_deployment.person(), lambda _: None))[0] == "ask"

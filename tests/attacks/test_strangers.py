@@ -17,7 +17,7 @@ from broker.core.errors import TransactionGone
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
 from broker.use_cases.staff.staff_search import ShownPage
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 
 # Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
 pytestmark = pytest.mark.attack(31)
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.attack(31)
 
 def reference_on(page: object) -> str:
     """Give the reference of a page."""
-    return found(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
+    return find_text(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
 
 
 def shown_page(deployment: Deployment, page: object) -> ShownPage:
@@ -173,7 +173,7 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
     deployment: Deployment, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One client began 300 a second, each 1.3 to 2.6 kB, bounded by nothing; whoever comes from elsewhere goes on."""
-    person = deployment.person().moved("198.51.100.7")
+    person = deployment.person().use_address("198.51.100.7")
     path = person.sso_path() if address == "sso" else address
     # The minute must not turn over while this counts.
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
@@ -188,7 +188,7 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "network_refused" in each]
     assert '"network": "198.51.100.0/24"' in line
     assert '"setting": "limits.campuses"' in line
-    assert deployment.person().moved("203.0.113.7").client.get(path, base_url=person.base).status_code < 400
+    assert deployment.person().use_address("203.0.113.7").client.get(path, base_url=person.base).status_code < 400
     deployment.clock.ahead += timedelta(minutes=1)
     assert person.client.get(path, base_url=person.base).status_code < 400
 
@@ -197,26 +197,26 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
 def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deployment) -> None:
     """Where messages are kept for half a year each of them stays; a person in a login of theirs goes on."""
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
-    stranger = deployment.person().moved("198.51.100.7")
+    stranger = deployment.person().use_address("198.51.100.7")
     onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
-    away = found(onward, "//main//a/@href")
+    away = find_text(onward, "//main//a/@href")
     statuses = [stranger.get(away).status_code for _ in range(12)]
     assert statuses == [302] * 10 + [429] * 2
-    person = deployment.person().moved("198.51.101.7")
+    person = deployment.person().use_address("198.51.101.7")
     path = person.log_in("asta").request.path.removesuffix("/consent")
     for number in range(12):
-        deployment.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
+        deployment.person().use_address(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
     assert person.choose(person.get(f"{path}/upstream"))
 
 
 @FEW
 def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deployment) -> None:
     """The browser brings the mark of its login."""
-    person = deployment.person().moved("198.51.100.7")
+    person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
     (cookie,) = person.cookies("mark")
     assert len(cookie.value) < 60
-    stranger = deployment.person().moved("198.51.100.8")
+    stranger = deployment.person().use_address("198.51.100.8")
     for _ in range(40):
         stranger.client.get("/pin", base_url=person.base)
     assert stranger.client.get("/pin", base_url=person.base).status_code == 429
@@ -226,17 +226,17 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deplo
 @FEW
 def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment: Deployment) -> None:
     """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
-    person = deployment.person().moved("198.51.100.7")
+    person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
     url = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=False)
     [deflated] = parse_qs(urlsplit(url).query)["SAMLRequest"]
     fields = {"SAMLRequest": deflated, "RelayState": "<&>"}
-    stranger = deployment.person().moved("198.51.100.8")
+    stranger = deployment.person().use_address("198.51.100.8")
     for _ in range(40):
         stranger.client.get("/pin", base_url=person.base)
     before = contents(deployment)
     for caller, status in ((stranger, 429), (person, 303)):
-        bare = deployment.person().moved("198.51.100.7")
+        bare = deployment.person().use_address("198.51.100.7")
         page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
         assert (form(page), contents(deployment)) == ((f"{person.base}/saml/idp/sso", fields), before)
         assert caller.post(*form(page)).status_code == status
@@ -269,7 +269,7 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
     deployment: Deployment, bound: bool
 ) -> None:
     """Nobody can begin anything that stays: the store is as it was before."""
-    stranger = deployment.person().moved("198.51.100.7")
+    stranger = deployment.person().use_address("198.51.100.7")
     lasts = timedelta(minutes=30 if bound else 2)
     begun = []
     for _ in range(20):
@@ -298,7 +298,7 @@ def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment,
     for minute in range(lives + 12):
         deployment.clock.ahead += timedelta(minutes=1)
         for number in range(10):
-            stranger = deployment.person().moved(f"198.51.{minute}.{number}")
+            stranger = deployment.person().use_address(f"198.51.{minute}.{number}")
             answer = stranger.client.get("/pin", base_url=stranger.base)
             if bound:
                 stranger.get(answer.location)

@@ -108,9 +108,9 @@ def received(parties: Parties, change: Change, *, how: str = "assertion") -> Aut
     else:
         root = parties.response(change)
     ways: dict[str, Callable[[], bytes]] = {
-        "assertion": lambda: parties.signed(root),
-        "whole": lambda: parties.signed(root, whole=True),
-        "both": lambda: parties.signed(root, both=True),
+        "assertion": lambda: parties.sign_response(root),
+        "whole": lambda: parties.sign_response(root, whole=True),
+        "both": lambda: parties.sign_response(root, both=True),
     }
     answer = parties.receive(ways[how](), now=NOW).answer
     assert isinstance(answer, Authentication)
@@ -180,7 +180,7 @@ def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: py
 
     A reader that loses a value is imitated; without the comparison its reading would be believed.
     """
-    xml = parties.signed(parties.response())
+    xml = parties.sign_response(parties.response())
     honest = canonical_form.canonicalize
 
     def changed(element: Any, prefixes: Any = ()) -> bytes:
@@ -237,6 +237,6 @@ def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
 @pytest.mark.attack(5)
 def test_nothing_but_a_refusal_is_read_of_an_unsigned_envelope(parties: Parties) -> None:
     """The assertions of an unsigned Response are not within reach of its reader."""
-    root = etree.fromstring(parties.signed(parties.response(edit("saml:Assertion", ID="_a1"))))
+    root = etree.fromstring(parties.sign_response(parties.response(edit("saml:Assertion", ID="_a1"))))
     envelope = message_model.read_unsigned(samlp.Response, root)
     assert (envelope.assertion, envelope.encrypted_assertion, envelope.signature) == ([], [], None)

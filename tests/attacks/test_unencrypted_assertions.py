@@ -25,8 +25,10 @@ def configure(parties: Parties, **changes: Any) -> Parties:
 
 def respond(parties: Parties, *items: Item) -> tuple[Any, Any]:
     """Let the broker answer the service, and return the Response and its assertion."""
-    form = parties.idp.respond(parties.request, parties.disclosure(*items), parties.authentication(), parties.issued())
-    return parties.opened(form)
+    form = parties.idp.respond(
+        parties.request, parties.disclosure(*items), parties.authentication(), parties.make_ids()
+    )
+    return parties.open_response(form)
 
 
 @pytest.mark.attack(23)

@@ -10,7 +10,14 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
-from tests.attacks.messages.wrapping import EVIL, PLACES, Wrapping, armed, encrypted, wrappings
+from tests.attacks.messages.wrapping import (
+    EVIL,
+    PLACES,
+    Wrapping,
+    is_accepted_by_careless_reader,
+    list_wrappings,
+    make_encrypted_message,
+)
 from tests.plugins.saml_parties import EPPN, Parties
 
 # Each of these looks at the arrangement itself. Only where nothing else is amiss does the signature have to tell.
@@ -31,12 +38,12 @@ SHAPES: Final = frozenset(
 
 
 @pytest.mark.attack(1)
-@pytest.mark.parametrize("how", list(wrappings()), ids=str)
+@pytest.mark.parametrize("how", list(list_wrappings()), ids=str)
 def test_an_evil_message_never_borrows_a_signature(parties: Parties, how: Wrapping) -> None:
     """The genuine signature holds over the genuine element, and the arrangement is refused for what it is."""
     raw, genuine = how.make(parties)
     assert EVIL.encode() in raw
-    assert armed(raw, genuine, parties)
+    assert is_accepted_by_careless_reader(raw, genuine, parties)
     with pytest.raises(MessageRefused) as refused:
         parties.receive(raw)
     assert refused.value.cause in SHAPES
@@ -47,7 +54,7 @@ def test_an_evil_message_never_borrows_a_signature(parties: Parties, how: Wrappi
 def test_no_ciphertext_is_smuggled_in(parties: Parties, place: str) -> None:
     """Anybody can encrypt to us; an evil assertion in ciphertext beside a genuine one is not opened."""
     with pytest.raises(MessageRefused) as refused:
-        parties.receive(encrypted(place, parties))
+        parties.receive(make_encrypted_message(place, parties))
     assert refused.value.cause in SHAPES
 
 
@@ -55,7 +62,7 @@ def test_no_ciphertext_is_smuggled_in(parties: Parties, place: str) -> None:
 @pytest.mark.parametrize("how", [{}, {"whole": True}, {"both": True}], ids=["assertion", "Response", "both"])
 def test_the_genuine_message_is_read(parties: Parties, how: dict[str, Any]) -> None:
     """Where nothing is wrapped the signed values are those that are read."""
-    answer = parties.receive(parties.signed(parties.response(), **how)).answer
+    answer = parties.receive(parties.sign_response(parties.response(), **how)).answer
     assert isinstance(answer, Authentication)
     assert {each.name: each.values for each in answer.attributes}[EPPN] == ("au1@au.dk",)
 
@@ -63,5 +70,5 @@ def test_the_genuine_message_is_read(parties: Parties, how: dict[str, Any]) -> N
 @pytest.mark.attack(1, 23, control=True)
 def test_the_genuine_ciphertext_is_read(parties: Parties) -> None:
     """One encrypted assertion in the one place for it."""
-    answer = parties.receive(etree.tostring(parties.sealed(parties.response()))).answer
+    answer = parties.receive(etree.tostring(parties.encrypt_response(parties.response()))).answer
     assert isinstance(answer, Authentication)

@@ -15,7 +15,7 @@ from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.cli.main import broker
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Setting
-from tests.plugins.fed_broker import Fed
+from tests.plugins.feed_deployment import FeedDeployment
 from tests.plugins.feed_server import publishing
 
 pytestmark = pytest.mark.server
@@ -24,19 +24,19 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def fed(setting: Setting, tmp_path: Path) -> Iterator[Fed]:
+def fed(setting: Setting, tmp_path: Path) -> Iterator[FeedDeployment]:
     """Give a broker that follows a feed with the hub in it."""
     folder = tmp_path / "demo"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "last-good", "metadata/wayf"))
     with publishing() as publisher:
-        found = Fed(replace(setting, folder=folder), publisher)
+        found = FeedDeployment(replace(setting, folder=folder), publisher)
         found.publish()
         found.follow()
         yield found
 
 
 @pytest.fixture
-def run(fed: Fed, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(fed: FeedDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command with that broker's configuration."""
     monkeypatch.setenv("BROKER_CONFIG", str(fed.setting.config))
 
@@ -53,7 +53,7 @@ def rows(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["kind"], row.get("entity_id", row["name"])): row for row in json.loads(result.stdout)}
 
 
-def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: Fed) -> None:
+def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: FeedDeployment) -> None:
     """Source, end, keys and scopes: what one holds against what the federation has published."""
     shown = rows(run("show", "--json"))
     hub = shown[("upstream", HUB)]
@@ -65,7 +65,7 @@ def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: Fed) -> None:
     assert f"entity_id={HUB}  from=wayf" in run("show").stdout
 
 
-def test_a_fingerprint_is_what_openssl_says_of_the_key(run: Run, fed: Fed, tmp_path: Path) -> None:
+def test_a_fingerprint_is_what_openssl_says_of_the_key(run: Run, fed: FeedDeployment, tmp_path: Path) -> None:
     """Else nobody could compare it."""
     (tmp_path / "hub.pem").write_text(fed.setting.hub.certificate)
     command = f"openssl x509 -in {tmp_path}/hub.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum"
@@ -73,7 +73,7 @@ def test_a_fingerprint_is_what_openssl_says_of_the_key(run: Run, fed: Fed, tmp_p
     assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [said]
 
 
-def test_a_refresh_takes_up_what_is_new(run: Run, fed: Fed) -> None:
+def test_a_refresh_takes_up_what_is_new(run: Run, fed: FeedDeployment) -> None:
     """Though it is not due; the exit code tells whether every feed was good."""
     assert run("show").exit_code == 0
     fed.publish(keys=(fed.stranger,))
@@ -83,7 +83,7 @@ def test_a_refresh_takes_up_what_is_new(run: Run, fed: Fed) -> None:
     assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [key]
 
 
-def test_a_refresh_that_is_refused_is_told(run: Run, fed: Fed) -> None:
+def test_a_refresh_that_is_refused_is_told(run: Run, fed: FeedDeployment) -> None:
     """With the name of the check; what was good stays, and ``check`` finds it."""
     run("show")
     assert (run("check").exit_code, run("check").stdout) == (0, "all well\n")
@@ -97,7 +97,7 @@ def test_a_refresh_that_is_refused_is_told(run: Run, fed: Fed) -> None:
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "wayf"
 
 
-def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: Fed) -> None:
+def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: FeedDeployment) -> None:
     """The broker starts, and says what is missing."""
     fed.publisher.status = "503 Down"
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "nowhere"

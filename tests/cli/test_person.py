@@ -8,15 +8,15 @@ from click.testing import CliRunner
 
 from broker.app.assembly import Parts
 from broker.cli.main import broker as command
-from tests.plugins.lived import ASTA, KARLA
+from tests.plugins.stored_persons import ASTA, KARLA
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(parts_with_persons: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command over the parts, with ``typed`` on standard input."""
-    monkeypatch.setattr("broker.app.assembly.open_broker", lambda: lived_parts)
+    monkeypatch.setattr("broker.app.assembly.open_broker", lambda: parts_with_persons)
 
     def ran(*words: str, typed: str = "") -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["person", *words], input=typed)
@@ -64,9 +64,11 @@ def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
     assert run("export", typed=KARLA.cpr)[0] == 0
 
 
-def test_what_is_pending_is_told_and_fails(run: Run, lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_pending_is_told_and_fails(
+    run: Run, parts_with_persons: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The person is forgotten; the files of the store are not without them yet."""
-    monkeypatch.setattr(type(lived_parts.store), "purge", lambda _: ("Redis does not allow it.",))
+    monkeypatch.setattr(type(parts_with_persons.store), "purge", lambda _: ("Redis does not allow it.",))
     code, told, _ = run("forget", "--yes", typed=ASTA.cpr)
     assert (code, "Redis does not allow it." in told) == (1, True)
 

@@ -15,7 +15,7 @@ URLS = {"redis": "redis_url", "cluster": "redis_cluster_url"}
 
 
 def _stores() -> Iterator[Any]:
-    """Give each store bare and sealed; what seals asks the same of every store, so make test seals the first only."""
+    """Return each store bare and sealed; what seals asks the same of every store, so make test seals the first only."""
     for name in ("sqlite", *URLS):
         for sealed in (False, True):
             marks = [pytest.mark.server] if name in URLS else []
@@ -26,7 +26,7 @@ def _stores() -> Iterator[Any]:
 
 @pytest.fixture(params=list(_stores()))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Give each store as its URL opens it, bare and sealed."""
+    """Return each store as its URL opens it, bare and sealed."""
     name, sealed = request.param
     url = request.getfixturevalue(URLS[name]) if name in URLS else "sqlite:broker.db"
     bare = open_store(url, tmp_path)

@@ -27,7 +27,7 @@ from tests.plugins.saml_parties import (
     idp_entity,
     key_descriptor,
     read_folder,
-    redirected,
+    redirect_url,
     sp_entity,
 )
 
@@ -75,10 +75,10 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
 
 
 def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
-    """Give the algorithms of a Response to a service with these lists, which opens and verifies it."""
+    """Return the algorithms of a Response to a service with these lists, which opens and verifies it."""
     here = service(parties, folder, **lists)
-    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.issued())
-    root, plain = here.opened(form)
+    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
+    root, plain = here.open_response(form)
     found = {
         each: {str(at.get("Algorithm")) for at in root.iter(f"{{*}}{each}")}
         for each in ("SignatureMethod", "DigestMethod")
@@ -162,7 +162,7 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     role = ServiceProvider.from_keys(
         "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
     )
-    query = redirected(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    query = redirect_url(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"
@@ -176,7 +176,7 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
 def test_row_11_what_is_encrypted_for_one_opens_for_no_other(parties: Parties, tmp_path: Path) -> None:
     """Whatever the algorithms, another key of the same size gets nothing."""
     here = service(parties, tmp_path, after=methods(f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"))
-    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.issued())
+    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
     sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")
     assert sealed is not None
     with pytest.raises(MessageRefused):

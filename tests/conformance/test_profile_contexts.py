@@ -9,8 +9,8 @@ from broker.configuration.settings.config import load
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
 from tests.plugins.deployment import Deployment, mark
+from tests.plugins.login_messages import TO_AU, add_idp_list, ask, come_back, read_sent_request, request_contexts
 from tests.plugins.saml_parties import PASSWORD, say
 
 MFA = "https://refeds.org/profile/mfa"
@@ -28,8 +28,8 @@ MAPPED = {KEY: json.dumps({MFA: BOTH})}
 def test_row_49_mfa_is_told_where_the_configured_class_came(deployment: Deployment) -> None:
     """The hub is asked for the NSIS levels; Substantial came; the service, which asked for MFA, is told MFA."""
     person = deployment.person()
-    away = ask(person, contexts(MFA), TO_AU)
-    refs = [each.text for each in sent(away).iter("{*}AuthnContextClassRef")]
+    away = ask(person, request_contexts(MFA), TO_AU)
+    refs = [each.text for each in read_sent_request(away).iter("{*}AuthnContextClassRef")]
     assert refs == list(BOTH)
     landing = deployment.landing(person.agree(come_back(person, away, "asta", say(CLASS, BOTH[0]))))
     assert (landing.status, landing.authn_context) == ("Success", MFA)
@@ -40,7 +40,7 @@ def test_row_49_mfa_is_told_where_the_configured_class_came(deployment: Deployme
 def test_row_49_a_password_is_no_mfa(deployment: Deployment) -> None:
     """The upstream answered with a password: NoAuthnContext, nothing about the person, whatever is configured."""
     person = deployment.person()
-    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta")
+    page = come_back(person, ask(person, request_contexts(MFA), TO_AU), "asta")
     assert mark(page) == ("refuse", "assurance_too_low")
     landing = deployment.landing(page)
     assert (landing.status, dict(landing.attributes)) == ("Responder / NoAuthnContext", {})
@@ -55,7 +55,7 @@ def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(depl
     upstream = rules.upstreams["wayf"]
     capped = [replace(each, max_assurance=Assurance.LOW) for each in upstream.institutions]
     object.__setattr__(upstream, "institutions", tuple(capped))
-    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta", say(CLASS, OWN))
+    page = come_back(person, ask(person, request_contexts(MFA), TO_AU), "asta", say(CLASS, OWN))
     assert mark(page) == ("refuse", "assurance_too_low")
 
 
@@ -69,7 +69,7 @@ def test_row_28_the_default_of_two_libraries(
 ) -> None:
     """MFA is told as the password asked for; Windows and "unspecified" are none, and the log says what decides."""
     person = deployment.person()
-    away = ask(person, contexts(PASSWORD), TO_AU)
+    away = ask(person, request_contexts(PASSWORD), TO_AU)
     capsys.readouterr()
     page = come_back(person, away, "asta", say(CLASS, came))
     if met:
@@ -84,14 +84,16 @@ def test_row_28_the_default_of_two_libraries(
 @pytest.mark.profile(28)
 def test_row_28_a_pin_is_offered_only_where_it_is_enough(deployment: Deployment) -> None:
     """Asked for MFA, the chooser leaves the library account out; asked for MFA by PIN only, it is NoAuthnContext."""
-    page = ask(deployment.person(), contexts(MFA), service="my-loans").get_data(as_text=True)
+    page = ask(deployment.person(), request_contexts(MFA), service="my-loans").get_data(as_text=True)
     assert 'value="wayf"' in page
     assert 'value="library"' not in page
-    assert 'value="library"' in ask(deployment.person(), contexts(PASSWORD), service="my-loans").get_data(as_text=True)
-    only = listing(deployment.peer.entity_id)
-    refused = ask(deployment.person(), contexts(MFA), only, service="my-loans")
+    assert 'value="library"' in ask(deployment.person(), request_contexts(PASSWORD), service="my-loans").get_data(
+        as_text=True
+    )
+    only = add_idp_list(deployment.peer.entity_id)
+    refused = ask(deployment.person(), request_contexts(MFA), only, service="my-loans")
     assert deployment.landing(refused).status == "Responder / NoAuthnContext"
-    assert mark(ask(deployment.person(), contexts(PASSWORD), only, service="my-loans"))[0] == "pin"
+    assert mark(ask(deployment.person(), request_contexts(PASSWORD), only, service="my-loans"))[0] == "pin"
 
 
 @pytest.mark.profile(49)

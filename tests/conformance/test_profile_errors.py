@@ -19,16 +19,16 @@ from broker.adapters.saml.sp import service_provider
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.deployment import Deployment, form, forms, mark
-from tests.plugins.policing import copy_site
+from tests.plugins.login_messages import TO_AU, add_idp_list, ask, come_back, request_contexts
+from tests.plugins.policy_copies import copy_site
 from tests.plugins.saml_parties import HUB, Change, Parties, add, edit, read_folder, say
 
 OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the deployment
 PASSIVE = edit(".", IsPassive="true")
 ATTRIBUTES = "saml:Assertion/saml:AttributeStatement"
 EPPN = f"{ATTRIBUTES}/saml:Attribute[@FriendlyName='eduPersonPrincipalName']/saml:AttributeValue"
-UNKNOWN = contexts("https://refeds.org/profile/mfa")
+UNKNOWN = request_contexts("https://refeds.org/profile/mfa")
 EMAIL = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"/>'
 TEMPLATE = "https://idp.example/help?" + "&amp;".join(
     f"{name}=ERRORURL_{part}" for name, part in {"c": "CODE", "rp": "RP", "t": "TID", "x": "CTX", "s": "TS"}.items()
@@ -37,11 +37,11 @@ TEMPLATE = "https://idp.example/help?" + "&amp;".join(
 # Situation: what the service asks, and the status it is told at once.
 AT_ONCE: dict[str, tuple[tuple[Change, ...], str]] = {
     "passive, and a page would be needed": ((PASSIVE,), "Responder / NoPassive"),
-    "no proxy left": ((listing(ProxyCount="0"),), "Responder / ProxyCountExceeded"),
-    "nobody of the list is ours": ((listing("urn:unheard-of"),), "Responder / NoSupportedIDP"),
+    "no proxy left": ((add_idp_list(ProxyCount="0"),), "Responder / ProxyCountExceeded"),
+    "nobody of the list is ours": ((add_idp_list("urn:unheard-of"),), "Responder / NoSupportedIDP"),
     "a format we do not give": ((add(".", EMAIL, 1),), "Requester / InvalidNameIDPolicy"),
     "through us before": (
-        (listing(more=f"<samlp:RequesterID>{OWN}</samlp:RequesterID>"),),
+        (add_idp_list(more=f"<samlp:RequesterID>{OWN}</samlp:RequesterID>"),),
         "Responder / RequestDenied",
     ),
 }
@@ -170,7 +170,7 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
 
 
 def help_link(page: object) -> str | None:
-    """Give the link to the upstream's page, if there is one."""
+    """Return the link to the upstream's page, if there is one."""
     hits = html.fromstring(page.get_data()).xpath("//a[@rel='noreferrer']/@href")  # type: ignore[attr-defined]
     return str(hits[0]) if isinstance(hits, list) and hits else None
 

@@ -20,9 +20,9 @@ from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import BUNDLES, CODE_OF_CONDUCT, evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.policing import copy_site, entity_attributes, entry, policies
+from tests.plugins.login_messages import TO_AU, ask, come_back
+from tests.plugins.policy_copies import add_entity_attribute, copy_site, release_entry, write_release_entries
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 REFEDS = "https://refeds.org/category/"
@@ -57,7 +57,9 @@ SERVICE = Service("far", "https://far.example", Text("Far", "Fjern"), (), scope=
 
 def loaded(setting: Setting, folder: Path, *entries: tuple[str, Iterable[str]]) -> PolicySet:
     """Load the shipped policies with these entries of categories."""
-    made = policies(setting, folder, "".join(entry(name, attributes) for name, attributes in entries))
+    made = write_release_entries(
+        setting, folder, "".join(release_entry(name, attributes) for name, attributes in entries)
+    )
     return live_policies.load(Path(made["BROKER_SITE"]) / "policies", NOW)
 
 
@@ -67,7 +69,7 @@ def decided(policy: PolicySet, *categories: str, wants: frozenset[str] | None = 
 
 
 def released(decision: Decision) -> set[str]:
-    """Give the names of what leaves."""
+    """Return the names of what leaves."""
     return {listed.name for listed, _ in decision.released}
 
 
@@ -158,11 +160,13 @@ OID = {"mail": "urn:oid:0.9.2342.19200300.100.1.3", "gn": "urn:oid:2.5.4.42"}
 @pytest.fixture
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """Let policies know two categories, and say by whom e-resources is in one: itself, broker.toml, or nobody."""
-    entries = entry(f"{REFEDS}anonymous", sorted(GOLDEN["anonymous"])) + entry(CODE_OF_CONDUCT, ["gn", "mail"])
-    told = policies(setting, tmp_path, entries)
+    entries = release_entry(f"{REFEDS}anonymous", sorted(GOLDEN["anonymous"])) + release_entry(
+        CODE_OF_CONDUCT, ["gn", "mail"]
+    )
+    told = write_release_entries(setting, tmp_path, entries)
     match getattr(request, "param", None):
         case "itself":
-            told |= entity_attributes(setting, tmp_path, "e-resources", CATEGORY, f"{REFEDS}anonymous")
+            told |= add_entity_attribute(setting, tmp_path, "e-resources", CATEGORY, f"{REFEDS}anonymous")
         case "broker.toml":
             told["BROKER_SERVICES__E_RESOURCES__CATEGORIES"] = json.dumps([f"{REFEDS}anonymous"])
         case "conduct":

@@ -13,8 +13,8 @@ from broker.adapters.saml.xml_security import encryption, http_bindings
 from broker.configuration.settings.config import load
 from broker.demo.people.personas import AU, KU
 from broker.demo.run.demo_folder import HUB, Setting
-from tests.plugins.asking import TO_AU, ask, authn_request, come_back, listing, sent
 from tests.plugins.deployment import Deployment, form, mark
+from tests.plugins.login_messages import TO_AU, add_idp_list, ask, authn_request, come_back, read_sent_request
 from tests.plugins.saml_parties import Change, add, edit, stamp
 
 STATEMENT = "saml:Assertion/saml:AuthnStatement"
@@ -24,7 +24,7 @@ REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:Requeste
 
 
 def assertion(deployment: Deployment, page: Any) -> Any:
-    """Give the Assertion that a self-posting page carries, opened as the service does."""
+    """Return the Assertion that a self-posting page carries, opened as the service does."""
     root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     sealed: Any = root.find("{*}EncryptedAssertion")
@@ -38,7 +38,7 @@ def test_row_26_a_forced_login_is_as_fresh_as_it_says(deployment: Deployment) ->
     for age, sound in [(timedelta(minutes=30), False), (timedelta(seconds=200), False), (timedelta(seconds=100), True)]:
         person, at = deployment.person(), stamp(now - age)
         away = ask(person, FORCED, TO_AU)
-        assert sent(away).get("ForceAuthn") == "true"
+        assert read_sent_request(away).get("ForceAuthn") == "true"
         page = come_back(person, away, "asta", edit(STATEMENT, AuthnInstant=at))
         if not sound:
             assert (page.status_code, mark(page)) == (400, ("error", "message_refused"))
@@ -54,7 +54,7 @@ def test_row_39_without_force_an_older_instant_is_told_as_it_came(deployment: De
     person, now = deployment.person(), deployment.clock.now()
     at, end = stamp(now - timedelta(hours=3)), stamp(now + timedelta(minutes=7))
     away = ask(person, edit(".", ForceAuthn="0"), TO_AU)
-    assert sent(away).get("ForceAuthn") is None
+    assert read_sent_request(away).get("ForceAuthn") is None
     page = come_back(person, away, "asta", edit(STATEMENT, AuthnInstant=at, SessionNotOnOrAfter=end))
     statement = assertion(deployment, person.agree(page)).find("{*}AuthnStatement")
     assert (statement.get("AuthnInstant"), statement.get("SessionNotOnOrAfter")) == (at, end)
@@ -65,7 +65,7 @@ def test_row_27_a_passive_login_shows_no_page_at_all(deployment: Deployment) -> 
     """Nothing on file: NoPassive. Answered once and remembered: the upstream's session and ours on file let in."""
     stranger = deployment.person()
     away = ask(stranger, PASSIVE, TO_AU)
-    assert sent(away).get("IsPassive") == "true"
+    assert read_sent_request(away).get("IsPassive") == "true"
     refused = come_back(stranger, away, "asta")
     assert mark(refused)[0] == "issue"
     assert deployment.landing(refused).status == "Responder / NoPassive"
@@ -81,17 +81,17 @@ def test_row_27_forced_and_passive_is_both(deployment: Deployment) -> None:
     """Both go on; an upstream that cannot be both says NoPassive, and so do we."""
     person = deployment.person()
     away = ask(person, FORCED, PASSIVE, TO_AU)
-    assert (sent(away).get("ForceAuthn"), sent(away).get("IsPassive")) == ("true", "true")
+    assert (read_sent_request(away).get("ForceAuthn"), read_sent_request(away).get("IsPassive")) == ("true", "true")
     acs_of_ours, fields = deployment.answer(away.location, None)
     page = person.get(person.deliver(acs_of_ours, fields).location)
     assert deployment.landing(page).status == "Responder / NoPassive"
 
 
 LISTS: list[tuple[Change, list[str] | None]] = [
-    (listing(AU), [AU]),
-    (listing(KU, "urn:unheard-of", AU), [AU, KU]),
-    (listing(KU, "https://evil.example/idp"), [KU]),
-    (listing(HUB), None),
+    (add_idp_list(AU), [AU]),
+    (add_idp_list(KU, "urn:unheard-of", AU), [AU, KU]),
+    (add_idp_list(KU, "https://evil.example/idp"), [KU]),
+    (add_idp_list(HUB), None),
 ]
 
 
@@ -103,9 +103,9 @@ def test_row_37_the_services_list_narrows_what_the_upstream_is_asked(deployment:
         if asked is None:
             assert mark(page)[0] == "choose"  # the hub itself: two ways lead there
             continue
-        assert [each.get("ProviderID") for each in sent(page).iter("{*}IDPEntry")] == asked
+        assert [each.get("ProviderID") for each in read_sent_request(page).iter("{*}IDPEntry")] == asked
     person = deployment.person()
-    page = come_back(person, ask(person, listing(KU)), "asta")
+    page = come_back(person, ask(person, add_idp_list(KU)), "asta")
     assert mark(page) == ("error", "message_refused")  # AU answered, and KU was asked
 
 
@@ -114,13 +114,13 @@ def test_row_35_one_proxy_fewer_and_the_whole_chain(deployment: Deployment) -> N
     """ProxyCount less one, absent if it was; RequesterID with who asked before, and the service last."""
     for count, left in [("1", "0"), ("2", "1"), ("+03", "2"), (None, None)]:
         given = {} if count is None else {"ProxyCount": count}
-        root = sent(ask(deployment.person(), listing(AU, more=REQUESTERS, **given)))
+        root = read_sent_request(ask(deployment.person(), add_idp_list(AU, more=REQUESTERS, **given)))
         scoping = root.find("{*}Scoping")
         assert scoping.get("ProxyCount") == left
         chain = [each.text for each in scoping.iter("{*}RequesterID")]
         assert chain == ["https://portal.example", "https://near.example", deployment.site("e-resources").entity_id]
     for count in ("-1", "one", "1.5", ""):  # refused by the schema, with a page of ours
-        assert mark(ask(deployment.person(), listing(AU, ProxyCount=count))) == ("error", "message_refused")
+        assert mark(ask(deployment.person(), add_idp_list(AU, ProxyCount=count))) == ("error", "message_refused")
 
 
 @pytest.mark.profile(36)
@@ -176,6 +176,6 @@ def test_row_24_passport_saml_posts_a_deflated_request(deployment: Deployment) -
     request = authn_request(deployment, "e-resources", TO_AU)
     begun = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(request), "RelayState": "x"}, {})
     assert begun.status_code == 303
-    assert sent(person.get(begun.location)).find("{*}Issuer") is not None
+    assert read_sent_request(person.get(begun.location)).find("{*}Issuer") is not None
     bomb = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(b"<x>" + b" " * 10_000_000)}, {})
     assert (bomb.status_code, mark(bomb)) == (400, ("error", "message_refused"))

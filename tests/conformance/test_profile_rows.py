@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from tests.plugins.code_load import nodes_of, text_of
+from tests.plugins.source_files import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = tomllib.loads((Path(__file__).parent / "profile_rows.toml").read_text())
@@ -15,7 +15,7 @@ ROWS = frozenset(map(int, TABLE["rows"]))
 
 @cache
 def borne() -> tuple[tuple[str, frozenset[int]], ...]:
-    """Give every test by its name, with the rows that it bears."""
+    """Return every test by its name, with the rows that it bears."""
     found = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         text = text_of(path)
@@ -28,12 +28,12 @@ def borne() -> tuple[tuple[str, frozenset[int]], ...]:
 
 
 def shown() -> frozenset[int]:
-    """Give the rows that some test bears."""
+    """Return the rows that some test bears."""
     return frozenset(row for _, rows in borne() for row in rows)
 
 
 def not_done() -> set[int]:
-    """Give the rows that the documentation says are not done, with a reason."""
+    """Return the rows that the documentation says are not done, with a reason."""
     text = (ROOT / "docs" / "saml.md").read_text()
     table = text[text.index("## Not done, and why") :]
     found = set()

@@ -17,9 +17,9 @@ from broker.core.errors import ConfigurationFaults
 from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.deployment import Deployment, Person
-from tests.plugins.policing import entity_attributes, entry, policies
+from tests.plugins.deployment import Deployment, Person, mark
+from tests.plugins.login_messages import TO_AU, ask, come_back
+from tests.plugins.policy_copies import add_entity_attribute, release_entry, write_release_entries
 from tests.plugins.saml_parties import WORDS, add
 
 SCOPE = "library.example"
@@ -101,9 +101,11 @@ def test_row_30_a_request_is_read_from_the_metadata(values: list[str], wanted: s
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     """Let a policy give both ids to two services, one of which takes any."""
     both = [SUBJECT, PAIRWISE, "eduPersonScopedAffiliation"]
-    told = policies(setting, tmp_path, entry("e-resources", both) + entry("urn:category", [PAIRWISE]))
+    told = write_release_entries(
+        setting, tmp_path, release_entry("e-resources", both) + release_entry("urn:category", [PAIRWISE])
+    )
     wanted: tuple[str, ...] = getattr(request, "param", ())
-    more = entity_attributes(setting, tmp_path, "e-resources", REQ, *wanted) if wanted else {}
+    more = add_entity_attribute(setting, tmp_path, "e-resources", REQ, *wanted) if wanted else {}
     return {**told, **more, "BROKER_IDP__SCOPE": SCOPE}
 
 
@@ -111,6 +113,8 @@ def seen(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]
     """Log in and give what the service gets, having looked that the page says so."""
     change = add("saml:Assertion/saml:AttributeStatement", FOREIGN)
     page = come_back(person, ask(person, TO_AU), "asta", *([change] if foreign else []))
+    if mark(page)[0] == "issue":  # the notice was shown at an earlier login
+        return dict(person.deployment.landing(page).attributes)
     text = page.get_data(as_text=True)
     landing = person.deployment.landing(person.agree(page))
     for name in MINTED & landing.attributes.keys():

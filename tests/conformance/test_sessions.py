@@ -50,7 +50,7 @@ def sessions(store: Store) -> Sessions:
 
 @pytest.fixture
 def login() -> Login:
-    """Give a maker of Asta's transaction in browser b1, whose answer came at some time, long before its browser."""
+    """Return a maker of Asta's transaction in browser b1, whose answer came at some time, long before its browser."""
     plain = Transaction(
         "t9", "K7MW3QZX", NOW, A.until, AuthnRequest("_1", "x", "https://x.example", "https://x.example/acs")
     )

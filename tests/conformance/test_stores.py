@@ -22,7 +22,7 @@ AWKWARD = ("g", "a/b", "a", "{a}", "}{", "æøå:*?[x]", "a b", "%2F", "1.012345
 def make_kept(
     value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None
 ) -> Kept:
-    """Give a record to keep."""
+    """Return a record to keep."""
     return Kept(value, version, until, due)
 
 

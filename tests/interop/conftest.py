@@ -1,4 +1,4 @@
-"""One world for all tests of interop: starting it takes seconds, a login in it a tenth of one."""
+"""Starts one world for all interoperability tests: the start takes seconds, a login a tenth of a second."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.interop.parties.world import World, world
 
 @pytest.fixture(scope="session")
 def interop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Give everybody, running."""
+    """Start all parties once for the session."""
     with world(tmp_path_factory.mktemp("interop")) as found:
         yield found

@@ -1,4 +1,4 @@
-"""A real browser between the products: scripts, policies of content and cookies across sites as people have them."""
+"""Logs in with a real browser, so that scripts, content security policies and cross-site cookies are tested too."""
 
 import pytest
 from playwright.sync_api import Browser
@@ -6,11 +6,11 @@ from playwright.sync_api import Browser
 from tests.interop.parties.pages import CPR, page
 from tests.interop.parties.world import World
 
-pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
+pytestmark = pytest.mark.slow  # ``make test`` runs only tests/walks/test_connect.py of the tests with real products
 
 
 def test_a_browser_logs_in_at_mod_shib_by_lasso(chromium: Browser, interop: World) -> None:
-    """Every redirect and self-posting form is followed, and what mod_shib protects is shown; the console is silent."""
+    """Chromium follows every redirect and self-posting form, mod_shib shows its page, and the console has no error."""
     window = chromium.new_context(locale="en-GB")
     window.set_default_timeout(15_000)
     view = window.new_page()

@@ -1,4 +1,4 @@
-"""The products that a library puts before its services, with the broker as their identity provider."""
+"""The broker as identity provider of the products that libraries put in front of their services."""
 
 import base64
 from typing import Final
@@ -10,11 +10,11 @@ from lxml import etree
 from broker.core.entities import PERSISTENT
 from broker.demo.check.persona_walk import onward
 from tests.interop.parties.pages import SHOWN, log_in, page
+from tests.interop.parties.recording_browser import RecordingBrowser, list_encryption_algorithms
 from tests.interop.parties.table import OWN_PAGES, SERVICES, row
-from tests.interop.parties.watching import Watched, sealed_by
 from tests.interop.parties.world import KARLA, OWN_SCOPE, UPSTREAMS, World
 
-pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
+pytestmark = pytest.mark.slow  # ``make test`` runs only tests/walks/test_connect.py of the tests with real products
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes128-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
@@ -29,40 +29,40 @@ PASSIVE: Final = {
     "mellon": "/mellon/login?IsPassive=true&ReturnTo={page}",
     **dict.fromkeys(OWN_PAGES, "/protected/?passive"),
 }
-# Where a product names the upstream in its request, and how it is then told to look only.
+# Login links that name the upstream in the request, and the parameter that makes such a link passive.
 NAMING: Final = {"shib": "/Shibboleth.sso/Lasso?target={page}", "python": "/protected/?way={lasso}"}
 POSTING: Final = {"shib": "/Shibboleth.sso/Post?target={page}", **dict.fromkeys(OWN_PAGES, "/protected/?binding=post")}
 LOOKING: Final = {"shib": "isPassive=true", "python": "passive"}
 
 
 @row(SERVICES, "login")
-def test_what_is_released_arrives(interop: World, peer: str) -> None:
-    """The protected page is reached, and shows each attribute that the policy releases there and the NameID sent."""
+def test_the_product_receives_the_released_attributes(interop: World, peer: str) -> None:
+    """The protected page shows the NameID and each attribute that the policy releases to the service."""
     browser = log_in(interop, peer)
     assert browser.page is not None
-    told, shown = browser.told(), SHOWN[peer]
+    told, shown = browser.read_lines(), SHOWN[peer]
     assert browser.page.url == page(interop, peer)
     assert {name: told.get(name) for name in shown.values} == {
         name: value or interop.number() for name, value in shown.values.items()
     }
-    again = log_in(interop, peer).told()
+    again = log_in(interop, peer).read_lines()
     assert (told[shown.name_id] == again[shown.name_id]) is (shown.kind == PERSISTENT)
 
 
 @row(SERVICES, "encrypted")
-def test_what_is_released_is_encrypted(interop: World, peer: str) -> None:
-    """The assertion travels by AES-128-GCM and RSA-OAEP, and the product opens it."""
+def test_the_assertion_is_encrypted(interop: World, peer: str) -> None:
+    """The assertion is encrypted with AES-128-GCM and RSA-OAEP, and the product decrypts it."""
     browser = log_in(interop, peer)
-    (response,) = browser.answered(interop.origin(peer))
-    assert sealed_by(response) == GCM
+    (response,) = browser.find_responses(interop.origin(peer))
+    assert list_encryption_algorithms(response) == GCM
     assert response.find("{*}Assertion") is None
-    assert browser.told()[SHOWN[peer].name_id]
+    assert browser.read_lines()[SHOWN[peer].name_id]
 
 
 @row(SERVICES, "scopes")
 def test_scoped_values_survive_the_stock_policy(interop: World, peer: str) -> None:
-    """What has a scope is kept by Debian's attribute-policy.xml, since our descriptor publishes it, our own too."""
-    told = log_in(interop, peer).told()
+    """Debian's attribute-policy.xml keeps scoped values, because the broker's descriptor publishes their scopes."""
+    told = log_in(interop, peer).read_lines()
     assert (told["eppn"], told["affiliation"]) == ("karla@au.dk", "student@au.dk")
     assert told["pairwise-id"].rpartition("@")[2] == OWN_SCOPE
     assert "invalid scope" not in (interop.apache.folder / "shibd.log").read_text()
@@ -70,7 +70,7 @@ def test_scoped_values_survive_the_stock_policy(interop: World, peer: str) -> No
 
 @row(SERVICES, "force")
 def test_a_fresh_login_reaches_the_upstream(interop: World, peer: str) -> None:
-    """Who has a session there is asked again, and only then."""
+    """A login with ForceAuthn asks the person to log in again at the upstream. A login without it uses the session."""
     browser = log_in(interop, peer, "lasso")
     place = interop.sso("lasso")
     browser.get(page(interop, "mellon"))
@@ -79,20 +79,20 @@ def test_a_fresh_login_reaches_the_upstream(interop: World, peer: str) -> None:
     browser.get(interop.origin(peer) + FORCE[peer].format(page=quote(page(interop, peer))))
     onward(browser, KARLA, "lasso")
     again = [fields for action, fields in browser.sent if action.startswith(place)]
-    assert [each.get("ForceAuthn") for each in browser.asked(place)] == [None, None, "true"]
+    assert [each.get("ForceAuthn") for each in browser.find_requests(place)] == [None, None, "true"]
     assert (len(logins), len(again)) == (1, 2)
-    assert browser.told()[SHOWN[peer].name_id]
+    assert browser.read_lines()[SHOWN[peer].name_id]
 
 
 @row(SERVICES, "passive")
-def test_who_has_no_session_comes_back_unasked(interop: World, peer: str) -> None:
-    """NoPassive arrives where the product tells its portal so, and no page of ours was shown."""
-    browser = Watched()
+def test_a_passive_request_without_a_session_gets_no_passive(interop: World, peer: str) -> None:
+    """The product receives NoPassive where it expects it, and the broker shows no page."""
+    browser = RecordingBrowser()
     browser.get(interop.origin(peer) + PASSIVE[peer].format(page=quote(page(interop, peer))))
     onward(browser, KARLA, "wayf")
-    (response,) = browser.answered(interop.origin(peer))
+    (response,) = browser.find_responses(interop.origin(peer))
     codes = [str(each.get("Value")).rpartition(":")[2] for each in response.iter("{*}StatusCode")]
-    told = browser.told()
+    told = browser.read_lines()
     assert codes == ["Responder", "NoPassive"]
     assert len(browser.sent) == 1
     if peer == "shib":
@@ -104,59 +104,59 @@ def test_who_has_no_session_comes_back_unasked(interop: World, peer: str) -> Non
 
 
 @row({each: SERVICES[each] for each in NAMING}, "passive")
-def test_who_has_a_session_is_let_in_unasked(interop: World, peer: str) -> None:
-    """A portal that names the upstream in its request may look whether somebody is logged in there, and told before."""
+def test_a_passive_request_with_a_session_succeeds(interop: World, peer: str) -> None:
+    """A passive request that names the upstream succeeds if the person has a session there and has consented before."""
     address = interop.origin(peer) + NAMING[peer].format(page=quote(page(interop, peer)), lasso=UPSTREAMS["lasso"])
-    browser = Watched()
+    browser = RecordingBrowser()
     browser.get(address)
     onward(browser, KARLA, "lasso", remember=True)
     before = len(browser.sent)
     browser.get(f"{address}&{LOOKING[peer]}")
     onward(browser, KARLA, "lasso")
     posted = [action for action, _ in browser.sent[before:]]
-    assert browser.asked(interop.sso("lasso"))[-1].get("IsPassive") == "true"
+    assert browser.find_requests(interop.sso("lasso"))[-1].get("IsPassive") == "true"
     assert [each.rpartition("/")[2] for each in posted] == ["acs", "POST" if peer == "shib" else "acs"]
-    assert browser.told()[SHOWN[peer].name_id]
+    assert browser.read_lines()[SHOWN[peer].name_id]
 
 
 @row(SERVICES, "signed")
-def test_requests_are_signed_by_what_we_publish(interop: World, peer: str) -> None:
-    """The product signs by RSA-SHA256; without the signature its request is refused."""
-    browser = Watched()
+def test_an_unsigned_request_is_rejected(interop: World, peer: str) -> None:
+    """The product signs by RSA-SHA256. The broker rejects the same request without its signature."""
+    browser = RecordingBrowser()
     browser.get(page(interop, peer))
     sso = interop.front + "/saml/idp/sso"
     (request,) = (each for each in browser.audit_log if each.startswith(f"{sso}?"))
     assert browser.mark()[0] == "choose"
-    assert browser.signed_by(sso) == [SHA256]
+    assert browser.find_signature_algorithms(sso) == [SHA256]
     bare = "&".join(each for each in request.split("&") if not each.startswith(("SigAlg=", "Signature=")))
     browser.get(bare)
     assert browser.mark() == ("error", "message_refused")
 
 
 @row(SERVICES, "post")
-def test_a_posted_request_is_read(interop: World, peer: str) -> None:
-    """An AuthnRequest signed within and sent by HTTP-POST leads to the same page."""
+def test_a_posted_request_is_accepted(interop: World, peer: str) -> None:
+    """An AuthnRequest that is signed in the XML and sent by HTTP-POST leads to the protected page."""
     address = interop.origin(peer) + POSTING[peer].format(page=quote(page(interop, peer)))
     browser = log_in(interop, peer, address=address)
     action, fields = browser.sent[0]
     request = etree.fromstring(base64.b64decode(fields["SAMLRequest"]))
     assert action == f"{interop.front}/saml/idp/sso"
     assert [each.get("Algorithm") for each in request.iter("{*}SignatureMethod")] == [SHA256]
-    assert browser.told()[SHOWN[peer].name_id]
+    assert browser.read_lines()[SHOWN[peer].name_id]
 
 
 @row(SERVICES, "deflated")
-def test_a_deflated_post_is_read(interop: World, peer: str) -> None:
-    """So does one that is DEFLATEd before it is posted, as passport-saml does against the standard."""
+def test_a_deflated_post_is_accepted(interop: World, peer: str) -> None:
+    """An AuthnRequest that is DEFLATEd before it is posted is accepted: passport-saml does so, against the standard."""
     browser = log_in(interop, peer, address=f"{page(interop, peer)}?binding=deflated")
     action, fields = browser.sent[0]
     assert action.endswith("/saml/idp/sso")
     assert not base64.b64decode(fields["SAMLRequest"]).lstrip().startswith(b"<")
-    assert browser.told()[SHOWN[peer].name_id]
+    assert browser.read_lines()[SHOWN[peer].name_id]
 
 
 def test_a_deep_link_leads_back_to_itself(interop: World) -> None:
-    """An address of over 1,100 letters is mod_auth_mellon's RelayState whole, and its page is shown at the end."""
+    """mod_auth_mellon's RelayState with an address of over 1,100 characters survives the login."""
     link = f"{page(interop, 'mellon')}?q={'deep' * 275}"
     browser = log_in(interop, "mellon", address=link)
     (sent,) = (
@@ -165,4 +165,4 @@ def test_a_deep_link_leads_back_to_itself(interop: World) -> None:
     assert len(sent) > 1100
     assert browser.page is not None
     assert browser.page.url == link
-    assert browser.told()[SHOWN["mellon"].name_id]
+    assert browser.read_lines()[SHOWN["mellon"].name_id]

@@ -1,4 +1,4 @@
-"""The printed table is the one that the tests run: no cell without a test, none that does not apply with one."""
+"""Compares the printed table with the tests: each cell that applies has a test, and no other cell has one."""
 
 import runpy
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import pytest
 
 from tests.interop.parties import table
 
-pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
+pytestmark = pytest.mark.slow  # ``make test`` runs only tests/walks/test_connect.py of the tests with real products
 
 HERE = Path(__file__).parent
 
 
-def filled(path: Path) -> Iterator[tuple[str, str]]:
-    """Give the cells that the tests of a file fill, from their marks."""
+def list_filled_cells(path: Path) -> Iterator[tuple[str, str]]:
+    """Return the cells that the tests of a file fill, from their marks."""
     for name, test in runpy.run_path(str(path)).items():
         marks = {each.name: each for each in getattr(test, "pytestmark", ())} if name.startswith("test_") else {}
         for peer in marks["parametrize"].args[1] if "interop" in marks else ():
@@ -22,19 +22,19 @@ def filled(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_every_cell_has_a_test() -> None:
-    """Each product and feature that go together have a test of theirs, so that the table cannot claim more."""
-    cells = {cell for path in HERE.glob("test_*.py") for cell in filled(path)}
+    """Each feature that applies to a product has a test, so that the table claims nothing that is not tested."""
+    cells = {cell for path in HERE.glob("test_*.py") for cell in list_filled_cells(path)}
     every = {(peer, feature) for peer in table.PEERS for feature in table.FEATURES}
     assert cells == every - table.NOT_APPLICABLE.keys()
 
 
-def test_what_does_not_apply_is_in_the_table() -> None:
-    """A footnote about a product or feature that is none would hide a test that is missing."""
+def test_every_footnote_names_a_cell_of_the_table() -> None:
+    """Each footnote names a product and a feature of the table. A wrong name would hide a missing test."""
     assert {peer for peer, _ in table.NOT_APPLICABLE} <= table.PEERS.keys()
     assert {feature for _, feature in table.NOT_APPLICABLE} <= table.FEATURES.keys()
 
 
 def test_the_docs_show_the_table() -> None:
-    """docs/interop.md holds the table as it is printed when all is well."""
+    """docs/interop.md contains the table as ``make interop`` prints it when all tests pass."""
     every = {(peer, feature): "ok" for peer in table.PEERS for feature in table.FEATURES}
     assert "\n".join(table.lines(every)) in (HERE.parent.parent / "docs" / "interop.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Debian's Chromium, one for all tests: two drivers of it cannot live in one process."""
+"""Starts Debian's Chromium once for all tests: a process can hold only one Playwright driver."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 EXECUTABLE: Final = "/usr/bin/chromium"
-# Each window made a page of suggestions for its address bar, which nobody sees: more than half of what a window costs.
-# The last is a process that waits for the next page.
+# Features that cost time and that no test sees: the suggestion pages of the address bar, which take more than half of
+# the time to open a window, and the spare process for the next page.
 UNSEEN: Final = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess")
-# What Playwright turns off: only the last list that Chromium is given counts.
+# The features that Playwright turns off: Chromium uses only the last list that it receives.
 BY_PLAYWRIGHT: Final = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
@@ -34,14 +34,14 @@ TURNED_OFF: Final = f"--disable-features={','.join((*BY_PLAYWRIGHT, *UNSEEN))}"
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Give Debian's Chromium, headless."""
+    """Return Debian's Chromium, headless."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=EXECUTABLE,
             args=[
                 "--no-sandbox",
                 "--disable-gpu",
-                # It kills what draws the pages where that has no turn for long, as on a busy machine.
+                # The watchdog kills the drawing process when it gets no processor time on a busy machine.
                 "--disable-gpu-watchdog",
                 "--disable-quic",
                 "--disable-background-networking",

@@ -1,4 +1,4 @@
-"""A demo that runs as ``make demo`` runs it: a real gunicorn with two workers, on free ports."""
+"""Starts the demo as ``make demo`` does: gunicorn with two workers, on free ports."""
 
 import random
 from collections.abc import Iterator
@@ -10,25 +10,25 @@ import pytest
 
 from broker.demo.run.demo_folder import PARTIES, Ports, write
 from broker.demo.run.running_demo import Running, run_demo
-from tests.plugins.ports import own, taken
+from tests.plugins.ports import is_port_in_use, own_ports
 
-# Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
-_BASES: Final = own(range(20000, 32000, 16))
-# Each once a lap, as those of tests/plugins/ports.py: a demo that is written listens some seconds later.
+# Below the ports that the system uses for outgoing connections. In steps, so that two rows never overlap.
+_BASES: Final = own_ports(range(20000, 32000, 16))
+# Use each base once before repeating one, as tests/plugins/ports.py does: a demo listens some seconds after this.
 _LAP: Final = cycle(random.SystemRandom().sample(_BASES, len(_BASES)))
 
 
 def free_base() -> int:
-    """Give a port from which enough in a row are free."""
+    """Return the first port of a row of free ports that is long enough for the demo."""
     for base in islice(_LAP, len(_BASES)):
-        if not any(taken(base + offset) for offset in range(len(PARTIES))):
+        if not any(is_port_in_use(base + offset) for offset in range(len(PARTIES))):
             return base
     raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give the demo as ``make demo`` starts it, on free ports."""
+    """Return the demo as ``make demo`` starts it, on free ports."""
     setting = write(tmp_path_factory.mktemp("demo") / "demo", Ports(free_base()), datetime.now(UTC))
     with run_demo(setting) as found:
         yield found

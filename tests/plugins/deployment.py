@@ -1,4 +1,4 @@
-"""A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
+"""Runs a whole broker in the process of the test, with HTTP to a simulated Koha and a real mail server."""
 
 import shutil
 import time
@@ -39,18 +39,18 @@ from broker.use_cases.enrolment import find_borrower
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.pins import library_login
-from tests.plugins.beside import PATIENCE, QUEUED, beside
+from tests.plugins.background_loop import PATIENCE, QUEUED, run_background_loop
 from tests.plugins.ports import free_port
 
 
 @dataclass(slots=True)
 class Clock:
-    """The one clock of the broker under test, which a test may move."""
+    """The clock of the broker under test; a test can move it."""
 
     ahead: timedelta = timedelta()
 
     def now(self) -> datetime:
-        """Give the time it is for the broker."""
+        """Return the broker's time."""
         return datetime.now(UTC) + self.ahead
 
 
@@ -68,25 +68,25 @@ class Deployment:
 
     @property
     def parts(self) -> assembly.Parts:
-        """Give the broker's parts."""
+        """Return the broker's parts."""
         found: assembly.Parts = self.app.extensions["broker"]
         return found
 
     @property
     def ports(self) -> WebPorts:
-        """Give what the broker's endpoints reach."""
+        """Return the objects that the broker's endpoints use."""
         found: WebPorts = self.app.view_functions["login.show"].__self__.ports  # type: ignore[union-attr]
         return found
 
     @property
     def broker(self) -> LoginFlow:
-        """Give the flow behind the pages."""
+        """Return the login flow."""
         return self.ports.broker
 
     @property
     def mailbox(self) -> Mailbox:
-        """Return the mailbox after every mail that is due was sent."""
-        self.until(lambda: not self._mails_due(), "every mail was sent")
+        """Return the mailbox after all due mails are sent."""
+        self.wait_until(lambda: not self._mails_due(), "every mail was sent")
         return self.received
 
     def _mails_due(self) -> list[Key]:
@@ -94,88 +94,88 @@ class Deployment:
         return [key for key, kept in self.parts.store.list("mail", None, now) if kept.due and kept.due <= now]
 
     def person(self) -> "Person":
-        """Give a browser that has never been here."""
+        """Return a new browser."""
         return Person(self, self.app.test_client())
 
     def person_without_code(self) -> "Person":
-        """Give a browser that has never been here; number and PIN are enough from now on (``mail_code = "never"``)."""
+        """Return a new browser; from now on number and PIN suffice (``mail_code = "never"``)."""
         object.__setattr__(self.parts.library_logins, "mail_code", "never")
         return self.person()
 
     @property
     def peer(self) -> services.BrokerAsIdp:
-        """Give the broker as a service knows it."""
+        """Return the broker's identity provider as its services know it."""
         base = self.setting.ports.origin("broker")
         keys = tuple(signature.VerifyKey.load(each) for each in self.parts.keys.idp.signing_certificates)
         return services.BrokerAsIdp(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
 
     def site(self, service: str) -> services.Site:
-        """Give one of the library's services."""
+        """Return one of the library's services."""
         title, _, entity_id = SERVICES[service]
         return services.Site(title, entity_id, f"{self.setting.ports.origin('library')}/{service}/acs")
 
     def hub_key(self) -> signature.SigningKey:
-        """Give the key the hub signs with."""
+        """Return the key the hub signs with."""
         return signature.SigningKey.load(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
     def answer(self, url: str, name: str | None, key: signature.SigningKey | None = None) -> tuple[str, dict[str, str]]:
-        """Let the hub answer the AuthnRequest in ``url`` as this persona (None: cancelled); give ACS and fields."""
+        """Let the hub answer the AuthnRequest in ``url`` for a persona (None: cancelled); return ACS and fields."""
         asked = wayf_hub.read(urlsplit(url).query)
         xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
         return asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
 
     def landing(self, response: TestResponse) -> services.Landing:
-        """Read, as the service does, what a self-posting page carries."""
+        """Read the Response of a self-posting page as the service does."""
         fields = next(fields for _, fields in forms(response) if "SAMLResponse" in fields)
         keys = encryption.DecryptionKeys.load([self.setting.library.key.encode()])
         return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
     def borrower_calls(self) -> list[str]:
-        """Give the calls of the library system's borrowers so far: method and path."""
+        """Return the calls to the library system's borrowers so far, as method and path."""
         return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
 
-    def until(self, holds: Callable[[], object], what: str) -> None:
-        """Wait until something holds that the loop beside the requests brings about."""
+    def wait_until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait until the worker loop has made ``holds`` true."""
         ends = time.monotonic() + PATIENCE
         while not holds():
-            assert time.monotonic() < ends, f"waited in vain until {what}"
+            assert time.monotonic() < ends, f"timed out before {what}"
             self.parts.enrolments.sleep(0.02)
 
-    def mailed(self, number: int) -> ReceivedMail:
-        """Wait until so many mails have come, and give the newest."""
-        self.until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
+    def wait_for_mails(self, number: int) -> ReceivedMail:
+        """Wait until ``number`` mails have arrived; return the newest."""
+        self.wait_until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
         return self.mailbox.mails()[0]
 
-    def owed(self) -> list[Enrolment]:
-        """Give the enrolments that are not done: the account is still to be made."""
+    def list_pending_enrolments(self) -> list[Enrolment]:
+        """Return the pending enrolments."""
         return [each for each in self.enrolments() if each.state is EnrolmentState.PENDING]
 
     def enrolments(self) -> list[Enrolment]:
-        """Give every enrolment as it is stored."""
+        """Return every stored enrolment."""
         records = self.parts.enrolment_ports.persons.list_all(self.clock.now())
         return [each.value.enrolment for each in records if each.value.enrolment]
 
-    def listed(self) -> list[StaffEnrolment]:
-        """Give the open cases and failing enrolments as staff see them."""
+    def list_staff_cases(self) -> list[StaffEnrolment]:
+        """Return the open cases and failing enrolments as staff see them."""
         return list(self._staff.list_open())
 
     def try_again(self, person_id: str) -> bool:
-        """Let staff press Try again."""
+        """Press "Try again" in the staff view."""
         return self._staff.try_again(person_id)
 
     @property
     def _staff(self) -> EnrolmentCases:
         return self.parts.enrolment_cases
 
-    def at_rest(self) -> None:
-        """Wait until the loop beside the requests has done what is due, lines on the audit log included.
+    def wait_until_idle(self) -> None:
+        """Wait until the worker loop has done all due work, including the audit log.
 
-        For tests that change what it writes, move the clock under it, or say that it has done nothing more.
+        Use it before a test changes records, moves the clock, or asserts that nothing more happened.
         """
-        self.until(lambda: not self.under_way(), "nothing was under way")
+        self.wait_until(lambda: not self.list_unfinished_work(), "nothing was under way")
 
-    def under_way(self) -> list[Key]:
-        """Give the records that are due, and the leases of whoever is at one."""
+    def list_unfinished_work(self) -> list[Key]:
+        """Return the keys of due records and of leases."""
         store, now = self.parts.store, self.clock.now()
         queued = [entry for kind in QUEUED for entry in store.list(kind, None, now)]
         due = [key for key, kept in queued if kept.due and kept.due <= now]
@@ -183,12 +183,12 @@ class Deployment:
 
 
 def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:
-    """Give action and hidden fields of every form on the page."""
+    """Return the action and hidden fields of every form on the page."""
     return [(each.get("action") or "", _hidden(each)) for each in html.fromstring(response.get_data()).iter("form")]
 
 
 def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
-    """Give action and hidden fields of a form on the page."""
+    """Return the action and hidden fields of a form on the page."""
     return forms(response)[number]
 
 
@@ -197,15 +197,15 @@ def _hidden(of: html.HtmlElement) -> dict[str, str]:
     return {str(each.get("name")): each.get("value") or "" for each in inputs}
 
 
-def found(response: TestResponse, path: str) -> str:
-    """Give the first thing an XPath finds on the page, as text."""
+def find_text(response: TestResponse, path: str) -> str:
+    """Return the first match of an XPath on the page, as text."""
     hits = html.fromstring(response.get_data()).xpath(path)
     assert isinstance(hits, list)
     return str(hits[0])
 
 
 def _first_button(page: TestResponse) -> dict[str, str]:
-    """Give what the first button of a page's first form sends when Enter is pressed in a field."""
+    """Return the field that the first button of the first form sends when Enter is pressed."""
     first = next(html.fromstring(page.get_data()).iter("form"))
     for button in first.iter("button"):
         if button.get("name") != "do":
@@ -215,48 +215,48 @@ def _first_button(page: TestResponse) -> dict[str, str]:
 
 
 def mark(response: TestResponse) -> tuple[str, str]:
-    """Give data-step and data-reason of a page."""
+    """Return data-step and data-reason of a page."""
     main = next(html.fromstring(response.get_data()).iter("main"))
     return str(main.get("data-step")), str(main.get("data-reason"))
 
 
 @dataclass(slots=True)
 class Person:
-    """One person's browser at the broker; hub and library are played by the test."""
+    """One person's browser at the broker; the test plays the hub and the library's services."""
 
     deployment: Deployment
     client: FlaskClient
 
-    def moved(self, address: str) -> "Person":
-        """Let the browser come from another address from now on."""
+    def use_address(self, address: str) -> "Person":
+        """Use another client address from now on."""
         self.client.environ_base["REMOTE_ADDR"] = address
         return self
 
     def get(self, url: str) -> TestResponse:
-        """Open an address of the broker, following its redirects as long as they stay there."""
+        """Open a URL of the broker and follow the redirects to the broker."""
         response = self.client.get(self.path(url), base_url=self.base)
         while response.status_code in {302, 303} and response.location.startswith(self.base + "/"):
             response = self.client.get(self.path(response.location), base_url=self.base)
         return response
 
     def post(self, url: str, fields: Mapping[str, Any], **headers: str) -> TestResponse:
-        """Post a form as a page of the broker's does; ``headers`` replace the browser's."""
+        """Post a form as the broker's pages do; ``headers`` replace the browser's."""
         return self.bare_post(url, fields, {**self.own_headers(), **headers})
 
     @property
     def base(self) -> str:
-        """Give the broker's origin."""
+        """Return the broker's origin."""
         return self.deployment.setting.ports.origin("broker")
 
     def ask(self, service: str = "my-loans", *, force: bool = False, passive: bool = False) -> TestResponse:
-        """Come from a service with its AuthnRequest."""
+        """Send the AuthnRequest of a service."""
         url = services.request_url(
             self.deployment.site(service), service, self.deployment.peer, force=force, passive=passive
         )
         return self.get(url)
 
     def sso_path(self, service: str = "my-loans") -> str:
-        """Give path and query of a service's AuthnRequest."""
+        """Return the path and query of a service's AuthnRequest."""
         return self.path(
             services.request_url(
                 self.deployment.site(service), service, self.deployment.peer, force=False, passive=False
@@ -264,40 +264,40 @@ class Person:
         )
 
     def own_headers(self) -> dict[str, str]:
-        """Give what a browser says of a form on the broker's own pages."""
+        """Return the headers that a browser sends with a form of the broker's pages."""
         return {"Sec-Fetch-Site": "same-origin", "Origin": self.base}
 
     def bare_post(self, url: str, fields: Mapping[str, Any], headers: Mapping[str, str]) -> TestResponse:
-        """Post a form with these headers only; an empty one is left out."""
+        """Post a form with these headers only; omit empty headers."""
         sent = {name: value for name, value in headers.items() if value}
         return self.client.post(self.path(url), data=fields, base_url=self.base, headers=sent)
 
     def cookies(self, prefix: str) -> list[Cookie]:
-        """Give the cookies whose name begins so."""
+        """Return the cookies whose name begins with ``prefix``."""
         return [each for each in (self.client._cookies or {}).values() if each.key.startswith(prefix)]
 
     def choose(self, page: TestResponse, way: str = "wayf") -> str:
-        """Choose a way to log in on the chooser and give the address of the upstream the browser is sent to."""
+        """Choose a way to log in; return the URL of the upstream."""
         action, fields = form(page)
         onward = self.post(action, {**fields, "upstream": way})
-        response = self.get(found(onward, "//main//a/@href"))
+        response = self.get(find_text(onward, "//main//a/@href"))
         assert response.status_code == 302
         return str(response.location)
 
     def deliver(self, acs: str, fields: Mapping[str, str]) -> TestResponse:
-        """Bring the hub's answer to the ACS, as the cross-site POST that it is, without following."""
+        """Post the hub's answer to the ACS, cross-site, without following redirects."""
         bare = self.deployment.app.test_client()
         return bare.post(self.path(acs), data=fields, base_url=self.base, headers={"Sec-Fetch-Site": "cross-site"})
 
     def log_in(self, name: str, way: str = "wayf", service: str = "my-loans", **how: bool) -> TestResponse:
-        """Go from the service through the hub to whatever page comes after."""
+        """Log in from a service through the hub; return the next page."""
         url = self.choose(self.ask(service, **how), way)
         arrived = self.deliver(*self.deployment.answer(url, name))
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
     def sign_up(self, name: str, affiliation: str, way: str = "wayf", service: str = "") -> TestResponse:
-        """Begin at the sign-up pages' last link and go through the hub to whatever page comes after."""
+        """Log in from the last link of the sign-up pages; return the next page."""
         asked = f"{self.base}/sign-up/begin?affiliation={affiliation}&upstream={way}"
         away = self.get(asked + (f"&service={service}" if service else ""))
         assert away.status_code == 302, mark(away)
@@ -306,15 +306,15 @@ class Person:
         return self.get(arrived.location)
 
     def press(self, page: TestResponse, **fields: str) -> TestResponse:
-        """Send the first form of a page of ours with more fields filled in, and follow to our next page."""
+        """Send the first form of a page with more fields; return the broker's next page."""
         action, hidden = form(page)
         sent = self.post(urljoin(page.request.url, action), {**hidden, **_first_button(page), **fields})
         return self.get(sent.location) if sent.status_code in {302, 303} else sent
 
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
-        """Answer the consent screen, and read on where the page after it tells of another category."""
+        """Answer the consent screen; continue past the page that reports a changed category."""
         assert mark(page)[0] == "ask", mark(page)
-        token = found(page, "//form[@class='answer']//input[@name='token']/@value")
+        token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
         fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
         sent = self.post(page.request.path, fields)
         if sent.status_code == 303 and sent.location.endswith("/claim"):
@@ -324,20 +324,20 @@ class Person:
 
     @staticmethod
     def path(url: str) -> str:
-        """Give path and query of an address."""
+        """Return the path and query of a URL."""
         parts = urlsplit(url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 @pytest.fixture(scope="session")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
-    """Write a demo's folder once, keys and all."""
+    """Write a demo folder with keys, once a run."""
     return write(tmp_path_factory.mktemp("deployment") / "demo", Ports(48080), datetime.now(UTC))
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give the clock of the broker under test."""
+    """Return the clock of the broker under test."""
     found = Clock()
     monkeypatch.setattr(assembly, "now", found.now)
     monkeypatch.setattr("broker.app.application.now", found.now)
@@ -346,21 +346,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """Give what the broker's environment says beside its file; a test may say more by its parameters."""
+    """Return the broker's environment variables; a test can parametrize them."""
     return {}
 
 
 @pytest.fixture
 def deployment(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[Deployment]:
-    """Give a broker with an empty store, a fresh library system and an empty mailbox."""
-    with standing(setting, tmp_path, clock, environment) as found:
+    """Return a broker with an empty store, a fresh library system and an empty mailbox."""
+    with run_deployment(setting, tmp_path, clock, environment) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def old_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a broker that all tests of a module use, one after another, at the time it is."""
-    with standing(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
+def shared_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Return a broker that all tests of a module share, with the real time."""
+    with run_deployment(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
         yield found
 
 
@@ -369,18 +369,18 @@ def _raise(error: Exception) -> None:
 
 
 @contextmanager
-def standing(
+def run_deployment(
     setting: Setting,
     folder: Path,
     clock: Clock,
     environment: Mapping[str, str],
     report: Callable[[Exception], None] = _raise,
 ) -> Iterator[Deployment]:
-    """Keep a broker, its library system and its mailbox going, with what they store in ``folder``.
+    """Run a broker, its library system and its mail server, with their files in ``folder``.
 
-    ``report`` hears what fails in the loop beside the requests.
+    ``report`` receives the exceptions of the worker loop.
     """
-    # The last good policies of the broker before: a file that this one lacks would count as moved away.
+    # Remove the last good policies of the previous broker: a missing file would be reported as moved away.
     shutil.rmtree(folder / "state" / "policies", ignore_errors=True)
     smtp, page = free_port(), free_port()
     system = simulated_koha.create_app(
@@ -393,9 +393,9 @@ def standing(
     with ExitStack() as stack, served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
         mailbox.start()
         stack.callback(mailbox.stop)
-        # One check a second would only make the tests wait.
+        # A check per second would only make the tests wait.
         patch.setattr(application, "CHECK_EVERY_S", 0.0)
-        # Nor does a look, or a check, end before its answer because the machine is busy.
+        # Look-ups and PIN checks do not time out on a busy machine.
         for room, lasts in ((find_borrower, "REQUEST_CALL"), (library_login, "_CALL")):
             patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
@@ -408,9 +408,7 @@ def standing(
         app = create_app(load(setting.config, environ))
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
         found = Deployment(setting, app, koha, circulation, machine, mailbox, clock)
-        object.__setattr__(
-            found.ports, "patience", PATIENCE
-        )  # a login waits for its borrower, though the machine is busy
+        object.__setattr__(found.ports, "patience", PATIENCE)  # a login waits for its borrower, even on a busy machine
         steps = (found.parts.person_worker.step, found.parts.outbox.step)
-        with beside(found.parts.wake, steps, report):
+        with run_background_loop(found.parts.wake, steps, report):
             yield found

@@ -1,4 +1,4 @@
-"""The deployment with NemLog-in as an upstream of its own: the same broker, store and people, another configuration."""
+"""The deployment with NemLog-in as a direct upstream (OIOSAML 3) instead of through the hub."""
 
 import json
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ DIRECT: Final = {
 }
 
 
-def switched(deployment: Deployment, more: Mapping[str, str] | None = None) -> Deployment:
-    """Give the broker started anew with these settings, over the store, library and mailbox of ``deployment``."""
+def restart_with(deployment: Deployment, more: Mapping[str, str] | None = None) -> Deployment:
+    """Restart the broker with other settings, over the store, library and mailbox of ``deployment``."""
     config = deployment.parts.config
     environ = {
         "BROKER_LIBRARY__URL": config.library.url,
@@ -37,14 +37,14 @@ def switched(deployment: Deployment, more: Mapping[str, str] | None = None) -> D
 
 
 def peer(deployment: Deployment) -> BrokerAsSp:
-    """Give the broker as NemLog-in knows it."""
+    """Return the broker's service provider as NemLog-in knows it."""
     ring, base = deployment.parts.keys.sp, deployment.setting.ports.origin("broker")
     keys = tuple(signature.VerifyKey.load(each) for each in ring.signing_certificates)
     return BrokerAsSp(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
 
 
 def answer(deployment: Deployment, url: str, choice: PersonaChoice | None) -> tuple[str, dict[str, str]]:
-    """Let NemLog-in answer the AuthnRequest in ``url``; give ACS and fields."""
+    """Let NemLog-in answer the AuthnRequest in ``url``; return ACS and fields."""
     known = peer(deployment)
     asked = read(urlsplit(url).query, known)
     xml = NemLogin(EID, deployment.setting.nemlogin.signing).response(asked, choice, known, deployment.clock.now())
@@ -58,7 +58,7 @@ def log_in(
     level: str | None = None,
     role: str | None = None,
 ) -> tuple[Person, TestResponse]:
-    """Go from the service through NemLog-in to whatever page comes after; give the browser and the page."""
+    """Log in from a service through NemLog-in; return the browser and the next page."""
     person = deployment.person()
     url = person.choose(person.ask(service), "nemid")
     chosen = PersonaChoice(persona(who) if isinstance(who, str) else who, level, role)

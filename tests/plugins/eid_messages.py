@@ -1,4 +1,4 @@
-"""What NemLog-in asserts directly, as OIOSAML 3 has it: attributes by their own names, one encrypted Assertion."""
+"""OIOSAML 3 responses of NemLog-in: its attribute names, and one encrypted Assertion."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,8 +25,8 @@ PROFESSIONAL = f"{CORE}eid/professional/uuid/5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a1
 STATEMENT = "{urn:oasis:names:tc:SAML:2.0:assertion}Assertion/{urn:oasis:names:tc:SAML:2.0:assertion}AttributeStatement"
 
 
-def said(**changes: str | None) -> dict[str, str]:
-    """Give what is asserted of Eva; ``loa="Low"`` changes what ends in that name, None takes it out."""
+def eid_attributes(**changes: str | None) -> dict[str, str]:
+    """Return Eva's attributes; ``loa="Low"`` changes the attribute whose name ends in "loa", None removes it."""
     found = dict(SAID)
     for name, value in changes.items():
         wire = next((each for each in SAID if each.rpartition("/")[2] == name), name)
@@ -38,7 +38,7 @@ def said(**changes: str | None) -> dict[str, str]:
 
 
 def statement(values: Mapping[str, str]) -> Change:
-    """Give a change that puts these attributes in place of those of a Response."""
+    """Return a change that replaces the attributes of a Response."""
 
     def change(root: Any) -> None:
         box = root.find(STATEMENT)
@@ -52,6 +52,6 @@ def statement(values: Mapping[str, str]) -> Change:
 
 
 def message(parties: Parties, *changes: Change, values: Mapping[str, str] = SAID, now: datetime = NOW) -> bytes:
-    """Give a Response of NemLog-in's as octets: the Assertion signed by it and encrypted to us, the rest unsigned."""
+    """Return a Response of NemLog-in: the Assertion is signed and encrypted to the broker, the rest is unsigned."""
     root = parties.response(statement(values), *changes, upstream="eid", now=now)
-    return bytes(etree.tostring(parties.sealed(root, parties.direct)))
+    return bytes(etree.tostring(parties.encrypt_response(root, parties.direct)))

@@ -1,4 +1,4 @@
-"""A publisher of metadata: a real server, over HTTP or HTTPS, whose feed a test changes, breaks and mends."""
+"""A server that publishes a metadata feed over HTTP or HTTPS; a test changes, breaks and repairs the feed."""
 
 import hashlib
 import ssl
@@ -23,7 +23,7 @@ Answer = tuple[str, bytes, list[tuple[str, str]]]
 
 @dataclass
 class Publisher:
-    """What the server answers, by path, and what it has been asked."""
+    """The documents of the server by path, and the requests that it received."""
 
     base: str = ""
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -34,11 +34,11 @@ class Publisher:
 
     @property
     def url(self) -> str:
-        """Give the feed's address."""
+        """Return the feed's address."""
         return f"{self.base}/feed.xml"
 
     def publish(self, octets: bytes, path: str = "/feed.xml") -> None:
-        """Let this be the feed from now on."""
+        """Publish this document from now on."""
         self.documents[path] = octets
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -63,7 +63,7 @@ class Publisher:
 
 @contextmanager
 def publishing(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
-    """Give a publisher that answers on loopback."""
+    """Run a publisher on loopback."""
     publisher = Publisher()
     server = make_server("127.0.0.1", 0, publisher, threaded=True, ssl_context=tls)
     publisher.base = f"http{'s' if tls else ''}://127.0.0.1:{server.port}"
@@ -78,7 +78,7 @@ def publishing(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
 
 
 def authority(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
-    """Make a certificate for ``host`` that signs itself; give what a server takes and the file to trust it by."""
+    """Make a self-signed certificate for ``host``; return the server's TLS context and the certificate file."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "publisher.example")])
     now = datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""Debian's Firefox with the face that the walks use of Playwright's: windows, pages, what is found on them.
+"""Drives Debian's Firefox with the part of Playwright's interface that the walks use.
 
-Playwright itself drives no Firefox but its own build.
+Playwright itself only drives its own build of Firefox.
 """
 
 import json
@@ -17,22 +17,22 @@ import pytest
 from playwright.sync_api import Browser
 from websockets.exceptions import ConnectionClosed
 
-from tests.plugins.bidi import BidiError, Connection
-from tests.plugins.bidi import firefox as started_firefox
+from tests.plugins.webdriver_bidi import BidiError, Connection
+from tests.plugins.webdriver_bidi import run_firefox as started_firefox
 
 _KEYS: Final = {"Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowDown": "\ue015", "Control": "\ue009", "A": "a"}
 _TIMEOUT: Final = 90.0
-_STARTS_WITHIN: Final = 0.12  # seconds after a press in which a navigation has begun if it leads to one
-_LEAVES_WITHIN: Final = 20.0  # the same on a busy machine, where the page says that the press leads away
+_STARTS_WITHIN: Final = 0.12  # seconds after a press within which a navigation begins, if there is one
+_LEAVES_WITHIN: Final = 20.0  # the same when the page reports that the press leaves it, even on a busy machine
 _ENDS: Final = ("load", "navigationFailed", "navigationAborted", "fragmentNavigated", "downloadWillBegin")
-# Of CSS, and of what Playwright adds to it: has-text at the end.
+# Finds elements by CSS, with Playwright's has-text at the end.
 _FIND: Final = """const find = selector => {
     const [, css, , text] = selector.match(/^(.*?)(:has-text\\('(.*)'\\))?$/);
     return [...document.querySelectorAll(css)].filter(each => !text || each.textContent.includes(text));
 };
 const seen = each => each.getClientRects().length > 0 && getComputedStyle(each).visibility !== "hidden";
 """
-# The same place as when it was asked before, on a page that is whole, and nothing lies over it.
+# True if the element has not moved since the last call, the page is complete, and nothing covers the element.
 _RESTS: Final = """found => {
     const it = found.find(seen);
     it?.scrollIntoView({block: "center"});
@@ -42,12 +42,12 @@ _RESTS: Final = """found => {
     window.pressAt = now;
     return document.readyState === "complete" && before === now && it.contains(document.elementFromPoint(x, y));
 }"""
-# What scripts of a page answer for; where none run, no listener is called.
+# Records whether the press reached the element. Needs scripts: without them no listener is called.
 _LISTEN: Final = """window.pressCame = false;
     const hear = event => { window.pressCame = it.contains(event.target); };
     window.addEventListener("click", hear, {capture: true, once: true});
 """
-# Whether what is done next leads to another page; a form may lead to a file instead, and the page stay.
+# Records whether the next action leaves the page. A form may also download a file, and then the page stays.
 _WATCH: Final = """() => {
     window.pressLeads = false;
     if (window.pressWatched) return;
@@ -58,13 +58,13 @@ _WATCH: Final = """() => {
     window.addEventListener("submit", hear);
     window.addEventListener("click", hear);
 }"""
-# What a page that moves or is left makes of a press before anything is pressed.
+# The errors of a press on a page that moves or is being left.
 _TOO_LATE: Final = ("move target out of bounds", "no such element", "no such node")
 _IS_FUNCTION: Final = re.compile(r"\s*(async )?(\w+|\([^)]*\)) =>")
 
 
 class Told(NamedTuple):
-    """What the browser complains of, as Playwright gives it."""
+    """A console message, in Playwright's form."""
 
     type: str
     text: str
@@ -73,46 +73,46 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a selector finds on a page, or one of it."""
+    """The elements that a selector finds on a page, or one of them."""
 
     page: "Page"
     selector: str
     index: int | None = None
 
     def count(self) -> int:
-        """Give how many there are now."""
+        """Return the number of elements now."""
         return int(self.page.on_found(self.selector, "found => found.length"))
 
     def all(self) -> Sequence["Found"]:
-        """Give each of them."""
+        """Return each element."""
         return [Found(self.page, self.selector, index) for index in range(self.count())]
 
     def all_inner_texts(self) -> list[str]:
-        """Give what people read of each."""
+        """Return the visible text of each element."""
         return list(self.page.on_found(self.selector, "found => found.map(each => each.innerText)"))
 
     def input_value(self) -> str:
-        """Give what stands in the field."""
-        return str(self._of("each.value"))
+        """Return the value of the field."""
+        return str(self._read("each.value"))
 
     def is_checked(self) -> bool:
-        """Say whether the box is ticked."""
-        return bool(self._of("each.checked"))
+        """Return whether the box is ticked."""
+        return bool(self._read("each.checked"))
 
     def is_visible(self) -> bool:
-        """Say whether people see it."""
-        return bool(self._of("seen(each)"))
+        """Return whether the element is visible."""
+        return bool(self._read("seen(each)"))
 
     def get_attribute(self, name: str) -> str | None:
-        """Give an attribute; None where it is absent."""
-        value = self._of(f"each.getAttribute({json.dumps(name)})")
+        """Return an attribute; None where it is absent."""
+        value = self._read(f"each.getAttribute({json.dumps(name)})")
         return None if value is None else str(value)
 
     def inner_text(self) -> str:
-        """Give what people read of it."""
-        return str(self._of("each.innerText"))
+        """Return the visible text of the element."""
+        return str(self._read("each.innerText"))
 
-    def _of(self, asked: str) -> Any:
+    def _read(self, asked: str) -> Any:
         self.page.wait_for_selector(self.selector, state="attached")
         return self.page.on_found(
             self.selector, f"found => {{ const each = found[{self.index or 0}]; return {asked}; }}"
@@ -126,14 +126,14 @@ class Keyboard:
     page: "Page"
 
     def press(self, keys: str) -> None:
-        """Press a key, or several at once as Control+A."""
+        """Press a key, or several at once such as Control+A."""
         values = [_KEYS[each] for each in keys.split("+")]
         downs = [{"type": "keyDown", "value": value} for value in values]
         ups = [{"type": "keyUp", "value": value} for value in reversed(values)]
         self.page.act([{"type": "key", "id": "keys", "actions": downs + ups}])
 
     def type(self, text: str) -> None:
-        """Write where the focus is."""
+        """Type text into the focused element."""
         strokes = [{"type": kind, "value": each} for each in text for kind in ("keyDown", "keyUp")]
         self.page.act([{"type": "key", "id": "keys", "actions": strokes}])
 
@@ -149,18 +149,18 @@ class Page:
     _listeners: dict[str, list[Callable[[Any], None]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Hear what happens in it."""
+        """Listen to the events of the tab."""
         self.keyboard = Keyboard(self)
         self.context.connection.heard.append(self._hear)
 
     @property
     def url(self) -> str:
-        """Give its address."""
+        """Return the address of the tab."""
         tree = self.context.connection.send("browsingContext.getTree", root=self.id, maxDepth=0)
         return str(tree["contexts"][0]["url"])
 
     def on(self, event: str, listener: Callable[[Any], None]) -> None:
-        """Call back with each console message; Firefox tells errors of scripts as such too."""
+        """Call ``listener`` with each console message; Firefox reports script errors as console messages."""
         self._listeners.setdefault(event, []).append(listener)
 
     def goto(self, url: str, *, wait_until: str = "load") -> None:
@@ -169,7 +169,7 @@ class Page:
         self._send("browsingContext.navigate", url=url, wait=wait)
 
     def reload(self) -> None:
-        """Load it again."""
+        """Reload the page."""
         self._send("browsingContext.reload", wait="complete")
 
     def go_back(self) -> None:
@@ -183,14 +183,14 @@ class Page:
         self._settle()
 
     def click(self, selector: str) -> None:
-        """Press something in the middle once it rests there; again where the press met something else."""
+        """Press an element in its middle once it stops moving; retry if the press missed it."""
         self.wait_for_selector(selector)
         until = time.monotonic() + _TIMEOUT
-        while not self._pressed(selector):
+        while not self._press_once(selector):
             assert time.monotonic() < until, f"nothing presses {selector} on {self.url}"
 
-    def _pressed(self, selector: str) -> bool:
-        """Press, and say whether the press came: a page that still grows moves what is on it away from under it."""
+    def _press_once(self, selector: str) -> bool:
+        """Press, and return whether the element received it: a page that still loads may move the element."""
         self._until(lambda: bool(self.on_found(selector, _RESTS)), f"{selector} at rest")
         function = f"found => {{ const it = found.find(seen); {_LISTEN} return it; }}"
         element = self._call(f"() => {{ {_FIND} return ({function})(find({json.dumps(selector)})); }}")
@@ -206,13 +206,13 @@ class Page:
         return not self.context.scripts or self.evaluate("() => window.pressCame") is not False
 
     def fill(self, selector: str, text: str) -> None:
-        """Write into a field, in place of what stands there."""
+        """Replace the text of a field."""
         self.wait_for_selector(selector)
         self.on_found(selector, "found => { found[0].focus(); found[0].select(); }")
         self.keyboard.type(text)
 
     def act(self, actions: list[dict[str, Any]]) -> None:
-        """Do something with keys or mouse, and wait for the page that it leads to."""
+        """Perform key or mouse actions and wait for the page that they lead to."""
         if self.context.scripts:
             self.evaluate(_WATCH)
         self._send("input.performActions", actions=actions)
@@ -222,16 +222,16 @@ class Page:
             self._leave()
 
     def wait_for_selector(self, selector: str, *, state: str = "visible") -> None:
-        """Wait until something is there, and seen if asked."""
+        """Wait until an element exists and, by default, is visible."""
         wanted = "seen" if state == "visible" else "Boolean"
         self._until(lambda: bool(self.on_found(selector, f"found => found.some({wanted})")), selector)
 
     def wait_for_load_state(self) -> None:
-        """Wait until the page has all its files."""
+        """Wait until the page is loaded completely."""
         self._until(lambda: bool(self.evaluate("() => document.readyState === 'complete'")), "the page")
 
     def wait_for_url(self, pattern: str) -> None:
-        """Wait for an address; a pattern as of file names."""
+        """Wait for an address that matches a file name pattern."""
         self._until(lambda: fnmatch(self.url, pattern), pattern)
 
     def wait_for_timeout(self, milliseconds: float) -> None:
@@ -239,29 +239,29 @@ class Page:
         self.context.connection.listen(milliseconds / 1000)
 
     def query_selector(self, selector: str) -> Found | None:
-        """Give what is there now; None for nothing."""
+        """Return the element if it exists now, else None."""
         found = self.locator(selector)
         return found if found.count() else None
 
     def locator(self, selector: str) -> Found:
-        """Give what a selector finds whenever it is asked."""
+        """Return the elements of a selector; they are searched at each use."""
         return Found(self, selector)
 
     def inner_text(self, selector: str) -> str:
-        """Give what people read there."""
+        """Return the visible text of an element."""
         self.wait_for_selector(selector)
         return self.locator(selector).inner_text()
 
     def get_attribute(self, selector: str, name: str) -> str | None:
-        """Give an attribute of something on the page."""
+        """Return an attribute of an element."""
         return self.locator(selector).get_attribute(name)
 
     def content(self) -> str:
-        """Give the page's source as it stands."""
+        """Return the current source of the page."""
         return str(self.evaluate("() => document.documentElement.outerHTML"))
 
     def evaluate(self, script: str, argument: object = None) -> Any:
-        """Run a script, or call a function, in the page; give what JSON can hold of the result."""
+        """Run a script or call a function in the page; return its result as JSON values."""
         if not _IS_FUNCTION.match(script):
             result = self._send("script.evaluate", expression=script, target={"context": self.id}, awaitPromise=False)
             return result["result"].get("value")
@@ -269,7 +269,7 @@ class Page:
         return json.loads(value["value"])
 
     def on_found(self, selector: str, function: str) -> Any:
-        """Call a function of the page with what a selector finds there."""
+        """Call a function in the page with the elements of a selector."""
         return self.evaluate(f"() => {{ {_FIND} return ({function})(find({json.dumps(selector)})); }}")
 
     def close(self) -> None:
@@ -282,13 +282,13 @@ class Page:
         while True:
             try:
                 return self._called(function)
-            except BidiError:  # a page that is left meanwhile
+            except BidiError:  # the page was left meanwhile
                 if time.monotonic() > until:
                     raise
                 self.context.connection.listen(0.05)
 
     def _called(self, function: str) -> dict[str, Any]:
-        # Without scripts a page settles no promise.
+        # Without scripts a page resolves no promise.
         target = {"context": self.id}
         called = self._send("script.callFunction", functionDeclaration=function, target=target, awaitPromise=False)
         assert called["type"] == "success", called
@@ -299,7 +299,7 @@ class Page:
         return self.context.connection.send(method, **where, **params)
 
     def _leave(self) -> None:
-        """Wait until a page from which the last press leads is left."""
+        """Wait until the page is left, if the last press leaves it."""
         until = time.monotonic() + _LEAVES_WITHIN
         while self.evaluate("() => window.pressLeads") is True and time.monotonic() < until:
             self.context.connection.listen(0.03)
@@ -334,7 +334,7 @@ class Page:
 
 @dataclass(slots=True)
 class Context:
-    """A window of its own: a container, whose cookies no other has."""
+    """A window with separate cookies: a Firefox container."""
 
     connection: Connection
     user_context: str
@@ -348,28 +348,28 @@ class Context:
         return self._pages[-1]
 
     def set_default_timeout(self, _: float) -> None:
-        """Leave it as it is."""
+        """Do nothing: the timeouts are fixed."""
 
     def cookies(self) -> list[dict[str, Any]]:
-        """Give its cookies with name, value and domain."""
+        """Return the window's cookies with name, value and domain."""
         found = self.connection.send("storage.getCookies", partition=self._partition())
         return [{**each, "value": each["value"]["value"]} for each in found["cookies"]]
 
     def add_cookies(self, cookies: Sequence[dict[str, str]]) -> None:
-        """Plant cookies of a name, value and domain."""
+        """Add cookies with name, value and domain."""
         for each in cookies:
             value = {"type": "string", "value": each["value"]}
             planted = {"name": each["name"], "value": value, "domain": each["domain"], "path": "/"}
             self.connection.send("storage.setCookie", cookie=planted, partition=self._partition())
 
     def close(self) -> None:
-        """Close its tabs and forget its cookies."""
+        """Close the tabs and delete the cookies."""
         for each in self._pages:
             self.connection.heard.remove(each._hear)
         self.connection.send("browser.removeUserContext", userContext=self.user_context)
 
     def pages(self) -> list[Page]:
-        """Give the tabs that are open, once there is any, whoever opened them."""
+        """Return all open tabs, after waiting for the first."""
         until = time.monotonic() + _TIMEOUT
         while not (tree := self.connection.send("browsingContext.getTree", maxDepth=0)["contexts"]):
             assert time.monotonic() < until, "no window opened"
@@ -379,7 +379,7 @@ class Context:
         return self._pages
 
     def leave(self) -> None:
-        """Close every window as its button does, which ends the browser, and wait until it has ended."""
+        """Close every window by its button and wait until the browser has exited."""
         for each in self.connection.send("browsingContext.getTree", **{"moz:scope": "chrome"})["contexts"]:
             window = {"context": each["context"]}
             with suppress(ConnectionClosed):
@@ -397,29 +397,29 @@ class Context:
 
 @contextmanager
 def restoring(profile: Path, *pages: str) -> Iterator[Context]:
-    """Start a Firefox that opens the windows and tabs of the last time, with their cookies, and more pages if asked."""
+    """Start Firefox with the windows, tabs and cookies of the previous session, and with these pages."""
     with started_firefox(profile, *pages, **{"browser.startup.page": 3}) as connection:
         yield Context(connection, "default")
 
 
 @dataclass(slots=True)
 class Firefox:
-    """The browser: one process with scripts, and one without once that is asked for."""
+    """The browser: one process with scripts and, if needed, one without."""
 
     folder: Path
     _stack: ExitStack = field(default_factory=ExitStack)
     _running: dict[bool, Connection] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
-        """Start nothing yet."""
+        """Start no process yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what was started."""
+        """Stop the processes."""
         self._stack.close()
 
     def new_context(self, *, java_script_enabled: bool = True, locale: str = "en-GB", **_: Any) -> Context:
-        """Open a window; of Playwright's other options none changes it."""
+        """Open a window; Playwright's other options have no effect."""
         if java_script_enabled not in self._running:
             profile = self.folder / f"scripts-{java_script_enabled}"
             preferences = {"javascript.enabled": java_script_enabled}
@@ -432,12 +432,12 @@ class Firefox:
 
 @pytest.fixture(scope="session")
 def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Give Debian's Firefox, headless, as far as the walks use a browser."""
+    """Return Debian's Firefox, headless."""
     with Firefox(tmp_path_factory.mktemp("firefox")) as found:
         yield cast("Browser", found)
 
 
 @pytest.fixture(scope="module", params=["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
 def browser(request: pytest.FixtureRequest) -> Browser:
-    """Give each browser in turn; by ``parametrize("browser", ["chromium"], indirect=True)`` a test has one of them."""
+    """Return each browser in turn; ``parametrize("browser", ["chromium"], indirect=True)`` selects one."""
     return cast("Browser", request.getfixturevalue(request.param))

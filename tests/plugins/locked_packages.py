@@ -1,4 +1,4 @@
-"""Gives another environment the locked packages of this one, without a network."""
+"""Links the locked packages of this environment into another one, without a network."""
 
 import re
 from importlib.metadata import distribution
@@ -9,7 +9,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def link_locked_packages(packages: Path, lock: str) -> None:
-    """Link what a lock file names from the environment of the tests to a folder ``site-packages``, and nothing else."""
+    """Link exactly the packages of a lock file from the environment of the tests into a ``site-packages`` folder."""
     text = (_ROOT / lock).read_text(encoding="utf-8")
     for name in re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE):
         found = distribution(name)

@@ -1,4 +1,4 @@
-"""Keeps the temporary files of a run in memory where there is room: the tests write tens of thousands and sync them."""
+"""Keeps the temporary files of a run in memory if there is room: the tests write and sync tens of thousands of files."""
 
 import os
 import tempfile
@@ -8,11 +8,11 @@ from typing import Final
 import pytest
 
 MEMORY: Final = Path("/dev/shm")
-ROOM: Final = 2**31  # octets; a whole run keeps less than a quarter of it
+ROOM: Final = 2**31  # bytes; a whole run uses less than a quarter of it
 
 
 def fits(folder: Path) -> bool:
-    """Say whether a folder is ours to write to, lets programs run, and has room."""
+    """Return whether a folder is writable, allows programs to run, and has room."""
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return False
     system = os.statvfs(folder)
@@ -22,7 +22,7 @@ def fits(folder: Path) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Choose the folder before the first file is written; whoever has named one keeps it."""
+    """Choose the folder before the first file is written, unless TMPDIR is set."""
     if "TMPDIR" not in os.environ and fits(MEMORY):
         os.environ["TMPDIR"] = str(MEMORY)
-        tempfile.tempdir = None  # asked for anew
+        tempfile.tempdir = None  # read TMPDIR again

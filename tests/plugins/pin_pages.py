@@ -1,17 +1,17 @@
-"""What people do on the pages about PINs: number, PIN, code, link."""
+"""Steps on the PIN pages: enter number, PIN and code, and follow the link."""
 
 import re
 
 from werkzeug.test import TestResponse
 
-from tests.plugins.deployment import Deployment, Person, form, found
+from tests.plugins.deployment import Deployment, Person, find_text, form
 
-CPR, PIN = "1111024568", "4071"  # of Karla, whom the desk has registered with a hyphen
+CPR, PIN = "1111024568", "4071"  # Karla, whom the desk registered with a hyphen
 USER_NAME = "karla.dam"
 
 
 def karla(deployment: Deployment) -> str:
-    """Give Karla's internal number, and let her have a mail address."""
+    """Give Karla a mail address and return her borrower number."""
     row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == USER_NAME)
     needed = {name: row[name] for name in ("surname", "library_id", "category_id")}
     deployment.koha.patrons.change(row["patron_id"], {**needed, "email": "karla@post.example"})
@@ -19,42 +19,42 @@ def karla(deployment: Deployment) -> str:
 
 
 def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
-    """Come from a service and choose the library account."""
+    """Begin a login at a service and choose the library account."""
     action, fields = form(person.ask(service))
     onward = person.post(action, {**fields, "upstream": "library"})
-    return person.get(found(onward, "//main//a/@href"))
+    return person.get(find_text(onward, "//main//a/@href"))
 
 
 def send(person: Person, page: TestResponse, do: str = "", **fields: str) -> TestResponse:
-    """Send the form of a page, by its first button or that of ``do``."""
+    """Send the form of a page with its first button or the button ``do``."""
     action, hidden = form(page)
-    return person.post(action, {**hidden, "do": do or found(page, "//main//form//button/@value"), **fields})
+    return person.post(action, {**hidden, "do": do or find_text(page, "//main//form//button/@value"), **fields})
 
 
 def code_in(deployment: Deployment) -> str:
-    """Give the login code in the newest mail that holds one, once it has come."""
+    """Wait for a mail with a login code and return the newest code."""
     code = re.compile(r"(?:The code is|Koden er): ([0-9]{4} [0-9]{4})\n")
 
     def codes() -> list[str]:
         return [code.findall(mail.text)[0] for mail in deployment.mailbox.mails() if code.search(mail.text)]
 
-    deployment.until(codes, "a code was mailed")
+    deployment.wait_until(codes, "a code was mailed")
     return codes()[0]
 
 
 def link_in(deployment: Deployment, number: int = 1) -> str:
-    """Give the PIN link in the newest mail, once so many mails have come."""
-    link = re.search(r"http\S+/pin\?link=\S+", deployment.mailed(number).text)
+    """Wait for ``number`` mails and return the PIN link in the newest."""
+    link = re.search(r"http\S+/pin\?link=\S+", deployment.wait_for_mails(number).text)
     assert link
     return link[0]
 
 
 def log_in(person: Person, page: TestResponse, typed: str = CPR, pin: str = PIN, **more: str) -> TestResponse:
-    """Type number and PIN on a page, and the code that is mailed, and follow to the next page."""
+    """Log in with number, PIN and the mailed code; return the next page."""
     before = len(person.deployment.mailbox.mails())
     asked = send(person, page, "login", identifier=typed, pin=pin)
     assert asked.status_code == 303
     page = person.get(asked.location)
-    person.deployment.mailed(before + 1)
+    person.deployment.wait_for_mails(before + 1)
     sent = send(person, page, "code", code=code_in(person.deployment), **more)
     return person.get(sent.location) if sent.status_code == 303 else sent

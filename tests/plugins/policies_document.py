@@ -1,4 +1,4 @@
-"""The jobs of docs/policies.md, done in a folder of policies as the document says."""
+"""Carries out the tasks of docs/policies.md in a folder of policies."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _DOCS: Final = Path(__file__).parents[2] / "docs"
 DOCUMENT: Final = (_DOCS / "policies.md").read_text(encoding="utf-8")
 BLOCK: Final = re.compile(r"^```yaml\n# draft/([\w.-]+)(?:, (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RULES: Final = re.compile(r"^```yaml\n# policy_properties\.yaml, \w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-Block = tuple[str, str, str]  # the file, what is to be done ("" for a whole file), the lines
+Block = tuple[str, str, str]  # file, action ("" for a whole file), lines
 
 
 def sections() -> dict[str, str]:
@@ -33,7 +33,7 @@ SITE_RULES: Final = RULES.findall(DOCUMENT)
 
 
 def do(folder: Path, block: Block) -> None:
-    """Do in a folder what a block of the document says."""
+    """Apply a block of the document to a folder."""
     name, what, text = block
     path = folder / name
     if what:
@@ -44,7 +44,7 @@ def do(folder: Path, block: Block) -> None:
 
 
 def add(before: list[str], lines: list[str]) -> list[str]:
-    """Add lines behind those that are there already, which stand first."""
+    """Add lines after the leading lines that the file already has."""
     at = 0
     while lines[0] in before[at:]:
         at = before.index(lines.pop(0), at) + 1
@@ -52,7 +52,7 @@ def add(before: list[str], lines: list[str]) -> list[str]:
 
 
 def change(before: list[str], lines: list[str]) -> list[str]:
-    """Change lines to others that begin alike, each the next behind the one before."""
+    """Replace lines by lines with the same beginning, searching from the previous replacement on."""
     after, at = list(before), 0
     for line in lines:
         key = beginning(line)
@@ -62,7 +62,7 @@ def change(before: list[str], lines: list[str]) -> list[str]:
 
 
 def beginning(line: str) -> str:
-    """Give the part of a line by which it is found: a name whole, of a way to match the upstream, else the key."""
+    """Return the beginning that identifies a line: the whole name, the upstream of a match, or the key."""
     found = re.match(r" *- (service|name):.*| *- \{upstream: \w+| *[\w-]+:", line)
     assert found, line
     return found[0]

@@ -1,4 +1,4 @@
-"""What a library configures around the shipped policies: services, institutions, maps, fields, categories."""
+"""Names that policies can refer to at a library: services, institutions, maps, fields, categories."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ WORDS = Text("words", "ord")
 
 
 def service(name: str) -> Service:
-    """Give a service as a library configures it."""
+    """Return a service as a library configures it."""
     return Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True)
 
 
 def upstream(name: str, attribute_map: str, *institutions: Institution) -> Upstream:
-    """Give a way to log in by these institutions."""
+    """Return a way to log in by these institutions."""
     return Upstream(name, "wayf", name, name, attribute_map, WORDS, institutions)
 
 

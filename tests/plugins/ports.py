@@ -1,4 +1,4 @@
-"""Free ports that nobody else is given: above those from which the system takes one for each connection it makes."""
+"""Finds free ports above the range that the system uses for outgoing connections."""
 
 import os
 import random
@@ -8,32 +8,32 @@ from itertools import cycle, islice
 from typing import Final
 
 
-def own(ports: Sequence[int]) -> Sequence[int]:
-    """Give the ports that this worker of a run may take: each has its own, and none is given to two at once.
+def own_ports(ports: Sequence[int]) -> Sequence[int]:
+    """Return the ports of this pytest worker; the workers of a run share none.
 
-    A port that is free is listened at a moment later only, when another worker may have found it free too.
+    A test listens on a free port a moment after it was found, and another worker may find it free meanwhile.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return ports[number % workers :: workers]
 
 
-_OURS: Final = own(range(61000, 65500))
-# Not the seeded numbers, which are the same in every worker of one run; and each once a lap, since two that are asked
-# for side by side must differ before either is listened at.
+_OURS: Final = own_ports(range(61000, 65500))
+# Use the system's random numbers: the seeded ones are the same in every worker. Return each port once before repeating
+# one: two ports of the same test must differ before the test listens on them.
 _LAP: Final = cycle(random.SystemRandom().sample(_OURS, len(_OURS)))
 
 
 def free_port() -> int:
-    """Give a port on loopback that was free a moment ago, and that no outgoing connection takes meanwhile."""
+    """Return a free port on loopback that no outgoing connection uses."""
     for port in islice(_LAP, len(_OURS)):
-        if not taken(port):
+        if not is_port_in_use(port):
             return port
     raise AssertionError("no port is free")
 
 
-def taken(port: int) -> bool:
-    """Say whether somebody is at a port of loopback; a server that listens there, of another test, is not called."""
+def is_port_in_use(port: int) -> bool:
+    """Return whether a loopback port is in use, without connecting to it."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""Starts the programs of the tests, and leaves nothing of them, however a test ends."""
+"""Starts programs for tests and stops them with their children, also when a test fails."""
 
 import os
 import signal
@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-_PATIENCE: Final = 20.0  # seconds in which a program may end in order
+_PATIENCE: Final = 20.0  # seconds that a program has to stop
 
 
 @contextmanager
-def started(command: Sequence[str], environ: Mapping[str, str], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
-    """Start a program with more in its environment; it ends with the block, its children too."""
+def run_program(
+    command: Sequence[str], environ: Mapping[str, str], **options: Any
+) -> Iterator["subprocess.Popen[Any]"]:
+    """Start a program with more environment variables; stop it and its children after the block."""
     running = subprocess.Popen(command, env={**os.environ, **environ}, start_new_session=True, **options)
     try:
         yield running
@@ -22,7 +24,7 @@ def started(command: Sequence[str], environ: Mapping[str, str], **options: Any) 
 
 
 def _end(running: "subprocess.Popen[Any]") -> None:
-    """End a program as an init system does, and kill what is left of its session."""
+    """Stop a program with SIGTERM, then kill the rest of its session."""
     if running.poll() is None:
         running.terminate()
     with suppress(subprocess.TimeoutExpired):
@@ -35,7 +37,7 @@ def _end(running: "subprocess.Popen[Any]") -> None:
             pipe.close()
 
 
-def children(pid: int) -> frozenset[int]:
+def list_children(pid: int) -> frozenset[int]:
     """Return the children of a process: the web workers of ``broker serve``."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return frozenset(int(child) for task in tasks for child in task.read_text().split())

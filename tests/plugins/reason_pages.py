@@ -1,4 +1,4 @@
-"""The page of every reason, with every action that it may have, and what a person sees of it at first."""
+"""Renders the page of each reason with all its actions, and measures its visible part."""
 
 import re
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def render_reason(code: str) -> str:
 
 
 def first_sight(source: str) -> tuple[list[str], int]:
-    """Return the words of a page's own part outside closed details, and the number of its links and buttons there."""
+    """Return the words of ``main`` outside closed details, and the number of its links and buttons there."""
     main = html.document_fromstring(source).find(".//main")
     assert main is not None
     for closed in main.findall(".//details"):

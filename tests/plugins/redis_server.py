@@ -1,4 +1,4 @@
-"""Real Redis servers for the tests: one alone and a Cluster of three, on free ports, in throw-away folders."""
+"""Starts Redis servers for tests: a single server and a cluster of three, on free ports, in temporary folders."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ _PATIENCE = 60.0  # seconds
 
 @dataclass
 class RedisServer:
-    """One redis-server of the tests: started, killed and started again on the same folder."""
+    """A redis-server that a test can kill and start again on the same folder."""
 
     folder: Path
     settings: tuple[str, ...] = KEEPING
@@ -35,8 +35,8 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "RedisServer":
-        """Start it and wait until it answers and has loaded what lies in its folder."""
-        # Sentinel keeps what it learns in its settings file, so every server gets one.
+        """Start the server and wait until it has loaded its data and answers."""
+        # Every server gets a settings file, because Sentinel writes its state into it.
         settings = self.folder / "conf"
         settings.touch()
         place = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder))
@@ -48,19 +48,19 @@ class RedisServer:
         return self
 
     def kill(self) -> None:
-        """End it at once, as kill -9 does, and wait until it is gone."""
+        """Kill the server with SIGKILL and wait until it is gone."""
         if self._running is not None:
             self._running.send_signal(signal.SIGKILL)
             self._running.wait()
             self._running = None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal: SIGSTOP makes it hang, SIGCONT go on."""
+        """Send the server a signal: SIGSTOP makes it hang, SIGCONT continues it."""
         assert self._running is not None
         self._running.send_signal(number)
 
     def client(self) -> redis.Redis:
-        """Give a plain client, for looking behind the store."""
+        """Return a plain client that bypasses the store."""
         return redis.Redis(host="127.0.0.1", port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
 
     def _answers(self) -> bool:
@@ -82,7 +82,7 @@ def _until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Give one server that keeps what it acknowledges, for the whole run."""
+    """Return a server that persists every acknowledged write, for the whole run."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     try:
         yield server.start()
@@ -92,7 +92,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """Give the URL of an empty Redis."""
+    """Return the URL of an empty Redis."""
     with redis_server.client() as client:
         client.flushall()
     return redis_server.url
@@ -100,7 +100,7 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, ...]]:
-    """Give three servers that share the slots of one Cluster, for the whole run."""
+    """Return three servers of one cluster, for the whole run."""
     nodes = [
         RedisServer(
             tmp_path_factory.mktemp("node"), (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
@@ -117,7 +117,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Re
 
 @pytest.fixture
 def redis_cluster_url(redis_cluster: tuple[RedisServer, ...]) -> str:
-    """Give the URL of an empty Cluster."""
+    """Return the URL of an empty cluster."""
     for node in redis_cluster:
         with node.client() as client:
             client.flushall()

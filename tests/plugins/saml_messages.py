@@ -1,4 +1,4 @@
-"""Messages of an upstream for the tests of XML security: genuine ones, and the parts of which hostile ones are made."""
+"""Makes messages of an upstream for the XML security tests: genuine messages and the parts of hostile messages."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -63,7 +63,7 @@ Type="%(type)s"><xenc:EncryptionMethod Algorithm="%(content)s"/><ds:KeyInfo><xen
 
 @dataclass(frozen=True, repr=False)
 class Peer:
-    """Somebody with a key, and its certificate in a file as the xmlsec1 program wants it."""
+    """A party with a key, and with its certificate in a file for the xmlsec1 program."""
 
     private: bytes
     certificate: bytes
@@ -73,7 +73,7 @@ class Peer:
 
 @dataclass(frozen=True, repr=False)
 class Forge:
-    """Makes messages, genuine or not."""
+    """Makes genuine and forged messages."""
 
     upstream: Peer
     stranger: Peer
@@ -82,24 +82,24 @@ class Forge:
 
     @property
     def decryption(self) -> DecryptionKeys:
-        """The broker's keys: the current and the one before."""
+        """The broker's current and previous decryption keys."""
         return DecryptionKeys.load([self.broker.private, self.older.private])
 
     def assertion(self, value: str = "nurse@au.dk", name: str = "a1") -> str:
-        """Give an unsigned assertion with one attribute value, which is written as it stands."""
+        """Return an unsigned assertion with one attribute value, inserted as XML."""
         kind = "" if value.startswith("<") else ' xsi:type="xs:string"'
         return (_ASSERTION % (kind, value)).replace('"a1"', f'"{name}"')
 
     def response(self, value: str = "nurse@au.dk", *, extensions: str = "", detail: str = "", after: str = "") -> Any:
-        """Give an unsigned Response with an assertion; the other parts are written where the schema has them."""
+        """Return an unsigned Response with an assertion; the other parts are inserted where the schema allows them."""
         return etree.fromstring(_RESPONSE % (extensions, detail, self.assertion(value) + after))
 
     def bare(self, extensions: str = "", detail: str = "") -> Any:
-        """Give an unsigned Response without an assertion."""
+        """Return an unsigned Response without an assertion."""
         return etree.fromstring(_RESPONSE % (extensions, detail, ""))
 
-    def signed(self, response: Any | None = None, *, whole: bool = False, both: bool = False) -> Any:
-        """Give a Response signed by the upstream: its assertion, the whole of it, or both."""
+    def sign_response(self, response: Any | None = None, *, whole: bool = False, both: bool = False) -> Any:
+        """Return a Response signed by the upstream: its assertion, the whole of it, or both."""
         root = self.response() if response is None else response
         if both or not whole:
             signature.sign(root.find(ASSERTION), self.upstream.key)
@@ -118,7 +118,7 @@ class Forge:
         transforms: Sequence[str] = (DS + "enveloped-signature", EXCLUSIVE),
         uris: Sequence[str] = ("#a1",),
     ) -> Any:
-        """Sign ``element`` truly, but in whatever way is asked, and give it back."""
+        """Sign ``element`` with these algorithms, transforms and references, and return it."""
         written = "".join(
             each if each.startswith("<") else f'<ds:Transform Algorithm="{each}"/>' for each in transforms
         )
@@ -132,7 +132,7 @@ class Forge:
         signing.sign(made)
         return element
 
-    def sealed(
+    def encrypt(
         self,
         plain: bytes,
         *,
@@ -142,7 +142,7 @@ class Forge:
         kind: str = XENC + "Element",
         to: Peer | None = None,
     ) -> Any:
-        """Encrypt octets to the broker in whatever way is asked, and give the EncryptedAssertion."""
+        """Encrypt bytes to the broker with these algorithms; return the EncryptedAssertion."""
         made = etree.fromstring(_SEALED % {"content": content, "transport": transport, "inner": inner, "type": kind})
         recipient = xmlsec.KeysManager()
         recipient.add_key(signature.VerifyKey.load((to or self.broker).certificate).xml)
@@ -156,14 +156,14 @@ class Forge:
         closing.encrypt_binary(made[0], plain)
         return made
 
-    def enclosed(self, sealed: Any) -> Any:
-        """Give an unsigned Response around an EncryptedAssertion."""
+    def enclose(self, sealed: Any) -> Any:
+        """Return an unsigned Response around an EncryptedAssertion."""
         root = self.bare()
         root.append(sealed)
         return root
 
     def receive(self, raw: bytes, *, allow_cbc: bool = False) -> Any:
-        """Take a Response as an endpoint does and give the assertion that a signature covers."""
+        """Process a Response as an endpoint does; return the assertion that a signature covers."""
         root = safe_parser.parse(raw, RESPONSE)
         whole = root.find(SIGNATURE) is not None
         if whole:
@@ -183,8 +183,8 @@ def octets(element: Any) -> bytes:
     return etree.tostring(element, encoding="utf-8")
 
 
-def stripped(element: Any) -> Any:
-    """Give a copy without the signature at it."""
+def remove_signature(element: Any) -> Any:
+    """Return a copy without its signature."""
     copy = deepcopy(element)
     for each in copy.findall(SIGNATURE):
         copy.remove(each)
@@ -202,6 +202,6 @@ def _peer(folder: Path) -> Peer:
 
 @pytest.fixture(scope="session")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Forge:
-    """Give the makers of messages, with keys made once a run."""
+    """Return a message forge with keys that are made once a run."""
     folder = tmp_path_factory.mktemp("peers")
     return Forge(*(_peer(folder / name) for name in ("upstream", "stranger", "broker", "older")))

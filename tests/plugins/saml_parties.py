@@ -1,4 +1,4 @@
-"""A broker between two upstreams and three services, each with its own keys, and the messages they truly send."""
+"""A broker with two upstreams and three services, their keys, metadata and genuine messages."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -69,7 +69,7 @@ _BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-"
 
 @dataclass(frozen=True, repr=False)
 class Party:
-    """Somebody with a key."""
+    """A party with a key."""
 
     private: bytes
     certificate: bytes
@@ -102,11 +102,11 @@ def sp_entity(entity_id: str, *descriptors: str, signs: bool = False, before: st
 
 
 def edit(path: str, **attributes: str | None) -> Change:
-    """Give a change that sets the attributes of the element at ``path``; None takes one out."""
+    """Return a change that sets attributes of the element at ``path``; the value None removes an attribute."""
 
     def change(root: Any) -> None:
         for name, value in attributes.items():
-            element = at(root, path)
+            element = find_element(root, path)
             if value is None:
                 element.attrib.pop(name)
             else:
@@ -116,40 +116,40 @@ def edit(path: str, **attributes: str | None) -> Change:
 
 
 def drop(path: str) -> Change:
-    """Give a change that takes the element at ``path`` out."""
+    """Return a change that removes the element at ``path``."""
 
     def change(root: Any) -> None:
-        element = at(root, path)
+        element = find_element(root, path)
         element.getparent().remove(element)
 
     return change
 
 
 def say(path: str, words: str) -> Change:
-    """Give a change of the text of the element at ``path``."""
-    return lambda root: setattr(at(root, path), "text", words)
+    """Return a change of the text of the element at ``path``."""
+    return lambda root: setattr(find_element(root, path), "text", words)
 
 
 def add(path: str, xml: str, index: int | None = None) -> Change:
-    """Give a change that puts an element into the one at ``path``, last or at ``index``."""
+    """Return a change that inserts an element into the element at ``path``, last or at ``index``."""
 
     def change(root: Any) -> None:
         spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in PREFIXES.items())
         made = etree.fromstring(f"<x {spaces}>{xml}</x>")[0]
-        parent = at(root, path)
+        parent = find_element(root, path)
         parent.insert(len(parent) if index is None else index, made)
 
     return change
 
 
-def at(root: Any, path: str) -> Any:
-    """Find the one element at a path with prefixes; "." is the root."""
+def find_element(root: Any, path: str) -> Any:
+    """Return the only element at an XPath; "." is the root."""
     (found,) = root.xpath(path, namespaces=PREFIXES)
     return found
 
 
-def redirected(leaving: str | PostForm) -> str:
-    """Give the URL by which a message leaves; it fails where a form does."""
+def redirect_url(leaving: str | PostForm) -> str:
+    """Return the URL of an outgoing message; fail if it is a form."""
     assert isinstance(leaving, str)
     return leaving
 
@@ -170,7 +170,7 @@ _SUBJECTS = {
 
 @dataclass(frozen=True, repr=False)
 class Parties:
-    """Everyone, and what they send and receive."""
+    """All parties, and the messages that they send and receive."""
 
     folder: Path
     ring: key_ring.KeyRing
@@ -186,15 +186,15 @@ class Parties:
     request: AuthnRequest = field(default=AuthnRequest("_s1", "my-loans", LOANS, f"{LOANS}/acs", "state/1"))
 
     def acs(self, upstream: str = "wayf") -> str:
-        """Give our ACS toward an upstream."""
+        """Return the broker's ACS for an upstream."""
         return f"{BASE}/saml/sp/{upstream}/acs"
 
     def signer(self, upstream: str) -> Party:
-        """Give who signs as this upstream."""
+        """Return the party that signs as this upstream."""
         return self.hub if self.upstreams[upstream].entity_id == HUB else self.direct
 
     def response(self, *changes: Change, upstream: str = "wayf", now: datetime = NOW) -> Any:
-        """Give an unsigned Response of ``upstream``, true but for the changes."""
+        """Return an unsigned Response of ``upstream``, valid except for the changes."""
         party = self.upstreams[upstream]
         chain = {"wayf": (AU,), "nemid": ("https://saml.nemlogin.example", NEMLOGIN)}.get(upstream, ())
         xml = _RESPONSE.format(
@@ -215,8 +215,8 @@ class Parties:
             change(root)
         return root
 
-    def signed(self, root: Any, party: Party | None = None, *, whole: bool = False, both: bool = False) -> bytes:
-        """Sign a Response as the hub or another: its Assertion, the whole, or both; and give its octets."""
+    def sign_response(self, root: Any, party: Party | None = None, *, whole: bool = False, both: bool = False) -> bytes:
+        """Sign the Assertion of a Response, the whole Response, or both; return its bytes."""
         key = (party or self.hub).key
         assertion = root.find("{*}Assertion")
         if assertion is not None and (both or not whole):
@@ -225,8 +225,8 @@ class Parties:
             signature.sign(root, key)
         return etree.tostring(root)
 
-    def sealed(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
-        """Sign the Assertion of a Response and encrypt it to our current key."""
+    def encrypt_response(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
+        """Sign the Assertion of a Response and encrypt it to the broker's current key."""
         assertion = root.find("{*}Assertion")
         if sign:
             signature.sign(assertion, (party or self.hub).key)
@@ -234,38 +234,38 @@ class Parties:
         return root
 
     def receive(self, xml: bytes, upstream: str = "wayf", *, now: datetime = NOW, **more: Any) -> Received:
-        """Take a Response as the flow does, to the request ``_q1`` that was sent at NOW."""
+        """Receive a Response to the request ``_q1``, which was sent at NOW."""
         expected = more.pop("expected", Outstanding("_q1", upstream, NOW))
         return self.sp.receive(upstream, xml, expected, now=now, **{"force_authn": False, **more})
 
     def authn_request(self, *changes: Change, service: str = LOANS) -> Any:
-        """Give an unsigned AuthnRequest of a service, true but for the changes."""
+        """Return an unsigned AuthnRequest of a service, valid except for the changes."""
         root = etree.fromstring(_REQUEST.format(sso=SSO, service=service).replace("\n", ""))
         for change in changes:
             change(root)
         return root
 
     def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
-        """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
+        """Return the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
         url = http_bindings.build_redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
         return url.partition("?")[2]
 
     def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
-        """Read an AuthnRequest by Redirect, signed where the service signs."""
+        """Read an AuthnRequest by Redirect, signed if the service signs."""
         key = self.service.key if service == LOANS else None
         return self.idp.read_redirect(self.query(self.authn_request(*changes, service=service), key=key), now)
 
-    def issued(self) -> Issued:
-        """Give the ids of an assertion."""
+    def make_ids(self) -> Issued:
+        """Return the ids of an assertion."""
         return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711", "c")
 
     def disclosure(self, *items: Item, service: str = "my-loans", entity: str = LOANS) -> Disclosure:
-        """Give a disclosure with these items, or a plain one."""
+        """Return a disclosure with these items, or a plain one."""
         listed = items or (Item("borrower_number", ("4711",), WORDS), Item("cn", ("Asta Ravn",), WORDS))
         return Disclosure(service, f"{entity}/acs", PERSISTENT, WORDS, "consent", None, None, listed, "digest")
 
     def authentication(self, **changes: Any) -> Authentication:
-        """Give a verified authentication by the hub."""
+        """Return a verified authentication by the hub."""
         made = Authentication(
             upstream="wayf",
             issuer=HUB,
@@ -280,24 +280,24 @@ class Parties:
         return replace(made, **changes)
 
     def message(self, form: PostForm) -> bytes:
-        """Take the Response out of a form."""
+        """Return the Response in a form."""
         return http_bindings.decode_post(form.fields["SAMLResponse"])
 
-    def opened(self, form: PostForm) -> tuple[Any, Any]:
-        """Verify and open a Response as a service does: give it and its Assertion."""
+    def open_response(self, form: PostForm) -> tuple[Any, Any]:
+        """Verify and decrypt a Response as a service does; return it and its Assertion."""
         root = safe_parser.parse(self.message(form), RESPONSE)
-        keys_of_ours = [signature.VerifyKey.load(each) for each in self.ring.idp.signing_certificates]
-        signature.verify(root, keys_of_ours)
+        broker_keys = [signature.VerifyKey.load(each) for each in self.ring.idp.signing_certificates]
+        signature.verify(root, broker_keys)
         sealed, plain = root.find("{*}EncryptedAssertion"), root.find("{*}Assertion")
         if sealed is not None:
             plain = encryption.decrypt(sealed, encryption.DecryptionKeys.load([self.service.private]), allow_cbc=True)
         if plain is not None:
-            signature.verify(plain, keys_of_ours)
+            signature.verify(plain, broker_keys)
         return root, plain
 
 
 def party(folder: Path, size: int = 2048) -> Party:
-    """Make somebody with a key."""
+    """Make a party with a key."""
     folder.mkdir(exist_ok=True)
     made = key_ring.make_pair(folder.name, NOW, size)
     private, certificate = made.private, made.certificate
@@ -343,7 +343,7 @@ OUTGOING = AttributeMap(
 
 
 def write_metadata(folder: Path, hub: Party, direct: Party, service: Party) -> None:
-    """Write what everyone says of themselves into ``folder``."""
+    """Write the metadata of all parties into ``folder``."""
     folder.mkdir()
     location = f'<md:AssertionConsumerService index="%d" Binding="{_BINDINGS}POST" Location="{OPEN}/%s"%s/>'
     several = location % (1, "acs", "") + location % (2, "other", "") + location % (7, "main", ' isDefault="true"')
@@ -360,13 +360,13 @@ def write_metadata(folder: Path, hub: Party, direct: Party, service: Party) -> N
 
 
 def read_folder(folder: Path, upstreams: Iterable[str], services: Iterable[str]) -> metadata_folder.Metadata:
-    """Read what a metadata folder holds of these entityIDs."""
+    """Read the metadata of these entityIDs from a folder."""
     return metadata_folder.read(folder, WantedIds(frozenset(upstreams), frozenset(services))).metadata
 
 
 @pytest.fixture(scope="session")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
-    """Give everyone, with keys made once a run."""
+    """Return all parties, with keys that are made once a run."""
     folder = tmp_path_factory.mktemp("parties")
     key_ring.generate(folder / "keys", NOW, 2048)
     ring = key_ring.load(folder / "keys")

@@ -1,4 +1,4 @@
-"""The sign-up pages as an application of their own: an invented library, every link configured."""
+"""An application with only the sign-up pages, for an invented library with every link configured."""
 
 import re
 from functools import cache
@@ -34,7 +34,7 @@ SHIPPED: Final = cache(Texts.load)
 def signup_site(
     base_url: str = BASE, setting: SignUp = SETTING, accessibility: str = STATEMENT, texts: Texts | None = None
 ) -> Flask:
-    """Give an application that shows the sign-up pages."""
+    """Return an application that shows the sign-up pages."""
     app = Flask("broker.adapters.web")
     install(app, Imprint(LIBRARY, mail="library@library.example", accessibility=accessibility), base_url)
     app.register_blueprint(blueprint(texts or SHIPPED(), setting, base_url))
@@ -43,11 +43,11 @@ def signup_site(
 
 @cache
 def usual_site() -> Flask:
-    """Give the same application to all tests of a worker that change nothing about it."""
+    """Return one application for all tests that do not change it."""
     return signup_site()
 
 
 def words(page: str) -> str:
-    """Give what people read of a page, on one line, without its head."""
+    """Return the visible text of a page on one line."""
     body = page.partition("<main")[2].partition(">")[2].partition("</main>")[0]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body)).strip()

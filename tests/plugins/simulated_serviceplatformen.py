@@ -1,6 +1,6 @@
-"""A Serviceplatformen to try against, from the interface of SF1520.
+"""A simulated Serviceplatformen, written from the interface of SF1520.
 
-What it does not know it answers with a fault. No byte of the real service was seen.
+It answers unknown numbers with a fault. It was never compared with the real service.
 Source: docs/reference/cpr-register.md#sf1520.
 """
 
@@ -48,14 +48,14 @@ _ADDRESS_PARTS: Final = (
 
 @dataclass
 class SimulatedServiceplatformen:
-    """Its persons by number, the municipality with an agreement, its faults, its look-ups."""
+    """Its persons by number, the municipality with an agreement, the injected faults, and the look-ups so far."""
 
     rows: Mapping[str, RegisterRow]
     municipality: str = "12345678"
     faults: RegisterFaults = field(default_factory=RegisterFaults)
     looked_up: list[str] = field(default_factory=list)
 
-    def answered(self, message: str) -> tuple[str, int]:
+    def answer(self, message: str) -> tuple[str, int]:
         """Return the envelope that answers a message, and its HTTP status."""
         asked, authority = _ASKED.search(message), _MUNICIPALITY.search(message)
         if asked is None:
@@ -86,7 +86,7 @@ def create_app(register: SimulatedServiceplatformen) -> Flask:
             abort(429)
         if faults.answer is not None:
             return Response(faults.answer, mimetype="text/xml")
-        envelope, status = register.answered(request.get_data(as_text=True))
+        envelope, status = register.answer(request.get_data(as_text=True))
         return Response(envelope, status, mimetype="text/xml")
 
     return app

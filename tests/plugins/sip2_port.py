@@ -1,4 +1,4 @@
-"""A real port that a SIP2 client speaks to, whose answers a test writes."""
+"""A real port for a SIP2 client; a test defines the answers."""
 
 import socketserver
 import threading
@@ -13,23 +13,23 @@ STATUS = "64              00920261126    050430" + "0000" * 6
 Answers = Callable[[str], bytes]
 
 
-def checked(text: str, sequence: int) -> bytes:
-    """Give an answer with sequence number and checksum, ended as Koha ends it."""
+def add_checksum(text: str, sequence: int) -> bytes:
+    """Return an answer with sequence number and checksum, ended as Koha ends it."""
     return sip2.message(text, sequence) + b"\n"
 
 
 def plain(text: str) -> bytes:
-    """Give an answer without error detection."""
+    """Return an answer without error detection."""
     return text.encode() + b"\r\n"
 
 
 class Machine(socketserver.StreamRequestHandler):
-    """Reads messages to their carriage return, and answers as the test says."""
+    """Reads each message up to its carriage return and sends the test's answer."""
 
     server: "Port"
 
     def handle(self) -> None:
-        """Answer until the other side is gone."""
+        """Answer until the client disconnects."""
         while True:
             message = b""
             while not message.endswith(b"\r"):
@@ -43,7 +43,7 @@ class Machine(socketserver.StreamRequestHandler):
 
 
 class Port(socketserver.ThreadingTCPServer):
-    """The port of a library system that machines speak to."""
+    """The SIP2 port of a library system."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -55,8 +55,8 @@ class Port(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
-    """Give a port that answers so, a client of it, and what its calls came to."""
+def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
+    """Run a port with these answers; return it, a client, and the list of call outcomes."""
     observed: list[tuple[str, str]] = []
     with Port(answers) as port:
         thread = threading.Thread(target=port.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -68,26 +68,26 @@ def serving(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str
 
 
 def right(card: str) -> str:
-    """Give the answer that card and PIN are a borrower's."""
+    """Return the answer to a valid card and PIN."""
     return f"{STATUS}AOAUL|AA{card}|AEÅse Prøvesen|BLY|CQY|AFGreetings. |"
 
 
-def demanding(card: str, pin: str) -> Answers:
-    """Let the card be taken with this PIN alone, after a login."""
+def accept_pin(card: str, pin: str) -> Answers:
+    """Return answers that accept the card with this PIN only, after a login."""
 
     def answers(message: str) -> bytes:
         taken = f"|AD{pin}|" in message
-        return answering(right(card) if taken else right(card).replace("CQY", "CQN"))(message)
+        return answer_with(right(card) if taken else right(card).replace("CQY", "CQN"))(message)
 
     return answers
 
 
-def answering(text: str, login: bytes = b"") -> Answers:
-    """Let every question be answered so, after a login."""
+def answer_with(text: str, login: bytes = b"") -> Answers:
+    """Return answers that give ``text`` to every message after a login."""
 
     def answers(message: str) -> bytes:
         if message.startswith("93"):
-            return login or checked("941", 0)
-        return checked(text, 1)
+            return login or add_checksum("941", 0)
+        return add_checksum(text, 1)
 
     return answers

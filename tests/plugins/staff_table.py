@@ -22,15 +22,15 @@ def table() -> str:
     return "\n" + "\n".join(rows) + "\n\n"
 
 
-def shown() -> str:
-    """Return the table that stands in the document."""
+def read_table() -> str:
+    """Return the table in the document."""
     return DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
 
 
 def main() -> None:
-    """Write the table where it belongs in the document."""
+    """Write the table into the document."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(text.replace(BEGIN + shown(), BEGIN + table()), encoding="utf-8")
+    DOCUMENT.write_text(text.replace(BEGIN + read_table(), BEGIN + table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

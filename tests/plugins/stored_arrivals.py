@@ -1,4 +1,4 @@
-"""What a store has of an arrival, for tests that spend or use one."""
+"""Reads and spends stored arrivals."""
 
 from datetime import datetime
 
@@ -7,14 +7,14 @@ from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.storage.records import Record, read_together
 
 
-def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
-    """Give the arrival under ``token`` as the store has it, used or not."""
+def read_stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
+    """Return the stored arrival of ``token``, used or not."""
     key = arrivals.key(token)
     return arrivals.get_from(key, read_together(arrivals.store, [key], now))
 
 
 def spend(arrivals: Arrivals, token: str, now: datetime) -> None:
-    """Spend the arrival under ``token``."""
-    record = stored_arrival(arrivals, token, now)
+    """Spend the arrival of ``token``."""
+    record = read_stored_arrival(arrivals, token, now)
     assert record
     arrivals.spend(record, now)

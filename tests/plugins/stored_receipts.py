@@ -1,4 +1,4 @@
-"""Receipts and proofs in person records, for tests."""
+"""Writes and reads consent receipts and mailbox proofs in person records."""
 
 from datetime import datetime
 
@@ -12,19 +12,19 @@ from broker.use_cases.storage.person_records import PersonRecords
 def file_receipt(
     store: Store, person_id: str, service: str, made: Receipt, now: datetime, *, hmacs: LookupHmacs | None = None
 ) -> None:
-    """Add an answer to a person record."""
+    """Add a receipt to a person record."""
     records = PersonRecords(store, hmacs or LookupHmacs("k1", b"k" * 32))
     records.change(person_id, lambda record: record.add_receipt(service, made, now), now)
 
 
 def list_receipts(store: Store, person_id: str, service: str, now: datetime) -> tuple[Receipt, ...]:
-    """Give the answers of a person to a service, newest first."""
+    """Return the receipts of a person for a service, newest first."""
     record = PersonRecords(store, LookupHmacs("k1", b"k" * 32)).read(person_id, now)
     return record.value.list_receipts(service) if record else ()
 
 
 def keep_proof(persons: PersonRecords, person_id: str, proof: Proved, now: datetime) -> bool:
-    """Prove a mailbox for a person; give whether it is theirs."""
+    """Store the proof of a mailbox; return False if the mailbox belongs to another person."""
     if not persons.claim_mailbox(person_id, proof, now):
         return False
     persons.change(person_id, lambda record: record.add_proof(proof), now)

@@ -1,4 +1,4 @@
-"""A person at a window of Chromium: sees pages, presses what is on them, and reads the demo's mail."""
+"""A person at a browser window: opens pages, presses buttons, and reads the demo's mail."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 from broker.demo.people.personas import persona
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.run.running_demo import Running
-from tests.plugins.page_looks import amiss
+from tests.plugins.page_checks import find_page_faults
 
 _WEIGHT: Final = """() => {
     const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
@@ -23,41 +23,43 @@ _PRESSES: Final = 20
 _MAIL_WITHIN: Final = 120.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{4} \d{4})")
 _LINK: Final = re.compile(r"https?://\S+/pin\?link=\S+")
-# The browser reports every answer of 4xx so; a form with a fault, a refusal and an error are pages like others.
-_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|404|410|422) ")
-# Back may lead to the self-posting page before ours, where the browser kept it: what it posts again is over (410).
+# The browser reports every 4xx answer. Forms with a fault, refusals and error pages are expected.
+_EXPECTED_STATUS: Final = re.compile(
+    r"Failed to load resource: the server responded with a status of (403|404|410|422) "
+)
+# Back may lead to a self-posting page in the browser's cache. Its second POST is answered with 410.
 _POSTED_AGAIN: Final = re.compile(r"\S+/acs: Failed to load resource: the server responded with a status of 410 ")
-_ICON: Final = "/favicon.ico"  # asked for by the browser alone
+_ICON: Final = "/favicon.ico"  # requested by the browser itself
 
 
 @dataclass(slots=True)
 class Visitor:
-    """One person: ``keys`` presses everything by keyboard, ``looking`` looks hard at every page of ours."""
+    """One person; ``keys`` uses only the keyboard, ``looking`` checks every page of the broker with axe."""
 
     page: Page
     demo: Running
     keys: bool = False
     scripts: bool = True
-    looking: bool = False  # by axe, in every look, whenever a page of ours is come to
-    faults: list[str] = field(default_factory=list)  # what the browser complained of, and what looking found
-    mails_before: int = 0  # mails that came before this person
+    looking: bool = False  # check each page of the broker with axe, in every look
+    faults: list[str] = field(default_factory=list)  # errors of the browser, and faults of the pages
+    mails_before: int = 0  # number of mails before this person
 
     def __post_init__(self) -> None:
-        """Listen to what the browser complains of."""
+        """Listen to the errors of the browser."""
         self.mails_before = len(self.demo.mailbox.mails())
         self.page.on("console", lambda message: self._hear(message))  # noqa: PLW0108 - a method with slots is no listener
         self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
 
     def origin(self, party: str) -> str:
-        """Give the address of one of the demo's parties."""
+        """Return the address of one of the demo's parties."""
         return self.demo.setting.ports.origin(party)
 
     def open(self, party: str, path: str) -> None:
         """Type an address."""
         self.page.goto(self.origin(party) + path)
 
-    def at(self, step: str, reason: str | None = None) -> None:
-        """Wait for a page of ours, and look at it where this visitor looks."""
+    def wait_for_page(self, step: str, reason: str | None = None) -> None:
+        """Wait for a page of the broker, and check it if ``looking``."""
         self.page.wait_for_selector(f"main[data-step='{step}']" + (f"[data-reason='{reason}']" if reason else ""))
         self.page.wait_for_load_state()
         if self.looking:
@@ -72,7 +74,7 @@ class Visitor:
             self.page.click(selector)
 
     def write(self, selector: str, text: str) -> None:
-        """Write into a field, in place of what stands there."""
+        """Replace the text of a field."""
         if self.keys:
             self._reach(selector)
             self.page.keyboard.press("Control+A")
@@ -81,7 +83,7 @@ class Visitor:
             self.page.fill(selector, text)
 
     def tick(self, selector: str) -> None:
-        """Turn a box."""
+        """Toggle a checkbox."""
         if self.keys:
             self._reach(selector)
             self.page.keyboard.press("Space")
@@ -100,7 +102,7 @@ class Visitor:
         self.press("form.asking button")
 
     def pick(self, persona: str) -> None:
-        """Be somebody at the hub; without scripts the page behind is pressed on too."""
+        """Log in as a persona at the hub; without scripts, also press the button of the self-posting page."""
         self.page.wait_for_selector("button[name=persona]")
         self.press(f"button[name=persona][value={persona}]")
         if not self.scripts:
@@ -108,60 +110,60 @@ class Visitor:
             self.press("main form button")
 
     def agree(self) -> None:
-        """Say yes to what is sent; without scripts the page that leads to the service is pressed on too."""
+        """Accept the disclosure; without scripts, also press the button of the self-posting page."""
         self.press("button[name=answer][value=yes]")
         self.hand_over()
 
     def hand_over(self) -> None:
-        """Press on the page that leads to a service, where no script does."""
+        """Press the button of the page that posts to a service, if scripts are off."""
         if not self.scripts:
             self.page.wait_for_selector("main[data-step=issue], main[data-step=done]")
             if self.page.query_selector("main[data-step=issue]"):
                 self.press("main form button")
 
     def text(self, selector: str) -> str:
-        """Read something on the page."""
+        """Return the text of an element."""
         return self.page.inner_text(selector).strip()
 
     def find(self, selector: str) -> Locator:
-        """Give what a selector finds on the page."""
+        """Return the elements of a selector."""
         return self.page.locator(selector)
 
     def code(self, address: str) -> str:
-        """Read the code in the newest mail to an address that came after this person did."""
+        """Return the code in the newest mail to an address, ignoring mails from before this person."""
         return self._read(address, _CODE)[1]
 
     def link(self, address: str) -> str:
-        """Read the link in the newest mail to an address that holds one."""
+        """Return the link in the newest mail to an address that has one."""
         return self._read(address, _LINK)[0]
 
-    def typed(self, name: str) -> str:
-        """Give what a persona types as their number: what the desk registered, or the CPR number."""
+    def number_to_type(self, name: str) -> str:
+        """Return the number that a persona types: the number from the desk, or the CPR number."""
         who = persona(name)
         if who.registered:
             return who.registered[0].get("cardnumber") or who.registered[0]["userid"]
         return "".join(who.attributes["schacPersonalUniqueID"]).rpartition(":")[2]
 
     def number(self, name: str) -> str:
-        """Give the internal number of a persona's borrower."""
+        """Return the internal number of a persona's borrower."""
         rows = self.demo.patrons.patrons.rows()
-        typed = self.typed(name)
+        typed = self.number_to_type(name)
         return next(str(row["patron_id"]) for row in rows if typed in {row["userid"], row["cardnumber"]})
 
     def row(self, number: str) -> dict[str, Any]:
-        """Give the borrower as the library system keeps it."""
+        """Return the borrower as the library system keeps it."""
         return self.demo.patrons.patrons.row(int(number))
 
     def name_of(self, number: str) -> str:
-        """Give a borrower's name as the library's machine shows it."""
+        """Return a borrower's name as the library's machine shows it."""
         row = self.row(number)
         return f"{row['firstname'] or ''} {row['surname']}".strip()
 
     def look(self) -> None:
-        """Hold axe against the page in both schemes and widths, see that nothing hangs out, and weigh it."""
+        """Check the page with axe in all schemes and widths, and check its width and weight."""
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         self.faults += [f"{self.page.url}: {each}" for each in self.page.evaluate(_WEIGHT)]
-        self.faults += amiss(self.page, self.page.url)
+        self.faults += find_page_faults(self.page, self.page.url)
 
     def _read(self, address: str, wanted: re.Pattern[str]) -> re.Match[str]:
         until = time.monotonic() + _MAIL_WITHIN
@@ -185,16 +187,16 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         about = message.location["url"]
-        own = about == self.page.url and _TOLD.match(message.text)
+        own = about == self.page.url and _EXPECTED_STATUS.match(message.text)
         told = own or _POSTED_AGAIN.match(f"{about}: {message.text}")
         if message.type in {"error", "warning"} and not told and not about.endswith(_ICON):
             self.faults.append(f"{self.page.url}: {message.text}")
 
 
 def go_back_and_forward(page: Page, selector: str) -> None:
-    """Press Back, then Forward until something is on the page again.
+    """Press Back, then Forward until an element is on the page again.
 
-    Back may meet a form that posts itself: the browser is then led on without Forward, which has nowhere to go.
+    Back may meet a form that posts itself. Then the browser continues without Forward, which has no page.
     """
     page.go_back()
     for _ in range(_PRESSES):
@@ -217,11 +219,11 @@ def visitor(
     looking: bool = False,
     language: str = "en-GB",
 ) -> Visitor:
-    """Give a person at a new incognito window."""
+    """Return a person with a new incognito window."""
     window = chromium.new_context(java_script_enabled=scripts, locale=language)
     window.set_default_timeout(90_000)
     if looking:
-        window.add_init_script(AXE_SCRIPT)  # once for all pages: the browser compiles it once
+        window.add_init_script(AXE_SCRIPT)  # the browser compiles the script once for all pages
     return Visitor(window.new_page(), demo, keys, scripts, looking)
 
 

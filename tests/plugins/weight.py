@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tests.plugins.code_load import ROOT, parsed, python_files
+from tests.plugins.source_files import ROOT, parse_file, python_files
 
-# Packages whose sub-packages have budgets of their own.
+# Packages whose sub-packages have separate budgets.
 _DIVIDED: Final = frozenset({"adapters", "core", "use_cases"})
 
 
@@ -36,7 +36,7 @@ def weigh(root: Path = ROOT) -> Counter[str]:
     for top in ("broker", "tests", "bench"):
         for path in python_files(root / top):
             part = name_part(path.relative_to(root))
-            nodes = count_nodes(parsed(path))
+            nodes = count_nodes(parse_file(path))
             weights[part] += nodes
             if top == "broker" and part != "broker/demo":
                 weights["broker without demo"] += nodes

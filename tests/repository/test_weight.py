@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from tests.plugins.code_load import ROOT
+from tests.plugins.source_files import ROOT
 from tests.plugins.weight import weigh
 
 BUDGETS = tomllib.loads((ROOT / "tests" / "repository" / "weight_budgets.toml").read_text())["nodes"]

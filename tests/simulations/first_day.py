@@ -37,14 +37,14 @@ SURNAMES: Final = (
     *(beginning + ending for beginning in _BEGINNINGS.split() for ending in _ENDINGS.split()),
 )
 GIVEN_NAMES: Final = tuple(_GIVEN_NAMES.split())
-# Fewer than two of name, birth date and mail address agree with the borrower that the person has.
+# Fewer than two of name, birth date and mail address agree with the person's existing borrower.
 _SECOND: Final = "  of them with a second account: too little agrees with the first"
 _SECOND_UNLESS_TOLD: Final = '  of them with a second account unless they press "I already have a library account"'
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person: what their university asserts."""
+    """A person with the facts that their university asserts."""
 
     facts: PersonFacts
     cpr: str
@@ -52,7 +52,7 @@ class Person:
 
 
 class IndexedShelf(Shelf):
-    """A library system with indexes by CPR number, birth date and mail address."""
+    """A simulated library system with indexes by CPR number, birth date and mail address."""
 
     def __init__(self) -> None:
         super().__init__(Hooks())
@@ -66,12 +66,12 @@ class IndexedShelf(Shelf):
         return borrower
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find by CPR number."""
+        """Find borrowers by CPR number."""
         del deadline
         return tuple(each for each in self._list(cpr) if each.cpr == cpr)
 
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find by birth date and by mail address."""
+        """Find borrowers by birth date and by mail address."""
         del deadline
         return tuple({each.number: each for key in (birth_date, email) if key for each in self._list(key)}.values())
 
@@ -99,7 +99,7 @@ class IndexedShelf(Shelf):
 
 @dataclass
 class Population:
-    """Persons, and the borrowers that the desk registered for them."""
+    """The simulated persons, and the borrowers that the desk registered for them."""
 
     random: Random
     library: IndexedShelf = field(default_factory=IndexedShelf)
@@ -124,14 +124,14 @@ class Population:
         return Person(PersonFacts(surname, given_name, born), number, f"st{self._made}@student.example")
 
     def register(self, person: Person) -> None:
-        """Register a borrower with the faults that records of a library have."""
+        """Register a borrower with the errors that a library's records have."""
         born = person.facts.birth_date
         if self._draws(0.03):
             born = None if self._draws(0.5) else date(1900, 1, 1)
         surname = "Gift" + person.facts.surname if self._draws(0.05) else person.facts.surname
         email = None
         if not self._draws(0.3):
-            # Half of the addresses are those that the university asserts; some are a family's.
+            # Half of the addresses are those that the university asserts. Some belong to a whole family.
             email = person.mail if self._draws(0.5) else f"own-{person.mail}"
             email = f"family@{person.facts.surname}.example" if self._draws(0.02) else email
         fields = {"surname": surname, "firstname": person.facts.given_name, **({"email": email} if email else {})}
@@ -146,7 +146,7 @@ class Population:
         return self.random.random() < share
 
     def exchange_numbers(self, pairs: int) -> None:
-        """Let the desk have exchanged the CPR numbers of some pairs of borrowers."""
+        """Swap the CPR numbers of some pairs of borrowers, as mistakes at the desk do."""
         numbered = [each for each in self.library.borrowers.values() if each.cpr]
         for one, other in zip(numbered[:pairs], numbered[-pairs:], strict=True):
             self.library.keep(replace(one, cpr=other.cpr))
@@ -154,10 +154,10 @@ class Population:
 
 
 class FirstDay:
-    """First logins of persons, and what became of each."""
+    """First logins of many persons, and a count of the results."""
 
     def __init__(self, folder: Path, borrowers: int, logins: int, seed: int = 22) -> None:
-        """Let 70 % of the logins be by persons with a borrower."""
+        """Create the population. 70 % of the logins are by persons with a borrower."""
         sqlite.prepare(folder / "broker.db")
         draw = Random(seed)
         population = Population(draw)
@@ -178,7 +178,7 @@ class FirstDay:
         self.had = {number: self.library.borrowers[number] for number in self.owners}
 
     def run(self) -> None:
-        """Let everybody log in once; those who can claim a borrower do, and log in again."""
+        """Log each person in once. A person who can claim a borrower claims it and logs in again."""
         for person in self.persons:
             met = self.log_in(person)
             if met == "case possible_duplicate":
@@ -186,7 +186,7 @@ class FirstDay:
             self.met[met] += 1
 
     def log_in(self, person: Person) -> str:
-        """Log a person in to a service that needs a borrower, and return what they meet."""
+        """Log a person in to a service that needs a borrower, and return the result as text."""
         flow, now, facts = self.logins.flow, self.world.now, person.facts
         said = {"sn": facts.surname, "gn": facts.given_name, "mail": person.mail}
         answer = self.logins.student(eppn=person.mail.replace("student.example", "au.dk"), cpr=person.cpr, **said)
@@ -213,7 +213,7 @@ class FirstDay:
         return "gets in at once"
 
     def check_owner(self, person: Person, number: str) -> None:
-        """Assert that a borrower is this person's, and that it is no second one that we could have seen."""
+        """Assert that the borrower belongs to this person and is no duplicate that the broker could have found."""
         if number not in self.owners:
             for had, owner in self.owners.items():
                 if owner == person:
@@ -233,7 +233,7 @@ class FirstDay:
         return flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="da")
 
     def _claim(self, person: Person) -> str | None:
-        """Claim the person's own borrower, with the code that they can read or with its card number."""
+        """Claim the person's own borrower, with the mailed code or with the card number."""
         person_id = self.world.id_of(person.cpr)
         enrolment = self.world.stored(person_id)
         assert enrolment
@@ -264,7 +264,7 @@ def _rank(met: tuple[str, int]) -> tuple[bool, bool, str]:
 
 
 def main() -> None:
-    """Print a first day."""
+    """Print the results of a simulated first day."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--borrowers", type=int, default=40_000)
     parser.add_argument("--logins", type=int, default=5_000)

@@ -1,4 +1,4 @@
-"""Kills workers with ``kill -9`` during first logins, on both stores: one borrower each, nothing confirmed is lost.
+"""Kills workers with ``kill -9`` during first logins on both stores: each person gets one borrower and loses nothing.
 
 ``make kills`` kills 50 web workers and background workers of a real ``broker serve`` on SQLite, and as many on Redis.
 """
@@ -32,16 +32,16 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.run.running_demo import Running, start_command
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.programs import children
+from tests.plugins.programs import list_children
 
-_CALL: Final = 0.05  # seconds of the library system
+_CALL: Final = 0.05  # response time of the library system in seconds
 _ONWARD: Final = "//main//a[contains(@class, 'button')]/@href"
 _PATIENCE: Final = 60.0
 
 
 @dataclass
 class Logins:
-    """First logins at a demo; ``agreed`` and ``accepted`` are the persons who read a page that said so."""
+    """First logins at a demo. ``agreed`` and ``accepted`` hold the persons whose consent or account was confirmed."""
 
     demo: Running
     random: Random
@@ -52,7 +52,9 @@ class Logins:
     lost: list[str] = field(default_factory=list)
 
     def log_in(self, who: Persona, *, patient: bool = True) -> None:
-        """Log a person in to the assertion, or leave once the account is asked for.
+        """Log a person in to the assertion. With ``patient=False`` stop as soon as the account is requested.
+
+        Raises RequestException if the worker dies meanwhile.
 
         RequestException where the worker dies meanwhile.
         """
@@ -84,18 +86,18 @@ class Logins:
         self.accepted.add(who.name)
 
     def log_in_and_kill(self, who: Persona) -> None:
-        """Kill a worker at some moment of a first login; where that ends the login, leave it."""
+        """Kill a worker at a random moment of a first login. A login that this interrupts is abandoned."""
         killer = threading.Timer(self.random.uniform(0, 0.8), self._kill)
         killer.start()
         with suppress(requests.RequestException):
             self.log_in(who, patient=False)
         killer.join()
-        wait_until(lambda: len(children(self.demo.broker.pid)) > 1)
+        wait_until(lambda: len(list_children(self.demo.broker.pid)) > 1)
 
     def _kill(self) -> None:
         kind = self.random.choice(["web", "work"])
         if kind == "web":
-            os.kill(self.random.choice(sorted(children(self.demo.broker.pid))), signal.SIGKILL)
+            os.kill(self.random.choice(sorted(list_children(self.demo.broker.pid))), signal.SIGKILL)
         else:
             self.work.kill()
             self.work.wait()
@@ -109,7 +111,7 @@ class Logins:
         return sum(row["userid"] == cpr_of(who) for row in self.demo.patrons.patrons.rows())
 
     def run(self, kills: int) -> None:
-        """Kill during the first logins of as many persons; then nothing may be lost, and all get in."""
+        """Kill once during each first login. Then every person logs in, and nothing that was confirmed is lost."""
         persons = [person(number) for number in range(kills)]
         self.demo.patrons.faults.slow = _CALL
         for who in persons:
@@ -123,7 +125,7 @@ class Logins:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait a minute at most until something holds."""
+    """Wait until ``holds`` returns true, for at most a minute."""
     ends = time.monotonic() + _PATIENCE
     while not holds():
         assert time.monotonic() < ends, "it did not come in a minute"
@@ -131,7 +133,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def main() -> None:
-    """Kill on each store, and print what was seen."""
+    """Kill workers on each store and print the results."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=22)

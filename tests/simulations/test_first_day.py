@@ -1,4 +1,4 @@
-"""A first day in small: nobody gets another person's account, and nobody a second one that could have been seen."""
+"""A small first day: no person gets another person's account, or a duplicate that the broker could have found."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.simulations.first_day import FirstDay
 
 @pytest.mark.long("250 logins, each with its store writes")
 def test_a_first_day_gives_everybody_their_own_account_or_a_case(tmp_path: Path) -> None:
-    """Most get in at once, and most of the others can claim their account."""
+    """Most persons get in at once, and most of the others can claim their account."""
     day = FirstDay(tmp_path, borrowers=3_000, logins=250)
     day.run()
     claims = sum(count for what, count in day.met.items() if what.startswith("claims"))

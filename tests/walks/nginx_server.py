@@ -18,7 +18,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 NAME: Final = "broker.localhost"
@@ -102,7 +102,7 @@ def nginx(port: int, plain_port: int, broker: int) -> Iterator[Front]:
             "-c",
             str(folder / "nginx.conf"),
         ]
-        with started(command, {}, **_somebody(folder)) as running:
+        with run_program(command, {}, **_somebody(folder)) as running:
             _await(front, running)
             yield front
     finally:

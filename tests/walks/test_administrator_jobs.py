@@ -17,9 +17,9 @@ from broker.demo.koha.administration import Category
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.upstreams import assertion_writer
-from tests.plugins.deployment import Clock, Deployment, mark, standing
+from tests.plugins.deployment import Clock, Deployment, mark, run_deployment
 from tests.plugins.policies_document import JOBS, do
-from tests.plugins.policing import copy_site
+from tests.plugins.policy_copies import copy_site
 
 MOST_LINES: Final = 25
 WIDTH: Final = 120
@@ -194,7 +194,7 @@ def test_a_job_in_the_configuration_is_done(
     assert result.exit_code == 3, result.output
     lines = result.stdout.splitlines()
     assert (len(lines) <= MOST_LINES, max(map(len, lines)) <= WIDTH) == (True, True)
-    with standing(replace(setting, folder=after), tmp_path, clock, {}) as deployment:
+    with run_deployment(replace(setting, folder=after), tmp_path, clock, {}) as deployment:
         person = deployment.person()
         arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
         page = person.get(arrived.location) if arrived.location else arrived

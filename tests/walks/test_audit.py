@@ -34,7 +34,7 @@ def _events(deployment: Deployment) -> list[object]:
 
 def _settled(deployment: Deployment) -> None:
     """Wait until the worker has written that the account was made: it may be after the assertion has left."""
-    deployment.until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
+    deployment.wait_until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
 
 
 def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Deployment) -> None:
@@ -152,7 +152,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -
     }
     reference = str(before[0]["reference"])
     assert find_events(deployment.parts, reference=reference)[0]["event"] == "decided"
-    stored = deployment.parts.stored_data()
+    stored = deployment.parts.build_stored_data()
     stored.forget(stored.find(borrower=number))
     assert find_events(deployment.parts, borrower=number) == find_events(deployment.parts, reference=reference) == []
     assert verify_configured(deployment.parts).findings == []

@@ -8,9 +8,9 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.cli.audit import find_events
 from broker.demo.library import services
-from tests.plugins.deployment import Deployment, Person, form, found, mark
-from tests.plugins.leaving import Leaver
-from tests.plugins.proofs import NURSE
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
+from tests.plugins.logout_client import LogoutClient
+from tests.plugins.mailbox_proof_bench import NURSE
 
 
 def _lines(deployment: Deployment) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def _told(deployment: Deployment, kind: str) -> list[str | None]:
 
 def _pin_page(person: Person) -> Any:
     action, hidden = form(person.ask())
-    return person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
+    return person.get(find_text(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
 
 
 def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(deployment: Deployment) -> None:
@@ -100,7 +100,7 @@ def _ends(deployment: Deployment) -> list[tuple[str, int | None, str | None]]:
 
 def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_so(deployment: Deployment) -> None:
     """Whoever does not go back to the service is on the audit log too, and who goes back and reloads is there once."""
-    leaver = Leaver(deployment, deployment.person())
+    leaver = LogoutClient(deployment, deployment.person())
     first, _ = leaver.log_in(), leaver.log_in(service="e-resources")
     asked = leaver.press(leaver.ask("my-loans", first), "scope=services")
     page = leaver.answer(asked, "urn:oasis:names:tc:SAML:2.0:status:Responder")
@@ -122,6 +122,6 @@ def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(deployment: De
         person = deployment.person()
         assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
     assert _told(deployment, "enrolment_case") == ["several_borrowers"]
-    [case] = deployment.listed()
+    [case] = deployment.list_staff_cases()
     assert deployment.try_again(case.person_id)
     assert _told(deployment, "enrolment_retried") == ["several_borrowers"]

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from broker.app import assembly
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, found, mark
+from tests.plugins.deployment import Deployment, find_text, mark
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
@@ -25,7 +25,7 @@ Staff = Callable[..., Result]
 
 def reference(page: TestResponse) -> str:
     """Give the reference on a page as somebody reads it aloud."""
-    written = found(page, "//div[@class='reference']//strong/text()")
+    written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()
 
 
@@ -56,7 +56,7 @@ def test_the_reference_of_a_refused_page_names_the_case(
     found = deployment.parts.staff_search().find(reference(page), "test")
     assert found is not None
     assert found.page is not None
-    [case] = deployment.listed()
+    [case] = deployment.list_staff_cases()
     assert found.page.reason == "several_borrowers"
     assert case.borrower_numbers == pair
 
@@ -103,7 +103,7 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert (listed["person"], listed["action"]) == (case["person"], case["action"])
     deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it will be tried again now\n"
-    deployment.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
+    deployment.wait_until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
     assert shown(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 

@@ -25,7 +25,7 @@ from broker.demo.run.demo_folder import Ports, write
 from tests.plugins.demo import free_base
 from tests.plugins.locked_packages import link_locked_packages
 from tests.plugins.ports import free_port
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 from tests.plugins.served_broker import is_ready, wait_until
 
 pytestmark = pytest.mark.server
@@ -99,7 +99,7 @@ def store(tmp_path: Path) -> Iterator[str]:
     """Run the command of the service redis; return the address of the store."""
     port = free_port()
     command = [*COMPOSE["services"]["redis"]["command"], "--port", str(port), "--dir", str(tmp_path)]
-    with started(command, {}, stdout=subprocess.DEVNULL):
+    with run_program(command, {}, stdout=subprocess.DEVNULL):
         yield COMPOSE["x-broker"]["environment"]["BROKER_STORE__URL"].replace("6379", str(port))
 
 
@@ -112,8 +112,8 @@ def test_the_services_of_the_containers_become_ready(image: Image, store: str, t
     assert services["broker"]["command"] == image.commands["CMD"]
     with (
         (tmp_path / "log").open("wb") as log,
-        started(services["broker"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
-        started(services["work"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
+        run_program(services["broker"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
+        run_program(services["work"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
     ):
         wait_until(lambda: is_ready(base))
         healthy = subprocess.run(

@@ -15,7 +15,7 @@ from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.storage.records import load
 from tests.plugins.deployment import Deployment, Person, mark
-from tests.plugins.eid_deployment import answer, log_in, switched
+from tests.plugins.eid_deployment import answer, log_in, restart_with
 
 CPR = "schacPersonalUniqueID"
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -62,7 +62,7 @@ def people(deployment: Deployment) -> set[str]:
 @pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
 def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Route) -> None:
     """Switched by configuration alone: one person, one borrower, one NameID, and what was agreed to still holds."""
-    nemlogin = switched(deployment)
+    nemlogin = restart_with(deployment)
     one, then = (deployment, nemlogin) if first is by_wayf else (nemlogin, deployment)
     second: Route = direct if first is by_wayf else by_wayf
     before = agreed(one, first(one), remember=True)
@@ -74,17 +74,17 @@ def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Rout
     assert len(people(deployment)) == 1
 
 
-def test_the_service_hears_the_level_that_came(old_deployment: Deployment) -> None:
+def test_the_service_hears_the_level_that_came(shared_deployment: Deployment) -> None:
     """The level that came is told to the service as its NSIS class."""
-    nemlogin = switched(old_deployment)
+    nemlogin = restart_with(shared_deployment)
     assert agreed(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
         "https://data.gov.dk/concept/core/nsis/loa/High"
     )
 
 
-def test_a_cancelled_login_needs_no_signature(old_deployment: Deployment) -> None:
+def test_a_cancelled_login_needs_no_signature(shared_deployment: Deployment) -> None:
     """NemLog-in signs no error Response: it ends the login and brings nobody in."""
-    person = switched(old_deployment).person()
+    person = restart_with(shared_deployment).person()
     url = person.choose(person.ask(), "nemid")
     page = person.get(person.deliver(*answer(person.deployment, url, None)).location)
     assert mark(page) == ("refuse", "upstream_refused")
@@ -96,7 +96,7 @@ def test_another_number_is_another_person(deployment: Deployment, route: Callabl
 
     Source: docs/reference/design.md#invariant-6.
     """
-    there = switched(deployment) if route is direct else deployment
+    there = restart_with(deployment) if route is direct else deployment
     agreed(there, route(there, persona("eva")))
     before, known = deployment.koha.patrons.rows(), people(deployment)
     person, page = route(there, changed("eva", **{CPR: URN + OTHER}))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.cli.audit import find_events, verify_configured
 from broker.cli.main import broker as command
-from tests.plugins.deployment import Deployment, Person, form, found
+from tests.plugins.deployment import Deployment, Person, find_text, form
 
 PIN = "4071"
 
@@ -17,7 +17,7 @@ def _by_pin(deployment: Deployment, user_name: str) -> Person:
     """Log in by the library account at a terminal, from the service to its assertion."""
     person = deployment.person_without_code()
     action, hidden = form(person.ask())
-    page = person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
+    page = person.get(find_text(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
     action, hidden = form(page)
     asked = person.post(action, {**hidden, "do": "login", "identifier": user_name, "pin": PIN})
     deployment.landing(person.agree(person.get(asked.location)))
@@ -39,7 +39,7 @@ def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deploym
     _by_pin(deployment, userid)
     before = [each["event"] for each in find_events(deployment.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
-    stored = deployment.parts.stored_data()
+    stored = deployment.parts.build_stored_data()
     stored.forget(stored.find(borrower=number))
     assert (find_events(deployment.parts, borrower=number), _keys(deployment)) == ([], 0)
     assert verify_configured(deployment.parts).findings == []

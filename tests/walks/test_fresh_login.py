@@ -14,7 +14,7 @@ from broker.adapters.saml.xml_security import http_bindings
 from broker.configuration.settings.federation_tables import UpstreamTable
 from broker.demo.people.persona import NEMLOGIN, NEMLOGIN_BIRK
 from tests.plugins.deployment import Deployment
-from tests.plugins.eid_deployment import DIRECT, switched
+from tests.plugins.eid_deployment import DIRECT, restart_with
 
 OTHER: Final = "https://idp.other.example"
 BY_BIRK: Final = {
@@ -30,9 +30,9 @@ def forced(url: str) -> bool:
 
 
 @pytest.mark.parametrize("environ", [{}, DIRECT, BY_BIRK], ids=["as shipped", "direct", "birk"])
-def test_the_national_eid_is_asked_for_a_fresh_login(old_deployment: Deployment, environ: Mapping[str, str]) -> None:
+def test_the_national_eid_is_asked_for_a_fresh_login(shared_deployment: Deployment, environ: Mapping[str, str]) -> None:
     """By both routes, although no service asks for it; with the second request of a login, by Back, too."""
-    person = switched(old_deployment, environ).person()
+    person = restart_with(shared_deployment, environ).person()
     chooser = person.ask()
     assert forced(person.choose(chooser, "nemid"))
     assert forced(person.choose(person.get(chooser.request.path), "nemid"))

@@ -13,7 +13,7 @@ def test_a_first_login_asks_at_most_eight_times_until_the_account_stands(deploym
     person = deployment.person()
     before = len(deployment.borrower_calls())
     number = deployment.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    deployment.at_rest()
+    deployment.wait_until_idle()
     calls = deployment.borrower_calls()[before:]
     assert number
     assert len(calls) <= 8
@@ -31,7 +31,7 @@ def test_a_known_borrower_is_asked_about_every_ten_minutes(
     )
     person = deployment.person()
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     for _ in range(2):
         before = len(deployment.borrower_calls())
         for service in ("my-loans", "myprint"):

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
@@ -48,7 +48,7 @@ def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answe
     first, person, other = deployment.person(), deployment.person(), deployment.person()
     first.agree(first.log_in("otto"))
     question = person.log_in("otto-left")
-    token = found(question, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(question, "//form[@class='answer']//input[@name='token']/@value")
     sent = person.post(question.request.path, {"token": token, "answer": "yes"})
     assert sent.status_code == 303
     page = person.get(sent.location)
@@ -100,7 +100,7 @@ def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deploy
     """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
     person = deployment.person()
     number = deployment.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    mail = deployment.mailed(1)
+    mail = deployment.wait_for_mails(1)
     assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
     assert "1403044004" not in mail.text
     assert "140304-4004" not in mail.text
@@ -120,7 +120,7 @@ def test_a_library_that_is_down_gets_the_request_later(deployment: Deployment) -
     [record] = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     assert deployment.try_again(record.key.group)
     waits = page.request.path.removesuffix("/consent")
-    deployment.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
+    deployment.wait_until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert deployment.landing(person.get(waits)).status == "Success"
 
 

@@ -3,57 +3,57 @@
 import pytest
 
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.leaving import PARTIAL, Leaver, rows, to
+from tests.plugins.logout_client import PARTIAL, LogoutClient, read_participant_states, redirect_target
 
 LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 
 
 @pytest.fixture
-def leaver(deployment: Deployment) -> Leaver:
+def leaver(deployment: Deployment) -> LogoutClient:
     """Give a person with a browser of their own."""
-    return Leaver(deployment, deployment.person())
+    return LogoutClient(deployment, deployment.person())
 
 
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_service_without_others_is_answered_at_once(leaver: Leaver) -> None:
+def test_a_service_without_others_is_answered_at_once(leaver: LogoutClient) -> None:
     """One service, an upstream that is left alone: straight back with Success and the service's RelayState."""
     answered = leaver.ask("my-loans", leaver.log_in())
-    assert to(answered) == "library/my-loans/slo"
+    assert redirect_target(answered) == "library/my-loans/slo"
     message = leaver.read(answered)
     assert (message.status, message.relay_state) == ("Success", "its state")
 
 
 @pytest.mark.profile(23, 34)
-def test_the_upstream_is_asked_if_the_person_wants(leaver: Leaver) -> None:
+def test_the_upstream_is_asked_if_the_person_wants(leaver: LogoutClient) -> None:
     """The page offers the university's logout; its LogoutRequest names the NameID and SessionIndex as received."""
     page = leaver.ask("my-loans", leaver.log_in())
     assert mark(page) == ("logout", "ask")
     away = leaver.press(page, "scope=all")
-    assert to(away) == "hub/slo"
+    assert redirect_target(away) == "hub/slo"
     asked = leaver.read(away)
     assert (asked.name_id, asked.indexes) == (leaver.hub[0].name_id, (leaver.hub[0].index,))
     back = leaver.answer(away)
-    assert (to(back), leaver.read(back).status) == ("library/my-loans/slo", "Success")
+    assert (redirect_target(back), leaver.read(back).status) == ("library/my-loans/slo", "Success")
 
 
 @pytest.mark.profile(34)
-def test_every_service_is_asked_one_after_another(leaver: Leaver) -> None:
+def test_every_service_is_asked_one_after_another(leaver: LogoutClient) -> None:
     """Each other service of the session gets its own NameID and SessionIndex, then the upstream, then the answer."""
     first, second = leaver.log_in(), leaver.log_in(service="e-resources")
     page = leaver.ask("my-loans", first)
-    assert rows(page) == {"Elektroniske ressourcer": "open", "Universitetslogin (WAYF)": "open"}
+    assert read_participant_states(page) == {"Elektroniske ressourcer": "open", "Universitetslogin (WAYF)": "open"}
     asked = leaver.press(page, "scope=all")
-    assert to(asked) == "library/e-resources/slo"
+    assert redirect_target(asked) == "library/e-resources/slo"
     assert (leaver.read(asked).name_id, leaver.read(asked).indexes) == (second.name_id, (second.index,))
     asked = leaver.answer(asked)
-    assert to(asked) == "hub/slo"
+    assert redirect_target(asked) == "hub/slo"
     assert leaver.read(leaver.answer(asked)).status == "Success"
 
 
-def test_who_stays_logged_in_elsewhere_is_told_so(leaver: Leaver) -> None:
+def test_who_stays_logged_in_elsewhere_is_told_so(leaver: LogoutClient) -> None:
     """The person may keep the others: the service hears PartialLogout, and the next logout finds them again."""
     first, second = leaver.log_in(), leaver.log_in(service="e-resources")
     back = leaver.press(leaver.ask("my-loans", first), "scope=none")
     assert leaver.read(back).status == PARTIAL
     page = leaver.ask("e-resources", second)
-    assert rows(page) == {"Universitetslogin (WAYF)": "open"}
+    assert read_participant_states(page) == {"Universitetslogin (WAYF)": "open"}

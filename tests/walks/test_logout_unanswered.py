@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.eid_deployment import log_in, switched
-from tests.plugins.leaving import PARTIAL, Leaver, rows
+from tests.plugins.eid_deployment import log_in, restart_with
+from tests.plugins.logout_client import PARTIAL, LogoutClient, read_participant_states
 
 LEFT_ALONE: Final = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 ALONE: Final = pytest.mark.parametrize("environment", [LEFT_ALONE])
@@ -16,12 +16,12 @@ OTHER: Final = "Elektroniske ressourcer"
 
 
 @pytest.fixture
-def leaver(deployment: Deployment) -> Leaver:
+def leaver(deployment: Deployment) -> LogoutClient:
     """Give a person with a browser of their own."""
-    return Leaver(deployment, deployment.person())
+    return LogoutClient(deployment, deployment.person())
 
 
-def sent(leaver: Leaver) -> tuple[str, str]:
+def sent(leaver: LogoutClient) -> tuple[str, str]:
     """Log in at two services, log out of one and everywhere; give the page and the address that asks the other."""
     first = leaver.log_in()
     leaver.log_in(service="e-resources")
@@ -29,41 +29,41 @@ def sent(leaver: Leaver) -> tuple[str, str]:
     return page.request.path, str(leaver.press(page, "scope=all").location)
 
 
-def goes_on(leaver: Leaver, page: str, asked: str) -> None:
+def goes_on(leaver: LogoutClient, page: str, asked: str) -> None:
     """Go on without an answer."""
     del asked
     leaver.press(leaver.get(page), "without=")
 
 
-def fails(leaver: Leaver, page: str, asked: str) -> None:
+def fails(leaver: LogoutClient, page: str, asked: str) -> None:
     """Answer that it could not."""
     del page
-    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Responder",))))
+    leaver.follow(leaver.get(leaver.answer_url(asked, (STATUS + "Responder",))))
 
 
-def knows_nobody(leaver: Leaver, page: str, asked: str) -> None:
+def knows_nobody(leaver: LogoutClient, page: str, asked: str) -> None:
     """Answer that nobody of that name is logged in."""
     del page
-    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Requester", STATUS + "UnknownPrincipal"))))
+    leaver.follow(leaver.get(leaver.answer_url(asked, (STATUS + "Requester", STATUS + "UnknownPrincipal"))))
 
 
 @pytest.mark.profile(34)
 @ALONE
 @pytest.mark.parametrize(("ends", "state"), [(goes_on, "silent"), (fails, "failed"), (knows_nobody, "failed")])
 def test_what_has_not_ended_is_told_by_the_next_logout_too(
-    leaver: Leaver, ends: Callable[[Leaver, str, str], None], state: str
+    leaver: LogoutClient, ends: Callable[[LogoutClient, str, str], None], state: str
 ) -> None:
     """A service that may still be logged in is asked by a later one too, also where it says that it knows nobody."""
     page, asked = sent(leaver)
     ends(leaver, page, asked)
     told = leaver.get(page)
-    assert (mark(told), rows(told)[OTHER]) == (("logout", "remains"), state)
+    assert (mark(told), read_participant_states(told)[OTHER]) == (("logout", "remains"), state)
     assert leaver.read(leaver.press(told, "back=")).status == PARTIAL
-    assert rows(leaver.ask("my-loans", leaver.log_in()))[OTHER] == "open"
+    assert read_participant_states(leaver.ask("my-loans", leaver.log_in()))[OTHER] == "open"
 
 
 @ALONE
-def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
+def test_a_message_that_is_not_believed_is_no_login(leaver: LogoutClient) -> None:
     """Who is still logged in reads that, and not that a login has failed."""
     page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.deployment.hub_key()))
     assert mark(page) == ("error", "logout_refused")
@@ -74,9 +74,9 @@ def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
 @pytest.mark.attack(29)
 def test_a_name_goes_to_nobody_but_who_gave_it(deployment: Deployment) -> None:
     """After the national eID's route is switched, whoever answers there now never gave this NameID and learns none."""
-    nemlogin = switched(deployment)
+    nemlogin = restart_with(deployment)
     person, page = log_in(nemlogin, "eva")
-    session = Leaver(nemlogin, person).landed(person.agree(page))
-    leaver = Leaver(deployment, deployment.person())
+    session = LogoutClient(nemlogin, person).read_session(person.agree(page))
+    leaver = LogoutClient(deployment, deployment.person())
     leaver.person.client._cookies = person.client._cookies
-    assert list(rows(leaver.ask("my-loans", session)).values()) == ["unreachable"]
+    assert list(read_participant_states(leaver.ask("my-loans", session)).values()) == ["unreachable"]

@@ -7,10 +7,10 @@ import pytest
 from lxml import etree
 
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.deployment import Clock, Deployment, mark, standing
-from tests.plugins.policing import WHY, entry, policies
-from tests.plugins.saml_parties import Change, at
+from tests.plugins.deployment import Clock, Deployment, mark, run_deployment
+from tests.plugins.login_messages import TO_AU, ask, come_back
+from tests.plugins.policy_copies import WHY, release_entry, write_release_entries
+from tests.plugins.saml_parties import Change, find_element
 
 pytestmark = pytest.mark.server
 
@@ -21,9 +21,9 @@ MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:
 def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker whose e-resources know students by their mail address."""
     folder = tmp_path_factory.mktemp("mail")
-    written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
+    written = release_entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
-    with standing(setting, folder, Clock(), policies(setting, folder, written)) as found:
+    with run_deployment(setting, folder, Clock(), write_release_entries(setting, folder, written)) as found:
         yield found
 
 
@@ -31,7 +31,7 @@ def mail(*addresses: str) -> Change:
     """Give a change of the addresses that the university passes on."""
 
     def change(root: Any) -> None:
-        attribute = at(root, MAIL)
+        attribute = find_element(root, MAIL)
         (value,) = attribute
         for address in addresses:
             another = etree.fromstring(etree.tostring(value))

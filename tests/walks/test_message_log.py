@@ -18,8 +18,8 @@ from broker.configuration.settings.config import Config
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.nemlogin import PersonaChoice
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.eid_deployment import DIRECT, answer, log_in, switched
-from tests.plugins.leaving import Leaver
+from tests.plugins.eid_deployment import DIRECT, answer, log_in, restart_with
+from tests.plugins.logout_client import LogoutClient
 
 
 def kept(deployment: Deployment, folder: Path) -> Deployment:
@@ -27,14 +27,14 @@ def kept(deployment: Deployment, folder: Path) -> Deployment:
     if not (folder / "public.pem").exists():
         make_pair(folder / "private.pem", folder / "public.pem")
     log = {"BROKER_STATE": str(folder / "state"), "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}"}
-    return switched(deployment, {**DIRECT, **log})
+    return restart_with(deployment, {**DIRECT, **log})
 
 
 @pytest.fixture
-def wayf_kept(old_deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def wayf_kept(shared_deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Keep WAYF's messages, because its simulation can end sessions."""
     monkeypatch.setattr(Config, "message_log_upstreams", lambda _: ("wayf",))
-    return kept(old_deployment, tmp_path)
+    return kept(shared_deployment, tmp_path)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -44,9 +44,9 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [each for each in found if each]
 
 
-def test_request_and_response_are_kept_with_their_proof(old_deployment: Deployment, tmp_path: Path) -> None:
+def test_request_and_response_are_kept_with_their_proof(shared_deployment: Deployment, tmp_path: Path) -> None:
     """Who came when, from where, in which login; both messages as they were, and signatures that still verify."""
-    deployment = kept(old_deployment, tmp_path)
+    deployment = kept(shared_deployment, tmp_path)
     log_in(deployment, "eva")
     asked, came = records(tmp_path)
     assert (asked["kind"], asked["outcome"], came["kind"], came["outcome"]) == (
@@ -64,9 +64,9 @@ def test_request_and_response_are_kept_with_their_proof(old_deployment: Deployme
     signature.verify(assertion, [signature.VerifyKey.load(deployment.setting.nemlogin.certificate.encode())])
 
 
-def test_nothing_of_a_person_lies_open_anywhere(old_deployment: Deployment, tmp_path: Path) -> None:
+def test_nothing_of_a_person_lies_open_anywhere(shared_deployment: Deployment, tmp_path: Path) -> None:
     """Not in the log's folder, by any value asserted, as it is or in base64."""
-    log_in(kept(old_deployment, tmp_path), "eva")
+    log_in(kept(shared_deployment, tmp_path), "eva")
     octets = b"".join(path.read_bytes() for path in (tmp_path / "state" / "messages").rglob("*") if path.is_file())
     assert octets
     for values in persona("eva").attributes.values():
@@ -97,16 +97,16 @@ def test_a_stranger_cannot_fill_the_disk_with_answers(deployment: Deployment, tm
     assert all(len(each["wire"]) < 100 for each in answers)
 
 
-def test_messages_with_others_are_not_kept(old_deployment: Deployment, tmp_path: Path) -> None:
+def test_messages_with_others_are_not_kept(shared_deployment: Deployment, tmp_path: Path) -> None:
     """The duty is toward NemLog-in; WAYF's messages stay out."""
-    deployment = kept(old_deployment, tmp_path)
+    deployment = kept(shared_deployment, tmp_path)
     deployment.person().log_in("asta")
     assert records(tmp_path) == []
 
 
-def test_nobody_is_let_in_unkept(old_deployment: Deployment, tmp_path: Path) -> None:
+def test_nobody_is_let_in_unkept(shared_deployment: Deployment, tmp_path: Path) -> None:
     """A log that cannot be written stops the login; readyz says so."""
-    deployment = kept(old_deployment, tmp_path)
+    deployment = kept(shared_deployment, tmp_path)
     person = deployment.person()
     url = person.choose(person.ask(), "nemid")
     response = answer(deployment, url, PersonaChoice(persona("eva")))
@@ -121,9 +121,9 @@ def test_nobody_is_let_in_unkept(old_deployment: Deployment, tmp_path: Path) -> 
     assert person.deliver(*response).status_code == 303
 
 
-def test_who_holds_the_key_reads_it_by_command(old_deployment: Deployment, tmp_path: Path) -> None:
+def test_who_holds_the_key_reads_it_by_command(shared_deployment: Deployment, tmp_path: Path) -> None:
     """One login's messages by the reference that its pages show; a line that cannot be opened is told."""
-    deployment = kept(old_deployment, tmp_path)
+    deployment = kept(shared_deployment, tmp_path)
     log_in(deployment, "eva")
     reference = records(tmp_path)[0]["reference"]
     asked = ["messages", "read", f"{tmp_path / 'state' / 'messages'}", "--key", f"{tmp_path / 'private.pem'}"]
@@ -142,7 +142,7 @@ def test_who_holds_the_key_reads_it_by_command(old_deployment: Deployment, tmp_p
 
 def test_what_is_not_believed_and_what_is_a_services_is_not_kept(wayf_kept: Deployment, tmp_path: Path) -> None:
     """Anybody could fill the log with the one; the other is no message with the upstream."""
-    leaver = Leaver(wayf_kept, wayf_kept.person())
+    leaver = LogoutClient(wayf_kept, wayf_kept.person())
     session = leaver.log_in()
     assert leaver.get(leaver.hub_request(leaver.hub[-1])[:-8]).status_code == 400
     leaver.press(leaver.ask("my-loans", session), "scope=none")

@@ -11,8 +11,8 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, POST
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.deployment import Clock, Deployment, Person, form, found, mark, standing
-from tests.plugins.policing import copy_site
+from tests.plugins.deployment import Clock, Deployment, Person, find_text, form, mark, run_deployment
+from tests.plugins.policy_copies import copy_site
 
 
 def _posted(person: Person, **more: str) -> str:
@@ -65,7 +65,7 @@ def posted_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory
         element.set("Binding", POST)
     root.write(descriptor)
     environment = {"BROKER_SITE": str(site)}
-    with standing(setting, folder, Clock(), environment) as deployment:
+    with run_deployment(setting, folder, Clock(), environment) as deployment:
         yield deployment
 
 
@@ -74,7 +74,7 @@ def test_an_upstream_with_post_only_is_asked_by_a_page(posted_deployment: Deploy
     """The page posts our AuthnRequest, signed within, to the upstream, and the login goes on as any other."""
     person = posted_deployment.person()
     action, fields = form(person.ask())
-    page = person.get(found(person.post(action, {**fields, "upstream": "wayf"}), "//main//a/@href"))
+    page = person.get(find_text(person.post(action, {**fields, "upstream": "wayf"}), "//main//a/@href"))
     assert (page.status_code, mark(page)) == (200, ("authenticate", ""))
     place, sent = form(page)
     assert "form-action 'self' https:" in page.headers["Content-Security-Policy"]

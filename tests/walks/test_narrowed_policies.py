@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.policy.model import Policy, Release
-from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, mark
 
 Edit = Callable[[Callable[[Release], Release]], None]
 
@@ -64,7 +64,7 @@ def test_narrowing_and_undoing_ask_nobody_again(deployment: Deployment, edit: Ed
 
 def no(person: Person, page: TestResponse) -> TestResponse:
     """Press no on a page of consent, though it may not be the last page any more."""
-    token = found(page, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
     return person.post(page.request.path, {"token": token, "answer": "no"})
 
 

@@ -151,10 +151,10 @@ def test_a_person_in_a_browser_lands_behind_nginx(chromium: Chromium, site: Site
     window = chromium.new_context(ignore_https_errors=True, locale="en-GB", bypass_csp=True)
     person = Visitor(window.new_page(), site.demo)
     person.open("library", "/my-loans")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick("karla")
-    person.at("ask")
+    person.wait_for_page("ask")
     names = {each["name"] for each in window.cookies() if "broker" in each["domain"]}
     assert {name[:7] for name in names} == {"__Host-"}
     person.agree()

@@ -14,9 +14,9 @@ from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.app.checks import find_all
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.deployment import Clock, Deployment, forms, mark, standing
-from tests.plugins.policing import WHY, entry, policies
+from tests.plugins.deployment import Clock, Deployment, forms, mark, run_deployment
+from tests.plugins.login_messages import TO_AU, ask, come_back
+from tests.plugins.policy_copies import WHY, release_entry, write_release_entries
 from tests.plugins.saml_parties import Change, drop, edit, say
 
 pytestmark = pytest.mark.server
@@ -31,7 +31,9 @@ NO_ASSURANCE: Final = drop(ASSURANCE)
 @contextmanager
 def run_broker(setting: Setting, folder: Path, **environment: str) -> Iterator[Deployment]:
     """Run a broker with more settings."""
-    with standing(setting, folder, Clock(), {f"BROKER_{key}": value for key, value in environment.items()}) as found:
+    with run_deployment(
+        setting, folder, Clock(), {f"BROKER_{key}": value for key, value in environment.items()}
+    ) as found:
         yield found
 
 
@@ -97,9 +99,9 @@ def test_a_mail_address_name_id_is_worth_the_stated_assurance(
     setting: Setting, tmp_path: Path, stated: str, page: str
 ) -> None:
     """An upstream that sends a mail-address NameID and no assurance, to a service that knows people by address."""
-    written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
+    written = release_entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
-    own = policies(setting, tmp_path, written)["BROKER_SITE"]
+    own = write_release_entries(setting, tmp_path, written)["BROKER_SITE"]
     university = institutions(**({"assurance": stated} if stated else {}))
     by_address = (NO_ASSURANCE, edit(NAME_ID, Format=EMAIL), say(MAIL, "asta@post.au.dk"))
     with run_broker(setting, tmp_path, SITE=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:

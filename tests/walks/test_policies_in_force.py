@@ -16,7 +16,7 @@ from broker.app.readiness import list_gauges
 from broker.demo.run.demo_folder import Setting
 from tests.cli.test_policy_diff import remove_examples
 from tests.plugins.deployment import Deployment, form, mark
-from tests.plugins.policing import copy_site
+from tests.plugins.policy_copies import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.server

@@ -16,7 +16,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.deployment import Clock, Deployment, mark
-from tests.plugins.policing import copy_site
+from tests.plugins.policy_copies import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 Explain = Callable[..., Result]

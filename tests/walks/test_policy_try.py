@@ -96,7 +96,7 @@ class Walk:
             return self.press_button(page, "do", "without")
         before = len(self.deployment.mailbox.mails())
         page = self.press_button(page, "do", "mail", address=self.who.mailbox)
-        code = CODE.search(self.deployment.mailed(before + 1).text)
+        code = CODE.search(self.deployment.wait_for_mails(before + 1).text)
         assert code
         return self.press_button(page, "do", "code", code=code[1])
 
@@ -154,9 +154,9 @@ def borrower_after(deployment: Deployment, who: Persona, played: PlayedLogin) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", PLAYED, ids=lambda who: who.name)
-def test_a_tried_login_is_the_real_one(old_deployment: Deployment, who: Persona) -> None:
+def test_a_tried_login_is_the_real_one(shared_deployment: Deployment, who: Persona) -> None:
     """At each service: the same pages, the same end, the same values, the same borrower after it."""
-    deployment = old_deployment
+    deployment = shared_deployment
     for service in SERVICES:
         if who.way not in deployment.parts.services[service].methods:
             continue

@@ -17,7 +17,7 @@ from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUN
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.demo import free_base
-from tests.plugins.lying_files import lying_files
+from tests.plugins.folder_contents import read_folder_contents
 
 pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 
@@ -94,7 +94,7 @@ def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
 def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
     """Yield what the broker keeps, logs, mails and sends to the library system."""
     folder = demo.setting.folder
-    for path, octets in lying_files(folder / "state"):
+    for path, octets in read_folder_contents(folder / "state"):
         yield path.name, octets
     yield "broker.log", (folder / "broker.log").read_bytes()
     for mail in demo.mailbox.mails():

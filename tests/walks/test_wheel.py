@@ -17,7 +17,7 @@ import pytest
 from broker.demo.run.demo_folder import Ports
 from tests.plugins.demo import free_base
 from tests.plugins.locked_packages import link_locked_packages
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 from tests.plugins.served_broker import is_ready, log_in, wait_until
 
 pytestmark = pytest.mark.server
@@ -110,7 +110,7 @@ def commands(installed: Installed) -> Iterator[tuple[Ports, str, dict[str, list[
     ports = Ports(base)
     assert library == ports.origin("library")
     options = {"cwd": installed.folder, "stdout": subprocess.PIPE, "text": True}
-    with started(demo, installed.environ, **options) as world:
+    with run_program(demo, installed.environ, **options) as world:
         assert world.stdout is not None
         while "Ctrl-C" not in (line := world.stdout.readline()):
             assert line
@@ -130,8 +130,8 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
     environ = {**installed.environ, "BROKER_CONFIG": config}
     with (
         (installed.folder / "log").open("wb") as log,
-        started(serve, environ, cwd=installed.folder, stdout=log, stderr=log),
-        started(typed["work"], environ, cwd=installed.folder, stdout=log, stderr=log),
+        run_program(serve, environ, cwd=installed.folder, stdout=log, stderr=log),
+        run_program(typed["work"], environ, cwd=installed.folder, stdout=log, stderr=log),
     ):
         wait_until(lambda: is_ready(port))
         assert log_in(ports) == "Success"

@@ -19,8 +19,8 @@ from broker.demo.people.personas import PERSONAS, Persona, persona
 from broker.demo.run.demo_folder import SERVICES, Ports, write
 from broker.demo.run.running_demo import Running, run_demo, start_command
 from tests.plugins.demo import free_base
-from tests.plugins.lying_files import lying_files
-from tests.plugins.programs import children
+from tests.plugins.folder_contents import read_folder_contents
+from tests.plugins.programs import list_children
 
 pytestmark = pytest.mark.server
 
@@ -101,7 +101,7 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
     fresh.patrons.faults.down = True
     browser = log_in(fresh, "asta", "wayf", patient=False)
     assert browser.mark()[0] == "enrol"
-    workers = children(fresh.broker.pid)
+    workers = list_children(fresh.broker.pid)
     assert len(workers) == 2
     for worker in workers | {fresh.work.pid}:
         os.kill(worker, signal.SIGKILL)
@@ -115,7 +115,7 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
 def test_nothing_personal_lies_about(checked: Checked) -> None:
     """After every persona's login no CPR number stands in log, store file or any page that the broker sent."""
     folder = checked.demo.setting.folder
-    left = [*dict(lying_files(folder / "state")).values(), (folder / "broker.log").read_bytes()]
+    left = [*dict(read_folder_contents(folder / "state")).values(), (folder / "broker.log").read_bytes()]
     pages = [page for page in checked.seen if b"data-step" in page]
     assert len(pages) > len(PERSONAS)
     for cpr in CPRS:
@@ -125,7 +125,7 @@ def test_nothing_personal_lies_about(checked: Checked) -> None:
     names = [name for person in PERSONAS for name in _names(person)]
     assert not any(name.encode() in octets for name in names for octets in left[:-1])
     # The report names every service, whoever has been there.
-    visited = [octets for path, octets in lying_files(folder / "state") if path.name != "report.json"]
+    visited = [octets for path, octets in read_folder_contents(folder / "state") if path.name != "report.json"]
     services = [site[2] for site in SERVICES.values()]
     assert not any(name.encode() in octets for name in services for octets in visited)
 

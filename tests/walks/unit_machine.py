@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 UNIT: Final = ROOT / "deploy" / "broker.service"
@@ -135,7 +135,7 @@ class UnitMachine:
         commands = [self.under_unit(unit.one("ExecStart")) for unit in (self.unit, Unit(WORK_UNIT))]
         with ExitStack() as stack:
             for command in commands:
-                stack.enter_context(started(command, {}, stdout=log, stderr=log))
+                stack.enter_context(run_program(command, {}, stdout=log, stderr=log))
             yield
 
 
@@ -160,7 +160,7 @@ def unit_machine(kept: Path) -> Iterator[UnitMachine]:
         pytest.skip(refusal)
     script = _SET_UP.format(kept=kept, root=ROOT, venv=sys.prefix, python=sys.base_prefix, source=" ".join(_SOURCE))
     command = ["unshare", "--mount", "bash", "-c", script]
-    with started(command, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with run_program(command, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         if running.stdout.readline() != "ready\n":

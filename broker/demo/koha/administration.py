@@ -13,7 +13,7 @@ PASSWORD_CHANGE: Final = "PASSWORD_CHANGE"
 class SystemPreferences:
     """Koha's system preferences that change an answer to the broker, with Koha's own defaults.
 
-    ``failed_login_attempts`` 0 turns the lock-out off. ``notices`` are the codes of existing notices.
+    ``failed_login_attempts`` 0 turns the lock-out off. ``notices`` are the codes of all notices.
     ``rest_oauth2_client_credentials`` differs from Koha's default: without it the API issues no
     token. ``patron_duplicate_matching`` is empty in releases without that check.
 

@@ -107,10 +107,10 @@ def _service_lines(
     if isinstance(played.end, Done):
         yield f"  {words.say(_('the sign-up is done; nothing leaves'))}"
         return
-    yield from _kept_lines(trial, played, words)
+    yield from _select_lines(trial, played, words)
 
 
-def _kept_lines(trial: LoginTrial, played: PlayedLogin, words: Wording) -> Iterator[str]:
+def _select_lines(trial: LoginTrial, played: PlayedLogin, words: Wording) -> Iterator[str]:
     """Yield the attributes that are not released, except unlisted ones that were made up."""
     made_up = {*trial.complete.made_up, ASSURANCE}
     kept = [

@@ -11,7 +11,7 @@ from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
-from tests.plugins.audit_bench import NOVEMBER, NOW, OCTOBER
+from tests.plugins.two_month_audit_log import NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 

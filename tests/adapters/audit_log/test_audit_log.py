@@ -24,7 +24,7 @@ from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Key, Store
-from tests.plugins.audit_bench import KEY, NOW
+from tests.plugins.two_month_audit_log import KEY, NOW
 
 Logged = list[Mapping[str, Any]]
 RELEASED = AuditEvent(

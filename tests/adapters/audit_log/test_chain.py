@@ -12,8 +12,8 @@ from broker.adapters.audit_log.hash_chain import ChainHead, build_line, encode_h
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
-from tests.plugins.audit_bench import KEY, NOVEMBER, NOW, OCTOBER
-from tests.plugins.drawn import BESIDE_FIXTURES, drawn
+from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
+from tests.plugins.two_month_audit_log import KEY, NOVEMBER, NOW, OCTOBER
 
 Tampering = Callable[[Path], object]
 
@@ -216,7 +216,7 @@ def test_a_correct_link_does_not_excuse_a_wrong_number(two_months: AuditFiles, n
     assert verify(two_months).findings[0].what.startswith(f"is line {number} where line 13 is next")
 
 
-@settings(max_examples=drawn(120), deadline=None, suppress_health_check=BESIDE_FIXTURES)
+@settings(max_examples=scale_examples(120), deadline=None, suppress_health_check=BESIDE_FIXTURES)
 @given(drawn=st.data())
 def test_any_single_edit_is_found(two_months: AuditFiles, drawn: st.DataObject) -> None:
     """Law: verification reports an octet changed, inserted or removed, and two swapped lines, anywhere."""

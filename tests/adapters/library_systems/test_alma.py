@@ -18,7 +18,7 @@ from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, Libra
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
 from tests.conformance.simulated_alma.user_object import UserRow
-from tests.plugins.sip2_port import answering, demanding, right, serving
+from tests.plugins.sip2_port import accept_pin, answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 
@@ -288,14 +288,14 @@ def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library
 
 def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrower, soon: Soon) -> None:
     """With a profile that asks for no PIN, any number would open its account by any PIN."""
-    with serving(answering(right(CPR))) as (port, _client, _observed):
+    with run_sip2_port(answer_with(right(CPR))) as (port, _client, _observed):
         keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         library = opened(sip2=keys)
         for pin in ("4071", "0000"):
             with pytest.raises(LibraryUnavailable, match="takes any PIN") as raised:
                 library.check_pin(made, pin, soon())
             assert raised.value.setting == "library.sip2"
-        port.answers = demanding(CPR, "4071")
+        port.answers = accept_pin(CPR, "4071")
         assert library.check_pin(made, "4071", soon()) is PinAnswer.RIGHT
         asked = len(port.seen)
         assert library.check_pin(made, "4071", soon()) is PinAnswer.RIGHT

@@ -11,7 +11,7 @@ from broker.core.borrowers.library_system import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.simulated_alma.administration import Administration, ApiKey
 from tests.conformance.simulated_alma.simulated_alma import create_app
-from tests.plugins.sip2_port import STATUS, Answers, answering, checked, demanding, right, serving
+from tests.plugins.sip2_port import STATUS, Answers, accept_pin, add_checksum, answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 
@@ -81,14 +81,14 @@ def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, s
 @pytest.mark.parametrize(
     ("answers", "settings"),
     [
-        (demanding("C-1", "4071"), set()),
-        (answering(f"{STATUS}AOAUL|AANOPE|AE|BLN|CQN|"), set()),
-        (answering(right("C-1"), checked("940", 0)), {"library.sip2"}),
+        (accept_pin("C-1", "4071"), set()),
+        (answer_with(f"{STATUS}AOAUL|AANOPE|AE|BLN|CQN|"), set()),
+        (answer_with(right("C-1"), add_checksum("940", 0)), {"library.sip2"}),
     ],
 )
 def test_a_machine_is_asked_about_nobody(proved: Proved, app: Flask, answers: Answers, settings: set[str]) -> None:
     """A login and a card that nobody has show a wrong port or account; no user is read for it."""
-    with serving(answers) as (port, _client, _observed):
+    with run_sip2_port(answers) as (port, _client, _observed):
         keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         faults = proved(sip2=keys)
     assert faults.keys() == settings

@@ -15,7 +15,7 @@ from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
-from tests.plugins.sip2_port import answering, right, serving
+from tests.plugins.sip2_port import answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 
@@ -145,7 +145,7 @@ def test_with_a_machine_both_must_say_yes(koha: Simulation, opened: Callable[...
 
 def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
     """The machine is asked with the card number, but only about a PIN that Koha accepted."""
-    with serving(answering(right("C-1").replace("CQY", "CQN"))) as (port, _, _observed):
+    with run_sip2_port(answer_with(right("C-1").replace("CQY", "CQN"))) as (port, _, _observed):
         machine = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         library = opened(sip2=machine)
         borrower = _desk(koha, "4071", userid=CPR, cardnumber="C-1")

@@ -18,7 +18,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
-from tests.plugins.drawn import drawn
+from tests.plugins.example_counts import scale_examples
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +79,7 @@ def _outcome(call: Callable[[], object]) -> str:
     return ""
 
 
-@settings(max_examples=drawn(60), deadline=None)
+@settings(max_examples=scale_examples(60), deadline=None)
 @given(
     status=st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 429, 500, 502]),
     body=ANY_JSON | PATRON | st.lists(PATRON, max_size=2),

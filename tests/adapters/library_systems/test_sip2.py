@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
 from broker.core.errors import LibraryUnavailable
-from tests.plugins.sip2_port import STATUS, Answers, answering, checked, plain, right, serving
+from tests.plugins.sip2_port import STATUS, Answers, add_checksum, answer_with, plain, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 
@@ -24,7 +24,7 @@ def until(seconds: float = 60) -> float:
 
 def test_a_right_pin_is_accepted_after_a_login() -> None:
     """Login, then a question, each with a checksum that makes the sum 0."""
-    with serving(answering(RIGHT)) as (port, client, observed):
+    with run_sip2_port(answer_with(RIGHT)) as (port, client, observed):
         assert client.accepts(CARD, PIN, until())
     login, question = port.seen
     assert login.startswith("9300CNmachine|COsecret|CPAUL|AY0AZ")
@@ -52,35 +52,35 @@ def test_a_right_pin_is_accepted_after_a_login() -> None:
 )
 def test_a_machine_demands_both_a_valid_borrower_and_a_right_pin(*, text: str, accepted: bool) -> None:
     """In whatever order the fields come; the first of a name counts."""
-    with serving(answering(text)) as (_, client, _observed):
+    with run_sip2_port(answer_with(text)) as (_, client, _observed):
         assert client.accepts(CARD, PIN, until()) is accepted
 
 
 def test_an_answer_without_error_detection_is_read() -> None:
     """A server need not send checksums."""
-    with serving(lambda message: plain("941" if message.startswith("93") else RIGHT)) as (_, client, _observed):
+    with run_sip2_port(lambda message: plain("941" if message.startswith("93") else RIGHT)) as (_, client, _observed):
         assert client.accepts(CARD, PIN, until())
 
 
 @pytest.mark.parametrize(
     ("answers", "words", "setting"),
     [
-        (answering(RIGHT, plain("940")), "the login of", "library.sip2"),
-        (answering(RIGHT, plain("96AZFEF6")), "no answer that can be read", None),
-        (answering(RIGHT.replace(CARD, "0202810000")), "an answer about another card", None),
-        (answering(RIGHT.replace(f"AA{CARD}|", "")), "an answer about another card", None),
-        (answering("24"), "no answer that can be read", None),
-        (answering("64"), "no answer that can be read", None),
-        (answering(RIGHT[:40]), "no answer that can be read", None),
-        (lambda _: checked("941", 7), "no answer: ValueError", "library.sip2"),
-        (lambda _: checked("941", 0).replace(b"941", b"94Y"), "no answer: ValueError", "library.sip2"),
+        (answer_with(RIGHT, plain("940")), "the login of", "library.sip2"),
+        (answer_with(RIGHT, plain("96AZFEF6")), "no answer that can be read", None),
+        (answer_with(RIGHT.replace(CARD, "0202810000")), "an answer about another card", None),
+        (answer_with(RIGHT.replace(f"AA{CARD}|", "")), "an answer about another card", None),
+        (answer_with("24"), "no answer that can be read", None),
+        (answer_with("64"), "no answer that can be read", None),
+        (answer_with(RIGHT[:40]), "no answer that can be read", None),
+        (lambda _: add_checksum("941", 7), "no answer: ValueError", "library.sip2"),
+        (lambda _: add_checksum("941", 0).replace(b"941", b"94Y"), "no answer: ValueError", "library.sip2"),
         (lambda _: b"x" * 20_000, "no answer: ValueError", "library.sip2"),
         (lambda _: b"\x00\xff\r", "no answer that can be read", None),
     ],
 )
 def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting: str | None) -> None:
     """It is worth another try, is counted, and quotes neither card nor PIN nor the login's secret."""
-    with serving(answers) as (_, client, observed), pytest.raises(LibraryUnavailable, match=words) as caught:
+    with run_sip2_port(answers) as (_, client, observed), pytest.raises(LibraryUnavailable, match=words) as caught:
         client.accepts(CARD, PIN, until())
     assert caught.value.setting == setting
     assert not any(secret in repr(caught.value) for secret in (CARD, PIN, "secret"))
@@ -91,7 +91,7 @@ def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting
 @pytest.mark.parametrize("card", ["0101800000|ADx", "0101\r80", "", "\x00"])
 def test_what_would_end_a_field_is_not_sent(card: str) -> None:
     """A bar or a line break in a card number would begin another field or message."""
-    with serving(answering(RIGHT)) as (port, client, _):
+    with run_sip2_port(answer_with(RIGHT)) as (port, client, _):
         assert not client.accepts(card, PIN, until())
     assert port.seen == []
 

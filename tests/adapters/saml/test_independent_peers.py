@@ -18,7 +18,7 @@ from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.saml_ports import PostForm
-from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties, redirected
+from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties, redirect_url
 
 if TYPE_CHECKING:  # read by the tests that meet them: reading them builds every schema of SAML
     from saml2.client import Saml2Client
@@ -180,7 +180,7 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
     """To a service without a key: each of the two signatures where it stands."""
     request = replace(parties.request, service="open", entity_id=OPEN, acs=f"{OPEN}/acs")
     form = parties.idp.respond(
-        request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.issued()
+        request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.make_ids()
     )
     certificate = parties.ring.idp.signing.certificate
     run_xmlsec(parties.message(form), f"{PROTOCOL}:Response", certificate, tmp_path)
@@ -199,7 +199,7 @@ def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> N
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_independent_identity_provider_answers(parties: Parties, server: "Server", whole: bool) -> None:
     """It verifies our signed request, finds us in our metadata, and what it asserts is read."""
-    url = redirected(parties.sp.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
+    url = redirect_url(parties.sp.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
     sent = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     asked = server.parse_authn_request(
         sent["SAMLRequest"], BINDING_HTTP_REDIRECT, sigalg=sent["SigAlg"], signature=sent["Signature"]
@@ -229,7 +229,7 @@ def test_an_independent_identity_provider_detects_a_change(parties: Parties, ser
     """The control: the verification above is one, for a changed request does not pass it."""
     from saml2.response import IncorrectlySigned
 
-    urls = [redirected(parties.sp.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
+    urls = [redirect_url(parties.sp.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
     first, second = (parse_qs(urlsplit(url).query) for url in urls)
     sent = {name: values[0] for name, values in first.items()}
     other = second["SAMLRequest"][0]

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store, Write, lease_key
 from broker.core.retention import RecordKind
-from tests.plugins.drawn import drawn
+from tests.plugins.example_counts import scale_examples
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["person", "reference"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
@@ -128,6 +128,9 @@ def test_the_store_is_what_the_model_says(which: str, request: pytest.FixtureReq
     run_state_machine_as_test(
         lambda: Alike(store, START + next(runs) * timedelta(days=1)),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=drawn(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=scale_examples(60),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
-from tests.plugins.lying_files import lying_files
+from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ def _write_and_drop(store: Store) -> None:
 
 
 def _lying(folder: Path) -> bytes:
-    return b"".join(octets for path, octets in lying_files(folder) if path.name != "log")
+    return b"".join(octets for path, octets in read_folder_contents(folder) if path.name != "log")
 
 
 def _is_gone(folder: Path) -> bool:

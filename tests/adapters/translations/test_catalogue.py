@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 import broker
 from broker.adapters.translations.catalogue import FOLDER, make_text, translate
 from broker.core.entities import Text
-from tests.plugins.code_load import nodes_of, parsed
+from tests.plugins.source_files import nodes_of, parse_file
 
 PACKAGE = Path(broker.__path__[0])
 DANISH = FOLDER / "da" / "LC_MESSAGES"
@@ -46,7 +46,7 @@ def modules() -> list[Path]:
 
 def constants_of_texts(module: Path) -> Iterator[str]:
     """Give the name of every constant of a module whose value holds a marked text."""
-    for statement in parsed(module).body:
+    for statement in parse_file(module).body:
         if isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value:
             calls = [node.func for node in ast.walk(statement.value) if isinstance(node, ast.Call)]
             if any(isinstance(called, ast.Name) and called.id in MARKERS for called in calls):
@@ -84,7 +84,7 @@ def test_both_languages_fill_in_the_same() -> None:
 
 
 def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
-    """What people read is what people edited (pybabel compile -d broker/adapters/translations)."""
+    """The compiled catalogue equals the edited one (pybabel compile -d broker/adapters/translations)."""
     with (DANISH / "messages.mo").open("rb") as file:
         compiled = {message.id: message.string for message in read_mo(file) if message.id}
     assert compiled == {message.id: message.string for message in danish() if message.id}

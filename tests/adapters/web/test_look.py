@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Route
 
 from broker.adapters.web.pages.reason_texts import REASONS
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, shape, show
+from tests.plugins.page_checks import FIRST, LOOKS, Look, find_page_faults, shape, show
 from tests.plugins.reason_pages import render_reason
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -70,7 +70,7 @@ def test_pages_are_accessible_and_whole(
     page.goto(f"{address}/{names[0]}")
     for name in names:
         show(page, f"{address}/{name}?lang={language}")
-        found += amiss(page, name, looks)
+        found += find_page_faults(page, name, looks)
     assert found == []
 
 
@@ -104,7 +104,7 @@ def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
         without_words = shape(source, code)
         if without_words not in shapes:
             shapes.add(without_words)
-            found += amiss(page, code)
+            found += find_page_faults(page, code)
     assert found == []
     assert len(shapes) > 10
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages.reason_texts import REASONS
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
-from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.reason_pages import render_reason
 
 
@@ -34,7 +34,7 @@ def test_the_start_page_leads_wherever_a_person_may_want_to_go(deployment: Deplo
     """My loans, sign-up, PIN, choices and help, each of them there; nothing is begun or stored by looking."""
     person = deployment.person()
     page = person.get(f"/?lang={language}")
-    assert (page.status_code, mark(page), found(page, "//html/@lang")) == (200, ("start", ""), language)
+    assert (page.status_code, mark(page), find_text(page, "//html/@lang")) == (200, ("start", ""), language)
     places = texts(page, "//main//ul[@class='destinations']//a/@href")
     assert [urlsplit(each).path for each in places] == [
         "/my-loans", "/sign-up", "/pin", "/my-choices", FAQ, "/locations",
@@ -67,7 +67,7 @@ def test_the_chooser_offers_a_sign_up_where_one_is_needed(deployment: Deployment
     chooser = person.ask()
     [sign_up] = [each for each in texts(chooser, "//main//a/@href") if urlsplit(each).path == "/sign-up"]
     assert "service=my-loans" in sign_up
-    back = found(person.get(sign_up), "//div[@class='notice']//a/@href")
+    back = find_text(person.get(sign_up), "//div[@class='notice']//a/@href")
     assert mark(person.get(back)) == ("choose", "")
     plain = person.ask("e-resources")
     assert [each for each in texts(plain, "//main//a/@href") if urlsplit(each).path == "/sign-up"] == []
@@ -97,7 +97,7 @@ def test_help_keeps_the_login(deployment: Deployment, come: Callable[[Person], T
     answers = person.get(helping)
     for address in (helping, texts(answers, "//p[@class='back']/a/@href")[0], texts(answers, "//header//a/@href")[0]):
         read = person.get(address if address.startswith(("/", "http")) else FAQ + address)
-        assert mark(person.get(found(read, "//div[@class='notice']//a/@href"))) == mark(page)
+        assert mark(person.get(find_text(read, "//div[@class='notice']//a/@href"))) == mark(page)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from broker.core.help_codes import REASONS as NUMBERED
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.retention import AUDIT_KEY, RECEIPT
-from tests.plugins.code_load import nodes_of, text_of
+from tests.plugins.source_files import nodes_of, text_of
 
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')

@@ -23,7 +23,7 @@ def overheard(library: LibrarySystem) -> LibrarySystem:
 
 
 def find_quoted_values(error: BaseException) -> list[str]:
-    """Give the personal values that stand in an error or in what it came from, shown by Python or hidden."""
+    """Return the personal values that stand in an error or in what it came from, shown by Python or hidden."""
     told = traceback.format_exception(error)
     for each in _chain(error):
         told += [*traceback.format_exception_only(each), repr(each)]

@@ -83,7 +83,7 @@ class Opened(Protocol):
     """The settings of a connector, read (broker/adapters/library_systems/library_settings.py)."""
 
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
-        """Give the library system; nothing is called yet."""
+        """Return the library system; nothing is called yet."""
         ...
 
 

@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def kinds(config: pytest.Config) -> Mapping[str, Kind]:
-    """Give the kinds by their names."""
+    """Return the kinds by their names."""
     found: dict[str, Kind] = {}
     for place in config.getoption(_OPTION, default=None) or OURS:
         module, _, name = place.partition(":")
@@ -34,7 +34,7 @@ def kinds(config: pytest.Config) -> Mapping[str, Kind]:
 
 
 def chosen(every: Mapping[str, Kind], definition: pytest.Function) -> list[str]:
-    """Give the names of the kinds that a test plays on, by its markers."""
+    """Return the names of the kinds that a test plays on, by its markers."""
     wanted: dict[str, Any] = {}
     for marker in definition.iter_markers(MARKER):
         wanted = {**marker.kwargs, **wanted}
@@ -81,7 +81,7 @@ class Table:
                 self.cells[cell] = "ok"
 
     def lines(self) -> list[str]:
-        """Give the table: what each kind can do, then what it has passed."""
+        """Return the table: what each kind can do, then what it has passed."""
         areas = list(dict.fromkeys(area for area, _ in self.cells))
         width = max(len(row) for row in (*LibraryCapability, *areas))
         names = list(self.kinds)

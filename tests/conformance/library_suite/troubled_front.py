@@ -104,7 +104,7 @@ class TroubledFront:
         return answer
 
     def _instead(self, trouble: Trouble, method: str) -> Response:
-        """Give what answers in the place of the application."""
+        """Return what answers in the place of the application."""
         if trouble is Trouble.NO_PAGE:
             return Response(_HTML.format("404 Not Found"), 404, mimetype="text/html")
         if trouble is Trouble.NO_ROUTE:

@@ -19,12 +19,12 @@ QUOTED: Final = " ".join(PERSONAL)  # what a refusing system is made to say
 
 
 def soon(seconds: float = 20) -> datetime:
-    """Give a deadline, by default one that no test comes near."""
+    """Return a deadline, by default one that no test comes near."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
-    """Give the request for the person."""
+    """Return the request for the person."""
     fields = (
         WantedField("surname", "Prøvesen", "always"),
         WantedField("firstname", "Åse", "always"),
@@ -34,7 +34,7 @@ def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorr
 
 
 def make_request_with_birth_date(birth_date: date) -> WantedBorrower:
-    """Give the request for the person with a birth date in it."""
+    """Return the request for the person with a birth date in it."""
     plain = make_request()
     born = WantedField("date_of_birth", birth_date.isoformat(), "create")
     return replace(plain, fields=(*plain.fields, born))
@@ -48,5 +48,5 @@ def make_borrower(stage: Stage, cpr: str | None = CPR) -> Borrower:
 
 
 def numbers(stage: Stage, text: str) -> set[str]:
-    """Give the numbers of the borrowers that a typed text may mean."""
+    """Return the numbers of the borrowers that a typed text may mean."""
     return {each.number for each in stage.library.find_typed(text, soon())}

@@ -68,7 +68,7 @@ def _second(library: LibrarySystem, _: Borrower, by: datetime) -> object:
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """Give what a call gives, or which of the two errors; the stage sees to it that the error quotes nobody."""
+    """Return what a call gives, or which of the two errors; the stage sees to it that the error quotes nobody."""
     try:
         return call()
     except LibraryUnavailable:
@@ -78,7 +78,7 @@ def outcome(call: Callable[[], object]) -> object:
 
 
 def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[object]:
-    """Give the outcomes of a call whose first request fails, of one whose second does, until none of it fails."""
+    """Return the outcomes of a call whose first request fails, of one whose second does, until none of it fails."""
     outcomes: list[object] = []
     for after in range(MOST_REQUESTS):
         with stage.desk.cause_trouble(trouble, after) as strike:

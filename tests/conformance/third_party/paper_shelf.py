@@ -77,11 +77,11 @@ class ShelfSettings:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Give what a policy may write."""
+        """Return what a policy may write."""
         return frozenset(FIELDS)
 
     def open(self, observe: LibraryCallObserver, connect: Connect = sqlite3.connect) -> "PaperShelf":
-        """Give the library system."""
+        """Return the library system."""
         return PaperShelf(self, observe, connect)
 
 
@@ -94,17 +94,17 @@ class PaperShelf:
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Give what the shelf can do: PINs it tells only where it may read them."""
+        """Return what the shelf can do: PINs it tells only where it may read them."""
         if self._settings.checks_pins:
             return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE}
         return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE, LibraryCapability.PIN_CHECKED}
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give every borrower with this CPR number."""
+        """Return every borrower with this CPR number."""
         return self._do("find", deadline, lambda shelf: _borrowers(_find_by_cpr(shelf, cpr)))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Give the borrower of this number."""
+        """Return the borrower of this number."""
 
         def work(shelf: sqlite3.Connection) -> Borrower | None:
             row = _row(shelf, number)
@@ -113,7 +113,7 @@ class PaperShelf:
         return self._do("read", deadline, work)
 
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those with this mail address: a shelf knows no birth dates."""
+        """Return those with this mail address: a shelf knows no birth dates."""
         del birth_date
         address = (email or "-").lower()
         return self._do("find_similar", deadline, lambda shelf: _borrowers(_where(shelf, "lower(email) = ?", address)))
@@ -124,7 +124,7 @@ class PaperShelf:
         return iter(self._do("list", deadline, lambda shelf: _borrowers(_where(shelf, "1"))))
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those whom a typed text may mean."""
+        """Return those whom a typed text may mean."""
         return self._do("typed", deadline, lambda shelf: _borrowers(_find_typed(shelf, text)))
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
@@ -175,7 +175,7 @@ class PaperShelf:
         self._do("set_pin", deadline, work)
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Say whether this is the borrower's PIN."""
+        """Return whether this is the borrower's PIN."""
         if LibraryCapability.PIN_CHECKED not in self.capabilities:
             return PinAnswer.UNKNOWN
         row = self._do("check_pin", deadline, lambda shelf: _row(shelf, borrower.number))
@@ -187,7 +187,7 @@ class PaperShelf:
         return SetupTrial((), ("anything: a shelf has no trial borrowers",))
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Give what the policies name and the shelf has not."""
+        """Return what the policies name and the shelf has not."""
         try:
             rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
         except LibraryError as error:

@@ -49,7 +49,7 @@ class ShelfDesk:
             shelf.executemany("INSERT INTO category VALUES (?)", categories)
 
     def connect(self, database: str, timeout: float) -> sqlite3.Connection:
-        """Give a connection that meets the trouble of the moment."""
+        """Return a connection that meets the trouble of the moment."""
         desk = self
 
         class Connection(sqlite3.Connection):

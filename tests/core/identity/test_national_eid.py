@@ -19,7 +19,7 @@ from broker.core.identity.canonical_attributes import (
     read_attributes,
 )
 from broker.core.identity.national_eid import check_eid_assertion, complete_eid_attributes
-from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
+from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, eid_attributes
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps
 TODAY = date(2026, 11, 25)
@@ -40,7 +40,7 @@ def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upst
 
 def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> AttributeReading:
     """Read an assertion of which some attributes have several values, or none."""
-    wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
+    wires = [WireAttribute(name, (value,)) for name, value in eid_attributes(loa=None).items()]
     wires += [WireAttribute(name, found) for name, found in values.items()]
     return check_eid_assertion(
         read_attributes(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream
@@ -56,7 +56,7 @@ def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Ups
 
 def test_a_person_is_read_under_wayfs_names() -> None:
     """A policy written for the WAYF route reads the same of the same person."""
-    reading = read(said())
+    reading = read(eid_attributes())
     assert reading.assurance is Assurance.SUBSTANTIAL
     assert reading.cpr == "real"
     assert {name: reading.attributes.one(name) for name in ("cn", "gn", "sn", "mail", "cpr", "eduPersonAssurance")} == {
@@ -91,7 +91,7 @@ def test_a_person_is_read_under_wayfs_names() -> None:
 )
 def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
     """A newer profile version is accepted. A missing or unreadable one is refused."""
-    values = said(specVersion=version)
+    values = eid_attributes(specVersion=version)
     assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
 
 
@@ -101,15 +101,15 @@ def test_the_level_that_came_decides(least: Assurance, came: str) -> None:
     """A person below the configured level is refused, whatever was requested."""
     upstream, level = replace(NEMLOGIN, least=least), Assurance.parse(came)
     if level >= least:
-        assert read(said(loa=came), upstream=upstream).assurance is level
+        assert read(eid_attributes(loa=came), upstream=upstream).assurance is level
     else:
-        assert cause(said(loa=came), upstream=upstream) == "level_too_low"
+        assert cause(eid_attributes(loa=came), upstream=upstream) == "level_too_low"
 
 
 @pytest.mark.parametrize("loa", [None, "", "Sustantial", "substantial", "4", f"{NSIS}loa/High", "High "])
 def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
     """Missing or misspelt is not low: nothing is known then, and nobody let in."""
-    assert cause(said(loa=loa)) == "level_missing"
+    assert cause(eid_attributes(loa=loa)) == "level_missing"
 
 
 @pytest.mark.parametrize("loa", [("High", "Low"), ("High", "Sure"), ("Sure",), ("",), ()])
@@ -134,7 +134,7 @@ def test_parts_are_read_by_whatever_name_the_map_has() -> None:
     """A map of one's own may call them otherwise: the lowest counts, and two of one part refuse."""
     rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
     own = AttributeMap("own", (*rows, MapRow("urn:x:ial", "ial")))
-    plain = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
+    plain = [WireAttribute(name, (value,)) for name, value in eid_attributes(loa="High").items()]
     for value, level in (("High", Assurance.HIGH), ("Substantial", Assurance.SUBSTANTIAL)):
         wires = [*plain, WireAttribute("urn:x:ial", (value,))]
         assert check_eid_assertion(read_attributes(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
@@ -146,21 +146,21 @@ def test_parts_are_read_by_whatever_name_the_map_has() -> None:
 @pytest.mark.parametrize("part", ["ial", "aal"])
 def test_the_weakest_part_counts(part: str) -> None:
     """An overall level above one of its parts is a contradiction, and the lower counts; a policy may ask either."""
-    assert cause(said(**{f"{NSIS}{part}": "Low"})) == "level_too_low"
-    assert read(said(loa="High", **{f"{NSIS}{part}": "Substantial"})).attributes.one(part) == "Substantial"
+    assert cause(eid_attributes(**{f"{NSIS}{part}": "Low"})) == "level_too_low"
+    assert read(eid_attributes(loa="High", **{f"{NSIS}{part}": "Substantial"})).attributes.one(part) == "Substantial"
 
 
 @pytest.mark.parametrize("old", ["2", "3", "4", "much"])
 def test_the_older_scale_does_not_count(old: str) -> None:
     """AssuranceLevel takes the place of no level, and overrules none."""
-    assert cause(said(loa=None, **{OLD: old})) == "level_missing"
-    assert cause(said(loa="Low", **{OLD: "4"})) == "level_too_low"
+    assert cause(eid_attributes(loa=None, **{OLD: old})) == "level_missing"
+    assert cause(eid_attributes(loa="Low", **{OLD: "4"})) == "level_too_low"
 
 
 def test_an_institutions_cap_holds_here_too() -> None:
     """An institution with the cap Low is Low, whatever its assertion says."""
     capped = replace(NEMLOGIN, institutions=(replace(EID, max_assurance=Assurance.LOW),))
-    assert cause(said(loa="High"), upstream=capped) == "level_too_low"
+    assert cause(eid_attributes(loa="High"), upstream=capped) == "level_too_low"
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_an_institutions_cap_holds_here_too() -> None:
 )
 def test_a_professional_is_refused(name: str, value: str) -> None:
     """By any name below professional, known to the map or not; an empty one says nothing."""
-    assert cause(said(**{f"{CORE}eid/professional/{name}": value})) == "company_identity"
-    assert read(said(**{f"{CORE}eid/professional/{name}": ""})).assurance is not None
+    assert cause(eid_attributes(**{f"{CORE}eid/professional/{name}": value})) == "company_identity"
+    assert read(eid_attributes(**{f"{CORE}eid/professional/{name}": ""})).assurance is not None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_professional_is_refused(name: str, value: str) -> None:
 )
 def test_a_professional_name_id_is_refused(name_id: str) -> None:
     """Even where no attribute says so."""
-    assert cause(said(), name_id) == "company_identity"
+    assert cause(eid_attributes(), name_id) == "company_identity"
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_professional_name_id_is_refused(name_id: str) -> None:
 )
 def test_a_company_is_refused_under_the_names_of_other_profiles(name: str, value: str) -> None:
     """Those of OIOSAML 2 and of WAYF, which this map does not read; an empty one says nothing."""
-    assert cause(said(**{name: value})) == "company_identity"
-    assert read(said(**{name: ""})).assurance is not None
+    assert cause(eid_attributes(**{name: value})) == "company_identity"
+    assert read(eid_attributes(**{name: ""})).assurance is not None
 
 
 def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:
     """It leads to a borrower as the number does: who may not assert the one may not assert the other."""
-    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    wires = [WireAttribute(name, (value,)) for name, value in eid_attributes().items()]
     reading = read_attributes(wires, MAPS["oiosaml3"], replace(EID, may_assert=frozenset()), TODAY)
     assert {"cpr", "cprUuid"}.isdisjoint(reading.attributes)
     assert {("cpr", "may_not_assert"), ("cprUuid", "may_not_assert")} <= set(reading.withheld)
@@ -224,7 +224,7 @@ def test_only_the_national_eid_s_cpr_uuid_is_believed(*, national: bool, withhel
 
     Source: docs/reference/design.md#find-by-cpr.
     """
-    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    wires = [WireAttribute(name, (value,)) for name, value in eid_attributes().items()]
     reading = read_attributes(wires, MAPS["oiosaml3"], replace(EID, national_eid=national), TODAY)
     assert reading.attributes.one("cpr")
     assert (("cprUuid", "may_not_assert") in reading.withheld) is withheld
@@ -233,7 +233,7 @@ def test_only_the_national_eid_s_cpr_uuid_is_believed(*, national: bool, withhel
 
 def test_two_cpr_uuids_are_nobody() -> None:
     """As with two numbers, choosing could pick another person's."""
-    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    wires = [WireAttribute(name, (value,)) for name, value in eid_attributes().items()]
     wires.append(WireAttribute(f"{CORE}eid/cprUuid", ("00000000-0000-4000-8000-000000000000",)))
     with pytest.raises(AttributesRefused, match="several_values: cprUuid"):
         read_attributes(wires, MAPS["oiosaml3"], EID, TODAY)
@@ -242,12 +242,14 @@ def test_two_cpr_uuids_are_nobody() -> None:
 @pytest.mark.parametrize("written", ["3011681300", URN + "3011681300", URN.upper() + "3011681300"])
 def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
     """OIOSAML writes ten digits, WAYF the URN."""
-    assert read(said(cprNumber=written)).attributes.one("cpr") == "3011681300"
+    assert read(eid_attributes(cprNumber=written)).attributes.one("cpr") == "3011681300"
 
 
 def test_unknown_attributes_are_counted_and_ignored() -> None:
     """An attribute that no map knows only increases a count."""
-    reading = read(said(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"}))
+    reading = read(
+        eid_attributes(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"})
+    )
     assert reading.unknown == 3
     assert set(reading.attributes) <= {
         "cn", "gn", "sn", "displayName", "mail", "cpr", "cprUuid", "eduPersonAssurance", "specVersion",
@@ -267,7 +269,7 @@ def test_unknown_attributes_are_counted_and_ignored() -> None:
 )
 def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:
     """As WAYF's hub makes them, so that the same fields are there by both routes; empty counts as absent."""
-    attributes = read(said(**sent)).attributes
+    attributes = read(eid_attributes(**sent)).attributes
     assert (attributes.one("gn"), attributes.one("sn")) == names
     assert attributes.one("displayName") == attributes.one("cn")
 
@@ -288,7 +290,7 @@ def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tu
 )
 def test_a_birth_date_is_read_in_every_form(number: str | None, written: str, read_as: str | None) -> None:
     """ISO and the other way round; the CPR number says it more surely, and what is no date is left out."""
-    reading = read(said(cprNumber=number, **{f"{CORE}eid/dateOfBirth": written}))
+    reading = read(eid_attributes(cprNumber=number, **{f"{CORE}eid/dateOfBirth": written}))
     assert reading.attributes.one("schacDateOfBirth") == read_as
     assert (("schacDateOfBirth", "bad_value") in reading.withheld) is (read_as is None)
 

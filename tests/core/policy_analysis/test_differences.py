@@ -21,7 +21,7 @@ from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
 from tests.core.policy_analysis.random_edits import edit_policies
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
-from tests.plugins.drawn import drawn
+from tests.plugins.example_counts import scale_examples
 
 WAYF, NEMID = SOURCES[0], SOURCES[2]
 LOANS = SERVICES[0]
@@ -158,7 +158,7 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
     assert seen
 
 
-@settings(max_examples=drawn(3), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=scale_examples(3), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""

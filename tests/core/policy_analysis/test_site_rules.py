@@ -37,7 +37,7 @@ from tests.core.policy_analysis.random_policies import (
     RandomLogin,
     random_logins,
 )
-from tests.plugins.drawn import drawn
+from tests.plugins.example_counts import scale_examples
 
 SITE = Site(SOURCES, SERVICES)
 SEEDS = st.integers(0, 2**32)
@@ -234,7 +234,7 @@ def test_a_rule_that_no_file_can_break_simulates_no_login() -> None:
         assert (proof.met, bool(proof.breaches), bool(played_logins)) == (True, some, some)
 
 
-@settings(max_examples=drawn(12), suppress_health_check=UNTOLD)
+@settings(max_examples=scale_examples(12), suppress_health_check=UNTOLD)
 @given(POLICY_SETS, RULES, SEEDS)
 def test_a_rule_that_is_proved_holds_for_every_login(policies: PolicySet, rule: SiteRule, seed: int) -> None:
     """And one that any login breaks is reported, with a login that breaks it so."""

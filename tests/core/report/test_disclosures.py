@@ -21,7 +21,7 @@ from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site
 from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
-from tests.plugins.drawn import drawn
+from tests.plugins.example_counts import scale_examples
 
 SITE = Site(SOURCES, SERVICES)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -59,7 +59,7 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
-@settings(max_examples=drawn(5), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=scale_examples(5), deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: int) -> None:
     """No random login is given more, and a login that the engine lets go with it stands behind each line."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from broker.core.entities import Controller, Text
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, LibraryAnswers, Topic, missing
-from tests.plugins.reported import LOANS
+from tests.plugins.sample_report import LOANS
 
 WORDS = Text("words", "ord")
 BARE = replace(LOANS, controller=None, privacy_notice=None)

@@ -1,11 +1,11 @@
 """The report of the shipped policies: what services and the library system receive."""
 
-from tests.plugins.reported import reported
+from tests.plugins.sample_report import build_sample_report
 
 
 def test_a_service_is_listed_with_what_it_can_get() -> None:
     """A service without controller or key receives no CPR number."""
-    report = reported()
+    report = build_sample_report()
     names = {(each.service, listed.name) for each in report.leaves.given for listed in each.attributes}
     assert ("my-loans", "cpr") in names
     assert {service for service, name in names if name == "cpr"} == {"my-loans"}
@@ -16,7 +16,7 @@ def test_a_service_is_listed_with_what_it_can_get() -> None:
 
 def test_the_terms_are_those_of_the_login() -> None:
     """Consent asks, the rest informs; an account is made where the entry says so; a proof is named."""
-    by_pair = {(each.service, each.affiliation): each for each in reported().leaves.given}
+    by_pair = {(each.service, each.affiliation): each for each in build_sample_report().leaves.given}
     loans = by_pair["my-loans", "student"]
     assert (loans.told, loans.account, list(loans.upstreams)) == ({"ask"}, True, ["wayf", "library"])
     prints = by_pair["myprint", "student"]
@@ -26,7 +26,7 @@ def test_the_terms_are_those_of_the_login() -> None:
 
 def test_the_library_system_receives_each_affiliation() -> None:
     """Category and fields, by which ways; the private account is made by the national eID and lowered by others."""
-    written = {each.policy.affiliation: each for each in reported().leaves.borrowers}
+    written = {each.policy.affiliation: each for each in build_sample_report().leaves.borrowers}
     assert set(written) == {"student", "employee", "hospital", "private"}
     private = written["private"]
     assert (private.rule.category, private.makes, private.services) == ("PRIVATE", True, {"my-loans"})
@@ -35,7 +35,7 @@ def test_the_library_system_receives_each_affiliation() -> None:
 
 def test_purposes_and_categories_are_listed_once() -> None:
     """Each purpose once, with its services; each kind of information once, as people are shown it."""
-    report = reported()
+    report = build_sample_report()
     assert "My loans" in report.purposes("en")["To lend you books and other physical material, and to show you your"
                                               " loans and reservations"]  # fmt: skip
     categories = report.categories("da")

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.retention import LIMIT, RECEIPT, TABLE, RecordKind, spell_span
 from tests.plugins import privacy_table
-from tests.plugins.code_load import ROOT, parsed
+from tests.plugins.source_files import ROOT, parse_file
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
 ROWS: Final = "broker.core.retention"
@@ -107,7 +107,7 @@ def list_other_ends() -> list[str]:
         name = str(path.relative_to(ROOT))
         if name in APART or "policy" in path.parts:
             continue
-        tree = parsed(path)
+        tree = parse_file(path)
         rows = rows_of(tree)
         made = makers(tree, rows)
         for end, scope in ends_in(tree):
@@ -159,7 +159,7 @@ def test_a_kind_of_record_touches_two_places() -> None:
     """The table names it, and one module writes it. No other part of the program or the documents lists the kinds."""
     places: dict[str, set[str]] = {kind: set() for kind in get_args(RecordKind)}
     for path in sorted((ROOT / "broker").rglob("*.py")):
-        for node in ast.walk(parsed(path)):
+        for node in ast.walk(parse_file(path)):
             for name in _kinds_named_in(node):
                 places.get(name, set()).add(str(path.relative_to(ROOT)))
     assert {kind: found for kind, found in places.items() if len(found) != 1 and kind not in SHARED} == {}

@@ -1,4 +1,4 @@
-"""Apache as the library's services: mod_shib and mod_auth_mellon in one server, each under a name of its own."""
+"""Runs Apache with mod_shib and mod_auth_mellon as two services of the library, each under its own host name."""
 
 import hashlib
 import os
@@ -22,12 +22,12 @@ from broker.demo.saml.key_pair import KeyPair
 from tests.plugins.ports import free_port
 
 MODULES: Final = "/usr/lib/apache2/modules"
-NOBODY: Final = "nobody"  # whom the servers run as where the tests run as root: Apache serves nothing as root
+NOBODY: Final = "nobody"  # account of the servers if the tests run as root, because Apache does not serve as root
 _CONF: Final = Path(__file__).parent / "conf"
 _WITHIN: Final = 60.0
 _PAGE: Final = "<title>Seen</title><pre id=seen><!--#printenv --></pre>"
 _STOCK_MAP: Final = Path("/etc/shibboleth/attribute-map.xml")
-# What Debian's map has commented out and a library needs; schacPersonalUniqueID carries the CPR number.
+# A library needs these attributes. Debian's map contains them as comments. schacPersonalUniqueID has the CPR number.
 _ENABLED: Final = {
     "urn:oid:0.9.2342.19200300.100.1.1": "uid",
     "urn:oid:0.9.2342.19200300.100.1.3": "mail",
@@ -39,40 +39,40 @@ _ENABLED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Apache:
-    """The running server: ``folder`` holds its files and logs."""
+    """A running Apache server; ``folder`` holds its files and logs."""
 
     folder: Path
     port: int
     server: "subprocess.Popen[bytes]"
-    broker: str  # our entityID
+    broker: str  # entityID of the broker
 
     def origin(self, peer: str) -> str:
-        """Give where "shib" or "mellon" answers browsers."""
+        """Return the origin of the service "shib" or "mellon"."""
         return f"http://{peer}.localhost:{self.port}"
 
     def metadata(self, peer: str) -> bytes:
-        """Give a peer's metadata as its own tool wrote it."""
+        """Return a service's metadata as its own tool wrote it."""
         if peer == "mellon":
             return (self.folder / "mellon.xml").read_bytes()
-        return self._asked("shib", "/Shibboleth.sso/Metadata").content
+        return self._get("shib", "/Shibboleth.sso/Metadata").content
 
     def learn(self, descriptor: bytes) -> None:
-        """Let both modules know the broker's own descriptor, as an operator saves it."""
+        """Install the broker's descriptor in both modules, as an operator would."""
         (self.folder / "broker.xml").write_bytes(descriptor)
         (self.folder / "broker" / f"{hashlib.sha1(self.broker.encode()).hexdigest()}.xml").write_bytes(descriptor)  # noqa: S324 - LocalDynamic names its files so
-        self.server.send_signal(signal.SIGUSR1)  # mellon reads its files when it starts
-        self._await(lambda: self._asked("mellon", "/protected/").status_code == requests.codes.see_other)
+        self.server.send_signal(signal.SIGUSR1)  # mod_auth_mellon reads its files only when it starts
+        self._await(lambda: self._get("mellon", "/protected/").status_code == requests.codes.see_other)
 
-    def started(self) -> None:
+    def wait_for_shibd(self) -> None:
         """Wait until mod_shib has found shibd."""
-        self._await(lambda: self._asked("shib", "/Shibboleth.sso/Metadata").status_code == requests.codes.ok)
+        self._await(lambda: self._get("shib", "/Shibboleth.sso/Metadata").status_code == requests.codes.ok)
 
     def logs(self) -> str:
-        """Give the last lines of each log."""
+        """Return the last lines of each log."""
         ends = (f"{path.name}:\n{path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.log"))
         return "\n".join(ends)
 
-    def _asked(self, peer: str, path: str) -> requests.Response:
+    def _get(self, peer: str, path: str) -> requests.Response:
         host = {"Host": self.origin(peer).removeprefix("http://")}
         url = f"http://127.0.0.1:{self.port}{path}"
         return requests.get(url, headers=host, timeout=30, allow_redirects=False)
@@ -93,9 +93,12 @@ class Apache:
 def serving(broker: str, certificate: bytes, upstream: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
     """Start shibd and Apache for the services ``entity_ids`` ("shib", "mellon") of the identity provider ``broker``.
 
+    mod_shib accepts the broker's descriptor only if ``certificate`` signed it. One of its login links names
+    ``upstream``.
+
     mod_shib takes the broker's descriptor only as signed by ``certificate``, and has a way in that names ``upstream``.
     """
-    folder = Path(tempfile.mkdtemp(prefix="interop-"))  # not pytest's own, which none but root may enter
+    folder = Path(tempfile.mkdtemp(prefix="interop-"))  # pytest's own folder can be entered by root only
     port = free_port()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -116,7 +119,7 @@ def serving(broker: str, certificate: bytes, upstream: str, entity_ids: dict[str
         )
         server = _run(stack, folder, "/usr/sbin/apache2", "-DFOREGROUND", "-f", f"{folder}/apache.conf")
         apache = Apache(folder, port, server, broker)
-        apache.started()
+        apache.wait_for_shibd()
         yield apache
 
 
@@ -150,7 +153,7 @@ def _fill(name: str, target: Path, **values: str) -> None:
 
 
 def _run(stack: ExitStack, folder: Path, *command: str) -> "subprocess.Popen[bytes]":
-    """Start a server as a plain user, and end it with the stack."""
+    """Start a server as an unprivileged user, and stop it with the stack."""
     who = pwd.getpwnam(NOBODY) if os.geteuid() == 0 else None
     if who:
         for path in (folder, *folder.rglob("*")):

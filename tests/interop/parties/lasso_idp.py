@@ -1,4 +1,8 @@
-"""An identity provider by Lasso, run by Debian's own Python: a login page, a session, and signed, encrypted answers.
+"""An identity provider built on Lasso: a login page, a session, and signed and encrypted Responses.
+
+Debian's own Python runs it, because Lasso has no package for other Pythons. Arguments: port, folder. The folder holds
+idp.xml, key.pem, key.crt and people.json ({name: {attribute: [values]}}). From the first request on it also holds
+sp.xml, the broker's descriptor.
 
 Arguments: port, folder. The folder holds idp.xml, key.pem and key.crt, people.json ({name: {attribute: [values]}}),
 and sp.xml, the broker's descriptor, from the first request on.
@@ -27,27 +31,27 @@ SESSIONS: dict[str, "Session"] = {}  # by cookie
 
 @dataclass
 class Session:
-    """Who is logged in, and what Lasso keeps of it."""
+    """One login session: the person and Lasso's own state."""
 
     who: str
     kept: str = ""
     identity: str = ""
 
     def into(self, profile: Any) -> None:
-        """Let Lasso go on from what it kept."""
+        """Load the saved state into a Lasso profile."""
         if self.kept:
             profile.setSessionFromDump(self.kept)
         if self.identity:
             profile.setIdentityFromDump(self.identity)
 
     def out_of(self, profile: Any) -> None:
-        """Keep what Lasso has now."""
+        """Save the state of a Lasso profile."""
         self.kept = profile.session.dump() if profile.session else ""
         self.identity = profile.identity.dump() if profile.identity else ""
 
 
 def server() -> Any:
-    """Give Lasso with the broker as its only service provider."""
+    """Return a Lasso server that knows the broker as its only service provider."""
     made = lasso.Server(*(str(FOLDER / name) for name in ("idp.xml", "key.pem")), None, str(FOLDER / "key.crt"))
     made.signatureMethod = lasso.SIGNATURE_METHOD_RSA_SHA256
     made.addProvider(lasso.PROVIDER_ROLE_SP, str(FOLDER / "sp.xml"), None, None)
@@ -57,20 +61,20 @@ def server() -> Any:
     return made
 
 
-def asked(query: str) -> Any:
-    """Read an AuthnRequest; Lasso verifies its signature and looks the ACS up."""
+def read_authn_request(query: str) -> Any:
+    """Read an AuthnRequest. Lasso verifies the signature and looks up the ACS."""
     login = lasso.Login(server())
     login.processAuthnRequestMsg(query)
     return login
 
 
 def stamp(when: datetime) -> str:
-    """Write a time as SAML does."""
+    """Format a time as SAML does."""
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def statement(attributes: dict[str, list[str]]) -> Any:
-    """Write the attributes."""
+    """Return an AttributeStatement."""
     written = []
     for name, values in attributes.items():
         attribute = lasso.Saml2Attribute()
@@ -83,7 +87,7 @@ def statement(attributes: dict[str, list[str]]) -> Any:
 
 
 def value_of(text: str) -> Any:
-    """Write one value."""
+    """Return one AttributeValue."""
     node, value = lasso.MiscTextNode.newWithString(text), lasso.Saml2AttributeValue()
     node.textChild = True
     value.any = [node]
@@ -91,7 +95,7 @@ def value_of(text: str) -> Any:
 
 
 def answer(login: Any, session: Session | None) -> str:
-    """Give the self-posting page that says who logged in; nobody is NoPassive or a cancelled login."""
+    """Return the self-posting page with a Response; without a person it says NoPassive or a cancelled login."""
     if session:
         session.into(login)
         login.validateRequestMsg(authentication_result=True, is_consent_obtained=True)
@@ -115,16 +119,16 @@ def answer(login: Any, session: Session | None) -> str:
 
 
 def page(query: str) -> str:
-    """Give the login page."""
+    """Return the login page."""
     buttons = "".join(f'<button name=persona value="{name}">{name}</button>' for name in ("", *PEOPLE))
     return f'<title>Lasso</title><form method=post action="/sso?{escape(query)}">{buttons}</form>'
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """The endpoints, by Redirect."""
+    """The HTTP endpoints for the Redirect binding."""
 
     def do_GET(self) -> None:
-        """Take a message, or the request to log out."""
+        """Handle a SAML message, or a click on "log out"."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         try:
             if path == "/log-out":
@@ -137,15 +141,15 @@ class Endpoint(BaseHTTPRequestHandler):
             self.tell("REFUSED", type(refused).__name__)
 
     def sso(self, query: str) -> None:
-        """Take an AuthnRequest: answer for who has a session, else show the login page."""
-        login, session = asked(query), SESSIONS.get(self.cookie())
+        """Answer an AuthnRequest at once if there is a session. Otherwise show the login page."""
+        login, session = read_authn_request(query), SESSIONS.get(self.cookie())
         if login.request.isPassive or (session and not login.request.forceAuthn):
             self.show(answer(login, session))
         else:
             self.show(page(query))
 
     def log_out(self) -> None:
-        """Begin a logout for the session of this browser: here first, then at the broker."""
+        """Log out: end the session here, then send a LogoutRequest to the broker."""
         logout = lasso.Logout(server())
         SESSIONS.pop(self.cookie()).into(logout)
         logout.initRequest(None, lasso.HTTP_METHOD_REDIRECT)
@@ -153,7 +157,7 @@ class Endpoint(BaseHTTPRequestHandler):
         self.send_on(logout.msgUrl)
 
     def end(self, query: str) -> None:
-        """Take a LogoutRequest, which ends the session of this browser, or the answer to one of ours."""
+        """Handle a LogoutRequest from the broker, or the LogoutResponse to our own LogoutRequest."""
         logout = lasso.Logout(server())
         if "SAMLResponse" in parse_qs(query):
             logout.processResponseMsg(query)
@@ -168,27 +172,27 @@ class Endpoint(BaseHTTPRequestHandler):
         self.send_on(logout.msgUrl)
 
     def do_POST(self) -> None:
-        """Take the login page."""
+        """Handle the submitted login page."""
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
         who, name = form["persona"][0], secrets.token_hex(16)
         session = Session(who) if who else None
         if session:
             SESSIONS[name] = session
-        self.show(answer(asked(urlsplit(self.path).query), session), name)
+        self.show(answer(read_authn_request(urlsplit(self.path).query), session), name)
 
     def cookie(self) -> str:
-        """Give the session's name, if the browser has one."""
+        """Return the session name from the cookie, or ""."""
         found = SimpleCookie(self.headers.get("Cookie", "")).get("lasso")
         return found.value if found else ""
 
     def send_on(self, url: str) -> None:
-        """Send the browser on."""
+        """Redirect the browser."""
         self.send_response(HTTPStatus.FOUND)
         self.send_header("Location", url)
         self.end_headers()
 
     def tell(self, name: str, value: str) -> None:
-        """Say what happened."""
+        """Show the result of an operation."""
         self.show(f"<title>Lasso</title><pre id=seen>{name}={value}</pre>")
 
     def show(self, text: str, session: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Starts the identity provider by Lasso under Debian's own Python, which alone has Lasso."""
+"""Starts the Lasso identity provider under Debian's own Python, the only one that has Lasso."""
 
 import json
 import socket
@@ -28,17 +28,17 @@ _METADATA: Final = """<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0
 
 @dataclass(frozen=True, slots=True)
 class Lasso:
-    """The running provider: ``folder`` holds its files and its log."""
+    """A running Lasso provider; ``folder`` holds its files and its log."""
 
     folder: Path
     origin: str
 
     def metadata(self) -> bytes:
-        """Give its metadata."""
+        """Return the provider's metadata."""
         return (self.folder / "idp.xml").read_bytes()
 
     def learn(self, descriptor: bytes) -> None:
-        """Take the broker's descriptor of its SP role toward this upstream."""
+        """Install the broker's SP descriptor for this upstream."""
         (self.folder / "sp.xml").write_bytes(descriptor)
 
 
@@ -46,7 +46,7 @@ class Lasso:
 def serving(
     folder: Path, entity_id: str, key: KeyPair, people: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> Iterator[Lasso]:
-    """Start it in ``folder``, which is made."""
+    """Start the provider in ``folder``, which is created."""
     folder.mkdir()
     port = free_port()
     made = Lasso(folder, f"http://lasso.localhost:{port}")

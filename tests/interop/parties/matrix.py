@@ -1,4 +1,4 @@
-"""Prints the table of interop after its tests, and fails where a cell that applies has no test."""
+"""A pytest plugin that prints the interoperability table and fails if a cell that applies has no test."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ _CELL = "interop"
 
 
 class Matrix:
-    """What became of each cell: "ok" where every test of it passed."""
+    """The result of each cell: "ok" if every test of the cell passed."""
 
     def __init__(self) -> None:
-        """Know no cell yet."""
+        """Start without any cell."""
         self.cells: dict[tuple[str, str], str] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Learn which test fills which cell."""
+        """Record which test fills which cell."""
         for item in items:
             mark = item.get_closest_marker(_CELL)
             spec = getattr(item, "callspec", None)
@@ -27,7 +27,7 @@ class Matrix:
                 self.cells.setdefault(cell, "not run")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take one part of one test."""
+        """Record the result of one phase of a test."""
         for name, cell in report.user_properties:
             if name != _CELL or not isinstance(cell, tuple):
                 continue
@@ -37,7 +37,7 @@ class Matrix:
                 self.cells[cell] = "ok"
 
     def missing(self) -> list[tuple[str, str]]:
-        """Give the cells that apply and have no test."""
+        """Return the cells that apply and have no test."""
         every = {(peer, feature) for peer in table.PEERS for feature in table.FEATURES}
         return sorted(every - self.cells.keys() - table.NOT_APPLICABLE.keys())
 
@@ -49,12 +49,12 @@ class Matrix:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
-        """Fail where something is missing."""
+        """Fail the run if a cell is missing."""
         if self.missing() and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         yield
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch this run."""
+    """Register the plugin."""
     config.pluginmanager.register(Matrix(), "interop-matrix")

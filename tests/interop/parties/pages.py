@@ -1,4 +1,4 @@
-"""The protected pages of the products, what they show of a person, and the way to them."""
+"""The protected page of each product, the attributes it shows, and a login at it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.demo.check.persona_walk import onward
 from broker.demo.people.persona import Persona
-from tests.interop.parties.watching import Watched
+from tests.interop.parties.recording_browser import RecordingBrowser
 from tests.interop.parties.world import KARLA, WIRE, World
 
 CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1111024568"
@@ -15,10 +15,10 @@ CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1111024568"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the protected page of a product shows of Karla: values by the product's own names, "" for her number."""
+    """The attributes of Karla on a product's protected page, by the product's own names; "" is her borrower number."""
 
     values: Mapping[str, str]
-    name_id: str  # where the NameID stands
+    name_id: str  # name of the line with the NameID
     kind: str
 
 
@@ -42,13 +42,15 @@ SHOWN: Final = {
 
 
 def page(interop: World, peer: str) -> str:
-    """Give the address of a product's protected page."""
+    """Return the address of a product's protected page."""
     return interop.origin(peer) + "/protected/"
 
 
-def log_in(interop: World, peer: str, method: str = "wayf", address: str = "", person: Persona = KARLA) -> Watched:
-    """Log somebody in at a product, to whatever page is the last."""
-    browser = Watched()
+def log_in(
+    interop: World, peer: str, method: str = "wayf", address: str = "", person: Persona = KARLA
+) -> RecordingBrowser:
+    """Log a person in at a product and return the browser at the last page."""
+    browser = RecordingBrowser()
     browser.get(address or page(interop, peer))
     onward(browser, person, method)
     return browser

@@ -1,4 +1,4 @@
-"""Starts the services by passport-saml under Node, with the packages that ``make peers`` puts into ``.node``."""
+"""Starts the passport-saml services under Node, with the packages that ``make peers`` installs in ``.node``."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _WITHIN: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One of the services: where it answers, and whether it publishes a key to encrypt to."""
+    """One of the services: its address, and whether it publishes an encryption key."""
 
     entity_id: str
     host: str
@@ -32,23 +32,23 @@ class Place:
 
     @property
     def origin(self) -> str:
-        """Give where it answers browsers."""
+        """Return the service's origin."""
         return f"http://{self.host}.localhost:{self.port}"
 
     def metadata(self) -> bytes:
-        """Give its metadata as passport-saml writes it."""
+        """Return the service's metadata as passport-saml writes it."""
         return requests.get(f"http://127.0.0.1:{self.port}/metadata", timeout=30).content
 
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """The running services: ``folder`` holds their files and their log."""
+    """The running services; ``folder`` holds their files and their log."""
 
     folder: Path
     places: Sequence[Place]
 
     def learn(self, descriptor: bytes) -> None:
-        """Take the broker's addresses and certificates, which the product wants one by one."""
+        """Configure the broker's addresses and certificates, which passport-saml needs one by one."""
         root = etree.fromstring(descriptor)
         redirects = {
             etree.QName(each).localname: each.get("Location")
@@ -66,7 +66,7 @@ class Passport:
 
 @contextmanager
 def serving(folder: Path, key: KeyPair, places: Sequence[Place]) -> Iterator[Passport]:
-    """Start them in ``folder``, which is made."""
+    """Start the services in ``folder``, which is created."""
     folder.mkdir()
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)

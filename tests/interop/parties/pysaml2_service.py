@@ -1,4 +1,4 @@
-"""A service by pysaml2 that shows what it was told, and ends what it is asked to end."""
+"""A service built on pysaml2 that shows the attributes it received and supports single logout."""
 
 import base64
 import secrets
@@ -13,14 +13,14 @@ from saml2.config import SPConfig
 from saml2.metadata import entity_descriptor
 from saml2.response import StatusError
 
-from tests.interop.parties.pysaml2_settings import SIGNED, away, common, told
+from tests.interop.parties.pysaml2_settings import SIGNED, common, redirect_to, show_lines
 
 
 class Service:
-    """A service under ``origin``; ``key`` is the stem of its key and certificate files."""
+    """A service at ``origin``; ``key`` is the path of its key and certificate files without the suffix."""
 
     def __init__(self, entity_id: str, origin: str, key: Path) -> None:
-        """Take its place; it knows no identity provider before ``learn``."""
+        """Set the address. ``learn`` adds the broker as the identity provider."""
         self.origin = origin
         sp = {
             "endpoints": {
@@ -41,28 +41,28 @@ class Service:
         self.sessions: dict[str, tuple[dict[str, str], Any]] = {}  # by cookie
 
     def metadata(self) -> bytes:
-        """Give its metadata as pysaml2 writes it."""
+        """Return the metadata as pysaml2 writes it."""
         return str(entity_descriptor(SPConfig().load(self.settings))).encode()
 
     def learn(self, broker: str, descriptor: bytes) -> None:
-        """Take the broker's descriptor."""
+        """Install the broker's descriptor."""
         self.broker = broker
         self.client = Saml2Client(SPConfig().load({**self.settings, "metadata": {"inline": [descriptor.decode()]}}))
 
     def app(self) -> Flask:
-        """Give its pages."""
+        """Return a Flask app with the pages."""
         app = Flask(__name__)
-        app.add_url_rule("/protected/", "protected", self.protected)
+        app.add_url_rule("/protected/", "protected", self.show_attributes)
         app.add_url_rule("/acs", "acs", self.acs, methods=["POST"])
         app.add_url_rule("/logout", "logout", self.logout)
         app.add_url_rule("/slo", "slo", self.slo)
         return app
 
-    def protected(self) -> Response:
-        """Show what the session was told, or ask as the query says: force, passive, way, binding (post, deflated)."""
+    def show_attributes(self) -> Response:
+        """Show the session's attributes, or send an AuthnRequest as the query says: force, passive, way, binding."""
         session = self.sessions.get(request.cookies.get("pysaml2", ""))
         if session and not request.args:
-            return told(**session[0])
+            return show_lines(**session[0])
         entries = [samlp.IDPEntry(provider_id=each) for each in request.args.getlist("way")]
         flags = {"force_authn": "force", "is_passive": "passive"}
         binding = BINDING_HTTP_POST if "binding" in request.args else BINDING_HTTP_REDIRECT
@@ -76,18 +76,18 @@ class Service:
         )
         self.outstanding[name] = "/protected/"
         if binding == BINDING_HTTP_REDIRECT:
-            return away(sent)
+            return redirect_to(sent)
         page = str(sent["data"])
-        return make_response(_deflated(page) if request.args["binding"] == "deflated" else page)
+        return make_response(_deflate_request(page) if request.args["binding"] == "deflated" else page)
 
     def acs(self) -> Response:
-        """Take the answer: a session, or the page that says why not."""
+        """Handle a Response: start a session, or show the error status."""
         try:
             answer = self.client.parse_authn_request_response(
                 request.form["SAMLResponse"], BINDING_HTTP_POST, self.outstanding
             )
         except StatusError as refused:
-            return told(STATUS=type(refused).__name__)
+            return show_lines(STATUS=type(refused).__name__)
         values = {name: ";".join(each) for name, each in answer.ava.items()}
         values |= {"NAME_ID": answer.name_id.text, "NAME_ID_FORMAT": answer.name_id.format}
         session = secrets.token_hex(16)
@@ -97,29 +97,29 @@ class Service:
         return onward
 
     def logout(self) -> Response:
-        """Begin a logout for the session of this browser: here first, then everywhere."""
+        """Log out: end the session here, then send a LogoutRequest to the broker."""
         _, name_id = self.sessions.pop(request.cookies["pysaml2"])
         ((_, sent),) = self.client.global_logout(name_id, sign=True).values()
-        return away(sent)
+        return redirect_to(sent)
 
     def slo(self) -> Response:
-        """Take a LogoutRequest, which ends the session of this browser, or the answer to one of ours."""
+        """Handle a LogoutRequest from the broker, or the LogoutResponse to our own LogoutRequest."""
         sent = request.args
         if "SAMLResponse" in sent:
             try:
                 answer = self.client.parse_logout_request_response(sent["SAMLResponse"], BINDING_HTTP_REDIRECT)
             except StatusError as refused:
-                return told(STATUS=type(refused).__name__)
-            return told(STATUS=answer.response.status.status_code.value.rpartition(":")[2])
+                return show_lines(STATUS=type(refused).__name__)
+            return show_lines(STATUS=answer.response.status.status_code.value.rpartition(":")[2])
         _, name_id = self.sessions.pop(request.cookies.get("pysaml2", ""), ({}, None))
         signed = {"sigalg": sent["SigAlg"], "signature": sent["Signature"], "relay_state": sent.get("RelayState")}
-        return away(
+        return redirect_to(
             self.client.handle_logout_request(sent["SAMLRequest"], name_id, BINDING_HTTP_REDIRECT, sign=True, **signed)
         )
 
 
-def _deflated(page: str) -> str:
-    """Deflate the request on a self-posting page, as passport-saml posts its own.
+def _deflate_request(page: str) -> str:
+    """Return a self-posting page with a DEFLATEd request, as passport-saml posts it.
 
     Source: docs/reference/interop.md#post-deflated.
     """

@@ -1,4 +1,4 @@
-"""What pysaml2 is told on either side of the broker, and how its messages go on their way."""
+"""pysaml2 settings that the service and the identity provider share, and two responses they both send."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +15,17 @@ SIGNED: Final = {
 
 
 def common(entity_id: str, key: Path) -> dict[str, Any]:
-    """Give what both sides are told; ``key`` is the stem of the key and certificate files."""
+    """Return the shared settings; ``key`` is the path of the key and certificate files without the suffix."""
     pair = {"key_file": f"{key}.key", "cert_file": f"{key}.crt"}
     return {"entityid": entity_id, "xmlsec_binary": XMLSEC, "allow_unknown_attributes": True, **pair}
 
 
-def away(sent: Mapping[str, Any]) -> Response:
-    """Send the browser where a message that pysaml2 packed for the Redirect binding goes."""
+def redirect_to(sent: Mapping[str, Any]) -> Response:
+    """Redirect the browser to the address that pysaml2 made for the Redirect binding."""
     return make_response(redirect(dict(sent["headers"])["Location"]))
 
 
-def told(**what: object) -> Response:
-    """Give a page that says what happened, as lines of NAME=value."""
-    lines = "\n".join(f"{name}={value}" for name, value in what.items())
+def show_lines(**values: object) -> Response:
+    """Return a page with one line NAME=value for each argument."""
+    lines = "\n".join(f"{name}={value}" for name, value in values.items())
     return make_response(f"<title>pysaml2</title><pre id=seen>{escape(lines)}</pre>")

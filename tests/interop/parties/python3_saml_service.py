@@ -1,4 +1,4 @@
-"""A service by python3-saml as its README configures one: strict, all signed, with a key to decrypt or without."""
+"""A service built on python3-saml and configured as in its README: strict, signed messages, optional decryption key."""
 
 import secrets
 from pathlib import Path
@@ -10,7 +10,7 @@ from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
 
 from broker.core.entities import PERSISTENT
-from tests.interop.parties.pysaml2_settings import told
+from tests.interop.parties.pysaml2_settings import show_lines
 
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -18,10 +18,10 @@ _COOKIE: Final = "python3-saml"
 
 
 class Service:
-    """A service under ``origin``; ``key`` is the stem of its key and certificate files."""
+    """A service at ``origin``; ``key`` is the path of its key and certificate files without the suffix."""
 
     def __init__(self, entity_id: str, origin: str, key: Path, *, encrypts: bool) -> None:
-        """Take its place; it knows no identity provider before ``learn``."""
+        """Set the address. ``learn`` adds the broker as the identity provider."""
         self.origin = origin
         self.settings: dict[str, Any] = {
             "strict": True,
@@ -33,7 +33,7 @@ class Service:
                 "x509cert": key.with_suffix(".crt").read_text(),
                 "privateKey": key.with_suffix(".key").read_text(),
             },
-            # The rest is the product's default: RequestedAuthnContext too.
+            # Everything else is the product's default, RequestedAuthnContext included.
             "security": {
                 "authnRequestsSigned": True,
                 "logoutRequestSigned": True,
@@ -46,38 +46,38 @@ class Service:
         self.sessions: dict[str, tuple[dict[str, str], dict[str, str]]] = {}  # by cookie
 
     def metadata(self) -> bytes:
-        """Give its metadata as python3-saml writes it."""
+        """Return the metadata as python3-saml writes it."""
         found = OneLogin_Saml2_Settings(self.settings, sp_validation_only=True).get_sp_metadata()
         return found if isinstance(found, bytes) else str(found).encode()
 
     def learn(self, descriptor: bytes) -> None:
-        """Take the broker's descriptor."""
+        """Install the broker's descriptor."""
         self.settings["idp"] = OneLogin_Saml2_IdPMetadataParser.parse(descriptor)["idp"]
 
     def app(self) -> Flask:
-        """Give its pages."""
+        """Return a Flask app with the pages."""
         app = Flask(__name__)
-        app.add_url_rule("/protected/", "protected", self.protected)
+        app.add_url_rule("/protected/", "protected", self.show_attributes)
         app.add_url_rule("/acs", "acs", self.acs, methods=["POST"])
         app.add_url_rule("/logout", "logout", self.logout)
         app.add_url_rule("/slo", "slo", self.slo)
         return app
 
-    def protected(self) -> Response:
-        """Show what the session was told, or ask as the query says: force, passive, any class of authentication."""
+    def show_attributes(self) -> Response:
+        """Show the session's attributes, or send an AuthnRequest with the options of the query (force, passive, class)."""
         session = self.sessions.get(request.cookies.get(_COOKIE, ""))
         if session and not request.args:
-            return told(**session[0])
+            return show_lines(**session[0])
         flags = {"force_authn": "force" in request.args, "is_passive": "passive" in request.args}
         asking = self._auth(requestedAuthnContext="any" not in request.args)
-        return away(asking.login(return_to=f"{self.origin}/protected/", **flags))
+        return redirect_to(asking.login(return_to=f"{self.origin}/protected/", **flags))
 
     def acs(self) -> Response:
-        """Take the answer: a session, or the page that says why not."""
+        """Handle a Response: start a session, or show the error status."""
         auth = self._auth()
         auth.process_response()
         if auth.get_errors():
-            return told(STATUS=str(auth.get_last_error_reason()).rpartition(":")[2])
+            return show_lines(STATUS=str(auth.get_last_error_reason()).rpartition(":")[2])
         values = {name: ";".join(each) for name, each in auth.get_friendlyname_attributes().items()}
         values |= {"NAME_ID": auth.get_nameid(), "NAME_ID_FORMAT": auth.get_nameid_format()}
         subject = {
@@ -89,22 +89,22 @@ class Service:
         }
         session = secrets.token_hex(16)
         self.sessions[session] = values, subject
-        onward = away(request.form["RelayState"])
+        onward = redirect_to(request.form["RelayState"])
         onward.set_cookie(_COOKIE, session, httponly=True)
         return onward
 
     def logout(self) -> Response:
-        """Begin a logout for the session of this browser: here first, then everywhere."""
+        """Log out: end the session here, then send a LogoutRequest to the broker."""
         _, subject = self.sessions.pop(request.cookies[_COOKIE])
-        return away(self._auth().logout(return_to=f"{self.origin}/", **subject))
+        return redirect_to(self._auth().logout(return_to=f"{self.origin}/", **subject))
 
     def slo(self) -> Response:
-        """Take a LogoutRequest, which ends the session of this browser, or the answer to one of ours."""
+        """Handle a LogoutRequest from the broker, or the LogoutResponse to our own LogoutRequest."""
         auth = self._auth()
         onward = auth.process_slo(delete_session_cb=self._end)
         if auth.get_errors():
-            return told(STATUS=str(auth.get_last_error_reason()))
-        return away(onward) if onward else told(STATUS="Success")
+            return show_lines(STATUS=str(auth.get_last_error_reason()))
+        return redirect_to(onward) if onward else show_lines(STATUS="Success")
 
     def _end(self) -> None:
         self.sessions.pop(request.cookies.get(_COOKIE, ""), None)
@@ -122,6 +122,6 @@ class Service:
         return OneLogin_Saml2_Auth(asked, settings)
 
 
-def away(url: str) -> Response:
-    """Send the browser on."""
+def redirect_to(url: str) -> Response:
+    """Redirect the browser."""
     return make_response(redirect(url))

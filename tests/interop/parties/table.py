@@ -1,11 +1,11 @@
-"""The one table of interop: which product does what; the tests run it and ``make interop`` prints it."""
+"""The interoperability table: which product supports which feature. Tests fill it, ``make interop`` prints it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import pytest
 
-# Rows: name, and the product in its place.
+# Rows: the short name of a product, and the product with its role.
 SERVICES: Final[Mapping[str, str]] = {
     "shib": "mod_shib, service",
     "mellon": "mod_auth_mellon, service",
@@ -15,7 +15,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "passport": "passport-saml, service",
     "passport-key": "passport-saml with a key, service",
 }
-# Services whose pages are written for these tests, with the same addresses.
+# Services whose pages are written for these tests. They share their paths.
 OWN_PAGES: Final = ("python", "python3", "python3-key", "passport", "passport-key")
 UPSTREAMS: Final[Mapping[str, str]] = {
     "wayf": "simulated hub, upstream",
@@ -38,7 +38,7 @@ FEATURES: Final[Mapping[str, str]] = {
 }
 _REDIRECT: Final = "sends its AuthnRequest by HTTP-Redirect"
 _OURS: Final = "offers HTTP-Redirect, by which the broker asks it"
-# Cells that do not apply, and why.
+# Cells that do not apply, with the reason.
 NOT_APPLICABLE: Final[Mapping[tuple[str, str], str]] = {
     ("mellon", "force"): "has no way to ask for ForceAuthn",
     ("mellon", "scopes"): "does not look at scopes",
@@ -58,7 +58,7 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
 def row(peers: Mapping[str, str], feature: str) -> Callable[[_Test], _Test]:
-    """Run a test for every one of ``peers`` to whom a feature applies, as those cells of the table."""
+    """Run a test for each of ``peers`` to which ``feature`` applies, and record the result in the table."""
     applies = [each for each in peers if (each, feature) not in NOT_APPLICABLE]
 
     def mark(test: _Test) -> _Test:
@@ -69,7 +69,7 @@ def row(peers: Mapping[str, str], feature: str) -> Callable[[_Test], _Test]:
 
 
 def lines(cells: Mapping[tuple[str, str], str]) -> list[str]:
-    """Print the table over what became of each cell; a cell that applies and is not among them is "missing"."""
+    """Return the lines of the table. A cell that applies and is not in ``cells`` is "missing"."""
     notes: dict[str, int] = {}
     width = max(map(len, PEERS.values()))
     head = "  ".join(f"{each:>{max(len(each), 7)}}" for each in FEATURES.values())

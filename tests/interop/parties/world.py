@@ -1,4 +1,4 @@
-"""A real broker between the field's own products: Apache's modules and three libraries below, hub and IdPs above."""
+"""A real broker whose services are Apache modules and three libraries, and whose upstreams are a hub and two IdPs."""
 
 import json
 import re
@@ -25,17 +25,17 @@ from tests.plugins.ports import free_port
 if TYPE_CHECKING:
     from tests.interop.parties import pysaml2_provider, pysaml2_service
 
-# A student whom the desk has registered, so that every service lets her in from the first login on.
+# A student with a borrower at the library, so that every service accepts her first login.
 KARLA: Final = persona("karla")
-# The same person at an upstream that claims a role at another university for her.
+# Karla at an upstream that also asserts a role at another university.
 STRAY: Final = replace(
     KARLA,
     name="stray",
     attributes={**KARLA.attributes, "eduPersonScopedAffiliation": ("student@au.dk", "student@ku.dk")},
 )
-# Which of the demo's services each product plays.
+# The demo service that each product stands for.
 PLAYED: Final = {"shib": "my-loans", "mellon": "e-resources", "python": "myprint"}
-# Services beside the demo's: what the policy releases to "myprint" goes to each of them too.
+# Additional services, which get the attributes that the policy releases to "myprint".
 MORE: Final = {
     "python3": "https://python3-saml.interop.example",
     "python3-key": "https://python3-saml-key.interop.example",
@@ -50,7 +50,7 @@ methods = {methods}
 label = {{ en = "{name}", da = "{name}" }}
 controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
 """
-# The upstreams beside the hub, by their names in broker.toml.
+# Upstreams in addition to the hub, by their names in broker.toml.
 UPSTREAMS: Final = {"lasso": "https://lasso.interop.example", "pysaml2": "https://pysaml2.interop.example"}
 _UPSTREAM: Final = """
 [upstreams.{name}]
@@ -62,7 +62,7 @@ label = {{ en = "{name}", da = "{name}" }}
 institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = ["cpr"] }}]
 """
 _STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}"
-# What the shipped file does not release to My loans, and what mod_shib is known to drop
+# Attributes that the shipped policy does not release to My loans. mod_shib is known to drop some of them
 # (docs/reference/interop.md#targeted-id).
 _MORE: Final = "".join(
     f"{name}: {{why: {{en: It is tested here, da: Det afprøves her}}}}, "
@@ -77,14 +77,14 @@ examples:
 """
 _BEFORE: Final = "my-loans: {make: ["
 WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
-_LOCAL: Final = {"gn": "givenName"}  # pysaml2's own name
+_LOCAL: Final = {"gn": "givenName"}  # pysaml2's name for it
 OWN_SCOPE: Final = "library.example"
 TARGETED: Final = "WAYF-DK-0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everybody, running."""
+    """All running parties."""
 
     demo: Running
     apache: apache.Apache
@@ -95,34 +95,34 @@ class World:
     passport: passport_peer.Passport
 
     def origin(self, service: str) -> str:
-        """Give where a service answers browsers."""
+        """Return the origin of a service."""
         if service in self.libraries:
             return self.libraries[service].origin
         return self.service.origin if service == "python" else self.apache.origin(service)
 
     def sso(self, upstream: str) -> str:
-        """Give where an upstream takes AuthnRequests."""
+        """Return the SSO address of an upstream."""
         origins = {"lasso": self.lasso.origin, "pysaml2": self.provider.origin}
         return (origins.get(upstream) or self.demo.setting.ports.origin("hub")) + "/sso"
 
     @property
     def front(self) -> str:
-        """Give where the broker answers browsers."""
+        """Return the broker's origin."""
         return self.demo.setting.ports.origin("broker")
 
     @property
     def broker(self) -> str:
-        """Give our entityID toward services."""
+        """Return the broker's entityID for services."""
         return self.front + "/saml/idp/metadata"
 
     def number(self) -> str:
-        """Give Karla's borrower number."""
+        """Return Karla's borrower number."""
         user_name = KARLA.registered[0]["userid"]
         rows = self.demo.patrons.patrons.rows()
         return next(str(row["patron_id"]) for row in rows if row["userid"] == user_name)
 
     def introduce(self) -> None:
-        """Give the broker's own descriptors to everybody, as an operator would."""
+        """Install the broker's descriptors at all peers, as their operators would."""
         port = self.demo.setting.ports.number("broker")
         paths = ("idp", *(f"sp/{name}" for name in UPSTREAMS))
         answers = [requests.get(f"http://127.0.0.1:{port}/saml/{each}/metadata", timeout=60) for each in paths]
@@ -139,8 +139,8 @@ class World:
 
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
-    """Start everybody in ``folder``: the peers, the broker with their metadata, then its metadata to the peers."""
-    # It reads schemas for half a second: only where it is used.
+    """Start all parties in ``folder``: first the peers, then the broker with their metadata."""
+    # Import here: pysaml2 needs half a second to read its schemas.
     from tests.interop.parties import pysaml2_provider, pysaml2_service
 
     setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
@@ -191,7 +191,7 @@ def world(folder: Path) -> Iterator[World]:
 
 
 def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
-    """Put the peers into the demo's folder: their metadata, two upstreams more, and who is a student by them."""
+    """Add the peers to the demo's folder: metadata, two upstreams, the services, and the policy rules."""
     for name, xml in metadata.items():
         (setting.folder / "metadata" / f"{name}.xml").write_bytes(xml)
     more = "".join(
@@ -219,4 +219,4 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
     printing = re.search(r"myprint:\n(  .*\n)+", stated)
     assert printing
     services.write_text(stated + "".join(printing[0].replace("myprint", name) for name in MORE))
-    student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped ones speak of the shipped release
+    student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped examples state the shipped release

@@ -12,7 +12,7 @@ from broker.core.errors import AUTHN_FAILED, MessageRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.login.arrivals import Arrivals
-from tests.plugins.stored_arrivals import spend, stored_arrival
+from tests.plugins.stored_arrivals import read_stored_arrival, spend
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND, INSTANT = timedelta(seconds=1), timedelta(microseconds=1)
@@ -127,7 +127,7 @@ def test_an_arrival_is_usable_for_a_minute_by_its_login(
     """Through the sixtieth second, by the transaction that it answers only, and while its request is open."""
     token = add()
     assert token
-    record = stored_arrival(arrivals, token, NOW)
+    record = read_stored_arrival(arrivals, token, NOW)
     assert record
     arrival = record.value
     assert (arrival.transaction, arrival.request, arrival.at, arrival.answer) == ("t1", "_r1", NOW, LOGIN)
@@ -139,8 +139,8 @@ def test_nobody_guesses_a_token(arrivals: Arrivals, add: Add) -> None:
     """A token leads to its own arrival, and another to none."""
     token = add()
     assert token
-    assert stored_arrival(arrivals, token[:-1] + "x", NOW) is None
-    assert stored_arrival(arrivals, "", NOW) is None
+    assert read_stored_arrival(arrivals, token[:-1] + "x", NOW) is None
+    assert read_stored_arrival(arrivals, "", NOW) is None
 
 
 def test_what_is_spent_is_used_no_more_and_still_known(world: Any, arrivals: Arrivals, add: Add) -> None:
@@ -149,7 +149,7 @@ def test_what_is_spent_is_used_no_more_and_still_known(world: Any, arrivals: Arr
     assert token
     assert other
     spend(arrivals, token, NOW)
-    records = [stored_arrival(arrivals, each, NOW) for each in (token, other)]
+    records = [read_stored_arrival(arrivals, each, NOW) for each in (token, other)]
     assert [record and record.value.find_answer_for(ANY, NOW) for record in records] == [None, LOGIN]
     world.now = NOW + 4 * MINUTE + SKEW - INSTANT
     assert add() is None

@@ -34,8 +34,8 @@ from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout.sessions import Ended
 from broker.use_cases.storage.records import load
 from broker.use_cases.transactions import transactions as transactions_room
-from tests.plugins.drawn import at_gate, drawn
-from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
+from tests.plugins.example_counts import choose_size, scale_examples
+from tests.plugins.stepped_workers import OUTCOMES, Worker, current_worker, run_step
 
 pytestmark = pytest.mark.attack(15, 29)
 MOMENT: Final = timedelta(milliseconds=1)
@@ -65,7 +65,7 @@ class TurnedStore(Store):
         """Give each."""
         turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
         found: list[Kept | None] = self._taken(turn, lambda: [self._get(key, now) for key in keys])
-        worker = present_worker()
+        worker = current_worker()
         if worker and turn == "marks":
             worker.looked = self.moment
         return found
@@ -110,11 +110,11 @@ class TurnedStore(Store):
         return ()
 
     def _taken(self, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
-        worker = present_worker()
+        worker = current_worker()
         self.moment += 1
         if worker is None:
             return effect()
-        return befallen(worker, turn, effect, some)
+        return run_step(worker, turn, effect, some)
 
     def _get(self, key: Key, now: datetime) -> Kept | None:
         found = self.kept.get(key)
@@ -189,7 +189,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.person = other.transaction.person.id
         self.told.clear()
 
-    # What happens
+    # Rules
 
     @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
     @rule(which=st.integers(0, 3))
@@ -222,7 +222,7 @@ class OneWriteMachine(RuleBasedStateMachine):
 
     @rule()
     def policy_changes(self) -> None:
-        """Let what is told of the release differ from now on."""
+        """Change the purpose of the release from now on."""
         self.purpose += 1
         self._policies()
 
@@ -233,20 +233,20 @@ class OneWriteMachine(RuleBasedStateMachine):
         alive = self._alive()
         for _ in range(turns):
             self._time_passes()
-            alive[which % len(alive)].goes()
+            alive[which % len(alive)].take_step()
 
     @precondition(lambda self: self._alive())
-    @rule(which=st.integers(0, 2), fate=st.sampled_from(FATES))
+    @rule(which=st.integers(0, 2), fate=st.sampled_from(OUTCOMES))
     def is_befallen(self, which: int, fate: str) -> None:
         """Let a worker die, or the store fail it."""
         alive = self._alive()
         self._time_passes()
-        alive[which % len(alive)].goes(fate)
+        alive[which % len(alive)].take_step(fate)
 
     def teardown(self) -> None:
         """Let all come to their end, and hold the laws."""
         for worker in self.workers:
-            worker.ends()
+            worker.run_to_end()
         for worker in self.workers:
             if worker.error:
                 raise worker.error
@@ -286,14 +286,14 @@ class OneWriteMachine(RuleBasedStateMachine):
             by_id[told.event.about].append(told)
         for about, lines in by_id.items():
             # Of what another request tried to give again, and a logout stopped both, nobody knows.
-            doubtful = about in self.given_again or any(line.worker and line.worker.hurt for line in lines)
+            doubtful = about in self.given_again or any(line.worker and line.worker.failed for line in lines)
             if about not in gone and not doubtful:
                 kinds = [line.event.kind for line in lines]
                 assert kinds == [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED], f"{kinds} of what did not leave"
 
     def _holds_of_sessions(self) -> None:
         left = {session_index(each.assertion) for each in self.left}
-        if any(worker.hurt for worker in self.workers):
+        if any(worker.failed for worker in self.workers):
             return
         for index, session in self._sessions().items():
             assert session.ended or index in left, "a session of what has not left"
@@ -305,7 +305,7 @@ class OneWriteMachine(RuleBasedStateMachine):
     # Within
 
     def _alive(self) -> list[Worker]:
-        return [worker for worker in self.workers if not worker.over]
+        return [worker for worker in self.workers if not worker.finished]
 
     def _begins(self, work: Callable[[], None]) -> Worker:
         self._time_passes()
@@ -352,7 +352,7 @@ class OneWriteMachine(RuleBasedStateMachine):
                 return
 
     def _leaves(self, transaction: Transaction, assertion: str, content: str) -> None:
-        worker = present_worker()
+        worker = current_worker()
         assert worker
         assert transaction.authentication
         assert transaction.arrival
@@ -370,14 +370,14 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.logouts.append(until)
 
     def _tell(self, event: AuditEvent) -> None:
-        worker = present_worker()
+        worker = current_worker()
 
         def write() -> None:
             if event.about:
                 self.told.append(Told(event, worker))
 
         if worker:
-            befallen(worker, str(event.kind), write)
+            run_step(worker, str(event.kind), write)
         else:
             write()
 
@@ -413,34 +413,34 @@ def opens(machine: OneWriteMachine, which: int = 0) -> Worker:
 def asks(machine: OneWriteMachine) -> None:
     """Let another tab ask the upstream, to its end."""
     machine.asks()
-    machine.workers[-1].ends()
+    machine.workers[-1].run_to_end()
 
 
 def logs_out(machine: OneWriteMachine) -> None:
     """Let the person log out, to the end."""
     machine.logs_out()
-    machine.workers[-1].ends()
+    machine.workers[-1].run_to_end()
 
 
 def straight(machine: OneWriteMachine) -> None:
     """Let one tab land, and nothing come in between."""
-    opens(machine).ends()
+    opens(machine).run_to_end()
 
 
 def two_tabs(machine: OneWriteMachine) -> None:
     """Let another tab land while the first is about to write."""
     first = opens(machine)
-    first.comes_to(WRITE)
-    opens(machine).ends()
-    first.ends()
+    first.run_until(WRITE)
+    opens(machine).run_to_end()
+    first.run_to_end()
 
 
 def another_tab_asks(machine: OneWriteMachine) -> None:
     """Let another tab write while the first is about to."""
     first = opens(machine)
-    first.comes_to(WRITE)
+    first.run_until(WRITE)
     asks(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def dies(fate: str) -> Course:
@@ -448,9 +448,9 @@ def dies(fate: str) -> Course:
 
     def course(machine: OneWriteMachine) -> None:
         first = opens(machine)
-        first.comes_to(WRITE)
-        first.goes(fate)
-        opens(machine).ends()
+        first.run_until(WRITE)
+        first.take_step(fate)
+        opens(machine).run_to_end()
 
     return course
 
@@ -458,18 +458,18 @@ def dies(fate: str) -> Course:
 def logout_before_the_write(machine: OneWriteMachine) -> None:
     """Let the person log out while an assertion is about to leave."""
     first = opens(machine)
-    first.comes_to(WRITE)
+    first.run_until(WRITE)
     logs_out(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def asked_twice(machine: OneWriteMachine) -> None:
     """Let the store lose its answer to the write, and another write stand when it is asked again."""
     first = opens(machine)
-    first.comes_to(WRITE)
-    first.goes("asked twice")
+    first.run_until(WRITE)
+    first.take_step("asked twice")
     asks(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def policy_changes(machine: OneWriteMachine) -> None:
@@ -483,16 +483,16 @@ def two_answers(machine: OneWriteMachine) -> None:
     """Let the upstream answer one request twice, and both addresses be opened."""
     machine.answers(0)
     straight(machine)
-    opens(machine, 1).ends()
+    opens(machine, 1).run_to_end()
 
 
 def left_by_another_tab(machine: OneWriteMachine) -> None:
     """Let another tab give again what the first has written, and then the person log out."""
     first = opens(machine)
-    first.comes_to("marks")
-    opens(machine).ends()
+    first.run_until("marks")
+    opens(machine).run_to_end()
     logs_out(machine)
-    first.ends()
+    first.run_to_end()
 
 
 @dataclass(frozen=True)
@@ -616,29 +616,29 @@ def test_no_clause_is_idle(name: str, fresh: FRESH, monkeypatch: pytest.MonkeyPa
         happens(clause.course, fresh)
 
 
-@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("fate", OUTCOMES)
 @pytest.mark.parametrize("turn", ["released", WRITE, "marks"])
 def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fresh: FRESH) -> None:
     """Wherever it ends: the same address opened again lands, and every law holds."""
     machine = OneWriteMachine(fresh)
     first = opens(machine)
-    first.comes_to(turn)
-    first.goes(fate)
-    first.ends()
-    opens(machine).ends()
+    first.run_until(turn)
+    first.take_step(fate)
+    first.run_to_end()
+    opens(machine).run_to_end()
     machine.teardown()
     assert machine.left
 
 
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(at_gate(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
+    "examples", [40, pytest.param(choose_size(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """The rules hold for every interleaving of two workers."""
     run_state_machine_as_test(
         partial(OneWriteMachine, fresh),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=drawn(examples),
+            max_examples=scale_examples(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -48,9 +48,9 @@ from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import Held, Transactions
-from tests.plugins.drawn import drawn
-from tests.plugins.single_turns import SingleTurns
+from tests.plugins.example_counts import scale_examples
 from tests.plugins.stored_receipts import list_receipts
+from tests.plugins.unbatched_store import UnbatchedStore
 
 INSTANT: Final = timedelta(microseconds=1)
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -147,7 +147,7 @@ class Said:
         )
 
 
-class DictStore(SingleTurns):
+class DictStore(UnbatchedStore):
     """A store without faults."""
 
     def __init__(self) -> None:
@@ -445,7 +445,7 @@ class Consents(RuleBasedStateMachine):
         self.edited(which.draw(st.sampled_from(self.earlier)))
 
     def edited(self, rules: Rules) -> None:
-        """Put a set in force, and hold what that asks of whoever comes now and has said nothing yet."""
+        """Put a policy set in force, and keep its question for a person who has not answered yet."""
         before, living = self.policies, self.living()
         was_covered = self.covering(before)
         self.policies = rules
@@ -526,5 +526,5 @@ class Consents(RuleBasedStateMachine):
 def test_consents_keep_to_the_model() -> None:
     """Every answer, withdrawal, edit and undo, in whatever order, in two browsers at once."""
     run_state_machine_as_test(
-        Consents, settings=settings(max_examples=drawn(30), stateful_step_count=12, deadline=None)
+        Consents, settings=settings(max_examples=scale_examples(30), stateful_step_count=12, deadline=None)
     )

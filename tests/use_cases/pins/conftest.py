@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores import sqlite
-from tests.plugins.pin_desk import Desk
+from tests.plugins.pin_bench import PinBench
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path) -> PinBench:
     """Give a borrower with a PIN."""
     sqlite.prepare(tmp_path / "pins.db")
-    return Desk(tmp_path / "pins.db")
+    return PinBench(tmp_path / "pins.db")

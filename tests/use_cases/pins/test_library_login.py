@@ -7,24 +7,24 @@ import pytest
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import CodeRefused
 from broker.use_cases.pins.library_login import LoginAttempt
-from tests.plugins.pin_desk import NUMBER, Desk
+from tests.plugins.pin_bench import NUMBER, PinBench
 
 CPR = "0101990000"
 PIN = "4071"
 
 
-def attempt(desk: Desk, typed: str = CPR, pin: str = PIN, browser: str = "b1") -> None:
+def attempt(desk: PinBench, typed: str = CPR, pin: str = PIN, browser: str = "b1") -> None:
     """Make the check that follows the page."""
     decoy_hash = desk.logins.make_decoy(browser)
     desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, decoy_hash, "en", "now", "somewhere"))
 
 
-def code_in(desk: Desk) -> str:
+def code_in(desk: PinBench) -> str:
     """Return the code of the newest mail."""
     return str(re.findall(r"The code is: (\d{4} \d{4})", desk.due_mails()[-1])[0])
 
 
-def outcome(desk: Desk, code: str, browser: str = "b1") -> str:
+def outcome(desk: PinBench, code: str, browser: str = "b1") -> str:
     """Return the borrower of a code, or the cause of its refusal."""
     try:
         return desk.logins.try_code(code, browser).number
@@ -32,7 +32,7 @@ def outcome(desk: Desk, code: str, browser: str = "b1") -> str:
         return error.cause
 
 
-def test_number_pin_and_mailed_code_log_in(desk: Desk) -> None:
+def test_number_pin_and_mailed_code_log_in(desk: PinBench) -> None:
     """The code goes to the address in the library system, and works once in the browser that asked."""
     attempt(desk)
     code = code_in(desk)
@@ -42,7 +42,7 @@ def test_number_pin_and_mailed_code_log_in(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("typed", "pin"), [(CPR, "0000"), ("nobody", PIN), (CPR, ""), (CPR, "\u0664071")])
-def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: Desk, typed: str, pin: str) -> None:
+def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: PinBench, typed: str, pin: str) -> None:
     """A wrong PIN and an unknown number leave a decoy: codes count down as behind a right PIN."""
     attempt(desk, typed, pin, "stranger")
     assert desk.due_mails() == []
@@ -53,7 +53,7 @@ def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: Desk, typed: str, p
 
 @pytest.mark.parametrize("pin", [PIN, "0000"])
 @pytest.mark.parametrize("before", range(6))
-def test_wrong_codes_before_and_after_the_check_tell_nothing(desk: Desk, pin: str, before: int) -> None:
+def test_wrong_codes_before_and_after_the_check_tell_nothing(desk: PinBench, pin: str, before: int) -> None:
     """Whenever the check is made and whatever it finds: five wrong codes in all."""
     decoy_hash = desk.logins.make_decoy("b1")
     answers = [outcome(desk, "00000000") for _ in range(before)]
@@ -62,14 +62,14 @@ def test_wrong_codes_before_and_after_the_check_tell_nothing(desk: Desk, pin: st
     assert answers == ["code_wrong"] * 5 + ["code_used_up"] * 2
 
 
-def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: Desk) -> None:
+def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: PinBench) -> None:
     """The page has been answered: nobody learns of the error."""
     desk.library.next_call = "down"
     attempt(desk)
     assert outcome(desk, "00000000") == "code_wrong"
 
 
-def test_three_codes_a_day_are_mailed(desk: Desk) -> None:
+def test_three_codes_a_day_are_mailed(desk: PinBench) -> None:
     """A stranger who knows the PIN fills no mailbox; a known browser still logs in."""
     known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
     for each in range(10):
@@ -79,7 +79,7 @@ def test_three_codes_a_day_are_mailed(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("step", [50, pytest.param(1, marks=pytest.mark.slow(60))])
-def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: Desk, step: int) -> None:
+def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: PinBench, step: int) -> None:
     """Every PIN is tried, the right one too: no answer depends on it, and three codes and three links are mailed."""
     known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
     guesses = sorted({*range(0, 10_000, step), int(PIN)})
@@ -95,7 +95,7 @@ def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: Desk, st
     assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
 
 
-def test_a_known_browser_logs_in_with_number_and_pin(desk: Desk) -> None:
+def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
     """For its own borrower only: another's number counts as unknown, and another secret knows nobody."""
     token = desk.browsers.remember(NUMBER)
     known = desk.logins.find_known([token])
@@ -106,7 +106,7 @@ def test_a_known_browser_logs_in_with_number_and_pin(desk: Desk) -> None:
     assert desk.logins.find_known([token]) == ()
 
 
-def test_the_tenth_wrong_pin_makes_a_browser_unknown(desk: Desk) -> None:
+def test_the_tenth_wrong_pin_makes_a_browser_unknown(desk: PinBench) -> None:
     """A right PIN in between begins the count again."""
     token = desk.browsers.remember(NUMBER)
     for wrong in (9, 10):
@@ -118,7 +118,7 @@ def test_the_tenth_wrong_pin_makes_a_browser_unknown(desk: Desk) -> None:
     assert desk.logins.find_known([token]) == ()
 
 
-def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: Desk) -> None:
+def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: PinBench) -> None:
     """``library_account.mail_code`` decides."""
     token = desk.browsers.remember(NUMBER)
     object.__setattr__(desk.logins, "mail_code", "always")
@@ -127,7 +127,7 @@ def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: 
     assert desk.logins.log_in_without_code(CPR, "0000") == desk.logins.log_in_without_code("x", PIN) == "pin_wrong"
 
 
-def test_pin_mails_of_a_stranger_take_nothing_away(desk: Desk) -> None:
+def test_pin_mails_of_a_stranger_take_nothing_away(desk: PinBench) -> None:
     """Three links a day reach the mailbox; they all work, and staff can always send one."""
     for _ in range(10):
         desk.mails.request(CPR, "en", "now")
@@ -141,7 +141,7 @@ def test_pin_mails_of_a_stranger_take_nothing_away(desk: Desk) -> None:
     assert len(desk.due_mails()) == 4
 
 
-def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: Desk) -> None:
+def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: PinBench) -> None:
     """Mail and link appear with the write that ends the enrolment."""
     first, *others = desk.mails.draft_welcome_mail("20", "new@post.example", "en")
     assert desk.due_mails() == []

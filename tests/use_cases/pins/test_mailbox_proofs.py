@@ -9,7 +9,16 @@ import pytest
 
 from broker.core.errors import AddressRefused, AddressTaken, CodeRefused, TooMany
 from broker.core.login.transaction import Person
-from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, posted
+from tests.plugins.mailbox_proof_bench import (
+    DOMAINS,
+    NURSE,
+    YEAR,
+    MailServer,
+    ProofBench,
+    different_code,
+    open_bench,
+    run_mail_server,
+)
 
 pytestmark = pytest.mark.server
 
@@ -17,16 +26,16 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[Post]:
+def post() -> Iterator[MailServer]:
     """Give a mail server."""
-    with posted() as found:
+    with run_mail_server() as found:
         yield found
 
 
 @pytest.fixture
-def bench(tmp_path: Path, post: Post) -> Bench:
+def bench(tmp_path: Path, post: MailServer) -> ProofBench:
     """Give an empty store and an empty mailbox."""
-    return opened(tmp_path, post)
+    return open_bench(tmp_path, post)
 
 
 def cause(error: pytest.ExceptionInfo[Any]) -> str:
@@ -34,11 +43,11 @@ def cause(error: pytest.ExceptionInfo[Any]) -> str:
     return str(error.value.cause)
 
 
-def test_the_mail_holds_the_code_and_who_asked(bench: Bench) -> None:
+def test_the_mail_holds_the_code_and_who_asked(bench: ProofBench) -> None:
     """One mail goes to the typed address, and nothing in it numbers a person."""
     bench.now += 10 * MINUTE
-    held = bench.mail(bench.login())
-    code = bench.read()
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
     [mail] = bench.mailbox.mails()
     assert mail.recipients == (NURSE,)
     assert "Ann Holm is logging in" in mail.text
@@ -48,56 +57,56 @@ def test_the_mail_holds_the_code_and_who_asked(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["{}", " {}\u00a0", "{}\n", "\u200b{}\ufeff"])
-def test_the_code_proves_the_address(bench: Bench, spelling: str) -> None:
+def test_the_code_proves_the_address(bench: ProofBench, spelling: str) -> None:
     """The transaction has the proof, no mailing any more, and the person is looked up again."""
-    held = bench.mail(bench.login(person=Person("p")))
-    done = bench.code(held, spelling.format(bench.read()))
+    held = bench.mail_code(bench.login(person=Person("p")))
+    done = bench.try_code(held, spelling.format(bench.read_mailed_code()))
     [proved] = done.transaction.proofs
     assert (proved.name, proved.address, proved.domain) == ("kaldemail", NURSE, "auh.rm.dk")
     assert (proved.at, proved.until) == (bench.now, bench.now + YEAR)
-    assert done.transaction == bench.again(held)
+    assert done.transaction == bench.reread(held)
     assert (done.transaction.mailing, done.transaction.person) == (None, None)
 
 
-def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: Bench) -> None:
+def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: ProofBench) -> None:
     """Twelve months later it is gone; nobody else has it before."""
-    held = bench.mail(bench.login())
-    done = bench.code(held, bench.read())
-    assert bench.remembered("bo") == ()
+    held = bench.mail_code(bench.login())
+    done = bench.try_code(held, bench.read_mailed_code())
+    assert bench.list_valid_proofs("bo") == ()
     bench.now += YEAR - MINUTE
-    assert bench.remembered("ann") == done.transaction.proofs
+    assert bench.list_valid_proofs("ann") == done.transaction.proofs
     bench.now += MINUTE
-    assert bench.remembered("ann") == ()
+    assert bench.list_valid_proofs("ann") == ()
 
 
-def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: Bench) -> None:
+def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: ProofBench) -> None:
     """A person has one address for each proof; proofs of another name stay."""
     for name, address in (("mail", "ann@post.example"), ("kaldemail", NURSE), ("kaldemail", "ann@ps.rm.dk")):
-        held = bench.mail(bench.login(), address=address, name=name)
-        bench.code(held, bench.read(), domains=(), name=name)
-    proofs = bench.remembered("ann")
+        held = bench.mail_code(bench.login(), address=address, name=name)
+        bench.try_code(held, bench.read_mailed_code(), domains=(), name=name)
+    proofs = bench.list_valid_proofs("ann")
     assert [each.address for each in proofs] == ["ann@ps.rm.dk", "ann@post.example"]
 
 
-def test_a_code_for_one_proof_is_no_other_proof(bench: Bench) -> None:
+def test_a_code_for_one_proof_is_no_other_proof(bench: ProofBench) -> None:
     """A code for the contact address does not make its domain a workplace."""
-    held = bench.mail(bench.login(), name="mail")
+    held = bench.mail_code(bench.login(), name="mail")
     with pytest.raises(CodeRefused):
-        bench.code(held, bench.read(), name="kaldemail")
+        bench.try_code(held, bench.read_mailed_code(), name="kaldemail")
 
 
-def test_a_code_lasts_no_longer_than_its_login(bench: Bench) -> None:
+def test_a_code_lasts_no_longer_than_its_login(bench: ProofBench) -> None:
     """The mail says how long; at the end the code is void."""
     held = bench.login()
     bench.now += 10 * MINUTE
-    held = bench.mail(held)
-    code = bench.read()
+    held = bench.mail_code(held)
+    code = bench.read_mailed_code()
     assert "works for 20 minutes" in bench.mailbox.mails()[0].text
     assert held.transaction.mailing is not None
     assert held.transaction.mailing.until == held.transaction.until
     bench.now = held.transaction.until
     with pytest.raises(CodeRefused) as refused:
-        bench.code(held, code)
+        bench.try_code(held, code)
     assert cause(refused) == "code_none"
 
 
@@ -108,70 +117,72 @@ def test_a_code_lasts_no_longer_than_its_login(bench: Bench) -> None:
         ([f"p{each}" for each in range(9)], [NURSE, "Nurse+1@auh.rm.dk"]),
     ],
 )
-def test_a_person_and_a_mailbox_get_three_codes_a_day(bench: Bench, owners: list[str], addresses: list[str]) -> None:
+def test_a_person_and_a_mailbox_get_three_codes_a_day(
+    bench: ProofBench, owners: list[str], addresses: list[str]
+) -> None:
     """However the address is spelt; the next is refused before anything changes, and allowed a day later."""
     for each in range(3):
-        held = bench.mail(bench.login(), owners[each % len(owners)], addresses[each % len(addresses)])
-    bench.read()
-    before = bench.again(held)
+        held = bench.mail_code(bench.login(), owners[each % len(owners)], addresses[each % len(addresses)])
+    bench.read_mailed_code()
+    before = bench.reread(held)
     with pytest.raises(TooMany):
-        bench.mail(held, owners[3 % len(owners)], addresses[3 % len(addresses)])
-    assert bench.again(held) == before
+        bench.mail_code(held, owners[3 % len(owners)], addresses[3 % len(addresses)])
+    assert bench.reread(held) == before
     assert len(bench.mailbox.mails()) == 3
     bench.now += timedelta(days=1)
-    assert bench.mail(bench.login(), owners[0], addresses[0]).transaction.mailing
+    assert bench.mail_code(bench.login(), owners[0], addresses[0]).transaction.mailing
 
 
-def test_a_domain_that_no_longer_counts_proves_nothing(bench: Bench) -> None:
+def test_a_domain_that_no_longer_counts_proves_nothing(bench: ProofBench) -> None:
     """The policy of the moment at which the code is typed decides."""
-    held = bench.mail(bench.login())
+    held = bench.mail_code(bench.login())
     with pytest.raises(AddressRefused) as refused:
-        bench.code(held, bench.read(), domains=DOMAINS[1:])
+        bench.try_code(held, bench.read_mailed_code(), domains=DOMAINS[1:])
     assert cause(refused) == "address_other_domain"
-    assert bench.again(held).proofs == bench.remembered("ann") == ()
+    assert bench.reread(held).proofs == bench.list_valid_proofs("ann") == ()
 
 
-def test_an_address_proves_one_person(bench: Bench) -> None:
+def test_an_address_proves_one_person(bench: ProofBench) -> None:
     """A second person's right code proves nothing; the first may prove it again, in any spelling."""
     for address in (NURSE, "Nurse@auh.rm.dk"):
-        held = bench.mail(bench.login(), address=address)
-        bench.code(held, bench.read())
-    held = bench.mail(bench.login(), "bo", "NURSE@auh.rm.dk")
+        held = bench.mail_code(bench.login(), address=address)
+        bench.try_code(held, bench.read_mailed_code())
+    held = bench.mail_code(bench.login(), "bo", "NURSE@auh.rm.dk")
     with pytest.raises(AddressTaken):
-        bench.code(held, bench.read(), "bo")
-    assert bench.again(held).proofs == bench.remembered("bo") == ()
+        bench.try_code(held, bench.read_mailed_code(), "bo")
+    assert bench.reread(held).proofs == bench.list_valid_proofs("bo") == ()
 
 
-def test_an_address_is_free_again_when_its_proof_has_ended(bench: Bench) -> None:
+def test_an_address_is_free_again_when_its_proof_has_ended(bench: ProofBench) -> None:
     """A person who has left does not keep it for ever."""
-    held = bench.mail(bench.login())
-    bench.code(held, bench.read())
+    held = bench.mail_code(bench.login())
+    bench.try_code(held, bench.read_mailed_code())
     bench.now += YEAR
-    held = bench.mail(bench.login(), "bo")
-    assert bench.code(held, bench.read(), "bo").transaction.proofs
+    held = bench.mail_code(bench.login(), "bo")
+    assert bench.try_code(held, bench.read_mailed_code(), "bo").transaction.proofs
 
 
-def test_a_contact_address_may_be_shared(bench: Bench) -> None:
+def test_a_contact_address_may_be_shared(bench: ProofBench) -> None:
     """A family has one mailbox: only proofs that make somebody something are one person's."""
     for owner in ("ann", "bo"):
-        held = bench.mail(bench.login(), owner, "family@post.example", name="mail")
-        assert bench.code(held, bench.read(), owner, domains=(), name="mail").transaction.proofs
+        held = bench.mail_code(bench.login(), owner, "family@post.example", name="mail")
+        assert bench.try_code(held, bench.read_mailed_code(), owner, domains=(), name="mail").transaction.proofs
 
 
-def test_a_person_may_go_on_without(bench: Bench) -> None:
+def test_a_person_may_go_on_without(bench: ProofBench) -> None:
     """The transaction says so for this login."""
-    held = bench.mail(bench.login())
-    done = bench.proving().skip(held, bench.now)
-    assert done.transaction == bench.again(held)
+    held = bench.mail_code(bench.login())
+    done = bench.open_proofs().skip(held, bench.now)
+    assert done.transaction == bench.reread(held)
     assert done.transaction.unproved
     assert done.transaction.mailing is None
 
 
-def test_nothing_secret_is_said_by_what_is_raised_or_shown(bench: Bench) -> None:
+def test_nothing_secret_is_said_by_what_is_raised_or_shown(bench: ProofBench) -> None:
     """Neither address nor code stands in an error or a repr."""
-    held = bench.mail(bench.login())
-    code = bench.read()
+    held = bench.mail_code(bench.login())
+    code = bench.read_mailed_code()
     with pytest.raises(CodeRefused) as refused:
-        bench.code(held, other(code))
+        bench.try_code(held, different_code(code))
     spoken = [repr(held.transaction.mailing), str(refused.value), repr(refused.value)]
-    assert not any(secret in said for said in spoken for secret in (code, other(code), NURSE))
+    assert not any(secret in said for said in spoken for secret in (code, different_code(code), NURSE))

@@ -17,12 +17,12 @@ from broker.use_cases.library_system.guarded_library import BorrowerLeases
 from broker.use_cases.pins import pin_choice
 from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
 from broker.use_cases.storage.records import Lease
-from tests.plugins.pin_desk import NUMBER, Desk, Killed
+from tests.plugins.pin_bench import NUMBER, Killed, PinBench
 
 PIN = "5926"
 
 
-def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: Desk) -> None:
+def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: PinBench) -> None:
     """The store and the mails hold no PIN at any time, and a notice is mailed."""
     assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
     assert desk.library.pins[NUMBER] == PIN
@@ -35,14 +35,14 @@ def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("poor", ["407", "40715", "abcd", "1234", "1987", "0101", "9900"])
-def test_a_poor_pin_is_refused_before_anything_is_called(desk: Desk, poor: str) -> None:
+def test_a_poor_pin_is_refused_before_anything_is_called(desk: PinBench, poor: str) -> None:
     """Not four digits, a pattern, a year, or part of the CPR number: the PIN is as it was."""
     assert desk.choices.choose(NUMBER, poor, "en").result == "refused"
     assert desk.library.pins[NUMBER] == "4071"
     assert desk.due_mails() == []
 
 
-def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: Desk) -> None:
+def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: PinBench) -> None:
     """A category that neither a policy nor library.pin_categories names gets no PIN, by no way."""
     choice = desk.choices.choose("99", PIN, "en")
     assert (choice.result, choice.reason) == ("refused", "pin_not_here")
@@ -53,7 +53,7 @@ def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: Desk) -> No
     assert desk.library.pins["99"] == "password"
 
 
-def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: Desk) -> None:
+def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: PinBench) -> None:
     """The page says the reason, no notice is mailed, and the person chooses again at once."""
     desk.library.next_call = "refused"
     assert desk.choices.choose(NUMBER, PIN, "en").reason == "pin_refused"
@@ -63,7 +63,7 @@ def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("call", ["lost", "done", "late 300"])
-def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: Desk, call: str) -> None:
+def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: PinBench, call: str) -> None:
     """The call may still be carried out: nobody chooses meanwhile, and the notice is mailed."""
     desk.library.next_call = call
     choice = desk.choices.choose(NUMBER, PIN, "en")
@@ -78,7 +78,7 @@ def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: Desk
     assert desk.library.pins[NUMBER] == "6038"
 
 
-def test_an_answer_without_a_right_verification_is_not_set(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_a_right_verification_is_not_set(desk: PinBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """That the library system took the call proves nothing, where it can be asked."""
     monkeypatch.setattr(type(desk.library), "set_pin", lambda *_: None)
     assert desk.choices.choose(NUMBER, PIN, "en").result == "unknown"
@@ -86,14 +86,14 @@ def test_an_answer_without_a_right_verification_is_not_set(desk: Desk, monkeypat
         desk.choices.choose(NUMBER, PIN, "en")
 
 
-def test_without_a_check_the_answer_counts(desk: Desk) -> None:
+def test_without_a_check_the_answer_counts(desk: PinBench) -> None:
     """Alma cannot verify a PIN."""
     desk.library.capabilities = desk.library.capabilities - {LibraryCapability.PIN_CHECKED}
     assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
     assert desk.library.checks == 0
 
 
-def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: Desk) -> None:
+def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: PinBench) -> None:
     """A stranger who had one of them gets no further; an unknown result ends nothing."""
     token = desk.codes.make_link(NUMBER)
     assert token is not None
@@ -111,7 +111,7 @@ def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: Desk) -> None
     assert desk.choices.choose(NUMBER, "6038", "en").result == "set"  # the lease was released
 
 
-def test_a_library_that_is_not_live_is_not_written_to(desk: Desk) -> None:
+def test_a_library_that_is_not_live_is_not_written_to(desk: PinBench) -> None:
     """Observed or frozen: no PIN is set and no mail is sent."""
     object.__setattr__(desk.choices, "live", False)
     object.__setattr__(desk.mails, "live", False)
@@ -148,7 +148,7 @@ class PinModel(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         path = Path(self.folder.name) / "pins.db"
         sqlite.prepare(path)
-        self.desk = Desk(path)
+        self.desk = PinBench(path)
         self.said: str | None = None
 
     @rule(pin=PINS, call=CALLS)

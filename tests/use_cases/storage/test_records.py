@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store, lease_key
 from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
-from tests.plugins.single_turns import SingleTurns
+from tests.plugins.unbatched_store import UnbatchedStore
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)
@@ -36,7 +36,7 @@ NOBODY = Tally(())
 
 
 @dataclass
-class MemoryStore(SingleTurns):
+class MemoryStore(UnbatchedStore):
     """A store in memory; ``before_put`` is called before each compare-and-set, ``durable`` says how each was asked."""
 
     kept: dict[Key, Kept] = field(default_factory=dict)

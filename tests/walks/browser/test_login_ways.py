@@ -16,9 +16,9 @@ def sign_up(person: Visitor, name: str) -> str:
     person.open("broker", "/sign-up/student/pin")
     person.press("[data-action=login_wayf]")
     person.pick(name)
-    person.at("ask")
+    person.wait_for_page("ask")
     person.agree()
-    person.at("done")
+    person.wait_for_page("done")
     return person.number(name)
 
 
@@ -33,13 +33,13 @@ def to_my_loans(person: Visitor, way: str) -> None:
     """Choose a way into My loans on the page that asks."""
     person.open("library", "/")
     person.press("a.button[href='/my-loans']")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press(f"button[name=upstream][value={way}]")
 
 
 def show_pin(person: Visitor, typed: str, pin: str) -> None:
     """Write number and PIN where the library account logs in."""
-    person.at("pin")
+    person.wait_for_page("pin")
     person.write("#identifier", typed)
     person.write("#pin", pin)
     person.press("button[name=do][value=login]")
@@ -47,7 +47,7 @@ def show_pin(person: Visitor, typed: str, pin: str) -> None:
 
 def show_code(person: Visitor, address: str, own: str = "") -> None:
     """Write the code of the mail that comes after number and PIN, then tick the box if its selector is given."""
-    person.at("pin", "code")
+    person.wait_for_page("pin", "code")
     person.write("#code", person.code(address))
     if own:
         person.tick(own)
@@ -56,7 +56,7 @@ def show_code(person: Visitor, address: str, own: str = "") -> None:
 
 def land(person: Visitor) -> str:
     """Agree, and give the borrower number that My loans shows."""
-    person.at("ask")
+    person.wait_for_page("ask")
     person.agree()
     person.page.wait_for_selector("#borrower")
     return person.text("#borrower")
@@ -68,13 +68,13 @@ def test_three_ways_lead_to_one_account(visit: Visit) -> None:
     person = visit()
     number = sign_up(person, "bo")
     choose_pin(person, "7294")
-    person.at("pin", "set")
+    person.wait_for_page("pin", "set")
     for way, name in (("library", ""), ("wayf", "bo"), ("nemid", "bo-nemid")):
         to_my_loans(person, way)
         if name:
             person.pick(name)
         else:
-            show_pin(person, person.typed("bo"), "7294")
+            show_pin(person, person.number_to_type("bo"), "7294")
             show_code(person, "bo@post.au.example")
         assert land(person) == number
         assert (person.find("#assertion td:has-text('PersonalUniqueID')").count() > 0) is (way != "library")
@@ -85,11 +85,11 @@ def test_a_service_may_choose_the_way_beforehand(visit: Visit) -> None:
     person = visit()
     person.open("library", "/")
     person.press("a[href='/my-loans?way=library']")
-    show_pin(person, person.typed("vera"), "")
+    show_pin(person, person.number_to_type("vera"), "")
     person.page.wait_for_selector("[data-problem=pin_missing]")
     assert person.find("#pin[aria-invalid=true]").input_value() == ""
-    show_pin(person, person.typed("vera"), "0000")
-    person.at("pin", "code")  # as for a right PIN
+    show_pin(person, person.number_to_type("vera"), "0000")
+    person.wait_for_page("pin", "code")  # as for a right PIN
     person.write("#code", "00000000")
     person.press("button[name=do][value=code]")
     person.page.wait_for_selector("[data-problem=code_wrong]")
@@ -104,21 +104,21 @@ def test_a_way_is_remembered_until_the_person_changes_it(visit: Visit) -> None:
     """With the box ticked the next login asks for no way; the same page, reached by its link, takes it back."""
     person = visit()
     person.open("library", "/my-loans")
-    person.at("choose")
+    person.wait_for_page("choose")
     assert not person.find("#remember").is_checked()
     person.tick("label[for=remember]")
     person.press("button[name=upstream][value=library]")
-    person.at("pin")
+    person.wait_for_page("pin")
     person.open("library", "/my-loans")
-    person.at("pin")
+    person.wait_for_page("pin")
     person.press("main a[href$='/upstream']")
-    person.at("choose")
+    person.wait_for_page("choose")
     assert person.find("#remember").is_checked()
     person.tick("label[for=remember]")
     person.press("button[name=upstream][value=wayf]")
     person.page.wait_for_selector(HUB)
     person.open("library", "/my-loans")
-    person.at("choose")
+    person.wait_for_page("choose")
     assert not person.find("#remember").is_checked()
 
 
@@ -128,9 +128,9 @@ def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
     person = visit()
     to_my_loans(person, "nemid")
     person.press(f"{HUB}[value='']")
-    person.at("refuse")
+    person.wait_for_page("refuse")
     person.press("main a.button")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick("karla")
     assert land(person) == person.number("karla")
@@ -141,20 +141,20 @@ def test_a_pin_is_chosen_behind_a_mailed_link(visit: Visit) -> None:
     person, mail = visit(), "vera@own.example"
     person.open("library", "/")
     person.press("a[href$='/pin']")
-    person.at("pin")
+    person.wait_for_page("pin")
     person.press("main form button")
     person.page.wait_for_selector("[data-problem=pin_number_missing]")
-    person.write("#identifier", person.typed("vera"))
+    person.write("#identifier", person.number_to_type("vera"))
     person.press("main form button")
-    person.at("pin", "asked")
+    person.wait_for_page("pin", "asked")
     person.page.goto(person.link(mail))
     choose_pin(person, "7294")
-    person.at("pin", "set")
+    person.wait_for_page("pin", "set")
     to_my_loans(person, "library")
-    show_pin(person, person.typed("vera"), str(persona("vera").pin))
-    person.at("pin", "code")
+    show_pin(person, person.number_to_type("vera"), str(persona("vera").pin))
+    person.wait_for_page("pin", "code")
     person.press("main a[href$='/pin']:not([href*='?'])")
-    show_pin(person, person.typed("vera"), "7294")
+    show_pin(person, person.number_to_type("vera"), "7294")
     show_code(person, mail)
     assert land(person) == person.number("vera")
 
@@ -163,8 +163,8 @@ def test_number_and_pin_are_enough_in_a_known_browser(visit: Visit) -> None:
     """The tick makes number and PIN enough; a wrong PIN is named there, and another number is mailed a code."""
     person = visit()
     to_my_loans(person, "library")
-    show_pin(person, person.typed("ivan"), str(persona("ivan").pin))
-    person.at("pin", "code")
+    show_pin(person, person.number_to_type("ivan"), str(persona("ivan").pin))
+    person.wait_for_page("pin", "code")
     person.tick("label[for=own]")
     show_code(person, "ivan@own.example")
     assert land(person) == person.number("ivan")
@@ -172,7 +172,7 @@ def test_number_and_pin_are_enough_in_a_known_browser(visit: Visit) -> None:
     show_pin(person, "T-2002", "0000")
     person.page.wait_for_selector("[data-problem=pin_wrong]")
     show_pin(person, "T-2001", "0000")
-    person.at("pin", "code")
+    person.wait_for_page("pin", "code")
     to_my_loans(person, "library")
     show_pin(person, "T-2002", str(persona("ivan").pin))
     assert land(person) == person.number("ivan")
@@ -186,16 +186,16 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
     person.press("[data-action=login_wayf_pin]")
     person.pick("asta")
     for pin, again, problem in (("1234", "1234", "pin_trivial"), ("7294", "7295", "pin_differs")):
-        person.at("pin")
+        person.wait_for_page("pin")
         person.write("#pin", pin)
         person.write("#again", again)
         person.press("button[value=choose]")
         person.page.wait_for_selector(f"[data-problem={problem}]")
         assert person.find("#pin[aria-describedby~=problem]").input_value() == ""
     choose_pin(person, "7294")
-    person.at("pin", "set")
+    person.wait_for_page("pin", "set")
     person.open("library", "/machine")
-    person.write("#identifier", person.typed("asta"))
+    person.write("#identifier", person.number_to_type("asta"))
     person.write("#pin", "7294")
     person.press("main form button")
     assert person.text("#borrower") == person.name_of(number)
@@ -207,7 +207,7 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
     person = visit()
     to_my_loans(person, "wayf")
     person.pick("dan")
-    person.at("ask")
+    person.wait_for_page("ask")
     person.tick("#remember")
     number = land(person)
     to_my_loans(person, "wayf")
@@ -216,17 +216,17 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
     assert person.text("#borrower") == number
     person.open("library", "/")
     person.press("a[href$='/my-choices']")
-    person.at("choices", "begin")
+    person.wait_for_page("choices", "begin")
     person.press("main .ways a[href*=wayf]")
     person.pick("dan")
-    person.at("choices")
+    person.wait_for_page("choices")
     assert person.find("[data-service=my-loans][data-event=given]").count() == 1
     person.press("[data-service=my-loans] a[href*=receipt]")
-    person.at("choices", "receipt")
+    person.wait_for_page("choices", "receipt")
     person.press(".back a")
-    person.at("choices")
+    person.wait_for_page("choices")
     person.press("button[name=do][value=withdraw]")
-    person.at("choices", "withdrawn")
+    person.wait_for_page("choices", "withdrawn")
     to_my_loans(person, "wayf")
     person.pick("dan")
     assert land(person) == number
@@ -239,23 +239,23 @@ def test_a_person_sees_and_deletes_what_is_kept(visit: Visit, language: str, hea
     person = visit()
     to_my_loans(person, "wayf")
     person.pick("dan")
-    person.at("ask")
+    person.wait_for_page("ask")
     person.tick("#remember")
     number = land(person)
     person.open("broker", f"/my-choices?do=kept&lang={language}")
-    person.at("choices", "begin")
+    person.wait_for_page("choices", "begin")
     person.press("main .ways a[href*=wayf]")
     person.pick("dan")
-    person.at("choices", "kept")
+    person.wait_for_page("choices", "kept")
     assert person.find("[data-kind=receipts]").count() == 1
     person.press("main a[href*='do=forget']")
-    person.at("choices", "confirm")
+    person.wait_for_page("choices", "confirm")
     assert person.text("h1") == heading
     person.press("main form button")
-    person.at("choices", "forgotten")
+    person.wait_for_page("choices", "forgotten")
     to_my_loans(person, "wayf")
     person.pick("dan")
-    person.at("ask")
+    person.wait_for_page("ask")
     assert land(person) == number
 
 
@@ -268,19 +268,19 @@ def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
         if pin is None:
             pin = "7294"
             person.open("broker", "/pin")
-            person.write("#identifier", person.typed(name))
+            person.write("#identifier", person.number_to_type(name))
             person.press("main form button")
-            person.at("pin", "asked")
+            person.wait_for_page("pin", "asked")
             person.page.goto(person.link(address))
             choose_pin(person, pin)
-            person.at("pin", "set")
+            person.wait_for_page("pin", "set")
         to_my_loans(person, "library")
-        show_pin(person, person.typed(name), pin)
+        show_pin(person, person.number_to_type(name), pin)
         # In the order of the page: once Tab went past its end, headless Firefox lacks the focus and Enter does nothing.
         show_code(person, address, own="#own")
         assert land(person) == person.number(name)
         person.open("broker", "/my-choices")
         person.press("main .ways a[href*=library]")
-        show_pin(person, person.typed(name), pin)
-        person.at("choices")
+        show_pin(person, person.number_to_type(name), pin)
+        person.wait_for_page("choices")
         assert person.find("[data-service=my-loans]").count() == 1

@@ -20,8 +20,9 @@ def log_in(person: Visitor, name: str) -> None:
         if person.page.query_selector("main[data-step=choose]"):
             person.press("button[name=upstream][value=wayf]")
         person.pick(name)
-        person.at("ask")
-        person.agree()
+        person.page.wait_for_selector("main[data-step=ask], #status")
+        if person.page.query_selector("main[data-step=ask]"):  # a notice is shown once a year
+            person.agree()
         person.page.wait_for_selector("#status")
 
 
@@ -37,7 +38,7 @@ def test_who_logs_out_everywhere_is_out_everywhere(visit: Visit) -> None:
     log_in(person, "asta")
     assert open_at(person) == ["/my-loans/log-out", "/e-resources/log-out"]
     person.press("a[href='/my-loans/log-out']")
-    person.at("logout", "ask")
+    person.wait_for_page("logout", "ask")
     person.press("main a[href*='scope=all']")
     person.page.wait_for_selector("#status")
     assert person.text("#status") == "Success"
@@ -53,7 +54,7 @@ def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str
     person = visit(language=language, looking=True)
     log_out_in_vain(person)
     person.press("main a[href*='without=']")
-    person.at("logout", "remains")
+    person.wait_for_page("logout", "remains")
     person.press("main a.button")
     person.page.wait_for_selector("#status")
     assert person.text("#status") == "Success / PartialLogout"
@@ -76,13 +77,13 @@ def log_out_in_vain(person: Visitor) -> None:
     """Log in at two services, and out everywhere, with the other one down."""
     log_in(person, "asta")
     person.open("library", "/my-loans/log-out")
-    person.at("logout", "ask")
+    person.wait_for_page("logout", "ask")
     here = person.page.url
     person.page.route("**/on?scope=all", asked_in_vain)
     with person.page.expect_response("**/on?scope=all"):
         person.press("main a[href*='scope=all']")
     person.page.goto(here)
-    person.at("logout", "wait")
+    person.wait_for_page("logout", "wait")
 
 
 def asked_in_vain(route: Route) -> None:
@@ -100,7 +101,7 @@ def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bo
     person = visit(keys=True, scripts=scripts, looking=scripts)
     log_in(person, "bo")
     person.open("hub", "/log-out")
-    person.at("logout", "ask")
+    person.wait_for_page("logout", "ask")
     person.press("main a[href*='scope=none']")
     person.page.wait_for_selector("#status")
     assert person.text("#status") == "Success / PartialLogout"
@@ -115,13 +116,13 @@ def test_back_after_a_logout_delivers_nothing(visit: Visit) -> None:
     if person.page.query_selector("main[data-step=choose]"):
         person.press("button[name=upstream][value=wayf]")
     person.pick("asta")
-    person.at("ask")
+    person.wait_for_page("ask")
     asked = person.page.url
     person.agree()
     person.page.wait_for_selector("#status")
     person.open("library", "/e-resources/log-out")
     person.page.wait_for_selector("main[data-step=logout], #status")
     person.page.goto(asked)
-    person.at("error", "transaction_gone")
+    person.wait_for_page("error", "transaction_gone")
     assert {each.rpartition(" of ")[2] for each in person.faults} <= {"410 (GONE)"}  # the page's own answer
     person.faults.clear()

@@ -20,7 +20,7 @@ from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
-from tests.plugins.deployment import Clock, Deployment, standing
+from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.firefox import Context, restoring
 from tests.plugins.visitor import Visitor
 
@@ -54,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
     parties, _ = running_demo._parties(setting, simulate_koha)
     with ExitStack() as stack:
-        deployment = stack.enter_context(standing(setting, tmp_path, clock, environment))
+        deployment = stack.enter_context(run_deployment(setting, tmp_path, clock, environment))
         for name, app in {**parties, "broker": deployment.app}.items():
             stack.enter_context(serve_on_loopback(app, setting.ports.number(name)))
         yield Place(_as_demo(deployment), clock)
@@ -71,10 +71,10 @@ def _as_demo(deployment: Deployment) -> Running:
 def asked(person: Visitor, name: str = "asta") -> str:
     """Log in up to the question what may be sent, and give its address."""
     person.open("library", "/my-loans")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick(name)
-    person.at("ask")
+    person.wait_for_page("ask")
     return person.page.url
 
 
@@ -99,7 +99,7 @@ def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: P
         following = place.sit_down(computer)
         for page in (address, address.removesuffix("/consent")):
             following.page.goto(page)
-            following.at("error")
+            following.wait_for_page("error")
             assert _NAME not in following.page.content()
             assert following.find("main button[name=answer], main input[name=SAMLResponse]").count() == 0
         assert before & {each["name"] for each in cookies(computer)}  # it is not that none came back
@@ -114,7 +114,7 @@ def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_
     place.clock.ahead += _IDLE
     with restoring(tmp_path / "profile") as computer:
         following = place.sit_down(computer)
-        following.at("error")
+        following.wait_for_page("error")
         assert _NAME not in following.page.content()
 
 
@@ -126,7 +126,7 @@ def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
         computer.leave()
     with restoring(tmp_path / "profile") as computer:
         following = place.sit_down(computer)
-        following.at("ask")
+        following.wait_for_page("ask")
         assert _WHOLE not in following.page.content()
         assert following.page.query_selector("button[name=reveal]") is None
 
@@ -138,14 +138,14 @@ def test_the_button_of_the_last_page_leaves_nothing_to_restore(place: Place, tmp
         person = place.sit_down(computer)
         address = asked(person)
         person.press("button[name=answer][value=no]")
-        person.at("refuse", "consent_refused")
+        person.wait_for_page("refuse", "consent_refused")
         person.press("form[action$='/end'] button")
-        person.at("end")
+        person.wait_for_page("end")
         assert cookies(computer) == []
         computer.leave()
     with restoring(tmp_path / "profile") as computer:
         following = place.sit_down(computer)
         assert cookies(computer) == []
         following.page.goto(address)
-        following.at("error")
+        following.wait_for_page("error")
         assert _NAME not in following.page.content()

@@ -46,22 +46,22 @@ def go_to(person: Visitor, end: str, *, back: bool = False) -> None:
     """Answer the questions up to an end; with ``back``, press Back once on every page."""
     person.open("library", "/")
     person.press("a[href$='/sign-up']")
-    person.at("sign-up", "start")
+    person.wait_for_page("sign-up", "start")
     for here, answer, then in answers_to(end):
         person.answer(answer)
-        person.at("sign-up", then)
+        person.wait_for_page("sign-up", then)
         if back:
             person.press(".back a")
-            person.at("sign-up", here)
+            person.wait_for_page("sign-up", here)
             person.answer(answer)
-            person.at("sign-up", then)
+            person.wait_for_page("sign-up", then)
 
 
 def finish(person: Visitor, name: str) -> str:
     """Agree, up to the page that ends a sign-up, and give the internal number of the borrower: no page shows it."""
-    person.at("ask")
+    person.wait_for_page("ask")
     person.agree()
-    person.at("done")
+    person.wait_for_page("done")
     number = person.number(name)
     assert number not in person.text("main dl").split()
     return number
@@ -69,17 +69,17 @@ def finish(person: Visitor, name: str) -> str:
 
 def prove(person: Visitor, address: str) -> None:
     """Write an address of the wrong domain, then the own one, and the code that was mailed."""
-    person.at("proof", "kaldemail")
+    person.wait_for_page("proof", "kaldemail")
     person.write("#address", address.replace("@", "@sub."))
     person.press("button[value=mail]")
     person.page.wait_for_selector("[data-problem]")
-    person.at("proof")
+    person.wait_for_page("proof")
     assert person.find("#address[aria-describedby=problem]").input_value() == address.replace("@", "@sub.")
     assert person.find("#problem").is_visible()
     person.write("#address", address)
     person.press("button[value=mail]")
     person.page.wait_for_selector("#code")
-    person.at("proof")
+    person.wait_for_page("proof")
     person.write("#code", person.code(address))
     person.press("button[value=code]")
 
@@ -90,9 +90,9 @@ def mailed_link_opens(person: Visitor, name: str, address: str) -> None:
     person.write("#pin", "7294")
     person.write("#again", "7294")
     person.press("button[value=choose]")
-    person.at("pin", "set")
+    person.wait_for_page("pin", "set")
     person.open("library", "/machine")
-    person.write("#identifier", person.typed(name))
+    person.write("#identifier", person.number_to_type(name))
     person.write("#pin", "7294")
     person.press("main form button")
     assert person.text("#borrower") == person.name_of(person.number(name))
@@ -106,10 +106,10 @@ def test_an_end_with_a_login_makes_a_borrower(visit: Visit, end: str, action: st
     person.press(f"[data-action={action}]")
     person.page.wait_for_selector("button[name=persona]")
     person.page.go_back()
-    person.at("sign-up", end)
+    person.wait_for_page("sign-up", end)
     person.press(f"[data-action={action}]")
     person.pick(name)
-    person.at("ask")
+    person.wait_for_page("ask")
     person.page.reload()
     go_back_and_forward(person.page, "main[data-step=ask]")
     assert person.row(finish(person, name))["category_id"] == category
@@ -126,7 +126,7 @@ def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place
     person.press(f"main a[href*='{place}']")
     person.page.wait_for_url(f"**{place}?*")
     person.page.go_back()
-    person.at("sign-up", end)
+    person.wait_for_page("sign-up", end)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_the_mailed_code_proves_in_its_own_browser_only(visit: Visit) -> None:
         go_to(person, "hospital.kaldemail")
         person.press("[data-action=login_eid_hospital]")
         person.pick("kim")
-        person.at("proof")
+        person.wait_for_page("proof")
         person.write("#address", address)
         person.press("button[value=mail]")
         person.page.wait_for_selector("#code")
@@ -181,7 +181,7 @@ def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: s
     go_to(person, "student.pin")
     person.press("[data-action=login_wayf]")
     person.pick(name)
-    person.at("upgrade")
+    person.wait_for_page("upgrade")
     person.press(f"button[name=answer][value={answer}]")
     assert finish(person, name) == str(desk["patron_id"])
     after = person.row(desk["patron_id"])
@@ -195,18 +195,18 @@ def test_who_needs_an_account_comes_back_to_the_service(visit: Visit) -> None:
     person.open("library", "/myprint")
     person.press("button[name=upstream][value=wayf]")
     person.pick("alma")
-    person.at("refuse", "no_library_account")
+    person.wait_for_page("refuse", "no_library_account")
     person.press("main a[href*='/sign-up/student']")
-    person.at("sign-up", "student.cpr")
+    person.wait_for_page("sign-up", "student.cpr")
     person.answer("yes")
-    person.at("sign-up", "student.pin")
+    person.wait_for_page("sign-up", "student.pin")
     person.press("[data-action=login_wayf]")
     person.pick("alma")
     number = finish(person, "alma")
     person.press("a.button[href*='/myprint']")
     person.press("button[name=upstream][value=wayf]")
     person.pick("alma")
-    person.at("ask")
+    person.wait_for_page("ask")
     person.agree()
     person.page.wait_for_selector("#balance")
     assert person.text("#borrower") == number

@@ -18,16 +18,16 @@ pytestmark = [pytest.mark.slow(seconds=6), pytest.mark.parametrize("browser", ["
 def enter(person: Visitor, name: str) -> None:
     """Come in by the link of the page that says where to log in."""
     person.open("broker", "/admin")
-    person.at("admin", "login")
+    person.wait_for_page("admin", "login")
     person.press("main a.button")
     person.pick(name)
-    person.at("admin", "home")
+    person.wait_for_page("admin", "home")
 
 
 def go(person: Visitor, page: str) -> None:
     """Follow the way to a page of the staff view."""
     person.press(f"main a[href$='/admin/{page}']")
-    person.at("admin", page)
+    person.wait_for_page("admin", page)
 
 
 def look_up(person: Visitor, typed: str, button: str = "find") -> None:
@@ -60,7 +60,7 @@ def log_in(person: Visitor, name: str) -> None:
     """Log in at My loans with the university, up to the page that follows."""
     person.open("library", "/")
     person.press("a.button[href='/my-loans']")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick(name)
 
@@ -69,10 +69,10 @@ def refused(person: Visitor) -> str:
     """Be refused as somebody else, and give the reference that the page shows."""
     person.open("library", "/")
     person.press("a.button[href='/my-loans']")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick("lars")
-    person.at("refuse")
+    person.wait_for_page("refuse")
     return person.text(".reference .code")
 
 
@@ -107,7 +107,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     whole(admin, "pre")
     assert re.search("^(refused|afvist) ", admin.text("pre"))
     admin.open("broker", "/admin/person")
-    admin.at("error", "staff_role_missing")
+    admin.wait_for_page("error", "staff_role_missing")
     admin.open("broker", "/admin")
     admin.press("main form button")
     whole(admin, "main[data-reason=left]")
@@ -139,7 +139,7 @@ def test_cases_from_the_person_s_page_to_their_end(visit: Visit, language: str, 
         for card in (cpr, f"{cpr[:6]}-{cpr[6:]}")
     )
     log_in(person, name)
-    person.at("refuse", "several_borrowers")
+    person.wait_for_page("refuse", "several_borrowers")
     code = person.text(".reference .code")
     enter(desk, "cilla")
     whole(desk, "[data-case]")
@@ -159,7 +159,7 @@ def test_cases_from_the_person_s_page_to_their_end(visit: Visit, language: str, 
     until(desk, code, lambda: has(desk, "[data-state=done]"))
     whole(desk, "[data-state=done]")
     desk.open("broker", "/admin")
-    desk.at("admin", "home")
+    desk.wait_for_page("admin", "home")
     assert not has(desk, "[data-case]")
     again = visit(language=language)
     log_in(again, name)
@@ -171,10 +171,10 @@ def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:
     for ways in ({"keys": True}, {"scripts": False}):
         desk = visit(**ways)
         desk.open("broker", "/admin")
-        desk.at("admin", "login")
+        desk.wait_for_page("admin", "login")
         desk.press("main a.button")
         desk.pick("cilla")
-        desk.at("admin", "home")
+        desk.wait_for_page("admin", "home")
         go(desk, "person")
         search(desk, "BCDFGHJK")
         desk.page.wait_for_selector("[data-problem=person_unknown]")

@@ -8,7 +8,7 @@ from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, asserted
 from tests.walks.requirements.visits import (
     CPR,
@@ -123,7 +123,7 @@ def r33(deployment: Deployment) -> None:
         assert person.post(refused.request.path, {name: _TYPED}).status_code == 405
     person = visitor(deployment)
     asked = log_in(person, EVA)
-    token = found(asked, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(asked, "//form[@class='answer']//input[@name='token']/@value")
     sent = {"token": token, "answer": "yes", "cpr": _TYPED, CPR: URN + _TYPED}
     page = settled(person, person.post(asked.request.path, sent))
     assert deployment.landing(page).attributes[CPR] == (URN + cpr(EVA),)
@@ -185,7 +185,7 @@ def r40(deployment: Deployment) -> None:
         mark(log_in(visitor(deployment), jytte))[0] == "ask"
     )  # a no is remembered at logins; who signs up is asked again
     assert mark(sign_up(visitor(deployment), jytte, "student")) == ("upgrade", "")
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert creates(deployment) == 0
     # The letter about the other category is due a quarter of a minute after the change.
     assert not any(re.search(r"(?m): \d{4}$", mail.text) for mail in deployment.mailbox.mails())
@@ -206,7 +206,7 @@ def r47(deployment: Deployment) -> None:
     assert landed(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
     assert borrower(deployment, otto)["category_id"] == "STUDENT"
     asked = log_in(later, left)
-    token = found(asked, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(asked, "//form[@class='answer']//input[@name='token']/@value")
     sent = later.post(asked.request.path, {"token": token, "answer": "yes"})
     told = later.get(sent.location)
     assert mark(told) == ("changed", "lowered")

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, found, mark
-from tests.plugins.proofs import other
+from tests.plugins.deployment import Deployment, find_text, mark
+from tests.plugins.mailbox_proof_bench import different_code
 from tests.walks.requirements.people import DORTE, EVA, elsewhere
 from tests.walks.requirements.visits import (
     action,
@@ -63,7 +63,7 @@ def r15(deployment: Deployment) -> None:
     assert mark(page) == ("proof", "kaldemail")
     assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
     [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
-    back = found(person.get(how), "//div[@class='notice']//a/@href")
+    back = find_text(person.get(how), "//div[@class='notice']//a/@href")
     assert mark(person.get(back)) == ("proof", "kaldemail")
     printing = visitor(deployment)
     begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
@@ -88,11 +88,11 @@ def r16(deployment: Deployment) -> None:
     person = visitor(deployment)
     page = proof(person, sign_up(person, DORTE, "hospital"), "mail", address=_NURSE)
     code = code_to(deployment, _NURSE)
-    wrong = proof(person, page, "code", code=other(code))
+    wrong = proof(person, page, "code", code=different_code(code))
     assert (wrong.status_code, mark(wrong)[0]) == (422, "proof")
     assert borrowers(deployment, DORTE) == []
     done = settled(person, proof(person, wrong, "code", code=code))
-    assert found(done, "//main//@data-affiliation") == "hospital"
+    assert find_text(done, "//main//@data-affiliation") == "hospital"
 
 
 def r17(deployment: Deployment) -> None:
@@ -142,10 +142,10 @@ def r19(deployment: Deployment) -> None:
     """Hospital is the national eID and a proved kaldemail, both; either alone is private."""
     both, alone = visitor(deployment), visitor(deployment)
     page = settled(both, proved(both, sign_up(both, DORTE, "hospital"), _NURSE))
-    assert found(page, "//main//@data-affiliation") == "hospital"
+    assert find_text(page, "//main//@data-affiliation") == "hospital"
     kim = persona("kim")
     page = settled(alone, proof(alone, sign_up(alone, kim, "hospital"), "without"))
-    assert found(page, "//main//@data-affiliation") == "private"
+    assert find_text(page, "//main//@data-affiliation") == "private"
     assert [borrower(deployment, each)["category_id"] for each in (DORTE, kim)] == ["HOSPITAL", "PRIVATE"]
     # The journals are the hospital's and not the private users', so that they tell who somebody is.
     cases = {
@@ -170,13 +170,13 @@ def r37(deployment: Deployment) -> None:
     link = "//section[h2[@id='hospital']]//a[@hreflang='da']"
     faq = person.get(FAQ)
     assert texts(faq, f"{link}/@lang") == ["da"]
-    address = found(faq, f"{link}/@href")
-    assert found(at_library(hall(deployment)[0], address), "//html/@lang") == "da"
+    address = find_text(faq, f"{link}/@href")
+    assert find_text(at_library(hall(deployment)[0], address), "//html/@lang") == "da"
     assert texts(visitor(deployment, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
     for node in ("hospital.mitau", "hospital.login", "hospital.kaldemail"):
         pages = [person.get(f"{NODES[node].path}?lang={language}") for language in ("en", "da")]
-        assert [found(page, "//html/@lang") for page in pages] == ["en", "da"]
+        assert [find_text(page, "//html/@lang") for page in pages] == ["en", "da"]
         assert words(pages[0]) != words(pages[1])
-        other = found(pages[0], "//header//a[@hreflang='da']/@href")
-        assert found(person.get(NODES[node].path + other), "//html/@lang") == "da"
+        other = find_text(pages[0], "//header//a[@hreflang='da']/@href")
+        assert find_text(person.get(NODES[node].path + other), "//html/@lang") == "da"
     assert walked(person, "hospital").request.path == urlsplit(NODES["hospital.mitau"].path).path

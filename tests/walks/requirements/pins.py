@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     action,
@@ -184,5 +184,5 @@ def r42(deployment: Deployment) -> None:
     row = borrower(deployment, jens)
     assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
     done = settled(other := visitor(deployment), sign_up(other, jens, "student"))
-    assert found(done, "//div[@class='actions']/a/@href").startswith(deployment.setting.ports.origin("library"))
+    assert find_text(done, "//div[@class='actions']/a/@href").startswith(deployment.setting.ports.origin("library"))
     assert "You can change your address, email address and PIN in My loans" in words(done)

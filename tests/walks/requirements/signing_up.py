@@ -6,7 +6,7 @@ from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES, START
 from broker.demo.people.persona import NEMLOGIN
 from broker.demo.people.personas import persona
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.walks.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.walks.requirements.visits import (
     LANGUAGES,
@@ -78,7 +78,7 @@ def r02(deployment: Deployment) -> None:
     asked = person.press(sign_up(person, pia, "student"), answer="yes")  # the masked address is hers
     assert mark(asked)[0] == "ask"
     page = settled(person, asked)
-    assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
+    assert (mark(page)[0], find_text(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
     assert creates(deployment) == 0
     assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
@@ -111,7 +111,7 @@ def r04(deployment: Deployment) -> None:
     )
     for page in pages:
         assert mark(page) == ("done", "created")
-        assert found(page, "//main//@data-affiliation") == "hospital"
+        assert find_text(page, "//main//@data-affiliation") == "hospital"
     assert {borrower(deployment, each)["category_id"] for each in (hanne, DORTE)} == {"HOSPITAL"}
     for person, who in ((visitor(deployment), hanne), (visitor(deployment), DORTE)):
         assert landed(person, log_in(person, who, "e-resources")).status == "Success"
@@ -121,13 +121,13 @@ def r05(deployment: Deployment) -> None:
     """Private users come by the national eID only: a university login is never a private sign-up."""
     rosa, lars, alum, person = persona("rosa"), persona("lars"), persona("otto-left"), visitor(deployment)
     page = settled(person, sign_up(person, rosa, "private"))
-    assert found(page, "//main//@data-affiliation") == "private"
+    assert find_text(page, "//main//@data-affiliation") == "private"
     assert borrower(deployment, rosa)["category_id"] == "PRIVATE"
     student = visitor(deployment)
     asked = sign_up(student, ASTA, "private", "wayf")
     assert "You chose something else, but we use what your login says" in words(asked)
     done = settled(student, asked)
-    assert found(done, "//main//@data-affiliation") == "student"
+    assert find_text(done, "//main//@data-affiliation") == "student"
     assert borrower(deployment, ASTA)["category_id"] == "STUDENT"
     for who in (lars, alum):
         refused = sign_up(visitor(deployment), who, "private", "wayf")
@@ -152,7 +152,7 @@ def r06(deployment: Deployment) -> None:
         assert texts(page, "//form//input[@checked]") == []
         empty = person.get("/sign-up?answer=")
         assert empty.status_code == 422
-        assert found(empty, "//title/text()").startswith({"en": "Error:", "da": "Fejl:"}[language])
+        assert find_text(empty, "//title/text()").startswith({"en": "Error:", "da": "Fejl:"}[language])
         for answer, node in targets.items():
             assert mark(walked(person, answer)) == ("sign-up", node)
 
@@ -201,7 +201,7 @@ def r39(deployment: Deployment) -> None:
     assert landed(other := visitor(deployment), log_in(other, sara)).attributes["uid"] == (number,)
     eva = persona("eva")
     page = settled(by_eid, sign_up(by_eid, eva, "student"))
-    assert found(page, "//main//@data-affiliation") == "private"
+    assert find_text(page, "//main//@data-affiliation") == "private"
     assert borrower(deployment, eva)["category_id"] == "PRIVATE"
     assert mark(log_in(visitor(deployment), elsewhere(eva, "student@au.dk", "eva"))) == ("upgrade", "")
 
@@ -220,16 +220,16 @@ def r46(deployment: Deployment) -> None:
                 assert texts(page, back) == []
                 continue
             assert texts(page, back) == [label]
-            target = found(page, f"{back}/@href")
+            target = find_text(page, f"{back}/@href")
             assert urlsplit(target).path == NODES[node.back].path
             assert "service=my-loans" in target
             led = person.get(target)
             assert mark(led) == ("sign-up", node.back)
-            assert found(led, "//html/@lang") == language
+            assert find_text(led, "//html/@lang") == language
             [answer] = [each for each, following in NODES[node.back].answers.items() if following == node.name]
             again = person.get(f"{form(led)[0]}?answer={answer}&service=my-loans")
             assert mark(again) == ("sign-up", node.name)
             for questions in texts(page, f"//a[contains(@href, '{FAQ}')]/@href"):
-                assert urlsplit(found(person.get(questions), f"{back}/@href")).path == node.path
+                assert urlsplit(find_text(person.get(questions), f"{back}/@href")).path == node.path
         faq = person.get(f"{FAQ}?from=student.pin")
-        assert urlsplit(found(faq, "//p[@class='back']/a/@href")).path == NODES["student.pin"].path
+        assert urlsplit(find_text(faq, "//p[@class='back']/a/@href")).path == NODES["student.pin"].path

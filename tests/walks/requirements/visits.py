@@ -21,7 +21,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -70,7 +70,7 @@ def walked(person: Person, *answers: str) -> TestResponse:
 
 def action(page: TestResponse, name: str) -> str:
     """Give where a button of a sign-up page leads."""
-    return found(page, f"//main//a[@data-action='{name}']/@href")
+    return find_text(page, f"//main//a[@data-action='{name}']/@href")
 
 
 def arrived(person: Person, url: str, who: Persona) -> TestResponse:
@@ -102,7 +102,7 @@ def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans")
 def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
     """Come from a service and choose the library account."""
     chosen = person.press(person.ask(service), upstream="library")
-    return person.get(found(chosen, "//main//a[contains(@class, 'button')]/@href"))
+    return person.get(find_text(chosen, "//main//a[contains(@class, 'button')]/@href"))
 
 
 def proof(person: Person, page: TestResponse, do: str, **fields: str) -> TestResponse:
@@ -131,7 +131,7 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
         elif step == "address":
             page = person.press(page, answer="yes")
         elif step in {"authenticate", "enrol"}:
-            page = person.get(found(page, "//main//a[contains(@class, 'button')]/@href"))
+            page = person.get(find_text(page, "//main//a[contains(@class, 'button')]/@href"))
         else:
             return page
     raise AssertionError(mark(page))
@@ -184,7 +184,7 @@ def mail_to(deployment: Deployment, address: str, pattern: str = "") -> Received
     def fits(mail: ReceivedMail) -> bool:
         return mail.recipients == (address,) and re.search(pattern, mail.text) is not None
 
-    deployment.until(lambda: any(map(fits, deployment.mailbox.mails())), f"a mail came to {address}")
+    deployment.wait_until(lambda: any(map(fits, deployment.mailbox.mails())), f"a mail came to {address}")
     return next(filter(fits, deployment.mailbox.mails()))
 
 

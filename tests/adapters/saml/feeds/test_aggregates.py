@@ -13,7 +13,7 @@ from broker.adapters.saml.feeds import aggregates, streamed_signature
 from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.core.errors import MessageRefused
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
 
 ONE, TWO = "https://one.example", "https://two.example"
@@ -30,41 +30,46 @@ xmlns:ec="{EXCLUSIVE}" PrefixList="x md"/></ds:Transform>'
 )
 # Each document is written as a publisher may write it, and is hard for a canonicaliser that works in pieces.
 WRITTEN = {
-    "plain": feeds.collection(entity(), entity(TWO)),
-    "one entity": feeds.collection(entity()),
+    "plain": metadata_feeds.build_feed(entity(), entity(TWO)),
+    "one entity": metadata_feeds.build_feed(entity()),
     "not a space": f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1" validUntil="2026-12-01T00:00:00Z">'
     f"{entity()}{entity(TWO)}</md:EntitiesDescriptor>",
-    "default namespace": feeds.collection(entity()).replace("md:", "").replace(":md=", "="),
-    "default inside prefix": feeds.collection(
+    "default namespace": metadata_feeds.build_feed(entity()).replace("md:", "").replace(":md=", "="),
+    "default inside prefix": metadata_feeds.build_feed(
         f'<EntityDescriptor xmlns="{MD}" entityID="{ONE}"><Organization/></EntityDescriptor>', entity(TWO)
     ),
-    "prefix inside default": feeds.collection(
+    "prefix inside default": metadata_feeds.build_feed(
         entity(inside=f'<Organization xmlns="{MD}"/><md:Organization/><o:Organization xmlns:o="{MD}"/>')
     ),
-    "prefix taken anew": feeds.collection(
+    "prefix taken anew": metadata_feeds.build_feed(
         entity(inside=f'<md:Organization xmlns:md="urn:other"><md:x/><y:z xmlns:y="{MD}"/></md:Organization>')
     ),
-    "two prefixes of one name": feeds.collection(entity(), more=f' xmlns:a="{MD}" xmlns="{MD}"').replace(
+    "two prefixes of one name": metadata_feeds.build_feed(entity(), more=f' xmlns:a="{MD}" xmlns="{MD}"').replace(
         "<md:Organization/>", "<a:Organization/><Organization/>"
     ),
-    "attributes of a namespace": feeds.collection(
+    "attributes of a namespace": metadata_feeds.build_feed(
         entity(inside='<md:Extensions x:b="2" x:a="1"/>'), more=' xmlns:x="urn:x" x:root="1" xml:lang="da"'
     ),
-    "a prefix only values use": feeds.collection(entity(inside='<md:Extensions t="x:type"/>'), more=' xmlns:x="urn:x"'),
-    "comments": feeds.collection("<!-- a -->", entity(inside="on<!-- b -->e"), "<!-- c -->", entity(TWO)) + "<!--d-->",
-    "an instruction": feeds.collection("<?sort by=name?>", entity(), entity(TWO)),
-    "CDATA and references": feeds.collection(entity(inside="<![CDATA[<&>]]>&#13;&lt;&#x61; \t\r\n")),
-    "other languages": feeds.collection(entity(inside="Søren Ærø 図書館 \U0001f4da", more=' x="æ&#10;&quot;&lt;"')),
-    "text between": feeds.collection("one", entity(), "two &amp; three", entity(TWO), "four"),
-    "nested": feeds.collection(
+    "a prefix only values use": metadata_feeds.build_feed(
+        entity(inside='<md:Extensions t="x:type"/>'), more=' xmlns:x="urn:x"'
+    ),
+    "comments": metadata_feeds.build_feed("<!-- a -->", entity(inside="on<!-- b -->e"), "<!-- c -->", entity(TWO))
+    + "<!--d-->",
+    "an instruction": metadata_feeds.build_feed("<?sort by=name?>", entity(), entity(TWO)),
+    "CDATA and references": metadata_feeds.build_feed(entity(inside="<![CDATA[<&>]]>&#13;&lt;&#x61; \t\r\n")),
+    "other languages": metadata_feeds.build_feed(
+        entity(inside="Søren Ærø 図書館 \U0001f4da", more=' x="æ&#10;&quot;&lt;"')
+    ),
+    "text between": metadata_feeds.build_feed("one", entity(), "two &amp; three", entity(TWO), "four"),
+    "nested": metadata_feeds.build_feed(
         entity(), f"<md:EntitiesDescriptor>{entity(TWO)}<md:EntitiesDescriptor/></md:EntitiesDescriptor>", entity("u")
     ),
-    "empty namespace": feeds.collection(entity(inside='<y xmlns=""><z xmlns="urn:z"><w xmlns=""/></z></y>')),
+    "empty namespace": metadata_feeds.build_feed(entity(inside='<y xmlns=""><z xmlns="urn:z"><w xmlns=""/></z></y>')),
 }
 
 
 def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
-    return feeds.read(octets, feeds.trust(forge.upstream.certificate), *wanted)
+    return metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), *wanted)
 
 
 @pytest.mark.parametrize("piece", [7, 64, 500, 1_000_000])
@@ -72,7 +77,7 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
 def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
     monkeypatch.setattr(streamed_signature, "_PIECE", piece)
-    octets = feeds.signed(WRITTEN[written], forge.upstream.key)
+    octets = metadata_feeds.sign_feed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
     assert found.size == octets.count(b"EntityDescriptor ")
     assert found.entities[ONE].entity_id == ONE
@@ -82,13 +87,17 @@ def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, m
 @pytest.mark.parametrize("written", WRITTEN)
 def test_a_list_of_prefixes_is_obeyed(written: str, forge: Forge) -> None:
     """A canonicalisation may name prefixes that it writes everywhere; xmlsec does, and so do we."""
-    octets = feeds.forged(WRITTEN[written], forge.upstream.key.xml, transforms=(signature_profile.ENVELOPED, LISTING))
+    octets = metadata_feeds.sign_feed_with(
+        WRITTEN[written], forge.upstream.key.xml, transforms=(signature_profile.ENVELOPED, LISTING)
+    )
     assert _read(octets, forge, ONE).entities[ONE]
 
 
 def test_what_is_kept_is_what_was_signed(forge: Forge) -> None:
     """An entity comes out as the octets that went into the digest, its comments gone with those that nobody signed."""
-    octets = feeds.signed(feeds.collection(entity(inside="<md:Organization/>on<!-- -->e")), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(entity(inside="<md:Organization/>on<!-- -->e")), forge.upstream.key
+    )
     kept = _read(octets, forge, ONE).entities[ONE]
     assert (
         kept.octets
@@ -101,7 +110,7 @@ def test_what_is_kept_is_what_was_signed(forge: Forge) -> None:
 
 def test_nothing_that_was_not_asked_for_is_kept(forge: Forge) -> None:
     """Others are counted, whatever they are called and however often."""
-    octets = feeds.signed(feeds.collection(entity(), entity(TWO), entity(TWO)), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity(), entity(TWO), entity(TWO)), forge.upstream.key)
     found = _read(octets, forge, ONE, "https://nobody.example")
     assert (set(found.entities), found.twice, found.size) == ({ONE}, frozenset(), 3)
 
@@ -110,7 +119,7 @@ def test_one_entity_may_be_the_document(forge: Forge) -> None:
     """A metadata query answers with the entity itself, signed as a feed is; the whole of it is kept."""
     xml = f'<md:EntityDescriptor xmlns:md="{MD}" ID="_f1" entityID="{ONE}" validUntil="2026-12-01T00:00:00Z">\
  <md:Extensions/> <md:IDPSSODescriptor protocolSupportEnumeration="a"/></md:EntityDescriptor>'
-    found = _read(feeds.signed(xml, forge.upstream.key), forge, ONE)
+    found = _read(metadata_feeds.sign_feed(xml, forge.upstream.key), forge, ONE)
     kept = found.entities[ONE]
     assert [child.tag.rpartition("}")[2] for child in etree.fromstring(kept.octets)] == [
         "Extensions",
@@ -126,7 +135,7 @@ def test_one_entity_may_be_the_document(forge: Forge) -> None:
 def test_an_entity_ends_with_whatever_around_it_ends_first(written: str, until: int, forge: Forge) -> None:
     """The feed's own end holds for all within; an end that no calendar has is one already."""
     more = f' validUntil="{written}"' if written else ""
-    octets = feeds.signed(feeds.collection(entity(more=more)), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity(more=more)), forge.upstream.key)
     assert _read(octets, forge, ONE).entities[ONE].until == NOW + timedelta(days=until)
 
 
@@ -136,7 +145,9 @@ def test_an_entity_ends_with_whatever_around_it_ends_first(written: str, until: 
 )
 def test_how_long_it_may_be_cached(written: str, seconds: int | None, forge: Forge) -> None:
     """CacheDuration is read where it says how long; what has no fixed length, or says nothing, is left to us."""
-    octets = feeds.signed(feeds.collection(entity(), more=f' cacheDuration="{written}"'), forge.upstream.key)
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(entity(), more=f' cacheDuration="{written}"'), forge.upstream.key
+    )
     found = _read(octets, forge).cached_for
     assert found == (None if seconds is None else timedelta(seconds=seconds))
 
@@ -145,9 +156,9 @@ def test_how_long_it_may_be_cached(written: str, seconds: int | None, forge: For
 @pytest.mark.profile(5)
 def test_either_of_two_pins_will_do(place: int, forge: Forge) -> None:
     """While a publisher rolls its key over, the old one and the new one are both believed."""
-    octets = feeds.signed(feeds.collection(entity()), (forge.upstream, forge.stranger)[place].key)
-    held = feeds.trust(forge.upstream.certificate, forge.stranger.certificate)
-    assert feeds.read(octets, held, ONE).entities[ONE]
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity()), (forge.upstream, forge.stranger)[place].key)
+    held = metadata_feeds.trust(forge.upstream.certificate, forge.stranger.certificate)
+    assert metadata_feeds.read(octets, held, ONE).entities[ONE]
 
 
 def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
@@ -155,16 +166,18 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
-    octets = feeds.forged(feeds.collection(entity()), key, method=MORE + "ecdsa-sha256")
-    assert feeds.read(octets, feeds.trust(signature.VerifyKey.load(private.public_key())), ONE).entities[ONE]
+    octets = metadata_feeds.sign_feed_with(metadata_feeds.build_feed(entity()), key, method=MORE + "ecdsa-sha256")
+    assert metadata_feeds.read(
+        octets, metadata_feeds.trust(signature.VerifyKey.load(private.public_key())), ONE
+    ).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)
 
 
 def test_the_other_verifier_agrees(forge: Forge) -> None:
     """The streaming verifier accepts the same octets and keys as the verifier of whole messages."""
-    octets = feeds.signed(
-        feeds.collection(
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(
             entity(
                 inside='<md:SPSSODescriptor protocolSupportEnumeration="a">\
 <md:AssertionConsumerService index="1" Binding="b" Location="c"/></md:SPSSODescriptor>'

@@ -13,7 +13,7 @@ from broker.adapters.saml.feeds import aggregates
 from broker.adapters.saml.feeds.feed_copies import Copies
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, idp_entity
@@ -54,14 +54,18 @@ class Station:
         extensions = (
             [f"<md:Extensions>{write_publication_info(created)}</md:Extensions>"] if created is not None else []
         )
-        octets = feeds.signed(feeds.collection(*extensions, *entities, until=until, more=more), key)
+        octets = metadata_feeds.sign_feed(
+            metadata_feeds.build_feed(*extensions, *entities, until=until, more=more), key
+        )
         self.publisher.publish(octets)
         return octets
 
     def worker(self, now: datetime = NOW) -> FeedRefresh:
         """Give a worker's own follower, which has looked at what is there."""
         pins = self.pins or (self.forge.upstream.certificate,)
-        feed = Feed("wayf", self.publisher.base if self.mdq else self.publisher.url, feeds.trust(*pins), mdq=self.mdq)
+        feed = Feed(
+            "wayf", self.publisher.base if self.mdq else self.publisher.url, metadata_feeds.trust(*pins), mdq=self.mdq
+        )
         found = FeedRefresh(feed, [HUB, OTHER], Copies(self.folder))
         found.read_changes(now)
         return found
@@ -143,7 +147,7 @@ def test_failures_are_spaced_out(station: Station) -> None:
 
 
 BAD: Final[dict[str, tuple[Callable[[Station], object], str]]] = {
-    "unsigned": (lambda s: s.publisher.publish(feeds.collection(idp_entity(OTHER)).encode()), "feed.unsigned"),
+    "unsigned": (lambda s: s.publisher.publish(metadata_feeds.build_feed(idp_entity(OTHER)).encode()), "feed.unsigned"),
     "another key": (lambda s: s.publish(idp_entity(OTHER), new=True), "feed.signature"),
     "expired": (lambda s: s.publish(idp_entity(OTHER), until=NOW - timedelta(days=1)), "feed.expired"),
     "for a year": (lambda s: s.publish(idp_entity(OTHER), until=NOW + timedelta(days=365)), "feed.window"),
@@ -443,7 +447,7 @@ def test_a_copy_that_nobody_renews_is_told_in_time(station: Station) -> None:
 def _query(station: Station, entity_id: str, xml: str) -> None:
     path = "/entities/" + entity_id.replace(":", "%3A").replace("/", "%2F")
     whole = xml.replace("<md:EntityDescriptor", '<md:EntityDescriptor ID="_f1" validUntil="2026-12-01T00:00:00Z"', 1)
-    station.publisher.publish(feeds.signed(whole, station.forge.upstream.key), path)
+    station.publisher.publish(metadata_feeds.sign_feed(whole, station.forge.upstream.key), path)
 
 
 def test_entities_are_asked_for_one_by_one(station: Station) -> None:
@@ -464,7 +468,9 @@ def test_entities_are_asked_for_one_by_one(station: Station) -> None:
 def test_an_answer_holds_nothing_beside(station: Station) -> None:
     """With MDQ, a document about one entity is accepted for that entity only, and never a whole feed."""
     station.mdq = True
-    both = feeds.signed(feeds.collection(idp_entity(HUB), idp_entity(OTHER)), station.forge.upstream.key)
+    both = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(idp_entity(HUB), idp_entity(OTHER)), station.forge.upstream.key
+    )
     for each in (HUB, OTHER):
         station.publisher.publish(both, "/entities/" + each.replace(":", "%3A").replace("/", "%2F"))
     worker = station.worker()

@@ -37,10 +37,10 @@ def respond(parties: Parties, disclosure: Disclosure | None = None, **changes: A
     """Answer the usual request, and give Response and Assertion as the service verifies and opens them."""
     request = changes.pop("request", parties.request)
     form = parties.idp.respond(
-        request, disclosure or parties.disclosure(), parties.authentication(**changes), parties.issued()
+        request, disclosure or parties.disclosure(), parties.authentication(**changes), parties.make_ids()
     )
     assert form.action == request.acs
-    return parties.opened(form)
+    return parties.open_response(form)
 
 
 def make_request_of_open(parties: Parties) -> AuthnRequest:
@@ -71,8 +71,8 @@ def test_a_targeted_id_is_written_as_a_name_id(parties: Parties) -> None:
     row = MapRow("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID")
     idp = replace(parties.idp, maps={"library": AttributeMap("library", (row,), outgoing=True)})
     disclosure = parties.disclosure(Item("eduPersonTargetedID", ("WAYF-DK-1",), WORDS))
-    form = idp.respond(parties.request, disclosure, parties.authentication(), parties.issued())
-    _, assertion = parties.opened(form)
+    form = idp.respond(parties.request, disclosure, parties.authentication(), parties.make_ids())
+    _, assertion = parties.open_response(form)
     (value,) = assertion.iterfind(".//{*}AttributeValue")
     (name_id,) = value
     assert (name_id.tag, name_id.text, dict(value.attrib)) == (f"{{{SPACES['saml']}}}NameID", "WAYF-DK-1", {})
@@ -109,9 +109,9 @@ def test_a_mail_address_as_name_is_the_nameid_alone(parties: Parties) -> None:
     items = (Item("name_id", ("asta@au.dk",), WORDS), Item("cn", ("Asta Ravn",), WORDS))
     disclosure = replace(parties.disclosure(*items), name_id_format=EMAIL)
     request = replace(parties.request, name_id_format=EMAIL)
-    issued = replace(parties.issued(), name_id="asta@au.dk")
+    issued = replace(parties.make_ids(), name_id="asta@au.dk")
     form = parties.idp.respond(request, disclosure, parties.authentication(), issued)
-    _, assertion = parties.opened(form)
+    _, assertion = parties.open_response(form)
     (name,) = assertion.xpath("saml:Subject/saml:NameID", namespaces=SPACES)
     assert (name.text, dict(name.attrib)) == ("asta@au.dk", {"Format": EMAIL})
     assert values(assertion, "//saml:Attribute/@FriendlyName") == ["cn"]
@@ -206,7 +206,7 @@ def test_a_value_is_written_as_it_is(parties: Parties, text: str) -> None:
 @pytest.mark.profile(11, 29)
 def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
     """AES-128-GCM and RSA-OAEP, and no value in clear; the Response around it is signed too."""
-    form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
+    form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())
     xml = parties.message(form)
     root = safe_parser.parse(xml, RESPONSE)
     assert root.find(SIGNATURE) is not None
@@ -245,14 +245,14 @@ def test_a_service_that_says_it_encrypts_must_have_the_key(parties: Parties) -> 
     idp = replace(parties.idp, services=services)
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
     with pytest.raises(BrokerError, match="unencrypted"):
-        idp.respond(make_request_of_open(parties), disclosure, parties.authentication(), parties.issued())
+        idp.respond(make_request_of_open(parties), disclosure, parties.authentication(), parties.make_ids())
 
 
 def test_an_attribute_without_a_name_is_an_error(parties: Parties) -> None:
     """The broker raises an error instead of leaving out an attribute that the person has seen."""
     idp = replace(parties.idp, maps={"library": AttributeMap("library", (), outgoing=True)})
     with pytest.raises(BrokerError, match="no row for borrower_number"):
-        idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
+        idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())
 
 
 @pytest.mark.parametrize("change", [{"service": "open"}, {"acs": f"{OPEN}/acs"}])
@@ -300,10 +300,11 @@ def test_the_same_ids_give_the_same_again(parties: Parties) -> None:
     first, second = (etree.tostring(respond(parties)[1]) for _ in range(2))
     assert first == second
     other = parties.idp.respond(
-        parties.request, parties.disclosure(), parties.authentication(), replace(parties.issued(), assertion="_other")
+        parties.request, parties.disclosure(), parties.authentication(), replace(parties.make_ids(), assertion="_other")
     )
     sessions = {
-        values(each, "saml:AuthnStatement/@SessionIndex")[0] for each in (respond(parties)[1], parties.opened(other)[1])
+        values(each, "saml:AuthnStatement/@SessionIndex")[0]
+        for each in (respond(parties)[1], parties.open_response(other)[1])
     }
     assert len(sessions) == 2
 
@@ -316,7 +317,7 @@ def test_the_same_ids_give_the_same_again(parties: Parties) -> None:
 def test_a_refusal_is_signed_and_says_the_status_only(parties: Parties, status: Status) -> None:
     """No assertion, and no message in which an upstream's words could stand."""
     form = parties.idp.refuse(parties.request, status, "_r9", NOW)
-    root, assertion = parties.opened(form)
+    root, assertion = parties.open_response(form)
     assert (form.action, form.fields["RelayState"]) == (f"{LOANS}/acs", "state/1")
     assert (root.get("ID"), root.get("InResponseTo"), root.get("Destination")) == ("_r9", "_s1", f"{LOANS}/acs")
     assert values(root, "samlp:Status//@Value") == [each for each in status if each]

@@ -14,7 +14,7 @@ from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE, SUCCESS
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, Participant
-from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirected
+from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirect_url
 
 # As the OASIS and Shibboleth documents write them.
 CONVENTIONAL: Final = {
@@ -46,13 +46,13 @@ def response(parties: Parties, service: str = LOANS) -> Any:
     name = {LOANS: "my-loans", OPEN: "open"}[service]
     request = replace(parties.request, service=name, entity_id=service, acs=f"{service}/acs")
     disclosure = parties.disclosure(service=name, entity=service)
-    form = parties.idp.respond(request, disclosure, parties.authentication(), parties.issued())
+    form = parties.idp.respond(request, disclosure, parties.authentication(), parties.make_ids())
     return etree.fromstring(parties.message(form))
 
 
 def authn_request(parties: Parties) -> Any:
     """Give our AuthnRequest to the hub."""
-    query = redirected(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    query = redirect_url(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     return etree.fromstring(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
 
 
@@ -65,8 +65,8 @@ def logout_request(_parties: Parties) -> Any:
 WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
     "Response, encrypted": response,
     "Response, plain": lambda parties: response(parties, OPEN),
-    "Assertion": lambda parties: parties.opened(
-        parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
+    "Assertion": lambda parties: parties.open_response(
+        parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())
     )[1],
     "error": lambda parties: etree.fromstring(
         parties.message(parties.idp.refuse(parties.request, NO_PASSIVE, "_r1", NOW))

@@ -93,7 +93,7 @@ def write_response(parties: Parties, shape: Shape) -> bytes:
     if shape.signs != "response":
         signature.sign(assertion, key)
     if shape.sealed:
-        sealed = parties.sealed(root, parties.direct, sign=False).find("{*}EncryptedAssertion")
+        sealed = parties.encrypt_response(root, parties.direct, sign=False).find("{*}EncryptedAssertion")
         pointing(sealed, kind=XENC + "EncryptedKey")
     if shape.signs != "assertion":
         signature.sign(root, key)

@@ -33,7 +33,7 @@ def answer(parties: Parties, upstream: str, minutes: int | None) -> bytes:
     ends = (edit(CONDITIONS, NotOnOrAfter=end), edit(CONFIRMED, NotOnOrAfter=end))
     if upstream == "eid":
         return message(parties, *ends)
-    return parties.signed(parties.response(*ends), parties.signer(upstream), both=True)
+    return parties.sign_response(parties.response(*ends), parties.signer(upstream), both=True)
 
 
 def passes(parties: Parties, xml: bytes, upstream: str, seconds: int) -> bool:
@@ -69,7 +69,7 @@ def test_of_two_confirmations_the_later_end_counts(parties: Parties) -> None:
         confirmation.addprevious(deepcopy(confirmation))
         confirmation.getprevious()[0].set("NotOnOrAfter", sooner)
 
-    xml = parties.signed(parties.response(edit(CONFIRMED, NotOnOrAfter=later), another))
+    xml = parties.sign_response(parties.response(edit(CONFIRMED, NotOnOrAfter=later), another))
     assert parties.receive(xml, "wayf").until == NOW + timedelta(minutes=4)
 
 

@@ -22,7 +22,7 @@ from broker.core.consent.disclosure import Item
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import SUCCESS, BrokerError
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
-from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.saml_parties import IDP, WORDS, Parties
 
 ROWS = (
@@ -80,14 +80,14 @@ def contents(parties: Parties, changed: dict[str, Any]) -> AssertionContents:
         replace(parties.request, **changed["request"]),
         replace(parties.disclosure(), **changed["disclosure"]),
         parties.authentication(**changed["authentication"]),
-        replace(parties.issued(), **changed["issued"]),
+        replace(parties.make_ids(), **changed["issued"]),
     )
 
 
 def make_contents(parties: Parties, *items: Item) -> AssertionContents:
     """Give the contents of an assertion with these attributes."""
     return AssertionContents(
-        IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.issued()
+        IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.make_ids()
     )
 
 
@@ -115,12 +115,12 @@ def list_values(of: AssertionContents) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "runs", [100, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
+    "runs", [100, pytest.param(choose_size(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
     """A reader finds every value unchanged, and no further element."""
 
-    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scale_examples(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(changes())
     def read(changed: dict[str, Any]) -> None:
         of = contents(parties, changed)
@@ -140,7 +140,7 @@ def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
     read()
 
 
-@settings(max_examples=drawn(50), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=scale_examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed=changes(), by=st.sampled_from(ALGORITHMS))
 def test_both_signatures_hold(parties: Parties, changed: dict[str, Any], by: SigningAlgorithms) -> None:
     """The Assertion's holds within the Response, and where a receiver took it out."""

@@ -26,7 +26,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirected
+from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirect_url
 
 DAY = timedelta(days=1)
 HELD = rotation.VALID_FOR
@@ -303,7 +303,7 @@ class Running:
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
         role = IdentityProvider.from_keys(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
-        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
+        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.make_ids()))
 
 
 def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:
@@ -311,7 +311,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     found, (idp, sp) = set(), copy
     if not any(is_verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
-    query = redirected(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
+    query = redirect_url(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     known = tuple(signature.VerifyKey.load(each) for each in certificates_in(sp, "signing"))

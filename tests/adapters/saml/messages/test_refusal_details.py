@@ -10,8 +10,8 @@ from lxml import etree
 from broker.adapters.saml.xml_security import http_bindings
 from broker.core.errors import REQUEST_UNSUPPORTED, UNSUPPORTED_BINDING, MessageRefused, RequestRefused
 from broker.core.login.transaction import AuthnRequest
+from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_parties import BASE, NOW, PRINT, SSO, Change, Parties, edit
-from tests.plugins.stage import Stage
 
 Z = "a time must be UTC and end in Z (saml-core 1.3.3): "
 
@@ -67,22 +67,22 @@ def refusal(parties: Parties, change: Change) -> MessageRefused:
 def test_of_an_upstreams_response_it_says_the_same(parties: Parties, change: Change, detail: str) -> None:
     """Destination and times are held to the letter there too."""
     with pytest.raises(MessageRefused) as caught:
-        parties.receive(parties.signed(parties.response(change)))
+        parties.receive(parties.sign_response(parties.response(change)))
     assert detail in caught.value.detail
 
 
 BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:"
 
 
-def asking_for(binding: str) -> Callable[[Stage], Any]:
+def asking_for(binding: str) -> Callable[[SamlDeployment], Any]:
     """Give what asks for the answer by a binding."""
-    return lambda stage: query(stage, edit(".", ProtocolBinding=binding), "state/1")
+    return lambda saml_deployment: query(saml_deployment, edit(".", ProtocolBinding=binding), "state/1")
 
 
-def query(stage: Stage, change: Change, state: str) -> str:
+def query(saml_deployment: SamlDeployment, change: Change, state: str) -> str:
     """Give the query of a signed request."""
-    root = stage.guests.authn_request(change)
-    return stage.guests.query(root, key=stage.guests.service.key, relay_state=state)
+    root = saml_deployment.parties.authn_request(change)
+    return saml_deployment.parties.query(root, key=saml_deployment.parties.service.key, relay_state=state)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,24 @@ def query(stage: Stage, change: Change, state: str) -> str:
     [
         (asking_for(BINDING + "HTTP-Redirect"), "HTTP-Redirect: Responses go by HTTP-POST only"),
         (asking_for("https://evil.example"), "an unknown binding: Responses go by HTTP-POST only"),
-        (lambda stage: query(stage, edit(".", Destination=SSO + "/"), "s"), "an extra slash at its end"),
         (
-            lambda stage: query(stage, edit(".", IssueInstant="2026-11-25T12:00:00+00:00"), "s"),
+            lambda saml_deployment: query(saml_deployment, edit(".", Destination=SSO + "/"), "s"),
+            "an extra slash at its end",
+        ),
+        (
+            lambda saml_deployment: query(saml_deployment, edit(".", IssueInstant="2026-11-25T12:00:00+00:00"), "s"),
             "+00:00 is not accepted",
         ),
     ],
 )
 def test_the_line_in_the_log_says_so(
-    stage: Stage, ask: Callable[[Stage], str], words: str, capsys: pytest.CaptureFixture[str]
+    saml_deployment: SamlDeployment,
+    ask: Callable[[SamlDeployment], str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The log line has the explanation, whether the service is answered or our page is shown."""
-    page = stage.ask(ask(stage))
+    page = saml_deployment.ask(ask(saml_deployment))
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert page.status_code in {200, 400}
     assert words in line["detail"]
@@ -122,7 +128,7 @@ def test_a_deep_link_comes_back_to_the_letter(parties: Parties, letters: int) ->
     link += "x" * (letters - len(link.encode()))
     root = parties.authn_request()
     asked = parties.idp.read_redirect(parties.query(root, key=parties.service.key, relay_state=link), NOW)
-    form = parties.idp.respond(asked, parties.disclosure(), parties.authentication(), parties.issued())
+    form = parties.idp.respond(asked, parties.disclosure(), parties.authentication(), parties.make_ids())
     assert form.fields["RelayState"] == link
 
 

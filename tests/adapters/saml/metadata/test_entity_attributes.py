@@ -10,7 +10,7 @@ import pytest
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.xml_security.xml_names import MD
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import HUB, LOANS, Parties, idp_entity, key_descriptor, sp_entity
 
@@ -50,8 +50,8 @@ def test_a_hidden_entity_is_none_of_the_feeds(place: str, beside: bool, forge: F
     """A federation may copy a member's extensions unread: the hub in there would replace the hub, or bar it."""
     listed = [idp_entity(HUB)] if beside else []
     hidden = HIDDEN[place](idp_entity(HUB).replace("<md:EntityDescriptor", '<md:EntityDescriptor ID="_hidden"', 1))
-    octets = feeds.signed(feeds.collection(hidden, *listed), forge.upstream.key)
-    found = feeds.read(octets, feeds.trust(forge.upstream.certificate), HUB)
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(hidden, *listed), forge.upstream.key)
+    found = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), HUB)
     assert [b"_hidden" in each.octets for each in found.entities.values()] == [False] * beside
     assert not found.twice
 
@@ -60,8 +60,10 @@ def test_a_hidden_entity_is_none_of_the_feeds(place: str, beside: bool, forge: F
 def test_an_entity_counts_in_any_depth_of_collections(forge: Forge) -> None:
     """A feed may be a collection of collections; in each the entities are the federation's own."""
     nested = f"<md:EntitiesDescriptor><md:EntitiesDescriptor>{idp_entity(HUB)}</md:EntitiesDescriptor>"
-    octets = feeds.signed(feeds.collection(f"{nested}</md:EntitiesDescriptor>"), forge.upstream.key)
-    assert set(feeds.read(octets, feeds.trust(forge.upstream.certificate), HUB).entities) == {HUB}
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(f"{nested}</md:EntitiesDescriptor>"), forge.upstream.key
+    )
+    assert set(metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), HUB).entities) == {HUB}
 
 
 @pytest.mark.attack(33)
@@ -81,6 +83,8 @@ def test_a_hidden_entity_is_none_of_the_folders(place: str, parties: Parties, tm
 def test_an_entity_that_is_listed_twice_is_not_believed(roles: tuple[str, str], forge: Forge) -> None:
     """Which of the two its owner wrote nobody can say, nor whose categories are whose; the rest of the feed counts."""
     written = {"idp": idp_entity(HUB), "sp": sp_entity(HUB)}
-    octets = feeds.signed(feeds.collection(*(written[each] for each in roles), sp_entity(LOANS)), forge.upstream.key)
-    found = feeds.read(octets, feeds.trust(forge.upstream.certificate), HUB, LOANS)
+    octets = metadata_feeds.sign_feed(
+        metadata_feeds.build_feed(*(written[each] for each in roles), sp_entity(LOANS)), forge.upstream.key
+    )
+    found = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), HUB, LOANS)
     assert (set(found.entities), set(found.twice), found.size) == ({LOANS}, {HUB}, 3)

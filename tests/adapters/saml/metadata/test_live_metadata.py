@@ -21,7 +21,7 @@ from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.login.transaction import Outstanding
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import (
@@ -37,7 +37,7 @@ from tests.plugins.saml_parties import (
     Party,
     idp_entity,
     key_descriptor,
-    redirected,
+    redirect_url,
     sp_entity,
 )
 from tests.plugins.saml_parties import Parties as Everyone
@@ -69,13 +69,15 @@ class Station:
     def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
         """Publish a feed with these entities."""
         key = (self.forge.stranger if new else self.forge.upstream).key
-        self.publisher.publish(feeds.signed(feeds.collection(*entities, until=NOW + timedelta(days=days)), key))
+        self.publisher.publish(
+            metadata_feeds.sign_feed(metadata_feeds.build_feed(*entities, until=NOW + timedelta(days=days)), key)
+        )
 
     def live(
         self, upstreams: dict[str, Upstream], services: dict[str, Service], now: datetime = NOW, **how: Any
     ) -> LiveMetadata:
         """Give the metadata of a broker with these parties."""
-        held = feeds.trust(self.forge.upstream.certificate)
+        held = metadata_feeds.trust(self.forge.upstream.certificate)
         feed = replace(Feed("wayf", self.publisher.url, held, birk=BIRK), **how)
         found = self.following([feed], WantedEntities(upstreams, services), now)
         found.refresh(now)
@@ -93,14 +95,14 @@ class Station:
         two = []
         for name, party, scope in (("a", self.everyone.hub, "au.dk"), ("b", self.everyone.stranger, "ku.dk")):
             self.publish_at(name, hub(party), birk(AU, scope), sp_entity(LOANS, key_descriptor(party.certificate)))
-            held = feeds.trust(self.forge.upstream.certificate)
+            held = metadata_feeds.trust(self.forge.upstream.certificate)
             two.append(Feed(name, f"{self.publisher.base}/{name}.xml", held))
         return two
 
     def publish_at(self, name: str, *entities: str, days: float = 7) -> None:
         """Publish one of two feeds."""
-        octets = feeds.collection(*entities, until=NOW + timedelta(days=days))
-        self.publisher.publish(feeds.signed(octets, self.forge.upstream.key), f"/{name}.xml")
+        octets = metadata_feeds.build_feed(*entities, until=NOW + timedelta(days=days))
+        self.publisher.publish(metadata_feeds.sign_feed(octets, self.forge.upstream.key), f"/{name}.xml")
 
     def store_change(self, news: FetchOutcome | PartyChange) -> None:
         """Store the reported changes."""
@@ -263,7 +265,7 @@ def test_one_message_is_read_against_one_state(station: Station) -> None:
     role = replace(station.everyone.sp, metadata=counting)
     idp = replace(station.everyone.idp, metadata=counting)
     asked = station.everyone.ask(service=OPEN)
-    redirected(role.ask("wayf", "_q1", asked, NOW))
+    redirect_url(role.ask("wayf", "_q1", asked, NOW))
     assert counting.looks == 1
     query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
     idp.read_redirect(query, NOW)
@@ -279,12 +281,12 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     role = ServiceProvider.from_keys(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
     idp = IdentityProvider.from_keys(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
-    assert redirected(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
+    assert redirect_url(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
     message = role.parse_response("wayf", [("SAMLResponse", _write_posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
-        redirected(role.ask("wayf", "_q1", asked, NOW))
+        redirect_url(role.ask("wayf", "_q1", asked, NOW))
     assert refused.value.refusal == NO_AVAILABLE_IDP
     with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
         role.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)
@@ -297,7 +299,7 @@ def everyone_outstanding() -> Any:
 
 
 def _write_posted(everyone: Everyone) -> str:
-    return b64encode(everyone.signed(everyone.response())).decode()
+    return b64encode(everyone.sign_response(everyone.response())).decode()
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-1, True), (0, True), (179, True), (180, False), (3600, False)])

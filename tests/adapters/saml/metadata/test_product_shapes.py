@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from broker.adapters.saml.metadata import entity_roles, metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import NOW, Parties
 
@@ -235,8 +235,8 @@ def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Cer
     """A federation copies what its members write, foreign roles and all."""
     entity = SHAPES[product](certificates)
     entity = entity[entity.index("<EntityDescriptor" if product != "Okta" else "<md:EntityDescriptor") :]
-    octets = feeds.signed(feeds.collection(entity), forge.upstream.key)
-    kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), IDP, SP).entities
+    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity), forge.upstream.key)
+    kept = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), IDP, SP).entities
     found = entity_roles.read_feed_descriptors(kept, [IDP], [SP])
     assert found.notices == []
     assert _sound(found.upstreams.get(IDP), found.services.get(SP))

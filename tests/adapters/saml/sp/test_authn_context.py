@@ -35,7 +35,7 @@ def receive_context(parties: Parties, cap: Assurance, change: Any) -> Authentica
     hub = parties.upstreams["wayf"]
     listed = tuple(replace(each, max_assurance=cap) if each.entity_id == AU else each for each in hub.institutions)
     role = replace(parties.sp, upstreams={"wayf": replace(hub, institutions=listed)})
-    answer = replace(parties, sp=role).receive(parties.signed(parties.response(change))).answer
+    answer = replace(parties, sp=role).receive(parties.sign_response(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     return answer
 

@@ -24,7 +24,7 @@ from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
 from broker.core.errors import BrokerError
 from broker.core.login.authn_context import classes_to_request
 from broker.core.login.transaction import SubjectHint
-from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.saml_parties import AU, HUB, KU, NOW, PASSWORD, Parties
 
 # All that XML can hold, and often what an escape is for, or looks like our own markup.
@@ -89,12 +89,12 @@ def write_request(parties: Parties, changed: dict[str, Any], request_id: str = "
 
 @pytest.mark.attack(32)
 @pytest.mark.parametrize(
-    "runs", [200, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=10))]
+    "runs", [200, pytest.param(choose_size(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=10))]
 )
 def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
     """A reader finds every value of the service unchanged, and no further element."""
 
-    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scale_examples(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(REQUESTS)
     def read(changed: dict[str, Any]) -> None:
         root = etree.fromstring(etree.tostring(write_request(parties, changed)))

@@ -34,7 +34,7 @@ from tests.plugins.saml_parties import (
     idp_entity,
     key_descriptor,
     read_folder,
-    redirected,
+    redirect_url,
     say,
     stamp,
 )
@@ -59,7 +59,7 @@ def add_upstream(parties: Parties, **changes: Any) -> Parties:
 
 def write_eid_request(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
-    url = redirected(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
+    url = redirect_url(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
@@ -227,7 +227,7 @@ def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str,
         early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
         if upstream == "eid":
             return message(parties, early, moved)
-        return parties.signed(parties.response(early, moved), parties.signer(upstream), both=True)
+        return parties.sign_response(parties.response(early, moved), parties.signer(upstream), both=True)
 
     assert outcome(parties, send_after(within), upstream) == ""
     assert outcome(parties, send_after(beyond), upstream) == bound.name
@@ -251,7 +251,7 @@ def test_attributes_stand_in_one_place(parties: Parties, changes: tuple[Change, 
     if upstream == "eid":
         assert outcome(parties, message(parties, *changes), upstream) == "attribute_statements"
         return
-    answer = parties.receive(parties.signed(parties.response(*changes))).answer
+    answer = parties.receive(parties.sign_response(parties.response(*changes))).answer
     assert isinstance(answer, Authentication)
     assert [each.name for each in answer.attributes] == ([EPPN, CN, "urn:y"] if TWICE in changes else [])
 
@@ -282,7 +282,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
         parties.sp, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
     )
     root = parties.response(upstream="eid")
-    sealed = replace(parties, sp=role).sealed(root, replace(parties.direct, key=signing))
+    sealed = replace(parties, sp=role).encrypt_response(root, replace(parties.direct, key=signing))
     answer = role.receive(
         "eid", etree.tostring(sealed), Outstanding("_q1", "eid", NOW), force_authn=False, now=NOW
     ).answer
@@ -292,10 +292,10 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_signed_response_is_taken_where_its_signature_is_good(parties: Parties, signed: bool) -> None:
     """The profile says SHOULD NOT, not MUST NOT: one that is signed must verify, and excuses no unsigned Assertion."""
-    root = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    root = parties.encrypt_response(parties.response(upstream="eid"), parties.direct)
     if signed:
         signature.sign(root, parties.direct.key)
     assert outcome(parties, etree.tostring(root), "eid") == ""
-    wrong = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    wrong = parties.encrypt_response(parties.response(upstream="eid"), parties.direct)
     signature.sign(wrong, parties.stranger.key)
     assert outcome(parties, etree.tostring(wrong), "eid") == "xml.signature"

@@ -132,8 +132,8 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
 def test_only_a_signed_response_must_name_its_address(parties: Parties) -> None:
     """Where the Assertion is signed, its Recipient says for whom; under a signature the Destination must stand."""
     bare = edit(".", Destination=None)
-    assert isinstance(parties.receive(parties.signed(parties.response(bare))).answer, Authentication)
+    assert isinstance(parties.receive(parties.sign_response(parties.response(bare))).answer, Authentication)
     for both in (False, True):
-        signed = parties.signed(parties.response(bare), whole=True, both=both)
+        signed = parties.sign_response(parties.response(bare), whole=True, both=both)
         with pytest.raises(MessageRefused, match=r"response\.destination"):
             parties.receive(signed)

@@ -39,7 +39,7 @@ from tests.plugins.saml_parties import (
     add,
     drop,
     edit,
-    redirected,
+    redirect_url,
     say,
     stamp,
 )
@@ -52,7 +52,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 def write_request(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, XML security and signature passed."""
-    url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
+    url = redirect_url(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
@@ -146,7 +146,7 @@ def test_a_request_that_cannot_be_asked_is_refused(
     """The upstream gets no request; the service is answered, with its request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
-        redirected(parties.sp.ask("wayf", "_q9", request, NOW))
+        redirect_url(parties.sp.ask("wayf", "_q9", request, NOW))
     assert (caught.value.refusal, caught.value.request) == (status, request)
 
 
@@ -173,10 +173,10 @@ def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> No
     """Signed here or there, encrypted or not, it comes to the same."""
     root = parties.response()
     xml = {
-        "assertion": lambda: parties.signed(root),
-        "whole": lambda: parties.signed(root, whole=True),
-        "both": lambda: parties.signed(root, both=True),
-        "sealed": lambda: etree.tostring(parties.sealed(root)),
+        "assertion": lambda: parties.sign_response(root),
+        "whole": lambda: parties.sign_response(root, whole=True),
+        "both": lambda: parties.sign_response(root, both=True),
+        "sealed": lambda: etree.tostring(parties.encrypt_response(root)),
     }[kind]()
     received = parties.receive(xml)
     end = NOW + timedelta(minutes=4)
@@ -234,7 +234,7 @@ def test_what_is_not_accepted_is_left_out_and_told(
     parties: Parties, change: Any, kept: dict[str, Any], withheld: tuple[str, str]
 ) -> None:
     """Services and logouts do not get the value; the login continues with the other values."""
-    answer = parties.receive(parties.signed(parties.response(change))).answer
+    answer = parties.receive(parties.sign_response(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     assert {name: getattr(answer, name) for name in KEPT} == KEPT | kept
     assert answer.withheld == (withheld,)
@@ -244,7 +244,7 @@ def test_what_is_not_accepted_is_left_out_and_told(
 def test_a_chain_keeps_what_configuration_knows(parties: Parties, known: str) -> None:
     """The hub, its institutions and their other names, in the order in which they stood."""
     change = add(f"{STATEMENT}/saml:AuthnContext", ANOTHER.format(known), 1)
-    answer = parties.receive(parties.signed(parties.response(change))).answer
+    answer = parties.receive(parties.sign_response(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     assert (answer.authorities, answer.withheld) == ((known, AU), ())
 
@@ -255,7 +255,7 @@ def test_a_capped_institution_has_no_smartcard(parties: Parties) -> None:
     hub = parties.upstreams["wayf"]
     capped = tuple(replace(each, max_assurance=Assurance.LOW) for each in hub.institutions)
     role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": replace(hub, institutions=capped)})
-    answer = replace(parties, sp=role).receive(parties.signed(parties.response(say(CLASS, SMARTCARD)))).answer
+    answer = replace(parties, sp=role).receive(parties.sign_response(parties.response(say(CLASS, SMARTCARD)))).answer
     assert isinstance(answer, Authentication)
     assert answer.authn_context == UNSPECIFIED_CLASS
     assert answer.withheld == (("AuthnContextClassRef", "above_cap"),)
@@ -273,7 +273,7 @@ def test_a_capped_institution_has_no_smartcard(parties: Parties) -> None:
 @pytest.mark.profile(38)
 def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, change: Any, institution: str) -> None:
     """By its alias, at the end of NemLog-in's chain, or the upstream itself where there is no hub."""
-    xml = parties.signed(parties.response(change, upstream=upstream), parties.signer(upstream))
+    xml = parties.sign_response(parties.response(change, upstream=upstream), parties.signer(upstream))
     answer = parties.receive(xml, upstream).answer
     assert isinstance(answer, Authentication)
     assert answer.institution == institution
@@ -292,7 +292,7 @@ def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
         edit(STATEMENT, SessionIndex=None, SessionNotOnOrAfter=None),
     )
     declared = add(f"{STATEMENT}/saml:AuthnContext", "<saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>", 0)
-    answer = parties.receive(parties.signed(parties.response(*changes, declared))).answer
+    answer = parties.receive(parties.sign_response(parties.response(*changes, declared))).answer
     assert isinstance(answer, Authentication)
     assert (answer.name_id, answer.name_id_format) == (None, UNSPECIFIED)
     assert (answer.attributes, answer.authn_context) == ((), None)
@@ -317,7 +317,7 @@ def test_values_are_read_whole(parties: Parties, written: str, read: tuple[str, 
     Source: docs/reference/attacks.md#11.
     """
     path = "saml:Assertion/saml:AttributeStatement"
-    xml = parties.signed(parties.response(add(path, f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>')))
+    xml = parties.sign_response(parties.response(add(path, f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>')))
     answer = parties.receive(xml).answer
     assert isinstance(answer, Authentication)
     assert answer.attributes[-1] == WireAttribute("urn:y", read)
@@ -340,7 +340,7 @@ def test_a_refusal_is_an_answer(parties: Parties, top: str, second: str | None, 
     """An error status is a login that failed, signed or not (SimpleSAMLphp signs none), and put where SAML has it."""
     inner = add(CODE, f'<samlp:StatusCode Value="{STATUS}{second}"/>') if second else edit(".", ID="_r1")
     root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + top), inner)
-    received = parties.receive(parties.signed(root, whole=True) if signed else etree.tostring(root))
+    received = parties.receive(parties.sign_response(root, whole=True) if signed else etree.tostring(root))
     assert received.answer == UpstreamRefusal("wayf", status)
     assert (received.message_id, received.until) == ("_r1", NOW + timedelta(minutes=5))
 
@@ -357,7 +357,7 @@ def test_a_refusal_signed_by_another_is_none(parties: Parties) -> None:
     """It need not be signed, but what is signed must be the upstream's."""
     root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + "Responder"))
     with pytest.raises(MessageRefused, match=r"xml\.signature"):
-        parties.receive(parties.signed(root, parties.stranger, whole=True))
+        parties.receive(parties.sign_response(root, parties.stranger, whole=True))
 
 
 def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
@@ -410,6 +410,6 @@ def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None)
 
 def test_nothing_secret_is_shown(parties: Parties) -> None:
     """Neither role shows its keys, nor a received answer its values."""
-    shown = repr(parties.sp) + repr(parties.idp) + repr(parties.receive(parties.signed(parties.response())))
+    shown = repr(parties.sp) + repr(parties.idp) + repr(parties.receive(parties.sign_response(parties.response())))
     assert "Asta" not in shown
     assert "PRIVATE" not in shown

@@ -39,12 +39,12 @@ CIPHER_VALUE = f".//{{{XENC}}}CipherValue"
 
 def plain(forge: Forge, value: str = "nurse@au.dk") -> bytes:
     """Give a signed assertion as octets that stand alone."""
-    return etree.tostring(forge.signed(forge.response(value)).find(ASSERTION), encoding="utf-8")
+    return etree.tostring(forge.sign_response(forge.response(value)).find(ASSERTION), encoding="utf-8")
 
 
-def opened(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
+def decrypt_assertion(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
     """Send an EncryptedAssertion through an endpoint and give the assertion, its signature verified."""
-    return forge.receive(octets(forge.enclosed(sealed)), allow_cbc=allow_cbc)
+    return forge.receive(octets(forge.enclose(sealed)), allow_cbc=allow_cbc)
 
 
 @pytest.mark.attack(23, control=True)
@@ -55,45 +55,45 @@ def opened(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
 )
 def test_what_peers_encrypt_with_is_decrypted(content: str, transport: str, inner: str, forge: Forge) -> None:
     """AES-GCM in three sizes under RSA-OAEP in both spellings gives the assertion, its signature good."""
-    sealed = forge.sealed(plain(forge, "Søren"), content=content, transport=transport, inner=inner)
-    assert opened(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
+    sealed = forge.encrypt(plain(forge, "Søren"), content=content, transport=transport, inner=inner)
+    assert decrypt_assertion(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
 
 
 @pytest.mark.attack(23)
 @pytest.mark.parametrize("size", [128, 256])
 def test_cbc_only_from_a_peer_that_needs_it(size: int, forge: Forge) -> None:
     """NemLog-in and Lasso encrypt with CBC; from anyone else it is refused before it is decrypted."""
-    sealed = forge.sealed(plain(forge), content=f"{XENC}aes{size}-cbc")
-    assert opened(forge, deepcopy(sealed), allow_cbc=True).get("ID") == "a1"
+    sealed = forge.encrypt(plain(forge), content=f"{XENC}aes{size}-cbc")
+    assert decrypt_assertion(forge, deepcopy(sealed), allow_cbc=True).get("ID") == "a1"
     with pytest.raises(MessageRefused, match=r"xml\.content_method"):
-        opened(forge, sealed)
+        decrypt_assertion(forge, sealed)
 
 
 def test_the_assertion_is_alone_in_its_tree(forge: Forge) -> None:
     """Nothing of the Response around it can be found from the decrypted assertion."""
-    found = opened(forge, forge.sealed(plain(forge)))
+    found = decrypt_assertion(forge, forge.encrypt(plain(forge)))
     assert found.getroottree().getroot() is found
 
 
 @pytest.mark.profile(8)
 def test_either_of_our_keys_decrypts(forge: Forge) -> None:
     """While a key rolls over, peers with older metadata encrypt for the older key, or for both."""
-    assert opened(forge, forge.sealed(plain(forge), to=forge.older)).get("ID") == "a1"
-    sealed = forge.sealed(plain(forge))
-    foreign = forge.sealed(plain(forge), to=forge.stranger).find(f".//{ENCRYPTED_KEY}")
+    assert decrypt_assertion(forge, forge.encrypt(plain(forge), to=forge.older)).get("ID") == "a1"
+    sealed = forge.encrypt(plain(forge))
+    foreign = forge.encrypt(plain(forge), to=forge.stranger).find(f".//{ENCRYPTED_KEY}")
     sealed.find(f".//{{{DS}}}KeyInfo").insert(0, foreign)
-    assert opened(forge, sealed).get("ID") == "a1"
+    assert decrypt_assertion(forge, sealed).get("ID") == "a1"
 
 
 def test_a_key_beside_the_content_is_found(forge: Forge) -> None:
     """Some peers put EncryptedKey after EncryptedData, and name keys by names that are not ours."""
-    sealed = forge.sealed(plain(forge))
+    sealed = forge.encrypt(plain(forge))
     key = sealed.find(f".//{ENCRYPTED_KEY}")
     holder = etree.fromstring(f'<ds:KeyInfo xmlns:ds="{DS}"><ds:KeyName>ours, they say</ds:KeyName></ds:KeyInfo>')
     key.insert(1, deepcopy(holder))
     sealed.find(f".//{{{DS}}}KeyInfo").append(holder[0])
     sealed.append(key)
-    assert opened(forge, sealed).get("ID") == "a1"
+    assert decrypt_assertion(forge, sealed).get("ID") == "a1"
 
 
 def pointing(sealed: Any, uri: str = "#k1", kind: str = XENC + "EncryptedKey", *, transformed: bool = False) -> Any:
@@ -109,7 +109,7 @@ def pointing(sealed: Any, uri: str = "#k1", kind: str = XENC + "EncryptedKey", *
 
 def test_a_pointer_to_the_key_beside_is_none_elsewhere(forge: Forge) -> None:
     """Shibboleth and .NET write a RetrievalMethod to the EncryptedKey of the same element."""
-    assert opened(forge, pointing(forge.sealed(plain(forge)))).get("ID") == "a1"
+    assert decrypt_assertion(forge, pointing(forge.encrypt(plain(forge)))).get("ID") == "a1"
 
 
 @pytest.mark.attack(23)
@@ -127,22 +127,22 @@ def test_a_pointer_to_the_key_beside_is_none_elsewhere(forge: Forge) -> None:
 def test_a_pointer_anywhere_else_is_refused(forge: Forge, how: dict[str, Any]) -> None:
     """Another element, another document, an expression, another kind, or a transformation: nothing is fetched."""
     with pytest.raises(MessageRefused, match=r"xml\.retrieval_method"):
-        opened(forge, pointing(forge.sealed(plain(forge)), **how))
+        decrypt_assertion(forge, pointing(forge.encrypt(plain(forge)), **how))
 
 
 @pytest.mark.parametrize("prolog", [b"", b"\n ", b'<?xml version="1.0" encoding="UTF-8"?>\n'])
 def test_a_subtree_without_its_namespaces_inherits_them(prolog: bytes, forge: Forge) -> None:
     """Many encrypt a piece of a document as it stands, its prefixes declared further up."""
-    whole = etree.tostring(forge.signed(), encoding="unicode")
+    whole = etree.tostring(forge.sign_response(), encoding="unicode")
     piece = whole[whole.index("<saml:Assertion") : whole.index("</samlp:Response>")]
     assert "xmlns:saml=" not in piece.partition(">")[0]
-    found = opened(forge, forge.sealed(prolog + piece.encode()))
+    found = decrypt_assertion(forge, forge.encrypt(prolog + piece.encode()))
     assert found.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"
 
 
-def _with(change: Callable[[Any], None], **how: Any) -> Callable[[Forge], Any]:
+def _change_element(change: Callable[[Any], None], **how: Any) -> Callable[[Forge], Any]:
     def make(forge: Forge) -> Any:
-        sealed = forge.sealed(plain(forge), **how)
+        sealed = forge.encrypt(plain(forge), **how)
         change(sealed)
         return sealed
 
@@ -175,30 +175,30 @@ def _no_key_method(sealed: Any) -> None:
     key.remove(key[0])
 
 
-def _unchanged(_sealed: Any) -> None:
+def _keep_element(_sealed: Any) -> None:
     pass
 
 
 SHA512 = f'<ds:DigestMethod Algorithm="{XENC}sha512"/>'
 REFUSED: dict[str, tuple[Callable[[Forge], Any], ...]] = {
-    "encrypted_data": (_with(_unchanged, kind=XENC + "Content"),),
-    "cipher_reference": (_with(_content_elsewhere),),
-    "retrieval_method": (_with(_key_elsewhere),),
-    "encrypted_keys": (_with(_many_keys), _with(lambda sealed: sealed[0].remove(sealed[0][1]))),
-    "content_method": (_with(_unchanged, content=XENC + "tripledes-cbc"), _with(_no_method)),
-    "key_method": (_with(_unchanged, transport=XENC + "rsa-1_5"), _with(_no_key_method)),
+    "encrypted_data": (_change_element(_keep_element, kind=XENC + "Content"),),
+    "cipher_reference": (_change_element(_content_elsewhere),),
+    "retrieval_method": (_change_element(_key_elsewhere),),
+    "encrypted_keys": (_change_element(_many_keys), _change_element(lambda sealed: sealed[0].remove(sealed[0][1]))),
+    "content_method": (_change_element(_keep_element, content=XENC + "tripledes-cbc"), _change_element(_no_method)),
+    "key_method": (_change_element(_keep_element, transport=XENC + "rsa-1_5"), _change_element(_no_key_method)),
     "key_digest": (
-        _with(_unchanged, inner=SHA512),
-        _with(_unchanged, transport=OAEP11, inner=SHA512 + MASK),
-        _with(_unchanged, transport=OAEP11, inner=MASK.replace("mgf1sha256", "mgf1sha512")),
-        _with(_unchanged, inner="<xenc:OAEPparams>AAAA</xenc:OAEPparams>"),
+        _change_element(_keep_element, inner=SHA512),
+        _change_element(_keep_element, transport=OAEP11, inner=SHA512 + MASK),
+        _change_element(_keep_element, transport=OAEP11, inner=MASK.replace("mgf1sha256", "mgf1sha512")),
+        _change_element(_keep_element, inner="<xenc:OAEPparams>AAAA</xenc:OAEPparams>"),
     ),
 }
 
 
 def _cause(forge: Forge, sealed: Any) -> str | None:
     try:
-        opened(forge, sealed)
+        decrypt_assertion(forge, sealed)
     except MessageRefused as refusal:
         return refusal.cause
     return None
@@ -213,7 +213,7 @@ def test_every_check_before_decryption_has_its_message() -> None:
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.profile(11)
 def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is refused by the check named for it, and without that check is not."""
+    """The named check refuses the message; without that check no other gives this reason."""
     for make in REFUSED[name]:
         assert _cause(forge, make(forge)) == f"xml.{name}"
     rest = {each: check for each, check in encryption.METHODS.items() if each != name}
@@ -224,15 +224,15 @@ def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.
 @pytest.mark.parametrize("name", ["key_method", "content_method", "encrypted_keys", "encrypted_data"])
 def test_the_checks_before_decryption_stand_alone(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library below would decrypt RSA 1.5 unasked, 256 keys or a Content: nothing but the check is in the way."""
-    make = _with(_unchanged, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
+    make = _change_element(_keep_element, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
     rest = {each: check for each, check in encryption.METHODS.items() if each != name}
     monkeypatch.setattr(encryption, "METHODS", rest)
     assert _cause(forge, make(forge)) is None
 
 
-def _flipped(octet: int, which: int) -> Callable[[Forge], Any]:
+def _flip_bit(octet: int, which: int) -> Callable[[Forge], Any]:
     def make(forge: Forge) -> Any:
-        sealed = forge.sealed(plain(forge), content=XENC + "aes256-cbc")
+        sealed = forge.encrypt(plain(forge), content=XENC + "aes256-cbc")
         value = sealed.findall(CIPHER_VALUE)[which]
         changed = bytearray(base64.b64decode(value.text))
         changed[octet] ^= 1
@@ -243,19 +243,19 @@ def _flipped(octet: int, which: int) -> Callable[[Forge], Any]:
 
 
 UNIFORM: dict[str, Callable[[Forge], Any]] = {
-    "another's key": lambda forge: forge.sealed(plain(forge), to=forge.stranger),
-    "wrapped key changed": _flipped(7, 0),
-    "padding changed": _flipped(-17, 1),
-    "first block changed": _flipped(3, 1),
-    "not XML": lambda forge: forge.sealed(b"\0\1\2"),
-    "a blank": lambda forge: forge.sealed(b" "),
-    "no assertion": lambda forge: forge.sealed(b"<saml:Issuer>x</saml:Issuer>"),
-    "two assertions": lambda forge: forge.sealed(plain(forge) * 2),
-    "a doctype": lambda forge: forge.sealed(b"<!DOCTYPE x [<!ENTITY e 'v'>]>" + plain(forge)),
-    "a comment": lambda forge: forge.sealed(plain(forge, "nurse@au.dk<!-- -->.evil")),
-    "against the schema": lambda forge: forge.sealed(plain(forge).replace(b'Version="2.0"', b"", 1)),
-    "an assertion within": lambda forge: forge.sealed(plain(forge, f"<x>{forge.assertion(name='a2')}</x>")),
-    "a signature elsewhere": lambda forge: forge.sealed(plain(forge).replace(b'URI="#a1"', b'URI="#r1"')),
+    "another's key": lambda forge: forge.encrypt(plain(forge), to=forge.stranger),
+    "wrapped key changed": _flip_bit(7, 0),
+    "padding changed": _flip_bit(-17, 1),
+    "first block changed": _flip_bit(3, 1),
+    "not XML": lambda forge: forge.encrypt(b"\0\1\2"),
+    "a blank": lambda forge: forge.encrypt(b" "),
+    "no assertion": lambda forge: forge.encrypt(b"<saml:Issuer>x</saml:Issuer>"),
+    "two assertions": lambda forge: forge.encrypt(plain(forge) * 2),
+    "a doctype": lambda forge: forge.encrypt(b"<!DOCTYPE x [<!ENTITY e 'v'>]>" + plain(forge)),
+    "a comment": lambda forge: forge.encrypt(plain(forge, "nurse@au.dk<!-- -->.evil")),
+    "against the schema": lambda forge: forge.encrypt(plain(forge).replace(b'Version="2.0"', b"", 1)),
+    "an assertion within": lambda forge: forge.encrypt(plain(forge, f"<x>{forge.assertion(name='a2')}</x>")),
+    "a signature elsewhere": lambda forge: forge.encrypt(plain(forge).replace(b'URI="#a1"', b'URI="#r1"')),
 }
 
 
@@ -263,7 +263,7 @@ UNIFORM: dict[str, Callable[[Forge], Any]] = {
 @pytest.mark.parametrize("name", UNIFORM)
 def test_what_fails_after_decryption_began_is_one_cause(name: str, forge: Forge) -> None:
     """Neither padding, nor XML, nor schema, nor XML security tells an attacker how far a changed ciphertext came."""
-    sealed = forge.enclosed(UNIFORM[name](forge)).find(ENCRYPTED_ASSERTION)
+    sealed = forge.enclose(UNIFORM[name](forge)).find(ENCRYPTED_ASSERTION)
     with pytest.raises(MessageRefused) as refusal:
         encryption.decrypt(sealed, forge.decryption, allow_cbc=True)
     assert (str(refusal.value), refusal.value.__suppress_context__) == ("xml.decryption", True)
@@ -274,17 +274,17 @@ def test_a_decrypted_assertion_without_a_signature_is_refused(forge: Forge) -> N
     """Anyone can encrypt for us: encryption is no proof of who sent it (CVE-2024-9487)."""
     unsigned = etree.tostring(forge.response().find(ASSERTION))
     with pytest.raises(MessageRefused, match=r"xml\.unsigned"):
-        opened(forge, forge.sealed(unsigned))
+        decrypt_assertion(forge, forge.encrypt(unsigned))
 
 
 @pytest.mark.server
 def test_the_xmlsec1_program_decrypts_what_we_encrypt(forge: Forge) -> None:
     """Another implementation finds the assertion, whole and in its namespaces, and its signature is still good."""
-    assertion = safe_parser.parse(octets(forge.signed(forge.response("Søren"))), RESPONSE).find(ASSERTION)
+    assertion = safe_parser.parse(octets(forge.sign_response(forge.response("Søren"))), RESPONSE).find(ASSERTION)
     assert assertion is not None
     sealed = encryption.encrypt(assertion, forge.broker.certificate)
     path = forge.broker.folder / "sealed.xml"
-    path.write_bytes(octets(forge.enclosed(sealed)))
+    path.write_bytes(octets(forge.enclose(sealed)))
     command = ["xmlsec1", "--decrypt", "--privkey-pem", str(forge.broker.folder / "key.pem"), str(path)]
     answer = subprocess.run(command, capture_output=True, check=True)
     found = etree.fromstring(answer.stdout).find(f".//{ASSERTION}")
@@ -295,12 +295,12 @@ def test_the_xmlsec1_program_decrypts_what_we_encrypt(forge: Forge) -> None:
 
 
 def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
-    """What is sent obeys the schema, names AES-256-GCM and RSA-OAEP-MGF1P, and passes our own endpoint."""
-    assertion = forge.signed().find(ASSERTION)
+    """An encrypted assertion obeys the schema, names its algorithms, and our own decryption accepts it."""
+    assertion = forge.sign_response().find(ASSERTION)
     sealed = encryption.encrypt(assertion, forge.broker.certificate)
     alone = encryption.decrypt(deepcopy(sealed), forge.decryption, allow_cbc=False)
     assert alone.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"  # which only a value's xsi:type names
-    root = forge.enclosed(sealed)
+    root = forge.enclose(sealed)
     assert xml_structure_checks.is_valid(root)
     methods = [each.get("Algorithm") for each in root.iter(f"{{{XENC}}}EncryptionMethod")]
     assert methods == [XENC11 + "aes128-gcm", XENC + "rsa-oaep-mgf1p"]
@@ -310,7 +310,7 @@ def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
 
 def test_every_encryption_has_its_own_key(forge: Forge) -> None:
     """Two encryptions of one assertion share neither session key nor nonce."""
-    assertion = forge.signed().find(ASSERTION)
+    assertion = forge.sign_response().find(ASSERTION)
     once, again = (
         [each.text for each in encryption.encrypt(assertion, forge.broker.certificate).iterfind(CIPHER_VALUE)]
         for _ in range(2)
@@ -329,4 +329,4 @@ def _elliptic() -> bytes:
 def test_nothing_is_encrypted_for_what_is_no_rsa_key(certificate: bytes, forge: Forge) -> None:
     """A recipient without a usable certificate gets nothing rather than something in the clear."""
     with pytest.raises(MessageRefused, match=r"xml\.key"):
-        encryption.encrypt(forge.signed().find(ASSERTION), certificate)
+        encryption.encrypt(forge.sign_response().find(ASSERTION), certificate)

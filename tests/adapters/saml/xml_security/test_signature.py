@@ -26,7 +26,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNATURE,
 )
 from broker.core.errors import MessageRefused
-from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, stripped
+from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, remove_signature
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 
@@ -47,7 +47,7 @@ def xmlsec1(raw: bytes, forge: Forge, name: str) -> int:
 @pytest.mark.parametrize("parts", [{}, {"whole": True}, {"both": True}])
 def test_the_xmlsec1_program_verifies_what_we_sign(parts: dict[str, bool], forge: Forge) -> None:
     """Each signature in a message of ours is good to another implementation, and bad once the message is changed."""
-    root = forge.signed(forge.response("Søren"), **parts)
+    root = forge.sign_response(forge.response("Søren"), **parts)
     for signed in (each.getparent() for each in root.iter(SIGNATURE)):
         assert xmlsec1(octets(root), forge, signed.get("ID")) == 0
         assert xmlsec1(octets(root).replace("Søren".encode(), b"Saren"), forge, signed.get("ID")) != 0
@@ -81,12 +81,12 @@ def test_any_of_the_keys_will_do(forge: Forge) -> None:
     der = ssl.PEM_cert_to_DER_cert(forge.upstream.certificate.decode())
     public = forge.upstream.key.private.public_key()
     for key in (forge.upstream.certificate, der, public, signature.VerifyKey.load(der)):
-        found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
+        found = safe_parser.parse(octets(forge.sign_response()), RESPONSE).find(ASSERTION)
         assert found is not None
         signature.verify(found, [forge.stranger.certificate, key])
 
 
-def _tampered(root: Any) -> bytes:
+def _tamper(root: Any) -> bytes:
     return octets(root).replace(b"nurse@au.dk", b"chief@au.dk")
 
 
@@ -96,9 +96,9 @@ def _no_value(root: Any) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
-    "changed": (lambda forge: _tampered(forge.signed()), "xml.signature"),
-    "value_empty": (lambda forge: _no_value(forge.signed()), "xml.signature"),
-    "signature_stripped": (lambda forge: octets(stripped(forge.signed(whole=True))), "xml.unsigned"),
+    "changed": (lambda forge: _tamper(forge.sign_response()), "xml.signature"),
+    "value_empty": (lambda forge: _no_value(forge.sign_response()), "xml.signature"),
+    "signature_stripped": (lambda forge: octets(remove_signature(forge.sign_response(whole=True))), "xml.unsigned"),
     "never_signed": (lambda forge: octets(forge.response()), "xml.unsigned"),
     "strangers_key": (
         lambda forge: octets(forge.sign(forge.response().find(ASSERTION), key=forge.stranger.key.xml).getparent()),
@@ -120,7 +120,7 @@ def test_refused(name: str, forge: Forge) -> None:
 @pytest.mark.attack(5)
 def test_no_keys_verify_nothing(forge: Forge) -> None:
     """An upstream without a usable key has no valid signatures."""
-    found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
+    found = safe_parser.parse(octets(forge.sign_response()), RESPONSE).find(ASSERTION)
     assert found is not None
     with pytest.raises(MessageRefused, match=r"xml\.signature"):
         signature.verify(found, [])
@@ -166,9 +166,9 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     fooled: bool, cause: str, forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two elements of one ID the first is found: verifying the other fails, even if xmlsec were fooled."""
-    decoy: Any = etree.fromstring(octets(forge.signed()))
+    decoy: Any = etree.fromstring(octets(forge.sign_response()))
     assertion = decoy.find(ASSERTION)
-    genuine = stripped(assertion)
+    genuine = remove_signature(assertion)
     decoy.insert(1, genuine)
     xmlsec.tree.add_ids(genuine, ["ID"])
     if fooled:
@@ -180,7 +180,7 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
 
 def test_signatures_of_metadata_must_have_the_same_shape(forge: Forge) -> None:
     """Metadata is verified without XML security: two signatures, or one that chooses what it covers, are refused too."""
-    assertion: Any = forge.signed().find(ASSERTION)
+    assertion: Any = forge.sign_response().find(ASSERTION)
     assertion.insert(1, deepcopy(assertion.find(SIGNATURE)))
     with pytest.raises(MessageRefused, match=r"xml\.signatures"):
         signature.verify(assertion, [forge.upstream.certificate])
@@ -192,7 +192,7 @@ def test_signatures_of_metadata_must_have_the_same_shape(forge: Forge) -> None:
 @pytest.mark.attack(3)
 def test_an_id_cannot_end_the_pointer_that_is_built_from_it(forge: Forge) -> None:
     """Xmlsec writes the ID into an XPointer expression; without the schema only our own pattern keeps quotes out."""
-    assertion: Any = etree.fromstring(octets(forge.signed()).replace(b"a1", b"a1')|id('r1")).find(ASSERTION)
+    assertion: Any = etree.fromstring(octets(forge.sign_response()).replace(b"a1", b"a1')|id('r1")).find(ASSERTION)
     with pytest.raises(MessageRefused, match=r"xml\.reference"):
         signature.verify(assertion, [forge.upstream.certificate])
 

@@ -10,7 +10,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 PAGE = "/my-choices"
 
@@ -36,7 +36,7 @@ def consent(
 
 def here(page: TestResponse) -> str:
     """Give path and query of a page, from the link to its other language."""
-    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", found(page, "//header//a/@href").lstrip("?"))
+    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", find_text(page, "//header//a/@href").lstrip("?"))
 
 
 def press(person: Person, page: TestResponse, do: str = "withdraw", service: str = "my-loans") -> TestResponse:
@@ -62,7 +62,7 @@ def test_a_person_sees_what_they_agreed_to_and_withdraws_it(deployment: Deployme
     assert cards(page) == [("my-loans", "given")]
     done = press(person, page)
     assert (done.status_code, mark(done)) == (200, ("choices", "withdrawn"))
-    assert found(done, "//main//*[@role='status']/@data-done") == "withdrawn"
+    assert find_text(done, "//main//*[@role='status']/@data-done") == "withdrawn"
     assert cards(done) == [("my-loans", "withdrawn")]
     assert 'value="withdraw"' not in done.get_data(as_text=True)
     asked = deployment.person().log_in("asta")
@@ -86,10 +86,10 @@ def test_a_receipt_is_a_page_and_a_file(deployment: Deployment) -> None:
     consent(deployment, "asta")
     person, page = enter(deployment, "asta")
     (only,) = receipts(person, page)
-    shown = person.get(PAGE + found(page, "//section//a[contains(@href, 'receipt=')]/@href"))
+    shown = person.get(PAGE + find_text(page, "//section//a[contains(@href, 'receipt=')]/@href"))
     assert mark(shown) == ("choices", "receipt")
     text = shown.get_data(as_text=True)
-    file = person.get(PAGE + found(shown, "//a[@download]/@href"))
+    file = person.get(PAGE + find_text(shown, "//a[@download]/@href"))
     assert json.loads(file.get_data()) == only
     assert only["withdraw_url"] == f"{person.base}{PAGE}"
     assert only["event"] == "given"

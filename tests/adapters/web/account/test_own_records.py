@@ -18,7 +18,7 @@ from broker.core.ports import Kept, Key, lease_key
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 
 PAGE = "/my-choices"
@@ -54,7 +54,7 @@ def answer(person: Person, away: TestResponse, name: str) -> TestResponse:
 
 def link(page: TestResponse, has: str) -> str:
     """Give path and query of the first link of the page's own that has this in it."""
-    return PAGE + found(page, f"//main//a[contains(@href, '{has}')]/@href")
+    return PAGE + find_text(page, f"//main//a[contains(@href, '{has}')]/@href")
 
 
 def show(deployment: Deployment, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
@@ -72,7 +72,7 @@ def ask_for(deployment: Deployment, name: str = "asta") -> tuple[Person, TestRes
 
 def here(page: TestResponse) -> str:
     """Give path and query of a page, from the link to its other language."""
-    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", found(page, "//header//a/@href").lstrip("?"))
+    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", find_text(page, "//header//a/@href").lstrip("?"))
 
 
 def press_delete(person: Person, page: TestResponse, **headers: str) -> TestResponse:

@@ -7,8 +7,8 @@ from werkzeug.test import TestResponse
 
 from broker.core.login.steps import ProveMailbox
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from tests.plugins.deployment import Deployment, Person, found, mark
-from tests.plugins.proofs import NURSE, code_in
+from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.mailbox_proof_bench import NURSE, read_code
 
 CPR = "0101881235"
 BEGIN = "/sign-up/begin?affiliation=hospital&upstream=nemid"
@@ -25,24 +25,24 @@ def arrive(deployment: Deployment, name: str = "eva", person: Person | None = No
 
 def do(person: Person, page: TestResponse, deed: str, **fields: str) -> TestResponse:
     """Answer the page and follow where that leads."""
-    action, token = found(page, "//form/@action"), found(page, "//form//input[@name='token']/@value")
+    action, token = find_text(page, "//form/@action"), find_text(page, "//form//input[@name='token']/@value")
     answer = person.post(action, {"token": token, "do": deed, **fields})
     return person.get(answer.location) if answer.status_code == 303 else answer
 
 
 def problem(page: TestResponse) -> str:
     """Give the code of what went wrong, once it is sure that it is said where it must be said."""
-    field = found(page, "//input[@aria-invalid='true']/@id")
-    assert found(page, "//div[@role='alert']//a/@href") == f"#{field}"
-    assert found(page, "//input[@aria-invalid='true']/@aria-describedby") == "problem"
-    assert found(page, "//p[@id='problem']")
-    assert found(page, "//title/text()").startswith(("Error: ", "Fejl: "))
-    return found(page, "//div[@role='alert']/@data-problem")
+    field = find_text(page, "//input[@aria-invalid='true']/@id")
+    assert find_text(page, "//div[@role='alert']//a/@href") == f"#{field}"
+    assert find_text(page, "//input[@aria-invalid='true']/@aria-describedby") == "problem"
+    assert find_text(page, "//p[@id='problem']")
+    assert find_text(page, "//title/text()").startswith(("Error: ", "Fejl: "))
+    return find_text(page, "//div[@role='alert']/@data-problem")
 
 
 def find_code(deployment: Deployment) -> str:
     """Give the code of the newest mail."""
-    return code_in(deployment.mailbox.mails()[0])
+    return read_code(deployment.mailbox.mails()[0])
 
 
 def test_a_code_from_the_mail_leads_on(deployment: Deployment) -> None:
@@ -75,7 +75,7 @@ def test_a_number_typed_as_an_address_is_not_shown_again(deployment: Deployment)
 def test_a_form_from_elsewhere_is_refused(deployment: Deployment) -> None:
     """Neither another origin nor a missing token sends a mail (CWE-352)."""
     person, page = arrive(deployment)
-    action, token = found(page, "//form/@action"), found(page, "//form//input[@name='token']/@value")
+    action, token = find_text(page, "//form/@action"), find_text(page, "//form//input[@name='token']/@value")
     fields = {"token": token, "do": "mail", "address": NURSE}
     foreign = person.post(action, fields, **{"Sec-Fetch-Site": "cross-site"})
     assert (foreign.status_code, mark(foreign)[1], NURSE in foreign.text) == (403, "token_refused", False)

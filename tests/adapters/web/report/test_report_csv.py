@@ -11,7 +11,7 @@ from broker.adapters.web.report.report_pages import files
 from broker.core.entities import Text
 from broker.core.policy.model import MailDomain
 from broker.core.report.policy_report import PolicyReport
-from tests.plugins.reported import SERVICES, reported
+from tests.plugins.sample_report import SERVICES, build_sample_report
 
 
 def rows(report: PolicyReport, language: str = "en") -> list[dict[str, str]]:
@@ -21,8 +21,8 @@ def rows(report: PolicyReport, language: str = "en") -> list[dict[str, str]]:
 
 def test_each_attribute_is_a_row() -> None:
     """Those that leave, and the fields of the library system below them."""
-    found = {(row["service"], row["affiliation"], row["information"]) for row in rows(reported())}
-    given = reported().leaves.given
+    found = {(row["service"], row["affiliation"], row["information"]) for row in rows(build_sample_report())}
+    given = build_sample_report().leaves.given
     leaving = {(each.service, each.affiliation, listed.name) for each in given for listed in each.attributes}
     assert leaving <= found
     assert {service for service, _, _ in found - leaving} == {""}
@@ -31,7 +31,11 @@ def test_each_attribute_is_a_row() -> None:
 
 def test_a_row_says_on_which_terms() -> None:
     """Why, basis, whether asked, receiver, how long, where, masked, encrypted, rule."""
-    row = next(each for each in rows(reported(), "da") if each["oplysning"] == "cpr" and each["tjeneste"] == "my-loans")
+    row = next(
+        each
+        for each in rows(build_sample_report(), "da")
+        if each["oplysning"] == "cpr" and each["tjeneste"] == "my-loans"
+    )
     assert row["ansvarlig"] == "Biblioteket"
     assert row["hvad modtageren gør med det"] == "et år"
     assert (row["skjult"], row["krypteret"]) == ("ja", "ja")
@@ -42,7 +46,7 @@ def test_a_row_says_on_which_terms() -> None:
 
 def test_mailboxes_are_told_with_their_domains() -> None:
     """A domain that ends has its last day, until that day has passed; a mailbox without a rule has only its name."""
-    report = reported()
+    report = build_sample_report()
     given = next(each for each in report.leaves.given if each.proofs)
     (rule,) = given.policy.proofs
     domains = (rule.domains[0], MailDomain("ps.rm.dk", date(2027, 12, 31)))
@@ -62,7 +66,7 @@ def test_mailboxes_are_told_with_their_domains() -> None:
 
 def test_lines_end_as_the_standard_says() -> None:
     """CR LF after each, commas and quotes within quotes (RFC 4180)."""
-    octets = as_csv(reported(), "da")
+    octets = as_csv(build_sample_report(), "da")
     assert octets.count(b"\r\n") == octets.count(b"\n")
     assert len({len(row) for row in csv.reader(io.StringIO(octets.decode(), newline=""))}) == 1
 
@@ -72,5 +76,5 @@ def test_no_cell_is_a_formula() -> None:
     for first in ("=", "+", "-", "@", "\t", "\r"):
         label = Text(f'{first}HYPERLINK("x")', "x")
         services = (replace(SERVICES[0], label=label), *SERVICES[1:])
-        named = [row["name of the service"] for row in rows(replace(reported(), services=services))]
+        named = [row["name of the service"] for row in rows(replace(build_sample_report(), services=services))]
         assert named[0] == f'\'{first}HYPERLINK("x")'

@@ -13,7 +13,7 @@ from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_terms import spell_limit, word_question
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import TABLE
-from tests.plugins.reported import NASTY, reported
+from tests.plugins.sample_report import NASTY, build_sample_report
 
 LANGUAGES = ("da", "en")
 STEMS = ("report", "service-my-loans", "service-myprint", "service-e-resources", "service-unheard-of")
@@ -23,7 +23,7 @@ NAMES = [f"{stem}-{language}.html" for stem in STEMS for language in LANGUAGES]
 @cache
 def write_files() -> Mapping[str, str]:
     """Give the pages by the names of their files, made once."""
-    return dict(report_pages.files(reported(), LANGUAGES))
+    return dict(report_pages.files(build_sample_report(), LANGUAGES))
 
 
 class Outline(HTMLParser):
@@ -79,7 +79,7 @@ def test_what_is_written_elsewhere_is_no_markup(name: str) -> None:
 
 def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
     """Digest and day, and each question with its key, in the page's language."""
-    report = reported()
+    report = build_sample_report()
     for language in LANGUAGES:
         text = write_files()[f"report-{language}.html"]
         wanted = [report.digest[:12], "2026-11-26", "datafordeler"]
@@ -120,7 +120,7 @@ def test_time_limits_are_in_danish_too() -> None:
 )
 def test_the_register_of_persons_is_a_receiver_with_its_purpose(rule: RegisterRule | None, said: str) -> None:
     """For each affiliation whose people are looked up: what is asked for, and when."""
-    report = reported()
+    report = build_sample_report()
     students = [each for each in report.leaves.borrowers if each.policy.affiliation == "student"]
     asked = tuple(replace(each, rule=replace(each.rule, register=rule)) for each in students)
     changed = replace(report, leaves=replace(report.leaves, borrowers=asked))

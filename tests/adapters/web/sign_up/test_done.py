@@ -7,8 +7,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.deployment import Deployment, Person, found, mark
-from tests.plugins.policing import copy_site
+from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.policy_copies import copy_site
 from tests.plugins.signup_pages import words
 
 PIN_MAIL = "with a link to choose a PIN. The link works"
@@ -111,7 +111,7 @@ def test_the_page_says_what_to_type(deployment: Deployment, environment: dict[st
         there = deployment.koha.patrons.administration
         deployment.koha.patrons.administration = there.change_preferences(auto_member_num=True)
     _, page = sign_up(deployment, "asta")
-    assert found(page, "//dd[@id='typed']/text()") == typed
+    assert find_text(page, "//dd[@id='typed']/text()") == typed
     shown = page.get_data(as_text=True)
     assert ("yellow health insurance card" in shown) is ("card at the machines" not in typed)
     assert "1403044004" not in shown

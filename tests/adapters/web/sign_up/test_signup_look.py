@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from broker.adapters.web.sign_up import sign_up_questions
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, show
+from tests.plugins.page_checks import FIRST, LOOKS, Look, find_page_faults, show
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 
@@ -35,7 +35,7 @@ def test_pages_are_accessible_and_whole(address: str, chromium: Browser, languag
         page.goto(f"{address}{PATHS[0]}")
         for path in (*PATHS, WRONG):
             show(page, f"{address}{path}{'&' if '?' in path else '?'}lang={language}&service=my-loans")
-            found += amiss(page, path, looks, leads_on=False)
+            found += find_page_faults(page, path, looks, leads_on=False)
     assert found == []
 
 

@@ -16,9 +16,9 @@ from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.storage.records import Records
-from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.pin_pages import link_in
-from tests.plugins.staff import ADMIN, DESK, audit_log, enter, send
+from tests.plugins.staff_logins import ADMIN, DESK, enter, read_audit_log, send
 from tests.plugins.stored_receipts import keep_proof
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
@@ -43,7 +43,7 @@ def several_borrowers(deployment: Deployment) -> tuple[str, tuple[str, str]]:
     person = deployment.person()
     page = person.log_in("asta")
     assert mark(page) == ("refuse", "several_borrowers")
-    written = found(page, "//div[@class='reference']//strong/text()")
+    written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower(), (str(made[0]["patron_id"]), str(made[1]["patron_id"]))
 
 
@@ -51,7 +51,7 @@ def account(deployment: Deployment) -> str:
     """Let Asta become a borrower, and give its number."""
     person = deployment.person()
     person.agree(person.log_in("asta"))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     _, record = add_enrolment(deployment)
     assert record.borrower_number
     return record.borrower_number
@@ -84,14 +84,14 @@ def find(staff: Person, typed: str) -> TestResponse:
 
 def state(page: TestResponse) -> str:
     """Give the state of the account on the page of a person."""
-    return found(page, "//section/@data-state")
+    return find_text(page, "//section/@data-state")
 
 
 def press(staff: Person, typed: str, button: str, **fields: str) -> str:
     """Press a button on the page of a person, and give the code of what was done."""
     page = send(staff, "/admin/person", find=typed, do=button, **fields)
     assert page.status_code == 200, page.get_data(as_text=True)
-    return found(page, "//main//*[@role='status']/@data-done")
+    return find_text(page, "//main//*[@role='status']/@data-done")
 
 
 def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) -> None:
@@ -111,8 +111,8 @@ def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
     _, pair = several_borrowers(desk.deployment)
     desk.deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     page = desk.press(desk.get("/admin"), do="try_again")
-    assert found(page, "//main//*[@role='status']/@data-done") == "tried"
-    desk.deployment.until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
+    assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
+    desk.deployment.wait_until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
     assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
 
 
@@ -123,8 +123,8 @@ def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     )
     person = deployment.person()
     person.agree(person.log_in("asta"))
-    deployment.until(
-        lambda: [each.reason for each in deployment.listed()] == ["possible_duplicate"], "the case was listed"
+    deployment.wait_until(
+        lambda: [each.reason for each in deployment.list_staff_cases()] == ["possible_duplicate"], "the case was listed"
     )
     return add_enrolment(deployment)[0], str(made["patron_id"])
 
@@ -137,9 +137,9 @@ def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
     path = "//form[.//button[@value='another_person']]/input[@name='borrower']/@value"
     assert texts(desk.get("/admin"), path) == texts(find(desk, other), path) == [other]
     page = desk.press(desk.get("/admin"), do="another_person")
-    assert found(page, "//main//*[@role='status']/@data-done") == "tried"
-    deployment.until(lambda: not deployment.owed(), "the account was made")
-    assert deployment.listed() == []
+    assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
+    deployment.wait_until(lambda: not deployment.list_pending_enrolments(), "the account was made")
+    assert deployment.list_staff_cases() == []
     record = deployment.parts.enrolment_ports.persons.read(person_id, deployment.clock.now())
     assert record
     assert record.value.borrower_number not in {None, other}
@@ -155,7 +155,7 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     assert record.enrolment
     write_enrolment(deployment, person_id, replace(record.enrolment, borrowers=(other, "4711")))
     page = desk.press(opened, do="another_person")
-    assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
+    assert find_text(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
     _, after = add_enrolment(deployment)
     assert after.enrolment
     assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
@@ -177,7 +177,7 @@ def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
     code, _ = several_borrowers(desk.deployment)
     assert press(desk, code, "try_again") == "tried"
     assert press(desk, code, "pin_mail") == "no_pin_mail"
-    lines = audit_log(desk.deployment)
+    lines = read_audit_log(desk.deployment)
     acted = [(line["reason"], line["by"]) for line in lines if line["event"] == "staff_acted"]
     assert acted == [("try_again", "service-desk"), ("pin_mail", "service-desk")]
     kinds = [line["event"] for line in lines]
@@ -207,7 +207,7 @@ def test_a_borrower_without_a_login_gets_a_pin_mail(desk: Person) -> None:
     number = str(made["patron_id"])
     assert state(find(desk, number)) == "unknown"
     assert press(desk, number, "pin_mail") == "pin_mail"
-    assert desk.deployment.mailed(1).recipients == ("a@own.example",)
+    assert desk.deployment.wait_for_mails(1).recipients == ("a@own.example",)
 
 
 @pytest.mark.parametrize("button", ["try_again", "pin_mail"])
@@ -260,7 +260,7 @@ def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person)
     person = deployment.person()
     question = person.log_in("asta")
     assert mark(question)[0] == "ask"
-    code = found(question, SMALL_CODE)
+    code = find_text(question, SMALL_CODE)
     assert list(deployment.parts.store.list("reference", None, deployment.clock.now())) == []
     shown = find(desk, code).get_data(as_text=True)
     assert "The person is logging in." in shown
@@ -277,7 +277,7 @@ def test_the_code_of_a_login_leads_to_its_account(desk: Person) -> None:
     account(desk.deployment)
     person = desk.deployment.person()
     page = person.log_in("asta", service="myprint")
-    assert state(find(desk, found(page, SMALL_CODE))) == "done"
+    assert state(find(desk, find_text(page, SMALL_CODE))) == "done"
 
 
 def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
@@ -285,7 +285,7 @@ def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
     person = desk.deployment.person()
     chooses = person.ask()
     assert mark(chooses)[0] == "choose"
-    code = found(chooses, SMALL_CODE)
+    code = find_text(chooses, SMALL_CODE)
     assert "has not logged in yet" in find(desk, code).get_data(as_text=True)
     [record] = Records(desk.deployment.parts.store, Transaction).list("transaction", None, desk.deployment.clock.now())
     assert record.value.reference not in chooses.get_data(as_text=True)
@@ -293,12 +293,12 @@ def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
 
 
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
-def test_nobody_is_found_by_name_or_cpr_number(old_deployment: Deployment, typed: str) -> None:
+def test_nobody_is_found_by_name_or_cpr_number(shared_deployment: Deployment, typed: str) -> None:
     """A search text that looks like a CPR number is not stored."""
-    page = find(enter(old_deployment, DESK), typed)
+    page = find(enter(shared_deployment, DESK), typed)
     assert page.status_code == 422
     if typed in {ASTA, SPELLED}:
-        assert typed not in page.get_data(as_text=True) + str(audit_log(old_deployment))
+        assert typed not in page.get_data(as_text=True) + str(read_audit_log(shared_deployment))
 
 
 def test_unknown_help_codes_are_limited(desk: Person) -> None:

@@ -9,8 +9,18 @@ from werkzeug.test import TestResponse
 from broker.app.application import create_app
 from broker.core.errors import AuditUnavailable
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, Person, found, mark
-from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, audit_log, begin, enter
+from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.staff_logins import (
+    ADMIN,
+    DESK,
+    answer,
+    arrive,
+    begin,
+    change_persona,
+    enter,
+    read_audit_log,
+    read_sent_request,
+)
 
 PATHS = ("/admin", "/admin/try", "/admin/explain", "/admin/person")
 
@@ -27,10 +37,10 @@ def records(deployment: Deployment) -> Iterator[tuple[str, bytes]]:
         yield key.name.partition(" ")[0], kept.value
 
 
-def test_an_admin_logs_in_and_sees_the_pages_of_the_role(old_deployment: Deployment) -> None:
+def test_an_admin_logs_in_and_sees_the_pages_of_the_role(shared_deployment: Deployment) -> None:
     """A separate fresh login at the configured institution leads to the pages of the role."""
-    staff = old_deployment.person()
-    request = asked(begin(staff))
+    staff = shared_deployment.person()
+    request = read_sent_request(begin(staff))
     assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
     assert mark(arrive(staff, persona(ADMIN))) == ("admin", "arrived")
     home = staff.get("/admin")
@@ -39,9 +49,9 @@ def test_an_admin_logs_in_and_sees_the_pages_of_the_role(old_deployment: Deploym
     assert (shown.status_code, mark(shown)) == (200, ("admin", "try"))
 
 
-def test_the_desk_sees_its_own_pages_and_no_others(old_deployment: Deployment) -> None:
+def test_the_desk_sees_its_own_pages_and_no_others(shared_deployment: Deployment) -> None:
     """A role is refused the other's page, with a reason, and keeps its session."""
-    desk, admin = enter(old_deployment, DESK), enter(old_deployment, ADMIN)
+    desk, admin = enter(shared_deployment, DESK), enter(shared_deployment, ADMIN)
     assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/person"]
     for staff, path in ((desk, "/admin/try"), (desk, "/admin/try"), (admin, "/admin/person")):
         refused = staff.get(path)
@@ -49,34 +59,34 @@ def test_the_desk_sees_its_own_pages_and_no_others(old_deployment: Deployment) -
         assert staff.get("/admin").status_code == 200
 
 
-def test_without_the_table_there_is_no_staff_view(old_deployment: Deployment) -> None:
+def test_without_the_table_there_is_no_staff_view(shared_deployment: Deployment) -> None:
     """Off is 404, on every one of its addresses."""
-    config = old_deployment.parts.config.model_copy(update={"admin": None})
+    config = shared_deployment.parts.config.model_copy(update={"admin": None})
     client = create_app(config).test_client()
     for path in (*PATHS, "/admin/login", "/admin/logout"):
-        assert client.get(path, base_url=old_deployment.person().base).status_code == 404
+        assert client.get(path, base_url=shared_deployment.person().base).status_code == 404
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_whoever_is_not_logged_in_is_shown_where(old_deployment: Deployment, path: str) -> None:
+def test_whoever_is_not_logged_in_is_shown_where(shared_deployment: Deployment, path: str) -> None:
     """No page says anything before; none is cached or framed."""
-    page = old_deployment.person().get(path)
+    page = shared_deployment.person().get(path)
     assert (page.status_code, mark(page)) == (403, ("admin", "login"))
     assert page.headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
 
 
-def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(old_deployment: Deployment) -> None:
+def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(shared_deployment: Deployment) -> None:
     """SameSite=Strict, HttpOnly, and gone when the browser closes; what it opens is cached nowhere."""
-    staff = enter(old_deployment, ADMIN)
+    staff = enter(shared_deployment, ADMIN)
     (cookie,) = staff.cookies("staff")
     assert (cookie.same_site, cookie.http_only, cookie.max_age) == ("Strict", True, None)
     assert staff.get("/admin/try").headers["Cache-Control"] == "no-store"
 
 
-def test_logging_out_ends_the_session_itself(old_deployment: Deployment) -> None:
+def test_logging_out_ends_the_session_itself(shared_deployment: Deployment) -> None:
     """A cookie that somebody has copied is worth nothing afterwards."""
-    staff = enter(old_deployment, ADMIN)
+    staff = enter(shared_deployment, ADMIN)
     (cookie,) = staff.cookies("staff")
     assert mark(staff.press(staff.get("/admin"))) == ("admin", "left")
     assert staff.cookies("staff") == []
@@ -84,25 +94,25 @@ def test_logging_out_ends_the_session_itself(old_deployment: Deployment) -> None
     assert mark(staff.get("/admin/try")) == ("admin", "login")
 
 
-def test_logging_out_takes_a_form_of_this_very_session(old_deployment: Deployment) -> None:
+def test_logging_out_takes_a_form_of_this_very_session(shared_deployment: Deployment) -> None:
     """Neither another site's form nor another session's ends it (CWE-352)."""
-    staff = enter(old_deployment, ADMIN)
-    foreign = found(enter(old_deployment, DESK).get("/admin"), "//form//input[@name='token']/@value")
-    own = found(staff.get("/admin"), "//form//input[@name='token']/@value")
+    staff = enter(shared_deployment, ADMIN)
+    foreign = find_text(enter(shared_deployment, DESK).get("/admin"), "//form//input[@name='token']/@value")
+    own = find_text(staff.get("/admin"), "//form//input[@name='token']/@value")
     for token, site in ((foreign, "same-origin"), (own, "cross-site"), ("", "same-origin")):
         sent = staff.post("/admin/logout", {"token": token}, **{"Sec-Fetch-Site": site})
         assert sent.status_code == 403
     assert staff.get("/admin/try").status_code == 200
 
 
-def test_a_role_that_is_taken_away_ends_with_the_next_request(old_deployment: Deployment) -> None:
+def test_a_role_that_is_taken_away_ends_with_the_next_request(shared_deployment: Deployment) -> None:
     """A change of broker.toml takes effect during a session."""
-    staff = enter(old_deployment, DESK)
-    table = old_deployment.parts.config.admin
+    staff = enter(shared_deployment, DESK)
+    table = shared_deployment.parts.config.admin
     assert table is not None
-    gone = old_deployment.parts.config.model_copy(update={"admin": table.model_copy(update={"roles": {}})})
+    gone = shared_deployment.parts.config.model_copy(update={"admin": table.model_copy(update={"roles": {}})})
     assert staff.get("/admin").status_code == 200
-    assert mark(elsewhere(staff, replace(old_deployment, app=create_app(gone))).get("/admin")) == ("admin", "login")
+    assert mark(elsewhere(staff, replace(shared_deployment, app=create_app(gone))).get("/admin")) == ("admin", "login")
 
 
 def elsewhere(staff: Person, deployment: Deployment, prefix: str = "") -> Person:
@@ -114,38 +124,38 @@ def elsewhere(staff: Person, deployment: Deployment, prefix: str = "") -> Person
 
 
 @pytest.mark.parametrize("prefix", ["staff", "b-"])
-def test_one_of_the_two_cookies_opens_nothing(old_deployment: Deployment, prefix: str) -> None:
+def test_one_of_the_two_cookies_opens_nothing(shared_deployment: Deployment, prefix: str) -> None:
     """The session is the browser's that began it: a copied cookie alone is worth nothing."""
-    staff = enter(old_deployment, ADMIN)
-    assert mark(elsewhere(staff, old_deployment, prefix).get("/admin/try")) == ("admin", "login")
-    assert elsewhere(staff, old_deployment).get("/admin/try").status_code == 200
+    staff = enter(shared_deployment, ADMIN)
+    assert mark(elsewhere(staff, shared_deployment, prefix).get("/admin/try")) == ("admin", "login")
+    assert elsewhere(staff, shared_deployment).get("/admin/try").status_code == 200
 
 
 @pytest.mark.parametrize(
     "eppn", ["asta@au.dk", "Bo@au.dk", "bo@sub.au.dk", "bo@ku.dk", "bo@au.dk.evil.example", "bo@au.dk\u200b", "bo"]
 )
-def test_whoever_is_not_listed_stays_outside(old_deployment: Deployment, eppn: str) -> None:
+def test_whoever_is_not_listed_stays_outside(shared_deployment: Deployment, eppn: str) -> None:
     """Another name, another case, a scope below or beside, a character that nobody sees: no session."""
-    staff = old_deployment.person()
-    page = arrive(staff, asserting("asta", eduPersonPrincipalName=eppn))
+    staff = shared_deployment.person()
+    page = arrive(staff, change_persona("asta", eduPersonPrincipalName=eppn))
     assert (page.status_code, mark(page)[1]) == (403, "staff_refused")
     assert staff.cookies("staff") == []
 
 
-def test_a_login_that_is_cancelled_lets_nobody_in(old_deployment: Deployment) -> None:
+def test_a_login_that_is_cancelled_lets_nobody_in(shared_deployment: Deployment) -> None:
     """An error status names nobody."""
-    staff = old_deployment.person()
-    arrived = staff.deliver(*old_deployment.answer(begin(staff), None))
+    staff = shared_deployment.person()
+    arrived = staff.deliver(*shared_deployment.answer(begin(staff), None))
     assert mark(staff.get(arrived.location))[1] == "staff_refused"
 
 
-def test_an_answer_to_an_ordinary_login_opens_no_staff_view(old_deployment: Deployment) -> None:
+def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: Deployment) -> None:
     """Its arrival belongs to its own transaction: brought to a login of staff it opens neither."""
-    staff = old_deployment.person()
+    staff = shared_deployment.person()
     begin(staff)
     ordinary = staff.choose(staff.ask())
-    waiting, _, arrival = staff.deliver(*old_deployment.answer(ordinary, ADMIN)).location.partition("?")
-    kept = old_deployment.parts.store.list("session", "staff", old_deployment.clock.now())
+    waiting, _, arrival = staff.deliver(*shared_deployment.answer(ordinary, ADMIN)).location.partition("?")
+    kept = shared_deployment.parts.store.list("session", "staff", shared_deployment.clock.now())
     begun = {key.name.partition(" ")[2] for key, _ in kept if key.name.startswith("login ")}
     assert begun
     for login in (*begun, waiting.rpartition("/")[2]):
@@ -154,10 +164,10 @@ def test_an_answer_to_an_ordinary_login_opens_no_staff_view(old_deployment: Depl
     assert staff.cookies("staff") == []
 
 
-def test_an_answer_to_a_login_of_staff_opens_no_service(old_deployment: Deployment) -> None:
+def test_an_answer_to_a_login_of_staff_opens_no_service(shared_deployment: Deployment) -> None:
     """Nor is it an arrival of any transaction, and no login cookie comes of it."""
-    staff = old_deployment.person()
-    arrived = staff.deliver(*answer(old_deployment, begin(staff), persona(ADMIN))).location
+    staff = shared_deployment.person()
+    arrived = staff.deliver(*answer(shared_deployment, begin(staff), persona(ADMIN))).location
     path, _, arrival = arrived.partition("?")
     page = staff.get(f"/login/{path.rpartition('/')[2]}?{arrival}")
     assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
@@ -167,10 +177,10 @@ def test_an_answer_to_a_login_of_staff_opens_no_service(old_deployment: Deployme
     assert staff.cookies("a-") == []
 
 
-def test_an_answer_serves_once(old_deployment: Deployment) -> None:
+def test_an_answer_serves_once(shared_deployment: Deployment) -> None:
     """Neither the address of the arrival nor the Response itself opens a second session."""
-    staff = old_deployment.person()
-    sent = answer(old_deployment, begin(staff), persona(ADMIN))
+    staff = shared_deployment.person()
+    sent = answer(shared_deployment, begin(staff), persona(ADMIN))
     arrived = staff.deliver(*sent).location
     assert mark(staff.get(arrived)) == ("admin", "arrived")
     assert mark(staff.get(arrived))[1] == "transaction_gone"
@@ -178,22 +188,22 @@ def test_an_answer_serves_once(old_deployment: Deployment) -> None:
     assert (again.status_code, mark(again)[1]) == (410, "transaction_gone")
 
 
-def test_nobody_is_logged_in_by_the_request_of_another_browser(old_deployment: Deployment) -> None:
+def test_nobody_is_logged_in_by_the_request_of_another_browser(shared_deployment: Deployment) -> None:
     """Login CSRF: somebody's own answer brought to another browser logs that one in as nobody, and is destroyed."""
-    attacker, victim = old_deployment.person(), old_deployment.person()
-    arrived = attacker.deliver(*answer(old_deployment, begin(attacker), persona(DESK))).location
+    attacker, victim = shared_deployment.person(), shared_deployment.person()
+    arrived = attacker.deliver(*answer(shared_deployment, begin(attacker), persona(DESK))).location
     begin(victim)
     assert mark(victim.get(arrived))[1] == "other_browser"
     assert victim.cookies("staff") == []
     assert mark(attacker.get(arrived))[1] == "transaction_gone"
 
 
-def test_an_unsolicited_answer_is_nobody_s(old_deployment: Deployment) -> None:
+def test_an_unsolicited_answer_is_nobody_s(shared_deployment: Deployment) -> None:
     """A well-formed id that belongs to no login is refused."""
-    staff = old_deployment.person()
-    acs, fields = answer(old_deployment, begin(staff), persona(ADMIN))
-    for record in list(old_deployment.parts.store.list("session", "staff", old_deployment.clock.now())):
-        old_deployment.parts.store.drop(record[0])
+    staff = shared_deployment.person()
+    acs, fields = answer(shared_deployment, begin(staff), persona(ADMIN))
+    for record in list(shared_deployment.parts.store.list("session", "staff", shared_deployment.clock.now())):
+        shared_deployment.parts.store.drop(record[0])
     page = staff.deliver(acs, fields)
     assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
 
@@ -220,7 +230,7 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(deployment: Deployment) -
     cancelling, desk = deployment.person(), enter(deployment, DESK)
     cancelling.get(cancelling.deliver(*deployment.answer(begin(cancelling), None)).location)
     desk.get("/admin/try")  # a page of the other role
-    lines = audit_log(deployment)
+    lines = read_audit_log(deployment)
     kinds = [line["event"] for line in lines if line["event"].startswith(("staff_", "refused"))]
     came = ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
     assert kinds == [*came, "staff_logged_in", "refused", "refused"]
@@ -232,17 +242,17 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(deployment: Deployment) -
 
 
 @pytest.mark.parametrize("path", ["/admin/try", "/admin/explain"])
-def test_a_form_is_the_session_s_own(old_deployment: Deployment, path: str) -> None:
+def test_a_form_is_the_session_s_own(shared_deployment: Deployment, path: str) -> None:
     """Neither another page's token nor another site's form is taken, and a role is asked for before either."""
-    staff = enter(old_deployment, ADMIN)
-    logout = found(staff.get("/admin"), "//form//input[@name='token']/@value")
+    staff = enter(shared_deployment, ADMIN)
+    logout = find_text(staff.get("/admin"), "//form//input[@name='token']/@value")
     assert staff.post(path, {"token": logout}).status_code == 403
-    token = found(staff.get(path), "//form//input[@name='token']/@value")
+    token = find_text(staff.get(path), "//form//input[@name='token']/@value")
     assert staff.post(path, {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status_code == 403
-    desk = enter(old_deployment, DESK)
+    desk = enter(shared_deployment, DESK)
     assert mark(desk.post("/admin/try", {"token": token}))[1] == "staff_role_missing"
     assert mark(desk.post("/admin/person", {"token": token, "do": "try_again"}))[1] == "token_refused"
-    assert mark(old_deployment.person().post(path, {"token": token})) == ("admin", "login")
+    assert mark(shared_deployment.person().post(path, {"token": token})) == ("admin", "login")
 
 
 def test_nothing_is_shown_that_is_not_on_the_trail(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,22 +8,22 @@ from broker.cli.audit import find_events
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
-from tests.plugins.deployment import Deployment, Person, found, mark
-from tests.plugins.staff import ADMIN, audit_log, enter, send, told
+from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.staff_logins import ADMIN, enter, read_audit_log, read_shown_lines, send
 
 
 def refuse(deployment: Deployment, name: str = "lars") -> str:
     """Let a person of the demo be refused, and give the reference as they read it out."""
     page = deployment.person().log_in(name, persona(name).way)
     assert mark(page)[0] == "refuse"
-    written = found(page, "//div[@class='reference']//strong/text()")
+    written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()
 
 
 @pytest.fixture
-def admin(old_deployment: Deployment) -> Person:
+def admin(shared_deployment: Deployment) -> Person:
     """Give an identity admin who is logged in."""
-    return enter(old_deployment, ADMIN)
+    return enter(shared_deployment, ADMIN)
 
 
 def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,15 +34,15 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
     assert (page.status_code, mark(page)) == (200, ("admin", "explain"))
     monkeypatch.setattr(assembly, "open_broker", lambda: admin.deployment.parts)
     printed = CliRunner().invoke(broker, ("policy", "explain", *spoken.split())).stdout.splitlines()
-    assert told(page) == printed
+    assert read_shown_lines(page) == printed
     assert printed[0].startswith("refused ")
 
 
 def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
     """Its twelve letters hold step and reason themselves."""
     page = admin.deployment.person().get("/login/nothing")
-    spoken = found(page, "//div[@class='reference']//strong/text()")
-    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget på")
+    spoken = find_text(page, "//div[@class='reference']//strong/text()")
+    assert read_shown_lines(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget på")
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_what_is_no_reference_is_thrown_away(
     """It stands neither on the page nor in the log or on the audit log: it may be anybody's number."""
     page = send(admin, "/admin/explain", reference=typed)
     assert page.status_code == 422
-    assert found(page, "//main//*[@role='alert']/@data-problem") == problem
-    written = page.get_data(as_text=True) + capsys.readouterr().out + str(audit_log(admin.deployment))
+    assert find_text(page, "//main//*[@role='alert']/@data-problem") == problem
+    written = page.get_data(as_text=True) + capsys.readouterr().out + str(read_audit_log(admin.deployment))
     assert typed == " " or typed not in written
     assert page.request.query_string == b""
 
@@ -76,7 +76,7 @@ def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
     spoken = refuse(deployment)
     staff = enter(deployment, ADMIN)
     send(staff, "/admin/explain", reference=spoken)
-    looked = [line for line in audit_log(deployment) if line["event"] == "staff_looked"]
+    looked = [line for line in read_audit_log(deployment) if line["event"] == "staff_looked"]
     assert [line["reason"] for line in looked] == ["explain", "explain"]
     assert spoken.replace(" ", "").upper() not in str(looked)
     assert all("tag" not in line for line in looked)

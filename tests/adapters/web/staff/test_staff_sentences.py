@@ -6,7 +6,7 @@ from broker.adapters.web.pages.reason_texts import REASONS as PAGE_TEXTS
 from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.staff.staff_sentences import CASES, PAGES, REGISTER_NOTES, STATES, sentence_for
-from tests.plugins.staff_table import shown, table
+from tests.plugins.staff_table import read_table, table
 
 KINDS = {"several_borrowers", "different_person", "possible_duplicate", "library_refused"}
 
@@ -51,7 +51,7 @@ def test_an_unknown_reason_has_the_sentence_of_its_state() -> None:
 
 def test_the_document_has_the_same_sentences() -> None:
     """Write it by ``python -m tests.plugins.staff_table``."""
-    assert shown() == table()
+    assert read_table() == table()
 
 
 # Of enrolments and their cases, which no page of a login shows under this code.

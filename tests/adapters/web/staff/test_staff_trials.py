@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from broker.app import policy_configuration
 from broker.cli.main import broker
-from tests.plugins.deployment import Deployment, Person, found, mark
-from tests.plugins.staff import ADMIN, audit_log, enter, send, told
+from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.staff_logins import ADMIN, enter, read_audit_log, read_shown_lines, send
 
 # Drawn at random, so that a short number may stand in it by chance.
 TOKEN: Final = re.compile(r'[0-9a-f]{32,}|name="token" value="[^"]*"')
@@ -17,9 +17,9 @@ STUDENT = {"upstream": "wayf", "affiliation": "student@au.dk", "cpr": "real", "a
 
 
 @pytest.fixture
-def admin(old_deployment: Deployment) -> Person:
+def admin(shared_deployment: Deployment) -> Person:
     """Give an identity admin who is logged in."""
-    return enter(old_deployment, ADMIN)
+    return enter(shared_deployment, ADMIN)
 
 
 def try_login(staff: Person, **fields: str) -> list[str]:
@@ -27,7 +27,7 @@ def try_login(staff: Person, **fields: str) -> list[str]:
     empty = dict.fromkeys(("cpr", "age", "assurance", "service", "intent", "affiliation"), "")
     page = send(staff, "/admin/try", **{**empty, **fields})
     assert page.status_code == 200, page.get_data(as_text=True)
-    return told(page)
+    return read_shown_lines(page)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_a_faulty_field_is_reported_and_not_shown_again(admin: Person, field: st
     """The sentence leads to the field; what was typed stands nowhere again, least of all a CPR number."""
     page = send(admin, "/admin/try", **{**STUDENT, "assurance": "", "intent": "", field: typed})
     assert (page.status_code, mark(page)) == (422, ("admin", "try"))
-    assert found(page, "//main//*[@role='alert']/@data-problem") == problem
-    assert found(page, "//main//*[@role='alert']//a/@href") == f"#{field}"
+    assert find_text(page, "//main//*[@role='alert']/@data-problem") == problem
+    assert find_text(page, "//main//*[@role='alert']//a/@href") == f"#{field}"
     assert typed not in TOKEN.sub("", page.get_data(as_text=True))
-    assert "1403044004" not in str(audit_log(admin.deployment))
+    assert "1403044004" not in str(read_audit_log(admin.deployment))
 
 
 @pytest.mark.parametrize("field", ["upstream", "cpr", "assurance", "service", "intent"])

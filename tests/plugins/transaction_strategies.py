@@ -1,4 +1,4 @@
-"""Draws transactions in every combination of facts, for laws that must hold of them all."""
+"""Hypothesis strategies that draw transactions in every combination of facts."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -55,7 +55,7 @@ LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None,
 
 
 def terms_of(decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()) -> Terms:
-    """Give terms under which ``decision`` is always the decision, and ``lacking`` always what is not proved."""
+    """Return terms with a fixed decision and a fixed missing mailbox proof."""
     ways = ("wayf", "library")
     return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, lambda *_: decision, lambda *_: lacking, ways, local)
 

@@ -20,7 +20,7 @@ def text_of(path: Path) -> str:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
+def parse_file(path: Path) -> ast.Module:
     """Return the tree of a file. Do not change it."""
     return ast.parse(text_of(path))
 
@@ -28,4 +28,4 @@ def parsed(path: Path) -> ast.Module:
 @cache
 def nodes_of(path: Path) -> tuple[ast.AST, ...]:
     """Return every node of a file, as ``ast.walk`` finds them."""
-    return tuple(ast.walk(parsed(path)))
+    return tuple(ast.walk(parse_file(path)))

@@ -1,4 +1,4 @@
-"""A whole broker among the parties of ``saml_parties``: what they say to its roles they can send it over HTTP."""
+"""A whole broker configured for the parties of ``saml_parties``, so that tests send their messages over HTTP."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
 from broker.demo.saml.key_pair import KeyPair
 from tests.plugins import saml_parties as named
-from tests.plugins.deployment import Clock, Deployment, standing
+from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
 
 _MORE = f"""
@@ -52,18 +52,18 @@ class At(Ports):
     """The demo's ports, with the broker at the parties' address."""
 
     def origin(self, party: str) -> str:
-        """Give the address browsers use."""
+        """Return the address that browsers use."""
         return BASE if party == "broker" else super().origin(party)
 
 
 @dataclass(frozen=True, repr=False)
-class Guests(Parties):
-    """The parties, whose upstreams answer the request that was asked last."""
+class AnsweringParties(Parties):
+    """The parties; their upstreams answer the newest request."""
 
     asked: dict[str, str] = field(default_factory=lambda: {"id": "_q1"})
 
     def response(self, *changes: Change, upstream: str = "wayf", now: datetime = NOW) -> Any:
-        """Give an unsigned Response to that request, true but for the changes."""
+        """Return a valid unsigned Response to the newest request, with the changes applied."""
         root = super().response(upstream=upstream, now=now)
         for each in root.iter():
             if each.get("InResponseTo"):
@@ -74,54 +74,54 @@ class Guests(Parties):
 
 
 @dataclass(slots=True)
-class Stage:
-    """The broker, its guests, and one transaction of a service that may ask an upstream again and again."""
+class SamlDeployment:
+    """The broker and its parties."""
 
     deployment: Deployment
-    guests: Guests
+    parties: AnsweringParties
 
     @property
     def now(self) -> datetime:
-        """Give the time it is for the broker."""
+        """Return the broker's time."""
         return self.deployment.clock.now()
 
-    def begun(self, upstream: str = "wayf", **how: Any) -> Transaction:
-        """Begin a login in a browser, ask an upstream, and let its answers be to that."""
+    def begin_login(self, upstream: str = "wayf", **how: Any) -> Transaction:
+        """Begin a login in a browser and ask an upstream; later responses answer that request."""
         broker = self.deployment.broker
-        held, _ = broker.begin(replace(self.guests.request, **how), self.now, None, shared=False)
+        held, _ = broker.begin(replace(self.parties.request, **how), self.now, None, shared=False)
         bound = broker.bind(held, "browser", self.now)
         asked, outstanding = broker.ask_upstream(bound, upstream, self.now)
-        self.guests.asked["id"] = outstanding.id
+        self.parties.asked["id"] = outstanding.id
         return asked.transaction
 
     def transaction(self, name: str) -> Transaction:
-        """Give a transaction as it is stored."""
+        """Return a transaction from the store."""
         return self.deployment.broker.read(name, self.now).transaction
 
     @property
     def client(self) -> FlaskClient:
-        """Give a browser without cookies, as the ACS sees every one."""
+        """Return a browser without cookies, as the ACS sees each browser."""
         return self.deployment.app.test_client()
 
     def post(self, xml: bytes, upstream: str = "wayf", **more: str) -> TestResponse:
-        """Bring a Response to an ACS."""
+        """Post a Response to an ACS."""
         sent = {**http_bindings.build_post_fields(xml, "SAMLResponse", None), **more}
         return self.client.post(f"/saml/sp/{upstream}/acs", data=sent, base_url=BASE)
 
     def ask(self, query: str) -> TestResponse:
-        """Bring an AuthnRequest to the SSO endpoint by Redirect."""
+        """Send an AuthnRequest to the SSO endpoint by HTTP-Redirect."""
         return self.client.get(f"/saml/idp/sso?{query}", base_url=BASE)
 
     def ask_by_post(self, root: Any, key: signature.SigningKey | None) -> TestResponse:
-        """Bring an AuthnRequest to it by POST, signed if a key is given."""
+        """Send an AuthnRequest to the SSO endpoint by HTTP-POST, signed if a key is given."""
         if key:
             signature.sign(root, key)
         sent = http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "state/1")
         return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
 
 
-def _written(folder: Path, parties: Parties) -> Setting:
-    """Write a demo's folder in which everybody has the parties' names, keys and metadata."""
+def _write_demo_folder(folder: Path, parties: Parties) -> Setting:
+    """Write a demo folder with the names, keys and metadata of the parties."""
     setting = demo_folder.write(folder, At(48090), NOW)
     text = setting.config.read_text(encoding="utf-8")
     services = {demo_folder.SERVICES[name][2]: entity_id for name, entity_id in _TITLES.items()}
@@ -138,15 +138,15 @@ def _written(folder: Path, parties: Parties) -> Setting:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterator[Stage]:
-    """Give a broker among the parties, for all tests of a module; its clock began at NOW."""
-    folder = tmp_path_factory.mktemp("stage")
+def saml_deployment(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterator[SamlDeployment]:
+    """Return a broker with the parties, shared by the tests of a module. Its clock starts at NOW."""
+    folder = tmp_path_factory.mktemp("saml-deployment")
     clock = Clock(NOW - datetime.now(UTC))
-    setting = _written(folder / "demo", parties)
+    setting = _write_demo_folder(folder / "demo", parties)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "now", clock.now)
         patch.setattr("broker.app.application.now", clock.now)
-        with standing(setting, folder, clock, {}) as deployment:
+        with run_deployment(setting, folder, clock, {}) as deployment:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
-            yield Stage(deployment, guests)
+            guests = AnsweringParties(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
+            yield SamlDeployment(deployment, guests)

@@ -1,4 +1,4 @@
-"""Debian's Firefox over WebDriver BiDi: starts it on a profile, sends commands, keeps what it reports.
+"""Controls Debian's Firefox over WebDriver BiDi: starts it, sends commands and receives events.
 
 Source: W3C WebDriver BiDi, https://w3c.github.io/webdriver-bidi/.
 """
@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
-# Firefox asks nobody about updates, studies and portals, and shows no page of its own.
+# Turn off updates, studies, portal detection and start pages.
 _QUIET: Final[Mapping[str, Any]] = {
     "app.normandy.enabled": False,
     "app.update.disabledForTesting": True,
@@ -35,12 +35,12 @@ _PATIENCE: Final = 120.0
 
 
 class BidiError(Exception):
-    """The browser refused a command: its error code and sentence."""
+    """Raised when the browser refuses a command; has its error code and message."""
 
 
 @dataclass(slots=True)
 class Connection:
-    """One session with a browser; ``heard`` gets every event."""
+    """A session with a browser; the functions in ``heard`` receive every event."""
 
     socket: ClientConnection
     process: "Popen[Any]"
@@ -49,7 +49,7 @@ class Connection:
     _events: deque[dict[str, Any]] = field(default_factory=deque)
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and give its result; BidiError where it is refused."""
+        """Send a command and return its result; raise BidiError if it is refused."""
         self._sent += 1
         number = self._sent
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
@@ -62,7 +62,7 @@ class Connection:
         return dict(message["result"])
 
     def listen(self, seconds: float) -> None:
-        """Hear what comes meanwhile."""
+        """Receive events for ``seconds``."""
         until = time.monotonic() + seconds
         with suppress(TimeoutError):
             while True:
@@ -70,7 +70,7 @@ class Connection:
                 self._tell()
 
     def _tell(self) -> None:
-        """Pass on what was heard; not while an answer is waited for, since whoever hears it may ask something."""
+        """Pass events to the listeners. Do not do so while waiting for an answer: a listener may send a command."""
         while self._events:
             event = self._events.popleft()
             for hear in self.heard:
@@ -82,8 +82,8 @@ class Connection:
 
 
 @contextmanager
-def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connection]:
-    """Start Firefox on a profile, with these pages if any, and give a session with it, which ends with the block."""
+def run_firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connection]:
+    """Start Firefox on a profile with these pages; return a session that ends with the block."""
     profile.mkdir(exist_ok=True)
     lines = [
         f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in {**_QUIET, **preferences}.items()
@@ -98,10 +98,10 @@ def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connecti
         str(profile),
         *pages,
     ]
-    # What a browser on this profile told before is the port of a server that has ended.
+    # Remove the port file of a previous browser on this profile.
     (profile / _PORT).unlink(missing_ok=True)
     with ExitStack() as stack:
-        process = stack.enter_context(started(command, _environment(profile), stdout=DEVNULL, stderr=DEVNULL))
+        process = stack.enter_context(run_program(command, _environment(profile), stdout=DEVNULL, stderr=DEVNULL))
         address = f"ws://127.0.0.1:{_port(process, profile / _PORT)}/session"
         socket = stack.enter_context(connect(address, max_size=None, open_timeout=_PATIENCE))
         connection = Connection(socket, process)
@@ -111,14 +111,14 @@ def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connecti
 
 
 def _environment(profile: Path) -> Mapping[str, str]:
-    # The second lets a session press what is not on a page: the button that closes a window.
+    # The second variable lets a session press buttons of the browser itself, such as the close button.
     return {"HOME": str(profile), "MOZ_REMOTE_ALLOW_SYSTEM_ACCESS": "1"}
 
 
 def _port(process: "Popen[Any]", told: Path) -> int:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and process.poll() is None:
-        with suppress(OSError, ValueError):  # not yet there, or not yet whole
+        with suppress(OSError, ValueError):  # the file is missing or incomplete
             return int(json.loads(told.read_text(encoding="utf-8"))["ws_port"])
         time.sleep(0.05)
     raise AssertionError("Firefox did not start")

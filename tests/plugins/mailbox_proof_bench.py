@@ -1,4 +1,4 @@
-"""What a proof of a mailbox needs: a SQLite file, a mail server, and a login that waits for one."""
+"""Mailbox proofs over an SQLite file and a mail server, for a login that needs one."""
 
 import re
 import secrets
@@ -28,12 +28,12 @@ from tests.plugins.ports import free_port
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")
 NURSE = "nurse@auh.rm.dk"
 YEAR = timedelta(days=365)
-Post = tuple[Mailbox, int]
+MailServer = tuple[Mailbox, int]
 
 
 @dataclass(slots=True)
-class Bench:
-    """Proofs over one SQLite file and one mail server; ``now`` is when the test began."""
+class ProofBench:
+    """Mailbox proofs over one SQLite file and one mail server; ``now`` is the start of the test."""
 
     path: Path
     mailbox: Mailbox
@@ -41,41 +41,41 @@ class Bench:
     now: datetime
     hmacs: LookupHmacs = field(default_factory=lambda: LookupHmacs("k1", b"k" * 32))
 
-    def proving(self) -> MailboxProof:
-        """Give the proofs as one more worker has them, with a store of its own on the same file."""
+    def open_proofs(self) -> MailboxProof:
+        """Return the mailbox proofs of another worker, with a separate store on the same file."""
         store = SqliteStore(self.path)
         letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
         return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox(), letters)
 
-    def remembered(self, owner: str) -> tuple[Proved, ...]:
-        """Give the proofs of a person that count."""
+    def list_valid_proofs(self, owner: str) -> tuple[Proved, ...]:
+        """Return the valid proofs of a person."""
         persons = PersonRecords(SqliteStore(self.path), self.hmacs)
         record = persons.read(owner, self.now)
         return persons.list_proofs(record, self.now) if record else ()
 
     def outbox(self) -> MailOutbox:
-        """Give the queue of mails to the real mail server."""
+        """Return the outbox to the mail server."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example")
         return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, lambda: self.now)
 
     @property
     def transactions(self) -> Transactions:
-        """Give the transactions in the file."""
+        """Return the transactions in the file."""
         return Transactions(SqliteStore(self.path))
 
     def login(self, **facts: object) -> Held:
-        """Begin a login that has been authenticated just now."""
+        """Begin a login that is authenticated."""
         request = AuthnRequest("_1", "my-loans", "https://loans.example", "https://loans.example/acs")
         name, mark = secrets.token_hex(16), secrets.token_hex(8)
         plain = Transaction(name, "BCDFGHJK", self.now, self.now + LIFETIME, request, arrival=mark, browser="browser 1")
         made = replace(plain, authenticated=self.now, **facts)  # type: ignore[arg-type]
         return self.transactions.add(made, self.now)
 
-    def mail(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
-        """Have a code queued for mailing."""
+    def mail_code(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
+        """Queue a mail with a code."""
         said = {"name": "kaldemail", "asker": "Ann Holm", "language": "en", "now": self.now, **how}
-        return self.proving().mail_code(
+        return self.open_proofs().mail_code(
             held,
             owner,
             str(said["name"]),
@@ -86,9 +86,9 @@ class Bench:
             now=said["now"],  # type: ignore[arg-type]
         )
 
-    def code(self, held: Held, code: str, owner: str = "ann", **how: object) -> Held:
-        """Type a code."""
-        return self.proving().try_code(
+    def try_code(self, held: Held, code: str, owner: str = "ann", **how: object) -> Held:
+        """Enter a code."""
+        return self.open_proofs().try_code(
             held,
             code,
             owner,
@@ -98,29 +98,29 @@ class Bench:
             remembered_for=YEAR,
         )
 
-    def read(self) -> str:
-        """Send what is queued, and give the code in the newest mail."""
+    def read_mailed_code(self) -> str:
+        """Send the queued mails and return the code in the newest mail."""
         while self.outbox().step():
             pass
-        return code_in(self.mailbox.mails()[0])
+        return read_code(self.mailbox.mails()[0])
 
-    def again(self, held: Held) -> Transaction:
-        """Give the transaction as it stands in the file."""
+    def reread(self, held: Held) -> Transaction:
+        """Return the transaction as stored."""
         return self.transactions.read(held.transaction.id, self.now).transaction
 
 
-def code_in(mail: ReceivedMail) -> str:
-    """Give the code of a mail."""
+def read_code(mail: ReceivedMail) -> str:
+    """Return the code in a mail."""
     return str(re.findall(r": ([0-9]{4} [0-9]{4})\n", mail.text)[0]).replace(" ", "")
 
 
-def other(code: str) -> str:
-    """Give a code that is not this one."""
+def different_code(code: str) -> str:
+    """Return a different code."""
     return f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
 
 
-def outcome(attempt: Callable[[], Held]) -> str:
-    """Give how an attempt ended: "proved", or the code of what refused it."""
+def outcome_of(attempt: Callable[[], Held]) -> str:
+    """Return "proved", or the reason code of the refusal."""
     try:
         attempt()
     except BrokerError as error:
@@ -129,7 +129,7 @@ def outcome(attempt: Callable[[], Held]) -> str:
 
 
 @contextmanager
-def posted() -> Iterator[Post]:
+def run_mail_server() -> Iterator[MailServer]:
     """Run a mail server."""
     port, page = free_port(), free_port()
     mailbox = Mailbox(port, page)
@@ -140,9 +140,9 @@ def posted() -> Iterator[Post]:
         mailbox.stop()
 
 
-def opened(folder: Path, post: Post) -> Bench:
-    """Open a bench on a new file in a folder, with an empty mailbox."""
+def open_bench(folder: Path, post: MailServer) -> ProofBench:
+    """Return mailbox proofs on a new file in a folder, with an empty mailbox."""
     mailbox, port = post
     mailbox._kept.clear()
     sqlite.prepare(folder / "proofs.db")
-    return Bench(folder / "proofs.db", mailbox, port, datetime.now(UTC))
+    return ProofBench(folder / "proofs.db", mailbox, port, datetime.now(UTC))

@@ -16,10 +16,10 @@ FIXTURES: Final = frozenset(
         "firefox",
         "deployment",
         "interop",
-        "old_deployment",
+        "shared_deployment",
         "redis_cluster",
         "redis_server",
-        "stage",
+        "saml_deployment",
     }
 )
 

@@ -1,4 +1,4 @@
-"""People of whom the store holds everything that it can hold, written by the rooms that write it."""
+"""Two persons with a record of every kind in the store, written by the production code that writes each kind."""
 
 import shutil
 import sqlite3
@@ -53,8 +53,8 @@ _URN: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 
 @dataclass(frozen=True)
-class Somebody:
-    """One person, by all that they are known by."""
+class StoredPerson:
+    """The identifiers of one person."""
 
     cpr: str
     eppn: str
@@ -63,29 +63,37 @@ class Somebody:
     reference: str
 
 
-ASTA: Final = Somebody("1403044004", "asta@au.dk", "4711", "asta@auh.rm.dk", "BCDFGHJK")
-KARLA: Final = Somebody("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", "KMNPQRST")
+ASTA: Final = StoredPerson("1403044004", "asta@au.dk", "4711", "asta@auh.rm.dk", "BCDFGHJK")
+KARLA: Final = StoredPerson("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", "KMNPQRST")
 
 
 @dataclass(frozen=True)
-class Life:
-    """Writes one person's records."""
+class RecordWriter:
+    """Writes the records of one person."""
 
     parts: Parts
-    who: Somebody
+    who: StoredPerson
 
     @property
     def id(self) -> str:
-        """Give the person id."""
+        """Return the person id."""
         return compute_person_id_of_cpr(self.parts.keys.index, self.who.cpr)
 
-    def lived(self) -> None:
-        """Leave everything behind that a person can."""
-        for leave in (self.log_in, self.enrol, self.get_pins, self.prove, self.answer, self.be_counted, self.be_told):
+    def write_all(self) -> None:
+        """Write a record of every kind."""
+        for leave in (
+            self.log_in,
+            self.enrol,
+            self.queue_pin_mail,
+            self.prove_mailbox,
+            self.give_consent,
+            self.use_rate_limit,
+            self.write_audit_lines,
+        ):
             leave()
 
     def log_in(self) -> None:
-        """Have a login under way, another that has ended, and a logout."""
+        """Store an active login, a session and a logout."""
         moment = now()
         store, hmacs = self.parts.store, self.parts.keys.index
         end = moment + timedelta(minutes=4)
@@ -120,7 +128,7 @@ class Life:
         Records(store, Logout).add(Key("logout", logout.id), logout, logout.until, moment)
 
     def enrol(self) -> None:
-        """Be a borrower that is made."""
+        """Store a pending enrolment, a confirmed borrower and a register look-up."""
         fields = (WantedField("email", self.who.address, "create"),)
         wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
@@ -136,19 +144,19 @@ class Life:
         look_up = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
         persons.change(self.id, lambda record: replace(record, register_look_up=look_up), now())
 
-    def get_pins(self) -> None:
-        """Be mailed a PIN link, and notices that were sent and that wait."""
+    def queue_pin_mail(self) -> None:
+        """Make a PIN link and queue a mail with it."""
         self.parts.codes.make_link(self.who.number)
         outbox = self.parts.outbox
         outbox.queue_mail(self.who.address, MailText("PIN", "link"), about=self.who.number)
 
-    def prove(self) -> None:
-        """Prove a mailbox."""
+    def prove_mailbox(self) -> None:
+        """Store the proof of a mailbox."""
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
         assert keep_proof(self.parts.enrolment_ports.persons, self.id, proved, now())
 
-    def answer(self) -> None:
-        """Agree at a service, and at one that is gone since."""
+    def give_consent(self) -> None:
+        """Store consent receipts for a service and for a service that no longer exists."""
         for service in ("my-loans", GONE_SERVICE):
             group = self.parts.keys.index.compute("receipts", self.id, service)
             given = Receipt(
@@ -165,16 +173,16 @@ class Life:
             )
             file_receipt(self.parts.store, self.id, service, given, now(), hmacs=self.parts.keys.index)
 
-    def be_counted(self) -> None:
-        """Have looked, and have called a browser their own."""
+    def use_rate_limit(self) -> None:
+        """Use one look-up of the rate limit, and remember a browser."""
         Limits(self.parts.store, self.parts.keys.index, now).take(OWN_LOOKS, self.id)
         browser = RememberedBrowser(self.who.number, "secret-hash", now() + timedelta(days=90))
         library_id = compute_person_id_of_borrower(self.parts.keys.index, self.who.number)
         persons = self.parts.enrolment_ports.persons
         persons.change(library_id, lambda record: record.remember_browser(browser, now()), now())
 
-    def be_told(self) -> None:
-        """Stand on the audit log, and have been shown pages with references."""
+    def write_audit_lines(self) -> None:
+        """Write support traces and audit log lines."""
         traces = SupportTraces(self.parts.store)
         traces.add_trace(TraceFacts(self.who.reference, now(), "ask", "too_many", person=self.id))
         traces.add_trace(TraceFacts(self.who.reference[::-1], now(), "enrol", "library_unavailable", person=self.id))
@@ -187,36 +195,36 @@ class Life:
 
 
 def store_file(parts: Parts) -> Path:
-    """Give the file of an SQLite store."""
+    """Return the file of an SQLite store."""
     return Path(parts.config.store.url.removeprefix("sqlite:"))
 
 
-def keys(parts: Parts) -> set[Key]:
-    """Give the keys of all records there are."""
+def list_keys(parts: Parts) -> set[Key]:
+    """Return the keys of all records."""
     kinds = get_args(RecordKind)
     return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
 
 
-def records_of(parts: Parts, who: Somebody) -> set[Key]:
-    """Give the keys of a person's records, index entries and audit keys."""
-    person = parts.stored_data().find(typed=who.cpr)
-    own = {each.key for each in parts.stored_data().list_records(person)}
+def list_person_keys(parts: Parts, who: StoredPerson) -> set[Key]:
+    """Return the keys of a person's records, index entries and audit keys."""
+    person = parts.build_stored_data().find(typed=who.cpr)
+    own = {each.key for each in parts.build_stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     groups = {*audit_log.person_keys.groups(person.ids, (who.number,))}
-    return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
+    return own | {key for key in list_keys(parts) if key.kind == "audit" and key.group in groups}
 
 
-def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
-    """Give all rows of the store, as a backup holds them."""
+def read_rows(parts: Parts) -> tuple[list[Any], list[Any]]:
+    """Return all rows of the store, as in a backup."""
     with closing(sqlite3.connect(store_file(parts))) as connection:
         return connection.execute("SELECT * FROM record").fetchall(), connection.execute(
             "SELECT * FROM counter"
         ).fetchall()
 
 
-def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
-    """Put a backup back in the place of the store."""
+def restore_rows(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
+    """Replace the contents of the store by a backup."""
     with closing(sqlite3.connect(store_file(parts))) as connection, connection:
         connection.execute("DELETE FROM record")
         connection.execute("DELETE FROM counter")
@@ -225,18 +233,18 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """Give a broker's parts over SQLite, once for all tests of a module."""
-    folder = tmp_path_factory.mktemp("lived")
+def module_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    """Return the broker's parts over SQLite, shared by the tests of a module."""
+    folder = tmp_path_factory.mktemp("store")
     environ = {"BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}", "BROKER_STATE": str(folder / "state")}
     return assemble(load(setting.config, environ))
 
 
 @dataclass(slots=True)
-class LeftBehind:
-    """What two people leave behind in a store and on a audit log, put there again for each test of a module.
+class PersonRecordsBackup:
+    """The records and audit log of two persons, restored before each test of a module.
 
-    They live anew after a minute: what is in force for four minutes is so during each test.
+    After a minute the records are written again: assertions are valid for four minutes, and must be so in each test.
     """
 
     parts: Parts
@@ -244,41 +252,41 @@ class LeftBehind:
     rows: tuple[list[Any], list[Any]] = ([], [])
     since: datetime = LONG_AGO
 
-    def put_there(self) -> None:
-        """Put it in the place of whatever the test before has left."""
-        audit_log = self._trail()
+    def restore(self) -> None:
+        """Replace what the previous test left."""
+        audit_log = self._audit_log()
         audit_log.person_keys.cache.clear()
         for path in (*audit_log.files.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
-            put_back(self.parts, ([], []))
-            self._live()
+            restore_rows(self.parts, ([], []))
+            self._write()
             return
-        put_back(self.parts, self.rows)
+        restore_rows(self.parts, self.rows)
         shutil.copytree(self.copies, audit_log.files.folder, dirs_exist_ok=True)
 
-    def _live(self) -> None:
+    def _write(self) -> None:
         self.since = now()
         for who in (ASTA, KARLA):
-            Life(self.parts, who).lived()
-        self.rows = rows_of(self.parts)
+            RecordWriter(self.parts, who).write_all()
+        self.rows = read_rows(self.parts)
         shutil.rmtree(self.copies, ignore_errors=True)
-        shutil.copytree(self._trail().files.folder, self.copies)
+        shutil.copytree(self._audit_log().files.folder, self.copies)
 
-    def _trail(self) -> StoredAuditLog:
+    def _audit_log(self) -> StoredAuditLog:
         audit_log = self.parts.audit_log
         assert isinstance(audit_log, StoredAuditLog)
         return audit_log
 
 
 @pytest.fixture(scope="module")
-def left_behind(opened_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
-    """Give what two people leave behind, with nothing there yet."""
-    return LeftBehind(opened_parts, tmp_path_factory.mktemp("left") / "trail")
+def persons_backup(module_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> PersonRecordsBackup:
+    """Return the backup of two persons' records, not yet restored."""
+    return PersonRecordsBackup(module_parts, tmp_path_factory.mktemp("backup") / "audit")
 
 
 @pytest.fixture
-def lived_parts(opened_parts: Parts, left_behind: LeftBehind) -> Parts:
-    """Give them over a store in which are two people, with an empty audit log before them and no forgotten.log."""
-    left_behind.put_there()
-    return opened_parts
+def parts_with_persons(module_parts: Parts, persons_backup: PersonRecordsBackup) -> Parts:
+    """Return the broker's parts with the records of two persons, their audit log, and no forgotten.log."""
+    persons_backup.restore()
+    return module_parts

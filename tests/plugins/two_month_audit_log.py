@@ -1,4 +1,4 @@
-"""An audit log that fills two months."""
+"""Writes an audit log of two months."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A store of the tests that has no turn for several records: it reads and puts them one after the other."""
+"""A store for tests that has no batch operations: it reads and writes records one after the other."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,15 +6,15 @@ from datetime import datetime
 from broker.core.ports import Kept, Key, Store, Write
 
 
-class SingleTurns(Store):
-    """What ``get_many`` and ``put_many`` promise, by ``get`` and ``put``."""
+class UnbatchedStore(Store):
+    """Implements ``get_many`` and ``put_many`` by ``get`` and ``put``."""
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Get each."""
+        """Get the records one by one."""
         return [self.get(key, now) for key in keys]
 
     def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:
-        """Put the first and, if it stands, the others."""
+        """Write the first record and, if that succeeds, the others."""
         if not self.put(*first, now, durable=durable):
             return False
         for write in others:

@@ -1,4 +1,4 @@
-"""Policies and metadata of one's own at a whole broker: copies of the shipped ones with something put in."""
+"""Copies of the shipped policies and metadata that a test changes before it starts a broker."""
 
 import re
 import shutil
@@ -19,8 +19,8 @@ def copy_site(setting: Setting, folder: Path) -> Path:
     return site
 
 
-def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
-    """Copy the policies, put release entries into the students' in place of e-resources', and give the environment."""
+def write_release_entries(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
+    """Copy the policies, replace the e-resources entry in student.yaml, and return the broker's environment."""
     site = copy_site(setting, folder)
     student = site / "policies" / "student.yaml"
     before, _, rest = student.read_text().partition("  e-resources:")
@@ -30,8 +30,8 @@ def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     return {"BROKER_SITE": str(site)}
 
 
-def entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
-    """Write a release entry that informs and makes nothing; ``more`` are further lines of it."""
+def release_entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
+    """Return a release entry without consent and enrolment; ``more`` are further lines of it."""
     listed = ", ".join(f"{{{each}: {{why: {WHY}}}}}" for each in attributes)
     return (
         f"  '{service}':\n    legal_basis: public_task\n"
@@ -39,8 +39,8 @@ def entry(service: str, attributes: Iterable[str], name_id: str = "transient", m
     )
 
 
-def entity_attributes(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
-    """Copy the metadata, let a service say an entity attribute of itself, and give the environment."""
+def add_entity_attribute(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
+    """Copy the metadata, add an entity attribute to a service, and return the broker's environment."""
     site = copy_site(setting, folder)
     path = site / "metadata" / f"{service}.xml"
     said = "".join(f"<saml:AttributeValue>{each}</saml:AttributeValue>" for each in values)

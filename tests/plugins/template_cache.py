@@ -1,4 +1,4 @@
-"""Keeps compiled templates: each test makes an application of its own, and each worker compiled all of them."""
+"""Caches compiled templates, so that the application of each test does not compile all of them."""
 
 from pathlib import Path
 from typing import Final
@@ -10,14 +10,14 @@ from jinja2.bccache import Bucket, FileSystemBytecodeCache
 COMPILED: Final[dict[str, bytes]] = {}
 
 
-class Kept(FileSystemBytecodeCache):
-    """Compiled templates by their name and source, in memory and in a folder that all workers share.
+class TemplateCache(FileSystemBytecodeCache):
+    """A cache of compiled templates, in memory and in a folder that all workers share.
 
-    One that was changed has another checksum and is compiled anew.
+    A changed template has another checksum and is compiled again.
     """
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Read a template's code, if it has been compiled."""
+        """Load the compiled template from memory or the folder."""
         if bucket.key in COMPILED:
             bucket.bytecode_from_string(COMPILED[bucket.key])
             return
@@ -26,18 +26,18 @@ class Kept(FileSystemBytecodeCache):
             COMPILED[bucket.key] = bucket.bytecode_to_string()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep a template's code."""
+        """Store a compiled template."""
         COMPILED[bucket.key] = bucket.bytecode_to_string()
         super().dump_bytecode(bucket)
 
 
 def folder(config: pytest.Config) -> Path | None:
-    """Give the folder that outlasts this run; None where a run keeps nothing."""
+    """Return a folder in pytest's cache; None if the run has no cache."""
     return config.cache.mkdir("templates") if hasattr(config, "cache") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let every application of this process use it."""
+    """Use the cache in every application of this process."""
     kept = folder(config)
     if kept is not None:
-        Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Kept(str(kept))}
+        Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCache(str(kept))}

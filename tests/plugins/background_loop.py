@@ -1,4 +1,4 @@
-"""The loop that carries out, beside the requests of a test, what they have queued."""
+"""Runs the worker loop in a thread, so that queued work is done while a test makes requests."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -8,17 +8,17 @@ from typing import Final
 from broker.core.retention import RecordKind
 from broker.use_cases.storage.worker_loop import WakeSignal, run_worker_loop
 
-# What the loop does, each kind by a step of its own.
+# The kinds of records that the loop processes.
 QUEUED: Final[tuple[RecordKind, ...]] = ("person", "mail")
-PATIENCE: Final = 60.0  # seconds in which it does what a test waits for, though the machine is busy
+PATIENCE: Final = 60.0  # seconds to wait for queued work, even on a busy machine
 _IDLE: Final = 0.05
 
 
 @contextmanager
-def beside(
+def run_background_loop(
     wake: WakeSignal, steps: Sequence[Callable[[], object]], report: Callable[[Exception], None]
 ) -> Iterator[None]:
-    """Let the loop run while the block does; ``report`` hears what fails in it."""
+    """Run the loop while the block runs; ``report`` receives each exception of a step."""
     ending = threading.Event()
     turns = (steps, wake, ending.is_set, _IDLE, report)
     loop = threading.Thread(target=run_worker_loop, args=turns, daemon=True)

@@ -1,4 +1,4 @@
-"""PINs over a real store and a library system whose calls can be lost, late or refused."""
+"""PIN services over a real store and a library system whose calls can be lost, late or refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -34,10 +34,10 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Library:
-    """A library system; ``next_call`` says what becomes of the next call that sets a PIN.
+    """A library system; ``next_call`` is the outcome of the next call that sets a PIN.
 
-    It is "answered", "ignored", "refused", "lost", "done" (without an answer), or "killed"; a number behind it says
-    after how many seconds the call is carried out.
+    It is "answered", "ignored", "refused", "lost", "done" (without an answer), or "killed"; a number after it is the
+    delay in seconds before the call is carried out.
     """
 
     borrowers: dict[str, Borrower]
@@ -50,19 +50,19 @@ class Library:
     meanwhile: Callable[[], object] = lambda: None  # happens during a call that sets a PIN
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Return one."""
+        """Return a borrower."""
         del deadline
         return self.borrowers.get(number)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return those with this CPR or card number."""
+        """Return the borrowers with this CPR or card number."""
         del deadline
         if self.next_call == "down":
             raise LibraryUnavailable("down")
         return tuple(each for each in self.borrowers.values() if text in {each.cpr, each.card})
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Set a PIN as the script says."""
+        """Set a PIN with the scripted outcome."""
         del deadline
         script, self.next_call = self.next_call, "answered"
         if script == "refused":
@@ -79,13 +79,13 @@ class Library:
             raise LibraryUnavailable("timeout")
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Say whether this is the PIN."""
+        """Return whether this is the PIN."""
         del deadline
         self.checks += 1
         return PinAnswer.RIGHT if self.pins.get(borrower.number) == pin else PinAnswer.WRONG
 
     def carry_out_late(self) -> None:
-        """Carry out the calls whose time has come."""
+        """Carry out the delayed calls that are due."""
         for moment, number, pin in tuple(self.late):
             if moment <= self.now():
                 self.pins[number] = pin
@@ -93,10 +93,10 @@ class Library:
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
-        """Begin."""
+        """Start at a fixed time."""
         self.time = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
     def __call__(self) -> datetime:
@@ -104,11 +104,11 @@ class Clock:
         return self.time
 
 
-class Desk:
-    """Everything around PINs over one SQLite file."""
+class PinBench:
+    """All PIN services over one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        """Open it."""
+        """Open the store and build the services."""
         self.clock = Clock()
         self.store = SqliteStore(path)
         ann = Borrower(NUMBER, "STUD", email=ADDRESS, cpr="0101990000", card="0101990000")

@@ -1,4 +1,4 @@
-"""Requests and answers of one's own at a whole broker: any AuthnRequest, and any answer of the hub, changed at will."""
+"""AuthnRequests and hub responses that a test changes before it sends them to the broker."""
 
 from secrets import token_hex
 from typing import Any
@@ -19,25 +19,25 @@ _REQUEST = """<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:proto
  Destination="{sso}" AssertionConsumerServiceURL="{acs}"><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"""
 
 
-def listing(*names: str, more: str = "", **attributes: str) -> Change:
-    """Give a change that puts a Scoping with an IDPList in; ``more`` follows the list in it."""
+def add_idp_list(*names: str, more: str = "", **attributes: str) -> Change:
+    """Return a change that adds a Scoping with an IDPList; ``more`` is XML after the list."""
     entries = "".join(f'<samlp:IDPEntry ProviderID="{each}"/>' for each in names)
     idps = f"<samlp:IDPList>{entries}</samlp:IDPList>" if names else ""
     written = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return add(".", f"<samlp:Scoping{written}>{idps}{more}</samlp:Scoping>")
 
 
-def contexts(*classes: str, comparison: str = "exact") -> Change:
-    """Give a change that asks for these classes; it goes before a Scoping."""
+def request_contexts(*classes: str, comparison: str = "exact") -> Change:
+    """Return a change that requests these context classes. Apply it before a change that adds a Scoping."""
     refs = "".join(f"<saml:AuthnContextClassRef>{each}</saml:AuthnContextClassRef>" for each in classes)
     return add(".", f'<samlp:RequestedAuthnContext Comparison="{comparison}">{refs}</samlp:RequestedAuthnContext>')
 
 
-TO_AU = listing(AU)  # the one way, so that no chooser is shown
+TO_AU = add_idp_list(AU)  # a list of one institution, so that no chooser is shown
 
 
 def authn_request(deployment: Deployment, service: str, *changes: Change) -> bytes:
-    """Write an AuthnRequest of a service, true but for the changes."""
+    """Write a valid AuthnRequest of a service and apply the changes."""
     told = {"sso": deployment.peer.sso, "acs": deployment.site(service).acs, "issuer": SERVICES[service][2]}
     written = _REQUEST.format(name=token_hex(16), now=stamp(deployment.clock.now()), **told)
     root = etree.fromstring(written.replace("\n", ""))
@@ -47,20 +47,20 @@ def authn_request(deployment: Deployment, service: str, *changes: Change) -> byt
 
 
 def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestResponse:
-    """Come from a service with an AuthnRequest of one's own, to the first page or the way to an upstream."""
+    """Send a changed AuthnRequest of a service; return the first page or the redirect to an upstream."""
     xml = authn_request(person.deployment, service, *changes)
     url = http_bindings.build_redirect_url(person.deployment.peer.sso, "SAMLRequest", xml, service, None)
     return person.get(url)
 
 
-def sent(response: TestResponse) -> Any:
-    """Give the AuthnRequest with which the browser is sent to an upstream."""
+def read_sent_request(response: TestResponse) -> Any:
+    """Return the AuthnRequest in a redirect to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
     return etree.fromstring(http_bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
 
 
 def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:
-    """Let the hub answer as a persona, its Response changed before it is signed, and go on to the next page."""
+    """Answer as the hub for a persona, change the Response before signing it, and return the next page."""
     deployment = person.deployment
     asked = wayf_hub.read(urlsplit(away.location).query)
     xml = wayf_hub.response(HUB, asked, persona(name), deployment.hub_key(), deployment.clock.now())

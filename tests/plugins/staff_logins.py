@@ -1,4 +1,4 @@
-"""Logins to the staff view in a test: what the upstream is asked, and its answers, true and forged."""
+"""Logs staff in to the staff view: requests to the upstream, and genuine and forged answers."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from broker.adapters.saml.xml_security import http_bindings, signature, xml_time
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.upstreams import assertion_writer, wayf_hub
-from tests.plugins.deployment import Deployment, Person, found
+from tests.plugins.deployment import Deployment, Person, find_text
 
 ADMIN: Final = "bo"
 DESK: Final = "cilla"
@@ -26,22 +26,22 @@ DESK: Final = "cilla"
 
 @dataclass(frozen=True)
 class AskedUpstream:
-    """The AuthnRequest that a browser is sent away with."""
+    """The AuthnRequest that the broker sends to an upstream."""
 
     force: bool
     institutions: tuple[str, ...]
 
 
-def asked(url: str) -> AskedUpstream:
-    """Read the AuthnRequest in an address."""
+def read_sent_request(url: str) -> AskedUpstream:
+    """Read the AuthnRequest in a URL."""
     (packed,) = parse_qs(urlsplit(url).query)["SAMLRequest"]
     root = etree.fromstring(decompress(b64decode(packed), -15))
     listed = tuple(each.get("ProviderID", "") for each in root.iter("{*}IDPEntry"))
     return AskedUpstream(root.get("ForceAuthn") == "true", listed)
 
 
-def asserting(name: str, **attributes: str) -> Persona:
-    """Give a persona of whom something else is asserted."""
+def change_persona(name: str, **attributes: str) -> Persona:
+    """Return a persona with other attributes."""
     told = {key: (value,) for key, value in attributes.items()}
     person = persona(name)
     return replace(person, attributes={**person.attributes, **told})
@@ -50,7 +50,7 @@ def asserting(name: str, **attributes: str) -> Persona:
 def answer(
     deployment: Deployment, url: str, person: Persona, ago: timedelta = timedelta()
 ) -> tuple[str, dict[str, str]]:
-    """Let the hub answer of a person who logged in there a while ago; give ACS and fields."""
+    """Let the hub answer for a person who logged in ``ago``; return ACS and fields."""
     request = wayf_hub.read(urlsplit(url).query)
     now = deployment.clock.now()
     inner = wayf_hub.assertion(HUB, request, person, now)
@@ -61,20 +61,20 @@ def answer(
 
 
 def begin(staff: Person) -> str:
-    """Begin a login in a browser, and give the address of the upstream that it is sent to."""
+    """Begin a staff login; return the URL of the upstream."""
     away = staff.get("/admin/login")
     assert away.status_code == 302, away.get_data(as_text=True)
     return str(away.location)
 
 
 def arrive(staff: Person, person: Persona) -> TestResponse:
-    """Go through the upstream to whatever page comes after."""
+    """Log in through the upstream; return the next page."""
     arrived = staff.deliver(*answer(staff.deployment, begin(staff), person))
     return staff.get(arrived.location) if arrived.status_code == 303 else arrived
 
 
 def enter(deployment: Deployment, name: str) -> Person:
-    """Give the browser of somebody of the staff who is logged in."""
+    """Return the browser of a member of staff who is logged in."""
     staff = deployment.person()
     page = arrive(staff, persona(name))
     assert page.status_code == 200, page.get_data(as_text=True)
@@ -82,14 +82,14 @@ def enter(deployment: Deployment, name: str) -> Person:
 
 
 def send(staff: Person, path: str, **fields: str) -> TestResponse:
-    """Fill in the form of a page of the staff view, and send it."""
+    """Fill in and send the form of a page of the staff view."""
     page = staff.get(path)
-    token = found(page, "//form//input[@name='token']/@value")
+    token = find_text(page, "//form//input[@name='token']/@value")
     return staff.post(path, {"token": token, **fields})
 
 
-def unstaffed(setting: Setting, folder: Path) -> Setting:
-    """Copy a demo's folder without the staff view, which insists on its audit log."""
+def copy_without_staff_view(setting: Setting, folder: Path) -> Setting:
+    """Copy a demo folder and remove the staff view, which requires an audit log."""
     copied = shutil.copytree(setting.folder, folder / "unstaffed")
     found = replace(setting, folder=copied)
     text, taken = re.subn(r"(?ms)^\[admin\].*?(?=^\[(?!admin))", "", found.config.read_text())
@@ -98,12 +98,12 @@ def unstaffed(setting: Setting, folder: Path) -> Setting:
     return found
 
 
-def audit_log(deployment: Deployment) -> list[dict[str, str]]:
+def read_audit_log(deployment: Deployment) -> list[dict[str, str]]:
     """Read the lines of the audit log."""
     files = sorted(deployment.parts.config.audit_folder.glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def told(page: TestResponse) -> list[str]:
-    """Give the lines that a page shows as the commands print them."""
-    return found(page, "//pre/text()").splitlines()
+def read_shown_lines(page: TestResponse) -> list[str]:
+    """Return the lines of command output on a page."""
+    return find_text(page, "//pre/text()").splitlines()

@@ -1,4 +1,4 @@
-"""Feeds of metadata for the tests: built from entities, signed by xmlsec, in whatever way a test asks."""
+"""Builds and signs metadata feeds, valid or with the faults that a test asks for."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,21 +21,21 @@ _SIGNATURE: Final = """<ds:Signature xmlns:ds="{ds}"><ds:SignedInfo><ds:Canonica
 </ds:Signature>"""
 
 
-def collection(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
-    """Give an unsigned feed of these entities."""
+def build_feed(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
+    """Return an unsigned feed of these entities."""
     end = f' validUntil="{xml_times.write(until)}"' if until else ""
     listed = "\n".join(entities)
     return f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1"{end}{more}>\n{listed}\n</md:EntitiesDescriptor>'
 
 
-def signed(xml: str | bytes, key: signature.SigningKey) -> bytes:
-    """Sign a feed as our own metadata is signed."""
+def sign_feed(xml: str | bytes, key: signature.SigningKey) -> bytes:
+    """Sign a feed as the broker signs its own metadata."""
     root = etree.fromstring(xml.encode() if isinstance(xml, str) else xml)
     signature.sign(root, key)
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def forged(
+def sign_feed_with(
     xml: str,
     key: xmlsec.Key,
     *,
@@ -47,7 +47,7 @@ def forged(
     at: int = 0,
     change: Callable[[Any], object] = lambda _: None,
 ) -> bytes:
-    """Sign a feed truly, but in whatever way is asked; ``change`` is made afterwards."""
+    """Sign a feed with these algorithms and transforms, then apply ``change``."""
     root = etree.fromstring(xml.encode())
     written = "".join(each if each[0] == "<" else f'<ds:Transform Algorithm="{each}"/>' for each in transforms)
     made = etree.fromstring(
@@ -65,11 +65,11 @@ def forged(
 
 
 def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.Trust:
-    """Give the trust in a feed that one of these keys signs."""
+    """Return the trust settings of a feed that one of these keys signs."""
     loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.load(each) for each in keys)
     return aggregates.Trust(loaded, WINDOW, largest)
 
 
 def read(octets: bytes, held: aggregates.Trust, *wanted: str, now: datetime = NOW) -> aggregates.Aggregate:
-    """Read a feed from octets."""
+    """Read a feed."""
     return aggregates.read(BytesIO(octets), held, wanted, now)

@@ -1,4 +1,4 @@
-"""A report of the shipped policies at an invented site, with some answers, and some that are missing."""
+"""A policy report of the shipped policies for an invented library, with some answers missing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,8 +48,8 @@ ANSWERS: Final = LibraryAnswers(
 
 
 @cache
-def reported() -> PolicyReport:
-    """Give the report, made once."""
+def build_sample_report() -> PolicyReport:
+    """Return the report; it is built once."""
     policies = live_policies.load(ROOT / "policies", NOW)
     sources = tuple(source for upstream in UPSTREAMS for source in list_sources(upstream, MAPS.maps))
     return PolicyReport(

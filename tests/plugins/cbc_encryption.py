@@ -1,4 +1,4 @@
-"""Encryption by AES-CBC, as some upstreams write it."""
+"""Encrypts assertions with AES-CBC, as some upstreams still do."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ _TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
 </saml:EncryptedAssertion>"""
 
 
-def sealed(element: Any, certificate: bytes) -> Any:
-    """Give an EncryptedAssertion of an element, by AES-256-CBC, for the key of a certificate."""
+def encrypt_with_cbc(element: Any, certificate: bytes) -> Any:
+    """Return an EncryptedAssertion of an element, encrypted with AES-256-CBC for the key of a certificate."""
     keys = xmlsec.KeysManager()
     keys.add_key(VerifyKey.load(certificate).xml)
     encryption = xmlsec.EncryptionContext(keys)

@@ -1,4 +1,4 @@
-"""A person who logs out: at the services that the test plays, and through every hop that the browser then makes."""
+"""A browser that logs out: the test plays the services and the hub, and follows every redirect of the logout."""
 
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
@@ -17,20 +17,20 @@ PARTIAL = "Success / PartialLogout"
 
 
 @dataclass(slots=True)
-class Leaver:
-    """One person's browser; ``hub`` holds the sessions as the hub knows them, the newest last."""
+class LogoutClient:
+    """One browser; ``hub`` lists the sessions that the hub knows, the newest last."""
 
     deployment: Deployment
     person: Person
     hub: list[KnownSession] = field(default_factory=list)
 
     def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> KnownSession:
-        """Log in at a service and give the session as it knows it."""
+        """Log in at a service and return the session that the service knows."""
         page = self.page(name, service, way)
-        return self.landed(self.person.agree(page) if mark(page)[0] == "ask" else page)
+        return self.read_session(self.person.agree(page) if mark(page)[0] == "ask" else page)
 
     def page(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> TestResponse:
-        """Log in as far as the page that comes after the hub."""
+        """Log in up to the page after the hub."""
         asked = self.person.ask(service)
         url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
         acs, fields = self.deployment.answer(url, name)
@@ -38,27 +38,27 @@ class Leaver:
         self.hub.append(logout_messages.session_of(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
-    def landed(self, page: TestResponse) -> KnownSession:
-        """Read the session off a page that carries an assertion."""
+    def read_session(self, page: TestResponse) -> KnownSession:
+        """Read the session from the assertion that a page carries."""
         known = self.deployment.landing(page).session
         assert known is not None
         return known
 
     def request(self, service: str, session: KnownSession, key: signature.SigningKey | None = None) -> str:
-        """Give the address by which a service sends its signed LogoutRequest."""
+        """Return the URL of a signed LogoutRequest of a service."""
         slo = self.deployment.peer.slo
         written = logout_messages.request(self.deployment.site(service).entity_id, slo, session)
         return http_bindings.build_redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
 
     def hub_request(self, session: KnownSession, upstream: str = "wayf") -> str:
-        """Give the address by which the hub sends its signed LogoutRequest."""
+        """Return the URL of a signed LogoutRequest of the hub."""
         slo = f"{self.person.base}/saml/sp/{upstream}/slo"
         return http_bindings.build_redirect_url(
             slo, "SAMLRequest", logout_messages.request(HUB, slo, session), None, self.deployment.hub_key()
         )
 
     def ask(self, service: str, session: KnownSession) -> TestResponse:
-        """Begin a logout at a service, and follow as long as the broker leads to itself."""
+        """Begin a logout at a service and follow the broker's redirects to itself."""
         return self.follow(self.get(self.request(service, session)))
 
     def get(self, url: str) -> TestResponse:
@@ -66,30 +66,30 @@ class Leaver:
         return self.person.client.get(self.person.path(url), base_url=self.person.base)
 
     def press(self, page: TestResponse, link: str) -> TestResponse:
-        """Press one of the links of a page of a logout, named by a part of its address."""
+        """Follow the first link of a logout page whose address contains ``link``."""
         links = [str(each.get("href")) for each in _main(page).iter("a")]
         return self.follow(self.get(next(each for each in links if link in each)))
 
     def follow(self, response: TestResponse) -> TestResponse:
-        """Follow as long as the broker leads to itself."""
+        """Follow the broker's redirects to itself."""
         while response.status_code in {302, 303} and response.location.startswith(self.person.base + "/"):
             response = self.get(response.location)
         return response
 
     def answer(self, response: TestResponse, *codes: str) -> TestResponse:
-        """Answer the LogoutRequest that a redirect carries, as the service or the hub that it goes to."""
-        return self.follow(self.get(self.answering(response.location, codes)))
+        """Answer the LogoutRequest in a redirect as the service or hub that receives it."""
+        return self.follow(self.get(self.answer_url(response.location, codes)))
 
-    def answering(
+    def answer_url(
         self, url: str, codes: tuple[str, ...] = (), key: signature.SigningKey | None = None, issuer: str = ""
     ) -> str:
-        """Give the address by which whoever ``url`` leads to answers; ``key`` and ``issuer`` may be another's."""
+        """Return the URL of the answer of the party that ``url`` addresses; ``key`` and ``issuer`` can forge it."""
         party, to, own = self._party(url)
         written = logout_messages.response(issuer or party, to, self.read(url).id, codes or (logout_messages.SUCCESS,))
         return http_bindings.build_redirect_url(to, "SAMLResponse", written, None, key or own)
 
     def _party(self, url: str) -> tuple[str, str, signature.SigningKey]:
-        """Give who an address belongs to, where that one answers, and the key it signs with."""
+        """Return the entity that an address belongs to, the endpoint for its answer, and its signing key."""
         parts = urlsplit(url)
         if self.to_hub(url):
             root = safe_parser.parse(http_bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
@@ -99,11 +99,11 @@ class Leaver:
 
     @staticmethod
     def to_hub(url: str) -> bool:
-        """Say whether an address is the hub's."""
+        """Return whether an address is the hub's."""
         return (urlsplit(url).hostname or "").startswith("hub")
 
     def read(self, response: TestResponse | str) -> LogoutMessage:
-        """Verify and read the message of the broker that an address, or a redirect to it, carries."""
+        """Verify and read the broker's message in a URL or a redirect."""
         url = response if isinstance(response, str) else response.location
         query = urlsplit(url).query
         kind: http_bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
@@ -112,13 +112,13 @@ class Leaver:
 
     @property
     def key(self) -> signature.SigningKey:
-        """Give the key of the library's services."""
+        """Return the key of the library's services."""
         library = self.deployment.setting.library
         return signature.SigningKey.load(library.key.encode(), library.certificate.encode())
 
 
-def to(response: TestResponse) -> str:
-    """Give the party and path a redirect leads to."""
+def redirect_target(response: TestResponse) -> str:
+    """Return the party and path of a redirect."""
     parts = urlsplit(response.location)
     return f"{(parts.hostname or '').partition('.')[0]}{parts.path}"
 
@@ -127,7 +127,7 @@ def _main(page: TestResponse) -> html.HtmlElement:
     return next(html.fromstring(page.get_data()).iter("main"))
 
 
-def rows(page: TestResponse) -> dict[str, str]:
-    """Give how each session participant stands, by its name on a page of a logout."""
+def read_participant_states(page: TestResponse) -> dict[str, str]:
+    """Return the state of each session participant on a logout page, by name."""
     names, states = _main(page).iter("dt"), _main(page).iter("dd")
     return {str(name.text): str(state.get("data-state")) for name, state in zip(names, states, strict=True)}
