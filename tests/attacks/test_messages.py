@@ -1,4 +1,4 @@
-"""A genuine message with one thing changed, and why it is refused.
+"""Known attacks: a genuine message with one change, and the check that refuses it.
 
 Source: docs/reference/attacks.md#1 to #14 and #23.
 """
@@ -28,7 +28,7 @@ from tests.plugins.saml_messages import Forge, octets
 @pytest.mark.parametrize("name", mark_by_class_number(ATTACKS))
 @pytest.mark.profile(2, 17)
 def test_refused(name: str, forge: Forge) -> None:
-    """Each hostile message is refused for the reason that belongs to it, and for no other."""
+    """The check that belongs to the attack refuses the message, and not another check by chance."""
     make, cause = ATTACKS[name]
     with pytest.raises(MessageRefused) as refusal:
         forge.receive(make(forge))
@@ -60,14 +60,14 @@ def _indented(root: Any) -> Any:
 @pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("name", GENUINE)
 def test_accepted(name: str, forge: Forge) -> None:
-    """What upstreams really send is let in, and its value is read whole."""
+    """Control: messages in the forms that real upstreams send are accepted, and their value is read completely."""
     assert forge.receive(GENUINE[name](forge)).findtext(VALUE) == "nurse@au.dk"
 
 
 @pytest.mark.attack(11, control=True)
 @pytest.mark.parametrize("value", ["Søren Ægidius Åkjær", "日本 \U0001f4da", "a &lt; b &amp; c", "  two  spaces ", ""])
 def test_values_are_read_as_they_were_signed(value: str, forge: Forge) -> None:
-    """Letters beyond ASCII, entities of XML's own and blanks survive."""
+    """Control: non-ASCII letters, predefined entities and blanks in a signed value are kept."""
     found = forge.receive(sign_value(value)(forge)).findtext(VALUE)
     assert found == value.replace("&lt;", "<").replace("&amp;", "&")
 
@@ -93,7 +93,10 @@ FETCHES: dict[str, Make] = {
 @pytest.mark.attack(12)
 @pytest.mark.parametrize("name", FETCHES)
 def test_nothing_is_fetched(name: str, forge: Forge) -> None:
-    """A message that points elsewhere makes no request, and all but an ignored KeyInfo are refused for it."""
+    """SSRF: a message with external references causes no network request.
+
+    It is refused unless KeyInfo, which is ignored, has them.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         raw = FETCHES[name](forge).replace(b"PORT", str(listener.getsockname()[1]).encode())
