@@ -138,7 +138,7 @@ def runs(parts: Parts, running: subprocess.Popen[bytes]) -> bool:
     return running.poll() is None and is_work_running(parts.config.state)
 
 
-def wanted(number: int = 0) -> WantedBorrower:
+def make_wanted_borrower(number: int = 0) -> WantedBorrower:
     """Return the wanted borrower of a student with an invented number."""
     cpr = ("1403044004", "1403044012")[number]
     fields = (WantedField("surname", "Prøvesen", "always"), WantedField("firstname", "Åse", "always"))
@@ -156,12 +156,12 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
     parts: Parts, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """The request waits for it; without broker work it goes on with the enrolment pending."""
-    made = parts.enrolments.request(ASTA, wanted())
+    made = parts.enrolments.request(ASTA, make_wanted_borrower())
     assert parts.enrolments.wait(ASTA, 0.3) == made
     with working(environ, tmp_path / "log") as running:
         until(lambda: runs(parts, running))
         until(lambda: is_made(parts, ASTA))
-        parts.enrolments.request(KARLA, wanted(1))
+        parts.enrolments.request(KARLA, make_wanted_borrower(1))
         waited = parts.enrolments.wait(KARLA, 60)
         assert waited is not None
         assert (waited.state, waited.id == made.id) == (EnrolmentState.DONE, False)
@@ -179,7 +179,7 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     with working(environ, log) as first:
         until(lambda: runs(parts, first))
         before = len(library.access.lines())
-        parts.enrolments.request(ASTA, wanted())
+        parts.enrolments.request(ASTA, make_wanted_borrower())
         until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, ASTA))
         first.kill()
     library.faults.slow = 0
@@ -227,13 +227,13 @@ def test_a_reload_is_taken_if_it_is_sound(
         running.send_signal(signal.SIGHUP)
         until(lambda: count_events("work_started") == 2)
         assert runs(parts, running)
-        parts.enrolments.request(ASTA, wanted())
+        parts.enrolments.request(ASTA, make_wanted_borrower())
         until(lambda: is_made(parts, ASTA))
 
 
 def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:
     """Work that is older than the web workers changes nothing of what it cannot read, and keeps no lease on it."""
-    parts.enrolments.request(ASTA, wanted())
+    parts.enrolments.request(ASTA, make_wanted_borrower())
     store, key, now = parts.store, person_key(ASTA), datetime.now(UTC)
     kept = store.get(key, now)
     assert kept

@@ -35,15 +35,15 @@ def _parts(setting: Setting, tmp_path: Path) -> Parts:
     return assemble(load(setting.folder / "broker.toml", environ))
 
 
-def found(parts: Parts, library: Library) -> list[str]:
+def find_messages(parts: Parts, library: Library) -> list[str]:
     """Give what is found of a library system."""
     return list(findings(replace(parts, library=library)))  # type: ignore[arg-type]  # as far as it is asked
 
 
 def test_a_system_that_can_all_is_not_complained_about(parts: Parts) -> None:
     """Nor one that lacks what only few people meet."""
-    assert found(parts, Library()) == []
-    assert found(parts, Library(LibraryCapability.LISTED, LibraryCapability.SETUP_TRIED)) == []
+    assert find_messages(parts, Library()) == []
+    assert find_messages(parts, Library(LibraryCapability.LISTED, LibraryCapability.SETUP_TRIED)) == []
 
 
 def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts) -> None:
@@ -57,21 +57,21 @@ def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts
 
 def test_a_fault_of_the_set_up_is_told_with_where_the_system_is_sought(parts: Parts) -> None:
     """Its address only where it does not answer."""
-    assert found(parts, Library(fault="category X")) == ["library: the fault is category X"]
-    (down,) = found(parts, Library(fault="unavailable"))
+    assert find_messages(parts, Library(fault="category X")) == ["library: the fault is category X"]
+    (down,) = find_messages(parts, Library(fault="unavailable"))
     assert down.startswith(f"library: the fault is unavailable ({parts.config.library.url}: see library.url")
 
 
 def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
     """The guarantee of one borrower is the system's own (docs/reference/design.md#4c)."""
-    (told,) = found(parts, Library(LibraryCapability.UNIQUE_CPR))
+    (told,) = find_messages(parts, Library(LibraryCapability.UNIQUE_CPR))
     assert told.startswith("library.system: it may create two borrowers")
 
 
 def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
     """Each service that offers the library account."""
     library = Library(LibraryCapability.PIN_CHECKED)
-    told = found(parts, library)
+    told = find_messages(parts, library)
     places = [line.partition(": the library system")[0] for line in told]
     offering = [
         f"services.{service.name}"

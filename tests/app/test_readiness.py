@@ -88,7 +88,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
     failing = Enrolment("e2", EnrolmentState.PENDING, began, reason="library_setup", failing_since=began)
     failing = replace(failing, setting="category_id STUD")
     for enrolment in (case, failing):
-        parts.enrolment_ports.persons.change(enrolment.id, partial(stored, enrolment), now())
+        parts.enrolment_ports.persons.change(enrolment.id, partial(store_record, enrolment), now())
     assert readiness.notes(parts)["enrolments"] == (
         "1 cases wait for staff; 1 enrolments have failed for 15 minutes: broker enrolments list; "
         "enrolments wait for a correction in the library system: category_id STUD"
@@ -98,7 +98,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
     assert 'broker_enrolments{reason="library_setup",state="pending"} 1.0' in page
 
 
-def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
+def store_record(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     """Return the record with the enrolment."""
     return person.set_enrolment(enrolment)
 

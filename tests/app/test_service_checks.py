@@ -41,7 +41,7 @@ def findings(folder: Path, service: str = "myprint") -> list[str]:
     return [each for each in found if each.startswith(f"services.{service}:")]
 
 
-def described(folder: Path, *, formats: str = "", attributes: str = "", service: str = "myprint") -> None:
+def describe_service(folder: Path, *, formats: str = "", attributes: str = "", service: str = "myprint") -> None:
     """Write NameIDFormats and RequestedAttributes into the metadata of a service."""
     (path,) = [path for path in (folder / "metadata").glob("*.xml") if f"{service}." in path.read_text()]
     xml = re.sub("<NameIDFormat>.*?</NameIDFormat>", "", path.read_text())
@@ -59,7 +59,7 @@ def test_the_shipped_policies_give_what_the_demo_asks(folder: Path) -> None:
 
 def test_another_nameid_format_than_the_policys_is_told_with_its_line(folder: Path) -> None:
     """Else the first person learns it after the login."""
-    described(folder, formats=FORMAT.format(EMAIL))
+    describe_service(folder, formats=FORMAT.format(EMAIL))
     found = findings(folder)
     assert len(found) >= 3
     told = re.compile(
@@ -72,14 +72,14 @@ def test_another_nameid_format_than_the_policys_is_told_with_its_line(folder: Pa
 @pytest.mark.parametrize("other", [UNSPECIFIED, "2.0:nameid-format:persistent"])
 def test_a_list_that_leaves_room_is_no_finding(folder: Path, other: str) -> None:
     """A format that the policy gives, or any at all, beside one that it does not."""
-    described(folder, formats=FORMAT.format(TRANSIENT) + FORMAT.format(other))
+    describe_service(folder, formats=FORMAT.format(TRANSIENT) + FORMAT.format(other))
     assert findings(folder) == []
 
 
 def test_a_required_attribute_that_no_policy_releases_is_told(folder: Path) -> None:
     """By our name for it; one that is released, and one that is only welcome, is not."""
     wanted = WANTED.format(HOME_ORGANISATION, "true") + WANTED.format(DISPLAY_NAME, "true")
-    described(folder, attributes=wanted + WANTED.format("urn:oid:2.5.4.11", "false"))
+    describe_service(folder, attributes=wanted + WANTED.format("urn:oid:2.5.4.11", "false"))
     assert findings(folder) == [
         "services.myprint: its metadata requires the attribute schacHomeOrganization, which no policy releases to it"
     ]
@@ -87,7 +87,7 @@ def test_a_required_attribute_that_no_policy_releases_is_told(folder: Path) -> N
 
 def test_a_required_attribute_that_no_map_can_name_is_told(folder: Path) -> None:
     """With the file where a row would have to stand."""
-    described(folder, attributes=WANTED.format("urn:oid:1.2.3.4", "true"))
+    describe_service(folder, attributes=WANTED.format("urn:oid:1.2.3.4", "true"))
     (told,) = findings(folder)
     assert told.startswith("services.myprint: its metadata requires the attribute urn:oid:1.2.3.4, for which")
     assert told.endswith("attribute_maps/library.yaml has no row")

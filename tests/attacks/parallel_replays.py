@@ -1,4 +1,4 @@
-"""Browsers that log in at two real workers as fast as they can, and post every answer several times at once."""
+"""Replay attack under load: browsers log in at two real workers and post each Response several times at once."""
 
 import http.client
 import re
@@ -26,18 +26,18 @@ _FORM: Final = re.compile(rb'name="SAMLResponse" value="([^"]+)"')
 
 @dataclass(slots=True)
 class Wire:
-    """One kept-alive connection with a browser's cookies."""
+    """One HTTP connection that is kept alive, with a browser's cookies."""
 
     origin: str
     cookies: dict[str, str] = field(default_factory=dict)
     connection: http.client.HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
-        """Connect to the loopback, whatever the name."""
+        """Connect to the loopback address, whatever the host name is."""
         self.connection = http.client.HTTPConnection("127.0.0.1", urlsplit(self.origin).port, timeout=60)
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Send one request and give status, Location and body; no redirect is followed."""
+        """Send one request and return status, Location and body. Redirects are not followed."""
         parts = urlsplit(url)
         headers = {"Host": urlsplit(self.origin).netloc}
         if self.cookies:
@@ -53,17 +53,17 @@ class Wire:
         return answer.status, answer.getheader("Location") or "", answer.read()
 
 
-def prepared(setting: Setting) -> None:
-    """Leave one way to log in, so that a browser that is known is sent on at once."""
+def configure_single_method(setting: Setting) -> None:
+    """Configure a single login method, so that the broker sends a known browser to it at once."""
     text = setting.config.read_text(encoding="utf-8")
     setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text), encoding="utf-8")
 
 
 class Replays:
-    """Logins of one person whose consent is on file, each answer posted three times in parallel."""
+    """Logins of one person whose consent is stored. Each Response is posted three times in parallel."""
 
     def __init__(self, demo: Running) -> None:
-        """Make the borrower and put the consent on file."""
+        """Create the borrower and store the consent."""
         self.demo, self.peer = demo, demo.peer()
         self.key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
         persona_check.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
@@ -74,7 +74,7 @@ class Replays:
         self._lock = threading.Lock()
 
     def run(self, logins: int, browsers: int = 4) -> None:
-        """Log in so often, over so many browsers at once."""
+        """Run this many logins, divided among several browsers that run in parallel."""
         left = iter(range(logins))
 
         def browse() -> None:

@@ -1,4 +1,6 @@
-"""Nobody gets another's account, whatever the desk has copied, corrected or written into the record.
+"""Attack: copied, mistyped or reassigned data in the library's records lead a login to another person's account.
+
+The broker compares the name and reads the record again. In doubt it refuses with "different_person".
 
 Source: docs/reference/design.md#4c.
 """
@@ -22,7 +24,7 @@ from tests.plugins.deployment import Deployment, Person, mark
 from tests.walks.requirements.visits import by_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
-SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
+SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # a second card: Koha treats the two spellings as different numbers
 DESK = {"surname": "Ravn", "firstname": "Ida", "library_id": "AUL", "category_id": "STUDENT"}
 HERS = {**DESK, "firstname": "Asta"}
 LEFT = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
@@ -31,8 +33,11 @@ Arrive = Callable[..., tuple[Person, TestResponse]]
 
 @pytest.fixture
 def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
-    """Give how Asta comes to a service by the hub, some of her attributes replaced (an empty one is not sent)."""
-    # The services' requests come at the time it is for the broker.
+    """Return a function that brings Asta from the hub to a service.
+
+    Its arguments replace attributes; () removes one.
+    """
+    # Let the demo services use the broker's clock.
     monkeypatch.setattr(
         "broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: deployment.clock.now())
     )
@@ -59,7 +64,7 @@ def number(deployment: Deployment, came: tuple[Person, TestResponse]) -> str:
 def ruled(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, change: Callable[[BorrowerRule], BorrowerRule]
 ) -> None:
-    """Let every policy say something else of its borrowers."""
+    """Change the borrower rule of every policy."""
     policies = deployment.parts.policies
     ours, *rest = policies._held
     changed = tuple(replace(each, borrower=change(each.borrower)) if each.borrower else each for each in ours.policies)
@@ -68,7 +73,7 @@ def ruled(
 
 @pytest.fixture
 def mistyped(deployment: Deployment, arrive: Arrive) -> str:
-    """Let the desk type Asta's CPR number into another's record, Asta come, and the desk correct it."""
+    """Let the desk type Asta's CPR number into Ida's record, refuse Asta's login, and correct the record."""
     wrong = deployment.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
     assert mark(arrive("my-loans")[1]) == ("refuse", "different_person")
     deployment.koha.patrons.change(wrong, {**DESK, "userid": "ida"})
@@ -81,7 +86,10 @@ def mistyped(deployment: Deployment, arrive: Arrive) -> str:
 def test_a_copy_of_a_record_is_not_its_person(
     deployment: Deployment, arrive: Arrive, born: str | None, *, gone: bool
 ) -> None:
-    """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
+    """A sibling's record that the desk copied from Asta's, with the broker's mark, does not become Asta's account.
+
+    The sibling keeps name and PIN. Asta gets her own account, or a new one if hers was deleted.
+    """
     hers = number(deployment, arrive("my-loans"))
     deployment.wait_until_idle()
     copied = {"statistics_1": deployment.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
@@ -102,7 +110,7 @@ def test_a_copy_of_a_record_is_not_its_person(
 def test_a_card_number_of_ten_digits_is_no_cpr(
     deployment: Deployment, arrive: Arrive, text: str | None, service: str
 ) -> None:
-    """A stranger whose card number is Asta's CPR stays a stranger, whatever the desk keeps in the mark's field."""
+    """A record whose card number is Asta's CPR number is not her account. The login becomes a case for staff."""
     stranger = {"cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05", "statistics_1": text}
     deployment.koha.patrons.create({**DESK, **stranger})
     person, page = arrive(service)
@@ -112,7 +120,7 @@ def test_a_card_number_of_ten_digits_is_no_cpr(
 
 
 def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(deployment: Deployment) -> None:
-    """Who logs in by PIN to a record whose card number is Asta's CPR leaves a link that her login does not follow."""
+    """A PIN login to a record with Asta's CPR number as card number creates no link that Asta's login follows."""
     row = deployment.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05"})
     deployment.koha.patrons.set_password(row["patron_id"], "8362", "8362")
     person, hers = deployment.person(), deployment.person()
@@ -126,12 +134,12 @@ def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(deployment: Deploym
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_a_second_record_with_her_cpr_is_not_her(deployment: Deployment, arrive: Arrive, *, merged: bool) -> None:
-    """Asta's CPR on Ida's card too: Ida's PIN leads to Ida's account, and not to what services know Asta by."""
+    """The desk gives Ida's card Asta's CPR number. Ida's PIN login gets Ida's account and not Asta's NameID."""
     person, page = arrive("my-loans")
     asta = deployment.landing(person.agree(page))
     ida = deployment.koha.patrons.create({**DESK, "cardnumber": SPELLED, "userid": "ida"})["patron_id"]
     deployment.koha.patrons.set_password(ida, "8362", "8362")
-    if merged:  # Asta has not come by her number since, so nothing says that it is hers
+    if merged:  # Asta has not logged in with her number since, so nothing shows that the number is hers
         deployment.koha.patrons.drop(int(asta.attributes["uid"][0]))
     other = deployment.person()
     landed = deployment.landing(other.agree(by_pin(other, "ida", "8362")))
@@ -143,7 +151,7 @@ def test_a_second_record_with_her_cpr_is_not_her(deployment: Deployment, arrive:
 def test_a_corrected_cpr_ends_the_wrong_number(
     deployment: Deployment, arrive: Arrive, mistyped: str, taken: str | None
 ) -> None:
-    """Within the time that the library is believed no longer: no wrong number leaves, and she gets her own account."""
+    """A day after the correction no service receives the wrong borrower number. Asta gets her own account."""
     deployment.koha.patrons.change(int(mistyped), {**DESK, "userid": taken or "ida"})
     before = deployment.koha.patrons.row(int(mistyped))
     for _ in range(2):
@@ -162,7 +170,7 @@ def test_a_corrected_cpr_ends_the_wrong_number(
 def test_what_the_desk_deleted_or_merged_is_not_handed_on(
     deployment: Deployment, arrive: Arrive, *, merged: bool
 ) -> None:
-    """Ten minutes after the last look the library is asked again."""
+    """The broker asks the library again after ten minutes, so a deleted or merged borrower is not released."""
     hers = number(deployment, arrive("my-loans"))
     deployment.koha.patrons.drop(int(hers))
     into = str(deployment.koha.patrons.create({**HERS, "userid": ASTA})["patron_id"]) if merged else None
@@ -179,7 +187,7 @@ def test_what_the_desk_deleted_or_merged_is_not_handed_on(
 
 @pytest.mark.parametrize("left", ["affiliate", "alum"])
 def test_without_a_number_nobody_is_lowered(deployment: Deployment, arrive: Arrive, left: str) -> None:
-    """Whoever has Asta's name now changes nothing of hers, whatever the university says of them."""
+    """A login without CPR number must not lower a borrower's category: the user name may belong to a new holder."""
     hers = int(number(deployment, arrive("my-loans")))
     before = deployment.koha.patrons.row(hers)
     role = {"eduPersonScopedAffiliation": (f"{left}@au.dk",), "eduPersonPrimaryAffiliation": (left,)}
@@ -192,7 +200,10 @@ def test_without_a_number_nobody_is_lowered(deployment: Deployment, arrive: Arri
 def test_who_has_left_is_lowered_by_the_number_and_nothing_else_is_written(
     deployment: Deployment, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The university says whose the number is, and not what stands in the record."""
+    """A CPR number proves the person, so the category is lowered.
+
+    It does not prove the address, which is not written.
+    """
     hers = int(number(deployment, arrive("my-loans")))
     kept = {name: deployment.koha.patrons.row(hers)[name] for name in ("surname", "library_id", "category_id")}
     deployment.koha.patrons.change(hers, {**kept, "email": ""})
@@ -212,7 +223,7 @@ def test_who_has_left_is_lowered_by_the_number_and_nothing_else_is_written(
 def test_a_record_with_her_cpr_and_another_name_is_not_hers(
     deployment: Deployment, arrive: Arrive, service: str
 ) -> None:
-    """Nothing of Ida's record is released, read or written: not her number, her name, nor her PIN."""
+    """If the names differ, the broker neither releases nor changes the record, and sends no PIN."""
     wrong = deployment.koha.patrons.create({**DESK, "surname": "Skov", "userid": ASTA, "date_of_birth": "2004-03-14"})
     deployment.koha.patrons.set_password(wrong["patron_id"], "8362", "8362")
     before = deployment.koha.patrons.row(wrong["patron_id"])
@@ -230,7 +241,10 @@ def test_a_record_with_her_cpr_and_another_name_is_not_hers(
 def test_a_number_of_another_name_is_not_given_what_is_remembered(
     deployment: Deployment, arrive: Arrive, service: str
 ) -> None:
-    """The university asserts Asta's number of somebody else, minutes after her own login."""
+    """The university asserts Asta's number for another person, minutes after her login.
+
+    The stored borrower is not used.
+    """
     hers = int(number(deployment, arrive("my-loans")))
     deployment.wait_until_idle()
     before = deployment.koha.patrons.row(hers)
@@ -243,14 +257,14 @@ def test_a_number_of_another_name_is_not_given_what_is_remembered(
 
 
 def test_a_wrong_birth_date_locks_nobody_out(deployment: Deployment, arrive: Arrive) -> None:
-    """Both names agree: a birth date that the desk mistyped does not make the record another person's."""
+    """A mistyped birth date does not lock the owner out if both names match."""
     hers = deployment.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "1960-05-05"})["patron_id"]
     assert number(deployment, arrive("my-loans")) == str(hers)
 
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
 def test_a_login_without_a_name_leads_to_no_borrower(deployment: Deployment, arrive: Arrive, service: str) -> None:
-    """The number may be mistyped: without a name nothing would show it."""
+    """A login without a name is refused: the CPR number may be mistyped, and only the name would show it."""
     hers = deployment.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "2004-03-14"})["patron_id"]
     before = deployment.koha.patrons.row(hers)
     _, page = arrive(service, sn=(), gn=(), cn=(), displayName=())
@@ -259,7 +273,7 @@ def test_a_login_without_a_name_leads_to_no_borrower(deployment: Deployment, arr
 
 
 def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(deployment: Deployment, arrive: Arrive) -> None:
-    """With two, the remembered one is not given for want of better knowledge."""
+    """If two borrowers have the CPR number, the broker does not guess: it refuses with "several_borrowers"."""
     deployment.koha.patrons.create({**HERS, "userid": ASTA})
     number(deployment, arrive("my-loans"))
     deployment.koha.patrons.create({**DESK, "cardnumber": f"{ASTA[:6]}-{ASTA[6:]}", "userid": "ida"})
@@ -268,7 +282,7 @@ def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(deployment: D
 
 
 def test_a_borrower_that_is_gone_is_no_case(deployment: Deployment, arrive: Arrive) -> None:
-    """Who was deleted at the library is told to sign up."""
+    """A person whose borrower was deleted is asked to sign up, and staff get no case."""
     deployment.koha.patrons.drop(int(number(deployment, arrive("my-loans"))))
     deployment.clock.ahead = timedelta(days=1, minutes=1)
     assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
@@ -276,7 +290,10 @@ def test_a_borrower_that_is_gone_is_no_case(deployment: Deployment, arrive: Arri
 
 @pytest.mark.parametrize("born", ["2004-03-14", "1960-05-05"])
 def test_one_that_we_made_and_the_desk_gave_another_card(deployment: Deployment, arrive: Arrive, born: str) -> None:
-    """Its CPR number is no longer found: our mark in it leads nobody there, and no second one is made at once."""
+    """The desk removed the CPR number from an account that the broker made. The broker's mark does not lead Asta there.
+
+    The broker also makes no second account silently: it offers her to claim the old one.
+    """
     hers = number(deployment, arrive("my-loans"))
     patrons, row = deployment.koha.patrons, deployment.koha.patrons.row(int(hers))
     kept = {name: row[name] for name in ("surname", "firstname", "library_id", "category_id")}
@@ -293,7 +310,10 @@ def test_one_that_we_made_and_the_desk_gave_another_card(deployment: Deployment,
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
 def test_one_that_we_made_and_the_desk_gave_to_another(deployment: Deployment, arrive: Arrive, service: str) -> None:
-    """Made for a number that the university had mistyped: the number's own holder gets nothing of it."""
+    """The university had mistyped the number, so the desk gave the account to its real owner.
+
+    Asta gets nothing of it.
+    """
     theirs = number(deployment, arrive("my-loans"))
     patrons, row = deployment.koha.patrons, deployment.koha.patrons.row(int(theirs))
     patrons.change(int(theirs), {**DESK, "surname": "Fremmed", "cardnumber": OTHER, "userid": OTHER})
@@ -313,7 +333,10 @@ def test_one_that_we_made_and_the_desk_gave_to_another(deployment: Deployment, a
 def test_a_silent_library_does_not_stop_who_has_a_borrower(
     deployment: Deployment, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within ten minutes the library is not asked at all; its silence leaves what is remembered standing for a day."""
+    """While the library does not answer, the stored borrower is used for a day.
+
+    The first ten minutes need no answer.
+    """
     hers = number(deployment, arrive("my-loans"))
     deployment.clock.ahead = ahead
     asked: list[str] = []
@@ -330,7 +353,7 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
 
 
 def test_a_policy_without_pins_enrols(deployment: Deployment, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
+    """A policy without PINs creates the borrower and sends no mail."""
     ruled(deployment, monkeypatch, lambda rule: replace(rule, pin="none"))
     hers = number(deployment, arrive("my-loans"))
     deployment.wait_until_idle()

@@ -1,6 +1,6 @@
-"""Spoofed scopes, doubled attributes and misleading names, against the shipped map.
+"""Attack: an institution asserts scopes of another one, two values where one is allowed, or names that look alike.
 
-Source: docs/reference/attacks.md#21 and #22.
+The tests use the shipped attribute map. Source: docs/reference/attacks.md#21 and #22.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Read = Callable[..., AttributeReading]
 
 @pytest.fixture(scope="module")
 def read() -> Read:
-    """Give a reader of (Name, value, ...) pairs as Aarhus University's."""
+    """Return a function that reads (Name, value, ...) pairs as if Aarhus University asserted them."""
     shipped = attribute_maps.load(ROOT / "attribute_maps").maps["wayf"]
     university = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 
@@ -57,7 +57,7 @@ SPOOFED = [
     "xn--u-7sb.dk",
     "",
 ]
-# Its characters alone say that this is no scope.
+# The characters themselves make the scope invalid.
 UNREADABLE = ["au.dk\n", "\nau.dk", "au.dk\u200e", "\uff21u.dk", ""]
 
 
@@ -68,7 +68,7 @@ UNREADABLE = ["au.dk\n", "\nau.dk", "au.dk\u200e", "\uff21u.dk", ""]
 )
 @pytest.mark.profile(21)
 def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, scope: str) -> None:
-    """Eppn, subject-id and pairwise-id carry exactly a scope of the institution, not even one below it.
+    """Eppn, subject-id and pairwise-id need exactly a scope of the institution. A sub-scope is refused.
 
     Source: docs/reference/attacks.md#21.
     """
@@ -80,7 +80,7 @@ def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, s
 @pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", [*(each for each in SPOOFED if each not in UNREADABLE), "clin.au.dk"])
 def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scope: str) -> None:
-    """Whose licences and terms apply hangs on it (docs/reference/attacks.md#21)."""
+    """Another institution's schacHomeOrganization refuses the login: it decides which licences and terms apply."""
     with pytest.raises(AttributesRefused):
         read((HOME, scope))
 
@@ -88,7 +88,7 @@ def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scop
 @pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", [each for each in UNREADABLE if each])
 def test_a_home_organisation_that_cannot_be_read_is_withheld(read: Read, scope: str) -> None:
-    """Nobody is known by it: a blank around it costs the terms that hang on it, not the login."""
+    """An unreadable schacHomeOrganization identifies no person: the broker drops the value and accepts the login."""
     reading = read((EPPN, "asta@au.dk"), (HOME, scope))
     assert "schacHomeOrganization" not in reading.attributes
     assert [name for name, _ in reading.withheld] == ["schacHomeOrganization"]
@@ -98,7 +98,7 @@ def test_a_home_organisation_that_cannot_be_read_is_withheld(read: Read, scope: 
 @pytest.mark.parametrize("scope", SPOOFED)
 @pytest.mark.profile(21)
 def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: str) -> None:
-    """The good value beside it stays, the spoofed one reaches no policy.
+    """The broker drops an affiliation of another scope and keeps the valid one. No policy sees the spoofed value.
 
     Source: docs/reference/attacks.md#21.
     """
@@ -111,7 +111,7 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
 @pytest.mark.parametrize("scope", ["au.dk", "clin.au.dk", "a.b.au.dk"])
 @pytest.mark.profile(21)
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
-    """Dot-separated sub-scopes are the institution's own (docs/reference/design.md#6)."""
+    """An affiliation may have a sub-scope of the institution, for example hum.au.dk (docs/reference/design.md#6)."""
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
 
 
@@ -119,7 +119,7 @@ def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: s
 @pytest.mark.profile(21)
 @pytest.mark.parametrize("scope", ["AU.DK", "Au.dk", "aU.dK"])
 def test_a_scope_has_no_case(read: Read, scope: str) -> None:
-    """AD FS writes AU.DK: it is the institution's, and is written au.dk from there on, one value and not two."""
+    """AD FS writes AU.DK. The broker reads it as au.dk, so that both spellings are one value."""
     reading = read((EPPN, f"Asta@{scope}", "Asta@au.dk"), (HOME, scope), (SCOPED, f"student@{scope}"))
     assert dict(reading.attributes) == {
         "eduPersonPrincipalName": ("Asta@au.dk",),
@@ -131,7 +131,7 @@ def test_a_scope_has_no_case(read: Read, scope: str) -> None:
 @pytest.mark.attack(21, control=True)
 @pytest.mark.profile(21)
 def test_the_right_scopes_are_read(read: Read) -> None:
-    """What all the refusals above are measured against."""
+    """Control: the institution's own scopes are accepted."""
     reading = read((EPPN, "asta@au.dk"), (HOME, "au.dk"))
     assert dict(reading.attributes) == {"eduPersonPrincipalName": ("asta@au.dk",), "schacHomeOrganization": ("au.dk",)}
 
@@ -146,7 +146,7 @@ def test_the_right_scopes_are_read(read: Read) -> None:
     ],
 )
 def test_two_identities_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -> None:
-    """In one Attribute, in two, or under the two names of one; choosing would be guessing.
+    """Two different identifiers refuse the login, also if they come under two names. The broker does not choose.
 
     Source: docs/reference/attacks.md#22.
     """
@@ -166,7 +166,7 @@ def test_two_identities_refuse_the_login(read: Read, sent: list[tuple[str, ...]]
     ],
 )
 def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -> None:
-    """Of the CPR number, the alias and both spellings must agree (docs/reference/attacks.md#22)."""
+    """The CPR number, its alias and both spellings must agree (docs/reference/attacks.md#22)."""
     with pytest.raises(AttributesRefused) as refused:
         read(*sent)
     assert refused.value.cause == "cpr_disagrees"
@@ -186,7 +186,7 @@ def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -
 )
 @pytest.mark.profile(20)
 def test_only_an_exact_name_is_known(read: Read, name: str) -> None:
-    """FriendlyNames, near names and our own canonical names mean nothing on the wire.
+    """Only the exact attribute Name counts. FriendlyName, similar names and the broker's own canonical names do not.
 
     Source: docs/reference/attacks.md#22.
     """
@@ -198,7 +198,7 @@ def test_only_an_exact_name_is_known(read: Read, name: str) -> None:
     "sent", [("cvr", "12345678"), ("rid", "1"), (EPPN, "CVR:12345678-RID:1@au.dk"), ("uid", "cvr:12345678-RID:1")]
 )
 def test_a_login_for_a_company_is_refused(read: Read, sent: tuple[str, ...]) -> None:
-    """A CVR number names no person; a borrower made of it would be a colleague's.
+    """A login with a company's CVR number is refused: it identifies no person, so colleagues would share a borrower.
 
     Source: docs/reference/design.md#companies.
     """
@@ -209,7 +209,7 @@ def test_a_login_for_a_company_is_refused(read: Read, sent: tuple[str, ...]) -> 
 
 @pytest.mark.parametrize("local", ["0101901234", "010190-1234", "x_0101901234"])
 def test_an_eppn_that_holds_a_number_refuses_the_login(read: Read, local: str) -> None:
-    """It would be the key of links and go to services as a plain identifier."""
+    """An eduPersonPrincipalName with a CPR number is refused: services would receive the number as an identifier."""
     with pytest.raises(AttributesRefused) as refused:
         read((EPPN, f"{local}@au.dk"))
     assert refused.value.cause == "cpr_shaped"

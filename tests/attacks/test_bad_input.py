@@ -1,4 +1,4 @@
-"""An upstream that is silent, late, wrong in its clock or odd in its words is a page, and never an account."""
+"""An upstream that is silent, late, wrong in its clock or odd in its status leads to a page and never to an account."""
 
 import json
 from datetime import timedelta
@@ -26,7 +26,10 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ahead or behind: the person gets a page, and the operator a line with the upstream and whole seconds."""
+    """A clock that differs by 170 s is accepted.
+
+    At 200 s the person gets a page and the log has upstream and difference.
+    """
     for off, passes in ((170, True), (-170, True), (200, False), (-200, False)):
         person = deployment.person()
         asked = person.choose(person.ask())
@@ -41,7 +44,7 @@ def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
         assert (arrived.status_code, mark(arrived)) == (400, ("error", "message_refused"))
         (line,) = _lines(capsys)
         assert (line["event"], line["upstream"]) == ("refused", "wayf")
-        assert abs(line["clock_off_seconds"] - off) < 30  # the machine may be busy
+        assert abs(line["clock_off_seconds"] - off) < 30  # a busy machine adds some seconds
         assert isinstance(line["clock_off_seconds"], int)
 
 
@@ -51,7 +54,10 @@ def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
     [(".", 200, 200), (".", -200, -200), ("saml:Assertion", 3600, 3600), ("saml:Assertion", -181, -181)],
 )
 def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, seconds: int, told: int) -> None:
-    """What was made before we asked, or after now, is another clock's; what lay somewhere since is just late."""
+    """A time before the request or in the future shows a wrong clock.
+
+    A message that is only old shows no clock error.
+    """
     wrong = edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))
     with pytest.raises(MessageRefused) as refused:
         parties.receive(parties.sign_response(parties.response(wrong), both=True))
@@ -63,7 +69,7 @@ def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, 
 
 @pytest.mark.attack(26)
 def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
-    """A request from the future says by how much; an old one may be a bookmark and says nothing."""
+    """A request from the future reports the clock difference. An old one may be a bookmark, so it reports none."""
     for now, told in ((NOW - timedelta(seconds=200), 200), (NOW + timedelta(hours=1), None)):
         with pytest.raises(MessageRefused) as refused:
             parties.ask(now=now)
@@ -71,7 +77,10 @@ def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
 
 
 def test_who_comes_back_from_a_silent_upstream_may_choose_again(deployment: Deployment) -> None:
-    """Nothing came: the chooser says so and another request may be sent; after half an hour the login is over."""
+    """Returning from an upstream that sent nothing shows the chooser again.
+
+    After half an hour the login has expired.
+    """
     person = deployment.person()
     page = person.ask()
     person.choose(page)
@@ -85,7 +94,7 @@ def test_who_comes_back_from_a_silent_upstream_may_choose_again(deployment: Depl
 
 @pytest.mark.attack(15, 16)
 def test_a_late_or_second_answer_is_a_page(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second answer to one request, and one to a login that is over, change nothing and say so."""
+    """A second Response to one request, and a Response to an expired login, change nothing and show a page."""
     person = deployment.person()
     asked = person.choose(person.ask())
     page = person.get(person.deliver(*deployment.answer(asked, "asta")).location)
@@ -105,7 +114,7 @@ def test_a_late_or_second_answer_is_a_page(deployment: Deployment, capsys: pytes
 
 
 def _odd(deployment: Deployment, asked_url: str, *codes: str) -> tuple[str, dict[str, str]]:
-    """Let the hub refuse with these codes, the first on top, without a signature, as samlp does."""
+    """Return an unsigned error Response of the hub. The first status code is the top-level one, as samlp sends it."""
     asked = wayf_hub.read(asked_url.partition("?")[2])
     root = etree.fromstring(wayf_hub.response(HUB, asked, None, deployment.hub_key(), deployment.clock.now()))
     for each in list(root):
@@ -130,7 +139,7 @@ def _odd(deployment: Deployment, asked_url: str, *codes: str) -> tuple[str, dict
     ],
 )
 def test_an_odd_status_is_normalised(shared_deployment: Deployment, codes: tuple[str, ...], second: str) -> None:
-    """Some put the detail on top (samlp): the service is told in codes that the standard has."""
+    """Some upstreams (samlp) send the detail as top-level code. The service receives codes of the SAML standard."""
     person = shared_deployment.person()
     arrived = person.deliver(*_odd(shared_deployment, person.choose(person.ask()), *codes))
     assert arrived.status_code == 303
@@ -144,7 +153,7 @@ def test_an_odd_status_is_normalised(shared_deployment: Deployment, codes: tuple
 
 
 def test_no_passive_comes_as_the_portal_expects(shared_deployment: Deployment) -> None:
-    """A service that asks passively where we must ask the person gets NoPassive on the second level."""
+    """A passive request that needs the person's answer gets NoPassive as second-level code, as portals expect."""
     page = shared_deployment.person().ask(passive=True)
     answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     told = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]

@@ -1,6 +1,7 @@
-"""A login belongs to one browser, and each reason for that is a test.
+"""Attack: a login is moved between browsers, by login CSRF, session fixation, stolen cookies or forged forms.
 
-Source: docs/reference/design.md#4a.
+A login belongs to one browser. Two cookies bind it: the browser cookie ("b-") from the first page on, and the login
+cookie ("a-") from the authentication on. Source: docs/reference/design.md#4a.
 """
 
 import re
@@ -17,7 +18,7 @@ from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 @pytest.mark.attack(16, 30)
 def test_a_victim_s_login_is_not_collected(deployment: Deployment) -> None:
-    """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
+    """Session fixation: the attacker starts a login and lures the victim to the hub. Both browsers get nothing."""
     attacker, victim = deployment.person(), deployment.person()
     to_hub = attacker.choose(attacker.ask())
     arrived = victim.deliver(*deployment.answer(to_hub, "asta"))
@@ -30,7 +31,10 @@ def test_a_victim_s_login_is_not_collected(deployment: Deployment) -> None:
 
 @pytest.mark.attack(16)
 def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(deployment: Deployment) -> None:
-    """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
+    """The attacker answers the first request of a login and sends the victim the second.
+
+    The login stays the attacker's.
+    """
     attacker, victim = deployment.person(), deployment.person()
     page = attacker.log_in("bo")
     name = page.request.path.split("/")[2]
@@ -42,7 +46,10 @@ def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(deploym
 
 @pytest.mark.attack(16)
 def test_login_csrf_is_refused(deployment: Deployment) -> None:
-    """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
+    """Login CSRF: the victim opens the attacker's arrival link.
+
+    The victim is not logged in, and the link is used up.
+    """
     attacker, victim = deployment.person(), deployment.person()
     arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "bo"))
     assert mark(victim.get(arrived.location)) == ("error", "other_browser")
@@ -51,7 +58,7 @@ def test_login_csrf_is_refused(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_b_alone_is_worthless(deployment: Deployment) -> None:
-    """A fixed or copied browser cookie alone opens no page of an authenticated transaction.
+    """A fixed or stolen browser cookie ("b-") alone opens no page of an authenticated login.
 
     Source: docs/reference/design.md#4a-4.
     """
@@ -68,7 +75,7 @@ def test_b_alone_is_worthless(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_a_alone_is_worthless(deployment: Deployment) -> None:
-    """The login cookie without the browser cookie opens nothing."""
+    """A stolen login cookie ("a-") without the browser cookie opens no page."""
     person = deployment.person()
     page = person.log_in("asta")
     thief = deployment.person()
@@ -79,7 +86,7 @@ def test_a_alone_is_worthless(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_cookie_a_of_an_older_authentication_is_worthless(deployment: Deployment) -> None:
-    """Logging in again in a transaction makes the earlier login cookie worthless, and its token with it."""
+    """A second authentication in the same login makes the earlier login cookie and its form token invalid."""
     person = deployment.person()
     page = person.log_in("bo")
     old_token = _token(page)
@@ -95,7 +102,7 @@ def test_cookie_a_of_an_older_authentication_is_worthless(deployment: Deployment
 
 @pytest.mark.profile(12)
 def test_the_acs_reads_and_sets_no_cookie(deployment: Deployment) -> None:
-    """The cross-site POST carries no Lax cookie, and the answer plants none.
+    """The ACS works without cookies: a cross-site POST carries no SameSite=Lax cookie, and the response sets none.
 
     Source: docs/reference/design.md#4a-2.
     """
@@ -106,7 +113,7 @@ def test_the_acs_reads_and_sets_no_cookie(deployment: Deployment) -> None:
 
 
 def test_an_sso_request_sets_no_cookie(deployment: Deployment) -> None:
-    """One click with 200 AuthnRequests evicts nothing: only /login/<transaction> sets a cookie, if none came."""
+    """An AuthnRequest sets no cookie, so that a page with 200 of them cannot evict the cookies of a real login."""
     person = deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     assert begun.status_code == 303
@@ -119,7 +126,7 @@ def test_an_sso_request_sets_no_cookie(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("tabs", [3, 12])
 def test_simultaneous_first_tabs_all_finish(deployment: Deployment, tabs: int) -> None:
-    """Tabs opened before any cookie came each get a name of their own, and each login lands, then Yes in each."""
+    """Several tabs that open before the first cookie each get their own cookie, and each login succeeds."""
     person = deployment.person()
     begun = [person.client.get(person.sso_path(), base_url=person.base).location for _ in range(tabs)]
     bare = [deployment.app.test_client().get(Person.path(url), base_url=person.base) for url in begun]
@@ -137,7 +144,7 @@ def test_simultaneous_first_tabs_all_finish(deployment: Deployment, tabs: int) -
 
 
 def test_one_login_too_many_is_told_as_that(deployment: Deployment) -> None:
-    """The oldest of more than a browser keeps is no other browser's: its page says so, and leads on to a new login."""
+    """If a browser has too many logins, the oldest one shows a page that says so and starts a new login."""
     person = deployment.person()
     pages = [person.log_in("asta") for _ in range(MOST_LOGIN_COOKIES + 1)]
     fields = {"token": _token(pages[0]), "answer": "yes"}
@@ -151,7 +158,7 @@ def test_one_login_too_many_is_told_as_that(deployment: Deployment) -> None:
 @pytest.mark.attack(16, control=True)
 @pytest.mark.profile(22)
 def test_tabs_side_by_side_do_not_mix(deployment: Deployment) -> None:
-    """Two logins of different people in one browser end each with its own."""
+    """Two logins of different people in two tabs of one browser each end with their own person."""
     person = deployment.person()
     first, second = person.choose(person.ask()), person.choose(person.ask())
     one = person.deliver(*deployment.answer(second, "bo"))
@@ -164,7 +171,7 @@ def test_tabs_side_by_side_do_not_mix(deployment: Deployment) -> None:
 
 
 def test_a_browser_without_cookies_is_told(deployment: Deployment) -> None:
-    """A browser that keeps no cookie meets the page that says so, not a loop."""
+    """A browser that rejects cookies gets a page that says so, and no redirect loop."""
     person = deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     once = deployment.app.test_client().get(Person.path(begun.location), base_url=person.base)
@@ -175,7 +182,7 @@ def test_a_browser_without_cookies_is_told(deployment: Deployment) -> None:
 
 @pytest.mark.attack(15, control=True)
 def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
-    """The GET with the arrival, asked again by the same browser, gives the same answer; the login is not lost."""
+    """If the browser lost the answer to its arrival, it can open the same address again."""
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     person.get(arrived.location)
@@ -186,7 +193,7 @@ def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
 
 @pytest.mark.attack(15)
 def test_a_late_arrival_is_useless(deployment: Deployment) -> None:
-    """An arrival is good for sixty seconds."""
+    """An arrival link expires after sixty seconds."""
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     deployment.clock.ahead = timedelta(seconds=61)
@@ -196,7 +203,7 @@ def test_a_late_arrival_is_useless(deployment: Deployment) -> None:
 @pytest.mark.attack(15)
 @pytest.mark.profile(18)
 def test_a_response_posted_twice_is_one_arrival(deployment: Deployment) -> None:
-    """The second POST of one Response is refused, and the first still lands (attacks 15)."""
+    """Replay: the second POST of a Response is refused, and the first login continues."""
     person = deployment.person()
     answer = deployment.answer(person.choose(person.ask()), "asta")
     first, second = person.deliver(*answer), person.deliver(*answer)
@@ -207,7 +214,7 @@ def test_a_response_posted_twice_is_one_arrival(deployment: Deployment) -> None:
 
 @pytest.mark.attack(18)
 def test_another_upstream_s_acs_takes_nothing(deployment: Deployment) -> None:
-    """A Response to WAYF's request is refused at NemID's ACS (attacks 18)."""
+    """A Response to a request to WAYF is refused at the ACS of another upstream, and continues at its own."""
     person = deployment.person()
     acs, fields = deployment.answer(person.choose(person.ask()), "asta")
     page = person.deliver(acs.replace("/sp/wayf/", "/sp/nemid/"), fields)
@@ -218,7 +225,7 @@ def test_another_upstream_s_acs_takes_nothing(deployment: Deployment) -> None:
 
 @pytest.mark.attack(16)
 def test_a_bound_transaction_opens_in_no_other_browser(deployment: Deployment) -> None:
-    """Its address alone shows nothing and sends nobody upstream, before a login as after one."""
+    """Another browser that opens the address of a login sees nothing and is not sent to the upstream."""
     person, other = deployment.person(), deployment.person()
     other.ask()
     chooser = person.ask()
@@ -228,7 +235,7 @@ def test_a_bound_transaction_opens_in_no_other_browser(deployment: Deployment) -
 
 @pytest.mark.attack(16)
 def test_an_unknown_arrival_leads_to_the_chooser(deployment: Deployment) -> None:
-    """A made-up arrival changes nothing and offers the ways to log in."""
+    """A made-up arrival id changes nothing: the broker shows the chooser."""
     person = deployment.person()
     page = person.ask()
     name = _name(page)
@@ -247,7 +254,7 @@ FORMS = {
 @pytest.mark.attack(30)
 @pytest.mark.parametrize("name", FORMS)
 def test_a_forged_consent_is_refused(deployment: Deployment, name: str) -> None:
-    """A consent that our own page, of this login, did not send changes nothing (attacks 30)."""
+    """CSRF: a consent form without the right token, or from another origin, is refused and changes nothing."""
     person = deployment.person()
     page = person.log_in("asta")
     forged = FORMS[name]
@@ -263,7 +270,7 @@ def test_a_forged_consent_is_refused(deployment: Deployment, name: str) -> None:
 
 @pytest.mark.attack(30)
 def test_a_token_is_good_for_ten_minutes(deployment: Deployment) -> None:
-    """A page left open for longer asks once more."""
+    """A form token expires after ten minutes."""
     person = deployment.person()
     page = person.log_in("asta")
     deployment.clock.ahead = timedelta(minutes=10, seconds=1)
@@ -273,7 +280,7 @@ def test_a_token_is_good_for_ten_minutes(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_a_token_of_another_transaction_is_refused(deployment: Deployment) -> None:
-    """The token of one login answers no other, though the browser is the same."""
+    """The token of one login is refused in another login of the same browser."""
     person = deployment.person()
     one, other = person.log_in("asta"), person.log_in("bo")
     refused = person.post(one.request.path, {"token": _token(other), "answer": "yes"})
@@ -281,7 +288,7 @@ def test_a_token_of_another_transaction_is_refused(deployment: Deployment) -> No
 
 
 def test_a_second_submit_gives_the_same_assertion(deployment: Deployment) -> None:
-    """Submitting twice issues once: the same ids, told once."""
+    """Submitting the consent form twice returns the same assertion and does not issue a second one."""
     person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": _token(page), "answer": "yes"}
@@ -293,7 +300,7 @@ def test_a_second_submit_gives_the_same_assertion(deployment: Deployment) -> Non
 
 @pytest.mark.parametrize(("seconds", "given"), [(180, True), (241, False)])
 def test_an_assertion_is_given_again_while_it_is_good(deployment: Deployment, seconds: int, given: bool) -> None:
-    """For four of its five minutes; after them the page says that this login is finished, and nothing leaves."""
+    """The broker repeats an assertion for four of its five minutes. Later the page says that the login is finished."""
     person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": _token(page), "answer": "yes"}
@@ -305,7 +312,7 @@ def test_an_assertion_is_given_again_while_it_is_good(deployment: Deployment, se
 
 @pytest.mark.attack(30)
 def test_consent_cannot_be_given_by_a_link(deployment: Deployment) -> None:
-    """A GET with the answer in it is only a page."""
+    """A GET with the answer in the query shows the page and records no consent."""
     person = deployment.person()
     page = person.log_in("asta")
     shown = person.get(f"{page.request.path}?answer=yes&token={_token(page)}")
@@ -313,9 +320,9 @@ def test_consent_cannot_be_given_by_a_link(deployment: Deployment) -> None:
 
 
 def test_the_number_is_on_no_page_but_its_own(deployment: Deployment) -> None:
-    """The whole CPR number is on the reveal page only, once a login, for five minutes after arrival.
+    """Only the reveal page shows the whole CPR number: once for each login, at most five minutes after arrival.
 
-    Nor does another page's source hold the date of birth. Source: docs/reference/design.md#invariant-4.
+    No other page has it in its source, nor the date of birth. Source: docs/reference/design.md#invariant-4.
     """
     person = deployment.person()
     page = person.log_in("asta")
@@ -338,7 +345,7 @@ def test_the_number_is_on_no_page_but_its_own(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_nobody_else_sees_the_number(deployment: Deployment) -> None:
-    """The reveal page opens for the transaction's own browser only."""
+    """The reveal page with the CPR number opens only in the browser of the login."""
     person = deployment.person()
     page = person.log_in("asta")
     refused = deployment.person().post(page.request.path, {"token": _token(page), "reveal": "1"})
@@ -347,7 +354,7 @@ def test_nobody_else_sees_the_number(deployment: Deployment) -> None:
 
 @pytest.mark.attack(30)
 def test_ids_cannot_be_guessed(deployment: Deployment) -> None:
-    """Unknown transactions are gone, whatever is asked of them."""
+    """Unknown login ids get status 410 at every address."""
     name = secrets.token_hex(16)
     for path in (f"/login/{name}", f"/login/{name}/consent", f"/login/{name}/upstream"):
         assert deployment.person().get(path).status_code == 410

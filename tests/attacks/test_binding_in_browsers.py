@@ -1,4 +1,4 @@
-"""A login belongs to one browser: what ``test_binding`` shows of our answers, Chromium and Firefox do with them.
+"""The attacks of ``test_binding`` in Chromium and Firefox, which apply cookie rules themselves.
 
 Source: docs/reference/design.md#4a.
 """
@@ -15,15 +15,15 @@ from tests.plugins.visitor import Visitor, visitor
 
 
 class Sit(Protocol):
-    """Opens a browser that has never been here."""
+    """A function that opens a fresh browser."""
 
     def __call__(self, *, scripts: bool = True) -> Visitor:
-        """Open it."""
+        """Open a fresh browser."""
 
 
 @pytest.fixture
 def sit(browser: Browser, demo: Running) -> Iterator[Sit]:
-    """Give what opens a browser that shares nothing with another."""
+    """Return a function that opens browsers which share no state."""
     opened: list[Visitor] = []
 
     def open_one(*, scripts: bool = True) -> Visitor:
@@ -37,7 +37,7 @@ def sit(browser: Browser, demo: Running) -> Iterator[Sit]:
 
 @pytest.mark.attack(16, 30)
 def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
-    """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
+    """Session fixation: the attacker starts a login and lures the victim to the hub. Both browsers get nothing."""
     attacker, victim = sit(), sit()
     victim.page.goto(_at_hub(attacker))
     victim.pick("asta")
@@ -48,7 +48,7 @@ def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
 
 @pytest.mark.attack(16)
 def test_an_answered_login_takes_no_second_answer_of_a_victim(sit: Sit) -> None:
-    """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
+    """The attacker answers the first request of a login and sends the victim the second. The victim gets a refusal."""
     attacker, victim = sit(), sit()
     attacker.page.goto(_asked(attacker).replace("/consent", "/upstream"))
     attacker.wait_for_page("choose")
@@ -61,7 +61,10 @@ def test_an_answered_login_takes_no_second_answer_of_a_victim(sit: Sit) -> None:
 
 @pytest.mark.attack(16)
 def test_login_csrf_is_refused(sit: Sit) -> None:
-    """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
+    """Login CSRF: the victim opens the attacker's arrival link.
+
+    The victim is not logged in, and the link is used up.
+    """
     attacker, victim = sit(scripts=False), sit()
     _at_hub(attacker)
     attacker.press("button[name=persona][value=bo]")
@@ -80,7 +83,7 @@ def test_login_csrf_is_refused(sit: Sit) -> None:
 @pytest.mark.attack(30)
 @pytest.mark.parametrize(("prefix", "reason"), [("a-", "other_browser"), ("b-", "login_cookie_missing")])
 def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason: str) -> None:
-    """A fixed or copied cookie alone opens no page of an authenticated transaction; both together are the browser."""
+    """One stolen cookie without the other opens no page. Both together open it, which shows that the test works."""
     person, thief = sit(), sit()
     address = _asked(person)
     both: Any = [each for each in person.page.context.cookies() if each["name"].startswith(("a-", "b-"))]
@@ -94,7 +97,7 @@ def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason
 
 @pytest.mark.attack(30)
 def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
-    """The browser brings no cookie with it, and the question stands as before."""
+    """CSRF: a form on another site sends no cookie, so it records no consent and the page stays open."""
     person = sit()
     address = _asked(person)
     person.page.goto("about:blank")
@@ -115,7 +118,7 @@ def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
 
 @pytest.mark.attack(16)
 def test_a_page_full_of_logins_evicts_no_cookie(sit: Sit) -> None:
-    """Thirty logins that another site begins as pictures plant nothing; the login that stands is finished."""
+    """A page that starts thirty logins through images sets no cookie. The login in progress still succeeds."""
     person = sit()
     address = _asked(person)
     before = _names(person)
@@ -136,7 +139,7 @@ def test_a_page_full_of_logins_evicts_no_cookie(sit: Sit) -> None:
 
 @pytest.mark.attack(16, control=True)
 def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
-    """Two logins of different people in one browser end each with its own."""
+    """Two logins of different people in two tabs of one browser each end with their own person."""
     first = sit()
     second = Visitor(first.page.context.new_page(), first.demo)
     for tab in (first, second):
@@ -151,7 +154,7 @@ def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
 
 
 def _at_hub(person: Visitor) -> str:
-    """Come from a service up to the hub, and give the address there."""
+    """Open a service, go on to the hub, and return the hub's address."""
     person.open("library", "/my-loans")
     person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
@@ -160,7 +163,7 @@ def _at_hub(person: Visitor) -> str:
 
 
 def _asked(person: Visitor) -> str:
-    """Log in up to the question what may be sent, and give its address."""
+    """Log in until the consent page, and return its address."""
     _at_hub(person)
     person.pick("asta")
     person.wait_for_page("ask")

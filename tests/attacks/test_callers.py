@@ -1,4 +1,4 @@
-"""Whom the network says a request comes from: what limits on guessing and shared computers go by."""
+"""Attack: forged client addresses, to get around rate limits for guessing or the rules for shared computers."""
 
 import json
 
@@ -14,7 +14,7 @@ HALLS = {"BROKER_SHARED_NETWORKS": json.dumps(["10.1.0.0/16", "2001:db8:7::/48"]
 
 
 def caller(address: str) -> Request:
-    """Give a request from an address."""
+    """Return a request from ``address``."""
     return Request(EnvironBuilder(environ_overrides={"REMOTE_ADDR": address}).get_environ())
 
 
@@ -32,7 +32,7 @@ def caller(address: str) -> Request:
     ],
 )
 def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
-    """Who changes the address within what a subscriber is given gets no new tries at PINs."""
+    """All addresses of one subscriber count as one client, so that changing the address gives no additional guesses."""
     assert (ClientAddresses.network(caller(one)) == ClientAddresses.network(caller(other))) is same
 
 
@@ -50,7 +50,10 @@ def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
     ],
 )
 def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -> None:
-    """Both kinds of address, and the one written as the other; no address is no shared computer."""
+    """A shared computer is recognised by its network, for IPv4, IPv6 and mapped addresses.
+
+    An unknown address is not shared.
+    """
     assert ClientAddresses.from_networks(["10.1.0.0/16", "2001:db8:7::/48"]).is_shared(caller(address)) is shared
 
 
@@ -58,7 +61,7 @@ def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -
     ("environment", "remote", "forwarded", "shared"),
     [
         (HALLS, HALL, "", True),
-        (HALLS, HALL, HOME, True),  # or somebody in the hall could leave it by a header
+        (HALLS, HALL, HOME, True),  # otherwise a person in the hall could leave the shared network with a header
         (HALLS, HOME, HALL, False),
         ({**HALLS, "BROKER_SERVE__PROXIES": "1"}, "127.0.0.1", HALL, True),
         ({**HALLS, "BROKER_SERVE__PROXIES": "1"}, "127.0.0.1", f"{HOME}, {HALL}", True),
@@ -70,7 +73,7 @@ def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -
 def test_only_configured_proxies_say_who_asks(
     deployment: Deployment, remote: str, forwarded: str, shared: bool
 ) -> None:
-    """X-Forwarded-For counts from its end, an entry for each proxy, and not at all where there is none."""
+    """X-Forwarded-For is read from the right, one entry for each configured proxy, and ignored without a proxy."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     begun = deployment.app.test_client().get("/pin", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
     broker = deployment.broker
@@ -80,6 +83,6 @@ def test_only_configured_proxies_say_who_asks(
 
 @pytest.fixture
 def environment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Give the networks of the table."""
+    """Return the environment of the table."""
     given: dict[str, str] = request.param
     return given

@@ -1,6 +1,7 @@
-"""Claiming a borrower: guessed, borrowed and late codes, guessed card numbers, and people without the right to it.
+"""Attack: claiming another person's library account, with guessed, stolen or old codes or with guessed card numbers.
 
-Source: docs/persons-and-borrowers.md.
+The person who claims an account must read a code from its mailbox or know its card number. Source:
+docs/persons-and-borrowers.md.
 """
 
 import re
@@ -27,7 +28,7 @@ from tests.walks.requirements.visits import code_to, links, log_in
 
 ASTA: Final = "1403044004"
 ADDRESS: Final = "asta@old.example"
-# What makes each page another one, whatever it says: tokens, ids, help codes and times.
+# parts that differ on every page: tokens, ids, help codes and times
 _VARYING: Final = re.compile(rb'value="[^"]{40,}"|[0-9a-f]{32}|>[A-Z0-9]{8}<|datetime="[^"]+"')
 
 
@@ -39,7 +40,7 @@ def _services_at_the_brokers_time(request: pytest.FixtureRequest, monkeypatch: p
 
 
 def old_account(deployment: Deployment, **changes: Any) -> int:
-    """Let the library have an account of Asta's from before she married, and return its number."""
+    """Add Asta's old account, from before her marriage, to the library and return its number."""
     row = {
         "surname": "Gammel",
         "firstname": "Asta",
@@ -54,14 +55,14 @@ def old_account(deployment: Deployment, **changes: Any) -> int:
 
 
 def change(deployment: Deployment, number: int, **changes: Any) -> None:
-    """Let the desk change the account."""
+    """Change the account at the desk."""
     row = deployment.koha.patrons.row(number)
     names = ("surname", "firstname", "date_of_birth", "cardnumber", "userid", "email", "library_id", "category_id")
     deployment.koha.patrons.change(number, {name: row[name] for name in names} | changes)
 
 
 def claiming(deployment: Deployment, person: Person | None = None) -> tuple[Person, TestResponse]:
-    """Log Asta in, and follow the link on the consent page."""
+    """Log Asta in and follow the claim link on the consent page."""
     person = person or deployment.person()
     page = person.log_in("asta")
     claim = next(each for each in links(page) if each.endswith("/claim"))
@@ -69,7 +70,7 @@ def claiming(deployment: Deployment, person: Person | None = None) -> tuple[Pers
 
 
 def mailed(deployment: Deployment, **changes: Any) -> tuple[Person, TestResponse, str, int]:
-    """Let Asta have the code mailed: her browser, the page that asks for it, the code and the account."""
+    """Let Asta request the code. Return her browser, the page for the code, the code and the account number."""
     number = old_account(deployment, **changes)
     person, page = claiming(deployment)
     page = person.press(page, do="card_mail", card="T-77")
@@ -83,7 +84,7 @@ def is_connected(deployment: Deployment, number: int) -> bool:
 
 
 def test_the_code_connects_the_account(deployment: Deployment) -> None:
-    """After the consent and not before; nobody has a second account."""
+    """Control: the right code connects the account, but only after consent, and no second account is created."""
     person, page, code, number = mailed(deployment)
     before = len(deployment.koha.patrons.rows())
     page = person.press(page, code=code)
@@ -95,7 +96,7 @@ def test_the_code_connects_the_account(deployment: Deployment) -> None:
 
 
 def test_a_code_is_wrong_in_another_browser(deployment: Deployment) -> None:
-    """Also for the same person: a thief who logs in as Asta elsewhere has to ask for a code."""
+    """A code works only in the browser that requested it: a thief who logs in as Asta elsewhere cannot use it."""
     _, _, code, number = mailed(deployment)
     other, page = claiming(deployment)
     page = other.press(page, do="card_mail", card="T-NO-SUCH")
@@ -104,7 +105,7 @@ def test_a_code_is_wrong_in_another_browser(deployment: Deployment) -> None:
 
 
 def test_a_code_is_wrong_for_another_person_in_the_same_browser(deployment: Deployment) -> None:
-    """Who logs in after Asta in the same browser types her code in vain."""
+    """A code works only for the person who requested it: the next login in the same browser cannot use it."""
     person, _, code, number = mailed(deployment)
     page = log_in(person, persona("sara"))
     page = person.get(next(each for each in links(page) if each.endswith("/claim")))
@@ -114,7 +115,7 @@ def test_a_code_is_wrong_for_another_person_in_the_same_browser(deployment: Depl
 
 
 def test_a_code_has_five_tries(deployment: Deployment) -> None:
-    """After them the right one opens nothing."""
+    """Brute force: after five wrong codes the right one is refused as well."""
     person, page, code, number = mailed(deployment)
     wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
     for _ in range(5):
@@ -125,7 +126,7 @@ def test_a_code_has_five_tries(deployment: Deployment) -> None:
 
 
 def test_a_code_works_once(deployment: Deployment) -> None:
-    """In a second login of the same browser it is used."""
+    """A code that was used is refused in a second login of the same browser."""
     person, page, code, _ = mailed(deployment)
     person.press(page, code=code)
     _, page = claiming(deployment, person)
@@ -134,7 +135,7 @@ def test_a_code_works_once(deployment: Deployment) -> None:
 
 
 def test_a_code_ends_after_half_an_hour(deployment: Deployment) -> None:
-    """The same browser and person, in a new login."""
+    """A code is refused after half an hour, also for the same person and browser."""
     person, _, code, number = mailed(deployment)
     deployment.clock.ahead = timedelta(minutes=31)
     _, page = claiming(deployment, person)
@@ -144,7 +145,7 @@ def test_a_code_ends_after_half_an_hour(deployment: Deployment) -> None:
 
 
 def test_an_account_is_mailed_three_codes_a_day(deployment: Deployment) -> None:
-    """The page says the same at the fourth."""
+    """An account receives at most three codes a day. The page looks the same when no mail is sent."""
     person, page, _, _ = mailed(deployment)
     for _ in range(3):
         page = person.press(person.get(page.request.path), do="card_mail", card="T-77")
@@ -153,7 +154,7 @@ def test_an_account_is_mailed_three_codes_a_day(deployment: Deployment) -> None:
 
 
 def test_a_person_tries_five_card_numbers_a_day(deployment: Deployment) -> None:
-    """The sixth is not looked up, in any browser, even if it is the right one."""
+    """A person may try five card numbers a day. Later ones are not looked up, in any browser."""
     old_account(deployment, surname="Ravn", email=None)
     person, page = claiming(deployment)
     for number in range(5):
@@ -176,7 +177,7 @@ ACCOUNTS: Final[dict[str, dict[str, Any] | None]] = {
 
 
 def test_no_answer_tells_whether_a_card_exists(deployment: Deployment) -> None:
-    """Before a right code every card number gets the same redirect, page and counting of wrong codes."""
+    """Enumeration: until the right code is typed, existing and unknown card numbers give the same responses."""
     answers = set()
     for changes in ACCOUNTS.values():
         number = None if changes is None else old_account(deployment, **changes)
@@ -186,14 +187,14 @@ def test_no_answer_tells_whether_a_card_exists(deployment: Deployment) -> None:
         pages = [shown, *(person.press(shown, code="0000 0000") for _ in range(6))]
         answers.add(tuple((each.status_code, _VARYING.sub(b"", each.get_data())) for each in pages))
         assert sent.status_code == 303
-        deployment.clock.ahead += timedelta(days=1, minutes=1)  # five card numbers a day
+        deployment.clock.ahead += timedelta(days=1, minutes=1)  # the limit of five card numbers a day
         if number is not None:
             deployment.koha.patrons.drop(number)
     assert len(answers) == 1
 
 
 def test_no_answer_tells_why_a_card_number_alone_is_not_enough(deployment: Deployment) -> None:
-    """Another surname, birth date or given name, a CPR number, and no such card are one refusal."""
+    """Enumeration: every reason for which a card number alone is not enough gives the same refusal."""
     answers = set()
     for changes in ACCOUNTS.values():
         number = None if changes is None else old_account(deployment, **changes)
@@ -209,7 +210,7 @@ def test_no_answer_tells_why_a_card_number_alone_is_not_enough(deployment: Deplo
 
 
 def test_a_user_name_takes_no_place_of_a_code(deployment: Deployment) -> None:
-    """Somebody of the same name and birth date can guess it; the card number of the same account does."""
+    """A user name does not replace the code: an attacker can guess it from name and birth date. A card number does."""
     number = old_account(deployment, surname="Ravn", email=None)
     person, page = claiming(deployment)
     assert mark(person.press(page, do="card", card="asta.g")) == ("claim", "claim_refused")
@@ -218,7 +219,7 @@ def test_a_user_name_takes_no_place_of_a_code(deployment: Deployment) -> None:
 
 
 def token_of(page: TestResponse) -> str:
-    """Return the token of the page's form."""
+    """Return the form token of a page."""
     token = re.search(rb'name="token" value="([^"]+)"', page.get_data())
     assert token is not None
     return token[1].decode()
@@ -230,7 +231,7 @@ def token_of(page: TestResponse) -> str:
     ids=["CPR number", "birth date", "given name", "address"],
 )
 def test_the_record_is_read_again_when_the_code_is_typed(deployment: Deployment, changes: dict[str, str]) -> None:
-    """It became another person's between the mail and the code: nothing is connected."""
+    """The record is read again when the code is typed. If it changed meanwhile, nothing is connected."""
     person, page, code, number = mailed(deployment)
     change(deployment, number, **changes)
     assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
@@ -240,7 +241,7 @@ def test_the_record_is_read_again_when_the_code_is_typed(deployment: Deployment,
 
 @pytest.mark.parametrize("affiliation", ["alum", "affiliate", "library-walk-in"])
 def test_people_who_may_not_create_an_account_claim_none(deployment: Deployment, affiliation: str) -> None:
-    """No link, no page, and the case of another login is not theirs to end."""
+    """A person without the right to an account gets no claim page, and cannot end the case of another login."""
     old_account(deployment, surname="Ravn")
     who = asserted(
         eduPersonScopedAffiliation=(f"{affiliation}@au.dk",),
@@ -250,7 +251,7 @@ def test_people_who_may_not_create_an_account_claim_none(deployment: Deployment,
     student = deployment.person()
     assert mark(follow(student, student.agree(student.log_in("asta"))))[0] == "claim"
     person = deployment.person()
-    # While the library system does not answer, the login asks for what it may not create.
+    # Let the library system fail, so that the login asks for an account that it may not create.
     deployment.koha.faults.plan("search", "failed before", 2)
     page = log_in(person, who)
     deployment.koha.faults.planned.clear()
@@ -268,7 +269,7 @@ def follow(person: Person, page: TestResponse) -> TestResponse:
 
 
 def test_staff_who_ruled_a_borrower_out_are_not_overruled(deployment: Deployment) -> None:
-    """Another person's account stays theirs, although the code was mailed before."""
+    """If staff ruled a borrower out, a code that was mailed earlier no longer connects it."""
     number = old_account(deployment, surname="Ravn")
     person = deployment.person()
     page = person.press(follow(person, person.agree(person.log_in("asta"))), do="mail")
@@ -292,7 +293,7 @@ NUMBERS: Final = {"aase": "0101990000", "twin": "0101990018"}
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """Give a world on each store."""
+    """Return an enrolment world on each store."""
     url = "sqlite:broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
     return World(open_store(url, tmp_path, accept_loss=True))
 
@@ -300,7 +301,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
 def test_of_two_persons_who_claim_one_borrower_at_once_one_gets_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both workers read it without a number before either writes; the other person becomes a case."""
+    """Race: two workers read the borrower before either writes. One person gets it, and the other becomes a case."""
     old = world.library.add(AASE, email="aase@old.example")
     for person_id, number in NUMBERS.items():
         world.requests.request(person_id, wanted_for(AASE, number), Claim(old.number))
@@ -323,7 +324,7 @@ def test_of_two_persons_who_claim_one_borrower_at_once_one_gets_it(
 
 
 def test_a_claim_that_comes_too_late_makes_no_second_borrower(world: World) -> None:
-    """Another person has got it: staff decide, although nothing else is similar, until they rule it out."""
+    """If another person got the borrower first, a late claim creates no second one: staff decide."""
     old = world.library.add(replace(AASE, surname="Gammel"))
     world.library.borrowers[old.number] = replace(old, cpr=NUMBERS["twin"])
     world.requests.request("aase", wanted_for(AASE, NUMBERS["aase"]), Claim(old.number))

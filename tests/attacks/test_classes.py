@@ -24,5 +24,5 @@ from tests.attacks.messages import defences
     ],
 )
 def test_every_check_belongs_to_a_class(tables: list[dict[str, object]], known: dict[str, int]) -> None:
-    """A new check says which attack it is there for."""
+    """Each check in the tables names the attack that it defends against."""
     assert {name for table in tables for name in table} == known.keys()

@@ -1,7 +1,8 @@
-"""Each defence that is no row of a check table, switched off alone: the attack it stands against then gets through.
+"""Switches off each defence that is not in a check table, and shows that its attack then succeeds.
 
-The rows of the tables are switched off one by one in test_responses.py, test_requests.py, and in test_gate.py and
-test_encryption.py of tests/adapters/saml/xml_security, each beside the message that only it refuses.
+A defence whose attack fails without it would be useless or untested. The checks in the tables are switched off in
+test_responses.py and test_requests.py, and in test_safe_parser.py and test_encryption.py of tests/adapters/saml/xml_security,
+each with the one message that only this check rejects.
 """
 
 import base64
@@ -31,7 +32,7 @@ from broker.adapters.saml.xml_security import (
 )
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
-from tests.attacks.messages.hostile_messages import carrying, sealed, sealed_evil, signed_as
+from tests.attacks.messages.hostile_messages import encrypt_as, encrypt_evil, sign_as, sign_value
 from tests.plugins.saml_messages import Forge, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
 
@@ -40,7 +41,7 @@ Off = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, repr=False)
 class Scene:
-    """Everybody who may send something."""
+    """The parties that can send messages."""
 
     parties: Parties
     forge: Forge
@@ -48,7 +49,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Defence:
-    """The class of attack, how the defence is taken away, and an attack that raises while it stands."""
+    """A defence: its class of attack, a function that switches it off, and an attack that raises while it is on."""
 
     number: int
     off: Off
@@ -80,12 +81,12 @@ def _all(*offs: Off) -> Off:
 
 
 def _always(*_: object) -> bool:
-    """Let everything through."""
+    """Return True for every input."""
     return True
 
 
 def _believed(element: Any, *_: object) -> saml.Assertion:
-    """Read an Assertion, whoever signed it."""
+    """Read an assertion without verifying its signature."""
     return message_model.read_unsigned(saml.Assertion, element)
 
 
@@ -105,7 +106,7 @@ def _unsigned(scene: Scene) -> object:
 
 
 def _half_signed(scene: Scene) -> object:
-    """Sign the Response truly, and the assertion by a stranger."""
+    """Sign the Response with the upstream's key, and its assertion with a stranger's key."""
     root = etree.fromstring(scene.parties.sign_response(scene.parties.response(), scene.parties.stranger))
     return scene.parties.receive(scene.parties.sign_response(root, whole=True))
 
@@ -115,7 +116,7 @@ def _by(key: Any) -> Callable[[Scene], object]:
 
 
 def _late(**ago: float) -> Callable[[Scene], object]:
-    """Bring a Response a while after its request, with an end of its own far away."""
+    """Send a Response some time after its request, with an assertion that is valid for a day."""
 
     def attack(scene: Scene) -> object:
         far = stamp(NOW + timedelta(days=1))
@@ -181,7 +182,7 @@ def _hops(count: int) -> Any:
 
 
 def _acs_gone(scene: Scene) -> object:
-    """Answer at an ACS that metadata has lost since the request came."""
+    """Answer at an ACS that has disappeared from the metadata since the request."""
     parties = scene.parties
     request = replace(parties.request, acs="https://gone.example/acs")
     disclosure = replace(parties.disclosure(), acs="https://gone.example/acs")
@@ -201,7 +202,7 @@ def _parsed(make: Callable[[Forge], bytes]) -> Callable[[Scene], object]:
 
 
 def _whole(scene: Scene) -> object:
-    """Give NemLog-in's Response signed, and the encrypted assertion in it not."""
+    """Sign NemLog-in's Response, but not the encrypted assertion in it."""
     root = scene.parties.encrypt_response(scene.parties.response(upstream="eid"), sign=False)
     return scene.parties.receive(scene.parties.sign_response(root, scene.parties.direct, whole=True), "eid")
 
@@ -218,46 +219,46 @@ DEFENCES: Final[dict[str, Defence]] = {
     "both signatures must hold": Defence(5, _set(service_provider, "_verify_assertion", _believed), _half_signed),
     "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verify_assertion", _believed), _whole),
     "unsigned ciphertext is nothing": Defence(
-        23, _set(signature, "verify", _nothing), _received(sealed_evil(""))
+        23, _set(signature, "verify", _nothing), _received(encrypt_evil(""))
     ),
     "no RSA key below 2048 bits": Defence(
-        7, _set(signature, "SMALLEST_RSA", 1024), _by(rsa.generate_private_key(65537, 1024))  # noqa: S505 - what is to be refused
+        7, _set(signature, "SMALLEST_RSA", 1024), _by(rsa.generate_private_key(65537, 1024))  # noqa: S505 - a weak key
     ),
     "no curve below 256 bits": Defence(
         7, _set(signature, "SMALLEST_EC", 224), _by(ec.generate_private_key(ec.SECP224R1()))
     ),
     "the list of signature methods": Defence(
-        7, _more(signature_profile, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(signed_as(method=DS + "rsa-sha1"))
+        7, _more(signature_profile, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(sign_as(method=DS + "rsa-sha1"))
     ),
     "the list of digests": Defence(
         7,
         _all(_more(signature_profile, "DIGEST_METHODS", DS + "sha1"), _set(signature, "_has_digest", _always)),
-        _received(signed_as(digest=DS + "sha1")),
+        _received(sign_as(digest=DS + "sha1")),
     ),
     "the list of prefixes is short": Defence(
         13, _set(signature_profile, "_MOST_PREFIXES", 100),
-        _received(signed_as(transforms=(signature_profile.ENVELOPED, PREFIXES))),
+        _received(sign_as(transforms=(signature_profile.ENVELOPED, PREFIXES))),
     ),
     "the list of ciphers": Defence(
-        23, _more(encryption, "_GCM", XENC + "aes256-cbc"), _received(sealed(content=XENC + "aes256-cbc"))
+        23, _more(encryption, "_GCM", XENC + "aes256-cbc"), _received(encrypt_as(content=XENC + "aes256-cbc"))
     ),
     "the list of key transports": Defence(
-        23, _more(encryption, "_OAEP", XENC + "rsa-1_5"), _received(sealed(transport=XENC + "rsa-1_5"))
+        23, _more(encryption, "_OAEP", XENC + "rsa-1_5"), _received(encrypt_as(transport=XENC + "rsa-1_5"))
     ),
     "the list of digests of OAEP": Defence(
         23, _more(encryption, "_DIGESTS", XENC + "sha512"),
-        _received(sealed(inner=f'<ds:DigestMethod Algorithm="{XENC}sha512"/>')),
+        _received(encrypt_as(inner=f'<ds:DigestMethod Algorithm="{XENC}sha512"/>')),
     ),
-    "a bound of octets": Defence(13, _bound(octets=10**6), _received(carrying("x" * 300_000))),
-    "a bound of depth": Defence(13, _bound(depth=100), _parsed(carrying("<e>" * 60 + "</e>" * 60))),
-    "a bound of nodes": Defence(13, _bound(nodes=10_000), _parsed(carrying("<e/>" * 4_000))),
-    "a bound of attributes": Defence(13, _bound(attributes=10**4), _parsed(carrying('<e a="" b=""/>' * 1_000))),
+    "a bound of octets": Defence(13, _bound(octets=10**6), _received(sign_value("x" * 300_000))),
+    "a bound of depth": Defence(13, _bound(depth=100), _parsed(sign_value("<e>" * 60 + "</e>" * 60))),
+    "a bound of nodes": Defence(13, _bound(nodes=10_000), _parsed(sign_value("<e/>" * 4_000))),
+    "a bound of attributes": Defence(13, _bound(attributes=10**4), _parsed(sign_value('<e a="" b=""/>' * 1_000))),
     "a bound of namespaces": Defence(
-        13, _bound(namespaces=10**4), _parsed(carrying("".join(f'<e:x xmlns:e="urn:{n}"/>' for n in range(1100))))
+        13, _bound(namespaces=10**4), _parsed(sign_value("".join(f'<e:x xmlns:e="urn:{n}"/>' for n in range(1100))))
     ),
     "a bound of what is in scope": Defence(
         13, _bound(scope=1000),
-        _parsed(carrying("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{n}='urn:e'" for n in range(100)) + "/>")),
+        _parsed(sign_value("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{n}='urn:e'" for n in range(100)) + "/>")),
     ),
     "the root is the endpoint's": Defence(
         4, lambda patch: patch.setitem(xml_structure_checks.TREE, "root", lambda _: False),
@@ -308,7 +309,7 @@ DEFENCES: Final[dict[str, Defence]] = {
 def test_without_it_the_attack_gets_through(
     parties: Parties, forge: Forge, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the defence stands the attack is refused; with that one taken away, and nothing else, it is let in."""
+    """The attack is refused while the defence is on, and succeeds when only this defence is off."""
     defence, scene = DEFENCES[name], Scene(parties, forge)
     with pytest.raises(BrokerError):
         defence.attack(scene)

@@ -1,4 +1,4 @@
-"""Each defence of the flow and the pages switched off alone: what it stands against then succeeds.
+"""Switches off each defence of the login flow and the pages, and shows that its attack then succeeds.
 
 Source: docs/reference/attacks.md#15, #16, #30.
 """
@@ -24,7 +24,7 @@ from tests.plugins.deployment import Deployment, Person, find_text, mark
 
 
 def _replay(deployment: Deployment) -> TestResponse:
-    """Bring one answer twice."""
+    """Replay: post one Response twice."""
     person = deployment.person()
     acs, fields = deployment.answer(person.choose(person.ask()), "asta")
     assert person.deliver(acs, fields).status_code == 303
@@ -32,7 +32,7 @@ def _replay(deployment: Deployment) -> TestResponse:
 
 
 def _second_try(deployment: Deployment) -> TestResponse:
-    """Bring a refused answer, and then another to the same request."""
+    """Post a Response that is refused, and then a good one to the same request."""
     person = deployment.person()
     asked = person.choose(person.ask())
     acs, fields = deployment.answer(asked, "asta", deployment.ports.idp_role.key)  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def _second_try(deployment: Deployment) -> TestResponse:
 
 
 def _answered_again(deployment: Deployment) -> TestResponse:
-    """Answer a request that has been answered and joined, with a new answer."""
+    """Post a new Response to a request that was already answered."""
     person = deployment.person()
     asked = person.choose(person.ask())
     person.get(person.deliver(*deployment.answer(asked, "asta")).location)
@@ -49,7 +49,7 @@ def _answered_again(deployment: Deployment) -> TestResponse:
 
 
 def _in_another_browser(deployment: Deployment) -> TestResponse:
-    """Let a victim's browser open the arrival of an attacker's login (login CSRF)."""
+    """Login CSRF: a victim's browser opens the arrival of an attacker's login."""
     attacker, victim = deployment.person(), deployment.person()
     victim.ask()
     arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "asta"))
@@ -62,13 +62,13 @@ def _asked(deployment: Deployment) -> tuple[Person, TestResponse]:
 
 
 def _forged_token(deployment: Deployment) -> TestResponse:
-    """Send the consent form with a token that nobody gave out."""
+    """Send the consent form with an invented token."""
     person, page = _asked(deployment)
     return person.post(page.request.path, {"token": "1~~x", "answer": "yes"})
 
 
 def _from_elsewhere(deployment: Deployment) -> TestResponse:
-    """Send the consent form from another site."""
+    """CSRF: send the consent form from another site."""
     person, page = _asked(deployment)
     token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -76,7 +76,7 @@ def _from_elsewhere(deployment: Deployment) -> TestResponse:
 
 
 def _browser_cookie_alone(deployment: Deployment) -> TestResponse:
-    """Open the question with the browser cookie, and no login cookie."""
+    """Open the consent page with the browser cookie but without the login cookie."""
     person, page = _asked(deployment)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain=cookie.domain, path=cookie.path)
@@ -88,7 +88,7 @@ def _wrapped(where: type, name: str, made: Callable[[Any], Any]) -> Callable[[py
 
 
 def _careless(add: Any) -> Any:
-    """Keep every answer under a name of its own."""
+    """Store each Response under a different issuer, so that no replay is found."""
 
     def added(self: Arrivals, transaction: str, request: str, answer: Any, *rest: Any) -> Any:
         issuer = f"{answer.issuer}{uuid4()}"
@@ -128,7 +128,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
 def test_without_it_the_attack_succeeds(
     shared_deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it stands the attack is refused with a page; with that one taken away the attacker gets on."""
+    """With the defence the attack gets an error page. Without it the attack succeeds."""
     _, off, attack, status = DEFENCES[name]
     refused = attack(shared_deployment)
     assert (refused.status_code in {400, 403, 410} and mark(refused)[0] == "error") or "/upstream" in refused.location
@@ -138,7 +138,7 @@ def test_without_it_the_attack_succeeds(
 
 @pytest.mark.attack(15)
 def test_without_its_minute_a_late_arrival_lands(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An arrival that lay for longer than a minute leads to the chooser; were there no minute, into the login."""
+    """An arrival that is older than a minute leads to the chooser. With a longer limit it would continue the login."""
     for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
         monkeypatch.setattr(transaction, "ARRIVAL_USABLE_FOR", minute)
         person = deployment.person()

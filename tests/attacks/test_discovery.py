@@ -1,4 +1,6 @@
-"""Nobody is sent to, asked for, or believed but an upstream of the configuration.
+"""Attack: a form, link or IDPList names an upstream of the attacker.
+
+The broker sends people to configured upstreams only, and accepts answers from them only.
 
 Source: docs/reference/attacks.md#28.
 """
@@ -36,7 +38,7 @@ ELSEWHERE = [
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_chooser_leads_to_configured_upstreams_only(shared_deployment: Deployment, name: str) -> None:
-    """A name put into the form, or into the link that it leads to, goes nowhere."""
+    """An unknown upstream name in the chooser's form, or in the link behind it, is refused without a redirect."""
     person = shared_deployment.person()
     action, fields = form(person.ask())
     onward = person.post(action, {**fields, "upstream": name})
@@ -49,7 +51,7 @@ def test_the_chooser_leads_to_configured_upstreams_only(shared_deployment: Deplo
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", [each for each in NAMES if each])
 def test_no_other_upstream_has_an_acs(shared_deployment: Deployment, name: str) -> None:
-    """An answer is taken at the ACS of a configured upstream; a path is no name of one."""
+    """Only configured upstreams have an ACS: a Response at the path of another name is refused."""
     person = shared_deployment.person()
     _, fields = shared_deployment.answer(person.choose(person.ask()), "asta")
     refused = person.deliver(f"/saml/sp/{quote(name, safe='')}/acs", fields)
@@ -60,7 +62,7 @@ def test_no_other_upstream_has_an_acs(shared_deployment: Deployment, name: str) 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sign_up_goes_to_configured_upstreams_only(shared_deployment: Deployment, name: str) -> None:
-    """The sign-up pages' last link names one of ours or begins nothing."""
+    """The sign-up link refuses an upstream that is not configured."""
     refused = shared_deployment.person().get(f"/sign-up/begin?affiliation=student&upstream={quote(name, safe='')}")
     assert refused.status_code in {400, 422}
     assert refused.location is None
@@ -69,7 +71,10 @@ def test_a_sign_up_goes_to_configured_upstreams_only(shared_deployment: Deployme
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("listed", ELSEWHERE)
 def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tuple[str, ...]) -> None:
-    """An IDPList narrows: where it names nobody of ours, ourselves even, the service is told and nobody is asked."""
+    """If the IDPList names no configured upstream, the service gets NoSupportedIDP.
+
+    The broker's own name does not count.
+    """
     with pytest.raises(RequestRefused) as refused:
         redirect_url(parties.sp.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW))
     assert refused.value.refusal == NO_SUPPORTED_IDP
@@ -78,7 +83,7 @@ def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tupl
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("listed", [("https://evil.example", AU), (AU_ALIAS, "http://169.254.169.254/")])
 def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, ...]) -> None:
-    """Beside an institution of ours he does not reach the hub's list.
+    """An unknown entry in the IDPList, next to a known institution, is not passed on to the hub.
 
     Source: docs/reference/saml-profiles.md#37.
     """
@@ -90,7 +95,7 @@ def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, 
 
 @pytest.mark.attack(28, control=True)
 def test_without_a_list_every_institution_is_asked(parties: Parties) -> None:
-    """All that are configured, and they alone."""
+    """Control: without an IDPList the broker asks the hub for all configured institutions."""
     url = redirect_url(parties.sp.ask("wayf", "_q1", parties.request, NOW))
     packed = parse_qs(urlsplit(url).query)["SAMLRequest"]
     assert len(packed) == 1

@@ -1,4 +1,4 @@
-"""The holes that the rules on persons and borrowers had once, and the tests that fail if one opens again."""
+"""Holes that the rules for persons and borrowers once had, each with the tests that fail if it returns."""
 
 import ast
 from pathlib import Path
@@ -67,7 +67,7 @@ HOLES: Final[dict[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("hole", HOLES)
 def test_each_hole_has_its_tests(hole: str) -> None:
-    """A test that is renamed or deleted is named here."""
+    """The named tests exist. A test that is renamed or deleted is reported here."""
     for each in HOLES[hole]:
         path, _, name = each.partition("::")
         functions = ast.walk(ast.parse((TESTS / path).read_text()))

@@ -1,4 +1,4 @@
-"""What an attacker writes comes back to nobody as code, address or line of a log.
+"""Attack: text of the attacker returns as script on a page, as a redirect address or as a forged line in the log.
 
 Source: docs/reference/attacks.md#21, #22, #27, #31 and #32.
 """
@@ -23,7 +23,7 @@ SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
 def test_an_upstreams_words_are_passed_on_to_nobody(
     saml_deployment: SamlDeployment, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """StatusMessage is anybody's text where error Responses are unsigned: no page and no line repeats it."""
+    """Error Responses may be unsigned, so anybody can write a StatusMessage. No page and no log line repeats it."""
     guests = saml_deployment.parties
     failed = edit("samlp:Status/samlp:StatusCode", Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
     saml_deployment.begin_login()
@@ -43,7 +43,7 @@ def test_an_upstreams_words_are_passed_on_to_nobody(
 def test_a_services_words_are_no_code(
     saml_deployment: SamlDeployment, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ProviderName is text that anybody may send: no page shows it, and an ID is what the schema says."""
+    """ProviderName may contain a script: no page shows it. An ID that the schema does not allow is refused."""
     root = saml_deployment.parties.authn_request(edit(".", **{name: SCRIPT}))
     begun = saml_deployment.ask(saml_deployment.parties.query(root, key=saml_deployment.parties.service.key))
     page = saml_deployment.client.get(begun.location, base_url=BASE, follow_redirects=True) if begun.location else begun
@@ -63,7 +63,7 @@ STATES: Final = [
 @pytest.mark.attack(27)
 @pytest.mark.parametrize("state", STATES)
 def test_a_relay_state_goes_to_the_service_only(saml_deployment: SamlDeployment, state: str) -> None:
-    """It comes back in a field of the form to the registered ACS, escaped, and is no address of ours."""
+    """RelayState returns to the registered ACS in an escaped form field, and never becomes an address of the broker."""
     root = saml_deployment.parties.authn_request(edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"))
     page = saml_deployment.ask(
         saml_deployment.parties.query(root, key=saml_deployment.parties.service.key, relay_state=state)
@@ -79,7 +79,10 @@ def test_a_relay_state_goes_to_the_service_only(saml_deployment: SamlDeployment,
 def test_a_relay_state_that_no_header_could_carry_is_refused(
     saml_deployment: SamlDeployment, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Line breaks divide answers and logs in two; nothing of it is written anywhere."""
+    """Line breaks in RelayState would split headers or log lines.
+
+    Such a request is refused, and the log repeats nothing.
+    """
     xml = etree.tostring(saml_deployment.parties.authn_request())
     sent = {**http_bindings.build_post_fields(xml, "SAMLRequest", None), "RelayState": state}
     page = saml_deployment.client.post("/saml/idp/sso", data=sent, base_url=BASE)
@@ -100,7 +103,7 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
     ids="+".join,
 )
 def test_a_host_is_believed_of_nobody(saml_deployment: SamlDeployment, headers: dict[str, str]) -> None:
-    """Every address is built from base_url, whoever says by what name we were called."""
+    """All addresses are built from base_url. Host and forwarding headers of a request are ignored."""
     query = saml_deployment.parties.query(
         saml_deployment.parties.authn_request(), key=saml_deployment.parties.service.key
     )

@@ -1,4 +1,4 @@
-"""What an attacker may try with errands that no service asked for, with remembered ways and with shared computers."""
+"""Attacks on sign-up, PIN change and consent pages ("errands", logins without a service), and on shared computers."""
 
 import time
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
 
 def asked_forced(location: str) -> bool:
-    """Say whether the AuthnRequest in an address asks for a fresh login."""
+    """Return whether the AuthnRequest in ``location`` asks for a fresh login."""
     from broker.adapters.saml.xml_security import http_bindings
 
     return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
@@ -25,7 +25,7 @@ def asked_forced(location: str) -> bool:
 
 @pytest.fixture
 def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the hub say that whoever logs in did so an hour ago, as a hub does that ignores ForceAuthn."""
+    """Let the hub assert that the person logged in an hour ago, as a hub does that ignores ForceAuthn."""
     plain = wayf_hub.assertion
 
     def old(name: str, asked: wayf_hub.ReceivedAuthnRequest, person: Persona, now: datetime) -> saml.Assertion:
@@ -39,20 +39,20 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("an_hour_old")
 @pytest.mark.parametrize("errand", ["/sign-up/begin?affiliation=student&upstream=wayf", "/pin?change=wayf"])
 def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, errand: str) -> None:
-    """The screen somebody left logged in opens no account and changes no PIN: an old AuthnInstant is refused."""
+    """An errand needs a fresh login: a session that was left open can neither open an account nor change a PIN."""
     person = deployment.person()
     away = person.get(person.base + errand)
     assert asked_forced(away.location)
     assert mark(person.deliver(*deployment.answer(away.location, "asta"))) == ("error", "message_refused")
     plain = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
-    assert plain.status_code == 303  # a login that did not ask for a fresh one takes it
+    assert plain.status_code == 303  # a login that did not ask for a fresh authentication accepts an old one
 
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize(
     "query",
     [
-        "affiliation=student&upstream=library",  # nobody signs up by a PIN
+        "affiliation=student&upstream=library",  # a PIN login cannot sign up
         "affiliation=student&upstream=none-such",
         "affiliation=admin&upstream=wayf",
         "affiliation=&upstream=wayf",
@@ -60,7 +60,7 @@ def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, 
     ],
 )
 def test_a_sign_up_begins_only_as_the_pages_say(deployment: Deployment, query: str) -> None:
-    """What no page of ours links to begins nothing."""
+    """A sign-up link with an unknown affiliation or upstream is refused."""
     person = deployment.person()
     page = person.get(f"{person.base}/sign-up/begin?{query}")
     assert page.status_code == 422
@@ -68,7 +68,7 @@ def test_a_sign_up_begins_only_as_the_pages_say(deployment: Deployment, query: s
 
 
 def test_the_way_back_is_a_name_of_ours(deployment: Deployment) -> None:
-    """An address in place of a service's name leads nowhere."""
+    """Open redirect: an address in place of the service's name is ignored."""
     person = deployment.person()
     page = person.agree(person.sign_up("asta", "student", service="https://evil.example/"))
     page = person.get(page.location) if page.status_code == 303 else page
@@ -77,7 +77,7 @@ def test_the_way_back_is_a_name_of_ours(deployment: Deployment) -> None:
 
 
 def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
-    """However its pages are asked for, a sign-up never becomes a login at a service."""
+    """No page of a sign-up login returns an assertion."""
     person = deployment.person()
     page = person.sign_up("asta", "student")
     name = page.request.path.split("/")[2]
@@ -91,7 +91,7 @@ def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
 
 
 def test_another_browser_ends_no_sign_up(deployment: Deployment) -> None:
-    """A sign-up page belongs to the browser that logged in: the number on it is a person's own."""
+    """Another browser cannot open a sign-up page, which shows a person's own borrower number."""
     person = deployment.person()
     page = person.sign_up("asta", "student")
     url = page.request.url
@@ -100,7 +100,7 @@ def test_another_browser_ends_no_sign_up(deployment: Deployment) -> None:
 
 
 def test_the_offer_needs_its_token(deployment: Deployment) -> None:
-    """A page elsewhere cannot say yes to another category."""
+    """CSRF: another site cannot accept the offer to change the borrower's category."""
     person = deployment.person()
     page = person.sign_up("jens", "student")
     assert mark(page)[0] == "upgrade"
@@ -117,7 +117,7 @@ def test_the_offer_needs_its_token(deployment: Deployment) -> None:
 
 
 def test_no_category_changes_while_the_offer_could_not_be_made(deployment: Deployment) -> None:
-    """Where the library was silent when the person arrived, nobody was asked, so nothing is upgraded."""
+    """If the library did not answer when the person arrived, no offer was made, so the category does not change."""
     person = deployment.person()
     deployment.koha.faults.down = True
     page = person.log_in("jens")
@@ -132,7 +132,7 @@ def test_no_category_changes_while_the_offer_could_not_be_made(deployment: Deplo
 
 @pytest.mark.attack(28)
 def test_a_remembered_way_is_one_of_the_request_s(deployment: Deployment) -> None:
-    """Whatever stands in the cookie, only a way that this service takes is gone, and the chooser stays in reach."""
+    """The cookie that remembers a login method works only for methods of the service. It can always be changed."""
     person = deployment.person()
     page = person.ask()
     action, fields = form(page)
@@ -146,16 +146,16 @@ def test_a_remembered_way_is_one_of_the_request_s(deployment: Deployment) -> Non
     assert started.status_code == 302
     assert b"upstream" in person.get(f"{person.base}/login/{_newest(deployment)}/upstream").get_data()
     begun = person.get("/sign-up/begin?affiliation=student")
-    assert mark(begun)[0] == "choose"  # an errand is nobody's habit
+    assert mark(begun)[0] == "choose"  # a remembered method is not used for errands
 
 
 @pytest.mark.parametrize("environment", [SHARED])
 def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
-    """From a shared network every login is fresh, nothing is kept in the browser or on file, and the end says so."""
+    """On a shared network every login is fresh, nothing is remembered, and the last page says so."""
     person = deployment.person()
     person.client.set_cookie("way", "wayf", domain="broker.localhost")
     page = person.ask()
-    assert mark(page)[0] == "choose"  # whatever the browser kept from elsewhere
+    assert mark(page)[0] == "choose"  # a cookie from elsewhere is ignored
     person.client.delete_cookie("way", domain="broker.localhost")
     action, fields = form(page)
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
@@ -173,7 +173,7 @@ def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
 
 
 def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
-    """The IdP is asked for a fresh login, all cookies end with the session, and the login idles out."""
+    """The tick "shared computer" demands a fresh login, makes all cookies session cookies and shortens the login."""
     person = deployment.person()
     action, fields = form(person.ask())
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes", "shared": "yes"})
@@ -189,14 +189,14 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
 @pytest.mark.usefixtures("an_hour_old")
 @pytest.mark.parametrize("environment", [SHARED])
 def test_an_old_login_is_refused_at_a_shared_computer(deployment: Deployment) -> None:
-    """That the person before logged in to the university does not count: the AuthnInstant is checked."""
+    """The previous person's session at the university does not count: the broker checks the AuthnInstant."""
     person = deployment.person()
     refused = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     assert mark(refused) == ("error", "message_refused")
 
 
 def asked_elsewhere(person: Person, path: str) -> str:
-    """Open an address at a telephone that has this browser's cookies, and give where the upstream is asked."""
+    """Open an address from another network with this browser's cookies. Return the upstream's address."""
     telephone: dict[str, Any] = {"base_url": person.base, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
     away = person.client.get(path, **telephone)
     while away.location.startswith(person.base):
@@ -207,7 +207,10 @@ def asked_elsewhere(person: Person, path: str) -> str:
 @pytest.mark.parametrize("environment", [SHARED])
 @pytest.mark.parametrize("begun", ["login", "choices"])
 def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(deployment: Deployment, begun: str) -> None:
-    """Whoever begins at a telephone and types the address here is not let in by the login that another left open."""
+    """A login that starts on a phone and continues at a shared computer must be fresh.
+
+    Otherwise the session that another person left open there would log the attacker in.
+    """
     person = deployment.person()
     path = person.sso_path() if begun == "login" else "/my-choices?with=wayf"
     elsewhere = deployment.app.test_client().get(
@@ -220,7 +223,7 @@ def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(deployment: Deplo
 
 @pytest.mark.parametrize("environment", [SHARED])
 def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(deployment: Deployment) -> None:
-    """Not even in a browser whose browser cookie somebody has copied to a telephone: whoever is here logs in afresh."""
+    """A Response to a request from another network is refused at a shared computer, which needs a fresh login."""
     person = deployment.person()
     away = asked_elsewhere(person, "/my-choices?with=wayf")
     assert not asked_forced(away)
@@ -233,7 +236,7 @@ def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_compu
 
 @pytest.mark.parametrize("environment", [SHARED])
 def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(deployment: Deployment) -> None:
-    """Two tabs here, both let in by the login left open: neither answer does, whichever comes last."""
+    """Two Responses to one request from another network are both refused at a shared computer."""
     person = deployment.person()
     away = asked_elsewhere(person, "/my-choices?with=wayf")
     assert not asked_forced(away)
@@ -243,7 +246,7 @@ def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(deployme
 
 @pytest.mark.parametrize("environment", [SHARED])
 def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(deployment: Deployment) -> None:
-    """A service's ForceAuthn asks for all that a shared computer does: nobody logs in twice for it."""
+    """A fresh login counts at a shared computer wherever it started, so that nobody logs in twice."""
     person = deployment.person()
     away = asked_elsewhere(person, "/sign-up/begin?affiliation=student&upstream=wayf")
     assert asked_forced(away)
@@ -253,14 +256,14 @@ def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(dep
 
 
 def test_what_was_taken_back_meanwhile_lets_nothing_leave(deployment: Deployment) -> None:
-    """A login that waits while its person withdraws elsewhere asks again before it issues."""
+    """A login that waits for the library asks for consent again if the stored consent was withdrawn meanwhile."""
     first, second = deployment.person(), deployment.person()
     deployment.koha.faults.down = True
     first.agree(first.log_in("asta"), remember=True)
     url = second.choose(second.ask())
     arrived = second.deliver(*deployment.answer(url, "asta"))
     waits = second.get(arrived.location)
-    assert mark(waits)[0] == "enrol"  # the yes on file was read, and the library system does not answer
+    assert mark(waits)[0] == "enrol"  # the stored consent was read, and the library system does not answer
     deployment.koha.faults.down = False
     _withdraw(deployment, first)
     deployment.clock.ahead = timedelta(minutes=2)
@@ -271,7 +274,9 @@ def test_what_was_taken_back_meanwhile_lets_nothing_leave(deployment: Deployment
 def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(
     deployment: Deployment, *, refused: bool
 ) -> None:
-    """Nor does a yes of the very login that waits: once its person has taken it back it is asked for again.
+    """A login that waits for the library asks again if the consent given in this login was withdrawn meanwhile.
+
+    This also holds if the person logged in once more and refused.
 
     Though they have logged in once more since, to say no.
     """
@@ -288,11 +293,11 @@ def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(
     deployment.clock.ahead = timedelta(minutes=2)
     path = waits.request.path.removesuffix("/consent")
     assert _once_enrolled(first, path) == "ask"
-    assert mark(first.agree(first.get(path)))[0] == "issue"  # and counts when it is given anew
+    assert mark(first.agree(first.get(path)))[0] == "issue"  # a new consent counts
 
 
 def _once_enrolled(person: Person, path: str) -> str:
-    """Look at a page that waits for the library system until it waits no longer, and give its step."""
+    """Reload a page that waits for the library system until it stops waiting, and return its step."""
     until = time.monotonic() + 120
     while (step := mark(person.get(path))[0]) == "enrol" and time.monotonic() < until:
         time.sleep(0.05)
@@ -300,7 +305,7 @@ def _once_enrolled(person: Person, path: str) -> str:
 
 
 def _withdraw(deployment: Deployment, person: Person) -> None:
-    """Take every consent of this person back, as /my-choices does."""
+    """Withdraw every consent of this person on /my-choices."""
     page = person.get(f"{person.base}/my-choices?with=wayf")
     arrived = person.deliver(*deployment.answer(page.location, "asta"))
     listed = person.get(arrived.location)

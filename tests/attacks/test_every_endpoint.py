@@ -1,4 +1,4 @@
-"""Every address of the broker, called in every odd way: a page or a redirect of ours, never a fault.
+"""Attack: malformed requests to every address of the broker. The answer is a page or a redirect, never a status 5xx.
 
 Source: docs/reference/attacks.md#14.
 """
@@ -72,7 +72,7 @@ def _calls(rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.attack(14)
 def test_no_odd_call_is_a_fault(shared_deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever stands in path, query, header or body, at every address there is; and none lacks its policy."""
+    """Odd paths, queries, headers and bodies cause no 5xx, are not echoed, and keep the frame policy."""
     client, base, faults = shared_deployment.app.test_client(), shared_deployment.setting.ports.origin("broker"), []
     for rule in shared_deployment.app.url_map.iter_rules():
         for method, path, how in _calls(rule):
@@ -87,6 +87,6 @@ def test_no_odd_call_is_a_fault(shared_deployment: Deployment, capsys: pytest.Ca
 
 
 def test_every_address_has_a_number_in_the_reference_of_a_stranger(shared_deployment: Deployment) -> None:
-    """The desk reads where a page was shown out of its letters; the sign-up pages, which refuse nothing, are one."""
+    """Every address has a step number, so that a stranger's error reference says where the page was shown."""
     rules = {rule.rule for rule in shared_deployment.app.url_map.iter_rules()}
     assert {rule for rule in rules if not rule.startswith("/sign-up/")} - {*STEPS, "/was"} == set()

@@ -1,6 +1,6 @@
-"""The first match with a borrower: its mail address may be another person's who has had this CPR number in the record.
+"""Attack: the record with my CPR number has another person's mail address, who would receive PIN mails for my account.
 
-Source: docs/persons-and-borrowers.md.
+At the first match the broker asks whether the address is the person's own. Source: docs/persons-and-borrowers.md.
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ OWN: Final = "asta@own.example"
 
 
 def registered(deployment: Deployment, **changes: Any) -> int:
-    """Let the library have a borrower with Asta's CPR number and somebody's mail address, and return its number."""
+    """Add a borrower with Asta's CPR number and another person's mail address, and return its number."""
     row = {
         "surname": "Ravn",
         "firstname": "Asta",
@@ -33,7 +33,7 @@ def registered(deployment: Deployment, **changes: Any) -> int:
 
 
 def named(deployment: Deployment) -> set[str | None]:
-    """Return the borrower numbers in the records of all persons."""
+    """Return the borrower numbers that the person records store."""
     records = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     return {each.value.borrower_number for each in records}
 
@@ -45,14 +45,17 @@ def notices(deployment: Deployment) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
 def test_the_question_returns_at_every_login_until_it_is_answered(deployment: Deployment, service: str) -> None:
-    """Nothing leaves, the record names no borrower, and the address is masked; its owner gets one mail."""
+    """Until the person answers, nothing is released or stored, and the page masks the address.
+
+    Its owner gets one mail.
+    """
     registered(deployment)
     for _ in range(2):
         person = deployment.person()
         page = person.log_in("asta", service=service)
         assert mark(page)[0] == "address"
         assert THEIRS not in page.get_data(as_text=True)
-        # No other address of the login leads past it.
+        # Other addresses of the login do not skip the question.
         name = page.request.path.split("/")[2]
         for way in ("consent", "claim", "proof", "changed"):
             assert mark(person.get(f"/login/{name}/{way}"))[0] == "address"
@@ -61,7 +64,7 @@ def test_the_question_returns_at_every_login_until_it_is_answered(deployment: De
 
 
 def test_a_yes_is_the_last_question(deployment: Deployment) -> None:
-    """From then on the record names the borrower, and no later login is asked."""
+    """After a yes the borrower is stored, and later logins are not asked."""
     number = registered(deployment)
     person = deployment.person()
     page = person.press(person.log_in("asta"), answer="yes")
@@ -73,14 +76,14 @@ def test_a_yes_is_the_last_question(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("address", ["asta@post.au.example", "ASTA@post.au.example", None])
 def test_the_login_s_own_address_asks_nothing(deployment: Deployment, address: str | None) -> None:
-    """Nor does a record without an address."""
+    """If the record has the address of the login, or none, the broker does not ask."""
     number = registered(deployment, email=address)
     assert mark(deployment.person().log_in("asta"))[0] == "ask"
     assert named(deployment) == {str(number)}
 
 
 def test_a_no_leads_to_an_own_address_and_a_new_pin(deployment: Deployment) -> None:
-    """The proved address takes the place of the other one, and a page leads to a new PIN."""
+    """After a no the person proves an own address, which replaces the other one, and may choose a new PIN."""
     number = registered(deployment)
     person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
@@ -97,7 +100,7 @@ def test_a_no_leads_to_an_own_address_and_a_new_pin(deployment: Deployment) -> N
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_no_ends_what_reached_the_other_mailbox(deployment: Deployment, lost: bool) -> None:
-    """A PIN link and a known browser of the stranger would lead into the account, even where the answer is lost."""
+    """A no invalidates PIN links and known browsers of the other mailbox, even if the library's answer is lost."""
     number = str(registered(deployment))
     token = deployment.parts.codes.make_link(number)
     assert token
@@ -115,12 +118,12 @@ def test_a_no_ends_what_reached_the_other_mailbox(deployment: Deployment, lost: 
 
 
 def consent(page: TestResponse) -> dict[str, str]:
-    """Return the form that says yes to the consent page."""
+    """Return the form fields that consent on the page."""
     return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value"), "answer": "yes"}
 
 
 def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployment) -> None:
-    """The last page has the form: somebody else may know the old PIN."""
+    """The last page of the sign-up offers a new PIN, because the owner of the other mailbox may know the old one."""
     registered(deployment)
     person = deployment.person()
     page = person.press(sign_up(person, asserted(), "student"), answer="no")
@@ -132,7 +135,7 @@ def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployme
 
 
 def test_alumni_who_say_no_need_the_national_eid(deployment: Deployment) -> None:
-    """Some alumni portals let people register themselves: they change no address."""
+    """Some alumni portals let people register themselves, so alumni cannot replace the address."""
     number = registered(deployment)
     who = asserted(eduPersonScopedAffiliation=("alum@au.dk",), eduPersonPrimaryAffiliation=("alum",))
     person = deployment.person()
@@ -143,7 +146,7 @@ def test_alumni_who_say_no_need_the_national_eid(deployment: Deployment) -> None
 
 
 def test_a_yes_is_for_the_address_on_the_page(deployment: Deployment) -> None:
-    """It was replaced meanwhile: the question is asked about the new one."""
+    """If the address changed while the page was open, the broker asks about the new one."""
     number = registered(deployment)
     person = deployment.person()
     page = person.log_in("asta")
@@ -156,7 +159,7 @@ def test_a_yes_is_for_the_address_on_the_page(deployment: Deployment) -> None:
 
 
 def test_the_library_account_is_not_the_person_s_before_the_answer(deployment: Deployment) -> None:
-    """A login with number and PIN is led to the person of the CPR number only once their record names the borrower."""
+    """Until the answer, a login with number and PIN does not lead to the person of the CPR number."""
     number = registered(deployment)
     deployment.person().log_in("asta")
     borrower = deployment.parts.library.read(str(number), deployment.clock.now().replace(year=2099))
@@ -167,7 +170,7 @@ def test_the_library_account_is_not_the_person_s_before_the_answer(deployment: D
 
 
 def test_a_claim_by_card_number_is_asked_about_the_address(deployment: Deployment) -> None:
-    """The card number proves no mailbox: its owner is told, and the next page asks."""
+    """A card number proves no mailbox, so the broker mails its owner and asks the person about the address."""
     number = registered(deployment, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
     person = deployment.person()
     page = person.agree(person.log_in("asta"))
@@ -182,7 +185,7 @@ def test_a_claim_by_card_number_is_asked_about_the_address(deployment: Deploymen
 
 
 def test_a_claim_by_code_has_answered_the_question(deployment: Deployment) -> None:
-    """Its person reads the mailbox."""
+    """A person who typed a mailed code reads that mailbox, so the broker does not ask again."""
     number = registered(deployment, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
     person = deployment.person()
     page = person.press(person.agree(person.log_in("asta")), do="mail")
@@ -192,7 +195,7 @@ def test_a_claim_by_code_has_answered_the_question(deployment: Deployment) -> No
 
 
 def test_a_silent_library_leaves_the_question_for_the_next_login(deployment: Deployment) -> None:
-    """The address was proved and could not be written: the page says so, and the record names nobody."""
+    """If the library cannot store the proved address, nothing is stored, and the next login asks again."""
     number = registered(deployment)
     person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")

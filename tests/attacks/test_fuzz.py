@@ -1,4 +1,4 @@
-"""Thousands of messages changed at random: each is refused by the error tree, or says just what the true one says."""
+"""Fuzzing: thousands of randomly changed messages. Each is refused, or has the same content as the genuine one."""
 
 import base64
 import os
@@ -23,7 +23,7 @@ from lxml import etree
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
-from tests.attacks.messages.mutations import Step, mutated
+from tests.attacks.messages.mutations import Step, mutate
 from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 
@@ -38,14 +38,14 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 LONGER: Final = int(os.environ.get("FUZZ_TIMES", "1"))  # make fuzz
 RUNS: Final = {"responses": 2_500, "requests": 1_600, "fields": 400, "http": 600, "xml": 8_000}
 KINDS: Final = {"responses": 4, "requests": 3, "fields": 2, "http": 1, "xml": 1}
-HANGING: Final = 20.0  # seconds for one message, of which a true one takes thousandths
-GROWN: Final = 24 * 1024  # kilobytes that may stay after thousands of messages: a leak of one message each is more
+HANGING: Final = 20.0  # seconds for one message; a genuine one takes milliseconds
+GROWN: Final = 24 * 1024  # kilobytes of growth that are allowed; a leak in each message would need more
 STEP: Final = st.tuples(st.integers(0, 15), st.integers(0, 4000), st.integers(0, 400))
 STEPS: Final = st.lists(STEP, min_size=1, max_size=4)
 
 
 def fuzzed(name: str) -> Callable[[Any], Any]:
-    """Give how often a test of its kind draws, without a database and without a clock."""
+    """Return Hypothesis settings with the number of examples for ``name``."""
     calm = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     phases = (Phase.generate, Phase.shrink)
     return settings(
@@ -55,7 +55,7 @@ def fuzzed(name: str) -> Callable[[Any], Any]:
 
 @contextmanager
 def awake() -> Iterator[None]:
-    """End what hangs on one message."""
+    """Raise TimeoutError if the block runs too long."""
 
     def hanging(*_: object) -> None:
         raise TimeoutError("a message hangs")
@@ -70,7 +70,7 @@ def awake() -> Iterator[None]:
 
 
 def original(parties: Parties, number: int) -> bytes:
-    """Give a true Response: signed in one of three ways, or encrypted."""
+    """Return a genuine Response: signed in one of three ways, or encrypted."""
     root = parties.response()
     if number == KINDS["responses"] - 1:
         return bytes(etree.tostring(parties.encrypt_response(root)))
@@ -78,12 +78,12 @@ def original(parties: Parties, number: int) -> bytes:
 
 
 def originals(parties: Parties) -> list[bytes]:
-    """Give a true Response of every kind."""
+    """Return one genuine Response of each kind."""
     return [original(parties, number) for number in range(KINDS["responses"])]
 
 
 def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal | None:
-    """Take a message as the ACS does; None where it is refused. An error of any other kind is the test's."""
+    """Receive a message as the ACS does. Return None for a refusal; other errors fail the test."""
     field = base64.b64encode(raw).decode()
     try:
         message, request = parties.sp.parse_response("wayf", [("SAMLResponse", field)])
@@ -94,13 +94,13 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
 
 
 def test_together_they_are_twenty_thousand() -> None:
-    """As many as the issue of trust asks for, of every kind."""
+    """The runs are at least twenty thousand in total."""
     assert sum(RUNS[name] * KINDS[name] for name in RUNS) >= 20_000
 
 
 @pytest.fixture(scope="module")
 def truth(parties: Parties) -> tuple[list[bytes], Authentication]:
-    """Give the true messages and what all of them say."""
+    """Return the genuine messages and their common content."""
     messages = originals(parties)
     answer, *others = (received(parties, each) for each in messages)
     assert isinstance(answer, Authentication)
@@ -114,16 +114,16 @@ def truth(parties: Parties) -> tuple[list[bytes], Authentication]:
 def test_no_changed_response_says_anything_else(
     parties: Parties, truth: tuple[list[bytes], Authentication], steps: list[Step]
 ) -> None:
-    """Whatever is moved, doubled, retyped or cut: nobody is let in as somebody else."""
+    """No mutation of a Response logs in another person: it is refused or means the same."""
     messages, true = truth
     for raw in messages:
         with awake():
-            answer = received(parties, mutated(raw, steps))
+            answer = received(parties, mutate(raw, steps))
         assert answer is None or isinstance(answer, UpstreamRefusal) or answer == true
 
 
 def asked(read: Callable[[], AuthnRequest]) -> AuthnRequest | None:
-    """Read a request; None where it is refused, or where the service is told why at its ACS."""
+    """Read a request. Return None for a refusal, and the request if the refusal goes to the service."""
     try:
         return read()
     except RequestRefused as refused:
@@ -134,7 +134,7 @@ def asked(read: Callable[[], AuthnRequest]) -> AuthnRequest | None:
 
 @dataclass(frozen=True, repr=False)
 class Asked:
-    """True AuthnRequests: by Redirect and by POST of a service that signs, and one of a service that does not."""
+    """Genuine AuthnRequests: signed by Redirect and by POST, and one of a service that does not sign."""
 
     query: str
     signed: bytes
@@ -145,7 +145,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def requests(parties: Parties) -> Asked:
-    """Give true requests, signed once."""
+    """Return genuine requests that are signed once."""
     key, root = parties.service.key, parties.authn_request()
     bare, query = etree.tostring(root), parties.query(root, key=key)
     signature.sign(root, key)
@@ -154,7 +154,7 @@ def requests(parties: Parties) -> Asked:
 
 
 def posted(raw: bytes) -> list[tuple[str, str]]:
-    """Give the fields that carry a request."""
+    """Return the form fields that carry a request."""
     return [("SAMLRequest", base64.b64encode(raw).decode()), ("RelayState", "state/1")]
 
 
@@ -162,14 +162,14 @@ def posted(raw: bytes) -> list[tuple[str, str]]:
 @fuzzed("requests")
 @given(steps=STEPS)
 def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: Asked, steps: list[Step]) -> None:
-    """What a service signs is read as it was signed; what it does not sign is answered at its registered ACS only."""
+    """A mutated signed request is refused or means the same. An unsigned one is answered only at a registered ACS."""
     role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
-    other = base64.b64encode(packed.compress(mutated(requests.bare, steps)) + packed.flush()).decode()
+    other = base64.b64encode(packed.compress(mutate(requests.bare, steps)) + packed.flush()).decode()
     with awake():
         swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: role.read_post(posted(mutated(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: role.read_post(posted(mutated(requests.plain, steps)), NOW))
+        by_post = asked(lambda: role.read_post(posted(mutate(requests.signed, steps)), NOW))
+        unsigned = asked(lambda: role.read_post(posted(mutate(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]
@@ -179,7 +179,7 @@ def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: As
 @fuzzed("fields")
 @given(noise=st.text(max_size=60), at=st.integers(0, 3000), squeezed=st.binary(max_size=60))
 def test_no_changed_field_is_read_otherwise(parties: Parties, noise: str, at: int, squeezed: bytes) -> None:
-    """Encodings of the wire: anything put into a query or a field of base64 is refused, or means nothing."""
+    """Text inserted into a query or a base64 field is refused or means nothing."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
     true = parties.idp.read_redirect(query, NOW)
     at %= len(query)
@@ -193,13 +193,13 @@ def test_no_changed_field_is_read_otherwise(parties: Parties, noise: str, at: in
 
 @pytest.mark.attack(13)
 def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
-    """Memory is after ten thousand changed messages what it was after the first thousand."""
+    """Thousands of mutated messages do not increase the memory of the process."""
     messages, drawn = originals(parties), random.Random(4)
 
     def run(count: int) -> int:
         for number in range(count):
             steps = [(drawn.randrange(16), drawn.randrange(4000), drawn.randrange(400)) for _ in range(3)]
-            received(parties, mutated(messages[number % len(messages)], steps))
+            received(parties, mutate(messages[number % len(messages)], steps))
         status = Path("/proc/self/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
@@ -211,15 +211,15 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
 @fuzzed("http")
 @given(steps=STEPS, which=st.integers(0, 5))
 def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
-    """Over HTTP each is a page with a reason, or what the true message does; never a 5xx."""
+    """A mutated message over HTTP leads to a page or to the genuine result, and never to a status 5xx."""
     saml_deployment.begin_login()
     with awake():
         if which < 4:
-            response = saml_deployment.post(mutated(original(saml_deployment.parties, which), steps))
+            response = saml_deployment.post(mutate(original(saml_deployment.parties, which), steps))
         else:
             root = saml_deployment.parties.authn_request()
             signature.sign(root, saml_deployment.parties.service.key)
-            changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
+            changed = http_bindings.build_post_fields(mutate(etree.tostring(root), steps), "SAMLRequest", None)
             response = saml_deployment.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:
@@ -227,7 +227,9 @@ def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, 
 
 
 def test_xml_security_withstands_a_search_by_coverage(parties: Parties, tmp_path: Path) -> None:
-    """Atheris looks for inputs that reach new lines of XML security: none raises, hangs, or says what was not signed.
+    """Coverage-guided search (atheris) for inputs that make XML security fail, hang or accept content that was not signed.
+
+    If Python has no atheris wheel, the same number of inputs is drawn at random.
 
     Where there is no wheel of it for this Python, as many inputs are drawn without looking at lines.
     """

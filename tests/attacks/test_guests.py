@@ -1,4 +1,7 @@
-"""A guest account with somebody else's typed CPR number gives nothing of that person to the guest."""
+"""Attack: a guest of an institution types another person's CPR number into the guest account.
+
+The broker treats such a number as not asserted: the guest gets nothing of that person.
+"""
 
 from typing import Final
 
@@ -8,7 +11,7 @@ from broker.demo.library.services import Landing
 from tests.attacks.test_persons import ASTA, URN, arrive, asserted, come, forgotten, kept, landed
 from tests.plugins.deployment import Deployment, mark
 
-# Institutions let these people type a number, or do not say how sure they are.
+# In these cases institutions let people type a number, or do not state an assurance.
 GUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "library-walk-in": {"eduPersonScopedAffiliation": ("library-walk-in@au.dk",)},
     "affiliate": {"eduPersonScopedAffiliation": ("affiliate@au.dk",)},
@@ -23,7 +26,7 @@ GUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 
 @pytest.fixture(params=GUESTS, ids=list(GUESTS))
 def guest(request: pytest.FixtureRequest) -> dict[str, tuple[str, ...]]:
-    """Give what the institution asserts of a guest who typed Asta's number."""
+    """Return the attributes of a guest who typed Asta's number."""
     own = {
         "eduPersonPrincipalName": ("mallory@au.dk",),
         "eduPersonPrimaryAffiliation": (),
@@ -43,7 +46,7 @@ def asta(deployment: Deployment) -> Landing:
 def test_a_guest_gets_neither_loans_nor_a_lower_category(
     deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]
 ) -> None:
-    """No borrower number and no CPR number leave, and Asta's category stays."""
+    """The guest receives neither borrower number nor CPR number, and Asta's category is not lowered."""
     number = asta.attributes["uid"][0]
     for service in ("my-loans", "myprint"):
         _, page = arrive(deployment, service, **guest)
@@ -53,7 +56,7 @@ def test_a_guest_gets_neither_loans_nor_a_lower_category(
 
 
 def test_a_guest_withdraws_no_consent(deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]) -> None:
-    """The page of choices shows the guest's own answers only."""
+    """/my-choices shows the guest none of Asta's consents."""
     assert asta.status == "Success"
     stranger = deployment.person()
     page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**guest))
@@ -63,7 +66,7 @@ def test_a_guest_withdraws_no_consent(deployment: Deployment, asta: Landing, gue
 def test_a_guest_sees_and_deletes_nothing_of_the_person(
     deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]
 ) -> None:
-    """Asta's data are still there afterwards."""
+    """The guest can neither read nor delete Asta's stored data."""
     stranger = deployment.person()
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asserted(**guest))
     assert mark(page) == ("choices", "unknown")
@@ -74,7 +77,7 @@ def test_a_guest_sees_and_deletes_nothing_of_the_person(
 
 
 def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(deployment: Deployment, asta: Landing) -> None:
-    """Some alumni portals let people register themselves."""
+    """Some alumni portals let people register themselves: alumni use their account, but see no data and set no PIN."""
     left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
     person = deployment.person()
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, asserted(**left))

@@ -1,4 +1,4 @@
-"""What may be tried with logouts at a whole broker: other people's, other browsers', half-ended ones.
+"""Attack: ending or reviving sessions of other people or other browsers with single logout.
 
 Source: docs/reference/attacks.md#29.
 """
@@ -24,12 +24,12 @@ UNKNOWN = "Requester / UnknownPrincipal"
 
 
 def leaver(deployment: Deployment, browser: LogoutClient | None = None) -> LogoutClient:
-    """Give a person: in a browser of their own, or at the one where another has been."""
+    """Return a person in a new browser, or in the browser of another person."""
     return LogoutClient(deployment, browser.person if browser else deployment.person())
 
 
 def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
-    """Give a consent form that somebody keeps: its address and the yes in it."""
+    """Return address and fields that submit a consent page later."""
     assert mark(page)[0] == "ask"
     _, fields = form(page)
     return page.request.path, {**fields, "answer": "yes"}
@@ -38,7 +38,7 @@ def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
-    """One that names another's NameID and SessionIndex, signed truly, is told that it knows nobody."""
+    """A service that sends another service's NameID and SessionIndex gets UnknownPrincipal and ends nothing."""
     asta = leaver(deployment)
     theirs = asta.log_in(service="e-resources")
     asta.log_in()
@@ -53,7 +53,10 @@ def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) -> None:
-    """A's request, brought by B's browser, ends A's session; B's sessions stay, and A's others are told as left."""
+    """A LogoutRequest for Asta in Bo's browser ends only the named session of Asta and none of Bo's.
+
+    It is a partial logout.
+    """
     asta, bo = leaver(deployment), leaver(deployment)
     session, _ = asta.log_in(), asta.log_in(service="e-resources")
     own = bo.log_in("bo")
@@ -66,7 +69,7 @@ def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) ->
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
-    """Who logs out of a shared browser neither sees nor ends what the one before has open."""
+    """Two people use one browser. The logout of the second neither shows nor ends sessions of the first."""
     asta = leaver(deployment)
     first, at_other = asta.log_in(), asta.log_in(service="e-resources")
     bo = leaver(deployment, asta)
@@ -80,7 +83,7 @@ def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
-    """After the logout neither the finished login nor a consent page left open in another tab gives an assertion."""
+    """Replay: after the logout neither the back button nor a consent page in another tab returns an assertion."""
     asta = leaver(deployment)
     page = asta.page()
     path, fields = pending(page)
@@ -92,14 +95,14 @@ def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
         assert mark(asta.person.post(where, what)) == ("error", "transaction_gone")
         assert mark(asta.get(where)) == ("error", "transaction_gone")
         assert mark(asta.get(where.removesuffix("/consent"))) == ("error", "transaction_gone")
-    assert asta.log_in().name_id == session.name_id  # a login begun afterwards is let in
+    assert asta.log_in().name_id == session.name_id  # a new login succeeds
 
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("scope", ["all", "none"])
 def test_back_at_another_service_delivers_nothing_either(deployment: Deployment, scope: str) -> None:
-    """Whether it is asked, fails to answer or is left alone: an assertion that has left does not leave again."""
+    """Replay: another service's assertion is not repeated after the logout, whether it was asked to log out or not."""
     asta = leaver(deployment)
     page = asta.page(service="e-resources")
     asta.read_session(asta.person.agree(page))
@@ -111,7 +114,7 @@ def test_back_at_another_service_delivers_nothing_either(deployment: Deployment,
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> None:
-    """A consent page that waits is worth nothing once the hub has ended the session behind it, from any browser."""
+    """The hub's logout from any browser invalidates consent pages that stand on its session."""
     asta, nobody = leaver(deployment), leaver(deployment)
     path, kept = pending(asta.page())
     answered = nobody.follow(nobody.get(asta.hub_request(asta.hub[0])))
@@ -123,7 +126,7 @@ def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> N
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by", ["hub", "service"])
 def test_an_answer_from_before_the_logout_lets_nobody_in(deployment: Deployment, by: str) -> None:
-    """An address that an assertion was left at, opened after the logout, is worth no more than a page left open."""
+    """A Response that arrived before the logout cannot be used afterwards."""
     asta = leaver(deployment)
     session = asta.log_in(service="e-resources")
     asked = asta.person.ask()
@@ -143,7 +146,7 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(deployment: Deployment,
 def test_a_login_that_races_a_logout_leaves_no_half(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    """Whichever is written first, the session or the logout's mark: no assertion leaves, and no session stays."""
+    """Race: if login and logout write at the same time, no assertion leaves and no session stays open."""
     sessions = deployment.broker.issuance.sessions
 
     def racing(self: Transactions, transaction: Any, *written: Any) -> Any:
@@ -172,19 +175,19 @@ def test_a_login_that_races_a_logout_leaves_no_half(
 @pytest.mark.attack(29)
 @pytest.mark.profile(34)
 def test_what_this_browser_cannot_end_is_no_success(deployment: Deployment) -> None:
-    """Brought without its cookie, as in an iframe, it leaves the university's login open: the service hears so."""
+    """A logout without cookies, as in an iframe, cannot end the university's session, so it is partial."""
     asta, stranger = leaver(deployment), leaver(deployment)
     brought = stranger.follow(stranger.get(asta.request("my-loans", asta.log_in())))
     assert (redirect_target(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
     again = asta.log_in()
     assert asta.read(asta.answer(asta.press(asta.ask("my-loans", again), "scope=all"))).status == "Success"
     repeated = stranger.follow(stranger.get(asta.request("my-loans", again)))
-    assert stranger.read(repeated).status == "Success"  # nothing was left of that one
+    assert stranger.read(repeated).status == "Success"  # all sessions have ended already
 
 
 @pytest.mark.attack(29)
 def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
-    """Who holds only its address learns nothing and changes nothing, by any of its links."""
+    """Another browser that opens the address of a logout gets status 403 and changes nothing."""
     asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
@@ -199,7 +202,7 @@ def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
 
 @pytest.mark.attack(29)
 def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
-    """Unsigned, by a wrong key, by another service, to another request or twice: refused, and it stays unanswered."""
+    """Only the service that was asked can answer: forged, misdirected and repeated LogoutResponses are refused."""
     asta = leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
@@ -228,13 +231,13 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
     url = http_bindings.build_redirect_url(deployment.peer.slo, "SAMLResponse", gone, None, asta.key)
     assert mark(asta.get(url)) == ("error", "logout_gone")
     assert asta.read(asta.follow(asta.get(own))).status == "Success"
-    assert asta.get(own).status_code == 400  # it was answered
+    assert asta.get(own).status_code == 400  # already answered
 
 
 @pytest.mark.attack(27, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) -> None:
-    """The same signed request again, in any browser, is answered at the service's own address only."""
+    """A replayed LogoutRequest is answered at the service's registered address only. RelayState is not a redirect."""
     asta, stranger = leaver(deployment), leaver(deployment)
     slo = deployment.peer.slo
     written = logout_messages.request(deployment.site("my-loans").entity_id, slo, asta.log_in())
@@ -253,7 +256,7 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) 
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by_index", [True, False])
 def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_index: bool) -> None:
-    """It changes nothing, in its own browser or another, and its service hears what is true by now."""
+    """A replayed LogoutRequest does not end a session that began after it. The service gets PartialLogout."""
     asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     request = asta.request("my-loans", session if by_index else replace(session, index=""))
@@ -273,7 +276,7 @@ def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_
 @pytest.mark.attack(15, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> None:
-    """Brought for the first time five minutes late: who has logged in since by the same name stays known as such."""
+    """A LogoutRequest that arrives five minutes late does not end a newer session of the same NameID."""
     asta = leaver(deployment)
     session = asta.log_in()
     late = asta.request("my-loans", replace(session, index=""))
@@ -287,7 +290,7 @@ def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> 
 @pytest.mark.attack(29)
 @pytest.mark.profile(34)
 def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> None:
-    """Of a session once answered PartialLogout, as the university's own login is open and out of reach still."""
+    """A repeated LogoutRequest gets the same answer as the first, as long as the university's session is open."""
     asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     for _ in range(2):
@@ -300,7 +303,7 @@ def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> No
 
 @pytest.mark.attack(29, 30)
 def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(deployment: Deployment) -> None:
-    """Opened while the logout was under way, over the university's login: once that is ended it lets nobody in."""
+    """A consent page that opened during a logout is invalid as soon as the university's session has ended."""
     asta = leaver(deployment)
     asking = asta.ask("my-loans", asta.log_in())
     path, kept = pending(asta.page(service="e-resources"))
@@ -310,7 +313,7 @@ def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(deployment: Dep
 
 @pytest.mark.attack(29)
 def test_a_login_during_a_logout_is_no_success(deployment: Deployment) -> None:
-    """A service that the person has logged in at since is not asked, and not passed over in silence either."""
+    """A login during the logout is not asked to end, so the logout is partial."""
     asta = leaver(deployment)
     asking = asta.ask("my-loans", asta.log_in())
     asta.log_in(service="e-resources")
@@ -319,7 +322,7 @@ def test_a_login_during_a_logout_is_no_success(deployment: Deployment) -> None:
 
 @pytest.mark.attack(29)
 def test_a_posted_request_finds_the_browser_afterwards(deployment: Deployment) -> None:
-    """Another site's POST brings no cookie: the address after it does, and binds the logout to the first browser."""
+    """A cross-site POST has no cookie. The redirect after it binds the logout to the first browser that follows."""
     asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")

@@ -1,4 +1,4 @@
-"""Forged logout messages: each a true one with one thing changed, by both bindings and on both sides.
+"""Attack: forged logout messages. Each is a genuine message with one change, by both bindings and on both sides.
 
 Source: docs/reference/attacks.md#29.
 """
@@ -39,7 +39,7 @@ KINDS: Final = pytest.mark.parametrize("written", [REQUEST, RESPONSE], ids=["req
 
 @pytest.fixture(scope="module")
 def role(parties: Parties) -> SingleLogout:
-    """Give our single logout between peers that all have an endpoint."""
+    """Return single logout with peers that all have an endpoint."""
     endpoint = LogoutEndpoint("redirect", "https://peer.example/slo", "https://peer.example/slo")
     read = Metadata(
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.upstreams.items()},
@@ -49,7 +49,7 @@ def role(parties: Parties) -> SingleLogout:
 
 
 def made(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:
-    """Give a message, true but for the changes."""
+    """Return a genuine message with these changes."""
     root = etree.fromstring(written % {"issuer": issuer, "to": to})
     for change in changes:
         change(root)
@@ -65,7 +65,7 @@ def sent(
     upstream: str | None = None,
     after: Callable[[str], str] = str,
 ) -> LogoutRequest | LogoutResponse:
-    """Send a message, signed as its binding signs; ``after`` changes the query string after that."""
+    """Send a message, signed as its binding requires; ``after`` changes the query string after signing."""
     kind: http_bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
     if by == "redirect":
         url = http_bindings.build_redirect_url(SLO, kind, etree.tostring(root), "state", key)
@@ -78,7 +78,7 @@ def sent(
 
 
 def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
-    """Put an EncryptedID in the place of the NameID."""
+    """Replace the NameID by an EncryptedID."""
     named = root.find("{*}NameID")
     sealed = (
         cbc_encryption.encrypt_with_cbc(named, certificate)
@@ -90,14 +90,14 @@ def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None
 
 
 def cause(*sending: Any, **how: Any) -> str:
-    """Give why a message is refused."""
+    """Return the cause of a refusal."""
     with pytest.raises(MessageRefused) as caught:
         sent(*sending, **how)
     return caught.value.cause
 
 
 def later(seconds: int) -> str:
-    """Give a time so many seconds from now."""
+    """Return the time in ``seconds`` seconds."""
     return stamp(NOW + timedelta(seconds=seconds))
 
 
@@ -111,7 +111,7 @@ def later(seconds: int) -> str:
     ids=["plain", "ahead", "behind"],
 )
 def test_a_true_message_is_read(parties: Parties, role: SingleLogout, by: str, written: str, change: Change) -> None:
-    """Both kinds by both bindings, and from a peer whose clock is 180 seconds off."""
+    """Control: genuine messages are read, also with a clock that differs by 180 seconds."""
     read = sent(role, made(written, change), parties.service.key, by)
     assert read.peer == LogoutPeer("service", "my-loans")
     if isinstance(read, LogoutRequest):
@@ -132,7 +132,7 @@ CHANGES: Final = {
     "logout.unknown_peer ": say("saml:Issuer", IDP),
     "logout.unknown_peer  ": drop("saml:Issuer"),
     "logout.unknown_peer   ": edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
-    "xml.signature": say("saml:Issuer", OPEN),  # a service without keys: nobody can sign as it
+    "xml.signature": say("saml:Issuer", OPEN),  # a service without keys cannot sign
 }
 
 
@@ -142,7 +142,7 @@ CHANGES: Final = {
 @KINDS
 @pytest.mark.parametrize("why", CHANGES)
 def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: str, written: str, why: str) -> None:
-    """Signed by a service's own key, and still not for us, not of now, or not its own."""
+    """A message with a valid signature is refused if it has a wrong destination, time or issuer."""
     assert cause(role, made(written, CHANGES[why]), parties.service.key, by) == why.strip()
 
 
@@ -161,7 +161,7 @@ def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: 
 def test_a_request_that_ran_out_or_names_nobody_is_refused(
     parties: Parties, role: SingleLogout, by: str, change: Change, why: str
 ) -> None:
-    """NotOnOrAfter is honoured, as far as clocks differ; markup in a NameID is text and names nobody else."""
+    """An expired request is refused. Markup in a NameID is read as text, so that it names nobody else."""
     if why.startswith("pairwise"):
         read = sent(role, made(REQUEST, change), parties.service.key, by)
         assert isinstance(read, LogoutRequest)
@@ -178,7 +178,7 @@ def test_a_request_that_ran_out_or_names_nobody_is_refused(
 def test_only_the_peers_own_signature_counts(
     parties: Parties, role: SingleLogout, by: str, written: str, signed: tuple[str | None, str]
 ) -> None:
-    """None, a stranger's and an upstream's are all refused, always: logout has no unsigned peers."""
+    """A message without signature, or with the signature of a stranger or an upstream, is always refused."""
     signer, why = signed
     party: Party | None = getattr(parties, signer) if signer else None
     assert cause(role, made(written), party.key if party else None, by) == why
@@ -190,7 +190,7 @@ def test_only_the_peers_own_signature_counts(
 def test_an_upstream_speaks_at_its_own_address_only(
     parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
-    """The hub's own message is good at its address; at another upstream's and as another's it is refused."""
+    """The hub's message is accepted at the hub's own address only, and not as another upstream's."""
     own = made(written, issuer=HUB, to=HUB_SLO)
     assert sent(role, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
     again = made(written, issuer=HUB, to=HUB_SLO)
@@ -221,14 +221,14 @@ def test_an_upstream_speaks_at_its_own_address_only(
 def test_a_query_is_signed_as_it_came(
     parties: Parties, role: SingleLogout, written: str, change: Callable[[str], str], why: str | None
 ) -> None:
-    """The signature is over the octets of the query, RelayState included, by an algorithm of the list."""
+    """The signature covers the octets of the query with RelayState and must use an allowed algorithm."""
     found = cause(role, made(written), parties.service.key, "redirect", after=change)
     assert found == why if why else found in {"xml.signature", "xml.signature_method"}
 
 
 @pytest.mark.attack(29)
 def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, role: SingleLogout) -> None:
-    """Who cuts a posted message out and sends it by Redirect has no signature over what the query says."""
+    """An XML signature inside the message does not replace the signature of the query."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
     assert cause(role, root, None, "redirect") == "logout.unsigned"
@@ -237,7 +237,7 @@ def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, role
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("more", [("SAMLRequest", "x"), ("SAMLResponse", "x"), ("RelayState", "x")])
 def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tuple[str, str]) -> None:
-    """Which of two is verified and which is read would differ."""
+    """A form with two messages is refused: one could be verified and the other read."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
     fields = [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
@@ -247,7 +247,7 @@ def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tupl
 
 @pytest.mark.attack(29)
 def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> None:
-    """A true signed request within another's Extensions names nobody."""
+    """Wrapping: a genuine request inside another one's Extensions is refused."""
     inner, outer = made(REQUEST), made(REQUEST, edit(".", ID="_evil"), say("saml:NameID", "somebody-else"))
     signature.sign(inner, parties.service.key)
     extensions = etree.SubElement(outer, "{urn:oasis:names:tc:SAML:2.0:protocol}Extensions")
@@ -259,7 +259,7 @@ def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> N
 
 @pytest.mark.attack(29)
 def test_an_answer_to_nothing_is_refused(parties: Parties, role: SingleLogout) -> None:
-    """A LogoutResponse says what it answers."""
+    """A LogoutResponse without InResponseTo is refused."""
     root = made(RESPONSE, edit(".", InResponseTo=None))
     assert cause(role, root, parties.service.key, "redirect") == "logout.unsolicited"
 
@@ -268,7 +268,7 @@ def test_an_answer_to_nothing_is_refused(parties: Parties, role: SingleLogout) -
     "codes", [("Requester",), ("Responder",), ("Success", "PartialLogout"), ("Requester", "UnknownPrincipal")]
 )
 def test_only_plain_success_ends_anything(parties: Parties, role: SingleLogout, codes: tuple[str, ...]) -> None:
-    """An error, a Success that is partial, and a peer that knows nobody are told as not logged out."""
+    """Only status Success without a second-level code counts as logged out."""
     root = made(RESPONSE)
     status = root.find("{*}Status")
     first = status[0]
@@ -284,7 +284,7 @@ def test_only_plain_success_ends_anything(parties: Parties, role: SingleLogout, 
 def test_a_peer_whose_metadata_ran_out_is_not_reached(
     role: SingleLogout, ends: timedelta | None, reached: bool
 ) -> None:
-    """A logout that began to ask it would end there, on a page of ours that leads nowhere."""
+    """A peer with expired metadata is not asked: the logout would stop at an error page."""
     known, until = role.metadata.current, NOW + ends if ends is not None else None
     services = {name: replace(each, until=until) for name, each in known.services.items()}
     upstreams = {name: replace(each, until=until) for name, each in known.upstreams.items()}
@@ -297,7 +297,7 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
 
 @pytest.mark.attack(29, control=True)
 def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None:
-    """EncryptedID holds the NameID, encrypted to our key."""
+    """Control: an encrypted NameID is read."""
     root = made(REQUEST)
     sealed_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
     read = sent(role, root, parties.service.key, "post")
@@ -310,7 +310,7 @@ def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None
 def test_a_name_in_cbc_is_read_of_who_needs_it_only(
     parties: Parties, role: SingleLogout, upstream: str, why: str | None
 ) -> None:
-    """What can be changed unnoticed names somebody else: only NemLog-in may, as with assertions."""
+    """CBC ciphertext can be changed unnoticed, so only the upstream that needs it (NemLog-in) may use it."""
     party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
     root = made(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
     sealed_name(root, parties.ring.sp.encryption_certificate, EncryptionAlgorithms(content=AES_CBC))
@@ -328,7 +328,7 @@ def test_a_name_in_cbc_is_read_of_who_needs_it_only(
 def test_one_name_of_a_service_and_an_upstream_is_two_peers(
     parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
-    """Both may be called the same in broker.toml; the one's key signs nothing of the other."""
+    """A service and an upstream with the same name are different peers, each with its own key."""
     both = replace(
         role,
         services={**role.services, "wayf": role.services["my-loans"]},

@@ -1,6 +1,7 @@
-"""Hostile feeds of metadata, each made from a valid signed one by one change.
+"""Attack: hostile metadata feeds. Each is a valid, signed feed with one change.
 
-Source: docs/reference/attacks.md#33.
+A feed decides whose keys the broker trusts, so an accepted forgery would give the attacker every login. Source:
+docs/reference/attacks.md#33.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,10 @@ def _insert(place: int, xml: str = FORGED) -> Callable[[Any], object]:
 
 
 def _wrapped(place: str) -> Make:
-    """Put a forged root around the genuine, signed one: whoever looks the Reference up finds the genuine one."""
+    """Put a forged root around the genuine signed one.
+
+    A careless verifier looks up the Reference and finds the genuine one.
+    """
 
     def make(forge: Forge) -> bytes:
         genuine: Any = etree.fromstring(metadata_feeds.sign_feed_with(FEED, forge.upstream.key.xml))
@@ -106,12 +110,12 @@ def _twice(path: str) -> Callable[[Any], object]:
 
 
 def _own_key(forge: Forge) -> bytes:
-    """Sign with a stranger's key and send the stranger's certificate along."""
+    """Sign with a stranger's key and include the stranger's certificate."""
     return metadata_feeds.sign_feed(FEED, forge.stranger.key)
 
 
 def _pinned_name(forge: Forge) -> bytes:
-    """Sign with a stranger's key and send the pinned certificate along."""
+    """Sign with a stranger's key and include the pinned certificate."""
     signed = etree.fromstring(metadata_feeds.sign_feed(FEED, forge.stranger.key))
     found = signed.find(f".//{_ds}X509Certificate")
     assert found is not None
@@ -120,14 +124,14 @@ def _pinned_name(forge: Forge) -> bytes:
 
 
 def _hmac(forge: Forge) -> bytes:
-    """Take the pinned public key for the secret of an HMAC."""
+    """Use the pinned public key as an HMAC secret."""
     pem = forge.upstream.certificate
     key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataHmac, pem)
     return metadata_feeds.sign_feed_with(FEED, key, method=MORE + "hmac-sha256")
 
 
 def _entity(change: Callable[[Any], object]) -> Make:
-    """Sign the one entity in the feed, truly, and not the feed."""
+    """Sign the only entity of the feed with the right key, but not the feed."""
 
     def make(forge: Forge) -> bytes:
         root: Any = etree.fromstring(FEED)
@@ -148,7 +152,7 @@ XPATH: Final = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR
 BOMB: Final = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 XXE: Final = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
 HOSTILE: Final[dict[str, tuple[Make, str]]] = {
-    # nobody signed it, or somebody else did
+    # no signature, or the signature of another party
     "unsigned": (_plain, "feed.unsigned"),
     "the signature cut out": (_by(lambda root: root.remove(root[0])), "feed.unsigned"),
     "an empty signature": (_by(lambda root: root[0].clear()), "xml.signed_infos"),
@@ -164,7 +168,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     "an HMAC of the public key": (_hmac, "xml.signature_method"),
     "the entity signed, not the feed": (_entity(lambda _: None), "feed.unsigned"),
     "the entity's signature lifted to the feed": (_entity(_lifted), "xml.reference"),
-    # what was signed is not what stands there
+    # changes after signing
     "an entity added": (_by(_insert(1)), "feed.digest"),
     "an entity added last": (_by(_insert(99)), "feed.digest"),
     "an entity taken out": (
@@ -182,7 +186,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
         _by(lambda root: setattr(root.find(f".//{_ds}DigestValue"), "text", "AAAA")),
         "feed.signature",
     ),
-    # wrapped
+    # wrapping
     "wrapped as a child": (_wrapped("child"), "feed.unsigned"),
     "wrapped, signature moved": (_wrapped("signature moved"), "xml.reference"),
     "wrapped in an Object": (_wrapped("in an Object"), "xml.object"),
@@ -214,7 +218,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
         _with(transforms=(signature_profile.ENVELOPED, XPATH, EXCLUSIVE)),
         "xml.transforms",
     ),
-    # time
+    # validity period
     "no end": (
         lambda forge: metadata_feeds.sign_feed(metadata_feeds.build_feed(ENTITY_XML, until=None), forge.upstream.key),
         "feed.unbounded",
@@ -233,7 +237,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     "expired": (_ends(seconds=-200), "feed.expired"),
     "too long": (_ends(days=14, seconds=200), "feed.window"),
     "a year": (_ends(days=365), "feed.window"),
-    # not what it should be
+    # wrong document type
     "a DOCTYPE": (_octets(lambda raw: b"<!DOCTYPE x>" + raw), "feed.doctype"),
     "entity expansion": (_octets(lambda raw: BOMB + raw), "feed.doctype"),
     "an external entity": (
@@ -256,7 +260,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_feed_is_refused(case: str, forge: Forge) -> None:
-    """Each is refused, by the check that is there for it."""
+    """The feed is refused by the check that belongs to the attack."""
     make, cause = HOSTILE[case]
     with pytest.raises(MessageRefused) as refused:
         metadata_feeds.read(make(forge), metadata_feeds.trust(forge.upstream.certificate), ONE, EVIL)
@@ -281,13 +285,13 @@ CONTROLS: Final[dict[str, Make]] = {
 @pytest.mark.attack(33, control=True)
 @pytest.mark.parametrize("case", CONTROLS)
 def test_a_sound_feed_is_read(case: str, forge: Forge) -> None:
-    """What one change leaves as good as it was is believed, so that refusing everything is no defence."""
+    """Control: harmless variants are accepted, so the tests above do not pass by refusing everything."""
     found = metadata_feeds.read(CONTROLS[case](forge), metadata_feeds.trust(forge.upstream.certificate), ONE, EVIL)
     assert set(found.entities) == {ONE}
 
 
 def test_no_comment_divides_what_is_read(forge: Forge) -> None:
-    """A comment that somebody adds to a signed feed cuts no text: what is kept has none (CVE-2017-11427)."""
+    """A comment added to a signed feed does not split a value, because comments are dropped (CVE-2017-11427)."""
     xml = FEED.replace("<md:Organization/>", "<md:NameIDFormat>one.example.evil</md:NameIDFormat>")
 
     def change(root: Any) -> None:

@@ -1,4 +1,8 @@
-"""What happens around the one write by which an assertion leaves: before it, half-way, and after it."""
+"""Races and crashes around the store write that records an assertion before it leaves.
+
+No assertion may leave without a stored session, or after its consent or session has ended. The audit log must match.
+Each test interferes before, during or after this write.
+"""
 
 import json
 from collections.abc import Callable
@@ -33,13 +37,13 @@ OVERTAKEN: Final = ("released", "not_released", "released")
 
 
 def in_two_turns(patch: pytest.MonkeyPatch) -> None:
-    """Let the write and the reading behind it be two turns, as at a Cluster: more can happen around either."""
+    """Split writing and reading into two store operations, as a Redis Cluster does. More can happen between them."""
     patch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
 
 
 @pytest.fixture
 def ready(deployment: Deployment) -> tuple[Person, str]:
-    """Give a browser whose person has agreed before, and the address of an arrival that goes straight through."""
+    """Return a browser whose person has consented, and an arrival address that would return the assertion at once."""
     person = deployment.person()
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
@@ -47,7 +51,7 @@ def ready(deployment: Deployment) -> tuple[Person, str]:
 
 
 def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
-    """Do ``around`` the first write of a transaction that an assertion leaves by."""
+    """Call ``around`` instead of the first write that records an assertion."""
     in_two_turns(patch)
     plain = EncryptedStore.put_many
     done: list[bool] = []
@@ -63,12 +67,12 @@ def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
 
 
 def releases(deployment: Deployment, since: int) -> tuple[str, ...]:
-    """Give what the audit log has of releases since so many of its events."""
+    """Return the release events in the audit log since event number ``since``."""
     return tuple(each for each in told(deployment)[since:] if "released" in each)
 
 
 def told(deployment: Deployment) -> list[str]:
-    """Give the kinds of all events of the audit log."""
+    """Return the types of all events in the audit log."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     files = sorted(audit_log.files.folder.glob("*.jsonl"))
@@ -76,13 +80,13 @@ def told(deployment: Deployment) -> list[str]:
 
 
 def live_sessions(deployment: Deployment) -> list[bytes]:
-    """Give the sessions in the store that have not ended."""
+    """Return the open sessions in the store."""
     kept = [each for _, each in deployment.parts.store.list("session", None, deployment.clock.now())]
     return [each.value for each in kept if b'"ended":null' in each.value]
 
 
 def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
-    """Join an answer, and let nothing leave yet."""
+    """Join the Response to the login without returning an assertion."""
     ports = self.ports
     joined = ports.broker.matching.join(matched, ports.now())
     assert joined
@@ -90,14 +94,14 @@ def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
 
 
 def lands(deployment: Deployment, page: TestResponse) -> Any:
-    """Give the session of the assertion that a page posts."""
+    """Return the session index in the assertion of a page."""
     return deployment.landing(page).session
 
 
 def test_another_tab_writes_between_read_and_write(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All is read and decided again: the login lands, its release is told once as one that stands."""
+    """Another tab changes the login before the write. The broker decides again and logs one valid release."""
     person, url = ready
     before = len(told(deployment))
 
@@ -114,7 +118,7 @@ def test_another_tab_writes_between_read_and_write(
 def test_a_logout_between_read_and_write_lets_nothing_leave(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its mark is seen after the write: the session ends at once, and the audit log takes the release back."""
+    """The person logs out before the write. No assertion leaves, and the audit log cancels the release."""
     person, url = ready
     before, sessions = len(told(deployment)), len(live_sessions(deployment))
 
@@ -135,7 +139,10 @@ def test_a_logout_between_read_and_write_lets_nothing_leave(
 def test_a_store_that_dies_between_first_and_others(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same address again writes the session, and gives the assertion that the audit log was told of."""
+    """The store fails after half of the write.
+
+    The same address writes the session and returns the recorded assertion.
+    """
     person, url = ready
     before, sessions = len(told(deployment)), len(live_sessions(deployment))
     plain = EncryptedStore.put_many
@@ -161,7 +168,10 @@ def test_a_store_that_dies_between_first_and_others(
 def test_a_worker_that_dies_between_trail_and_write(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told as released, and it has not left: the arrival is unused, and the same address opened again lands."""
+    """The store fails between audit log and write.
+
+    Nothing has left, and the same address works when it is opened again.
+    """
     person, url = ready
     before = len(told(deployment))
 
@@ -178,7 +188,10 @@ def test_a_worker_that_dies_between_trail_and_write(
 def test_an_answer_lost_after_the_write_is_given_again(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write stands, the browser heard nothing: the same assertion, told once."""
+    """The store writes but its answer is lost.
+
+    The same address returns the same assertion and logs no second release.
+    """
     person, url = ready
     before, sessions = len(told(deployment)), len(live_sessions(deployment))
 
@@ -194,7 +207,7 @@ def test_an_answer_lost_after_the_write_is_given_again(
 
 
 def test_an_assertion_that_left_has_spent_its_arrival(deployment: Deployment, ready: tuple[Person, str]) -> None:
-    """The upstream's answer is gone from the store, the record that it was here stays."""
+    """After the assertion left, the store no longer holds the upstream's answer, only that it was used."""
     person, url = ready
     arrivals, token = deployment.broker.arrivals, url.rpartition("=")[2]
     waiting = read_stored_arrival(arrivals, token, deployment.clock.now())
@@ -209,7 +222,7 @@ def test_an_assertion_that_left_has_spent_its_arrival(deployment: Deployment, re
 def test_a_write_asked_for_again_after_another_is_no_lost_race(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store lost its first answer, and another tab wrote upon it: what left is not told as not released."""
+    """The store answers late and another tab has written meanwhile. The release is not cancelled by mistake."""
     person, url = ready
     before = len(told(deployment))
 
@@ -229,7 +242,10 @@ def test_a_write_asked_for_again_after_another_is_no_lost_race(
 def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
 ) -> None:
-    """The person is told of the store, each release that was told is taken back, and the same address lands later."""
+    """The store rejects every write. The broker stops after some tries and cancels each logged release.
+
+    Later the login succeeds.
+    """
     person, url = ready
     if shown:
         with monkeypatch.context() as patched:
@@ -253,7 +269,10 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
 def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_again(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where another tab writes meanwhile: the answer joins, and nothing has left or been told."""
+    """Consent is withdrawn while the library is slow, and another tab writes.
+
+    The broker asks again and releases nothing.
+    """
     person, url = ready
     before = len(told(deployment))
     plain = BorrowerAtLogin.find_account

@@ -1,4 +1,4 @@
-"""The broker never runs without assertions, however it is started.
+"""pysaml2 checks with ``assert``, which ``python -O`` removes, so the broker refuses to start without assertions.
 
 Source: docs/reference/attacks.md#34.
 """
@@ -24,7 +24,7 @@ ENTRANCES = {
 @pytest.mark.attack(34)
 @pytest.mark.parametrize("name", ENTRANCES)
 def test_no_entrance_opens_without_assertions(name: str) -> None:
-    """Assertions are checks in pysaml2: a server of somebody's own that takes them out does not get an application."""
+    """Every start command and the WSGI entry point refuse to run under ``python -O``."""
     words, more = ENTRANCES[name]
     answer = subprocess.run(
         [sys.executable, *words], capture_output=True, cwd=ROOT, env={**os.environ, **more}, text=True, check=False
@@ -35,7 +35,7 @@ def test_no_entrance_opens_without_assertions(name: str) -> None:
 
 @pytest.mark.attack(34, control=True)
 def test_with_assertions_the_entrance_asks_for_its_configuration(tmp_path: Path) -> None:
-    """The same start, assertions in place, gets as far as the configuration that is missing here."""
+    """Control: with assertions the same start reaches the configuration, which is missing here."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     command = [sys.executable, "-c", START]
     answer = subprocess.run(

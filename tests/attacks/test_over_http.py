@@ -1,4 +1,7 @@
-"""Every hostile message sent to the real endpoints: a page, one line in the log, and nothing else happens."""
+"""Sends every hostile message to the real endpoints.
+
+Each gets an error page and one log line, and has no other effect.
+"""
 
 import json
 import re
@@ -19,7 +22,7 @@ from tests.attacks.messages.hostile_requests import HOSTILE as REQUESTS
 from tests.attacks.messages.hostile_responses import HOSTILE, VARIANTS, Hostile
 from tests.attacks.messages.known_messages import ATTACKS
 from tests.attacks.messages.signed_tricks import TRICKS
-from tests.attacks.messages.wrapping import wrappings
+from tests.attacks.messages.wrapping import list_wrappings
 from tests.plugins.deployment import form, mark
 from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_messages import Forge
@@ -37,13 +40,13 @@ Make = Callable[[Parties, Forge], bytes]
 
 @pytest.fixture(autouse=True)
 def _every_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the log have a line for each message: here hundreds come within a minute."""
+    """Log one line for each refusal: the usual limit per minute would drop some."""
     monkeypatch.setattr("broker.adapters.observability.log_budget.MOST_A_MINUTE", 10**6)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A hostile Response: its class, how it is made, and how the login was begun that it answers."""
+    """A hostile Response: its class, its maker, and the start of the login that it answers."""
 
     name: str
     number: int
@@ -64,12 +67,12 @@ def _known(make: Callable[[Forge], bytes]) -> Make:
 def _rows() -> Iterator[Sent]:
     for name, (make, cause) in TRICKS.items():
         yield Sent(name, int(name.split()[0]), _trick(make), cause)
-    for how in wrappings():
+    for how in list_wrappings():
         yield Sent(str(how), 1, _trick(how.octets), "xml.")
     for name, row in HOSTILE.items():
         more = tuple(each for each in row.more if each[0] != "expected")
         asked = "nemid" if name == "other_upstream" else row.upstream
-        gone = name in {"other_upstream", "in_response_to"}  # found before the check of that name
+        gone = name in {"other_upstream", "in_response_to"}  # an earlier check refuses it
         cause = "no" if gone else f"response.{name}"
         yield Sent(name, KNOWN[name], _trick(row.octets), cause, row.upstream, (*more, ("upstream", asked)))
     for name, change in VARIANTS:
@@ -82,12 +85,12 @@ ROWS: Final = list(_rows())
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Give what was logged since the last time."""
+    """Return the log lines since the last call."""
     return [json.loads(each) for each in capsys.readouterr().out.splitlines()]
 
 
 def harmless(response: TestResponse, logged: list[dict[str, Any]]) -> str:
-    """Check the page and the line of a refusal, and give its cause."""
+    """Check the page and the log line of a refusal, and return its cause."""
     assert response.status_code in {400, 410}, response.status
     assert response.location is None
     assert not response.headers.getlist("Set-Cookie")
@@ -105,7 +108,7 @@ def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pyte
     lines(capsys)
     response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
     cause = harmless(response, lines(capsys))
-    # What XML security alone would let pass answers nobody's request; what is no message at all is seen before XML security.
+    # These messages pass XML security but answer no request, or are refused before XML security.
     known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
     assert saml_deployment.transaction(begun.id) in {begun, begun.drop_request(saml_deployment.parties.asked["id"])}
@@ -115,7 +118,10 @@ def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pyte
 def test_a_hostile_response_does_nothing(
     saml_deployment: SamlDeployment, forge: Forge, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Never a 5xx, a redirect or a cookie; one line with cause and reference; at most the request is consumed."""
+    """A hostile Response causes no 5xx, redirect or cookie.
+
+    It logs cause and reference, and at most uses up the request.
+    """
     amiss = []
     for row in (each for each in ROWS if each.number == number):
         try:
@@ -128,7 +134,7 @@ def test_a_hostile_response_does_nothing(
 @pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("how", ["assertion", "Response", "both", "encrypted"])
 def test_the_true_response_arrives(saml_deployment: SamlDeployment, how: str) -> None:
-    """The same endpoint, the same login, nothing changed: the browser is sent on with its arrival."""
+    """Control: the genuine Response continues the login."""
     begun = saml_deployment.begin_login()
     root = saml_deployment.parties.response(edit("saml:Assertion", ID=f"_{how}"))
     ways: dict[str, dict[str, Any]] = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
@@ -153,7 +159,7 @@ def _requests(saml_deployment: SamlDeployment) -> Iterator[tuple[str, str, Any]]
 def test_a_hostile_request_begins_nothing(
     saml_deployment: SamlDeployment, binding: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An AuthnRequest wrong in one thing is a page of ours by either binding; nobody is sent anywhere."""
+    """A hostile AuthnRequest gets an error page by either binding, and no redirect."""
     guests = saml_deployment.parties
     for name, cause, change in _requests(saml_deployment):
         root = guests.authn_request(change)
@@ -171,7 +177,7 @@ def test_a_hostile_request_begins_nothing(
 def test_what_is_not_done_is_told_at_the_registered_acs(
     saml_deployment: SamlDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A request of a verified service that cannot be served is answered there, with a status and no assertion."""
+    """A genuine request that cannot be served gets an error status at the registered ACS, without an assertion."""
     assert {name for name, _, _ in REFUSED} == {*LIMITS} - {"relay_state"}
     for name, change, status in REFUSED:
         lines(capsys)
@@ -190,7 +196,7 @@ def test_what_is_not_done_is_told_at_the_registered_acs(
 @pytest.mark.attack(24, 26, control=True)
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
 def test_the_true_request_begins_a_login(saml_deployment: SamlDeployment, binding: str) -> None:
-    """Signed by the service, for us, fresh and to its registered ACS."""
+    """Control: a genuine request starts a login."""
     root, key = saml_deployment.parties.authn_request(), saml_deployment.parties.service.key
     response = (
         saml_deployment.ask(saml_deployment.parties.query(root, key=key))
@@ -201,7 +207,7 @@ def test_the_true_request_begins_a_login(saml_deployment: SamlDeployment, bindin
 
 
 def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """Again as it was, in a new envelope, or to the next request: an assertion serves once.
+    """Replay: the same assertion is refused again, in a new Response, and as answer to another request.
 
     Source: docs/reference/attacks.md#15.
     """
@@ -226,7 +232,7 @@ def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys:
 def test_the_page_tells_no_two_causes_apart(
     saml_deployment: SamlDeployment, forge: Forge, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whether a ciphertext could be opened, or what in it was wrong, is for the log: an attacker sees one page."""
+    """Oracle: all causes of a failed decryption show the same page. Only the log tells them apart."""
     pages, causes = set(), set()
     for row in (each for each in ROWS if each.number in {5, 17, 19, 23} and each.upstream in {"wayf", "eid"}):
         saml_deployment.begin_login(**{"upstream": row.upstream, **dict(row.asked)})

@@ -1,6 +1,7 @@
-"""The next holder of a name at the university is not the last one, to no service, and has none of what they had.
+"""Attack: a university gives a user name (eduPersonPrincipalName) to a new person, who gets the account of the old one.
 
-Source: docs/reference/design.md#persons.
+Only a CPR number proves the person. Without it, the new holder gets nothing of the previous one. Source:
+docs/reference/design.md#persons.
 """
 
 from dataclasses import replace
@@ -23,14 +24,14 @@ from tests.plugins.deployment import Deployment, Person, find_text, mark
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
 NO_NUMBER: dict[str, tuple[str, ...]] = {"schacPersonalUniqueID": ()}
-# Whoever the university gives Asta's user name to.
+# The new holder of Asta's user name.
 NEXT: dict[str, tuple[str, ...]] = {"sn": ("Fremmed",), "gn": ("Frits",), "cn": ("Frits Fremmed",)}
 ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
 def asta(deployment: Deployment) -> Landing:
-    """Let Asta get a borrower and be remembered at My loans, and give what MyPrint hears of her."""
+    """Let Asta get a borrower and consent at My loans. Return what MyPrint receives about her."""
     person = deployment.person()
     assert deployment.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
     return landed(deployment, arrive(deployment))
@@ -40,7 +41,7 @@ def asta(deployment: Deployment) -> Landing:
 def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(
     deployment: Deployment, asta: Landing, service: str
 ) -> None:
-    """No borrower and no NameID of hers; the page leads to the ways that bring a number, and journals stay open."""
+    """The new holder without CPR number gets neither Asta's borrower nor her NameID, but still reaches e-resources."""
     for _ in range(2):
         _, page = arrive(deployment, service, **NO_NUMBER, **NEXT)
         assert mark(page) == ("refuse", "cpr_required")
@@ -51,7 +52,7 @@ def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(
 
 
 def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(deployment: Deployment, asta: Landing) -> None:
-    """What Asta agreed to is neither shown nor withdrawn, however often she came by that name with her number."""
+    """The new holder without CPR number neither sees nor withdraws Asta's consents."""
     assert asta.status == "Success"
     stranger, hers = deployment.person(), deployment.person()
     page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**NO_NUMBER, **NEXT))
@@ -62,7 +63,7 @@ def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(deploymen
 
 
 def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployment, asta: Landing) -> None:
-    """An eduPersonPrincipalName may be reassigned, so a login that carries nothing else asks the library."""
+    """The new holder can neither read nor delete stored data of the previous one."""
     landed(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
     stranger, frits = deployment.person(), asserted(**NO_NUMBER, **NEXT)
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
@@ -76,7 +77,7 @@ def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployme
 def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     deployment: Deployment, asta: Landing, left: dict[str, tuple[str, ...]]
 ) -> None:
-    """Neither an answer that was not fetched yet nor a login that led to nobody is hers; it goes on as it was."""
+    """The previous holder's report and deletion do not include a waiting or refused login of the new holder."""
     frits = {**NO_NUMBER, **NEXT, **left}
     _, refused = arrive(deployment, "my-loans", **frits)
     waiting = deployment.person()
@@ -93,7 +94,7 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
 )
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, step: str, language: str) -> None:
-    """In one press, in both languages, within the same login."""
+    """A person without CPR number gets buttons for the login methods that bring one, in both languages."""
     person = deployment.person()
     person.get(f"/sign-up?lang={language}")
     page = come(person, person.choose(person.ask("myprint")), asserted(**NO_NUMBER))
@@ -119,7 +120,7 @@ def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, 
 def test_a_number_that_may_find_nobody_is_none(
     deployment: Deployment, asta: Landing, number: str, level: str, told: str
 ) -> None:
-    """It leads nowhere, and costs Asta nothing: she goes on, and staff have no case."""
+    """A self-asserted, replacement or constructed number finds no borrower, and causes no case for Asta."""
     for _ in range(2):
         _, page = arrive(deployment, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
         assert mark(page) == ("refuse", told)
@@ -129,7 +130,7 @@ def test_a_number_that_may_find_nobody_is_none(
 
 
 def test_a_known_name_with_another_number_is_the_number_s_person(deployment: Deployment, asta: Landing) -> None:
-    """With an id and a borrower of their own; nobody is blocked."""
+    """A known user name with another CPR number is the person of that number, with an own NameID and borrower."""
     before = deployment.koha.patrons.rows()
     theirs = landed(deployment, arrive(deployment, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert theirs.attributes["uid"] != asta.attributes["uid"]
@@ -144,13 +145,13 @@ def test_a_known_name_with_another_number_is_the_number_s_person(deployment: Dep
 
 
 def test_another_name_with_her_number_is_her(deployment: Deployment, asta: Landing) -> None:
-    """The university may give her another user name; the number leads."""
+    """A new user name with a known CPR number is the same person."""
     moved = landed(deployment, arrive(deployment, eduPersonPrincipalName=("asta.new@au.dk",)))
     assert (moved.name_id, moved.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
 
 
 def test_a_self_asserted_number_finds_no_borrower(deployment: Deployment, asta: Landing) -> None:
-    """Another name with Asta's number, at the lowest level, is not Asta."""
+    """A self-asserted CPR number of another person finds no borrower."""
     assert asta.attributes["uid"]
     stranger = {"eduPersonPrincipalName": ("mallory@au.dk",), "eduPersonAssurance": ("1",)}
     assert mark(arrive(deployment, **stranger)[1]) == ("refuse", "cpr_required")
@@ -161,7 +162,7 @@ def test_a_self_asserted_number_finds_no_borrower(deployment: Deployment, asta: 
 def test_who_has_left_is_shown_their_account_by_the_number(
     deployment: Deployment, asta: Landing, affiliation: str, service: str
 ) -> None:
-    """And lowered; a bare affiliate, who may be anybody with a guest account, comes by the eID first."""
+    """Alumni with a CPR number keep the account, in a lower category. A bare affiliate needs the national eID."""
     left = {"eduPersonScopedAffiliation": (f"{affiliation}@au.dk",), "eduPersonPrimaryAffiliation": (affiliation,)}
     came = arrive(deployment, service, **left)
     if affiliation == "affiliate":
@@ -174,7 +175,7 @@ def test_who_has_left_is_shown_their_account_by_the_number(
 
 
 def test_a_login_without_a_number_is_another_person(deployment: Deployment) -> None:
-    """Nothing is carried on to the person of the number, nor back."""
+    """A login without CPR number and a login with it are different persons."""
     arrive(deployment, **NO_NUMBER)
     [alone] = people(deployment)
     arrive(deployment)
@@ -186,7 +187,7 @@ def test_a_login_without_a_number_is_another_person(deployment: Deployment) -> N
 def test_a_name_alone_makes_no_new_pin(
     deployment: Deployment, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
 ) -> None:
-    """The next holder of Asta's name, a student too, would keep her account by a PIN."""
+    """A user name alone cannot choose a PIN: the new holder would keep the previous holder's account."""
     assert asta.attributes["uid"]
     person = deployment.person()
     page = come(person, str(person.get("/pin?change=wayf").location), asserted(schacPersonalUniqueID=numbers))
@@ -195,7 +196,7 @@ def test_a_name_alone_makes_no_new_pin(
 
 @pytest.mark.parametrize("level", ["1", "2", "3"])
 def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(deployment: Deployment, asta: Landing, level: str) -> None:
-    """Whatever comes with it, and however surely: it is neither believed nor learned."""
+    """A cprUuid from a university is ignored at every assurance level: it is neither used nor stored."""
     landed(deployment, arrive(deployment, cprUuid=(ONE,), eduPersonAssurance=("3",)))
     stranger = {**NO_NUMBER, "eduPersonPrincipalName": ("mallory@au.dk",), "cprUuid": (ONE,)}
     assert mark(arrive(deployment, **stranger, eduPersonAssurance=(level,))[1]) == ("refuse", "cpr_required")
@@ -204,44 +205,44 @@ def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(deployment: Deployment
 
 
 def buttons(page: TestResponse) -> list[str]:
-    """Give the ways that a page offers."""
+    """Return the login methods that a page offers."""
     pressed = html.fromstring(page.get_data()).iter("button")
     return [str(each.get("value")) for each in pressed if each.get("name") == "upstream"]
 
 
 def people(deployment: Deployment) -> set[str]:
-    """Give the person ids of the logins that are under way."""
+    """Return the person ids of all logins in progress."""
     kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
     persons = [load(Transaction, each.value).person for _, each in kept]
     return {each.id for each in persons if each}
 
 
 def asserted(**attributes: tuple[str, ...]) -> Persona:
-    """Give Asta of whom something else is asserted; an empty value is not sent."""
+    """Return Asta with other attributes; () removes one."""
     given = {**persona("asta").attributes, **attributes}
     return replace(persona("asta"), attributes={name: values for name, values in given.items() if values})
 
 
 def come(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub answer the AuthnRequest in ``url``, and follow."""
+    """Let the hub answer the AuthnRequest in ``url``, and follow the redirect."""
     return person.get(sent(person, url, who).location)
 
 
 def sent(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub answer the AuthnRequest in ``url``, and do not follow."""
+    """Let the hub answer the AuthnRequest in ``url``, without following the redirect."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
     return person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
 
 
 def kept(person: Person, who: Persona) -> str:
-    """Give the file of what is kept, after a fresh login."""
+    """Return the report of stored data after a fresh login."""
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
     return person.get("/my-choices" + find_text(page, "//a[@download]/@href")).text
 
 
 def forgotten(person: Person, who: Persona) -> TestResponse:
-    """Log in afresh, and delete everything where that is offered."""
+    """Log in afresh and delete the stored data, if that is offered."""
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
     if mark(page) != ("choices", "kept"):
         return page
@@ -251,13 +252,13 @@ def forgotten(person: Person, who: Persona) -> TestResponse:
 def arrive(
     deployment: Deployment, service: str = "myprint", /, **attributes: tuple[str, ...]
 ) -> tuple[Person, TestResponse]:
-    """Come to a service by the hub as Asta, with these attributes in place of hers."""
+    """Log in to a service as Asta, with these attributes instead of hers."""
     person = deployment.person()
     return person, come(person, person.choose(person.ask(service)), asserted(**attributes))
 
 
 def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing:
-    """Agree to what is asked, read what has changed, and give what the service hears."""
+    """Answer all pages with yes, and return what the service receives."""
     person, page = came
     if mark(page)[0] == "ask":
         page = person.agree(page)
@@ -267,5 +268,5 @@ def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing
 
 
 def listed(deployment: Deployment) -> list[tuple[str, str | None]]:
-    """Give state and reason of what staff have to look at."""
+    """Return state and reason of the open cases."""
     return [(each.state, each.reason) for each in deployment.list_staff_cases()]

@@ -1,4 +1,4 @@
-"""PINs guessed, borrowers counted, links replayed, forms forged: what must come of nothing."""
+"""Attack: guessing PINs and codes, enumerating borrowers, replaying links and forging forms."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.people.persona import by_eid
+from broker.demo.people.persona import eid_attributes
 from broker.demo.people.personas import persona
 from tests.plugins import eid_deployment
 from tests.plugins.deployment import Deployment, Person, form, mark
@@ -26,7 +26,7 @@ CAMPUS = {"BROKER_LIMITS__CAMPUSES": '{"127.0.0.0/8": 100000}'}
 
 @pytest.fixture(autouse=True)
 def number(deployment: Deployment) -> str:
-    """Give Karla a mail address, and return her internal number."""
+    """Give Karla a mail address and return her internal number."""
     return karla(deployment)
 
 
@@ -34,13 +34,13 @@ HELP_CODE = re.compile(r'(?<=<span class="code">)[A-Z0-9]+')
 
 
 def plain(page: TestResponse) -> tuple[int, str, list[str]]:
-    """Return status, text and header names of a page without what differs on every page."""
+    """Return status, text and header names of a page without the parts that differ on every page."""
     text = re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
     return page.status_code, text, sorted(page.headers.keys())
 
 
 def ask(person: Person, typed: str = CPR) -> TestResponse:
-    """Ask for a PIN mail, again while too many checks wait."""
+    """Ask for a PIN mail. Repeat while too many checks are waiting."""
     page = person.get("/pin")
     pages = [person.press(page, identifier=typed)]
 
@@ -54,7 +54,7 @@ def ask(person: Person, typed: str = CPR) -> TestResponse:
 
 
 def link(deployment: Deployment) -> str:
-    """Return the link of a PIN mail that Karla asked for."""
+    """Return the link of a PIN mail that Karla requested."""
     before = len(deployment.mailbox.mails())
     assert mark(ask(deployment.person())) == ("pin", "asked")
     deployment.wait_for_mails(before + 1)
@@ -67,14 +67,14 @@ def choose(person: Person, page: TestResponse, pin: str = NEW, **more: str) -> T
 
 
 def guess(person: Person, typed: str = CPR, pin: str = PIN) -> TestResponse:
-    """Type number and PIN in a browser, and return the page for the code."""
+    """Submit number and PIN in a browser, and return the page for the code."""
     asked = send(person, pin_page(person), "login", identifier=typed, pin=pin)
     assert asked.status_code == 303
     return person.get(asked.location)
 
 
 def arrive(deployment: Deployment, person: Person, name: str = "karla") -> TestResponse:
-    """Log in with the university to choose a PIN; the masked address is the person's own."""
+    """Log in with the university to choose a PIN, and confirm the masked address."""
     away = person.get("/pin?change=wayf")
     arrived = person.deliver(*deployment.answer(away.location, name))
     page = person.get(arrived.location) if arrived.status_code == 303 else arrived
@@ -82,7 +82,7 @@ def arrive(deployment: Deployment, person: Person, name: str = "karla") -> TestR
 
 
 def steal(victim: Person, prefix: str) -> Person:
-    """Return an attacker's browser with the victim's cookies of a kind."""
+    """Return an attacker's browser with the victim's cookies whose names begin with a prefix."""
     attacker = victim.deployment.person()
     for cookie in victim.cookies(prefix):
         attacker.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
@@ -91,11 +91,13 @@ def steal(victim: Person, prefix: str) -> Person:
 
 def is_unchanged(deployment: Deployment) -> bool:
     """Return whether Karla's old PIN still works."""
-    return bool(deployment.koha.patrons.proven(USER_NAME, PIN)) and not deployment.koha.patrons.proven(USER_NAME, NEW)
+    return bool(
+        deployment.koha.patrons.find_by_password(USER_NAME, PIN)
+    ) and not deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 def test_opening_a_pin_link_changes_nothing(deployment: Deployment) -> None:
-    """However often, from wherever, with HEAD too: mail scanners use nothing up."""
+    """Opening a link uses nothing up, from any browser and with HEAD: mail scanners open all links."""
     url = link(deployment)
     for _ in range(8):
         scanner = deployment.person()
@@ -109,7 +111,7 @@ def test_opening_a_pin_link_changes_nothing(deployment: Deployment) -> None:
 
 
 def test_a_link_works_until_a_pin_was_chosen(deployment: Deployment) -> None:
-    """A new PIN ends all links of the borrower, also those that are open in another browser."""
+    """A new PIN invalidates all links of the borrower, also in other browsers."""
     first, second = link(deployment), link(deployment)
     attacker, owner = deployment.person(), deployment.person()
     opened = attacker.get(second)
@@ -119,11 +121,11 @@ def test_a_link_works_until_a_pin_was_chosen(deployment: Deployment) -> None:
         assert mark(deployment.person().get(url)) == ("error", "link_gone")
     assert mark(choose(attacker, opened, "6038")) == ("error", "link_gone")
     assert mark(choose(owner, page, "6038"))[0] == "error"
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 def test_a_link_ends_after_a_day(deployment: Deployment) -> None:
-    """Also in a page that was opened before."""
+    """A link expires after a day, also in a page that is already open."""
     url = link(deployment)
     deployment.clock.ahead += timedelta(hours=23, minutes=55)
     person = deployment.person()
@@ -136,7 +138,7 @@ def test_a_link_ends_after_a_day(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("token", ["", "0" * 32, "' OR 1=1", "../../etc", "f" * 4000])
 def test_an_invented_link_opens_nothing(deployment: Deployment, token: str) -> None:
-    """Neither in the address nor in the form."""
+    """An invented link is refused in the address and in the form."""
     person = deployment.person()
     assert mark(person.get("/pin?link=" + token)) == ("error", "link_gone")
     opened = person.get(link(deployment))
@@ -145,7 +147,7 @@ def test_an_invented_link_opens_nothing(deployment: Deployment, token: str) -> N
 
 
 def test_a_link_of_another_borrower_changes_only_theirs(deployment: Deployment) -> None:
-    """An attacker's own link in the victim's page sets the attacker's PIN, never the victim's."""
+    """An attacker's own link in the victim's form changes the attacker's PIN and never the victim's."""
     ask(deployment.person(), "T-2002")
     deployment.wait_for_mails(1)
     own = link_in(deployment)
@@ -153,11 +155,11 @@ def test_a_link_of_another_borrower_changes_only_theirs(deployment: Deployment) 
     page = person.get(link(deployment))
     assert mark(choose(person, page, link=own.partition("link=")[2].partition("&")[0])) == ("pin", "set")
     assert is_unchanged(deployment)
-    assert deployment.koha.patrons.proven("temp.ivan", NEW)
+    assert deployment.koha.patrons.find_by_password("temp.ivan", NEW)
 
 
 def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment) -> None:
-    """Not an old login, not the library account, not a login at a service, not an alumni login."""
+    """Choosing a PIN needs a fresh login with a right to it: no old login, library account, service or alumni login."""
     person = deployment.person()
     asked = log_in(person, pin_page(person))
     assert mark(asked)[0] == "ask"
@@ -177,7 +179,7 @@ def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment)
 
 
 def test_only_the_browser_that_logged_in_chooses_a_pin(deployment: Deployment) -> None:
-    """The browser cookie alone opens nothing, even to somebody who has read the page's token."""
+    """A stolen browser cookie opens no PIN page, even with the page's token."""
     victim = deployment.person()
     page = arrive(deployment, victim)
     assert mark(page) == ("pin", "")
@@ -195,12 +197,12 @@ def test_only_the_browser_that_logged_in_chooses_a_pin(deployment: Deployment) -
 
 
 def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
-    """Back at a screen that somebody left, no other PIN can be chosen."""
+    """After a PIN was chosen, the page in an abandoned browser cannot choose another one."""
     person = deployment.person()
     page = arrive(deployment, person)
     assert mark(choose(person, page)) == ("pin", "set")
     assert mark(choose(person, page, "6038"))[0] == "error"
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
 def test_a_form_from_elsewhere_sets_no_pin(
     deployment: Deployment, opened: Callable[[Person], TestResponse], forged: dict[str, str]
 ) -> None:
-    """Neither with a login nor behind a link.
+    """CSRF: a form on another site sets no PIN, neither after a login nor with a link.
 
     Source: docs/reference/attacks.md#30.
     """
@@ -233,7 +235,7 @@ def test_a_form_from_elsewhere_sets_no_pin(
 
 @pytest.mark.parametrize("typed", [CPR, NOBODY, "T-2001", "no-such-card"])
 def test_a_request_for_a_pin_mail_tells_nothing(deployment: Deployment, typed: str) -> None:
-    """Known, unknown and without an address: one page, which comes before the library system is asked."""
+    """Enumeration: known and unknown borrowers get the same page, before the library system is asked."""
     known = plain(ask(deployment.person()))
     assert plain(ask(deployment.person(), typed)) == known
     deployment.koha.faults.down = True
@@ -248,21 +250,21 @@ ODD_NUMBERS = (
 
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
 def test_an_odd_number_is_a_page(deployment: Deployment, typed: str) -> None:
-    """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
+    """Odd numbers get the same pages as other numbers, and cause no mail to another borrower."""
     usual = plain(ask(deployment.person().use_address("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
     stranger = deployment.person().use_address("10.5.0.8")
     asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
     if page.status_code == 303:
         assert (plain(asked), plain(stranger.get(page.location))) == usual
     else:
-        assert page.status_code == 422  # no number at all; nobody was asked
+        assert page.status_code == 422  # not a number, so the library system is not asked
     deployment.wait_until_idle()
     assert {mail.recipients for mail in deployment.mailbox.mails()} <= {(ADDRESS,)}
     assert stranger.cookies("a-") == []
 
 
 def test_a_stranger_learns_nothing_from_number_and_pin(deployment: Deployment) -> None:
-    """Right and wrong PIN, known and unknown number, library system down: the same pages down to the last code."""
+    """Enumeration: right and wrong PINs, known and unknown numbers show the same pages until the mailed code."""
     seen: set[str] = set()
     silent = ("", "")
     tries = ((CPR, PIN), (CPR, "0000"), (NOBODY, PIN), ("no-such-card", "0000"), (CPR, "wrong-8362"), silent)
@@ -279,7 +281,7 @@ def test_a_stranger_learns_nothing_from_number_and_pin(deployment: Deployment) -
 
 
 def test_a_code_has_eight_digits_five_tries_and_one_browser(deployment: Deployment) -> None:
-    """Somebody who reads the mail over a shoulder, or guesses, gets in nowhere."""
+    """A code has eight digits, allows five tries, and works only in the browser that requested it."""
     owner, attacker = deployment.person(), deployment.person()
     page = guess(owner)
     code = code_in(deployment)
@@ -294,7 +296,7 @@ def test_a_code_has_eight_digits_five_tries_and_one_browser(deployment: Deployme
 
 
 def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(deployment: Deployment) -> None:
-    """The code belongs to the browser that asked: a victim who types the attacker's code is not logged in as them."""
+    """Login CSRF: a victim who types the attacker's code is not logged in as the attacker."""
     attacker, victim = deployment.person(), deployment.person()
     guess(attacker)
     code = code_in(deployment)
@@ -304,7 +306,7 @@ def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(deployment:
 
 
 def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment) -> None:
-    """From many networks and browsers; the links that were mailed before still work, and the old PIN too."""
+    """A mailbox gets at most three links and three codes a day. Earlier links and the old PIN still work."""
     for each in range(8):
         stranger = deployment.person().use_address(f"10.1.{each}.7")
         ask(stranger)
@@ -325,7 +327,9 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment
 def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     deployment: Deployment, networks: int
 ) -> None:
-    """Every PIN from a network of its own: one page whatever is typed, and the owner has all three ways.
+    """Brute force from many networks: the attacker sees one page for all guesses, and the owner can still log in.
+
+    The library system does not lock accounts. A guess that arrives while twenty checks wait is dropped.
 
     The library system has no lock-out of its own. A guess that comes while twenty checks wait is lost.
     """
@@ -349,8 +353,8 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
             page = pin_page(stranger)
         assert stranger.cookies("a-") == []
     deployment.wait_until_idle()
-    assert taken > networks // 10  # on a busy machine more of them meet twenty that wait
-    # A wrong code, and codes that are used up. The help code tells the minute and the reason only.
+    assert taken > networks // 10  # a busy machine drops more guesses
+    # The pages for a wrong code and for used-up codes. The help code shows only minute and reason.
     assert len({HELP_CODE.sub("", page) for page in pages}) <= 2
     minutes = (time.monotonic() - began) // 60 + 2
     assert len(pages) <= 2 * minutes
@@ -361,13 +365,13 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     known = send(owner, pin_page(owner), "login", identifier=CPR, pin=PIN)
     assert mark(owner.get(known.location))[0] == "ask"
     assert mark(arrive(deployment, deployment.person())) == ("pin", "")
-    by_national_eid = replace(persona("eva"), name="karla-eid", attributes=by_eid(19, "Karla Dam", CPR))
+    by_national_eid = replace(persona("eva"), name="karla-eid", attributes=eid_attributes(19, "Karla Dam", CPR))
     _, page = eid_deployment.log_in(eid_deployment.restart_with(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
 
 
 def test_a_network_that_asks_for_everybody_is_not_heard(deployment: Deployment) -> None:
-    """After twenty requests within an hour the page is the same, and no mail goes out."""
+    """After twenty requests an hour a network sees the same page, but no mail is sent."""
     attacker = deployment.person()
     pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
     pages.add(plain(ask(attacker))[1])
@@ -380,7 +384,7 @@ def test_a_network_that_asks_for_everybody_is_not_heard(deployment: Deployment) 
 
 @pytest.mark.parametrize("environment", [CAMPUS])
 def test_a_hundred_requests_do_not_shut_out_a_campus(deployment: Deployment) -> None:
-    """A campus has a figure of its own."""
+    """Configured campus networks have a higher limit, so that one attacker does not block a campus."""
     attacker = deployment.person()
     for _ in range(100):
         ask(attacker, "no-such-card")
@@ -388,7 +392,7 @@ def test_a_hundred_requests_do_not_shut_out_a_campus(deployment: Deployment) -> 
 
 
 def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(deployment: Deployment) -> None:
-    """Right and wrong alike; another network is not affected."""
+    """A number has ten tries an hour and a network sixty, for right and wrong PINs. Other networks are not affected."""
     attacker = deployment.person()
     page = pin_page(attacker)
     answers = [send(attacker, page, "login", identifier=NOBODY, pin=PIN).status_code for _ in range(11)]
@@ -401,7 +405,7 @@ def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(deployment: Deploy
 
 
 def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deployment, number: str) -> None:
-    """Staff accounts are in such a category: no mail, and no PIN behind a link or login from before."""
+    """A borrower in a category without a policy, such as a staff account, gets no PIN by mail, link or login."""
     person, other = deployment.person(), deployment.person()
     opened, logged_in = person.get(link(deployment)), arrive(deployment, other)
     [row] = [each for each in deployment.koha.patrons.rows() if each["userid"] == USER_NAME]
@@ -423,7 +427,7 @@ def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deplo
 def test_no_pin_code_or_number_stands_anywhere(
     deployment: Deployment, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Not in store, log, audit log, mail, address or page; the store is read as it lies on the disk."""
+    """PINs, codes and CPR numbers appear in no store, log, audit log, mail, address or page."""
     wrong, chosen = "wrong-8362", "chosen-5938"
     person = deployment.person()
     pages = [guess(person, "111102-4568", wrong), guess(person, "111102-4568", PIN)]
@@ -432,7 +436,7 @@ def test_no_pin_code_or_number_stands_anywhere(
     owner = deployment.person()
     page = owner.get(link(deployment))
     pages += [page, choose(owner, page, chosen), choose(owner, page, NEW, own="yes")]
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
     deployment.wait_until_idle()
     mails = [mail.text for mail in deployment.mailbox.mails()]
     kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
@@ -449,7 +453,7 @@ def test_no_pin_code_or_number_stands_anywhere(
 
 
 def test_a_known_browser_ends_with_the_tenth_wrong_pin(deployment: Deployment) -> None:
-    """A thief of its cookies has ten tries; then the right PIN leads to a mailed code, for the owner too."""
+    """A thief of the cookies of a known browser has ten PIN guesses. Then a mailed code is needed."""
     owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
     thief = steal(owner, "k-")
@@ -462,7 +466,7 @@ def test_a_known_browser_ends_with_the_tenth_wrong_pin(deployment: Deployment) -
 
 
 def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(deployment: Deployment) -> None:
-    """With another number it counts as unknown; its secret is drawn anew at each tick."""
+    """A known browser is known for one borrower only, and gets a new secret each time it is remembered."""
     owner = deployment.person()
     log_in(owner, pin_page(owner), own="yes")
     page = pin_page(owner)

@@ -1,4 +1,4 @@
-"""Guessing, replaying and borrowing the codes that prove a mailbox: refused, counted, and without a trace."""
+"""Attack: guessing, replaying or stealing the codes that prove a mail address."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,25 +32,25 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 def post() -> Iterator[MailServer]:
-    """Give a mail server."""
+    """Return a mail server."""
     with run_mail_server() as found:
         yield found
 
 
 @pytest.fixture
 def bench(tmp_path: Path, post: MailServer) -> ProofBench:
-    """Give an empty store and an empty mailbox."""
+    """Return a test bench with an empty store and mailbox."""
     return open_bench(tmp_path, post)
 
 
 def at_once(attempts: list[Callable[[], Held]]) -> list[str]:
-    """Make attempts side by side."""
+    """Run the attempts in parallel."""
     with ThreadPoolExecutor(len(attempts)) as threads:
         return sorted(threads.map(outcome_of, attempts))
 
 
 def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: ProofBench) -> None:
-    """Forty guesses at once, through two stores on one file, are five looks at the code."""
+    """Forty parallel guesses by two workers are checked five times in total."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     assert at_once([lambda: bench.try_code(held, different_code(code))] * 40).count("code_wrong") == 5
@@ -58,18 +58,18 @@ def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: ProofBench) -
 
 
 def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: ProofBench) -> None:
-    """Three codes of five tries each: the chance is 15 in 10^8 however many logins are open."""
+    """A person and a mailbox have fifteen guesses a day, however many logins are open: a chance of 15 in 10^8."""
     logins = [bench.login() for _ in range(6)]
     asked = at_once([partial(bench.mail_code, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
     assert asked == ["proved"] * 3 + ["too_many"] * 3
     code = bench.read_mailed_code()
     guesses = at_once([partial(bench.try_code, logins[each % 6], different_code(code)) for each in range(40)])
-    # One browser: a wrong code costs each of its codes a try.
+    # One browser: a wrong code uses a try of each of its codes.
     assert guesses.count("code_wrong") == 5
 
 
 def test_the_right_code_sent_many_times_at_once_proves_once(bench: ProofBench) -> None:
-    """One compare-and-set uses the code up: the others find nothing to use."""
+    """The right code sent in parallel proves the address once, because one compare-and-set uses it up."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     ends = at_once([lambda: bench.try_code(held, code)] * 4)
@@ -79,7 +79,7 @@ def test_the_right_code_sent_many_times_at_once_proves_once(bench: ProofBench) -
 
 
 def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
-    """Replayed after it was used, to the transaction as it stands or as it stood."""
+    """Replay: a used code proves nothing, neither in the current nor in an earlier state of the login."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     done = bench.try_code(held, code)
@@ -91,7 +91,7 @@ def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
 
 
 def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: ProofBench) -> None:
-    """A stranger who asks for a code to the owner's mailbox, or reads it, cannot use it elsewhere."""
+    """A code works only in the browser and for the person that requested it, also if a stranger reads the mailbox."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     elsewhere = bench.login(browser="browser 2")
@@ -101,7 +101,7 @@ def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: Pr
 
 
 def rejoined(bench: ProofBench, held: Held) -> Held:
-    """Let another authentication join the transaction, as a second answer of the upstream does.
+    """Let another authentication join the login, as a second Response does.
 
     Source: docs/reference/design.md#4a-3.
     """
@@ -112,7 +112,7 @@ def rejoined(bench: ProofBench, held: Held) -> Held:
 
 
 def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: ProofBench) -> None:
-    """Neither by the page of the person before nor by their own: the code is of the person who asked."""
+    """If another person joins the login after the mail, the code works for neither page."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     joined = rejoined(bench, held)
@@ -125,7 +125,7 @@ def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: ProofBe
 
 
 def test_no_mail_leaves_for_a_person_who_is_gone(bench: ProofBench) -> None:
-    """If another authentication has joined before the mail is queued, none is sent and nothing changes."""
+    """If another person joins the login before the mail is queued, no mail is sent."""
     held = bench.login()
     joined = rejoined(bench, held)
     with pytest.raises(BrowserUnmatched):
@@ -137,7 +137,7 @@ def test_no_mail_leaves_for_a_person_who_is_gone(bench: ProofBench) -> None:
 def test_of_two_persons_who_prove_one_address_at_once_one_has_it(
     bench: ProofBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second's claim comes between the first's look and its write."""
+    """Race: two persons prove one address at once, and only one gets it."""
     first = bench.mail_code(bench.login())
     first_code = bench.read_mailed_code()
     second = bench.mail_code(bench.login(browser="browser 2"), "bo")
@@ -158,7 +158,7 @@ def test_of_two_persons_who_prove_one_address_at_once_one_has_it(
 
 
 def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: ProofBench) -> None:
-    """Counted before they are queued: twelve requests side by side, three mails to the mailbox."""
+    """Twelve parallel requests send three mails to one mailbox, because they are counted before they are queued."""
     logins = [bench.login() for _ in range(12)]
     attempts = [lambda each=each: bench.mail_code(logins[each], f"p{each}") for each in range(12)]
     assert at_once(attempts) == ["proved"] * 3 + ["too_many"] * 9  # type: ignore[arg-type]
@@ -167,7 +167,7 @@ def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: ProofBe
 
 
 def test_what_is_kept_names_nobody(bench: ProofBench) -> None:
-    """No key of the store holds an address, a code or a person's name.
+    """No key in the store contains an address, a code or a person's name.
 
     Source: docs/reference/design.md#sealing: lookups are HMACs.
     """
@@ -181,14 +181,14 @@ def test_what_is_kept_names_nobody(bench: ProofBench) -> None:
 
 
 def test_whom_nothing_names_is_asked_for_no_proof(deployment: Deployment) -> None:
-    """A proof of nobody would keep the address from its holder for a year: without name and number there is none."""
+    """A login without name and number is asked for no proof: it would block the address for its owner for a year."""
     nameless = asserted(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
     assert mark(sign_up(deployment.person(), EVA, "hospital", "nemid"))[0] == "proof"
 
 
 def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(deployment: Deployment) -> None:
-    """Whoever comes by Eva's name without her number is asked, and may not have her mailbox."""
+    """A login with Eva's user name but without her number does not see Eva's address, and cannot use it."""
     person, other = deployment.person(), deployment.person()
     assert mark(proved(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
     page = sign_up(other, asserted(EVA, **{CPR: ()}), "hospital", "nemid")
@@ -197,7 +197,7 @@ def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(deployme
 
 
 def test_the_next_holder_of_a_name_has_proved_nothing(deployment: Deployment) -> None:
-    """After twelve months unseen a name without a number is somebody new, who is asked."""
+    """After twelve months without a login, a user name without number is a new person, who must prove an address."""
     nameless = asserted(EVA, **{CPR: ()})
     person = deployment.person()
     assert mark(proved(person, sign_up(person, nameless, "hospital", "nemid"), NURSE))[0] != "proof"

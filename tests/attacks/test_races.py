@@ -1,4 +1,4 @@
-"""Facts of one authentication never reach another, however requests of one browser interleave.
+"""Races: requests of one browser interleave, so that facts of one authentication reach another or are lost.
 
 Source: docs/reference/design.md#4a-3.
 """
@@ -26,10 +26,10 @@ LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinf
 
 
 class Moment:
-    """Lets something else happen just before a record of one kind is next written."""
+    """Runs a function just before the next write of a certain kind of record."""
 
     def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Stand between the broker and its store."""
+        """Wrap the store's write methods."""
         self.asking = threading.current_thread()
         self.inner = deployment.parts.store._store  # type: ignore[attr-defined]
         self.kinds: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Moment:
             return bool(put(key, kept, *args, **how))
 
         def interrupted_turn(first: Write, others: Sequence[Write], *args: Any, **how: Any) -> bool:
-            if others:  # a turn of one is a put
+            if others:  # a batch of one calls put
                 for write in (first, *others):
                     self._passes(write.key)
             return bool(put_many(first, others, *args, **how))
@@ -51,7 +51,7 @@ class Moment:
 
     def _passes(self, key: Key) -> None:
         if threading.current_thread() is not self.asking:
-            return  # the loop beside the requests, which may still be at the PIN of a login before
+            return  # ignore the background loop, which may still write the PIN of an earlier login
         if self.kinds and key.kind == self.kinds[0]:
             self.kinds = self.kinds[1:]
         if self.then and not self.kinds:
@@ -59,18 +59,18 @@ class Moment:
             then()
 
     def before(self, *kinds: str, then: Callable[[], None]) -> None:
-        """Do ``then`` once these kinds have been about to be written, one after the other."""
+        """Run ``then`` when records of these kinds are about to be written, in this order."""
         self.kinds, self.then = kinds, then
 
 
 @pytest.fixture
 def moment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Moment:
-    """Give the moment before a write."""
+    """Return an object that runs a function before a write."""
     return Moment(deployment, monkeypatch)
 
 
 def shared(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
-    """Let two people share a browser cookie and a transaction: the first is asked, the second is at the hub."""
+    """Let two people share a browser cookie and a login: the first sees the consent page, the second is at the hub."""
     first, second = deployment.person(), deployment.person()
     chooser = first.ask()
     name = chooser.request.path.split("/")[2]
@@ -85,7 +85,7 @@ def shared(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
 def test_an_answer_never_meets_another_authentication(
     deployment: Deployment, moment: Moment, kinds: tuple[str, ...]
 ) -> None:
-    """While one person agrees, or waits for the borrower, another joins the transaction: neither gets the other's."""
+    """While one person consents or waits, another one joins the login. Neither receives the other's data."""
     known = deployment.person()
     deployment.landing(known.agree(known.log_in("asta"), remember=True))
     first, second, to_second, page = shared(deployment)
@@ -105,7 +105,7 @@ def test_an_answer_never_meets_another_authentication(
 
 
 def test_a_no_after_a_yes_is_the_last_word(deployment: Deployment, moment: Moment) -> None:
-    """A no from a second tab, while the yes waits for the library, sends nothing."""
+    """A no in a second tab, while the yes waits for the library, stops the release."""
     deployment.koha.faults.down = True
     person = deployment.person()
     page = person.log_in("asta")
@@ -118,7 +118,7 @@ def test_a_no_after_a_yes_is_the_last_word(deployment: Deployment, moment: Momen
 
 
 def test_a_no_after_the_assertion_sends_nothing_again(deployment: Deployment) -> None:
-    """What has been sent cannot be called back; a no from a second tab is no reason to send it once more."""
+    """A no after the assertion left cannot take it back, and does not send it once more."""
     person = deployment.person()
     page = person.log_in("asta")
     token = form(page)[1]["token"]
@@ -131,7 +131,7 @@ def test_a_no_after_the_assertion_sends_nothing_again(deployment: Deployment) ->
 def test_policies_that_come_to_permit_look_the_person_up(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reload from deny to permit in the middle of a login finds the person as if permitted from the start."""
+    """If a policy reload permits a login that was denied, the person is looked up as in a new login."""
     person = deployment.person()
     policies = deployment.parts.policies
     held = policies._held
@@ -147,7 +147,7 @@ def test_policies_that_come_to_permit_look_the_person_up(
 
 @pytest.mark.attack(15)
 def test_forged_refusals_leave_one_arrival_a_request(deployment: Deployment) -> None:
-    """Anybody can write an unsigned error status: the second for one request is refused and stores nothing."""
+    """Anybody can forge an unsigned error status. The second one for a request is refused and stored nowhere."""
     person = deployment.person()
     to_hub = person.choose(person.ask())
     answers = [person.deliver(*deployment.answer(to_hub, None)).status_code for _ in range(5)]
@@ -155,7 +155,7 @@ def test_forged_refusals_leave_one_arrival_a_request(deployment: Deployment) -> 
 
 
 def test_a_promise_is_made_only_with_a_request_stored(deployment: Deployment) -> None:
-    """With the library down and no address to mail to, nobody is told that an account is on its way."""
+    """With the library down and without a mail address, the page does not claim that an account is on its way."""
     deployment.koha.faults.down = True
     person = deployment.person()
     page = person.agree(person.log_in("ida"))
@@ -170,12 +170,12 @@ def _told(capsys: pytest.CaptureFixture[str]) -> int:
 def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
     deployment: Deployment, moment: Moment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While the assertion is recorded another tab asks for an upstream: it leaves, once, and is told once."""
+    """Another tab changes the login while the assertion is recorded. The assertion leaves once and is logged once."""
     person = deployment.person()
     page = person.log_in("asta")
     name = page.request.path.split("/")[2]
     capsys.readouterr()
-    # The answer is the first write of the transaction, the enrolment's outcome the second, the issue the third.
+    # The consent is the first write of the transaction, the enrolment's result the second, the issue the third.
     moment.before("transaction", "transaction", "transaction", then=lambda: _elsewhere(person, name))
     assert deployment.landing(person.agree(page)).status == "Success"
     assert moment.then is None
@@ -187,7 +187,7 @@ def _elsewhere(person: Person, name: str) -> None:
 
 
 def test_two_submits_at_once_are_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """A double click gives the same assertion twice, and one line in the audit."""
+    """A double click returns the same assertion twice and writes one log line."""
     person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": form(page)[1]["token"], "answer": "yes"}
@@ -205,7 +205,7 @@ def test_two_submits_at_once_are_told_once(deployment: Deployment, capsys: pytes
 
 
 def test_other_content_never_leaves_under_the_same_ids(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Policies that change after the assertion left do not send another under its id."""
+    """If policies change after an assertion left, no other content leaves under its id."""
     person = deployment.person()
     page = person.log_in("asta")
     deployment.landing(person.agree(page, remember=True))
@@ -222,7 +222,7 @@ def test_other_content_never_leaves_under_the_same_ids(deployment: Deployment, m
 
 
 def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
-    """Under the ids of an assertion that left, the same may leave again and nothing else."""
+    """Under the ids of an issued assertion only the same content can leave again."""
     person = deployment.person()
     page = person.log_in("asta")
     deployment.landing(person.agree(page))
@@ -237,7 +237,7 @@ def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
 def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Errand) -> None:
-    """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to.
+    """An errand has no service, so no assertion is issued, even if the login reached the step Issue by mistake.
 
     Source: docs/reference/design.md#invariant-3.
     """
@@ -254,7 +254,7 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
 
 
 def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: Deployment, moment: Moment) -> None:
-    """A no decided before and written after the other tab's assertion is not the last word on file."""
+    """A no that was decided before and written after another tab's assertion does not replace the stored yes."""
     deployment.koha.faults.down = True
     person = deployment.person()
     page = person.log_in("asta")
@@ -275,7 +275,7 @@ def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: 
 def test_nothing_leaves_on_an_answer_that_no_record_holds(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the receipt cannot be filed the login does not go on, now or at a reload."""
+    """If the consent receipt cannot be stored, the login does not continue, not even after a reload."""
     person = deployment.person()
     page = person.log_in("asta")
     inner = deployment.parts.store._store  # type: ignore[attr-defined]
@@ -293,7 +293,7 @@ def test_nothing_leaves_on_an_answer_that_no_record_holds(
 
 
 def test_a_cancelled_login_costs_no_cookie(deployment: Deployment) -> None:
-    """An upstream's refusal names nobody: a page that makes a browser fetch many plants nothing in it."""
+    """An upstream's refusal sets no cookie, so a page with many refusals cannot evict the cookies of real logins."""
     person = deployment.person()
     for _ in range(3):
         arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
@@ -302,7 +302,7 @@ def test_a_cancelled_login_costs_no_cookie(deployment: Deployment) -> None:
 
 
 def test_many_logins_keep_the_header_small(deployment: Deployment) -> None:
-    """A browser holds the cookies of its last few logins only."""
+    """A browser keeps the cookies of its last few logins only, so that the Cookie header stays small."""
     person = deployment.person()
     for _ in range(MOST_LOGIN_COOKIES + 2):
         person.log_in("asta")
@@ -310,7 +310,10 @@ def test_many_logins_keep_the_header_small(deployment: Deployment) -> None:
 
 
 def test_a_request_nobody_comes_for_is_gone_in_five_minutes(deployment: Deployment) -> None:
-    """What anybody may write lives shortly; a browser that came for it has its half hour."""
+    """An AuthnRequest that no browser follows is deleted after five minutes.
+
+    A login with a browser lasts half an hour.
+    """
     person, other = deployment.person(), deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     chooser = other.ask()
@@ -322,7 +325,7 @@ def test_a_request_nobody_comes_for_is_gone_in_five_minutes(deployment: Deployme
 def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A policy file that forgets to require a real number makes no borrower of one that is not.
+    """A replacement number creates no borrower, even if a policy forgets to require a real CPR number.
 
     Source: docs/reference/design.md#invariant-5.
     """
@@ -339,7 +342,7 @@ def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
 
 
 def test_a_service_that_is_gone_is_a_page_and_no_crash(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where not even the refusal can be addressed, the person gets a page with a reference.
+    """If not even an error Response can be addressed, the person gets a page with an error reference.
 
     Source: docs/reference/design.md#invariant-8.
     """
@@ -361,7 +364,7 @@ TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, 
 def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
     deployment: Deployment, moment: Moment, told: dict[str, Any]
 ) -> None:
-    """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
+    """Another tab adds a fact while the person is looked up. The fact is kept, and the person is looked up again."""
     person = deployment.person()
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], deployment.clock.now()
@@ -378,7 +381,7 @@ def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
 def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
     deployment: Deployment, moment: Moment, told: dict[str, Any]
 ) -> None:
-    """Between read and write of the GET that joins them somebody adds a fact: it goes, and the person is looked up."""
+    """A fact that another tab adds before a Response joins is dropped, because it may belong to another person."""
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     name, now = arrived.location.partition("?")[0].rpartition("/")[2], deployment.clock.now()
@@ -392,7 +395,7 @@ def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
 
 
 def telling(deployment: Deployment, name: str, told: dict[str, Any]) -> Callable[[], None]:
-    """Give another tab, which adds a fact to the transaction."""
+    """Return a function that adds facts to the login, as another tab does."""
 
     def tell() -> None:
         now = deployment.clock.now()

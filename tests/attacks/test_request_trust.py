@@ -1,4 +1,4 @@
-"""Whose signature a service's AuthnRequest rests on, and what goes back with the answer.
+"""Attack: forged, changed or replayed AuthnRequests, to get an answer sent elsewhere or in another service's name.
 
 Source: docs/reference/attacks.md#24, #26 and #27.
 """
@@ -22,7 +22,7 @@ SCOPING = "<samlp:Scoping%s>%s</samlp:Scoping>"
 
 
 def cause(parties: Parties, query: str, **more: Any) -> str:
-    """Give why a request is refused with a page of ours."""
+    """Return the cause of a refusal that shows an error page."""
     with pytest.raises(MessageRefused) as caught:
         parties.idp.read_redirect(query, more.get("now", NOW))
     return caught.value.cause.removeprefix("request.")
@@ -34,7 +34,7 @@ def cause(parties: Parties, query: str, **more: Any) -> str:
 )
 @pytest.mark.profile(33)
 def test_an_unknown_issuer_is_nobody(parties: Parties, issuer: str) -> None:
-    """Upstreams and we ourselves are no services."""
+    """Only configured services may ask. Upstreams and the broker itself are refused."""
     root = parties.authn_request(say("saml:Issuer", issuer))
     assert cause(parties, parties.query(root, key=parties.service.key)) == "unknown_service"
 
@@ -45,21 +45,21 @@ def test_an_unknown_issuer_is_nobody(parties: Parties, issuer: str) -> None:
     [drop("saml:Issuer"), edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress")],
 )
 def test_an_issuer_is_an_entity(parties: Parties, change: Change) -> None:
-    """Without an issuer, or with one of another format, nobody has asked."""
+    """A request without Issuer, or with an Issuer that is no entityID, is refused."""
     assert cause(parties, parties.query(parties.authn_request(change), key=parties.service.key)) == "unknown_service"
 
 
 @pytest.mark.attack(6, 24)
 @pytest.mark.profile(24)
 def test_another_services_signature_is_none(parties: Parties) -> None:
-    """Each service signs with the keys of its own metadata (docs/reference/attacks.md#24)."""
+    """A service's request must be signed with a key of its own metadata (docs/reference/attacks.md#24)."""
     root = parties.authn_request()
     assert cause(parties, parties.query(root, key=parties.stranger.key)) == "xml.signature"
 
 
 @pytest.mark.attack(24)
 def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> None:
-    """A service need not sign; but what it signs must be its own."""
+    """A service does not have to sign, but a signature that is present must verify."""
     root = parties.authn_request(service=PRINT)
     assert parties.idp.read_redirect(parties.query(root, key=None), NOW).service == "print"
     assert parties.idp.read_redirect(parties.query(root, key=parties.service.key), NOW).service == "print"
@@ -70,7 +70,7 @@ def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> Non
 @pytest.mark.parametrize("name", ["RelayState", "SAMLRequest"])
 @pytest.mark.profile(24)
 def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
-    """RelayState and message are under the signature, as they stand in the query (CVE-2025-27773)."""
+    """The signature covers message and RelayState as they stand in the query (CVE-2025-27773)."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
     other = parties.query(parties.authn_request(edit(".", ForceAuthn="true")), key=None, relay_state="other")
     swapped = dict(part.split("=", 1) for part in other.split("&"))[name]
@@ -84,7 +84,7 @@ def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
 )
 @pytest.mark.profile(11, 24)
 def test_an_algorithm_outside_the_list_is_refused(parties: Parties, method: str) -> None:
-    """SHA-1, HMAC with the public key as its secret, and none."""
+    """SHA-1, HMAC with the public key as secret, and an unknown algorithm are refused."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
     start, _, rest = query.partition("SigAlg=")
     changed = f"{start}SigAlg={quote(method, safe='')}&{rest.partition('&')[2]}"
@@ -93,7 +93,10 @@ def test_an_algorithm_outside_the_list_is_refused(parties: Parties, method: str)
 
 @pytest.mark.attack(26)
 def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
-    """Signed without Destination it could be brought here from elsewhere; unsigned it is no more than a link."""
+    """A signed request needs a Destination, since it could be a request to another IdP.
+
+    An unsigned one is only a link.
+    """
     change = edit(".", Destination=None)
     assert cause(parties, parties.query(parties.authn_request(change), key=parties.service.key)) == "destination"
     assert parties.ask(change, service=PRINT).service == "print"
@@ -105,7 +108,7 @@ def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
 )
 @pytest.mark.profile(1)
 def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) -> None:
-    """Five minutes and the skew: a form may stand a while, a bookmark may not.
+    """A request is valid for five minutes plus clock skew: a form may wait, but a bookmark does not work.
 
     Source: docs/reference/attacks.md#26.
     """
@@ -119,7 +122,10 @@ def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) ->
 @pytest.mark.attack(14, 24)
 @pytest.mark.profile(24)
 def test_a_post_request_is_verified_too(parties: Parties) -> None:
-    """By POST the signature is in the message; stripped, by a stranger, or twice the field, it is refused."""
+    """By POST the XML is signed.
+
+    The request is refused without signature, with a stranger's, or with two message fields.
+    """
 
     def post(root: Any, *more: tuple[str, str]) -> AuthnRequest:
         fields = [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "s").items(), *more]
@@ -152,7 +158,7 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
     "state", ["https://evil.example/?a=1&b=2", '"><script>alert(1)</script>', "ss:mem:ab", " ", ""]
 )
 def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> None:
-    """Opaque to us, it goes to the service and nowhere else, and the page escapes it.
+    """RelayState returns unchanged to the service only, and the page escapes it.
 
     Source: docs/reference/attacks.md#27.
     """
@@ -165,7 +171,7 @@ def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> N
 
 @pytest.mark.attack(27, control=True)
 def test_without_relay_state_none_comes_back(parties: Parties) -> None:
-    """None was sent, so none is made up."""
+    """Control: without RelayState in the request, none is returned."""
     request = replace(parties.request, relay_state=None)
     form = parties.idp.respond(request, parties.disclosure(), parties.authentication(), parties.make_ids())
     assert set(form.fields) == {"SAMLResponse"}
@@ -173,7 +179,7 @@ def test_without_relay_state_none_comes_back(parties: Parties) -> None:
 
 @pytest.mark.attack(13)
 def test_a_huge_request_is_refused(parties: Parties) -> None:
-    """All of a request is stored before anyone is known, so it must be small."""
+    """A large request is refused, because requests of unknown senders are stored."""
     listed = "".join(f'<samlp:IDPEntry ProviderID="https://idp{n}.example/{"x" * 60}"/>' for n in range(400))
     root = parties.authn_request(add(".", SCOPING % ("", f"<samlp:IDPList>{listed}</samlp:IDPList>")))
     assert cause(parties, parties.query(root, key=parties.service.key)) == "xml.size"
@@ -181,7 +187,7 @@ def test_a_huge_request_is_refused(parties: Parties) -> None:
 
 @pytest.mark.attack(13)
 def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
-    """What is small in octets may be large in memory."""
+    """A request with many XML nodes is refused: it is small in octets but large in memory."""
     root = parties.authn_request(
         add(".", f'<samlp:Extensions><x xmlns="urn:x">{"<a/>" * 1000}</x></samlp:Extensions>', 1)
     )
@@ -191,12 +197,12 @@ def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
 @pytest.mark.attack(13, control=True)
 @pytest.mark.profile(35)
 def test_a_proxy_count_may_have_any_number_of_digits(parties: Parties) -> None:
-    """The schema does not bound it, and a number too long to be converted is no reason to fail."""
+    """A ProxyCount with thousands of digits does not raise an exception."""
     assert parties.ask(add(".", SCOPING % (f' ProxyCount="{"9" * 5000}"', ""))).proxy_count == 999_999
 
 
 def _wrapped(parties: Parties, place: str, name: str) -> bytes:
-    """Hide a signed request in an evil one that carries its signature and wants another page."""
+    """Hide a signed request in an evil one that carries its signature and wants another address."""
     genuine = parties.authn_request()
     signature.sign(genuine, parties.service.key)
     evil = deepcopy(genuine)
@@ -218,7 +224,7 @@ def _wrapped(parties: Parties, place: str, name: str) -> bytes:
 @pytest.mark.parametrize("name", ["_s1", "_evil"])
 @pytest.mark.parametrize("place", ["Extensions", "Object", "KeyInfo"])
 def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> None:
-    """By POST the signature is in the message, and covers the request that is read or none."""
+    """Wrapping: a posted request that hides a signed one is refused."""
     fields = [*http_bindings.build_post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
     with pytest.raises(MessageRefused, match=r"xml\.(duplicate_id|signature_place|object|reference)"):
         parties.idp.read_post(fields, NOW)
@@ -227,7 +233,7 @@ def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> No
 @pytest.mark.attack(6, 24)
 @pytest.mark.parametrize("signer", ["hub", "direct", "stranger"])
 def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> None:
-    """The keys are those of the service's own SPSSODescriptor, by either binding.
+    """A request that is signed with an upstream's key is refused: only keys of the service's own SPSSODescriptor count.
 
     Source: docs/reference/attacks.md#6.
     """

@@ -1,4 +1,4 @@
-"""Every time in an upstream's Response, at the last second that passes and the first that does not.
+"""Attack: expired, early or old Responses. Each time is tested at the last accepted and the first refused second.
 
 Source: docs/reference/attacks.md#19.
 """
@@ -22,11 +22,11 @@ _BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bear
 
 
 def nothing(_root: Any) -> None:
-    """Change nothing."""
+    """Return the Response as it is."""
 
 
 def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
-    """Give why a Response is refused."""
+    """Return the cause of a refusal."""
     with pytest.raises(MessageRefused) as caught:
         parties.receive(xml, upstream, **more)
     return caught.value.cause.removeprefix("response.")
@@ -46,7 +46,7 @@ LIMITS = [
 @pytest.mark.parametrize(("name", "change", "last"), LIMITS)
 @pytest.mark.profile(1)
 def test_clocks_may_differ_by_180_seconds(parties: Parties, name: str, change: Change, last: int) -> None:
-    """At the last second it passes, one second further it does not; every bound knows the one skew."""
+    """Each bound allows a clock difference of exactly 180 seconds."""
     off = timedelta(seconds=last)
     further = off + (SECOND if last > 0 else -SECOND)
     issued: dict[str, Any] = {"expected": Outstanding("_q1", "wayf", NOW - timedelta(minutes=10))}
@@ -71,7 +71,7 @@ def test_clocks_may_differ_by_180_seconds(parties: Parties, name: str, change: C
 def test_an_issue_instant_may_be_off_by_180_seconds(
     parties: Parties, path: str, seconds: int, name: str | None
 ) -> None:
-    """Neither before the request nor after now, as far as clocks may differ."""
+    """IssueInstant must lie between the request and now, with 180 seconds of clock difference."""
     xml = parties.sign_response(
         parties.response(edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))), both=True
     )
@@ -84,7 +84,7 @@ def test_an_issue_instant_may_be_off_by_180_seconds(
 @pytest.mark.attack(15, 19)
 @pytest.mark.parametrize(("seconds", "passes"), [(479, True), (480, False)])
 def test_a_response_is_fresh_for_five_minutes(parties: Parties, seconds: int, passes: bool) -> None:
-    """Even one whose assertion says that it holds for longer: the record of what was spent is not kept for ever."""
+    """A Response older than five minutes is always refused, because used ids are not stored for ever."""
     long = (edit(CONDITIONS, NotOnOrAfter=LATER), edit(CONFIRMED, NotOnOrAfter=LATER))
     xml = parties.sign_response(parties.response(*long), both=True)
     now = NOW + timedelta(seconds=seconds)
@@ -98,7 +98,7 @@ def test_a_response_is_fresh_for_five_minutes(parties: Parties, seconds: int, pa
 @pytest.mark.parametrize(("seconds", "passes"), [(-180, True), (-181, False)])
 @pytest.mark.profile(26)
 def test_forced_authentication_is_newer_than_the_request(parties: Parties, seconds: int, passes: bool) -> None:
-    """ForceAuthn is not answered with a session from before it.
+    """With ForceAuthn the AuthnInstant must be newer than the request, so that an old session is refused.
 
     Source: docs/reference/saml-profiles.md#26.
     """

@@ -1,4 +1,4 @@
-"""Whose signature, whose keys and which institution an upstream's Response rests on.
+"""Attack: forged Responses, or genuine ones of a party that may not speak for this institution or request.
 
 Source: docs/reference/attacks.md#5, #6, #16, #18, #22, #23.
 """
@@ -26,7 +26,7 @@ _BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bear
 
 
 def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
-    """Give why a Response is refused."""
+    """Return the cause of a refusal."""
     with pytest.raises(MessageRefused) as caught:
         parties.receive(xml, upstream, **more)
     return caught.value.cause.removeprefix("response.")
@@ -34,7 +34,7 @@ def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> 
 
 @pytest.mark.attack(6, 18)
 def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
-    """WAYF cannot answer for the institution that was asked directly, whatever it writes.
+    """WAYF cannot answer for an upstream that was asked directly, whatever the Response says.
 
     Source: docs/reference/attacks.md#18.
     """
@@ -45,7 +45,7 @@ def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
 @pytest.mark.attack(18)
 @pytest.mark.profile(38)
 def test_an_upstream_that_is_no_hub_speaks_for_itself_only(parties: Parties) -> None:
-    """What it says another has authenticated is not taken for its own."""
+    """An upstream that is not a hub cannot name another institution as AuthenticatingAuthority."""
     other = add(f"{STATEMENT}/saml:AuthnContext", f"<saml:AuthenticatingAuthority>{AU}</saml:AuthenticatingAuthority>")
     xml = parties.sign_response(parties.response(other, upstream="kb"), parties.direct)
     assert cause(parties, xml, "kb") == "institution_unknown"
@@ -54,7 +54,7 @@ def test_an_upstream_that_is_no_hub_speaks_for_itself_only(parties: Parties) -> 
 @pytest.mark.attack(6)
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None:
-    """The keys are those of the IDPSSODescriptor, never another's that we also know.
+    """Only keys of the upstream's IDPSSODescriptor count, and not those of a service.
 
     Source: docs/reference/attacks.md#6.
     """
@@ -65,14 +65,14 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
 @pytest.mark.attack(5)
 @pytest.mark.profile(17)
 def test_an_unsigned_response_is_refused(parties: Parties) -> None:
-    """Without any signature nothing is believed (docs/reference/attacks.md#5)."""
+    """A Response without any signature is refused (docs/reference/attacks.md#5)."""
     assert cause(parties, etree.tostring(parties.response())) == "unsigned"
 
 
 @pytest.mark.attack(5)
 @pytest.mark.profile(17)
 def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
-    """Where both are signed, both must verify."""
+    """If both Response and assertion are signed, both signatures must verify."""
     root = etree.fromstring(parties.sign_response(parties.response()))
     assert cause(parties, parties.sign_response(root, parties.stranger, whole=True)) == "xml.signature"
     inner = etree.fromstring(parties.sign_response(parties.response(), parties.stranger))
@@ -82,13 +82,13 @@ def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
 @pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
-    """Anybody can encrypt to us: encryption is no signature (docs/reference/attacks.md#23)."""
+    """Unsigned ciphertext is refused: anybody can encrypt to the broker (docs/reference/attacks.md#23)."""
     assert cause(parties, etree.tostring(parties.encrypt_response(parties.response(), sign=False))) == "unsigned"
 
 
 @pytest.mark.attack(23, control=True)
 def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
-    """A signature over the Response is over the ciphertext, and so over the assertion decrypted from it."""
+    """Control: a signature over the Response covers the ciphertext, and so the decrypted assertion."""
     xml = parties.sign_response(parties.encrypt_response(parties.response(), sign=False), whole=True)
     assert isinstance(parties.receive(xml).answer, Authentication)
 
@@ -96,7 +96,7 @@ def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
 @pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
-    """A signature over the Response alone is not what its profile gives.
+    """NemLog-in must sign the assertion itself. A signature over the Response is not enough.
 
     Source: docs/reference/nemlog-in.md#response.
     """
@@ -109,7 +109,7 @@ def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
 @pytest.mark.attack(23)
 @pytest.mark.profile(16)
 def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> None:
-    """What is hidden in ciphertext is looked at as if it were not."""
+    """A decrypted assertion passes the same checks as one that was not encrypted."""
     root = parties.encrypt_response(parties.response(edit(CONFIRMED, Recipient="https://elsewhere.example")))
     assert cause(parties, etree.tostring(root)) == "recipient"
 
@@ -120,7 +120,7 @@ def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> Non
     [("saml:Assertion/saml:AttributeStatement/saml:Attribute[1]/saml:AttributeValue", "boss@au.dk"), (AUTHORITY, KU)],
 )
 def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: str) -> None:
-    """Neither a value nor the institution can be put in after signing."""
+    """A value or institution that is changed after signing is refused."""
     root = etree.fromstring(parties.sign_response(parties.response()))
     say(path, value)(root)
     assert cause(parties, etree.tostring(root)) == "xml.signature"
@@ -128,7 +128,7 @@ def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: s
 
 @pytest.mark.attack(5)
 def test_a_response_without_an_assertion_authenticates_nobody(parties: Parties) -> None:
-    """Success must come with an assertion."""
+    """A Response with status Success but no assertion is refused."""
     assert (
         cause(parties, parties.sign_response(parties.response(drop("saml:Assertion")), whole=True))
         == "assertion_missing"
@@ -137,7 +137,7 @@ def test_a_response_without_an_assertion_authenticates_nobody(parties: Parties) 
 
 @pytest.mark.attack(5)
 def test_an_unsigned_refusal_cannot_bring_an_assertion(parties: Parties) -> None:
-    """Error Responses may be unsigned, so nothing but the refusal is taken from one."""
+    """Error Responses may be unsigned, so an assertion in one is refused."""
     change = edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
     assert cause(parties, etree.tostring(parties.response(change))) == "assertion_of_refusal"
 
@@ -153,7 +153,7 @@ def test_an_unsigned_refusal_cannot_bring_an_assertion(parties: Parties) -> None
     ],
 )
 def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, change: Change) -> None:
-    """A refusal of somebody else's login ends nobody's (docs/reference/attacks.md#16)."""
+    """A refusal that answers another request does not end this login (docs/reference/attacks.md#16)."""
     refusal = (drop("saml:Assertion"), edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder"))
     assert isinstance(parties.receive(etree.tostring(parties.response(*refusal))).answer, UpstreamRefusal)
     assert cause(parties, etree.tostring(parties.response(*refusal, change))) == name
@@ -161,7 +161,7 @@ def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, chan
 
 @pytest.mark.attack(22)
 def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> None:
-    """No reader can take the first and another the second: cardinality is judged over all.
+    """Two Attributes with one name are read together, so that no reader takes one value and another reader the other.
 
     Source: docs/reference/attacks.md#22.
     """
@@ -176,7 +176,7 @@ def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> N
 @pytest.mark.attack(18)
 @pytest.mark.profile(18)
 def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
-    """Both upstreams at the hub share its key, yet neither's answer serves the other's request.
+    """Two upstreams at the hub share its key, but a Response to one is refused for a request to the other.
 
     Source: docs/reference/attacks.md#18.
     """
@@ -190,14 +190,14 @@ def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
 @pytest.mark.attack(18, control=True)
 @pytest.mark.parametrize("listed", [(AU,), (HUB,), ("urn:unknown", AU), ()])
 def test_the_services_list_lets_its_institutions_through(parties: Parties, listed: tuple[str, ...]) -> None:
-    """An institution by any of its names, or the hub itself, is what the service asked for; no list asks for all."""
+    """Control: an institution in the service's IDPList is accepted by each of its names. Without a list all are."""
     received = parties.receive(parties.sign_response(parties.response()), idp_list=listed)
     assert isinstance(received.answer, Authentication)
 
 
 @pytest.mark.attack(18)
 def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
-    """``only`` is held against the answer, not just written into the question."""
+    """The setting ``only`` restricts the answer too, not just the request."""
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
     role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": narrowed})
     with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
@@ -213,7 +213,9 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
 def test_cbc_is_decrypted_of_who_needs_it_and_signs_it(
     parties: Parties, forge: Forge, upstream: str, whole: bool, passes: bool
 ) -> None:
-    """Its ciphertext can be changed unnoticed: only where the Response is signed, and the upstream configured for it.
+    """CBC ciphertext can be changed unnoticed.
+
+    It is accepted only in a signed Response of an upstream configured for it.
 
     Source: docs/reference/attacks.md#23.
     """

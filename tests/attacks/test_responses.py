@@ -1,4 +1,4 @@
-"""What may be tried with an upstream's Response beyond its signature.
+"""Attack: a Response with a valid signature and one error. Each check refuses its own message.
 
 Source: docs/reference/attacks.md#15 to #20, #22 and #23.
 """
@@ -11,7 +11,7 @@ from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
-from tests.attacks.messages.defences import ASSERTION, RESPONSE, closing
+from tests.attacks.messages.defences import ASSERTION, RESPONSE, mark_by_check
 from tests.attacks.messages.hostile_responses import (
     CONDITIONS,
     EARLIER,
@@ -20,27 +20,27 @@ from tests.attacks.messages.hostile_responses import (
     STATEMENT,
     SUBJECT,
     VARIANTS,
-    nothing,
+    change_nothing,
 )
 from tests.plugins.saml_parties import Change, Parties, add, drop, edit
 
 
 def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
-    """Give why a Response is refused."""
+    """Return the cause of a refusal."""
     with pytest.raises(MessageRefused) as caught:
         parties.receive(xml, upstream, **more)
     return caught.value.cause.removeprefix("response.")
 
 
 def test_every_check_has_its_message() -> None:
-    """No check stands in a table without a message that only it refuses."""
+    """Each check in the tables has a message that only this check refuses."""
     assert {*RESPONSE_CHECKS, *ASSERTION_CHECKS} == set(HOSTILE)
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, RESPONSE, ASSERTION))
+@pytest.mark.parametrize("name", mark_by_check(HOSTILE, RESPONSE, ASSERTION))
 @pytest.mark.profile(14, 18, 41, 42)
 def test_a_message_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
-    """Though the true upstream signed it, the check of that name refuses it."""
+    """The check of that name refuses the message, although the genuine upstream signed it."""
     row = HOSTILE[name]
     xml = row.octets(parties)
     assert cause(parties, xml, row.upstream, **dict(row.more)) == name
@@ -48,7 +48,7 @@ def test_a_message_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With that one check taken out the message is accepted: each check is needed, and each row tests just its own."""
+    """Without its check the message is accepted, which shows that the check is needed."""
     row = HOSTILE[name]
     xml = row.octets(parties)
     monkeypatch.setitem(RESPONSE_CHECKS if name in RESPONSE_CHECKS else ASSERTION_CHECKS, name, lambda _: False)
@@ -61,7 +61,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 )
 @pytest.mark.profile(14, 18)
 def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> None:
-    """Missing, empty, nearly equal and additional: none passes for the right one."""
+    """Missing, empty, similar and additional values are refused."""
     assert cause(parties, parties.sign_response(parties.response(change), both=True)) == name
 
 
@@ -69,7 +69,7 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
 @pytest.mark.parametrize(
     "change",
     [
-        nothing,
+        change_nothing,
         edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity"),
         drop("saml:Issuer"),
         drop(f"{SUBJECT}/saml:NameID"),
@@ -85,5 +85,5 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
 )
 @pytest.mark.profile(20)
 def test_what_the_profile_allows_passes(parties: Parties, change: Change) -> None:
-    """The controls: the same message, changed in a way that upstreams may."""
+    """Control: changes that the SAML profile allows are accepted."""
     assert isinstance(parties.receive(parties.sign_response(parties.response(change))).answer, Authentication)

@@ -1,6 +1,7 @@
-"""A computer that others use too keeps nothing: what a browser brings back there is over, and shows nobody.
+"""Attack: the next person at a shared computer restores tabs and cookies of the previous one.
 
-Source: docs/reference/design.md#4a-shared.
+A login from a shared computer ends early, and shows nothing about its person. Source:
+docs/reference/design.md#4a-shared.
 """
 
 import re
@@ -23,12 +24,12 @@ pytestmark = pytest.mark.attack(30)
 
 
 def asking(page: TestResponse) -> dict[str, str]:
-    """Give the fields of the consent form of a page, without an answer."""
+    """Return the fields of a consent form, without an answer."""
     return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value")}
 
 
 def tries(person: Person, page: TestResponse) -> list[TestResponse]:
-    """Do what the next person can with a browser that was restored: reload, look, show the number, go on."""
+    """Try everything with a restored browser: reload, open pages, show the number, submit the form."""
     path, fields = page.request.path, asking(page)
     return [
         person.get(path),
@@ -40,12 +41,12 @@ def tries(person: Person, page: TestResponse) -> list[TestResponse]:
 
 
 def tells_nothing(page: TestResponse, name: str = "asta") -> bool:
-    """Say whether a page holds nothing of a persona."""
+    """Return whether a page contains no data of the persona."""
     return persona(name).attributes["sn"][0] not in page.get_data(as_text=True) and tells_no_number(page, name)
 
 
 def tells_no_number(page: TestResponse, name: str = "asta") -> bool:
-    """Say whether a page holds neither a persona's CPR number nor its last four, but among random letters."""
+    """Return whether a page contains neither the persona's CPR number nor its last four digits outside random ids."""
     text = page.get_data(as_text=True)
     number = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
     return number not in text and not re.search(rf"(?<![\w+/=]){number[-4:]}(?![\w+/=-])", text)
@@ -54,7 +55,7 @@ def tells_no_number(page: TestResponse, name: str = "asta") -> bool:
 @SHARED
 @pytest.mark.parametrize("answer", ["yes", "no"])
 def test_what_was_finished_is_over_after_some_seconds(deployment: Deployment, answer: str) -> None:
-    """Half a minute later, with every cookie restored, the next person finds nothing of it and gets in nowhere."""
+    """Thirty seconds after the last page, all cookies and addresses of the login are useless."""
     person = deployment.person()
     page = person.log_in("asta")
     person.agree(page, answer=answer)
@@ -66,7 +67,7 @@ def test_what_was_finished_is_over_after_some_seconds(deployment: Deployment, an
 
 @SHARED
 def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
-    """Within the seconds, as everywhere."""
+    """Control: within these seconds a second click returns the same assertion, as on other computers."""
     person = deployment.person()
     page = person.log_in("asta")
     fields = {**asking(page), "answer": "yes"}
@@ -78,7 +79,7 @@ def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
 
 @SHARED
 def test_what_was_left_alone_is_over_after_three_minutes(deployment: Deployment) -> None:
-    """Each visit of its person moves the end, to half an hour at most; a made-up arrival moves nothing."""
+    """An idle login ends after three minutes. Each request of its browser extends it; an invented arrival does not."""
     person = deployment.person()
     page = person.log_in("asta")
     for minutes in (2, 4, 6):
@@ -96,7 +97,7 @@ def test_what_was_left_alone_is_over_after_three_minutes(deployment: Deployment)
 def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(
     deployment: Deployment, page_of: str
 ) -> None:
-    """A computer that came by IPv6 first: it shows no whole number, and idles out as the others."""
+    """A login that started from another network is treated as shared once it comes from a shared network."""
     person = deployment.person().use_address("2001:db8::1")
     page = person.log_in("asta")
     person.use_address("127.0.0.1")
@@ -109,7 +110,7 @@ def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_o
 
 @SHARED
 def test_no_visits_keep_it_for_more_than_half_an_hour(deployment: Deployment) -> None:
-    """As everywhere."""
+    """No login lasts longer than half an hour, however often its pages are opened."""
     person = deployment.person()
     page = person.log_in("asta")
     for minutes in range(2, 30, 2):
@@ -121,7 +122,7 @@ def test_no_visits_keep_it_for_more_than_half_an_hour(deployment: Deployment) ->
 
 @SHARED
 def test_a_login_under_way_is_not_hurried(deployment: Deployment) -> None:
-    """Before anybody is authenticated nothing of anybody is in it: who needs ten minutes at the upstream is let in."""
+    """Control: a login at the upstream may take ten minutes, because it contains no personal data yet."""
     person = deployment.person()
     to_hub = person.choose(person.ask())
     deployment.clock.ahead = timedelta(minutes=10)
@@ -131,7 +132,7 @@ def test_a_login_under_way_is_not_hurried(deployment: Deployment) -> None:
 
 @SHARED
 def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
-    """From the moment that its browser comes from a shared computer."""
+    """A login that started elsewhere becomes subject to the idle limit once it comes from a shared computer."""
     person = deployment.person().use_address("198.51.100.9")
     page = person.log_in("asta")
     path = page.request.path.removesuffix("/consent")
@@ -149,7 +150,7 @@ def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
 
 @SHARED
 def test_the_whole_number_is_never_shown(deployment: Deployment) -> None:
-    """Neither by the page, which has no button for it, nor by a form that asks for it, however fresh the login is."""
+    """The whole CPR number is never shown: the page has no button, and a forged form is refused."""
     person = deployment.person()
     page = person.log_in("asta")
     assert 'name="reveal"' not in page.get_data(as_text=True)
@@ -160,7 +161,7 @@ def test_the_whole_number_is_never_shown(deployment: Deployment) -> None:
 
 @SHARED
 def test_cookies_last_as_long_as_the_session(deployment: Deployment) -> None:
-    """None has a lifetime of its own."""
+    """All cookies end with the browser session."""
     person = deployment.person()
     person.log_in("asta")
     cookies = person.cookies("a-") + person.cookies("b-")
@@ -171,7 +172,7 @@ def test_cookies_last_as_long_as_the_session(deployment: Deployment) -> None:
 @SHARED
 @pytest.mark.parametrize("answer", ["yes", "no"])
 def test_the_last_page_has_a_button_that_ends_it(deployment: Deployment, answer: str) -> None:
-    """It drops the login and each cookie, also what a browser would bring back, and says what stays in the browser."""
+    """The last page has a button that deletes the login and its cookies, and says what stays in the browser."""
     person = deployment.person()
     page = person.log_in("asta")
     last = person.agree(page, answer=answer)
@@ -189,7 +190,7 @@ def test_the_last_page_has_a_button_that_ends_it(deployment: Deployment, answer:
 
 @SHARED
 def test_nobody_else_ends_a_login(deployment: Deployment) -> None:
-    """Neither another site's form nor another browser."""
+    """Neither a form on another site nor another browser can end a login."""
     person = deployment.person()
     page = person.log_in("asta")
     last = person.agree(page, answer="no")
@@ -204,7 +205,7 @@ def test_nobody_else_ends_a_login(deployment: Deployment) -> None:
 
 @SHARED
 def test_a_page_with_a_form_for_a_service_clears_no_cookies(deployment: Deployment) -> None:
-    """The header would take those of the service along, which it needs to take the Response or the refusal."""
+    """A page that posts to a service must not clear site data: the service needs its cookies for the Response."""
     person = deployment.person()
     page = person.log_in("asta")
     for answer in ("no", "yes"):
@@ -217,7 +218,7 @@ def test_a_page_with_a_form_for_a_service_clears_no_cookies(deployment: Deployme
 
 @SHARED
 def test_no_field_is_completed(deployment: Deployment) -> None:
-    """By what the one before has typed: neither in a login, nor in a new PIN, nor in a mailbox."""
+    """Forms in a login, for a PIN and for a mailbox forbid autocompletion."""
     karla(deployment)
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.get("/pin?change=wayf").location, "karla"))
@@ -244,7 +245,7 @@ def test_no_field_is_completed(deployment: Deployment) -> None:
 @SHARED
 @pytest.mark.parametrize("by", ["code", "link"])
 def test_no_shared_computer_becomes_known(deployment: Deployment, by: str) -> None:
-    """Neither page offers it, and a form that says so all the same is not heard."""
+    """A shared computer cannot become a known browser, not even with a forged form."""
     karla(deployment)
     person = deployment.person()
     if by == "code":
@@ -261,7 +262,7 @@ def test_no_shared_computer_becomes_known(deployment: Deployment, by: str) -> No
 
 @SHARED
 def test_no_page_says_that_closing_the_windows_is_enough(deployment: Deployment) -> None:
-    """Neither where a login ends, nor where a logout does, nor after a refusal."""
+    """No last page claims that closing the windows is enough to log out."""
     person = deployment.person()
     page = person.log_in("asta")
     for text in (person.agree(page).get_data(as_text=True), person.log_in("finn", "nemid").get_data(as_text=True)):
@@ -269,6 +270,6 @@ def test_no_page_says_that_closing_the_windows_is_enough(deployment: Deployment)
 
 
 def forms_of(page: TestResponse) -> list[tuple[str, dict[str, str]]]:
-    """Give action and hidden fields of each form of a page."""
+    """Return action and hidden fields of each form of a page."""
     count = len(list(html.fromstring(page.get_data()).iter("form")))
     return [form(page, at) for at in range(count)]

@@ -1,4 +1,4 @@
-"""The tricks of known faults in other implementations, each from one valid signed Response.
+"""Attack: tricks of known vulnerabilities in other implementations, each applied to one valid signed Response.
 
 Source: docs/reference/attacks.md#2 to #7, #10 and #11.
 """
@@ -12,14 +12,14 @@ from broker.adapters.saml.xml_security import signature
 from broker.adapters.saml.xml_security.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import SUCCESS, MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
-from tests.attacks.messages.defences import numbered
+from tests.attacks.messages.defences import mark_by_class_number
 from tests.attacks.messages.signed_tricks import TRICKS
 from tests.plugins.saml_parties import NOW, Parties, drop, edit
 
 
-@pytest.mark.parametrize("name", numbered(TRICKS))
+@pytest.mark.parametrize("name", mark_by_class_number(TRICKS))
 def test_a_trick_is_refused_for_what_it_is(parties: Parties, name: str) -> None:
-    """The check that stands against the trick is the one that refuses it."""
+    """The check that defends against the trick refuses the message."""
     make, cause = TRICKS[name]
     with pytest.raises(MessageRefused) as refused:
         parties.receive(make(parties))
@@ -29,7 +29,7 @@ def test_a_trick_is_refused_for_what_it_is(parties: Parties, name: str) -> None:
 @pytest.mark.attack(5)
 @pytest.mark.parametrize("place", ["KeyInfo", "Extensions", "StatusDetail"])
 def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place: str) -> None:
-    """A code smuggled into what no signature covers, and before the true one, makes no success of an error."""
+    """An unsigned status code that is smuggled in front of the genuine one does not turn an error into a success."""
     failed = "urn:oasis:names:tc:SAML:2.0:status:Responder"
     root = parties.response(drop("saml:Assertion"), edit("samlp:Status/samlp:StatusCode", Value=failed))
     signature.sign(root, parties.hub.key)
@@ -47,7 +47,7 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
 
 @pytest.mark.attack(2, 5, 6, 10, control=True)
 def test_a_certificate_in_keyinfo_says_nothing(parties: Parties) -> None:
-    """The upstream's true signature holds whatever stands beside it in KeyInfo: nothing there is read."""
+    """Control: KeyInfo is ignored, so a certificate in it neither breaks nor replaces the genuine signature."""
     root: Any = etree.fromstring(parties.sign_response(parties.response()))
     root.find(f".//{{{DS}}}X509Certificate").text = parties.stranger.key.certificate
     assert isinstance(parties.receive(etree.tostring(root)).answer, Authentication)

@@ -1,4 +1,4 @@
-"""What a hub may sign and still not be believed, or shown as it stands over HTTP.
+"""Attack: a hub signs spoofed identifiers or names with markup. Tested over HTTP.
 
 Source: docs/reference/attacks.md#21, #22 and #32.
 """
@@ -30,7 +30,7 @@ def _values(root: Any, name: str) -> Iterator[Any]:
 
 
 def _answered(person: Person, spoil: Any) -> Any:
-    """Let the hub itself sign what ``spoil`` makes of its answer, and follow it to our page."""
+    """Let the hub sign its Response after the change ``spoil``, and follow the redirect."""
     deployment = person.deployment
     asked = wayf_hub.read(urlsplit(person.choose(person.ask())).query)
     root = etree.fromstring(
@@ -91,7 +91,7 @@ def _again(name: str, text: str) -> Any:
 def test_a_spoofed_name_ends_the_login(
     shared_deployment: Deployment, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Though the hub signed it: the page says so, nothing is released, and the value is on no line."""
+    """A spoofed identifier refuses the login although the hub signed it. No data leave, and the log omits the value."""
     page = _answered(shared_deployment.person(), spoil)
     assert page.status_code == 403
     assert mark(page)[1] == reason
@@ -103,7 +103,7 @@ def test_a_spoofed_name_ends_the_login(
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("name", [CN, "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:0.9.2342.19200300.100.1.3"])
 def test_an_attribute_is_never_code(shared_deployment: Deployment, name: str) -> None:
-    """A name of a person may be written as a script, and is shown, if at all, as text."""
+    """A name that is written as a script is shown as text."""
     page = _answered(shared_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
     assert "<script>alert" not in page
     assert "</title><script" not in page
@@ -112,5 +112,5 @@ def test_an_attribute_is_never_code(shared_deployment: Deployment, name: str) ->
 
 @pytest.mark.attack(21, 22, 32, control=True)
 def test_the_true_name_goes_on(shared_deployment: Deployment) -> None:
-    """The same answer, signed again without a change, leads to the question."""
+    """Control: the same Response without a change leads to the consent page."""
     assert mark(_answered(shared_deployment.person(), lambda _: None))[0] == "ask"

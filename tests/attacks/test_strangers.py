@@ -1,4 +1,7 @@
-"""Whoever has shown no authentication costs nothing that lasts: no trace, no audit log, no caller's reference."""
+"""Attack: denial of service by clients that are not logged in, who fill the store, the audit log or the help codes.
+
+A client without authentication leaves nothing that lasts.
+"""
 
 import hashlib
 import sqlite3
@@ -19,17 +22,17 @@ from broker.demo.library import services
 from broker.use_cases.staff.staff_search import ShownPage
 from tests.plugins.deployment import Deployment, find_text, form, mark
 
-# Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
+# Class 31: forged addresses, cookies and proxy headers.
 pytestmark = pytest.mark.attack(31)
 
 
 def reference_on(page: object) -> str:
-    """Give the reference of a page."""
+    """Return the error reference of a page."""
     return find_text(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
 
 
 def shown_page(deployment: Deployment, page: object) -> ShownPage:
-    """Return what staff see of the page by its help code."""
+    """Return what staff see when they look up the page's help code."""
     found = deployment.parts.staff_search().find(reference_on(page), "test")
     assert found is not None
     assert found.page is not None
@@ -37,7 +40,7 @@ def shown_page(deployment: Deployment, page: object) -> ShownPage:
 
 
 def kept(deployment: Deployment) -> list[tuple[str, int]]:
-    """Give how many records of each kind the store has, whether they have expired or not."""
+    """Return the number of rows in each table of the store, expired ones included."""
     file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
         tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -45,21 +48,24 @@ def kept(deployment: Deployment) -> list[tuple[str, int]]:
 
 
 def contents(deployment: Deployment) -> str:
-    """Give a digest of all that the store holds."""
+    """Return a hash of the whole store."""
     file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
         return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
 
 
 def trail_size(deployment: Deployment) -> int:
-    """Give the bytes of the audit log."""
+    """Return the size of the audit log in bytes."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     return sum(file.stat().st_size for file in Path(audit_log.files.folder).iterdir())
 
 
 def test_looking_up_logins_that_do_not_exist_leaves_nothing(deployment: Deployment) -> None:
-    """Each such page left 659 bytes for thirty days and 186 on the audit log: two a second fill a store in nine days."""
+    """Pages for unknown logins store nothing.
+
+    At 659 bytes each, two requests a second would fill a store in nine days.
+    """
     person = deployment.person()
     person.get(f"{person.base}/login/{'0' * 32}")
     before = kept(deployment), trail_size(deployment)
@@ -70,7 +76,7 @@ def test_looking_up_logins_that_do_not_exist_leaves_nothing(deployment: Deployme
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give what the store is asked, in order."""
+    """Return a list that records the store's reads, in order."""
     asked: list[str] = []
     get, get_many, count = SqliteStore.get, SqliteStore.get_many, SqliteStore.count
 
@@ -93,7 +99,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_refused_stranger_has_the_store_asked_once(deployment: Deployment, reads: list[str]) -> None:
-    """A login that does not exist, and one of another browser: looked at once, by the page of the refusal no more."""
+    """For an unknown login, or one of another browser, the store is read once."""
     owner, stranger = deployment.person(), deployment.person()
     chooser = owner.ask()
     path = f"/login/{chooser.request.path.split('/')[2]}"
@@ -107,7 +113,7 @@ def test_a_refused_stranger_has_the_store_asked_once(deployment: Deployment, rea
 
 
 def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(deployment: Deployment) -> None:
-    """It is nobody else's yet: whatever goes wrong with it is a status for the service, not a page."""
+    """An error in a login that no browser has claimed yet is sent to the service as a status, and shows no page."""
     person = deployment.person()
     asked = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=True)
     begun = person.client.get(person.path(asked), base_url=person.base)
@@ -117,7 +123,7 @@ def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(deplo
 
 
 def test_a_strangers_page_carries_a_reference_that_decodes_itself(deployment: Deployment) -> None:
-    """The desk reads minute, step and reason of it; nothing was stored to find."""
+    """The error reference of a stranger contains minute, step and reason, so that nothing is stored."""
     person = deployment.person()
     page = person.get(f"{person.base}/login/{'0' * 32}")
     shown = shown_page(deployment, page)
@@ -127,11 +133,11 @@ def test_a_strangers_page_carries_a_reference_that_decodes_itself(deployment: De
 def test_posts_with_a_made_up_cookie_take_no_callers_reference(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """3,700 of them used up the hour's traces: whoever was refused after them had a reference that nobody found."""
+    """Posts with an invented cookie use up no error references: 3,700 of them once did, and later callers had none."""
     monkeypatch.setattr("broker.use_cases.login.support_traces._MOST_AN_HOUR", 30)
     stranger = deployment.person()
     stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
-    # The same login, bound to the made-up cookie, is good for as many refusals as anybody likes.
+    # A login with the invented cookie can be refused as often as the attacker likes.
     chooser = stranger.ask()
     for _ in range(40):
         assert stranger.post(form(chooser)[0], {"token": "x"}).status_code == 403
@@ -142,7 +148,7 @@ def test_posts_with_a_made_up_cookie_take_no_callers_reference(
 
 
 def test_refusals_of_strangers_stay_off_the_trail(deployment: Deployment) -> None:
-    """A message that is no SAML, a form without a token, a passive request: at full speed 17 GB a day."""
+    """Refusals of clients without login are not in the audit log: at full speed they would write 17 GB a day."""
     person = deployment.person()
     chooser = person.ask()
     before = kept(deployment), trail_size(deployment)
@@ -155,7 +161,7 @@ def test_refusals_of_strangers_stay_off_the_trail(deployment: Deployment) -> Non
 
 
 def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(deployment: Deployment) -> None:
-    """Whoever has logged in keeps both: it is their login, and cost them one."""
+    """Control: the refusal of a person who is logged in is in the audit log and found by its error reference."""
     before = trail_size(deployment)
     page = deployment.person().log_in("mia")
     assert len(reference_on(page)) == 8
@@ -172,10 +178,13 @@ BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wa
 def test_a_network_begins_so_many_logins_a_minute_and_no_more(
     deployment: Deployment, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One client began 300 a second, each 1.3 to 2.6 kB, bounded by nothing; whoever comes from elsewhere goes on."""
+    """A network may start a limited number of logins a minute, because each one is stored.
+
+    Other networks are not affected.
+    """
     person = deployment.person().use_address("198.51.100.7")
     path = person.sso_path() if address == "sso" else address
-    # The minute must not turn over while this counts.
+    # The minute must not change during the test.
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     statuses = [person.client.get(path, base_url=person.base).status_code for _ in range(10)]
     assert set(statuses) <= {200, 302, 303}
@@ -195,7 +204,7 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
 
 @FEW
 def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deployment) -> None:
-    """Where messages are kept for half a year each of them stays; a person in a login of theirs goes on."""
+    """Each redirect to an upstream counts as a start, because sent messages are stored for half a year."""
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     stranger = deployment.person().use_address("198.51.100.7")
     onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
@@ -211,7 +220,7 @@ def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deploy
 
 @FEW
 def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deployment) -> None:
-    """The browser brings the mark of its login."""
+    """A browser that has logged in before has a cookie that lets it pass while its network is blocked."""
     person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
     (cookie,) = person.cookies("mark")
@@ -225,7 +234,7 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deplo
 
 @FEW
 def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment: Deployment) -> None:
-    """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
+    """A cross-site POST has no cookies, so the broker's page posts it again, and a browser with the cookie passes."""
     person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
     url = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=False)
@@ -245,7 +254,10 @@ def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment:
 
 
 def test_a_proxy_that_is_not_counted_is_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """X-Forwarded-For while serve.proxies is 0: everybody would be one network; the log and readyz say so."""
+    """X-Forwarded-For without configured proxies makes all clients one network.
+
+    The log says so once, and readyz as well.
+    """
     client = deployment.app.test_client()
     for _ in range(3):
         client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
@@ -257,7 +269,7 @@ def test_a_proxy_that_is_not_counted_is_told_once(deployment: Deployment, capsys
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVE__PROXIES": "1"}])
 def test_a_proxy_that_is_counted_is_not_told(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """The header is its own then."""
+    """Control: with a configured proxy there is no warning."""
     client = deployment.app.test_client()
     client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
     assert "proxy_uncounted" not in capsys.readouterr().out
@@ -268,7 +280,7 @@ def test_a_proxy_that_is_counted_is_not_told(deployment: Deployment, capsys: pyt
 def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
     deployment: Deployment, bound: bool
 ) -> None:
-    """Nobody can begin anything that stays: the store is as it was before."""
+    """Unclaimed logins are deleted after two minutes, those with a browser after thirty."""
     stranger = deployment.person().use_address("198.51.100.7")
     lasts = timedelta(minutes=30 if bound else 2)
     begun = []
@@ -283,7 +295,7 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
     for name in begun:
         with pytest.raises(TransactionGone):
             deployment.broker.read(name, deployment.clock.now())
-    # Reads go by the end alone; any write of a later moment sweeps what is over.
+    # Reads skip expired rows. A later write deletes them.
     for _ in range(3):
         deployment.parts.store.count(
             Key("counter", "sweep"), 1, deployment.clock.now() + timedelta(hours=1), deployment.clock.now()
@@ -293,7 +305,7 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
 
 @pytest.mark.parametrize(("bound", "lives"), [(False, 2), (True, 30)])
 def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment, bound: bool, lives: int) -> None:
-    """A flood that goes on for longer than a login lives adds nothing more: rows on the disk, not only in reads."""
+    """A flood that lasts longer than a login does not let the store grow further, counted in rows on disk."""
     before, audit_log, sizes = sum(count for _, count in kept(deployment)), trail_size(deployment), []
     for minute in range(lives + 12):
         deployment.clock.ahead += timedelta(minutes=1)
@@ -305,6 +317,6 @@ def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment,
             stranger.client.get(f"/login/{number:032x}", base_url=stranger.base)
         sizes.append(sum(count for _, count in kept(deployment)) - before)
     assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
-    # What is over goes with every so many writes.
+    # Expired rows are deleted after a certain number of writes.
     assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
     assert trail_size(deployment) == audit_log

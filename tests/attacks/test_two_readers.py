@@ -1,4 +1,7 @@
-"""Messages that libxml2 and pysaml2 could read differently: each is refused, or read as it was signed."""
+"""Attack: messages that libxml2 (verifies) and pysaml2 (reads) understand differently.
+
+Each is refused, or read exactly as it was signed.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,17 +24,17 @@ Change = Callable[[Any], object] | bytes
 
 
 def value(written: str) -> bytes:
-    """Give an attribute with this value, to be added as it is written: lxml would change its declarations."""
+    """Return an Attribute with this value as a string, because lxml would change its namespace declarations."""
     return f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>'.encode()
 
 
 def typed(kind: str, text: str, declared: str = f' xmlns:xs="{XS}"') -> bytes:
-    """Give an attribute with a value of a type."""
+    """Return an Attribute whose value has an xsi:type."""
     return value(f'<saml:AttributeValue xmlns:xsi="{XSI}"{declared} xsi:type="{kind}">{text}</saml:AttributeValue>')
 
 
 def inserted(path: str, node: Callable[[], Any]) -> Change:
-    """Give a change that puts a node into the middle of a text."""
+    """Return a change that inserts a node in the middle of a text."""
 
     def change(root: Any) -> None:
         target = root.find(path, {"saml": SAML})
@@ -101,7 +104,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
 
 
 def received(parties: Parties, change: Change, *, how: str = "assertion") -> Authentication:
-    """Give what is read of a Response with this change, signed by the upstream."""
+    """Return what the broker reads in a Response with this change, signed by the upstream."""
     if isinstance(change, bytes):
         end = b"</saml:AttributeStatement>"
         root = etree.fromstring(etree.tostring(parties.response()).replace(end, change + end))
@@ -121,7 +124,7 @@ def received(parties: Parties, change: Change, *, how: str = "assertion") -> Aut
 @pytest.mark.parametrize("how", ["assertion", "whole"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_message_that_two_readers_read_differently_is_refused(parties: Parties, name: str, how: str) -> None:
-    """Truly signed by the upstream as it is: before pysaml2 sees it."""
+    """A message with a valid signature is refused before pysaml2 reads it."""
     change, cause = REFUSED[name]
     with pytest.raises(MessageRefused) as refused:
         received(parties, change, how=how)
@@ -156,7 +159,7 @@ READ: dict[str, tuple[Change, str]] = {
 @pytest.mark.parametrize("how", ["assertion", "whole", "both"])
 @pytest.mark.parametrize("name", READ)
 def test_a_value_is_read_as_it_was_signed(parties: Parties, name: str, how: str) -> None:
-    """Whatever prefixes and escapes it was written with."""
+    """Control: prefixes and escapes do not change the value that is read."""
     change, expected = READ[name]
     last = received(parties, change, how=how).attributes[-1]
     assert (last.name, last.values) == ("urn:y", (expected,))
@@ -165,7 +168,7 @@ def test_a_value_is_read_as_it_was_signed(parties: Parties, name: str, how: str)
 @pytest.mark.attack(11)
 @pytest.mark.parametrize("kind", ["integer", "float", "boolean"])
 def test_pysaml2_would_change_a_typed_value(kind: str) -> None:
-    """The reason for the check: what comes out is not what was signed, or nothing comes out."""
+    """Shows why the check is needed: pysaml2 changes or loses typed values."""
     written = {"integer": "007", "float": "1.50", "boolean": "TRUE"}[kind]
     octets = (
         f'<a:AttributeValue xmlns:a="{SAML}" xmlns:xsi="{XSI}" xmlns:xs="{XS}" xsi:type="xs:{kind}">'
@@ -176,7 +179,9 @@ def test_pysaml2_would_change_a_typed_value(kind: str) -> None:
 
 @pytest.mark.attack(1)
 def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A canonical form of ours that differs from the one that xmlsec has verified is refused.
+    """Content is refused if its canonical form differs from the digest that xmlsec verified.
+
+    The test imitates a reader that loses a value. Without the comparison its result would be accepted.
 
     A reader that loses a value is imitated; without the comparison its reading would be believed.
     """
@@ -199,7 +204,7 @@ def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: py
 @pytest.mark.attack(1)
 @pytest.mark.parametrize("prefixes", ["", "xs", "xs xsi", "#default", "saml samlp #default", "none"])
 def test_the_prefix_list_is_obeyed(parties: Parties, prefixes: str) -> None:
-    """Namespaces declared around the signed element are part of what is signed where the list names them."""
+    """Namespaces that are declared outside the signed element are signed if the PrefixList names them."""
     answer = parties.receive(signed_with_prefixes(parties, parties.response(), prefixes)).answer
     assert isinstance(answer, Authentication)
     assert answer.name_id == "_t1"
@@ -207,7 +212,7 @@ def test_the_prefix_list_is_obeyed(parties: Parties, prefixes: str) -> None:
 
 @pytest.mark.attack(1)
 def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Xmlsec obeys ``#default`` in a PrefixList, and lxml's canonical form does not: the digests differ."""
+    """A PrefixList with ``#default`` is refused: xmlsec supports it and lxml does not, so the digests differ."""
     around = etree.tostring(parties.response()).replace(b"<samlp:Response ", b'<samlp:Response xmlns="urn:around" ')
     xml = signed_with_prefixes(parties, etree.fromstring(around), "#default")
     with pytest.raises(MessageRefused) as refused:
@@ -218,7 +223,7 @@ def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, m
 
 
 def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
-    """Give the Response with a signed assertion, whose Reference has this PrefixList."""
+    """Return a Response whose assertion is signed with this PrefixList."""
     assertion = root.find(ASSERTION)
     signature.sign(assertion, parties.hub.key)
     listed = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="{prefixes}"/>'
@@ -236,7 +241,7 @@ def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
 
 @pytest.mark.attack(5)
 def test_nothing_but_a_refusal_is_read_of_an_unsigned_envelope(parties: Parties) -> None:
-    """The assertions of an unsigned Response are not within reach of its reader."""
+    """The reader of an unsigned Response gets the refusal only, and cannot reach an assertion in it."""
     root = etree.fromstring(parties.sign_response(parties.response(edit("saml:Assertion", ID="_a1"))))
     envelope = message_model.read_unsigned(samlp.Response, root)
     assert (envelope.assertion, envelope.encrypted_assertion, envelope.signature) == ([], [], None)

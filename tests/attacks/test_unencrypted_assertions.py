@@ -1,4 +1,4 @@
-"""A CPR number never leaves in an assertion that is not encrypted, whatever the disclosure holds."""
+"""Attack: reading a CPR number in an assertion that is not encrypted. The broker never sends one."""
 
 from dataclasses import replace
 from typing import Any
@@ -51,7 +51,7 @@ def test_no_number_leaves_unencrypted(parties: Parties, item: Item) -> None:
 
 @pytest.mark.parametrize("mode", [None, "gcm", "cbc"])
 def test_an_encrypted_assertion_may_carry_the_number(parties: Parties, mode: str | None) -> None:
-    """The number is in the assertion, and not in the message outside it."""
+    """Control: an encrypted assertion contains the number, and the message around it does not."""
     root, assertion = respond(configure(parties, encryption=mode), Item("cpr", (CPR,), WORDS))
     assert CPR in "".join(assertion.itertext())
     assert CPR not in "".join(root.itertext())
@@ -59,7 +59,7 @@ def test_an_encrypted_assertion_may_carry_the_number(parties: Parties, mode: str
 
 @pytest.mark.parametrize("mode", ["gcm", "cbc"])
 def test_a_stated_encryption_without_a_key_sends_nothing(parties: Parties, mode: str) -> None:
-    """The broker does not fall back to plain text if the metadata has lost the key."""
+    """The broker does not fall back to plain text if the metadata has lost the encryption key."""
     metadata = parties.metadata
     known = {name: replace(each, encryption_certificate=None) for name, each in metadata.services.items()}
     without = replace(parties, metadata=replace(metadata, services=known))

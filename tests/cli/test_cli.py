@@ -59,7 +59,7 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
-def configured(folder: Path) -> dict[str, str]:
+def configure(folder: Path) -> dict[str, str]:
     """Give the environment that names a folder's configuration."""
     return {"BROKER_CONFIG": str(folder / "broker.toml")}
 
@@ -125,7 +125,7 @@ def test_a_fault_is_told_with_place_and_mend(
 ) -> None:
     """``check`` and ``serve`` say the same, one fault a line, on standard error; exit code 78."""
     spoil(folder)
-    result = run(command, **configured(folder))
+    result = run(command, **configure(folder))
     assert (result.exit_code, result.stdout) == (78, "")
     for each in said:
         assert sum(each in line for line in result.stderr.splitlines()) == 1
@@ -137,7 +137,7 @@ def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str)
 
     The unit writes what is found into the journal: no part of a password stands in it.
     """
-    down = {"BROKER_STORE__URL": f"redis://broker:{password}@127.0.0.1:1/0", **configured(folder)}
+    down = {"BROKER_STORE__URL": f"redis://broker:{password}@127.0.0.1:1/0", **configure(folder)}
     result = run("check", **down)
     assert result.exit_code == 1
     address = "(redis://127.0.0.1:1/0: see store.url"
@@ -152,7 +152,7 @@ def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str)
 
 def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> None:
     """All well, and nothing for programs to act on; a health check agrees."""
-    environ = configured(demo.setting.folder)
+    environ = configure(demo.setting.folder)
     deadline = time.monotonic() + 120
     while "no broker work runs" in run("check", **environ).stdout and time.monotonic() < deadline:
         time.sleep(0.1)  # it starts beside the server, which answers sooner
@@ -198,7 +198,7 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
         ("idp-encryption", "start", "switch"),
         ("store", "start", "switch"),
     ]
-    again = run("keys", "rotate", "--only", "store", **configured(folder))
+    again = run("keys", "rotate", "--only", "store", **configure(folder))
     assert (again.exit_code, again.stderr.startswith("too early; the next step is due 20")) == (1, True)
     assert [each["slot"] for each in json.loads(run("keys", "list", keys, "--json").stdout)].count("next") == 1
     hurried = run("keys", "rotate", keys, "--json", "--now", "--only", "store")
@@ -209,14 +209,14 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
 @pytest.mark.long("analyses the shipped policies")
 def test_a_strict_check_is_well_only_without_a_warning(run: Run, folder: Path) -> None:
     """``--strict`` exits with 1 if there is a warning."""
-    strict = run("policy", "check", "--strict", **configured(folder))
+    strict = run("policy", "check", "--strict", **configure(folder))
     assert (strict.exit_code, strict.stderr) == (0, "")
     toml = folder / "broker.toml"
     toml.write_text(toml.read_text().replace("[services.myprint]", "[services.lockers]"))
     unproved = ("policy", "check", "--no-analysis")
-    warned = run(*unproved, "--strict", **configured(folder))
+    warned = run(*unproved, "--strict", **configure(folder))
     assert (warned.exit_code, warned.stderr.count("no service 'myprint' is configured")) == (1, 4)
-    assert run(*unproved, **configured(folder)).exit_code == 0
+    assert run(*unproved, **configure(folder)).exit_code == 0
 
 
 def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None:
@@ -244,7 +244,7 @@ def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
 
 def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
     """The list is empty, and an unknown help code exits with 1."""
-    environ = configured(folder)
+    environ = configure(folder)
     listed = run("enrolments", "list", "--json", **environ)
     assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 open\n")
     for words in (("bcdf", "ghjk"), ("BCDFGHJK",)):
@@ -258,21 +258,21 @@ def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
 def test_a_retry_names_one_enrolment_or_a_reason(run: Run, folder: Path) -> None:
     """Never both, and never nothing."""
     for words in ((), ("x", "--all", "library_refused")):
-        assert run("enrolments", "retry", *words, **configured(folder)).exit_code == 2
+        assert run("enrolments", "retry", *words, **configure(folder)).exit_code == 2
 
 
 def test_a_borrower_without_a_login_is_said(run: Run, folder: Path) -> None:
     """The sentence of the staff view; there is nothing to retry."""
-    shown = run("person", "show", "123", "--json", **configured(folder))
+    shown = run("person", "show", "123", "--json", **configure(folder))
     assert json.loads(shown.stdout)["situation"] == "Nobody has logged in here as this borrower."
-    retried = run("enrolments", "retry", "123", **configured(folder))
+    retried = run("enrolments", "retry", "123", **configure(folder))
     assert (retried.exit_code, "there is no enrolment" in retried.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("command", OF_ONE)
 def test_a_cpr_number_finds_no_enrolment(run: Run, folder: Path, command: tuple[str, ...]) -> None:
     """A CPR number is refused before any search and is not quoted."""
-    refused = run(*command, "010190-0000", **configured(folder))
+    refused = run(*command, "010190-0000", **configure(folder))
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "a CPR number is no argument" in refused.stderr
     assert "0000" not in refused.stderr
@@ -287,7 +287,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
         raise ValueError("1403044004")
 
     monkeypatch.setattr("broker.app.checks.find_all", broken)
-    result = run("check", **configured(folder))
+    result = run("check", **configure(folder))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")
     assert "1403044004" not in result.stderr
@@ -358,7 +358,7 @@ def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
 def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     """Place, fault and fix by themselves on standard output; on standard error the lines for people stay."""
     _typo(folder)
-    told = run("check", "--json", **configured(folder))
+    told = run("check", "--json", **configure(folder))
     faults = json.loads(told.stdout)["faults"]
     where = f"{folder / 'broker.toml'}:serve.wrokers"
     what = "is no key of the configuration"
@@ -419,7 +419,7 @@ proxies = 99
 def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, folder: Path) -> None:
     """All at once, each with its place and a fix, none twice."""
     (folder / "broker.toml").write_text(THIRTY)
-    told = run("check", "--json", **configured(folder))
+    told = run("check", "--json", **configure(folder))
     faults = json.loads(told.stdout)["faults"]
     assert (told.exit_code, len(faults) >= 30) == (78, True), told.stderr
     assert len({(each["where"], each["what"]) for each in faults}) == len(faults)

@@ -37,7 +37,7 @@ def test_the_key_is_not_shown() -> None:
     assert "1111" not in repr(ONE)
 
 
-def by_the_book(key: bytes, parts: list[str]) -> str:
+def compute_by_standard(key: bytes, parts: list[str]) -> str:
     """Return the HMAC-SHA256 (RFC 2104) of parts, each behind its length in four octets."""
     octets = [part.encode() for part in parts]
     return hmac.digest(key, b"".join(len(each).to_bytes(4) + each for each in octets), "sha256").hex()
@@ -47,7 +47,7 @@ def by_the_book(key: bytes, parts: list[str]) -> str:
 def test_a_pseudonym_is_an_hmac_whatever_was_made_before(parts: list[str]) -> None:
     """The cached key state holds nothing of earlier values."""
     for hmacs in (ONE, TWO, ONE):
-        assert hmacs.compute("label", *parts) == f"{hmacs.key_id}.{by_the_book(hmacs.key, ['label', *parts])}"
+        assert hmacs.compute("label", *parts) == f"{hmacs.key_id}.{compute_by_standard(hmacs.key, ['label', *parts])}"
 
 
 def test_threads_that_share_a_key_do_not_disturb_each_other() -> None:
@@ -55,4 +55,4 @@ def test_threads_that_share_a_key_do_not_disturb_each_other() -> None:
     parts = [str(number) * 400 for number in range(200)]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda part: ONE.compute("label", part), parts * 5))
-    assert found == [f"k1.{by_the_book(ONE.key, ['label', part])}" for part in parts] * 5
+    assert found == [f"k1.{compute_by_standard(ONE.key, ['label', part])}" for part in parts] * 5

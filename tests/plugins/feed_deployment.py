@@ -66,4 +66,4 @@ class FeedDeployment:
 
 
 def _make_key_pair(name: str) -> KeyPair:
-    return KeyPair.made(name, datetime.now(UTC))
+    return KeyPair.generate(name, datetime.now(UTC))

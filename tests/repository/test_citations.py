@@ -68,7 +68,7 @@ def leads(path: Path, anchor: str) -> bool:
     return anchor in anchors(path) or anchor in headings(path)
 
 
-def uncited(text: str) -> Iterator[str]:
+def find_uncited(text: str) -> Iterator[str]:
     """Find the citations that lead nowhere, and those of the reference that name no anchor."""
     for match in CITATION.finditer(text):
         path = ROOT / match["file"]
@@ -94,7 +94,7 @@ def missing(text: str, beside: Path) -> Iterator[str]:
             yield match["file"]
 
 
-def unlinked(text: str, beside: Path) -> Iterator[str]:
+def find_unlinked(text: str, beside: Path) -> Iterator[str]:
     """Find the links of a document to anchors that are not there."""
     if beside.suffix != ".md":
         return
@@ -104,7 +104,7 @@ def unlinked(text: str, beside: Path) -> Iterator[str]:
             yield match[0]
 
 
-def unnumbered(text: str) -> Iterator[str]:
+def find_unnumbered(text: str) -> Iterator[str]:
     """Find requirements that do not exist, and sections and rows without their document."""
     yield from (match[0] for match in REQUIREMENT.finditer(text) if not 1 <= int(match[1]) <= 47)
     yield from (match[0] for form in BARE for match in form.finditer(text))
@@ -112,7 +112,7 @@ def unnumbered(text: str) -> Iterator[str]:
 
 def faults(text: str, beside: Path) -> list[str]:
     """Give everything in ``text`` that cannot be looked up; ``beside`` is where it stands."""
-    return [*uncited(text), *missing(text, beside), *unlinked(text, beside), *unnumbered(text)]
+    return [*find_uncited(text), *missing(text, beside), *find_unlinked(text, beside), *find_unnumbered(text)]
 
 
 @pytest.mark.long("reads the whole repository")

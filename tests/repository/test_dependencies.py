@@ -1,4 +1,4 @@
-"""What the broker depends on: locked for each purpose, explained, and no more than is needed to serve."""
+"""The dependencies are locked for each purpose, explained, and no more than the server needs."""
 
 import ast
 import re
@@ -26,24 +26,24 @@ main()
 """
 
 
-def normalised(requirement: str) -> str:
+def normalise(requirement: str) -> str:
     """Give the name in a requirement as locks write it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", re.split(r"[<>=;\[ ]", requirement)[0]).lower()
 
 
-def asked() -> Mapping[str, set[str]]:
+def read_requirements() -> Mapping[str, set[str]]:
     """Give the packages that pyproject.toml asks for: to run, and for each extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = {"": project["dependencies"], **project["optional-dependencies"]}
-    return {group: {normalised(each) for each in requirements} for group, requirements in groups.items()}
+    return {group: {normalise(each) for each in requirements} for group, requirements in groups.items()}
 
 
-def locked(lock: str) -> set[str]:
+def read_locked(lock: str) -> set[str]:
     """Give the packages of a lock file."""
     return set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
 
 
-def imported(paths: list[Path]) -> Iterator[str]:
+def find_imported(paths: list[Path]) -> Iterator[str]:
     """Give the packages, as locks name them, of all that these files import."""
     distributions = packages_distributions()
     for path in paths:
@@ -54,7 +54,7 @@ def imported(paths: list[Path]) -> Iterator[str]:
             for name in names:
                 top = name.partition(".")[0]
                 if top != "broker":
-                    yield from map(normalised, distributions.get(top, ()))
+                    yield from map(normalise, distributions.get(top, ()))
 
 
 def test_each_dependency_is_explained() -> None:
@@ -63,22 +63,22 @@ def test_each_dependency_is_explained() -> None:
     heads = re.findall(r"^## .*?(?:extra `(\w+)`)?$", text, re.MULTILINE)
     tables = re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]
     rows = [re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \|$", table, re.MULTILINE) for table in tables]
-    explained = {head: {normalised(row[0]) for row in table} for head, table in zip(heads, rows, strict=True)}
-    assert explained == asked()
+    explained = {head: {normalise(row[0]) for row in table} for head, table in zip(heads, rows, strict=True)}
+    assert explained == read_requirements()
 
 
 @pytest.mark.long("reads the code of the whole package")
 def test_what_serves_needs_no_extra() -> None:
     """No room but the demo's imports a package that requirements.txt does not lock."""
     rooms = [path for path in (ROOT / "broker").rglob("*.py") if not path.is_relative_to(DEMO)]
-    assert set(imported(rooms)) - locked("requirements.txt") == set()
+    assert set(find_imported(rooms)) - read_locked("requirements.txt") == set()
 
 
 @pytest.mark.long("reads the code of the whole package")
 def test_the_demo_needs_no_more_than_its_extra() -> None:
     """And its lock holds nothing but that beside what serves."""
-    assert set(imported(list(DEMO.rglob("*.py")))) - locked("requirements-demo.txt") == set()
-    assert asked()["demo"] & locked("requirements.txt") == set()
+    assert set(find_imported(list(DEMO.rglob("*.py")))) - read_locked("requirements-demo.txt") == set()
+    assert read_requirements()["demo"] & read_locked("requirements.txt") == set()
 
 
 @pytest.mark.server

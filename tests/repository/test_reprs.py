@@ -1,4 +1,4 @@
-"""What a careless log line or a traceback would show of the values that hold something secret."""
+"""A careless log line or a traceback shows no secret of the values that hold one."""
 
 from datetime import UTC, datetime
 

@@ -15,7 +15,7 @@ SIMULATORS = {"broker/demo/alma/refusals.py", "broker/demo/register/simulated_se
 _MARKUP = re.compile(r"(?<!=)</?(?!path:)[A-Za-z][\w.-]*:[A-Za-z]|\sxmlns[:=]|<\?xml ")
 
 
-def documented(tree: ast.AST) -> set[int]:
+def find_docstrings(tree: ast.AST) -> set[int]:
     """Give the ids of the nodes that are docstrings."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return {
@@ -25,10 +25,10 @@ def documented(tree: ast.AST) -> set[int]:
     }
 
 
-def written_markup(source: str) -> Iterator[str]:
+def find_markup(source: str) -> Iterator[str]:
     """Yield the strings and parts of f-strings that hold XML."""
     tree = ast.parse(source)
-    left_out = documented(tree)
+    left_out = find_docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and id(node) not in left_out:
             value = node.value
@@ -43,7 +43,7 @@ def test_no_string_of_the_code_is_xml() -> None:
     found = {}
     for path in sorted((ROOT / "broker").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        pieces = list(written_markup(path.read_text()))
+        pieces = list(find_markup(path.read_text()))
         if pieces and name not in SIMULATORS:
             found[name] = pieces
     assert not found
@@ -55,4 +55,4 @@ def test_no_string_of_the_code_is_xml() -> None:
 )
 def test_a_template_is_found(source: str) -> None:
     """The search finds each kind of template that has been here."""
-    assert list(written_markup(source))
+    assert list(find_markup(source))

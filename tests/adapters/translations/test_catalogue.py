@@ -84,7 +84,7 @@ def test_both_languages_fill_in_the_same() -> None:
 
 
 def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
-    """What people read is what people edited (pybabel compile -d broker/adapters/translations)."""
+    """The compiled catalogue equals the edited one (pybabel compile -d broker/adapters/translations)."""
     with (DANISH / "messages.mo").open("rb") as file:
         compiled = {message.id: message.string for message in read_mo(file) if message.id}
     assert compiled == {message.id: message.string for message in danish() if message.id}

@@ -1,4 +1,4 @@
-"""Every single defence of the SAML room, with the class of attack that it closes."""
+"""Tables of all checks of SAML messages, each with its class of attack."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -52,12 +52,12 @@ LIMITS: Final = dict.fromkeys(
 )
 
 
-def numbered(names: Iterable[str], **how: Any) -> list[Any]:
-    """Give rows of a table whose names begin with the number of their class, each marked with it."""
+def mark_by_class_number(names: Iterable[str], **how: Any) -> list[Any]:
+    """Return pytest parameters for ``names`` that begin with a class number, each marked with that class."""
     return [pytest.param(each, marks=pytest.mark.attack(int(each.split()[0]), **how), id=each) for each in names]
 
 
-def closing(names: Iterable[str], *tables: dict[str, int]) -> list[Any]:
-    """Give rows of a table named as the checks are, each marked with the class that its check closes."""
+def mark_by_check(names: Iterable[str], *tables: dict[str, int]) -> list[Any]:
+    """Return pytest parameters for ``names`` of checks, each marked with the class that its check defends against."""
     known = {name: number for table in tables for name, number in table.items()}
     return [pytest.param(each, marks=pytest.mark.attack(known.get(each, 14)), id=each) for each in names]

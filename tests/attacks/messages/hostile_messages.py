@@ -1,4 +1,8 @@
-"""Makers of hostile messages, each from a genuine one."""
+"""Functions that make hostile messages from a genuine one.
+
+"Genuine" is what the upstream signed. "Evil" is the attacker's text, which names another person. The broker must never
+read the evil part. XSW numbers are those of "On Breaking SAML" (Somorovsky et al., 2012).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,21 +20,21 @@ VALUE = f".//{{{SAML}}}AttributeValue"
 Make = Callable[[Forge], bytes]
 
 
-def evil(genuine: Any, name: str = "evil") -> Any:
-    """Give a copy of a genuine element that says something else, its signature still at it."""
+def make_evil_copy(genuine: Any, name: str = "evil") -> Any:
+    """Return a copy of a genuine element that names another person. The copy keeps the signature."""
     copy: Any = etree.fromstring(etree.tostring(genuine))
     copy.set("ID", name)
     copy.find(VALUE).text = EVIL
     return copy
 
 
-def hidden(path: str, name: str = "evil") -> Make:
-    """Read the evil assertion, verify the genuine one: hidden at ``path``, which is made if need be."""
+def hide_genuine_assertion(path: str, name: str = "evil") -> Make:
+    """Replace the genuine assertion by an evil one, and hide the genuine one at ``path``, where verifiers find it."""
 
     def make(forge: Forge) -> bytes:
         root = forge.sign_response()
         genuine = root.find(ASSERTION)
-        fake = evil(genuine, name)
+        fake = make_evil_copy(genuine, name)
         root.replace(genuine, fake)
         place = root
         for step in path.split("/") if path else ():
@@ -44,34 +48,34 @@ def hidden(path: str, name: str = "evil") -> Make:
     return make
 
 
-def beside(*, first: bool) -> Make:
-    """Put an unsigned assertion before or after the genuine one."""
+def add_unsigned_assertion(*, first: bool) -> Make:
+    """Put an unsigned evil assertion before or after the genuine one."""
 
     def make(forge: Forge) -> bytes:
         root = forge.sign_response()
         genuine = root.find(ASSERTION)
-        (genuine.addprevious if first else genuine.addnext)(remove_signature(evil(genuine)))
+        (genuine.addprevious if first else genuine.addnext)(remove_signature(make_evil_copy(genuine)))
         return octets(root)
 
     return make
 
 
-def parent_of(forge: Forge) -> bytes:
-    """Put the genuine assertion, signature and all, inside an evil one (XSW 4)."""
+def nest_genuine_in_evil(forge: Forge) -> bytes:
+    """Put the genuine assertion with its signature inside an evil one (XSW 4)."""
     root = forge.sign_response()
     genuine = root.find(ASSERTION)
-    fake = remove_signature(evil(genuine))
+    fake = remove_signature(make_evil_copy(genuine))
     root.replace(genuine, fake)
     fake.append(genuine)
     return octets(root)
 
 
-def whole(where: str) -> Make:
-    """Wrap a signed Response into an evil one (XSW 1 and 2), or reuse the signature of a genuine error."""
+def wrap_response(where: str) -> Make:
+    """Wrap a signed Response in an evil one (XSW 1 and 2), or reuse the signature of a genuine error Response."""
 
     def make(forge: Forge) -> bytes:
         genuine = forge.sign_response(forge.bare() if where == "error" else None, whole=True)
-        fake = evil(genuine) if where != "error" else forge.response(EVIL)
+        fake = make_evil_copy(genuine) if where != "error" else forge.response(EVIL)
         signed = fake.find(SIGNATURE)
         if where == "error":
             fake.set("ID", "evil")
@@ -88,61 +92,61 @@ def whole(where: str) -> Make:
     return make
 
 
-def signed_as(**how: Any) -> Make:
-    """Sign the genuine assertion truly, by the upstream's own key, in a way that is not allowed."""
+def sign_as(**how: Any) -> Make:
+    """Sign the genuine assertion with the upstream's own key, but with a forbidden algorithm or structure."""
     return lambda forge: octets(forge.sign(forge.response().find(ASSERTION), **how).getroottree().getroot())
 
 
-def by_hmac(forge: Forge) -> bytes:
-    """Sign with the upstream's public key taken as a shared secret."""
+def sign_with_hmac(forge: Forge) -> bytes:
+    """Sign with HMAC and use the upstream's public key as the secret, which every attacker knows."""
     public = forge.upstream.key.private.public_key()
     secret = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataHmac, secret)
-    return signed_as(key=key, method=MORE + "hmac-sha256")(forge)
+    return sign_as(key=key, method=MORE + "hmac-sha256")(forge)
 
 
-def by_stranger(forge: Forge) -> bytes:
-    """Sign with another key, whose certificate comes along in KeyInfo."""
+def sign_with_stranger_key(forge: Forge) -> bytes:
+    """Sign an evil assertion with a stranger's key and put that key's certificate in KeyInfo."""
     root = forge.response(EVIL)
     signature.sign(root.find(ASSERTION), forge.stranger.key)
     return octets(root)
 
 
-def borrowed(forge: Forge) -> bytes:
-    """Move the upstream's genuine signature of one message to another."""
+def reuse_signature(forge: Forge) -> bytes:
+    """Move the upstream's genuine signature from an AuthnRequest to an evil assertion."""
     root, request = forge.response(EVIL), etree.fromstring(REQUEST)
     signature.sign(request, forge.upstream.key)
     root.find(ASSERTION).insert(1, request.find(SIGNATURE))
     return octets(root)
 
 
-def moved_up(forge: Forge) -> bytes:
+def move_signature_to_response(forge: Forge) -> bytes:
     """Move the assertion's signature to the Response."""
     root = forge.sign_response()
     root.insert(1, root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
-def moved_aside(forge: Forge) -> bytes:
+def move_signature_to_extensions(forge: Forge) -> bytes:
     """Move the assertion's signature to Extensions."""
     root = forge.sign_response(forge.response(extensions="<samlp:Extensions/>"))
     root.find(f"{{{SAMLP}}}Extensions").append(root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
-def cut(what: str) -> Make:
-    """Cut a signed value in two, as no signature without comments notices."""
+def split_value(what: str) -> Make:
+    """Split a signed value with ``what``, for example a comment: the canonical form without comments still verifies."""
     return lambda forge: octets(forge.sign_response(forge.response("nurse@au.dk.evil"))).replace(
         b"dk.evil", f"dk{what}.evil".encode()
     )
 
 
-def prefixed(prefix: str) -> Make:
-    """Put something before a genuine message."""
+def prepend(prefix: str) -> Make:
+    """Put ``prefix`` in front of a genuine message."""
     return lambda forge: prefix.encode() + octets(forge.sign_response())
 
 
-def replaced(old: bytes, new: bytes) -> Make:
+def replace_octets(old: bytes, new: bytes) -> Make:
     """Replace some octets of a genuine message."""
 
     def make(forge: Forge) -> bytes:
@@ -153,30 +157,30 @@ def replaced(old: bytes, new: bytes) -> Make:
     return make
 
 
-def carrying(value: str) -> Make:
-    """Sign a message whose value is a bomb or a trap."""
+def sign_value(value: str) -> Make:
+    """Return a genuine message whose signed value is ``value``, for example nested elements that exhaust memory."""
     return lambda forge: octets(forge.sign_response(forge.response(value)))
 
 
-def other_root(written: str) -> Make:
-    """Send another message than a Response."""
+def send_other_root(written: str) -> Make:
+    """Send ``written`` instead of a Response."""
     return lambda _forge: written.encode()
 
 
-def sealed(**how: Any) -> Make:
-    """Encrypt the genuine assertion in a way that is not allowed."""
+def encrypt_as(**how: Any) -> Make:
+    """Encrypt the genuine assertion with a forbidden algorithm or structure."""
     return lambda forge: octets(forge.enclose(forge.encrypt(octets(forge.sign_response().find(ASSERTION)), **how)))
 
 
-def smuggled(forge: Forge) -> bytes:
-    """Put an encrypted evil assertion beside the genuine one."""
+def add_encrypted_evil(forge: Forge) -> bytes:
+    """Add an encrypted evil assertion to a Response with a genuine one."""
     root = forge.sign_response()
-    root.append(encryption.encrypt(remove_signature(evil(root.find(ASSERTION))), forge.broker.certificate))
+    root.append(encryption.encrypt(remove_signature(make_evil_copy(root.find(ASSERTION))), forge.broker.certificate))
     return octets(root)
 
 
-def smuggled_into(path: str) -> Make:
-    """Put an encrypted assertion where no assertion may stand, and none elsewhere."""
+def hide_encrypted_assertion(path: str) -> Make:
+    """Put an encrypted assertion in Extensions or StatusDetail, where no assertion is allowed, and none elsewhere."""
 
     def make(forge: Forge) -> bytes:
         box = etree.tostring(
@@ -192,8 +196,8 @@ def smuggled_into(path: str) -> Make:
     return make
 
 
-def sealed_evil(signer: str) -> Make:
-    """Encrypt an assertion that nobody, or a stranger, signed."""
+def encrypt_evil(signer: str) -> Make:
+    """Encrypt an evil assertion that is unsigned, or signed by a stranger."""
 
     def make(forge: Forge) -> bytes:
         assertion = forge.response(EVIL).find(ASSERTION)

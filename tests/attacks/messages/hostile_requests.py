@@ -1,4 +1,4 @@
-"""AuthnRequests of a service that are wrong in one thing, or ask what is not done."""
+"""AuthnRequests with one error each, or with a demand that the broker does not support."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,17 +28,17 @@ DECLARED = (
 CONFIRMATION = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'
 
 
-def subject(*parts: str) -> Change:
-    """Give a change that adds a Subject of these parts."""
+def add_subject(*parts: str) -> Change:
+    """Return a change that adds a Subject with these parts."""
     return add(".", f"<saml:Subject>{''.join(parts)}</saml:Subject>", 1)
 
 
-def nothing(_root: Any) -> None:
-    """Change nothing."""
+def change_nothing(_root: Any) -> None:
+    """Return the request as it is."""
 
 
-def both(*changes: Change) -> Change:
-    """Give several changes as one."""
+def combine(*changes: Change) -> Change:
+    """Combine several changes into one."""
 
     def change(root: Any) -> None:
         for each in changes:
@@ -48,7 +48,7 @@ def both(*changes: Change) -> Change:
 
 
 HOSTILE: dict[str, Change] = {
-    "unsigned": nothing,  # sent without the signature
+    "unsigned": change_nothing,  # sent without the signature
     "version": edit(".", Version="2.1"),
     "destination": edit(".", Destination=SSO + "/"),
     "zone": edit(".", IssueInstant="2026-11-25T12:00:00"),
@@ -59,7 +59,7 @@ HOSTILE: dict[str, Change] = {
 }
 
 ACS_VARIANTS = [
-    f"{OPEN}/acs",  # another service's
+    f"{OPEN}/acs",  # the ACS of another service
     f"{LOANS}/acs/",
     f"{LOANS}/acs?x=1",
     f"{LOANS}/acs#x",
@@ -88,10 +88,10 @@ REFUSED: list[tuple[str, Change, Status]] = [
         add(".", SCOPING % ("", LISTED % f'<samlp:IDPEntry ProviderID="urn:{"x" * 253}"/>')),
         REQUEST_UNSUPPORTED,
     ),
-    ("subject", subject(f'<saml:NameID Format="{PERSISTENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
-    ("subject", subject(f'<saml:NameID Format="{TRANSIENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
-    ("subject", subject("<saml:NameID>a</saml:NameID>" + CONFIRMATION), REQUEST_UNSUPPORTED),
-    ("subject", subject(CONFIRMATION), REQUEST_UNSUPPORTED),
+    ("subject", add_subject(f'<saml:NameID Format="{PERSISTENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
+    ("subject", add_subject(f'<saml:NameID Format="{TRANSIENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
+    ("subject", add_subject("<saml:NameID>a</saml:NameID>" + CONFIRMATION), REQUEST_UNSUPPORTED),
+    ("subject", add_subject(CONFIRMATION), REQUEST_UNSUPPORTED),
     ("name_id", add(".", POLICY % "1.1:nameid-format:X509SubjectName", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", POLICY % "2.0:nameid-format:encrypted", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", f'<samlp:NameIDPolicy SPNameQualifier="{OPEN}"/>', 1), INVALID_NAME_ID_POLICY),

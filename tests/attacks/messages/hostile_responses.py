@@ -1,4 +1,4 @@
-"""Responses signed by the true upstream and wrong in one thing: one row a check, and variants of it."""
+"""Responses signed by the genuine upstream with one error each: one for each check, and variants of them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,7 +42,7 @@ _BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bear
 
 @dataclass(frozen=True)
 class Hostile:
-    """A message signed by the true upstream and wrong in one thing, and what else is unlike the usual."""
+    """A Response with one error, signed by the genuine upstream; ``more`` holds further arguments for its reader."""
 
     change: Change
     upstream: str = "wayf"
@@ -50,7 +50,7 @@ class Hostile:
     sealed: bool = False
 
     def octets(self, parties: Parties) -> bytes:
-        """Give the message, signed by the true upstream."""
+        """Return the message, signed by the genuine upstream."""
         root, signer = parties.response(self.change, upstream=self.upstream), parties.signer(self.upstream)
         return (
             etree.tostring(parties.encrypt_response(root, signer))
@@ -59,8 +59,8 @@ class Hostile:
         )
 
 
-def twice(path: str) -> Change:
-    """Give a change that repeats the element at ``path``."""
+def repeat_element(path: str) -> Change:
+    """Return a change that repeats the element at ``path``."""
 
     def change(root: Any) -> None:
         (found,) = root.xpath(path, namespaces={"saml": "urn:oasis:names:tc:SAML:2.0:assertion"})
@@ -69,12 +69,12 @@ def twice(path: str) -> Change:
     return change
 
 
-def nothing(_root: Any) -> None:
-    """Change nothing."""
+def change_nothing(_root: Any) -> None:
+    """Return the Response as it is."""
 
 
 HOSTILE = {
-    "other_upstream": Hostile(nothing, more=(("expected", Outstanding("_q1", "nemid", NOW)),)),
+    "other_upstream": Hostile(change_nothing, more=(("expected", Outstanding("_q1", "nemid", NOW)),)),
     "zone": Hostile(edit(".", IssueInstant="2026-11-25T12:00:00")),
     "version": Hostile(edit(".", Version="2.1")),
     "destination": Hostile(edit(".", Destination=f"{BASE}/saml/sp/nemid/acs")),
@@ -84,7 +84,7 @@ HOSTILE = {
     "issued_later": Hostile(edit(".", IssueInstant=LATER)),
     "issued_long_ago": Hostile(edit(".", IssueInstant=EARLIER)),
     "assertion_of_refusal": Hostile(edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")),
-    "plain": Hostile(nothing, upstream="eid"),
+    "plain": Hostile(change_nothing, upstream="eid"),
     "assertion_zone": Hostile(edit(STATEMENT, AuthnInstant="2026-11-25T12:00:00")),
     "assertion_version": Hostile(edit("saml:Assertion", Version="2.1")),
     "assertion_issuer": Hostile(say("saml:Assertion/saml:Issuer", DIRECT)),
@@ -108,8 +108,8 @@ HOSTILE = {
         add(CONDITIONS, f'<saml:Condition xsi:type="saml:AudienceRestrictionType">{OTHERS}</saml:Condition>')
     ),
     "proxying_forbidden": Hostile(add(CONDITIONS, '<saml:ProxyRestriction Count="0"/>')),
-    "statements": Hostile(twice(STATEMENT)),
-    "attribute_statements": Hostile(twice("saml:Assertion/saml:AttributeStatement"), "eid", sealed=True),
+    "statements": Hostile(repeat_element(STATEMENT)),
+    "attribute_statements": Hostile(repeat_element("saml:Assertion/saml:AttributeStatement"), "eid", sealed=True),
     "eid_name": Hostile(
         say(f"{SUBJECT}/saml:NameID", "https://data.gov.dk/model/core/eid/person/1"), "eid", sealed=True
     ),
@@ -121,7 +121,7 @@ HOSTILE = {
     ),
     "authority_missing": Hostile(drop(AUTHORITY)),
     "institution_unknown": Hostile(say(AUTHORITY, NEMLOGIN)),
-    "institution_not_asked": Hostile(nothing, more=(("idp_list", (KU,)),)),
+    "institution_not_asked": Hostile(change_nothing, more=(("idp_list", (KU,)),)),
 }
 """One row a check, named as the check is."""
 

@@ -1,4 +1,6 @@
-"""Changes a message at random but by its structure: nodes, attributes, texts, octets and encodings.
+"""Mutates XML messages at random: elements, attributes, texts, octets and encodings.
+
+A mutation is three numbers, so that Hypothesis can shrink a failing case to a small one.
 
 A change is three numbers, so that a search can make any of them smaller and find the least message that offends.
 """
@@ -85,42 +87,42 @@ def _retag(nodes: list[Any], one: int, other: int) -> None:
     _pick(nodes, one).tag = _pick(_TAGS, other)
 
 
-def _say(nodes: list[Any], one: int, other: int) -> None:
+def _set_text(nodes: list[Any], one: int, other: int) -> None:
     _pick(nodes, one).text = _pick(_WORDS, other)
 
 
-def _borrow(nodes: list[Any], one: int, other: int) -> None:
+def _copy_text(nodes: list[Any], one: int, other: int) -> None:
     _pick(nodes, one).text = _pick(nodes, other).text
 
 
-def _set(nodes: list[Any], one: int, other: int) -> None:
+def _set_attribute(nodes: list[Any], one: int, other: int) -> None:
     node = _pick(nodes, one)
     name = _pick([*node.attrib, *_NAMES], other)
     node.set(name, _pick((*_WORDS, *_ALGORITHMS), one + other))
 
 
-def _lend(nodes: list[Any], one: int, other: int) -> None:
+def _copy_attributes(nodes: list[Any], one: int, other: int) -> None:
     for name, value in _pick(nodes, other).attrib.items():
         _pick(nodes, one).set(name, value)
 
 
-def _bare(nodes: list[Any], one: int, other: int) -> None:
+def _remove_attribute(nodes: list[Any], one: int, other: int) -> None:
     node = _pick(nodes, one)
     if node.attrib:
         del node.attrib[_pick(list(node.attrib), other)]
 
 
 NODES: Final[tuple[Callable[[list[Any], int, int], None], ...]] = (
-    _move, _copy, _swap, _drop, _wrap, _retag, _say, _borrow, _set, _lend, _bare,
+    _move, _copy, _swap, _drop, _wrap, _retag, _set_text, _copy_text, _set_attribute, _copy_attributes, _remove_attribute,
 )  # fmt: skip
 
 
-def _flip(raw: bytes, one: int, other: int) -> bytes:
+def _flip_bit(raw: bytes, one: int, other: int) -> bytes:
     at = one % len(raw)
     return raw[:at] + bytes([raw[at] ^ (1 << other % 8)]) + raw[at + 1 :]
 
 
-def _put(raw: bytes, one: int, other: int) -> bytes:
+def _insert(raw: bytes, one: int, other: int) -> bytes:
     at = one % len(raw)
     return raw[:at] + _OCTETS[other % len(_OCTETS)] + raw[at:]
 
@@ -141,12 +143,12 @@ def _encode(raw: bytes, one: int, _other: int) -> bytes:
     return written
 
 
-OCTETS: Final[tuple[Callable[[bytes, int, int], bytes], ...]] = (_flip, _put, _cut, _repeat, _encode)
+OCTETS: Final[tuple[Callable[[bytes, int, int], bytes], ...]] = (_flip_bit, _insert, _cut, _repeat, _encode)
 KINDS: Final = len(NODES) + len(OCTETS)
 
 
-def mutated(raw: bytes, steps: Sequence[Step]) -> bytes:
-    """Give a message with these changes made one after another; those that cannot be made are left out."""
+def mutate(raw: bytes, steps: Sequence[Step]) -> bytes:
+    """Return the message after all mutations in ``steps``. Mutations that are impossible are skipped."""
     root: Any = etree.fromstring(raw)
     for kind, one, other in steps:
         nodes = list(root.iter("*"))
@@ -154,7 +156,7 @@ def mutated(raw: bytes, steps: Sequence[Step]) -> bytes:
             try:
                 NODES[kind % KINDS](nodes, one, other)
             except (ValueError, TypeError, AttributeError):
-                continue  # a character that XML does not have, or a node into itself
+                continue  # XML cannot hold the character, or a node cannot be moved into itself
     written = etree.tostring(root) or raw
     for kind, one, other in steps:
         if kind % KINDS >= len(NODES) and written:

@@ -1,4 +1,7 @@
-"""The tricks of known faults in other implementations, each made from one valid signed Response."""
+"""Tricks from known vulnerabilities (CVEs) of other implementations, each applied to one valid signed Response.
+
+The attacker holds a genuine Response and changes it so that the signature still verifies for a careless reader.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -16,8 +19,8 @@ Make = Callable[[Parties], bytes]
 Spoil = Callable[[Any], object]
 
 
-def after(spoil: Spoil, **how: Any) -> Make:
-    """Change a Response once it has been signed."""
+def change_after_signing(spoil: Spoil, **how: Any) -> Make:
+    """Return a maker that signs a Response and then changes it with ``spoil``."""
 
     def make(parties: Parties) -> bytes:
         root = etree.fromstring(parties.sign_response(parties.response(), **how))
@@ -27,16 +30,19 @@ def after(spoil: Spoil, **how: Any) -> Make:
     return make
 
 
-def found(path: str) -> Callable[[Any], Any]:
-    """Give a finder of an element of the signature's namespace."""
+def find_in_signature(path: str) -> Callable[[Any], Any]:
+    """Return a function that finds an element of the XML Signature namespace."""
     return lambda root: root.find(f".//{{{DS}}}{path}")
 
 
-def twin(name: str, *, first: bool) -> Spoil:
-    """Put a changed copy of an element of the signature before or after the genuine one."""
+def duplicate_element(name: str, *, first: bool) -> Spoil:
+    """Add a changed copy of a signature's element next to the genuine one.
+
+    A careless reader verifies one and uses the other.
+    """
 
     def spoil(root: Any) -> None:
-        genuine = found(name)(root)
+        genuine = find_in_signature(name)(root)
         copy = deepcopy(genuine)
         for each in copy.iter(f"{{{DS}}}DigestValue"):
             each.text = "AAAA" + each.text[4:]
@@ -45,8 +51,8 @@ def twin(name: str, *, first: bool) -> Spoil:
     return spoil
 
 
-def by(*signers: str) -> Make:
-    """Let several parties sign one assertion, the last one nearest to its Issuer."""
+def sign_by_parties(*signers: str) -> Make:
+    """Let several parties sign one assertion. The last signature is nearest to the Issuer."""
 
     def make(parties: Parties) -> bytes:
         root = parties.response()
@@ -58,8 +64,8 @@ def by(*signers: str) -> Make:
     return make
 
 
-def signed_by(key: Callable[[Parties], Party | signature.SigningKey], *, whole: bool = False) -> Make:
-    """Let a party sign that is no upstream's key, its certificate in KeyInfo."""
+def sign_with_key(key: Callable[[Parties], Party | signature.SigningKey], *, whole: bool = False) -> Make:
+    """Sign with a key that is not the upstream's, and put its certificate in KeyInfo."""
 
     def make(parties: Parties) -> bytes:
         signer = key(parties)
@@ -71,23 +77,23 @@ def signed_by(key: Callable[[Parties], Party | signature.SigningKey], *, whole: 
     return make
 
 
-def written(path: str, text: str) -> Spoil:
-    """Write a text into an element of the signature."""
-    return lambda root: setattr(found(path)(root), "text", text)
+def set_text(path: str, text: str) -> Spoil:
+    """Replace the text of an element of the signature."""
+    return lambda root: setattr(find_in_signature(path)(root), "text", text)
 
 
-def without(path: str) -> Spoil:
-    """Take an element of the signature out."""
+def remove_element(path: str) -> Spoil:
+    """Remove an element of the signature."""
 
     def spoil(root: Any) -> None:
-        each = found(path)(root)
+        each = find_in_signature(path)(root)
         each.getparent().remove(each)
 
     return spoil
 
 
-def smuggled(place: str, xml: str) -> Make:
-    """Put something into a place of a Response that a signature of the assertion does not cover."""
+def insert_xml(place: str, xml: str) -> Make:
+    """Insert XML where the assertion's signature does not cover it, and change the signed value."""
 
     def spoil(root: Any) -> None:
         extra = etree.fromstring(xml)
@@ -98,14 +104,14 @@ def smuggled(place: str, xml: str) -> Make:
             holder.append(extra)
             root.insert(1, holder)
         else:
-            found(place)(root).append(extra)
+            find_in_signature(place)(root).append(extra)
         root.find(VALUE).text = EVIL
 
-    return after(spoil)
+    return change_after_signing(spoil)
 
 
-def within(path: str, what: str) -> Make:
-    """Cut a text of a signed message in two, by what canonicalisation leaves out or some readers stop at."""
+def split_text(path: str, what: str) -> Make:
+    """Split a signed text with ``what``: canonicalisation drops it, and some readers stop reading there."""
 
     def make(parties: Parties) -> bytes:
         raw = parties.sign_response(parties.response())
@@ -117,8 +123,8 @@ def within(path: str, what: str) -> Make:
     return make
 
 
-def borrowed(element: Callable[[Parties], Any]) -> Make:
-    """Put the hub's genuine signature over another message onto an evil assertion."""
+def reuse_hub_signature(element: Callable[[Parties], Any]) -> Make:
+    """Put the hub's genuine signature over another element onto an evil assertion."""
 
     def make(parties: Parties) -> bytes:
         root, other = parties.response(), element(parties)
@@ -130,25 +136,25 @@ def borrowed(element: Callable[[Parties], Any]) -> Make:
     return make
 
 
-def renamed(tag: str) -> Make:
-    """Give the root another name, all else as it was signed."""
+def rename_root(tag: str) -> Make:
+    """Rename the root element after signing."""
 
     def spoil(root: Any) -> None:
         root.tag = tag
 
-    return after(spoil)
+    return change_after_signing(spoil)
 
 
-def around(open_: str, close: str) -> Make:
-    """Put a genuine message into another."""
+def wrap_message(open_: str, close: str) -> Make:
+    """Embed a genuine message in another document."""
     return lambda parties: open_.encode() + parties.sign_response(parties.response()) + close.encode()
 
 
-def _id(name: str) -> Spoil:
+def _repeat_id(name: str) -> Spoil:
     return lambda root: root.find(f"{{{SAML}}}Assertion/{{{SAML}}}Subject").set(name, "_a1")
 
 
-def _message(name: str) -> Callable[[Parties], Any]:
+def _make_message(name: str) -> Callable[[Parties], Any]:
     xml = f'<p:{name} xmlns:p="{SAMLP}" xmlns:s="{SAML}" ID="_a1"><s:Issuer>{HUB}</s:Issuer></p:{name}>'
     return lambda _parties: etree.fromstring(xml)
 
@@ -172,69 +178,69 @@ CUT: Final = (
 )
 TRICKS: Final[dict[str, tuple[Make, str]]] = {
     "2 two SignedInfos, the changed one first (CVE-2025-29774)": (
-        after(twin("SignedInfo", first=True)), "xml.signed_infos"
+        change_after_signing(duplicate_element("SignedInfo", first=True)), "xml.signed_infos"
     ),
-    "2 two SignedInfos, the changed one last": (after(twin("SignedInfo", first=False)), "xml.signed_infos"),
+    "2 two SignedInfos, the changed one last": (change_after_signing(duplicate_element("SignedInfo", first=False)), "xml.signed_infos"),
     "2 two References to one ID, the changed one first (CVE-2026-33487)": (
-        after(twin("Reference", first=True)), "xml.references"
+        change_after_signing(duplicate_element("Reference", first=True)), "xml.references"
     ),
-    "2 two References to one ID, the changed one last": (after(twin("Reference", first=False)), "xml.references"),
-    "2 two SignatureValues": (after(twin("SignatureValue", first=False)), "xml.schema"),
-    "2 two DigestValues, the changed one first": (after(twin("DigestValue", first=True)), "xml.schema"),
-    "2 two DigestValues, the changed one last": (after(twin("DigestValue", first=False)), "xml.schema"),
-    "2 a stranger's signature before the hub's": (by("hub", "stranger"), "xml.signatures"),
-    "2 a stranger's signature after the hub's": (by("stranger", "hub"), "xml.signatures"),
-    "2 a digest in StatusDetail (CVE-2024-45409)": (smuggled("StatusDetail", DIGEST), "xml.signature"),
-    "2 a digest in Extensions": (smuggled("Extensions", DIGEST), "xml.signature"),
-    "2 a digest in KeyInfo": (smuggled("KeyInfo", DIGEST), "xml.schema"),
-    "2 a Signature in KeyInfo": (smuggled("KeyInfo", EMPTY), "xml.signature_place"),
-    "2 a Signature in StatusDetail": (smuggled("StatusDetail", EMPTY), "xml.signature_place"),
-    "2 a Signature in Extensions": (smuggled("Extensions", EMPTY), "xml.signature_place"),
-    "2 a Signature of no namespace": (smuggled("Extensions", "<Signature/>"), "xml.signature_namespace"),
+    "2 two References to one ID, the changed one last": (change_after_signing(duplicate_element("Reference", first=False)), "xml.references"),
+    "2 two SignatureValues": (change_after_signing(duplicate_element("SignatureValue", first=False)), "xml.schema"),
+    "2 two DigestValues, the changed one first": (change_after_signing(duplicate_element("DigestValue", first=True)), "xml.schema"),
+    "2 two DigestValues, the changed one last": (change_after_signing(duplicate_element("DigestValue", first=False)), "xml.schema"),
+    "2 a stranger's signature before the hub's": (sign_by_parties("hub", "stranger"), "xml.signatures"),
+    "2 a stranger's signature after the hub's": (sign_by_parties("stranger", "hub"), "xml.signatures"),
+    "2 a digest in StatusDetail (CVE-2024-45409)": (insert_xml("StatusDetail", DIGEST), "xml.signature"),
+    "2 a digest in Extensions": (insert_xml("Extensions", DIGEST), "xml.signature"),
+    "2 a digest in KeyInfo": (insert_xml("KeyInfo", DIGEST), "xml.schema"),
+    "2 a Signature in KeyInfo": (insert_xml("KeyInfo", EMPTY), "xml.signature_place"),
+    "2 a Signature in StatusDetail": (insert_xml("StatusDetail", EMPTY), "xml.signature_place"),
+    "2 a Signature in Extensions": (insert_xml("Extensions", EMPTY), "xml.signature_place"),
+    "2 a Signature of no namespace": (insert_xml("Extensions", "<Signature/>"), "xml.signature_namespace"),
     "2 a Manifest in an Object": (
-        smuggled("Signature", f'<ds:Object xmlns:ds="{DS}"><ds:Manifest/></ds:Object>'), "xml.object"
+        insert_xml("Signature", f'<ds:Object xmlns:ds="{DS}"><ds:Manifest/></ds:Object>'), "xml.object"
     ),
-    "3 another element with the assertion's ID": (after(_id("ID")), "xml.duplicate_id"),
-    "3 another with its id": (after(_id("id")), "xml.id_attribute"),
-    "3 another with its iD": (after(_id("iD")), "xml.id_attribute"),
-    "3 another with its Id": (after(_id("Id")), "xml.id_attribute"),
-    "3 another with its xml:id": (after(_id("{http://www.w3.org/XML/1998/namespace}id")), "xml.id_attribute"),
-    "3 another with its wsu:Id": (after(_id("{urn:wsu}Id")), "xml.id_attribute"),
-    "3 the Response with the assertion's ID": (after(lambda root: root.set("ID", "_a1")), "xml.duplicate_id"),
-    "4 a LogoutResponse (CVE-2026-49283)": (renamed(f"{{{SAMLP}}}LogoutResponse"), "xml.root"),
-    "4 a StatusResponse": (renamed(f"{{{SAMLP}}}StatusResponse"), "xml.root"),
-    "4 a Response of no namespace": (renamed("Response"), "xml.root"),
-    "4 a Response of the assertions' namespace": (renamed(f"{{{SAML}}}Response"), "xml.root"),
-    "4 a Response in SOAP": (around(*SOAP), "xml.root"),
-    "4 a Response in an ArtifactResponse": (around(*ARTIFACT), "xml.root"),
-    "5 an empty SignatureValue": (after(written("SignatureValue", "")), "xml.signature"),
-    "5 an empty DigestValue": (after(written("DigestValue", "")), "xml.signature"),
-    "5 a SignatureValue that is no base64": (after(written("SignatureValue", "!")), "xml.signature"),
-    "5 no SignatureValue": (after(without("SignatureValue")), "xml.schema"),
-    "5 no Reference": (after(without("Reference")), "xml.references"),
-    "5 no DigestValue": (after(without("DigestValue")), "xml.schema"),
-    "5 no SignedInfo": (after(without("SignedInfo")), "xml.signed_infos"),
-    "5 no Transforms": (after(without("Transforms")), "xml.transforms"),
+    "3 another element with the assertion's ID": (change_after_signing(_repeat_id("ID")), "xml.duplicate_id"),
+    "3 another with its id": (change_after_signing(_repeat_id("id")), "xml.id_attribute"),
+    "3 another with its iD": (change_after_signing(_repeat_id("iD")), "xml.id_attribute"),
+    "3 another with its Id": (change_after_signing(_repeat_id("Id")), "xml.id_attribute"),
+    "3 another with its xml:id": (change_after_signing(_repeat_id("{http://www.w3.org/XML/1998/namespace}id")), "xml.id_attribute"),
+    "3 another with its wsu:Id": (change_after_signing(_repeat_id("{urn:wsu}Id")), "xml.id_attribute"),
+    "3 the Response with the assertion's ID": (change_after_signing(lambda root: root.set("ID", "_a1")), "xml.duplicate_id"),
+    "4 a LogoutResponse (CVE-2026-49283)": (rename_root(f"{{{SAMLP}}}LogoutResponse"), "xml.root"),
+    "4 a StatusResponse": (rename_root(f"{{{SAMLP}}}StatusResponse"), "xml.root"),
+    "4 a Response of no namespace": (rename_root("Response"), "xml.root"),
+    "4 a Response of the assertions' namespace": (rename_root(f"{{{SAML}}}Response"), "xml.root"),
+    "4 a Response in SOAP": (wrap_message(*SOAP), "xml.root"),
+    "4 a Response in an ArtifactResponse": (wrap_message(*ARTIFACT), "xml.root"),
+    "5 an empty SignatureValue": (change_after_signing(set_text("SignatureValue", "")), "xml.signature"),
+    "5 an empty DigestValue": (change_after_signing(set_text("DigestValue", "")), "xml.signature"),
+    "5 a SignatureValue that is no base64": (change_after_signing(set_text("SignatureValue", "!")), "xml.signature"),
+    "5 no SignatureValue": (change_after_signing(remove_element("SignatureValue")), "xml.schema"),
+    "5 no Reference": (change_after_signing(remove_element("Reference")), "xml.references"),
+    "5 no DigestValue": (change_after_signing(remove_element("DigestValue")), "xml.schema"),
+    "5 no SignedInfo": (change_after_signing(remove_element("SignedInfo")), "xml.signed_infos"),
+    "5 no Transforms": (change_after_signing(remove_element("Transforms")), "xml.transforms"),
     "5 the assertion's signature taken off a Response that has one": (
-        after(lambda root: root.remove(root.find(SIGNATURE)), whole=True), "response.unsigned"
+        change_after_signing(lambda root: root.remove(root.find(SIGNATURE)), whole=True), "response.unsigned"
     ),
-    "6 a stranger's key, the whole": (signed_by(lambda parties: parties.stranger, whole=True), "xml.signature"),
-    "6 a service's key, the whole": (signed_by(lambda parties: parties.service, whole=True), "xml.signature"),
-    "6 another upstream's key": (signed_by(lambda parties: parties.direct), "xml.signature"),
-    "6 another upstream's key, the whole": (signed_by(lambda parties: parties.direct, whole=True), "xml.signature"),
-    "6 our own key as a service provider": (signed_by(lambda parties: parties.sp.key), "xml.signature"),
-    "6 our own key as an identity provider": (signed_by(lambda parties: parties.idp.key), "xml.signature"),
-    "10 the signature over a LogoutResponse of the same ID": (borrowed(_message("LogoutResponse")), "xml.signature"),
-    "10 the signature over an AuthnRequest of the same ID": (borrowed(_message("AuthnRequest")), "xml.signature"),
-    "10 the signature over another person's assertion": (borrowed(_other_person), "xml.reference"),
+    "6 a stranger's key, the whole": (sign_with_key(lambda parties: parties.stranger, whole=True), "xml.signature"),
+    "6 a service's key, the whole": (sign_with_key(lambda parties: parties.service, whole=True), "xml.signature"),
+    "6 another upstream's key": (sign_with_key(lambda parties: parties.direct), "xml.signature"),
+    "6 another upstream's key, the whole": (sign_with_key(lambda parties: parties.direct, whole=True), "xml.signature"),
+    "6 our own key as a service provider": (sign_with_key(lambda parties: parties.sp.key), "xml.signature"),
+    "6 our own key as an identity provider": (sign_with_key(lambda parties: parties.idp.key), "xml.signature"),
+    "10 the signature over a LogoutResponse of the same ID": (reuse_hub_signature(_make_message("LogoutResponse")), "xml.signature"),
+    "10 the signature over an AuthnRequest of the same ID": (reuse_hub_signature(_make_message("AuthnRequest")), "xml.signature"),
+    "10 the signature over another person's assertion": (reuse_hub_signature(_other_person), "xml.reference"),
     "10 the signature over an error": (
-        borrowed(lambda parties: parties.response(drop("saml:Assertion"))), "xml.reference"
+        reuse_hub_signature(lambda parties: parties.response(drop("saml:Assertion"))), "xml.reference"
     ),
     **{
-        f"11 a {kind} in {path}": (within(path, cut), f"xml.{cause}")
+        f"11 a {kind} in {path}": (split_text(path, cut), f"xml.{cause}")
         for path in CUT
         for kind, cut, cause in (("comment", "<!---->", "comment"), ("instruction", "<?x y?>", "instruction"))
     },
-    "11 an element in an Audience": (within("Audience", "<x/>"), "xml.schema"),
-    "11 an element in an Issuer": (within("Issuer", "<x/>"), "xml.schema"),
+    "11 an element in an Audience": (split_text("Audience", "<x/>"), "xml.schema"),
+    "11 an element in an Issuer": (split_text("Issuer", "<x/>"), "xml.schema"),
 }  # fmt: skip

@@ -1,4 +1,8 @@
-"""Every way to hide one message or assertion in another, so that the one is verified and the other is read (XSW)."""
+"""Signature wrapping (XSW) in all arrangements.
+
+The attacker hides the genuine, signed element somewhere in the message and adds an evil one. A careless recipient
+verifies the first and reads the second.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +20,10 @@ _SIGNED_INFO_NEXT: Final = ("KeyInfo", "Object")
 Place = Callable[[Any, Any, Any], None]
 
 
-def _under(path: str, first: int) -> Place:
-    """Give a place below the Response, made there if need be."""
+def _place_below_response(path: str, first: int) -> Place:
+    """Return a function that puts an element below the Response at ``path``, which is created if it is missing."""
 
-    def put(root: Any, _outer: Any, what: Any) -> None:
+    def place_element(root: Any, _outer: Any, what: Any) -> None:
         parent = root
         for name in path.split("/"):
             tag = f"{{{SAMLP}}}{name}"
@@ -30,28 +34,28 @@ def _under(path: str, first: int) -> Place:
             parent = found
         parent.append(what)
 
-    return put
+    return place_element
 
 
-def _within(path: str) -> Place:
-    """Give a place below the outer assertion that its schema has."""
+def _place_in_assertion(path: str) -> Place:
+    """Return a function that puts an element into the outer assertion, at a path that the schema has."""
 
-    def put(_root: Any, outer: Any, what: Any) -> None:
+    def place_element(_root: Any, outer: Any, what: Any) -> None:
         outer.find("/".join(f"{{{SAML}}}{name}" for name in path.split("/"))).append(what)
 
-    return put
+    return place_element
 
 
-def _advice(_root: Any, outer: Any, what: Any) -> None:
+def _place_in_advice(_root: Any, outer: Any, what: Any) -> None:
     advice = etree.Element(f"{{{SAML}}}Advice")
     outer.find(f"{{{SAML}}}Conditions").addnext(advice)
     advice.append(what)
 
 
-def _signature(name: str) -> Place:
-    """Give a place in the outer element's signature that the signature itself leaves out."""
+def _place_in_signature(name: str) -> Place:
+    """Return a function that puts an element into the outer signature, at a place that the signature does not cover."""
 
-    def put(_root: Any, outer: Any, what: Any) -> None:
+    def place_element(_root: Any, outer: Any, what: Any) -> None:
         found = outer.find(SIGNATURE)
         if found is None:
             found = etree.fromstring(f'<ds:Signature xmlns:ds="{DS}"/>')
@@ -61,30 +65,34 @@ def _signature(name: str) -> Place:
             holder = etree.SubElement(found, f"{{{DS}}}{name}")
         holder.append(what)
 
-    return put
+    return place_element
 
 
 PLACES: Final[dict[str, Place]] = {
     "before": lambda _root, outer, what: outer.addprevious(what),
     "after": lambda _root, outer, what: outer.addnext(what),
     "within": lambda _root, outer, what: outer.append(what),
-    "Extensions": _under("Extensions", 1),
-    "StatusDetail": _under("Status/StatusDetail", 1),
-    "Advice": _advice,
-    "SubjectConfirmationData": _within("Subject/SubjectConfirmation/SubjectConfirmationData"),
-    "AttributeValue": _within("AttributeStatement/Attribute/AttributeValue"),
-    "AuthnContext": _within("AuthnStatement/AuthnContext"),
-    "Object": _signature("Object"),
-    "KeyInfo": _signature("KeyInfo"),
+    "Extensions": _place_below_response("Extensions", 1),
+    "StatusDetail": _place_below_response("Status/StatusDetail", 1),
+    "Advice": _place_in_advice,
+    "SubjectConfirmationData": _place_in_assertion("Subject/SubjectConfirmation/SubjectConfirmationData"),
+    "AttributeValue": _place_in_assertion("AttributeStatement/Attribute/AttributeValue"),
+    "AuthnContext": _place_in_assertion("AuthnStatement/AuthnContext"),
+    "Object": _place_in_signature("Object"),
+    "KeyInfo": _place_in_signature("KeyInfo"),
 }
 IDS: Final = ("the same", "another", "no")
-# The signature of the genuine assertion changes none of these places, so a message with something there still verifies.
+# The genuine assertion's signature does not cover these places, so it still verifies with an element added there.
 UNSIGNED: Final = ("before", "after", "Extensions", "StatusDetail", "Object", "KeyInfo")
 
 
 @dataclass(frozen=True)
 class Wrapping:
-    """One arrangement: what is signed, what is read, where the other lies, its ID, and who carries the signature."""
+    """One arrangement of a genuine and an evil element.
+
+    ``signed`` is the element that is signed, ``place`` is where the other one is hidden, ``read`` says which of
+    them a naive reader reads, ``name`` is the kind of ID, and ``carrier`` holds the signature.
+    """
 
     signed: str
     place: str
@@ -93,20 +101,20 @@ class Wrapping:
     carrier: str
 
     def __str__(self) -> str:
-        """Say it in words, as the name of a case."""
+        """Return a name for the test case."""
         hidden = "genuine" if self.read == "evil" else "evil"
         return f"{self.signed} signed, {hidden} in {self.place}, {self.name} ID, signature at the {self.carrier}"
 
     def octets(self, parties: Parties) -> bytes:
-        """Give the message."""
+        """Return the message."""
         return self.make(parties)[0]
 
     def make(self, parties: Parties) -> tuple[bytes, bytes]:
-        """Give the message, and the genuine element as its signature covers it."""
-        return _responses(self, parties) if self.signed == "Response" else _assertions(self, parties)
+        """Return the message, and the genuine element that its signature covers."""
+        return _wrap_response(self, parties) if self.signed == "Response" else _wrap_assertion(self, parties)
 
 
-def _evil(genuine: Any, name: str) -> Any:
+def _make_evil_copy(genuine: Any, name: str) -> Any:
     copy = etree.fromstring(etree.tostring(genuine))
     for each in copy.iter(f"{{{SAML}}}AttributeValue"):
         each.text = EVIL if "@" in (each.text or "") else each.text
@@ -117,23 +125,23 @@ def _evil(genuine: Any, name: str) -> Any:
     return copy
 
 
-def _bare(element: Any) -> Any:
+def _remove_signature(element: Any) -> Any:
     found = element.find(SIGNATURE)
     if found is not None:
         element.remove(found)
     return element
 
 
-def _assertions(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
+def _wrap_assertion(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
     root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
     kept = etree.tostring(genuine)
-    evil = _evil(genuine, how.name)
+    evil = _make_evil_copy(genuine, how.name)
     if how.carrier == "genuine":
-        _bare(evil)
+        _remove_signature(evil)
     elif how.read == "evil":
-        _bare(genuine)
+        _remove_signature(genuine)
     if how.read == "evil":
         root.replace(genuine, evil)
         PLACES[how.place](root, evil, genuine)
@@ -142,11 +150,11 @@ def _assertions(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
     return etree.tostring(root), kept
 
 
-def _responses(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
+def _wrap_response(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
     genuine = etree.fromstring(parties.sign_response(parties.response(), whole=True))
     kept = etree.tostring(genuine)
-    evil = _evil(genuine, how.name)
-    _bare(evil if how.carrier == "genuine" else genuine)
+    evil = _make_evil_copy(genuine, how.name)
+    _remove_signature(evil if how.carrier == "genuine" else genuine)
     outer, inner = (evil, genuine) if how.read == "evil" else (genuine, evil)
     assertion = outer.find(ASSERTION)
     target = outer if how.place in {"Object", "KeyInfo"} else assertion
@@ -154,8 +162,8 @@ def _responses(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
     return etree.tostring(outer), kept
 
 
-def wrappings() -> Iterator[Wrapping]:
-    """Give every arrangement in which the genuine signature still holds over the genuine element."""
+def list_wrappings() -> Iterator[Wrapping]:
+    """Yield each arrangement in which the genuine signature still verifies over the genuine element."""
     for place in PLACES:
         for name in IDS:
             for carrier in ("genuine", "evil"):
@@ -167,18 +175,20 @@ def wrappings() -> Iterator[Wrapping]:
                 yield Wrapping("Response", place, "genuine", name, "genuine")
 
 
-def encrypted(place: str, parties: Parties) -> bytes:
-    """Give a message with a genuine assertion, and an evil one encrypted to us at a place."""
+def make_encrypted_message(place: str, parties: Parties) -> bytes:
+    """Return a message with a genuine assertion and, at ``place``, an evil one encrypted to the broker."""
     root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
-    box = encryption.encrypt(_bare(_evil(genuine, "another")), parties.ring.sp.encryption_certificate)
+    box = encryption.encrypt(
+        _remove_signature(_make_evil_copy(genuine, "another")), parties.ring.sp.encryption_certificate
+    )
     PLACES[place](root, genuine, box)
     return etree.tostring(root)
 
 
-def armed(raw: bytes, genuine: bytes, parties: Parties) -> bool:
-    """Say whether a reader who looks for an ID and verifies what has it is taken in: its signature holds."""
+def is_accepted_by_careless_reader(raw: bytes, genuine: bytes, parties: Parties) -> bool:
+    """Return whether a careless reader accepts the message: it looks up the signed ID and verifies whatever has it."""
     root = etree.fromstring(raw)
     name = etree.fromstring(genuine).get("ID")
     for signature in root.iter(SIGNATURE):

@@ -1,9 +1,9 @@
-"""Searches by coverage for a message that XML security or a signature cannot stand: a process of its own, for atheris.
+"""Coverage-guided search with atheris for a message that breaks XML security. It runs in a separate process.
 
     python -m tests.attacks.messages.xml_fuzzer CERTIFICATE -runs=8000 SEEDS
 
-Ends with 0 where none was found. Anything but a refusal is a find: another error, a hang, more memory than allowed, and
-a message whose signature holds although what it covers is none of the seeds' assertions.
+Exits with 0 if the search finds nothing. Every result except a refusal is a finding: another exception, a timeout, too
+much memory, or a signature that verifies over content that is in none of the seeds.
 """
 
 import random
@@ -15,7 +15,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
-from tests.attacks.messages.mutations import KINDS, mutated
+from tests.attacks.messages.mutations import KINDS, mutate
 
 XML_CHECKS = [
     "broker.adapters.saml.xml_security.safe_parser",
@@ -33,8 +33,8 @@ with looking:
     from broker.adapters.saml.xml_security import safe_parser, signature
 
 
-def _said(element: "etree._Element") -> str:
-    """Give what a signed element says, its signature left out."""
+def _read_signed_content(element: "etree._Element") -> str:
+    """Return the content of a signed element without its signature."""
     alone = etree.fromstring(etree.tostring(element, with_tail=False))
     for each in list(alone.iter(SIGNATURE)):
         each.getparent().remove(each)  # type: ignore[union-attr]
@@ -42,7 +42,7 @@ def _said(element: "etree._Element") -> str:
 
 
 class Search:
-    """What is known before it begins: the upstream's key, and everything that it has signed."""
+    """The upstream's key, and the content of all elements that it has signed."""
 
     def __init__(self, certificate: bytes, seeds: list[bytes]) -> None:
         """Read the seeds."""
@@ -50,10 +50,10 @@ class Search:
         self.seeds = seeds
         self.true: set[str] = set()
         for raw in seeds:
-            self.true.update(_said(each) for each in self._signed(raw))
+            self.true.update(_read_signed_content(each) for each in self._find_signed_elements(raw))
 
-    def _signed(self, raw: bytes) -> "list[etree._Element]":
-        """Give the elements of a message whose signature holds."""
+    def _find_signed_elements(self, raw: bytes) -> "list[etree._Element]":
+        """Return the elements of a message whose signature verifies."""
         try:
             root = safe_parser.parse(raw, RESPONSE)
         except MessageRefused:
@@ -68,13 +68,13 @@ class Search:
                 found.append(each)
         return found
 
-    def one(self, raw: bytes) -> None:
-        """Try one input."""
-        for each in self._signed(raw):
-            assert _said(each) in self.true, "a signature holds over what was not signed"
+    def try_input(self, raw: bytes) -> None:
+        """Test one input."""
+        for each in self._find_signed_elements(raw):
+            assert _read_signed_content(each) in self.true, "a signature holds over what was not signed"
 
-    def change(self, raw: bytes, most: int, seed: int) -> bytes:
-        """Change an input by its structure where it is XML, else, and now and then, by its octets."""
+    def mutate_input(self, raw: bytes, most: int, seed: int) -> bytes:
+        """Mutate an input by its XML structure. If it is not XML, and sometimes otherwise, mutate its octets."""
         drawn = random.Random(seed)
         if atheris and drawn.random() < 0.3:
             return bytes(atheris.Mutate(raw, most))
@@ -82,22 +82,22 @@ class Search:
             (drawn.randrange(KINDS), drawn.randrange(4000), drawn.randrange(400)) for _ in range(drawn.randint(1, 3))
         ]
         try:
-            return mutated(raw, steps)[:most]
+            return mutate(raw, steps)[:most]
         except etree.XMLSyntaxError:
-            return mutated(drawn.choice(self.seeds), steps)[:most]
+            return mutate(drawn.choice(self.seeds), steps)[:most]
 
 
 def main() -> None:
-    """Search with what the command line says."""
+    """Run the search with the options of the command line."""
     program, certificate, *options = sys.argv
     seeds = [each.read_bytes() for each in sorted(Path(options[-1]).iterdir())]
     search = Search(Path(certificate).read_bytes(), seeds)
     if atheris:
-        atheris.Setup([program, *options], search.one, custom_mutator=search.change)
+        atheris.Setup([program, *options], search.try_input, custom_mutator=search.mutate_input)
         atheris.Fuzz()
     runs = int(options[0].partition("=")[2])
     for number in range(runs):
-        search.one(search.change(seeds[number % len(seeds)], 40_000, number))
+        search.try_input(search.mutate_input(seeds[number % len(seeds)], 40_000, number))
     print(f"Done {runs} runs", file=sys.stderr)  # noqa: T201 - as atheris does
 
 

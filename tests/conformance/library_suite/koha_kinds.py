@@ -48,7 +48,7 @@ class KohaDesk:
 
     def proves(self, typed: str, pin: str) -> bool:
         """Try a PIN."""
-        return self._patrons.proven(typed, pin) is not None
+        return self._patrons.find_by_password(typed, pin) is not None
 
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
         """Fail the connector."""

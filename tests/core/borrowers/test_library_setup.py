@@ -18,7 +18,7 @@ def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
     return replace(rule, **more)
 
 
-def _expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
+def _make_expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
     policy = permit().policy
     assert policy is not None
     policies = (replace(policy, borrower=rule, precedence=9 - at) for at, rule in enumerate(rules))
@@ -29,14 +29,14 @@ def test_every_category_of_every_rule_is_expected(permit: Permit) -> None:
     """Upgrades and lowerings too, each with the first line that names it."""
     lowers = Lowering(("wayf",), ("EMPLOYEE",))
     rule = _rule(30, "STUDENT", upgrades=("OLD",), lowers=lowers)
-    expected = _expected(permit, rule, _rule(50, "TEMP"))
+    expected = _make_expected(permit, rule, _rule(50, "TEMP"))
     place = "student.yaml:30"
     assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": "student.yaml:50"}
 
 
 def test_a_policy_that_makes_no_borrower_expects_nothing(permit: Permit) -> None:
     """E-resources need no account."""
-    assert _expected(permit, None) == ExpectedSetup({})
+    assert _make_expected(permit, None) == ExpectedSetup({})
 
 
 def test_a_fault_reads_as_its_sentence() -> None:

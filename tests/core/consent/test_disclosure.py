@@ -127,21 +127,21 @@ def _other(field: str) -> dict[str, Any]:
     return {field: "other"}
 
 
-def _with(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
+def _add_value(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
     items = tuple(replace(each, values=values) if each.name == name else each for each in disclosure.items)
     return replace(disclosure, items=items)
 
 
 def test_a_changed_name_is_shown_anew_but_not_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """An unwatched value that changes binds the page and leaves a remembered answer standing."""
-    married = _with(disclosure, "sn", "Ravn Holm")
+    married = _add_value(disclosure, "sn", "Ravn Holm")
     assert married.page_digest(hmacs) != disclosure.page_digest(hmacs)
     assert _material(married, hmacs) == _material(disclosure, hmacs)
 
 
 def test_a_changed_cpr_is_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A watched value that changes asks again."""
-    assert _material(_with(disclosure, "cpr", "1403044012"), hmacs) != _material(disclosure, hmacs)
+    assert _material(_add_value(disclosure, "cpr", "1403044012"), hmacs) != _material(disclosure, hmacs)
 
 
 @pytest.mark.parametrize("address", ["Asta@au.dk", "bo@au.dk"])
@@ -163,11 +163,11 @@ def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: Loo
 
 def test_a_cpr_number_is_put_in_where_the_decision_has_a_stand_in(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """Page, receipt and assertion have the number itself; a service never gets the stand-in for it."""
-    decided = _with(disclosure, "cpr", *CPR_STAND_IN)
-    assert fill_cpr(decided, "1403044012") == _with(disclosure, "cpr", "1403044012")
-    assert fill_cpr(decided, "1403044012").page_digest(hmacs) == _with(disclosure, "cpr", "1403044012").page_digest(
-        hmacs
-    )
+    decided = _add_value(disclosure, "cpr", *CPR_STAND_IN)
+    assert fill_cpr(decided, "1403044012") == _add_value(disclosure, "cpr", "1403044012")
+    assert fill_cpr(decided, "1403044012").page_digest(hmacs) == _add_value(
+        disclosure, "cpr", "1403044012"
+    ).page_digest(hmacs)
     assert [each.name for each in fill_cpr(decided, None).items] == ["sn", "borrower_number"]
 
 
@@ -214,7 +214,7 @@ def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:
 def test_a_mail_address_as_nameid_is_bound_and_no_attribute(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """It is shown and bound as every item is, asks again when it changes, and stands among no attributes."""
     named_by_mail = replace(disclosure, items=(Item("name_id", ("asta@au.dk",), OTHER), *disclosure.items))
-    other = _with(named_by_mail, "name_id", "bo@au.dk")
+    other = _add_value(named_by_mail, "name_id", "bo@au.dk")
     assert (named_by_mail.address, disclosure.address) == ("asta@au.dk", None)
     assert named_by_mail.attributes == disclosure.items
     assert other.page_digest(hmacs) != named_by_mail.page_digest(hmacs) != disclosure.page_digest(hmacs)

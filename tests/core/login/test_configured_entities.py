@@ -82,7 +82,9 @@ NEMLOGIN = Upstream(
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps
 
 
-def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[ConfiguredEntities, Authentication]:
+def make_eid_upstream(
+    values: dict[str, str], upstream: Upstream = NEMLOGIN
+) -> tuple[ConfiguredEntities, Authentication]:
     """Give rules with a national eID, and an authentication by it, of the class that says most."""
     attributes = tuple(WireAttribute(name, (value,)) for name, value in values.items())
     came = replace(
@@ -122,7 +124,9 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
     values: dict[str, str | None], level: str | None, cap: Assurance
 ) -> None:
     """The lowest of its parts counts, at most the cap. Without a level there is no class."""
-    rules, came = of_eid(eid_attributes(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
+    rules, came = make_eid_upstream(
+        eid_attributes(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),))
+    )
     told = min(cap, Assurance.parse(level)) if level else Assurance.SELF_ASSERTED
     expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
     assert class_of(rules, came) == expected
@@ -130,7 +134,7 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
 
 def test_who_is_not_let_in_is_of_no_class() -> None:
     """A level below what is configured satisfies no service, though it be one that it asked for."""
-    rules, came = of_eid(eid_attributes(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
+    rules, came = make_eid_upstream(eid_attributes(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
     assert class_of(rules, came) is None
     assert rules.authn_context(came, AttributeReading(Attributes(), None, "none", None)) is None
 
@@ -145,7 +149,7 @@ def test_another_upstreams_class_is_its_own_word() -> None:
 )
 def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: str | None) -> None:
     """The request of the service and the class of the assertion do not raise the level."""
-    rules, came = of_eid(eid_attributes(loa="High", **{f"{NSIS}ial": "Low"}))
+    rules, came = make_eid_upstream(eid_attributes(loa="High", **{f"{NSIS}ial": "Low"}))
     classes = tuple(LEVEL + each for each in asked)
     request = AuthnRequest(
         "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes

@@ -36,12 +36,12 @@ SAID: Final = {
     f"{CLASSES}TimeSyncToken": False,
     f"{CLASSES}MobileOneFactorContract": False,
     f"{CLASSES}Password": False,
-    # A login at the computer, some time before, of whoever sat there
+    # An earlier login at the computer, possibly by another person
     f"{CLASSES}Kerberos": False,
     "urn:federation:authentication:windows": False,
     f"{MICROSOFT}windows": False,
     f"{CLASSES}PreviousSession": False,
-    # Nothing that could be held against it
+    # No statement about the login
     f"{CLASSES}unspecified": False,
     "https://idp.example/two-factors": False,
     "": False,

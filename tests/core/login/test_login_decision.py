@@ -42,7 +42,7 @@ def reading(**attributes: str) -> AttributeReading:
     )
 
 
-def of_nemid(came: AttributeReading, intent: str | None) -> LoginFacts:
+def make_nemid_login(came: AttributeReading, intent: str | None) -> LoginFacts:
     """Give the facts of a login by the national eID."""
     return login_facts(came.mask_cpr(), upstream="nemid", intent=intent)
 
@@ -115,7 +115,7 @@ def test_a_denial_before_the_policies_names_them() -> None:
 def test_an_address_is_suggested_where_it_could_prove(mail: str | None, suggested: str | None) -> None:
     """The proof that the intent needs, with the domains that count today; an address elsewhere is not offered."""
     attributes = reading() if mail is None else reading(mail=mail)
-    step = proof_step(of_nemid(attributes, "nurse"), POLICIES, NOW)
+    step = proof_step(make_nemid_login(attributes, "nurse"), POLICIES, NOW)
     assert step is not None
     assert (step.name, step.domains, step.lasts, step.optional) == ("kaldemail", ("auh.rm.dk",), CODE_LASTS, True)
     assert step.suggested == suggested
@@ -124,5 +124,5 @@ def test_an_address_is_suggested_where_it_could_prove(mail: str | None, suggeste
 @pytest.mark.parametrize("intent", [None, "student"])
 def test_nobody_else_is_asked_for_the_proof(intent: str | None) -> None:
     """A person with another intent, or with the proof already, is not asked for it."""
-    assert proof_step(of_nemid(reading(), intent), POLICIES, NOW) is None
-    assert proof_step(of_nemid(reading(kaldemail_domain="auh.rm.dk"), "nurse"), POLICIES, NOW) is None
+    assert proof_step(make_nemid_login(reading(), intent), POLICIES, NOW) is None
+    assert proof_step(make_nemid_login(reading(kaldemail_domain="auh.rm.dk"), "nurse"), POLICIES, NOW) is None

@@ -176,7 +176,7 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     assert joined.find_request("_9") is None
 
 
-# What a transaction is about, whoever is logged in; every other fact is of one login.
+# Facts of the transaction itself. All other facts belong to one authentication.
 _OF_ALL = {
     "id", "reference", "begun", "until", "request", "errand", "shared", "back", "browser", "intent", "upstream",
     "outstanding", "sent", "arrival", "authentication", "authenticated", "awaited",

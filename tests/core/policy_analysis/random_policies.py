@@ -149,7 +149,7 @@ def _alternatives() -> st.SearchStrategy[Alternative]:
     return st.builds(make_alternative, upstream, level, named)
 
 
-def _released_attributes(name: str) -> st.SearchStrategy[ReleasedAttribute]:
+def _draw_released_attributes(name: str) -> st.SearchStrategy[ReleasedAttribute]:
     known = CONDITIONS.get(name)
     patterns = st.lists(st.sampled_from(known), max_size=2, unique=True) if known else st.just([])
     return st.builds(
@@ -166,7 +166,7 @@ def _releases() -> st.SearchStrategy[Release]:
         legal_basis=st.sampled_from(["consent", "public_task"]),
         purpose=st.just(WORDS),
         name_id=st.sampled_from(["persistent", "transient"]),
-        attributes=names.flatmap(lambda chosen: st.tuples(*map(_released_attributes, chosen))),
+        attributes=names.flatmap(lambda chosen: st.tuples(*map(_draw_released_attributes, chosen))),
         place=st.just(_place(20)),
         notice=st.sampled_from(["ours", "upstream"]),
     )

@@ -219,7 +219,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         return compute_person_id_of_cpr(self.world.ports.hmacs, PEOPLE[name][1])
 
     def begin_rule(self, name: str) -> None:
-        """Count the calls of the library system anew; the creates of a person, who tries again."""
+        """Reset the counts of library calls, and of creates for a person who tries again."""
         self.library.calls_before = len(self.library.calls)
         self.library.creates[PEOPLE[name][1]] = 0
 

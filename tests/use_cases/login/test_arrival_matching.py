@@ -16,13 +16,13 @@ MINUTE: Final = timedelta(minutes=1)
 NO: Final = UpstreamRefusal("wayf", AUTHN_FAILED)
 
 
-def stored(logins: Any, held: Held) -> Transaction:
+def store_arrival(logins: Any, held: Held) -> Transaction:
     """Give the transaction as the store has it."""
     found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
     return found
 
 
-def matched_only(logins: Any, held: Held, token: str) -> Held:
+def match_only(logins: Any, held: Held, token: str) -> Held:
     """Match an arrival in the browser that asked, and write nothing."""
     matched: Held = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
     return matched
@@ -51,7 +51,7 @@ def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
     assert (login.authenticated, login.outstanding) == (logins.world.now, ())
     assert login.arrival == logins.flow.arrivals.compute_mark(token)
     assert login.person
-    assert stored(logins, held) == login
+    assert store_arrival(logins, held) == login
 
 
 def test_an_upstream_s_refusal_joins_as_such(logins: Any) -> None:
@@ -73,7 +73,7 @@ def test_an_arrival_in_another_browser_is_destroyed(logins: Any, bound: str | No
     with pytest.raises(BrowserUnmatched):
         logins.match(shown, token, browsers)
     assert logins.match(held, token) is None
-    assert stored(logins, held).authentication is None
+    assert store_arrival(logins, held).authentication is None
 
 
 @pytest.mark.parametrize("case", ["late", "used", "another login's", "spoilt", "unknown"])
@@ -94,7 +94,7 @@ def test_an_arrival_that_is_not_this_login_s_open_answer_joins_nothing(logins: A
     else:
         token = "0" * 64
     assert logins.match(held, token) is None
-    assert stored(logins, held) == held.transaction
+    assert store_arrival(logins, held) == held.transaction
 
 
 def test_an_arrival_joins_once(logins: Any) -> None:
@@ -117,7 +117,7 @@ def test_one_request_has_one_answer(logins: Any) -> None:
     assert joined
     assert logins.match(joined, second) is None
     assert logins.match(asked, second) is None  # read before the first
-    assert stored(logins, joined) == joined.transaction
+    assert store_arrival(logins, joined) == joined.transaction
 
 
 def test_a_lost_race_is_read_again(logins: Any) -> None:
@@ -150,44 +150,44 @@ def test_of_two_workers_with_one_answer_both_go_on_with_the_login_of_the_first(l
 def test_what_is_matched_is_not_written_yet(logins: Any) -> None:
     """Transaction and arrival are as they were, so that whatever is decided next stands or falls with the join."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched_only(logins, held, token)
-    assert stored(logins, held) == held.transaction
+    match_only(logins, held, token)
+    assert store_arrival(logins, held) == held.transaction
     assert waits(logins, token)
 
 
 def test_a_join_that_lost_its_race_writes_nothing(logins: Any) -> None:
     """Neither the answer nor that it was spent: the winner's facts stay, and all is read again."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = matched_only(logins, held, token)
+    matched = match_only(logins, held, token)
     asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
     assert logins.flow.matching.join(matched, logins.world.now) is None
-    assert stored(logins, held) == asked.transaction
+    assert store_arrival(logins, held) == asked.transaction
     assert waits(logins, token)
 
 
 def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
     """A change of a matched transaction that is not written yet uses up the arrival too."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = matched_only(logins, held, token)
+    matched = match_only(logins, held, token)
     changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
-    assert stored(logins, held) == changed.transaction == replace(matched.transaction, told=True)
+    assert store_arrival(logins, held) == changed.transaction == replace(matched.transaction, told=True)
     assert not waits(logins, token)
 
 
 def test_a_fact_of_a_match_that_lost_its_race_is_nobody_s(logins: Any) -> None:
     """It is refused, and the arrival stays as it was."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = matched_only(logins, held, token)
+    matched = match_only(logins, held, token)
     asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
     with pytest.raises(BrowserUnmatched):
         logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
-    assert stored(logins, held) == asked.transaction
+    assert store_arrival(logins, held) == asked.transaction
 
 
 def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:
     """When it stands, and not before."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = matched_only(logins, held, token)
+    matched = match_only(logins, held, token)
     assert logins.audit_log.events == []
     assert logins.flow.matching.join(matched, logins.world.now)
     assert [str(event.kind) for event in logins.audit_log.events] == ["decided"]

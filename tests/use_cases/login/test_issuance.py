@@ -67,7 +67,7 @@ class Lookup:
 
     @property
     def rules(self) -> Any:
-        """Give rules by which a service is told what was read."""
+        """Return rules that pass the authentication to the service as it was read."""
         return SimpleNamespace(authentication_for_service=lambda transaction, reading: (transaction.id, reading))
 
     def make_name_id(self, transaction: Transaction, *, persistent: bool) -> str:

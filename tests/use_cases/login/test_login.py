@@ -30,7 +30,7 @@ CPR: Final = "0101990000"
 NO: Final = UpstreamRefusal("wayf", AUTHN_FAILED)
 
 
-def stored(logins: Any, held: Held) -> Transaction:
+def read_stored(logins: Any, held: Held) -> Transaction:
     """Give the transaction as the store has it."""
     found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
     return found
@@ -42,7 +42,7 @@ def stored(logins: Any, held: Held) -> Transaction:
 def test_a_login_that_no_browser_has_come_for_is_soon_gone(logins: Any) -> None:
     """It sends no request and expires after two minutes."""
     held, sent = logins.flow.begin(logins.request(), logins.world.now)
-    begun = stored(logins, held)
+    begun = read_stored(logins, held)
     assert (sent, begun.browser, begun.outstanding, begun.upstream) == (None, None, (), None)
     assert (begun.begun, begun.until) == (logins.world.now, logins.world.now + 2 * MINUTE)
     with pytest.raises(TransactionGone):
@@ -84,7 +84,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
     puts = logins.world.hooks.calls.count("put")
     held, sent = logins.flow.begin(logins.request(service), logins.world.now, browser)
     assert logins.world.hooks.calls.count("put") == puts + 1
-    begun = stored(logins, held)
+    begun = read_stored(logins, held)
     assert begun == held.transaction
     assert (begun.browser, begun.upstream, sent is not None) == (browser, upstream, asks)
     assert begun.outstanding == ((sent,) if asks else ())
@@ -97,7 +97,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
 def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
     """Where the service asks for it, and on a computer that others use too."""
     held, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
-    assert (stored(logins, held).is_forced, stored(logins, held).shared) == (forced, shared)
+    assert (read_stored(logins, held).is_forced, read_stored(logins, held).shared) == (forced, shared)
 
 
 # Errands
@@ -116,7 +116,7 @@ def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: 
 def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand, *, fresh: bool) -> None:
     """It answers no request of a service, and a person who makes an account or a PIN logs in afresh."""
     held = logins.flow.begin_errand(errand, logins.world.now, intent="nurse", back="e-resources")
-    begun = stored(logins, held)
+    begun = read_stored(logins, held)
     assert (begun.errand, begun.request.service, begun.intent, begun.back) == (
         errand,
         "my-loans",
@@ -143,7 +143,7 @@ def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream
     """A PIN login can neither sign up nor choose a PIN."""
     if allowed:
         held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
-        assert stored(logins, held).upstream == upstream
+        assert read_stored(logins, held).upstream == upstream
         return
     with pytest.raises(FormRefused):
         logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
@@ -166,8 +166,8 @@ def test_a_login_is_one_browser_s_for_good(logins: Any) -> None:
     for known in (bound, held):
         with pytest.raises(BrowserUnmatched):
             logins.flow.bind(known, "another", logins.world.now)
-    assert stored(logins, held).browser == "b"
-    assert stored(logins, held).until == logins.world.now + 30 * MINUTE
+    assert read_stored(logins, held).browser == "b"
+    assert read_stored(logins, held).until == logins.world.now + 30 * MINUTE
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -198,7 +198,7 @@ def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, sha
     bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now, shared=shared)
     assert logins.world.hooks.calls.count("put") == puts + 1
     assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
-    known = stored(logins, held)
+    known = read_stored(logins, held)
     assert known == bound.transaction
     assert (known.browser, known.outstanding, known.sent, known.is_forced) == ("b", (sent,), 1, shared)
     assert known.until == logins.world.now + 30 * MINUTE
@@ -212,7 +212,7 @@ def test_of_two_requests_that_bind_a_login_one_asks(logins: Any) -> None:
     assert (second, again.transaction) == (None, bound.transaction)
     with pytest.raises(BrowserUnmatched):
         logins.flow.bind_and_ask(held, "another", logins.world.now)
-    assert stored(logins, held).outstanding == (sent,)
+    assert read_stored(logins, held).outstanding == (sent,)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_way_that_a_request_may_not_take_is_not_asked(
     held = logins.begun(service, **facts)
     with pytest.raises(FormRefused):
         logins.flow.ask_upstream(held, upstream, logins.world.now)
-    assert stored(logins, held).outstanding == ()
+    assert read_stored(logins, held).outstanding == ()
 
 
 def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
@@ -242,7 +242,7 @@ def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
     assert (sent.upstream, sent.sent) == ("other", logins.world.now)
     assert sent.id.startswith(f"_{joined.transaction.id}")
     assert len(sent.id) == 65
-    assert stored(logins, asked) == replace(joined.transaction, outstanding=(sent,), sent=2)
+    assert read_stored(logins, asked) == replace(joined.transaction, outstanding=(sent,), sent=2)
     _, another = logins.flow.ask_upstream(asked, "other", logins.world.now)
     assert another.id != sent.id
 
@@ -277,7 +277,7 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
     joined = logins.log_in(asked, logins.student())
     logins.flow.consume_request(asked, sent, logins.world.now)
-    assert stored(logins, held) == replace(joined.transaction, outstanding=(other,))
+    assert read_stored(logins, held) == replace(joined.transaction, outstanding=(other,))
 
 
 # Led to by one authentication, and by no other
@@ -300,7 +300,7 @@ def older(now: Any) -> dict[str, Any]:
     }
 
 
-def pinned(logins: Any, held: Held) -> Held:
+def pin_browser(logins: Any, held: Held) -> Held:
     """Log in by a PIN."""
     joined: Held = logins.flow.join_verified_pin(held, "pin", Borrower("42", "STUD"), logins.world.now)[0]
     return joined
@@ -318,7 +318,7 @@ def stranger(logins: Any, held: Held) -> Held:
     return joined
 
 
-def agreed(logins: Any, held: Held) -> Held:
+def agree(logins: Any, held: Held) -> Held:
     """Answer the page that is shown with yes."""
     flow, now = logins.flow, logins.world.now
     step = flow.next_step(held, now)
@@ -327,7 +327,7 @@ def agreed(logins: Any, held: Held) -> Held:
     return answered
 
 
-@pytest.mark.parametrize("log_in", [stranger, refused, pinned])
+@pytest.mark.parametrize("log_in", [stranger, refused, pin_browser])
 def test_an_authentication_discards_what_an_older_one_led_to(logins: Any, log_in: Callable[..., Held]) -> None:
     """Consent, proof, borrower and enrolment of the earlier person are dropped."""
     facts = older(logins.world.now)
@@ -347,7 +347,7 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
     flow, now = logins.flow, logins.world.now
     held = logins.log_in(logins.begun(), logins.student())
     if fact == "enrol":
-        held = agreed(logins, held)
+        held = agree(logins, held)
     after = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
     late: dict[str, Callable[[], object]] = {
         "upgrade": lambda: flow.answer_upgrade(held, now, wanted=True),
@@ -356,7 +356,7 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
     }
     with pytest.raises(BrowserUnmatched):
         late[fact]()
-    assert stored(logins, held) == after.transaction
+    assert read_stored(logins, held) == after.transaction
 
 
 # By a PIN
@@ -367,7 +367,7 @@ def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
     borrower = logins.shelved("42", "STUD")
     joined, _ = logins.flow.join_verified_pin(logins.begun(), "pin", borrower, logins.world.now)
     login = joined.transaction
-    assert login == stored(logins, joined)
+    assert login == read_stored(logins, joined)
     assert (login.upstream, login.person.number, login.authentication.name_id) == ("pin", "42", "42")
     assert login.person.id == logins.world.account_id_of("42")
 
@@ -387,7 +387,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
         held = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
     with pytest.raises(FormRefused):
         logins.flow.join_verified_pin(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
-    assert stored(logins, held).authentication is None
+    assert read_stored(logins, held).authentication is None
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
@@ -416,7 +416,7 @@ def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) 
     offered = logins.log_in(logins.begun(), logins.student())
     assert isinstance(flow.next_step(offered, now), OfferUpgrade)
     told = flow.answer_upgrade(offered, now, wanted=wanted)
-    assert stored(logins, told) == told.transaction
+    assert read_stored(logins, told) == told.transaction
     assert (told.transaction.upgrade, told.transaction.account.upgrade_from) == (wanted, "PRIV" if wanted else None)
     assert not isinstance(flow.next_step(told, now), OfferUpgrade)
     later = logins.log_in(logins.begun(), logins.student())
@@ -426,11 +426,11 @@ def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) 
 def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
     """First as wanted, later as done. The policies decide again after the wait."""
     flow, now = logins.flow, logins.world.now
-    held = agreed(logins, logins.log_in(logins.begun(), logins.student()))
+    held = agree(logins, logins.log_in(logins.begun(), logins.student()))
     assert isinstance(flow.next_step(held, now), Enrol)
     wanted = flow.enrol(held, now, language="en", patience=0)
     assert (wanted.transaction.account.state, wanted.transaction.account.number) == (AccountState.WANTED, None)
-    assert stored(logins, wanted) == wanted.transaction
+    assert read_stored(logins, wanted) == wanted.transaction
     logins.set = replace(logins.set, digest="edited")
     logins.world.worker.step()
     done = flow.enrol(wanted, now, language="en", patience=0)
@@ -446,6 +446,6 @@ def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
     for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
         held = logins.log_in(logins.begun(), answer)
         assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
-        assert stored(logins, held) == held.transaction
+        assert read_stored(logins, held) == held.transaction
     assert not logins.world.worker.step()
     assert not any(each.value.enrolment for each in logins.world.persons.list_all(logins.world.now))

@@ -189,7 +189,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.person = other.transaction.person.id
         self.told.clear()
 
-    # What happens
+    # Rules
 
     @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
     @rule(which=st.integers(0, 3))
@@ -222,7 +222,7 @@ class OneWriteMachine(RuleBasedStateMachine):
 
     @rule()
     def policy_changes(self) -> None:
-        """Let what is told of the release differ from now on."""
+        """Change the purpose of the release from now on."""
         self.purpose += 1
         self._policies()
 

@@ -37,7 +37,7 @@ def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts
     return found
 
 
-def looked_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
+def look_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
     """Look up a person who has just logged in."""
     found: Held = logins.lookup.look_up_and_store(came(logins, answer, service, **facts), logins.world.now)
     return found
@@ -49,7 +49,7 @@ def owner(logins: Any, held: Held) -> str:
     return pseudonym
 
 
-def stored(logins: Any, held: Held) -> Transaction:
+def store_person(logins: Any, held: Held) -> Transaction:
     """Give the transaction as the store has it."""
     found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
     return found
@@ -76,7 +76,7 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     assert (held.transaction.person, held.transaction.account) == (None, None)
     assert held.evaluated
     assert not held.evaluated.is_permitted
-    assert stored(logins, held) == held.transaction
+    assert store_person(logins, held) == held.transaction
     assert not {"find", "read"} & set(logins.world.hooks.calls)
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
@@ -85,12 +85,12 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
     """Where the policies are others by then."""
     policies = logins.set
     logins.set = replace(policies, policies=())
-    denied = looked_up(logins, logins.student())
+    denied = look_up(logins, logins.student())
     assert denied.transaction.person is None
     logins.set = policies
     held = logins.lookup.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
     assert held.transaction.person
-    assert stored(logins, held) == held.transaction
+    assert store_person(logins, held) == held.transaction
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -101,7 +101,7 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
     strict = replace(logins.set.policies[0].require, upstream=("other",))
     first, *rest = logins.set.policies
     logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
-    held = looked_up(logins, logins.student())
+    held = look_up(logins, logins.student())
     assert held.transaction.person
     assert held.evaluated
     assert held.evaluated.is_permitted == there
@@ -112,8 +112,8 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
 def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
     """However often the number came with it: a person of their own, who has none."""
     logins.shelved(category="STUD")
-    known = looked_up(logins, logins.student()).transaction.person
-    held = looked_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
+    known = look_up(logins, logins.student()).transaction.person
+    held = look_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
     assert held.transaction.person
     assert known
     assert held.transaction.person.id != known.id
@@ -124,28 +124,28 @@ def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     """They are found by the identifiers of the login; no account is looked up."""
-    assert looked_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
-    known = looked_up(logins, logins.student()).transaction.person
+    assert look_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
+    known = look_up(logins, logins.student()).transaction.person
     logins.audit_log.events.clear()
     logins.world.hooks.calls.clear()
-    found = looked_up(logins, logins.student(), errand=Errand.CHOICES)
+    found = look_up(logins, logins.student(), errand=Errand.CHOICES)
     assert (found.transaction.person, found.transaction.account) == (known, None)
-    assert stored(logins, found).person == known
+    assert store_person(logins, found).person == known
     assert "find" not in logins.world.hooks.calls
     assert logins.audit_log.events == []
 
 
 def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
     """Untrusted identifiers lead to no record."""
-    looked_up(logins, logins.student())
-    held = looked_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
+    look_up(logins, logins.student())
+    held = look_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
     assert held.evaluated
     assert (held.evaluated.trusted, held.transaction.person) == (False, None)
 
 
 def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> None:
     """The person's own at this service, the last of them first, and none that a later no has ended."""
-    first = looked_up(logins, logins.student())
+    first = look_up(logins, logins.student())
     assert first.transaction.receipts == ()
     person = first.transaction.person
     assert person
@@ -162,7 +162,7 @@ def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> Non
         file_receipt(store, person.id, "my-loans", each, now)
     file_receipt(store, person.id, "e-resources", replace(last, record_id="3"), now)
     file_receipt(store, "stranger", "my-loans", replace(last, record_id="4"), now)
-    assert looked_up(logins, logins.student()).transaction.receipts == (last, made)
+    assert look_up(logins, logins.student()).transaction.receipts == (last, made)
 
 
 @pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
@@ -173,7 +173,7 @@ def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) 
     logins.flow.transactions.change(held, lambda each: replace(each, **facts), logins.world.now)
     found = logins.lookup.look_up_and_store(held, logins.world.now)
     assert found.transaction.person is None
-    assert found.transaction == stored(logins, held)
+    assert found.transaction == store_person(logins, held)
     again = logins.lookup.look_up_and_store(found, logins.world.now)
     assert again.transaction.person
     assert {name: getattr(again.transaction, name) for name in facts} == facts
@@ -185,12 +185,12 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
     after = logins.log_in(held, logins.answer(eppn=EPPN))
     with pytest.raises(BrowserUnmatched):
         logins.lookup.look_up_and_store(held, logins.world.now)
-    assert stored(logins, held) == after.transaction
+    assert store_person(logins, held) == after.transaction
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
     """There is neither an account nor a request for one."""
-    known = replace(looked_up(logins, logins.student()), evaluated=None)
+    known = replace(look_up(logins, logins.student()), evaluated=None)
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, language="en", patience=0)
         assert account == Account(None, AccountState.NONE)
@@ -217,11 +217,11 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     now = logins.world.now
     answer = logins.answer(upstream, eppn=EPPN, **said)
     keep_proof(logins.world.ports.persons, owner(logins, came(logins, answer)), proof(now), now)
-    held = looked_up(logins, answer)
+    held = look_up(logins, answer)
     assert held.transaction.proofs == ((proof(now),) if remembered else ())
     assert held.evaluated
     assert held.evaluated.is_permitted == (remembered and upstream == "other")
-    assert stored(logins, held) == held.transaction
+    assert store_person(logins, held) == held.transaction
 
 
 def test_a_proof_of_another_person_is_none(logins: Any) -> None:
@@ -230,7 +230,7 @@ def test_a_proof_of_another_person_is_none(logins: Any) -> None:
     stranger = owner(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
     keep_proof(logins.world.ports.persons, stranger, proof(now), now)
     for said in ({"eppn": EPPN}, {}):
-        held = looked_up(logins, logins.answer("other", **said))
+        held = look_up(logins, logins.answer("other", **said))
         assert (held.transaction.proofs, held.transaction.person) == ((), None)
 
 
@@ -282,7 +282,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
     logins: Any, said: dict[str, str], intent: str | None, *, asked: bool
 ) -> None:
     """A proof of nobody would keep the address from its holder."""
-    held = looked_up(logins, logins.answer("other", **said), intent=intent)
+    held = look_up(logins, logins.answer("other", **said), intent=intent)
     step = logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now)
     assert isinstance(step, ProveMailbox) == asked
     if step:
@@ -291,14 +291,14 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 
 def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
     """Once is enough."""
-    held = looked_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
+    held = look_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
     assert logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now) is None
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
     """Where nothing names the person nobody else's login finds it."""
     lookup, now = logins.lookup, logins.world.now
-    person, again = (looked_up(logins, logins.student()) for _ in range(2))
+    person, again = (look_up(logins, logins.student()) for _ in range(2))
     theirs = lookup.proof_owner(person, now)
     assert person.transaction.person
     assert theirs == lookup.proof_owner(replace(again, evaluated=None), now)
@@ -322,7 +322,7 @@ def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str
 @pytest.mark.parametrize(("known", "persistent"), [(True, False), (False, True), (False, False)])
 def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool) -> None:
     """A transient one, or that of a person who is not known, is nobody's a second time."""
-    found = looked_up(logins, logins.student()) if known else logins.begun()
+    found = look_up(logins, logins.student()) if known else logins.begun()
     names = {logins.lookup.make_name_id(found.transaction, persistent=persistent) for _ in range(2)}
     assert len(names) == 2
     assert all(len(name) == 41 and name[0] == "_" for name in names)

@@ -67,7 +67,7 @@ def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces,
         traces.find("BCDFGHJK", NOW)
 
 
-def refused(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
+def trace_refusal(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
     """Give what is kept of a refused login with these attributes, and a marked value of every other that there is."""
     names = attribute_maps.load(ROOT / "attribute_maps").labels
     marked = {name: (f"{MARK} {name}",) for name in names if "Affiliation" not in name}
@@ -93,7 +93,7 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
     }
     for number, home in enumerate(["au.dk", f"{MARK}.example"]):
         named: dict[str, Any] = {"schacHomeOrganization": (home,), "borrower_category": (MARK,)}
-        facts = refused(shipped, **affiliations, **named)
+        facts = trace_refusal(shipped, **affiliations, **named)
         traces.add_trace(TraceFacts(f"BCDFGHJ{number}", NOW, "refuse", "too_young", refused=facts))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"too_young" in octets
@@ -107,5 +107,5 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
 def test_a_category_that_a_file_names_is_kept() -> None:
     """The decision about a login with PIN depends on the category."""
     shipped = live_policies.load(ROOT / "policies", NOW)
-    kept = dict(refused(shipped, borrower_category=("EMPLOYEE",)).values)
+    kept = dict(trace_refusal(shipped, borrower_category=("EMPLOYEE",)).values)
     assert kept == {"borrower_category": ("EMPLOYEE",)}

@@ -167,7 +167,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.sessions = sessions(self.store, LookupHmacs("k1", b"k" * 32))
         self.flow = flow(self.store, self.sessions, SERVICES, {"wayf": WAYF}, lambda *_: True)
 
-    # What people do
+    # Actions of people
 
     @rule(browser=st.sampled_from(BROWSERS), person=st.sampled_from(PEOPLE), service=st.sampled_from([*SERVICES]))
     def waits(self, browser: str, person: str, service: str) -> None:
@@ -235,7 +235,7 @@ class LogoutMachine(RuleBasedStateMachine):
         """Wait."""
         self.world.now += timedelta(seconds=seconds)
 
-    # What browsers bring
+    # Messages that browsers carry
 
     @precondition(lambda self: self.world.messages)
     @rule(which=st.integers(0, 9), browsers=st.sampled_from(((), ("b1",), ("b2",), ("b1", "b2"))))
@@ -288,7 +288,7 @@ class LogoutMachine(RuleBasedStateMachine):
                 go_on(way.id, participant.request or "", way.browsers, world.now)
         self._check(self.flow.read(way.id, way.browsers, world.now))
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def nothing_live_is_held_for_ended(self) -> None:
@@ -325,7 +325,7 @@ class LogoutMachine(RuleBasedStateMachine):
     # The parties
 
     def _is_one_jar(self, browsers: tuple[str, ...]) -> None:
-        """Whoever brings both browser cookies is one browser: a service has its latest session there, and no other."""
+        """Check that a browser with both cookies has only the latest session of each service."""
         world = self.world
         for service in SERVICES:
             latest = max((world.begun.get((browser, service), 0) for browser in browsers), default=0)
@@ -624,7 +624,7 @@ def test_another_browser_with_a_login_of_its_own_hears_no_success() -> None:
 
 
 @pytest.mark.attack(29)
-# At the gate too: of the clauses above, each taken away, 400 examples of its draw found five, and 1,500 six.
+# In CI as well: of the clauses above, each taken away, 400 examples of its draw found five, and 1,500 six.
 @pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow(seconds=10))])
 def test_no_live_session_survives_a_success(examples: int) -> None:
     """And none that is newer than a request is ended by it, whatever is lost, late, brought again, or goes on."""

@@ -64,7 +64,7 @@ def test_a_session_is_kept_for_twelve_hours() -> None:
     assert timedelta(hours=12) == SESSION.span
 
 
-def gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:
+def is_gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:
     """Give what an upstream's LogoutRequest of that moment does."""
     request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, issued_by=now)
     return lambda kept: kept.close_upstream(request, NOW)
@@ -77,12 +77,12 @@ CLOSED: dict[str, tuple[Callable[[Sessions], None], bool]] = {
     "another person here": (lambda kept: kept.close("b1", "bo", NOW), False),
     "this person elsewhere": (lambda kept: kept.close("b2", "asta", NOW), False),
     "before the answer came": (lambda kept: kept.close("b1", "asta", NOW - INSTANT), False),
-    "the upstream's NameID": (gone("_t"), True),
-    "the upstream's session": (gone("_t", "_h", "_i"), True),
-    "another of its sessions": (gone("_t", "_j"), False),
-    "another NameID": (gone("_u"), False),
-    "another upstream's": (gone("_t", upstream="nemid"), False),
-    "the upstream's earlier": (gone("_t", now=NOW - INSTANT), False),
+    "the upstream's NameID": (is_gone("_t"), True),
+    "the upstream's session": (is_gone("_t", "_h", "_i"), True),
+    "another of its sessions": (is_gone("_t", "_j"), False),
+    "another NameID": (is_gone("_u"), False),
+    "another upstream's": (is_gone("_t", upstream="nemid"), False),
+    "the upstream's earlier": (is_gone("_t", now=NOW - INSTANT), False),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_login_is_over_where_its_own_has_been_closed(
 def test_what_is_nobody_s_is_not_over(sessions: Sessions, transaction: Transaction) -> None:
     """A login that has not been closed goes on."""
     sessions.close("b1", "asta", NOW)
-    gone("_t", "", "_i")(sessions)
+    is_gone("_t", "", "_i")(sessions)
     assert not sessions.is_over(transaction, NOW)
 
 

@@ -101,13 +101,13 @@ def begun(flow: SingleLogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: 
     return flow.read(logout.id, browsers or ("b1",), now)
 
 
-def ended(flow: SingleLogoutFlow, *browsers: str) -> set[str]:
+def end_session(flow: SingleLogoutFlow, *browsers: str) -> set[str]:
     """Give the sessions that have ended."""
     found = flow.sessions.list_in_browsers(browsers or ("b1", "b2"), NOW)
     return {each.id for each in found if each.ended}
 
 
-def asked(logout: Logout) -> list[tuple[str, str]]:
+def ask_participant(logout: Logout) -> list[tuple[str, str]]:
     """Give each participant and its state."""
     return [(each.peer.name, each.state.value) for each in logout.participants]
 
@@ -117,23 +117,23 @@ def test_a_service_ends_its_own_session_and_the_rest_are_asked(flow: Flow) -> No
     made = flow(AT_LOANS, BOOKS, BOS)
     logout = begun(made)
     assert (logout.names_session, logout.leaves_others, logout.has_chosen) == (True, False, False)
-    assert asked(logout) == [("books", "open"), ("wayf", "open")]
+    assert ask_participant(logout) == [("books", "open"), ("wayf", "open")]
     books, wayf = logout.participants
     assert (books.name_id, books.indexes) == (BOOKS.name_id, ("_books",))
     assert (wayf.name_id, wayf.indexes) == (NameID("_t1"), ("_i1",))
-    assert ended(made) == {"loans"}
+    assert end_session(made) == {"loans"}
 
 
 def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
     """Its service has been told, or asked for it itself."""
     made = flow(AT_LOANS, replace(BOOKS, ended=NOW))
-    assert asked(begun(made)) == [("wayf", "open")]
+    assert ask_participant(begun(made)) == [("wayf", "open")]
 
 
 def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
     """The library account has no upstream session, so that no upstream is asked."""
     by_pin = replace(AT_LOANS, upstream="library")
-    assert asked(begun(flow(by_pin))) == []
+    assert ask_participant(begun(flow(by_pin))) == []
     assert not begun(flow(by_pin), BY_LOANS, "b2").leaves_others
 
 
@@ -143,7 +143,7 @@ def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
 def test_an_upstream_is_asked_as_it_is_configured(flow: Flow, logout: Any, state: str, *, always: bool) -> None:
     """And where it alone is left and is always asked, the person is not."""
     found = begun(flow(AT_LOANS, upstream=replace(WAYF, logout=logout)))
-    assert asked(found) == [("wayf", state)]
+    assert ask_participant(found) == [("wayf", state)]
     assert found.participants[0].always is always
     assert found.has_chosen is (logout != "ask")
 
@@ -188,12 +188,12 @@ def test_an_upstream_that_never_gave_a_name_is_not_told_one(flow: Flow, facts: d
 )
 def test_a_service_that_cannot_be_told_is_not_asked(flow: Flow, how: dict[str, Any]) -> None:
     """A service that has the name by now hears nothing of a person of the one before."""
-    assert asked(begun(flow(AT_LOANS, BOOKS, **how)))[0] == ("books", "unreachable")
+    assert ask_participant(begun(flow(AT_LOANS, BOOKS, **how)))[0] == ("books", "unreachable")
 
 
 def test_an_upstream_without_an_address_is_unreachable(flow: Flow) -> None:
     """It cannot be asked, nor its answer believed."""
-    assert asked(begun(flow(AT_LOANS, unreachable=("wayf",)))) == [("wayf", "unreachable")]
+    assert ask_participant(begun(flow(AT_LOANS, unreachable=("wayf",)))) == [("wayf", "unreachable")]
 
 
 def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
@@ -208,14 +208,14 @@ def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
 
 def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
     """An ended session is not asked to log out."""
-    assert asked(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
+    assert ask_participant(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
 
 
 def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> None:
     """Of the browser that follows it; then of no other."""
     made = flow(AT_LOANS, BOOKS)
     logout, _ = made.receive(BY_LOANS, NOW)
-    assert asked(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
+    assert ask_participant(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
     with pytest.raises(BrowserUnmatched):
         made.read(logout.id, ("b2",), NOW)
 
@@ -227,7 +227,7 @@ def test_the_trail_is_told_once(flow: Flow) -> None:
     assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
 
 
-def sent(made: SingleLogoutFlow, logout: Logout, at: int = 0) -> str:
+def send_message(made: SingleLogoutFlow, logout: Logout, at: int = 0) -> str:
     """Send a LogoutRequest to a participant."""
     request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[at], NOW)
     assert request
@@ -238,13 +238,13 @@ def test_a_request_carries_its_logout_and_is_sent_once(flow: Flow) -> None:
     """By the first of two tabs; asked again, the participant is sent another."""
     made = flow(AT_LOANS, BOOKS)
     logout = begun(made)
-    request = sent(made, logout)
+    request = send_message(made, logout)
     assert request[1:33] == logout.id
     assert len(request) == 65
     assert made.record_request(logout, logout.participants[0], NOW) is None
-    assert asked(made.ask_again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
-    assert sent(made, logout) != request
-    assert asked(made.skip_participant(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
+    assert ask_participant(made.ask_again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
+    assert send_message(made, logout) != request
+    assert ask_participant(made.skip_participant(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
 
 
 @pytest.mark.parametrize(("says", "state", "over"), [(True, "ended", {"loans", "books"}), (False, "failed", {"loans"})])
@@ -253,20 +253,24 @@ def test_an_answer_ends_the_sessions_that_it_is_about(flow: Flow, says: bool, *,
     made = flow(AT_LOANS, BOOKS, BOS, session("halls", "halls"))
     logout = begun(made)
     peers = [each.peer.name for each in logout.participants]
-    request = sent(made, logout, peers.index("books"))
+    request = send_message(made, logout, peers.index("books"))
     response = LogoutResponse(LogoutPeer("service", "books"), request, says)
     assert made.record_answer(response, NOW) == logout.id
-    assert dict(asked(made.read(logout.id, ("b1",), NOW))) == {"books": state, "halls": "open", "wayf": "open"}
-    assert ended(made) == over
+    assert dict(ask_participant(made.read(logout.id, ("b1",), NOW))) == {
+        "books": state,
+        "halls": "open",
+        "wayf": "open",
+    }
+    assert end_session(made) == over
 
 
 def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
     """Its indexes are its own."""
     made = flow(AT_LOANS, replace(BOOKS, index="_i1"))
     logout = begun(made)
-    request = sent(made, logout, 1)
+    request = send_message(made, logout, 1)
     made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), NOW)
-    assert ended(made) == {"loans"}
+    assert end_session(made) == {"loans"}
 
 
 @pytest.mark.attack(29)
@@ -274,10 +278,10 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     """The upstream has a session again: the next logout asks for its end, and claims no Success without it."""
     made = flow(AT_LOANS)
     logout = begun(made)
-    request = sent(made, logout)
+    request = send_message(made, logout)
     since = NOW + SECOND
     made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
     held_back = since + SECOND
     made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
     by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
-    assert asked(begun(made, by_books, now=held_back)) == [("wayf", "open")]
+    assert ask_participant(begun(made, by_books, now=held_back)) == [("wayf", "open")]

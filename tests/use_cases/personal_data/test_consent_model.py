@@ -445,7 +445,7 @@ class Consents(RuleBasedStateMachine):
         self.edited(which.draw(st.sampled_from(self.earlier)))
 
     def edited(self, rules: Rules) -> None:
-        """Put a set in force, and hold what that asks of whoever comes now and has said nothing yet."""
+        """Put a policy set in force, and keep its question for a person who has not answered yet."""
         before, living = self.policies, self.living()
         was_covered = self.covering(before)
         self.policies = rules

@@ -9,7 +9,7 @@ import pytest
 from broker.core.entities import EMAIL, UNSPECIFIED
 from broker.core.login.transaction import SubjectHint
 from tests.adapters.saml.sp.test_service_provider import write_request
-from tests.attacks.messages.hostile_requests import subject
+from tests.attacks.messages.hostile_requests import add_subject
 from tests.plugins.saml_parties import Parties
 
 NAME_ID = '<saml:NameID Format="%s">%s</saml:NameID>'
@@ -33,7 +33,7 @@ NAME_ID = '<saml:NameID Format="%s">%s</saml:NameID>'
 )
 def test_a_hint_is_read_and_never_a_cpr_number(parties: Parties, part: str, hint: SubjectHint | None) -> None:
     """Mail addresses and user names are read; what nobody may be told is dropped, and the login goes on."""
-    assert parties.ask(subject(part)) == replace(parties.request, subject_hint=hint)
+    assert parties.ask(add_subject(part)) == replace(parties.request, subject_hint=hint)
 
 
 def subjects(parties: Parties, **upstream: Any) -> Mapping[str, str | None]:

@@ -23,8 +23,8 @@ from tests.attacks.messages.hostile_responses import (
     RESTRICTION,
     STATEMENT,
     SUBJECT,
-    nothing,
-    twice,
+    change_nothing,
+    repeat_element,
 )
 from tests.plugins.saml_parties import (
     AU,
@@ -175,12 +175,12 @@ ALLOWED: Final[dict[str, Message]] = {
     "an issuer of the entity format": Message((edit("saml:Assertion/saml:Issuer", Format=ENTITY_FORMAT),)),
     "no name": Message((drop(NAME_ID),)),
     "another audience beside us": Message((add(RESTRICTION, _OTHERS),)),
-    "two restrictions that both name us": Message((twice(RESTRICTION),)),
+    "two restrictions that both name us": Message((repeat_element(RESTRICTION),)),
     "one use": Message((add(CONDITIONS, "<saml:OneTimeUse/>"),)),
     "one proxy more": Message((add(CONDITIONS, '<saml:ProxyRestriction Count="1"/>'),)),
     "proxies without a count": Message((add(CONDITIONS, "<saml:ProxyRestriction/>"),)),
     "no attributes from a hub": Message((drop(ATTRIBUTES),)),
-    "two attribute statements from a hub": Message((twice(ATTRIBUTES),)),
+    "two attribute statements from a hub": Message((repeat_element(ATTRIBUTES),)),
     "an authentication of an hour ago": Message((edit(STATEMENT, AuthnInstant=EARLIER),)),
     "a session without an end": Message((edit(STATEMENT, SessionNotOnOrAfter=None),)),
     "a professional of NemLog-in": Message((say(NAME_ID, EID_NAME.replace("/person/", "/professional/")),), "eid"),
@@ -328,7 +328,7 @@ def test_the_worst_of_several_counts(parties: Parties) -> None:
 
     issuer = add("saml:Assertion", f"<saml:Issuer>{DIRECT}</saml:Issuer>", 1)
     assert offending(Message((issuer,)).make_received(parties)) == ["assertion_issuer"]
-    statements = Message((twice(STATEMENT), older), more={"force_authn": True})
+    statements = Message((repeat_element(STATEMENT), older), more={"force_authn": True})
     assert offending(statements.make_received(parties)) == ["statements", "authenticated_before"]
 
 
@@ -336,5 +336,5 @@ def test_our_own_names_are_all_loops(parties: Parties) -> None:
     """An authority that is any of our roles is refused, of whatever upstream."""
     for name in (IDP, *(upstream.sp_entity_id for upstream in parties.upstreams.values())):
         authority = f"<saml:AuthenticatingAuthority>{name}</saml:AuthenticatingAuthority>"
-        message = Message((add(AUTHN_CONTEXT, authority, 1), nothing))
+        message = Message((add(AUTHN_CONTEXT, authority, 1), change_nothing))
         assert offending(message.make_received(parties)) == ["loop"]

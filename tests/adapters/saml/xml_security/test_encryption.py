@@ -42,7 +42,7 @@ def plain(forge: Forge, value: str = "nurse@au.dk") -> bytes:
     return etree.tostring(forge.sign_response(forge.response(value)).find(ASSERTION), encoding="utf-8")
 
 
-def opened(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
+def decrypt_assertion(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
     """Send an EncryptedAssertion through an endpoint and give the assertion, its signature verified."""
     return forge.receive(octets(forge.enclose(sealed)), allow_cbc=allow_cbc)
 
@@ -56,7 +56,7 @@ def opened(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
 def test_what_peers_encrypt_with_is_decrypted(content: str, transport: str, inner: str, forge: Forge) -> None:
     """AES-GCM in three sizes under RSA-OAEP in both spellings gives the assertion, its signature good."""
     sealed = forge.encrypt(plain(forge, "Søren"), content=content, transport=transport, inner=inner)
-    assert opened(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
+    assert decrypt_assertion(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
 
 
 @pytest.mark.attack(23)
@@ -64,25 +64,25 @@ def test_what_peers_encrypt_with_is_decrypted(content: str, transport: str, inne
 def test_cbc_only_from_a_peer_that_needs_it(size: int, forge: Forge) -> None:
     """NemLog-in and Lasso encrypt with CBC; from anyone else it is refused before it is decrypted."""
     sealed = forge.encrypt(plain(forge), content=f"{XENC}aes{size}-cbc")
-    assert opened(forge, deepcopy(sealed), allow_cbc=True).get("ID") == "a1"
+    assert decrypt_assertion(forge, deepcopy(sealed), allow_cbc=True).get("ID") == "a1"
     with pytest.raises(MessageRefused, match=r"xml\.content_method"):
-        opened(forge, sealed)
+        decrypt_assertion(forge, sealed)
 
 
 def test_the_assertion_is_alone_in_its_tree(forge: Forge) -> None:
     """Nothing of the Response around it can be found from the decrypted assertion."""
-    found = opened(forge, forge.encrypt(plain(forge)))
+    found = decrypt_assertion(forge, forge.encrypt(plain(forge)))
     assert found.getroottree().getroot() is found
 
 
 @pytest.mark.profile(8)
 def test_either_of_our_keys_decrypts(forge: Forge) -> None:
     """While a key rolls over, peers with older metadata encrypt for the older key, or for both."""
-    assert opened(forge, forge.encrypt(plain(forge), to=forge.older)).get("ID") == "a1"
+    assert decrypt_assertion(forge, forge.encrypt(plain(forge), to=forge.older)).get("ID") == "a1"
     sealed = forge.encrypt(plain(forge))
     foreign = forge.encrypt(plain(forge), to=forge.stranger).find(f".//{ENCRYPTED_KEY}")
     sealed.find(f".//{{{DS}}}KeyInfo").insert(0, foreign)
-    assert opened(forge, sealed).get("ID") == "a1"
+    assert decrypt_assertion(forge, sealed).get("ID") == "a1"
 
 
 def test_a_key_beside_the_content_is_found(forge: Forge) -> None:
@@ -93,7 +93,7 @@ def test_a_key_beside_the_content_is_found(forge: Forge) -> None:
     key.insert(1, deepcopy(holder))
     sealed.find(f".//{{{DS}}}KeyInfo").append(holder[0])
     sealed.append(key)
-    assert opened(forge, sealed).get("ID") == "a1"
+    assert decrypt_assertion(forge, sealed).get("ID") == "a1"
 
 
 def pointing(sealed: Any, uri: str = "#k1", kind: str = XENC + "EncryptedKey", *, transformed: bool = False) -> Any:
@@ -109,7 +109,7 @@ def pointing(sealed: Any, uri: str = "#k1", kind: str = XENC + "EncryptedKey", *
 
 def test_a_pointer_to_the_key_beside_is_none_elsewhere(forge: Forge) -> None:
     """Shibboleth and .NET write a RetrievalMethod to the EncryptedKey of the same element."""
-    assert opened(forge, pointing(forge.encrypt(plain(forge)))).get("ID") == "a1"
+    assert decrypt_assertion(forge, pointing(forge.encrypt(plain(forge)))).get("ID") == "a1"
 
 
 @pytest.mark.attack(23)
@@ -127,7 +127,7 @@ def test_a_pointer_to_the_key_beside_is_none_elsewhere(forge: Forge) -> None:
 def test_a_pointer_anywhere_else_is_refused(forge: Forge, how: dict[str, Any]) -> None:
     """Another element, another document, an expression, another kind, or a transformation: nothing is fetched."""
     with pytest.raises(MessageRefused, match=r"xml\.retrieval_method"):
-        opened(forge, pointing(forge.encrypt(plain(forge)), **how))
+        decrypt_assertion(forge, pointing(forge.encrypt(plain(forge)), **how))
 
 
 @pytest.mark.parametrize("prolog", [b"", b"\n ", b'<?xml version="1.0" encoding="UTF-8"?>\n'])
@@ -136,11 +136,11 @@ def test_a_subtree_without_its_namespaces_inherits_them(prolog: bytes, forge: Fo
     whole = etree.tostring(forge.sign_response(), encoding="unicode")
     piece = whole[whole.index("<saml:Assertion") : whole.index("</samlp:Response>")]
     assert "xmlns:saml=" not in piece.partition(">")[0]
-    found = opened(forge, forge.encrypt(prolog + piece.encode()))
+    found = decrypt_assertion(forge, forge.encrypt(prolog + piece.encode()))
     assert found.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"
 
 
-def _with(change: Callable[[Any], None], **how: Any) -> Callable[[Forge], Any]:
+def _change_element(change: Callable[[Any], None], **how: Any) -> Callable[[Forge], Any]:
     def make(forge: Forge) -> Any:
         sealed = forge.encrypt(plain(forge), **how)
         change(sealed)
@@ -175,30 +175,30 @@ def _no_key_method(sealed: Any) -> None:
     key.remove(key[0])
 
 
-def _unchanged(_sealed: Any) -> None:
+def _keep_element(_sealed: Any) -> None:
     pass
 
 
 SHA512 = f'<ds:DigestMethod Algorithm="{XENC}sha512"/>'
 REFUSED: dict[str, tuple[Callable[[Forge], Any], ...]] = {
-    "encrypted_data": (_with(_unchanged, kind=XENC + "Content"),),
-    "cipher_reference": (_with(_content_elsewhere),),
-    "retrieval_method": (_with(_key_elsewhere),),
-    "encrypted_keys": (_with(_many_keys), _with(lambda sealed: sealed[0].remove(sealed[0][1]))),
-    "content_method": (_with(_unchanged, content=XENC + "tripledes-cbc"), _with(_no_method)),
-    "key_method": (_with(_unchanged, transport=XENC + "rsa-1_5"), _with(_no_key_method)),
+    "encrypted_data": (_change_element(_keep_element, kind=XENC + "Content"),),
+    "cipher_reference": (_change_element(_content_elsewhere),),
+    "retrieval_method": (_change_element(_key_elsewhere),),
+    "encrypted_keys": (_change_element(_many_keys), _change_element(lambda sealed: sealed[0].remove(sealed[0][1]))),
+    "content_method": (_change_element(_keep_element, content=XENC + "tripledes-cbc"), _change_element(_no_method)),
+    "key_method": (_change_element(_keep_element, transport=XENC + "rsa-1_5"), _change_element(_no_key_method)),
     "key_digest": (
-        _with(_unchanged, inner=SHA512),
-        _with(_unchanged, transport=OAEP11, inner=SHA512 + MASK),
-        _with(_unchanged, transport=OAEP11, inner=MASK.replace("mgf1sha256", "mgf1sha512")),
-        _with(_unchanged, inner="<xenc:OAEPparams>AAAA</xenc:OAEPparams>"),
+        _change_element(_keep_element, inner=SHA512),
+        _change_element(_keep_element, transport=OAEP11, inner=SHA512 + MASK),
+        _change_element(_keep_element, transport=OAEP11, inner=MASK.replace("mgf1sha256", "mgf1sha512")),
+        _change_element(_keep_element, inner="<xenc:OAEPparams>AAAA</xenc:OAEPparams>"),
     ),
 }
 
 
 def _cause(forge: Forge, sealed: Any) -> str | None:
     try:
-        opened(forge, sealed)
+        decrypt_assertion(forge, sealed)
     except MessageRefused as refusal:
         return refusal.cause
     return None
@@ -213,7 +213,7 @@ def test_every_check_before_decryption_has_its_message() -> None:
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.profile(11)
 def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is refused by the check named for it, and without that check is not."""
+    """The named check refuses the message; without that check no other gives this reason."""
     for make in REFUSED[name]:
         assert _cause(forge, make(forge)) == f"xml.{name}"
     rest = {each: check for each, check in encryption.METHODS.items() if each != name}
@@ -224,13 +224,13 @@ def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.
 @pytest.mark.parametrize("name", ["key_method", "content_method", "encrypted_keys", "encrypted_data"])
 def test_the_checks_before_decryption_stand_alone(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library below would decrypt RSA 1.5 unasked, 256 keys or a Content: nothing but the check is in the way."""
-    make = _with(_unchanged, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
+    make = _change_element(_keep_element, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
     rest = {each: check for each, check in encryption.METHODS.items() if each != name}
     monkeypatch.setattr(encryption, "METHODS", rest)
     assert _cause(forge, make(forge)) is None
 
 
-def _flipped(octet: int, which: int) -> Callable[[Forge], Any]:
+def _flip_bit(octet: int, which: int) -> Callable[[Forge], Any]:
     def make(forge: Forge) -> Any:
         sealed = forge.encrypt(plain(forge), content=XENC + "aes256-cbc")
         value = sealed.findall(CIPHER_VALUE)[which]
@@ -244,9 +244,9 @@ def _flipped(octet: int, which: int) -> Callable[[Forge], Any]:
 
 UNIFORM: dict[str, Callable[[Forge], Any]] = {
     "another's key": lambda forge: forge.encrypt(plain(forge), to=forge.stranger),
-    "wrapped key changed": _flipped(7, 0),
-    "padding changed": _flipped(-17, 1),
-    "first block changed": _flipped(3, 1),
+    "wrapped key changed": _flip_bit(7, 0),
+    "padding changed": _flip_bit(-17, 1),
+    "first block changed": _flip_bit(3, 1),
     "not XML": lambda forge: forge.encrypt(b"\0\1\2"),
     "a blank": lambda forge: forge.encrypt(b" "),
     "no assertion": lambda forge: forge.encrypt(b"<saml:Issuer>x</saml:Issuer>"),
@@ -274,7 +274,7 @@ def test_a_decrypted_assertion_without_a_signature_is_refused(forge: Forge) -> N
     """Anyone can encrypt for us: encryption is no proof of who sent it (CVE-2024-9487)."""
     unsigned = etree.tostring(forge.response().find(ASSERTION))
     with pytest.raises(MessageRefused, match=r"xml\.unsigned"):
-        opened(forge, forge.encrypt(unsigned))
+        decrypt_assertion(forge, forge.encrypt(unsigned))
 
 
 @pytest.mark.server
@@ -295,7 +295,7 @@ def test_the_xmlsec1_program_decrypts_what_we_encrypt(forge: Forge) -> None:
 
 
 def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
-    """What is sent obeys the schema, names AES-256-GCM and RSA-OAEP-MGF1P, and passes our own endpoint."""
+    """An encrypted assertion obeys the schema, names its algorithms, and our own decryption accepts it."""
     assertion = forge.sign_response().find(ASSERTION)
     sealed = encryption.encrypt(assertion, forge.broker.certificate)
     alone = encryption.decrypt(deepcopy(sealed), forge.decryption, allow_cbc=False)

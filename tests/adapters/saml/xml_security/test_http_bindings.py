@@ -16,18 +16,18 @@ from tests.plugins.saml_messages import REQUEST, Forge
 ANY_STATE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=200)
 
 
-def deflated(xml: bytes) -> bytes:
+def deflate(xml: bytes) -> bytes:
     """Compress as the Redirect binding does."""
     packing = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packing.compress(xml) + packing.flush()
 
 
-def packed(octets: bytes) -> str:
+def pack(octets: bytes) -> str:
     """Write octets as a query parameter's value."""
     return quote(base64.b64encode(octets).decode(), safe="")
 
 
-GOOD = f"SAMLRequest={packed(deflated(REQUEST))}"
+GOOD = f"SAMLRequest={pack(deflate(REQUEST))}"
 
 
 @pytest.mark.attack(14, control=True)
@@ -70,7 +70,7 @@ def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     """A peer that escapes in lower case or spells a space as + signed just that, in the order of the standard."""
     sigalg = quote(signature.RSA_SHA256, safe="").lower()
     octets = f"{GOOD.replace('%2B', '%2b')}&RelayState=a+b%2f&SigAlg={sigalg}"
-    made = packed(signature.sign_bytes(octets.encode(), forge.upstream.key))
+    made = pack(signature.sign_bytes(octets.encode(), forge.upstream.key))
     one, state, alg = octets.split("&")
     found = http_bindings.inflate_redirect(f"Signature={made}&x=y&{alg}&{state}&{one}", "SAMLRequest")
     assert found.relay_state == "a b/"
@@ -81,7 +81,7 @@ def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     )
 
 
-BOMB = deflated(b"<" + b" " * 5_000_000)
+BOMB = deflate(b"<" + b" " * 5_000_000)
 ALG = "SigAlg=" + quote(signature.RSA_SHA256, safe="")
 
 
@@ -114,11 +114,11 @@ ALG = "SigAlg=" + quote(signature.RSA_SHA256, safe="")
         ("SAMLRequest=AAAA%0A", "base64"),
         ("SAMLRequest=AB==", "base64"),
         ("SAMLRequest=Zm9v-_", "base64"),
-        (f"SAMLRequest={packed(REQUEST)}", "deflate"),
-        (f"SAMLRequest={packed(deflated(REQUEST)[:-3])}", "deflate"),
-        (f"SAMLRequest={packed(deflated(REQUEST) + b'<x/>')}", "deflate"),
-        (f"SAMLRequest={packed(zlib.compress(REQUEST))}", "deflate"),
-        (f"SAMLRequest={packed(BOMB)}", "size"),
+        (f"SAMLRequest={pack(REQUEST)}", "deflate"),
+        (f"SAMLRequest={pack(deflate(REQUEST)[:-3])}", "deflate"),
+        (f"SAMLRequest={pack(deflate(REQUEST) + b'<x/>')}", "deflate"),
+        (f"SAMLRequest={pack(zlib.compress(REQUEST))}", "deflate"),
+        (f"SAMLRequest={pack(BOMB)}", "size"),
     ],
 )
 def test_no_tricks_with_queries(query: str, cause: str) -> None:
@@ -130,11 +130,11 @@ def test_no_tricks_with_queries(query: str, cause: str) -> None:
 
 @pytest.mark.attack(13)
 def test_a_bomb_is_not_inflated_before_it_is_refused() -> None:
-    """What is kept of it never exceeds the bound by much, whatever it would have become."""
+    """Inflating stops at the limit, so memory stays small whatever the message would inflate to."""
     tracemalloc.start()
     try:
         with pytest.raises(MessageRefused, match=r"xml\.size"):
-            http_bindings.inflate_redirect(f"SAMLRequest={packed(BOMB)}", "SAMLRequest")
+            http_bindings.inflate_redirect(f"SAMLRequest={pack(BOMB)}", "SAMLRequest")
         assert tracemalloc.get_traced_memory()[1] < 4 * http_bindings.LONGEST
     finally:
         tracemalloc.stop()
@@ -172,9 +172,9 @@ def test_no_tricks_with_posted_fields(field: str, cause: str) -> None:
 @pytest.mark.profile(24)
 def test_passport_saml_deflates_what_it_posts() -> None:
     """Its requests are taken where requests are, bounded as in a redirect, and nowhere else."""
-    field = base64.b64encode(deflated(REQUEST)).decode()
+    field = base64.b64encode(deflate(REQUEST)).decode()
     assert http_bindings.decode_post(field, deflated=True) == REQUEST
-    assert http_bindings.decode_post(field) == deflated(REQUEST)
+    assert http_bindings.decode_post(field) == deflate(REQUEST)
     assert http_bindings.decode_post(base64.b64encode(REQUEST).decode(), deflated=True) == REQUEST
     with pytest.raises(MessageRefused, match=r"xml\.size"):
         http_bindings.decode_post(base64.b64encode(BOMB).decode(), deflated=True)

@@ -1,4 +1,4 @@
-"""What XML security costs: the longest message it takes is refused or let in with little work, however it is written."""
+"""Limits the work of XML security: the longest message is accepted or refused with little work, whatever it contains."""
 
 import subprocess
 import sys
@@ -27,20 +27,23 @@ except MessageRefused as refused:
 """
 
 
-def _filled(head: bytes, unit: bytes, tail: bytes) -> bytes:
+def _fill_message(head: bytes, unit: bytes, tail: bytes) -> bytes:
     return head + unit * ((_LONGEST - len(head) - len(tail)) // len(unit)) + tail
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
-    "prefixes that hold prefixes": (_filled(b'<a b="' + b"xmlns:" * 999, b"a", b'"/>'), "xml.root"),
-    "declarations without a value": (_filled(b'<a b="' + b" xmlns:" * 999, b"a", b'"/>'), "xml.root"),
-    "declarations and white space": (_filled(b'<a b="' + b" xmlns" * 999, b" ", b'"/>'), "xml.root"),
-    "declarations that never end": (_filled(b"<a b='" + b' xmlns="' * 999, b" ", b"'/>"), "xml.relative_namespace"),
-    "encodings that are none": (_filled(b"<?xml ", b"encoding ", b""), "xml.unreadable"),
+    "prefixes that hold prefixes": (_fill_message(b'<a b="' + b"xmlns:" * 999, b"a", b'"/>'), "xml.root"),
+    "declarations without a value": (_fill_message(b'<a b="' + b" xmlns:" * 999, b"a", b'"/>'), "xml.root"),
+    "declarations and white space": (_fill_message(b'<a b="' + b" xmlns" * 999, b" ", b'"/>'), "xml.root"),
+    "declarations that never end": (
+        _fill_message(b"<a b='" + b' xmlns="' * 999, b" ", b"'/>"),
+        "xml.relative_namespace",
+    ),
+    "encodings that are none": (_fill_message(b"<?xml ", b"encoding ", b""), "xml.unreadable"),
     "attributes": (b"<a " + b"".join(b'a%x="" ' % each for each in range(26_000)) + b"/>", "xml.root"),
-    "elements": (_filled(b"<a>", b"<b/>", b"</a>"), "xml.root"),
-    "depth": (_filled(b"", b"<a>", b""), "xml.unreadable"),
-    "references": (_filled(b"<a>", b"&#65;", b"</a>"), "xml.root"),
+    "elements": (_fill_message(b"<a>", b"<b/>", b"</a>"), "xml.root"),
+    "depth": (_fill_message(b"", b"<a>", b""), "xml.unreadable"),
+    "references": (_fill_message(b"<a>", b"&#65;", b"</a>"), "xml.root"),
 }
 
 

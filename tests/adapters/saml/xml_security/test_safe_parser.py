@@ -23,7 +23,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNED_INFO,
 )
 from broker.core.errors import MessageRefused
-from tests.attacks.messages.defences import SHAPE, XML_CHECKS, closing
+from tests.attacks.messages.defences import SHAPE, XML_CHECKS, mark_by_check
 from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
@@ -35,11 +35,11 @@ def _value(written: str) -> Callable[[Forge], bytes]:
     return lambda forge: octets(forge.sign_response(forge.response(written)))
 
 
-def _prefixed(written: bytes) -> Callable[[Forge], bytes]:
+def _add_prefix(written: bytes) -> Callable[[Forge], bytes]:
     return lambda forge: written + etree.tostring(forge.sign_response(), encoding="utf-8", xml_declaration=False)
 
 
-def _replaced(old: bytes, new: bytes) -> Callable[[Forge], bytes]:
+def _replace_text(old: bytes, new: bytes) -> Callable[[Forge], bytes]:
     def make(forge: Forge) -> bytes:
         raw = octets(forge.sign_response())
         assert old in raw
@@ -56,7 +56,7 @@ def _extension(forge: Forge) -> bytes:
     return octets(forge.bare(f"<samlp:Extensions>{HIDDEN % forge.assertion()}</samlp:Extensions>"))
 
 
-def _copied_aside(path: str) -> Callable[[Forge], bytes]:
+def _copy_aside(path: str) -> Callable[[Forge], bytes]:
     def make(forge: Forge) -> bytes:
         root = forge.sign_response(forge.response(extensions=f"<samlp:Extensions>{HIDDEN % ''}</samlp:Extensions>"))
         root.find(".//{urn:e}x").append(deepcopy(root.find(f".//{path}")))
@@ -65,7 +65,7 @@ def _copied_aside(path: str) -> Callable[[Forge], bytes]:
     return make
 
 
-def _signed_elsewhere(forge: Forge) -> bytes:
+def _sign_elsewhere(forge: Forge) -> bytes:
     root = forge.response("<e:x xmlns:e='urn:e' ID='x1'/>")
     element = root.find(".//{urn:e}x")
     forge.sign(root.find(ASSERTION))
@@ -89,54 +89,54 @@ def _object(forge: Forge) -> bytes:
     return octets(root)
 
 
-def _truncated(forge: Forge) -> bytes:
+def _truncate(forge: Forge) -> bytes:
     root = forge.sign_response()
     etree.SubElement(root.find(f".//{{{DS}}}SignatureMethod"), f"{{{DS}}}HMACOutputLength").text = "8"
     return octets(root)
 
 
-def _attributed(count: int) -> str:
+def _add_attribute(count: int) -> str:
     return "".join('<e:x xmlns:e="urn:e" a="" b="" c="" d="" e="" f=""/>' for _ in range(count))
 
 
 HOSTILE: dict[str, Callable[[Forge], bytes]] = {
     "size": lambda forge: octets(forge.sign_response()) + b" " * 300_000,
     "nul": lambda forge: octets(forge.sign_response()) + b"\0<samlp:Response/>",
-    "encoding": _prefixed(b'<?xml version="1.0" encoding="iso-8859-1"?>'),
-    "doctype": _prefixed(b'<!DOCTYPE r [<!ENTITY e "v">]>'),
+    "encoding": _add_prefix(b'<?xml version="1.0" encoding="iso-8859-1"?>'),
+    "doctype": _add_prefix(b'<!DOCTYPE r [<!ENTITY e "v">]>'),
     "namespaces": _value("".join(f'<e:x xmlns:e="urn:{each}"/>' for each in range(1100))),
-    "relative_namespace": _replaced(b" ID=", b' xmlns:rel="rel/uri" ID='),
+    "relative_namespace": _replace_text(b" ID=", b' xmlns:rel="rel/uri" ID='),
     "root": lambda _forge: REQUEST,
     "nodes": _value("<e/>" * 3_000),
-    "attributes": _value(_attributed(250)),
+    "attributes": _value(_add_attribute(250)),
     "depth": _value("<e>" * 60 + "</e>" * 60),
     "scope": _value("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{each}='urn:e'" for each in range(100)) + "/>"),
     "comment": _value("nurse@au.dk<!-- -->.evil.example"),
     "instruction": _value("nurse@au.dk<?x y?>.evil.example"),
     "xinclude": _value('<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/hostname"/>'),
-    "schema_location": _replaced(b" ID=", b' xsi:schemaLocation="urn:e http://127.0.0.1:1/e.xsd" ID='),
+    "schema_location": _replace_text(b" ID=", b' xsi:schemaLocation="urn:e http://127.0.0.1:1/e.xsd" ID='),
     "id_attribute": _value('<e:x xmlns:e="urn:e" id="b1"/>'),
     "duplicate_id": _value('<e:x xmlns:e="urn:e" ID="a1"/>'),
     "assertions": _two_assertions,
     "assertion_place": _extension,
     "signature_namespace": _value('<Signature xmlns="urn:e"/>'),
-    "signature_place": _signed_elsewhere,
+    "signature_place": _sign_elsewhere,
     "signatures": _twice(SIGNATURE),
-    "signed_info_place": _copied_aside(SIGNED_INFO),
-    "schema": _replaced(b' Version="2.0"', b""),
+    "signed_info_place": _copy_aside(SIGNED_INFO),
+    "schema": _replace_text(b' Version="2.0"', b""),
     "signed_infos": _twice(SIGNED_INFO),
     "object": _object,
     "references": _twice(f"{{{DS}}}Reference"),
-    "reference": _replaced(b'URI="#a1"', b'URI=""'),
-    "canonicalization": _replaced(
+    "reference": _replace_text(b'URI="#a1"', b'URI=""'),
+    "canonicalization": _replace_text(
         b'CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#',
         b'CanonicalizationMethod Algorithm="http://www.w3.org/TR/2001/REC-xml-c14n-20010315',
     ),
     "transforms": _twice(f"{{{DS}}}Transform"),
-    "digest": _replaced(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
-    "signature_method": _replaced(b"2001/04/xmldsig-more#rsa-sha256", b"2000/09/xmldsig#rsa-sha1"),
-    "signature_parameters": _truncated,
-    "prefixes": _replaced(
+    "digest": _replace_text(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
+    "signature_method": _replace_text(b"2001/04/xmldsig-more#rsa-sha256", b"2000/09/xmldsig#rsa-sha1"),
+    "signature_parameters": _truncate,
+    "prefixes": _replace_text(
         f'<ds:Transform Algorithm="{EXCLUSIVE}"/>'.encode(),
         f'<ds:Transform Algorithm="{EXCLUSIVE}">{LISTING % ("p " * 17)}</ds:Transform>'.encode(),
     ),
@@ -172,7 +172,7 @@ def test_every_check_has_its_hostile_message() -> None:
     assert HOSTILE.keys() == TABLES.keys()
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, XML_CHECKS, SHAPE))
+@pytest.mark.parametrize("name", mark_by_check(HOSTILE, XML_CHECKS, SHAPE))
 @pytest.mark.profile(2)
 def test_the_check_refuses(name: str, forge: Forge) -> None:
     """The message made for a check is refused, with the check's name as the cause."""
@@ -269,7 +269,7 @@ def test_no_bytes_raise_anything_else(noise: bytes, at: int, forge: Forge) -> No
 
 
 def test_an_assertion_alone_may_be_the_root(forge: Forge) -> None:
-    """What was decrypted passes the same XML security checks as what came in the clear."""
+    """A decrypted assertion passes the same XML security checks as an unencrypted one."""
     root = forge.sign_response()
     assertion = etree.fromstring(octets(root.find(ASSERTION)))
     assert safe_parser.parse(octets(assertion), ASSERTION).get("ID") == "a1"

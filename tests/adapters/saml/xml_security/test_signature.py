@@ -86,7 +86,7 @@ def test_any_of_the_keys_will_do(forge: Forge) -> None:
         signature.verify(found, [forge.stranger.certificate, key])
 
 
-def _tampered(root: Any) -> bytes:
+def _tamper(root: Any) -> bytes:
     return octets(root).replace(b"nurse@au.dk", b"chief@au.dk")
 
 
@@ -96,7 +96,7 @@ def _no_value(root: Any) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
-    "changed": (lambda forge: _tampered(forge.sign_response()), "xml.signature"),
+    "changed": (lambda forge: _tamper(forge.sign_response()), "xml.signature"),
     "value_empty": (lambda forge: _no_value(forge.sign_response()), "xml.signature"),
     "signature_stripped": (lambda forge: octets(remove_signature(forge.sign_response(whole=True))), "xml.unsigned"),
     "never_signed": (lambda forge: octets(forge.response()), "xml.unsigned"),

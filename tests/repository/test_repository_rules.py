@@ -1,4 +1,4 @@
-"""The rules of the deployment, kept by the deployment: sizes, names, floors, locks, and what may stand in no file."""
+"""The rules of the repository: names, layers, lock files, and text that no file may contain."""
 
 import ast
 import os
@@ -29,7 +29,7 @@ def is_shown(name: str) -> bool:
 
 
 @cache
-def written() -> tuple[Path, ...]:
+def find_files() -> tuple[Path, ...]:
     """Give every text file that people wrote, and the locks."""
     found = []
     for folder, folders, files in os.walk(ROOT):
@@ -38,7 +38,7 @@ def written() -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if path.suffix not in {".mo", ".db", ".xsd"}))
 
 
-def shown(path: Path) -> str:
+def is_shown_file(path: Path) -> str:
     """Name a file as people do."""
     return str(path.relative_to(ROOT))
 
@@ -49,7 +49,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     pure = [path for path in BROKER if path.relative_to(ROOT / "broker").parts[0] in {"core", "use_cases"}]
     assert len(pure) > 50
     found = [
-        f"{shown(path)}:{node.lineno}"
+        f"{is_shown_file(path)}:{node.lineno}"
         for path in pure
         for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
@@ -64,7 +64,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
 def test_entry_points_are_read_in_one_place() -> None:
     """Installed plugins are found by adapters/connectors.py only: anything that reads them can run foreign code."""
     readers = {
-        shown(path)
+        is_shown_file(path)
         for path in BROKER
         for node in nodes_of(path)
         if (
@@ -80,7 +80,7 @@ def test_entry_points_are_read_in_one_place() -> None:
 def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
     """Ten digits that begin with a date are a person, even in a comment or a policy file."""
     found = []
-    for path in written():
+    for path in find_files():
         if path.is_relative_to(ROOT / "tests") or path.is_relative_to(ROOT / "broker" / "demo"):
             continue
         for day, month, year in CPR_SHAPED.findall(text_of(path)):
@@ -88,15 +88,15 @@ def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
                 date(2000 + int(year), int(month), int(day) - 60 if int(day) > 60 else int(day))
             except ValueError:
                 continue
-            found.append(shown(path))
+            found.append(is_shown_file(path))
     assert found == []
 
 
 def test_no_file_names_a_package_registry() -> None:
     """Where packages come from is the installer's own set-up; a lock that named a host would overrule it."""
     found = [
-        (shown(path), each)
-        for path in written()
+        (is_shown_file(path), each)
+        for path in find_files()
         for each in (*REGISTRIES, *(() if path.name == "Makefile" else INSTALLER))  # make lock says that they stay out
         if path != Path(__file__) and each in text_of(path)
     ]
@@ -111,7 +111,7 @@ def test_every_locked_package_has_hashes(lock: str) -> None:
 
 
 def test_the_locks_agree_and_hold_every_dependency() -> None:
-    """What runs in a test or the demo is what runs in service, and nothing that is asked for was left out."""
+    """The server, the demo and the tests use the same versions, and no dependency is missing."""
     run, demo, test = (
         dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS
     )
@@ -127,7 +127,7 @@ def test_paths_that_documents_name_are_there() -> None:
     """A document that leads to a room, a test or a file leads somewhere."""
     named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
     found = [
-        f"{shown(path)}: {each}"
+        f"{is_shown_file(path)}: {each}"
         for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README" + ".md")]
         for each in named.findall(path.read_text())
         if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
