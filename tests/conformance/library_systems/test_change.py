@@ -44,7 +44,7 @@ def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> N
 
 @pytest.mark.library("upgrade")
 def test_a_change_to_an_unknown_category_changes_nothing(stage: Stage) -> None:
-    """Its other fields stay unwritten."""
+    """The change writes no other field either."""
     before = make_borrower(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change(before.number, (("firstname", "Aase"),), "STUDNT"), soon())

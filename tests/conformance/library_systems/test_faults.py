@@ -1,4 +1,4 @@
-"""Lets every request of every call fail in every way: the outcome is correct, nothing is done twice, no error has personal values."""
+"""Lets every request of every call fail: outcomes are correct, no work is done twice, no error has personal values."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -92,7 +92,7 @@ def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[o
 @pytest.mark.parametrize("trouble", AT_ONCE)
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_read_returns_the_truth_or_an_error(stage: Stage, name: str, trouble: Trouble) -> None:
-    """An existing borrower is never reported as missing, which would create a second one. A correct PIN is never wrong."""
+    """An existing borrower is never missing, which would create a second one. A correct PIN is never wrong."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     call = partial(CALLS[name], stage.library, borrower, soon())
