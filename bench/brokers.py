@@ -18,7 +18,7 @@ from broker.demo.check.http_browser import Browser
 from broker.demo.people.personas import persona
 from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 
 SQLITE: Final = "sqlite:state/broker.db"
 _FIRST_PORT: Final = 18_080
@@ -60,12 +60,12 @@ def broker_running(setup: Setup) -> Iterator[Running]:
     memory = "/dev/shm" if setup.memory_disk and Path("/dev/shm").is_dir() else None  # noqa: S108 - a private folder below it
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as folder:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store)
-        setting.keep_parties()
+        setting.save_party_keys()
         text = setting.config.read_text().replace("workers = 2", f"workers = {setup.workers}")
         text = re.sub(r"(?m)^methods = .*$", f"methods = {setup.methods}", text)
         setting.config.write_text(setup.toml + text + _LIMITS)
         setup.prepare(setting)
-        with running(setting) as demo:
+        with run_demo(setting) as demo:
             if "wayf" in setup.methods:
                 agree(setting)
             yield demo

@@ -21,7 +21,7 @@ from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts
 from broker.demo.library import services
-from broker.demo.people.persona import Persona, by_university
+from broker.demo.people.persona import Persona, university_attributes
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.run.running_demo import Running
@@ -40,7 +40,7 @@ def person(number: int) -> Persona:
     month, day = divmod(number, 28)
     cpr = f"{day + 1:02}{month % 12 + 1:02}90{1000 + number:04}"
     name = f"first{number}"
-    attributes = by_university(name, f"Prøve Person{number}", cpr, ("student@au.dk",))
+    attributes = university_attributes(name, f"Prøve Person{number}", cpr, ("student@au.dk",))
     return replace(persona("asta"), name=name, attributes=attributes)
 
 

@@ -47,7 +47,7 @@ _KEY: Final = """<md:KeyDescriptor use="{use}"><ds:KeyInfo><ds:X509Data><ds:X509
 def write(folder: Path, entities: int = _ENTITIES, others: str = "") -> None:
     """Write a signed feed of entities of 5 kB each, and of ``others``, and the certificate of its publisher."""
     now = datetime.now(UTC)
-    publisher = KeyPair.made("publisher", now)
+    publisher = KeyPair.generate("publisher", now)
     body = "\n".join(line for line in publisher.certificate.splitlines() if "CERTIFICATE" not in line)
     keys = "".join(_KEY.format(use=use, body=body) for use in ("signing", "encryption"))
     listed = "".join(_ENTITY.format(n=n, keys=keys, words="many words " * 140) for n in range(entities))

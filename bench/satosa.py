@@ -94,7 +94,7 @@ def satosa_running(python: str, *, encrypts: bool) -> Iterator[SatosaRun]:
         origin = f"http://127.0.0.1:{probe.getsockname()[1]}"
         probe.close()
         now = datetime.now(UTC)
-        setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.made("satosa", now)
+        setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.generate("satosa", now)
         proxy = write_files(Path(folder), origin, own, setting.folder / "metadata", encrypts=encrypts)
         served = _gunicorn(python, proxy, origin)
         try:

@@ -88,5 +88,5 @@ def _for_demo(folder: Path, port_base: int, now: datetime) -> str:
     from broker.demo.run import demo_folder  # noqa: PLC0415 - needs the extra "demo"
 
     setting = demo_folder.write(folder, demo_folder.Ports(port_base), now, rules=True)
-    setting.keep_parties()
+    setting.save_party_keys()
     return setting.ports.origin("library")

@@ -13,20 +13,20 @@ import click
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
 from broker.demo.run.demo_folder import Ports, Setting, read, write
-from broker.demo.run.running_demo import Running, around, running
+from broker.demo.run.running_demo import Running, run_demo, run_parties
 
 _FINDINGS = 1
-_HEARS_SIGNALS = 0.5
+_POLL_S = 0.5
 _HEADER = ("persona", "affiliation", "decision", "borrower", "account", "machine", "released")
 _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
     ("patrons", "the borrowers of the simulated library system"),
-    ("mailbox", "the mails that people got"),
+    ("mailbox", "the mails that were sent"),
     ("broker", "the broker itself: /saml/idp/metadata, /readyz; staff (bo, cilla): /admin"),
-    ("hub", "the simulated WAYF; one comes here by logging in"),
-    ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
+    ("hub", "the simulated WAYF; logins lead here"),
+    ("nemlogin", "the simulated NemLog-in, where the national eID is not reached by WAYF"),
 )
-_REGISTER_TEXT = "the simulated register of persons: who is in it, and a fault to switch on"
+_REGISTER_TEXT = "the simulated register of persons: its people, and faults to switch on"
 _SIP2 = "127.0.0.1:{}"
 _SIP2_TEXT = "the library system for self-service machines (SIP2 over TCP)"
 
@@ -39,7 +39,7 @@ def run_demo_command(
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
 ) -> int:
-    """Run the demo in a folder of its own, removed at the end; return the exit code."""
+    """Run the demo in a temporary folder and remove it afterwards. Return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
     try:
         setting = write(
@@ -50,7 +50,7 @@ def run_demo_command(
             national_eid=national_eid,
             register=True,
         )
-        with running(setting) as demo:
+        with run_demo(setting) as demo:
             if checks:
                 return _check(demo, as_json=as_json)
             return _wait(setting, "is running")
@@ -59,9 +59,9 @@ def run_demo_command(
 
 
 def run_around(folder: Path) -> int:
-    """Run the simulated parties around the broker of ``folder``; return the exit code.
+    """Run the simulated parties for the broker of ``folder``. Return the exit code.
 
-    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote.
+    Raise ConfigurationFaults unless ``broker init --for demo`` wrote the folder.
     """
     try:
         setting = read(folder)
@@ -69,7 +69,7 @@ def run_around(folder: Path) -> int:
         what = "has no keys of the simulated parties"
         fix = "broker init DIR --for demo writes a folder that has"
         raise ConfigurationFaults([Fault(str(folder), what, fix)]) from None
-    with around(setting):
+    with run_parties(setting):
         return _wait(setting, f"is running around the broker of {folder}")
 
 
@@ -85,8 +85,8 @@ def _wait(setting: Setting, how: str) -> int:
     forever = threading.Event()
     try:
         click.echo("\nCtrl-C ends it.")
-        # A signal that comes at the moment when a wait begins is heard when that wait ends.
-        while not forever.wait(_HEARS_SIGNALS):
+        # Wait in short steps: a signal at the beginning of a wait is handled when that wait ends.
+        while not forever.wait(_POLL_S):
             pass
     except KeyboardInterrupt:
         click.echo()

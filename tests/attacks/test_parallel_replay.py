@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.running_demo import running
+from broker.demo.run.running_demo import run_demo
 from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
 from tests.plugins.demo import free_base
 from tests.plugins.example_counts import choose_size
@@ -29,7 +29,7 @@ def test_each_response_is_accepted_once(
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)
     configure_single_method(setting)
-    with running(setting) as demo:
+    with run_demo(setting) as demo:
         replays = Replays(demo)
         replays.run(logins)
     log = (setting.folder / "broker.log").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.people.persona import by_eid
+from broker.demo.people.persona import eid_attributes
 from broker.demo.people.personas import persona
 from tests.plugins import eid_deployment
 from tests.plugins.deployment import Deployment, Person, form, mark
@@ -91,7 +91,9 @@ def steal(victim: Person, prefix: str) -> Person:
 
 def is_unchanged(deployment: Deployment) -> bool:
     """Return whether Karla's old PIN still works."""
-    return bool(deployment.koha.patrons.proven(USER_NAME, PIN)) and not deployment.koha.patrons.proven(USER_NAME, NEW)
+    return bool(
+        deployment.koha.patrons.find_by_password(USER_NAME, PIN)
+    ) and not deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 def test_opening_a_pin_link_changes_nothing(deployment: Deployment) -> None:
@@ -119,7 +121,7 @@ def test_a_link_works_until_a_pin_was_chosen(deployment: Deployment) -> None:
         assert mark(deployment.person().get(url)) == ("error", "link_gone")
     assert mark(choose(attacker, opened, "6038")) == ("error", "link_gone")
     assert mark(choose(owner, page, "6038"))[0] == "error"
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 def test_a_link_expires_after_a_day(deployment: Deployment) -> None:
@@ -153,7 +155,7 @@ def test_a_link_of_another_borrower_changes_only_theirs(deployment: Deployment) 
     page = person.get(link(deployment))
     assert mark(choose(person, page, link=own.partition("link=")[2].partition("&")[0])) == ("pin", "set")
     assert is_unchanged(deployment)
-    assert deployment.koha.patrons.proven("temp.ivan", NEW)
+    assert deployment.koha.patrons.find_by_password("temp.ivan", NEW)
 
 
 def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment) -> None:
@@ -200,7 +202,7 @@ def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
     page = arrive(deployment, person)
     assert mark(choose(person, page)) == ("pin", "set")
     assert mark(choose(person, page, "6038"))[0] == "error"
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +361,7 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
     known = send(owner, pin_page(owner), "login", identifier=CPR, pin=PIN)
     assert mark(owner.get(known.location))[0] == "ask"
     assert mark(arrive(deployment, deployment.person())) == ("pin", "")
-    by_national_eid = replace(persona("eva"), name="karla-eid", attributes=by_eid(19, "Karla Dam", CPR))
+    by_national_eid = replace(persona("eva"), name="karla-eid", attributes=eid_attributes(19, "Karla Dam", CPR))
     _, page = eid_deployment.log_in(eid_deployment.restart_with(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
 
@@ -430,7 +432,7 @@ def test_pins_codes_and_numbers_are_stored_nowhere(
     owner = deployment.person()
     page = owner.get(link(deployment))
     pages += [page, choose(owner, page, chosen), choose(owner, page, NEW, own="yes")]
-    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
     deployment.wait_until_idle()
     mails = [mail.text for mail in deployment.mailbox.mails()]
     kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]

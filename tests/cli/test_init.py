@@ -105,7 +105,7 @@ def test_the_demo_stands_around_its_own_folders_only(written: Path) -> None:
 def test_the_demo_plays_no_library_system_of_others(tmp_path: Path) -> None:
     """The way past is one sentence: a connector of a third party meets its own server."""
     folder = tmp_path / "trial"
-    demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).keep_parties()
+    demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).save_party_keys()
     written = (folder / "broker.toml").read_text(encoding="utf-8")
     (folder / "broker.toml").write_text(written.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
     around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(folder)]

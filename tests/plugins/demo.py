@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from broker.demo.run.demo_folder import PARTIES, Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.ports import is_port_in_use, own_ports
 
 # Below the ports that the system uses for outgoing connections. In steps, so that two rows never overlap.
@@ -30,5 +30,5 @@ def free_base() -> int:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return the demo as ``make demo`` starts it, on free ports."""
     setting = write(tmp_path_factory.mktemp("demo") / "demo", Ports(free_base()), datetime.now(UTC))
-    with running(setting) as found:
+    with run_demo(setting) as found:
         yield found

@@ -31,7 +31,7 @@ from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
-from broker.demo.run.demo_library import CLIENT_SECRET, lent, seeds
+from broker.demo.run.demo_library import CLIENT_SECRET, create_circulation, seeds
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
@@ -388,7 +388,7 @@ def run_deployment(
     )
     mailbox = Mailbox(smtp, page)
     koha = system.extensions["koha"]
-    circulation = lent(koha.patrons)
+    circulation = create_circulation(koha.patrons)
     served = serve_on_loopback(system)
     with ExitStack() as stack, served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
         mailbox.start()

@@ -13,7 +13,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run import demo_library
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.demo_library import DemoLibrary
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from tests.conformance.simulated_alma import registered_users, simulated_alma
 from tests.conformance.simulated_alma.administration import Administration, ApiKey
 from tests.conformance.simulated_alma.alma_desk import AlmaDesk
@@ -60,7 +60,7 @@ def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     koha = demo_library.TABLE.format(**values)
     assert koha in written
     setting.config.write_text(written.replace(koha, alma), encoding="utf-8")
-    with running(setting, simulate_alma) as found:
+    with run_demo(setting, simulate_alma) as found:
         yield found
 
 

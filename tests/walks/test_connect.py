@@ -21,7 +21,7 @@ from broker.demo.check.persona_walk import onward, texts
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
-from broker.demo.run.running_demo import running
+from broker.demo.run.running_demo import run_demo
 from broker.demo.saml.key_pair import KeyPair
 from tests.interop.parties import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.demo import free_base
@@ -137,7 +137,7 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
     """
     from tests.interop.parties import pysaml2_provider  # reads schemas for half a second
 
-    key = KeyPair.made("connect", datetime.now(UTC))
+    key = KeyPair.generate("connect", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)
     at, campus_at = free_port(), free_port()
@@ -172,7 +172,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     setting.config.write_text(setting.config.read_text().replace('# encryption = "cbc"', 'encryption = "cbc"'))
     with peers(folder, request.param) as found:
         found.publish(setting.folder / "metadata")
-        with running(setting):
+        with run_demo(setting):
             found.learn(f"http://127.0.0.1:{setting.ports.number('broker')}")
             yield Connected(setting, found.catalogue.origin, found.campus)
 

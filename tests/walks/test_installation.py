@@ -15,7 +15,7 @@ from broker.configuration.settings import new_folder
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET
-from broker.demo.run.running_demo import around
+from broker.demo.run.running_demo import run_parties
 from tests.plugins.demo import free_base
 from tests.plugins.served_broker import is_ready, log_in, wait_until
 from tests.walks.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
@@ -44,7 +44,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 def world(tmp_path: Path) -> Iterator[Setting]:
     """Give a hub, a library and a mail server that wait for a broker."""
     setting = write(tmp_path / "world", Ports(free_base()), datetime.now(UTC))
-    with around(setting):
+    with run_parties(setting):
         yield setting
 
 

@@ -105,7 +105,7 @@ def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deploy
     assert "1403044004" not in mail.text
     assert "140304-4004" not in mail.text
     person.press(person.get(link_in(deployment)), pin="7294", again="7294")
-    proven = deployment.koha.patrons.proven("1403044004", "7294")
+    proven = deployment.koha.patrons.find_by_password("1403044004", "7294")
     assert proven is not None
     assert proven["patron_id"] == int(number)
 

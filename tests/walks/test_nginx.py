@@ -27,7 +27,7 @@ from broker.demo.check import persona_walk
 from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
@@ -111,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
     text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
     setting.config.write_text('shared_networks = ["127.0.66.0/24", "198.51.100.0/24"]\n' + text, encoding="utf-8")
-    with running(setting) as demo, nginx(ports.front, free_port(), ports.number("broker")) as front:
+    with run_demo(setting) as demo, nginx(ports.front, free_port(), ports.number("broker")) as front:
         yield Site(demo, front)
 
 

@@ -17,7 +17,7 @@ from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.people.personas import PERSONAS, Persona, persona
 from broker.demo.run.demo_folder import SERVICES, Ports, write
-from broker.demo.run.running_demo import Running, running, start_command
+from broker.demo.run.running_demo import Running, run_demo, start_command
 from tests.plugins.demo import free_base
 from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.programs import list_children
@@ -46,7 +46,7 @@ class Checked:
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
     """Give a demo of its own: a borrower's code is mailed three times a day, and other walks ask for it too."""
     setting = write(tmp_path_factory.mktemp("checked") / "demo", Ports(free_base()), datetime.now(UTC))
-    with running(setting) as demo:
+    with run_demo(setting) as demo:
         found = Checked(demo)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(persona_check, "Browser", found.browser)
@@ -59,7 +59,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Give a demo of its own over each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=store)
-    with running(setting) as demo:
+    with run_demo(setting) as demo:
         yield demo
 
 

@@ -1,1 +1,1 @@
-"""Every persona of the demo, walked through a running broker over HTTP."""
+"""Checks the demo: logs every persona in over HTTP and compares the outcome."""

@@ -1,4 +1,4 @@
-"""A browser without a screen, for the demo's own check: cookies by host, redirects and forms."""
+"""A browser without a screen, for checks of the demo: cookies by host, redirects, forms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,24 +18,24 @@ class _Loopback(HTTPAdapter):
     def send(
         self, request: requests.PreparedRequest, *args: object, **options: object
     ) -> requests.Response:
-        """Send to 127.0.0.1 under the Host that was asked for."""
-        asked = request.url or ""
-        parts = urlsplit(asked)
+        """Connect to 127.0.0.1 and send the host name of the URL in the Host header."""
+        url = request.url or ""
+        parts = urlsplit(url)
         request.headers["Host"] = parts.netloc
-        request.url = asked.replace(parts.netloc, f"127.0.0.1:{parts.port}", 1)
+        request.url = url.replace(parts.netloc, f"127.0.0.1:{parts.port}", 1)
         try:
             response: requests.Response = super().send(request, *args, **options)  # type: ignore[arg-type]
         finally:
-            request.url = asked
-            # Or the next host of a redirect would be sent this one's cookies.
+            request.url = url
+            # A redirect to another host must not carry this host's cookies.
             del request.headers["Host"]
-        response.url = asked
+        response.url = url
         return response
 
 
 @dataclass(frozen=True, slots=True)
 class PageForm:
-    """A form of a page: where it goes and what it holds."""
+    """A form of a page: its action, its method, its hidden fields and its buttons."""
 
     action: str
     method: str
@@ -45,20 +45,20 @@ class PageForm:
 
 @dataclass(slots=True)
 class Browser:
-    """The browser of one persona: its cookies, the page that is open, and the pages it has seen."""
+    """The browser of one persona: its cookies, the open page, and the earlier pages."""
 
     session: requests.Session = field(default_factory=requests.Session)
     page: requests.Response | None = None
-    seen: list[bytes] | None = None  # set to a list, it gets every page that is opened
+    seen: list[bytes] | None = None  # if it is a list, every opened page is appended
 
     def __post_init__(self) -> None:
-        """Reach every ``*.localhost`` on this machine."""
+        """Connect every ``*.localhost`` name to this machine."""
         self.session.trust_env = False
         self.session.mount("http://", _Loopback())
 
     def get(self, url: str) -> requests.Response:
         """Open an address and follow its redirects."""
-        return self._opened(self.session.get(url, timeout=_TIMEOUT))
+        return self._show(self.session.get(url, timeout=_TIMEOUT))
 
     def open(self, link: str) -> requests.Response:
         """Follow a link of the page."""
@@ -71,7 +71,7 @@ class Browser:
         return tuple(_page_form(form, page.url) for form in forms)
 
     def submit(self, form: PageForm, **more: str) -> requests.Response:
-        """Send a form with more fields filled in, as a browser does: with the page's origin."""
+        """Submit a form with ``more`` fields, and send the page's origin as browsers do."""
         here = urlsplit(self._page().url)
         there = urlsplit(form.action)
         same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
@@ -81,16 +81,16 @@ class Browser:
         }
         fields = {**form.fields, **more}
         page = self.session.post(form.action, fields, headers=headers, timeout=_TIMEOUT)
-        return self._opened(page)
+        return self._show(page)
 
-    def _opened(self, page: requests.Response) -> requests.Response:
+    def _show(self, page: requests.Response) -> requests.Response:
         self.page = page
         if self.seen is not None:
             self.seen.append(page.content)
         return page
 
     def mark(self) -> tuple[str | None, str | None]:
-        """Return ``data-step`` and ``data-reason`` of the page; None where it has none."""
+        """Return ``data-step`` and ``data-reason`` of the page, None for a missing one."""
         for main in html.fromstring(self._page().content).iter("main"):
             return main.get("data-step"), main.get("data-reason")
         return None, None

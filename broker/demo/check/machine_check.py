@@ -1,4 +1,4 @@
-"""Tries at the lending machine the number and the PIN that a persona has after the walk."""
+"""Checks at the lending machine that a persona's number and PIN work after the walk."""
 
 import re
 import time
@@ -19,7 +19,7 @@ CHOSEN_PIN: Final = "7394"
 
 
 def choose_pin(link: str) -> bool:
-    """Choose a PIN behind a mailed link; False unless the broker says that it is set."""
+    """Choose a PIN on the page of a mailed link. Return whether the broker confirms it."""
     browser = Browser()
     until = time.monotonic() + _SET_WITHIN
     while time.monotonic() < until:
@@ -29,27 +29,27 @@ def choose_pin(link: str) -> bool:
                 browser.submit(form, do="choose", pin=CHOSEN_PIN, again=CHOSEN_PIN)
         if browser.mark() != ("pin", PinUnderWay.reason):
             return browser.mark() == ("pin", "set")
-        time.sleep(0.5)  # the address of the register is just being written
+        time.sleep(0.5)  # the worker is writing the register's address to this borrower
     return False
 
 
-def at_machine(
+def check_pin_at_machine(
     machine: Machine,
     mailbox: Mailbox,
     person: Persona,
     *,
-    made: bool,
+    is_new: bool,
     mails_before: int,
     choose: Callable[[str], bool] = choose_pin,
 ) -> str:
-    """Return the machine's verdict: "valid", "refused", "silent", or "" for no PIN.
+    """Return the machine's verdict: "valid", "refused", "silent", or "" without a PIN.
 
-    A borrower who was ``made`` in the walk first chooses a PIN behind the link of the mail that
-    came since then: "no mail" or "not set" where that fails. Any other types the PIN that they had.
-    "valid" is a 64 with BL and CQ yes.
+    A borrower that ``is_new`` first opens the link of a mail that arrived during the walk and
+    chooses a PIN; the verdict is "no mail" or "not set" if that fails. An older borrower types the
+    PIN on file. "valid" means that the SIP2 answer (64) has BL and CQ set to Y.
     """
     pin = person.pin
-    if made:
+    if is_new:
         link = _find_link(mailbox, person, mails_before)
         if link is None:
             return "no mail"
@@ -81,7 +81,7 @@ def _find_link(mailbox: Mailbox, person: Persona, mails_before: int) -> str | No
 
 
 def _link_in(mails: Sequence[ReceivedMail], person: Persona) -> str | None:
-    """Return the link of the first mail to one of the persona's addresses that holds one."""
+    """Return the PIN link of the first mail to this persona that has one."""
     for mail in mails:
         found = _LINK.search(mail.text)
         if found and person.addresses & set(mail.recipients):

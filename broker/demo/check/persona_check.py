@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
-from broker.demo.check.machine_check import at_machine
+from broker.demo.check.machine_check import check_pin_at_machine
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
@@ -30,23 +30,23 @@ class PersonaReport:
     decision: str
     released: tuple[str, ...]
     borrower: str
-    account: Mapping[str, str] | None = None  # number and category of the borrower they end with
-    # What the lending machine says to their number and PIN; "" for who has no PIN.
+    account: Mapping[str, str] | None = None  # number and category of the persona's borrower
+    # The verdict of the lending machine on number and PIN; "" without a PIN.
     machine: str = ""
-    register: str | None = None  # the address of who was looked up: see register_check
+    register: str | None = None  # was the register's address written? See register_check
     ok: bool = field(default=False, kw_only=True)
 
 
 def check(running: Running, people: Sequence[Persona] | None = None) -> Sequence[PersonaReport]:
-    """Walk every persona in a browser of its own; without ``people`` all that the demo has."""
+    """Walk ``people``, or all personas of the demo, each in a new browser."""
     everybody = people_with(register=running.setting.has_register) if people is None else people
     if running.register is None:
         return tuple(_report(running, person) for person in everybody)
-    return _with_look_ups(running, running.register, everybody)
+    return _check_with_register(running, running.register, everybody)
 
 
 def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
-    """Return the report in the form that programs rely on (docs/reference/design.md#4)."""
+    """Return the documented JSON form of the reports (docs/reference/design.md#4)."""
     logins = []
     for report in reports:
         login = asdict(report)
@@ -58,8 +58,8 @@ def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walked:
-    """A persona at the end of the walk: the last page, and the borrowers before and after."""
+class _FinishedWalk:
+    """The end of a walk: the last page, and the borrowers before and after it."""
 
     running: Running
     person: Persona
@@ -70,7 +70,7 @@ class _Walked:
 
     @property
     def change(self) -> str:
-        """Return the change of the borrowers, in one word."""
+        """Return how the walk changed the borrowers, in one word."""
         if set(self.after) - set(self.before):
             return "created"
         categories = set()
@@ -84,7 +84,7 @@ class _Walked:
 
     @property
     def number(self) -> str | None:
-        """Return the number of the borrower with the persona's CPR number, wherever it is kept."""
+        """Return the number of the borrower who has the persona's CPR number in any field."""
         asserted = "".join(self.person.attributes.get(_CPR, ()))
         cpr = asserted.rpartition(":")[2]
         for number, row in self.after.items():
@@ -92,20 +92,20 @@ class _Walked:
                 return number
         return None
 
-    def refused(self, why: str, *, ok: bool) -> PersonaReport:
-        """Report on a persona who reached no service."""
+    def report_refusal(self, why: str, *, ok: bool) -> PersonaReport:
+        """Report a persona who did not reach the service."""
         return PersonaReport(self.person.name, None, why, (), self.change, ok=ok)
 
-    def landed(self, affiliation: str | None, own: str | None) -> PersonaReport:
-        """Report on a persona who reached the service, or the end of the sign-up."""
-        row = self.after.get(own or "")
+    def report_landing(self, affiliation: str | None, number: str | None) -> PersonaReport:
+        """Report a persona who reached the service or the last sign-up page."""
+        row = self.after.get(number or "")
         account = None
         right = self.person.expect == ""
         if row:
             account = {"number": row.number, "category": row.category}
             right = row.category == self.person.expect and self._is_kept(row)
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
-        machine = self._at_machine(is_known=bool(row))
+        machine = self._check_machine(is_known=bool(row))
         return PersonaReport(
             self.person.name,
             affiliation,
@@ -117,19 +117,19 @@ class _Walked:
             ok=right and machine in {"", "valid"},
         )
 
-    def _at_machine(self, *, is_known: bool) -> str:
+    def _check_machine(self, *, is_known: bool) -> str:
         if not is_known:
             return ""
-        return at_machine(
+        return check_pin_at_machine(
             self.running.machine,
             self.running.mailbox,
             self.person,
-            made=self.change == "created",
+            is_new=self.change == "created",
             mails_before=self.mails_before,
         )
 
     def _is_kept(self, row: Account) -> bool:
-        """Return whether a borrower that staff had registered kept number and mail address."""
+        """Return whether a borrower registered by staff kept its number and mail address."""
         if not self.person.registered:
             return True
         mail = self.person.registered[0].get("email", row.email)
@@ -144,49 +144,49 @@ def _report(running: Running, person: Persona) -> PersonaReport:
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
     except AssertionError as error:
-        walked = _Walked(running, person, browser, mails, before, _borrowers(running))
-        return walked.refused(f"unfinished: {error}", ok=False)
-    walked = _Walked(running, person, browser, mails, before, _borrowers(running))
+        walked = _FinishedWalk(running, person, browser, mails, before, _borrowers(running))
+        return walked.report_refusal(f"unfinished: {error}", ok=False)
+    walked = _FinishedWalk(running, person, browser, mails, before, _borrowers(running))
     step, reason = browser.mark()
     if step == "done":
         affiliation = _first(browser, "//@data-affiliation")
-        return walked.landed(affiliation, walked.number)
+        return walked.report_landing(affiliation, walked.number)
     if _first(browser, "//strong[@id='status']/text()") != "Success":
         expected = (step, reason) == ("refuse", person.expect)
-        return walked.refused(reason or f"unfinished: {step}", ok=expected)
-    affiliation = _issued_affiliation(_events(running)[logged:])
-    return walked.landed(affiliation, _first(browser, "//td[@id='borrower']/text()"))
+        return walked.report_refusal(reason or f"unfinished: {step}", ok=expected)
+    affiliation = _find_issued_affiliation(_events(running)[logged:])
+    return walked.report_landing(affiliation, _first(browser, "//td[@id='borrower']/text()"))
 
 
-def _with_look_ups(
+def _check_with_register(
     running: Running, register: SimulatedDatafordeler, people: Sequence[Persona]
 ) -> Sequence[PersonaReport]:
-    """Walk the people of a demo with a register, and wait for what it says of them.
+    """Walk the people of a demo with a register, and check the addresses that it supplied.
 
-    Whoever must come after another comes after the other's look-up too.
+    A persona with ``after`` starts when the earlier personas have been looked up.
     """
     reports: list[PersonaReport] = []
-    asked: dict[str, str] = {}
+    looked_up: dict[str, str] = {}
     for person in people:
         if person.after:
-            register_check.wait_for_look_ups(running, register, asked.values())
+            register_check.wait_for_look_ups(running, register, looked_up.values())
         report = _report(running, person)
         reports.append(report)
         if report.account and person.service == "my-loans" and person.cpr in register.rows:
-            asked[person.name] = person.cpr or ""
-    register_check.wait_for_look_ups(running, register, asked.values())
+            looked_up[person.name] = person.cpr or ""
+    register_check.wait_for_look_ups(running, register, looked_up.values())
     borrowers = _borrowers(running)
     for place, report in enumerate(reports):
-        if report.account and report.persona in asked:
-            row = register.rows[asked[report.persona]]
+        if report.account and report.persona in looked_up:
+            row = register.rows[looked_up[report.persona]]
             borrower = borrowers[report.account["number"]]
             found = register_check.find_address(row, borrower)
-            ok = report.ok and found == register_check.expected_address(report.persona)
+            ok = report.ok and found == register_check.find_expected_address(report.persona)
             reports[place] = replace(report, register=found, ok=ok)
     return tuple(reports)
 
 
-def _issued_affiliation(events: list[dict[str, str]]) -> str | None:
+def _find_issued_affiliation(events: list[dict[str, str]]) -> str | None:
     for event in events:
         if event.get("event") == "issued":
             return event.get("affiliation")

@@ -1,4 +1,8 @@
-"""Walks a persona through the pages of a login or a sign-up, by the step that the page names."""
+"""Walks a persona through a login or a sign-up.
+
+Every page of the broker names its step (``data-step``); the walker acts on that step until it
+reaches the service or a refusal.
+"""
 
 import re
 import time
@@ -11,16 +15,16 @@ from broker.demo.check.http_browser import Browser, PageForm
 from broker.demo.people.persona import Persona
 from broker.demo.run.running_demo import Running
 
-# Redirects, forms and pages of a walk; a walk that needs more goes in circles. The page about an
-# account that is on its way is looked at as often as it takes, for so many seconds.
+# A walk over more pages than this goes in circles. The page about an account that is being created
+# does not count while it is reloaded for up to _MADE_WITHIN seconds.
 _MOST_PAGES: Final = 20
 _MADE_WITHIN: Final = 120.0
-# Seconds that a person looks at the page about an account that is on its way.
+# Seconds before the page about an account that is being created is reloaded.
 _PATIENCE: Final = 1.0
 _MAIL_WITHIN: Final = 60.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S.*)")
-# The answers on the sign-up pages, by affiliation and way: the way tells the two kinds of hospital
-# employees apart.
+# The answers on the sign-up pages, by affiliation and login method. Hospital employees may use
+# either method.
 _ANSWERS: Final = {
     ("student", "wayf"): ("student", "yes"),
     ("employee", "wayf"): ("employee", "yes"),
@@ -50,26 +54,25 @@ def walk(
     remember: bool = False,
     demo: Running | None = None,
 ) -> None:
-    """Log ``person`` in at their service, or sign them up: answer every page as they would.
+    """Log ``person`` in at their service, or sign them up, with the persona's answers.
 
-    A person who is not ``patient`` stops at the page about an account that is on its way. A person
-    who signs up, gets mail or shows a PIN needs the ``demo``. AssertionError where the walk does
-    not end.
+    Unless ``patient``, stop at the page about an account that is being created. A persona who signs
+    up, gets mail or types a PIN needs the ``demo``. Raise AssertionError if the walk does not end.
     """
     walker = _Walker(browser, person, method or person.way, remember, demo)
     if person.sign_up:
         walker.sign_up(person.sign_up)
     else:
         browser.get(f"{origin}/{person.service}")
-    _to_the_end(walker, patient=patient)
+    _finish_walk(walker, patient=patient)
 
 
 def onward(browser: Browser, person: Persona, method: str, *, remember: bool = False) -> None:
-    """Log ``person`` in from the page that the browser shows; errors as ``walk``."""
-    _to_the_end(_Walker(browser, person, method, remember=remember, demo=None), patient=True)
+    """Log ``person`` in, beginning at the open page. Raise AssertionError as ``walk`` does."""
+    _finish_walk(_Walker(browser, person, method, remember=remember, demo=None), patient=True)
 
 
-def _to_the_end(walker: "_Walker", *, patient: bool) -> None:
+def _finish_walk(walker: "_Walker", *, patient: bool) -> None:
     pages = 0
     until = time.monotonic() + _MADE_WITHIN
     while pages < _MOST_PAGES:
@@ -87,17 +90,17 @@ def _to_the_end(walker: "_Walker", *, patient: bool) -> None:
 
 @dataclass(slots=True)
 class _Walker:
-    """A persona on the way: what they have done already that a page does not show."""
+    """A persona during a walk, with the choices and the state that no page shows."""
 
     browser: Browser
     person: Persona
     method: str
     remember: bool
     demo: Running | None
-    written: bool = False  # a mail with a code is on its way
+    has_requested_code: bool = False  # by mail
 
     def sign_up(self, affiliation: str) -> None:
-        """Answer the sign-up pages, up to the login that they end in."""
+        """Answer the sign-up pages and follow the link to the login at their end."""
         broker = self._demo().setting.ports.origin("broker")
         self.browser.get(f"{broker}/sign-up")
         for answer in _ANSWERS[affiliation, self.method]:
@@ -105,7 +108,7 @@ class _Walker:
         self._follow("//main//a[contains(@href, '/sign-up/begin')]/@href")
 
     def go_on(self, step: str | None) -> bool:
-        """Act as the step of the page asks; return False where the walk has ended."""
+        """Act on the step of the page. Return False at the end of the walk."""
         if step in {"refuse", "done"}:
             return False
         if step == "enrol":
@@ -128,7 +131,7 @@ class _Walker:
         return True
 
     def _pass(self) -> None:
-        """Pick the persona at the hub, or submit a form that posts itself where scripts run."""
+        """Pick the persona at the hub, or submit a form that a script would submit."""
         form = self._form()
         fields = {}
         if "persona" in dict(form.buttons):
@@ -149,7 +152,7 @@ class _Walker:
         self.browser.submit(self._form("answer"), answer=answer)
 
     def _pin(self) -> None:
-        """Write what the page asks for: the number, the code of the mail, the PIN."""
+        """Fill in the number, the mailed code and the PIN."""
         form = self._form("do")
         registered = self.person.registered[0]
         fields = {
@@ -165,12 +168,12 @@ class _Walker:
         address = self.person.mailbox
         if address is None:
             self.browser.submit(self._form("do", "without"), do="without")
-        elif self.written and texts(self.browser, "//main//input[@name='code']"):
+        elif self.has_requested_code and texts(self.browser, "//main//input[@name='code']"):
             code = self._code(address)
             self.browser.submit(self._form("do", "code"), do="code", code=code)
         else:
             self.browser.submit(self._form("do", "mail"), do="mail", address=address)
-            self.written = True
+            self.has_requested_code = True
 
     def _confirm(self) -> None:
         self.browser.submit(self._form("answer"), answer="yes")
@@ -201,7 +204,7 @@ class _Walker:
         return bool(links)
 
     def _form(self, button: str = "", value: str = "") -> PageForm:
-        """Return the form with this button, else the first of the page."""
+        """Return the form with this button, or else the first form."""
         forms = self.browser.forms()
         for form in forms:
             for name, submitted in form.buttons:

@@ -1,4 +1,4 @@
-"""Waits for the look-ups in the simulated register, and says which address each gave a borrower."""
+"""Checks that the addresses of the simulated register reach the borrowers."""
 
 import time
 from collections.abc import Collection
@@ -18,7 +18,7 @@ _HOUSE: Final = ("husnummer", "etage", "sidedoer")
 def wait_for_look_ups(
     running: Running, register: SimulatedDatafordeler, numbers: Collection[str]
 ) -> bool:
-    """Wait until people with these numbers have been looked up; return whether all have."""
+    """Wait until these CPR numbers have been looked up. Return False on a timeout."""
     until = time.monotonic() + _WITHIN
     while time.monotonic() < until:
         done = _count_logged(running)
@@ -29,7 +29,7 @@ def wait_for_look_ups(
 
 
 def find_address(row: RegisterRow, borrower: Account) -> str:
-    """Return "written" for a borrower with the address of ``row``, "none", or "another"."""
+    """Return "written" if the borrower has the address of ``row``, else "none" or "another"."""
     if not any(borrower.address):
         return "none"
     house = (row.address.get(part, "") for part in _HOUSE)
@@ -38,8 +38,8 @@ def find_address(row: RegisterRow, borrower: Account) -> str:
     return "written" if borrower.address == theirs else "another"
 
 
-def expected_address(persona: str) -> str:
-    """Return what ``find_address`` should say of the borrower of a persona."""
+def find_expected_address(persona: str) -> str:
+    """Return the correct result of ``find_address`` for a persona."""
     return "none" if persona in NOT_WRITTEN else "written"
 
 

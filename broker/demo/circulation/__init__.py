@@ -1,1 +1,1 @@
-"""What borrowers do at the library, whichever system keeps them: loans, and machines over SIP2."""
+"""Loans, the library's desk, and self-service machines (SIP2), for any simulated system."""

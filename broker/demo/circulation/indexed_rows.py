@@ -1,4 +1,4 @@
-"""Rows of a simulated library system by their key, found by a value as a database's index does."""
+"""A table of rows in memory with an index by value, for simulated library systems."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping
 from typing import Any, Generic, TypeVar
@@ -8,9 +8,9 @@ Row = dict[str, Any]
 
 
 class IndexedRows(MutableMapping[K, Row], Generic[K]):
-    """Rows in the order of their coming; ``values`` are those that a row is looked for by.
+    """Rows by key, in the order of insertion. ``values`` returns the indexed values of a row.
 
-    A row that is kept is changed by nobody: another takes its place.
+    Do not change a stored row: the index would be stale. Assign a new row instead.
     """
 
     def __init__(self, values: Callable[[Row], Iterable[Hashable]]) -> None:
@@ -27,13 +27,13 @@ class IndexedRows(MutableMapping[K, Row], Generic[K]):
 
     def __setitem__(self, key: K, row: Row) -> None:
         if key in self._rows:
-            self._leave(key)
+            self._remove_from_index(key)
         self._rows[key] = row
         for value in self._values(row):
             self._keys.setdefault(value, set()).add(key)
 
     def __delitem__(self, key: K) -> None:
-        self._leave(key)
+        self._remove_from_index(key)
         del self._rows[key]
 
     def __iter__(self) -> Iterator[K]:
@@ -42,7 +42,7 @@ class IndexedRows(MutableMapping[K, Row], Generic[K]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _leave(self, key: K) -> None:
+    def _remove_from_index(self, key: K) -> None:
         for value in set(self._values(self._rows[key])):
             keys = self._keys[value]
             keys.discard(key)

@@ -1,4 +1,4 @@
-"""The library's own view of its borrowers, whichever system keeps them: desk, pages, machines."""
+"""The desk of a simulated library: borrowers as staff and the library's own pages see them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ CONTACTS: Final = ("email", "phone", "address")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A borrower: the system's own number, and everything that stands on the library's pages.
+    """A borrower: the system's internal number, and the data on the library's pages.
 
-    ``numbers`` are all numbers and names under which the system keeps them. ``contacts`` are what
-    people edit themselves: email, phone, address. ``address`` is the whole one on file: street,
-    postal code and city.
+    ``numbers`` are all numbers and names that identify the borrower. ``contacts`` are the fields
+    that borrowers edit: email, phone, address. ``address`` is the address on file: street, postal
+    code and city.
     """
 
     number: str
@@ -33,7 +33,7 @@ class Account:
 
 
 class Desk(Protocol):
-    """The borrowers of one library system, as its desk and its own pages reach them."""
+    """The interface of a library system for its desk and the library's own pages."""
 
     @property
     def table(self) -> LoanTable:
@@ -44,12 +44,12 @@ class Desk(Protocol):
         """Return all borrowers, oldest first."""
         ...
 
-    def called(self, typed: str) -> Account | None:
-        """Return the borrower of a card number or a user name that a person typed, or None."""
+    def find_borrower(self, typed: str) -> Account | None:
+        """Return the borrower with this card number or user name, or None."""
         ...
 
     def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
-        """Write what a borrower has edited on the library's own page; an empty PIN stays."""
+        """Save contacts and PIN from the library's profile page. An empty PIN keeps the old one."""
         ...
 
 

@@ -8,9 +8,9 @@ BOOKS: Final = (
     "A Short Grammar of Gothic",
     "Bees, Bridges and Other Engineers",
 )
-_FIRST_BALANCE: Final = 50  # kroner that every account begins with
+_FIRST_BALANCE: Final = 50  # kroner on a new account
 
-Number = int | str  # Koha's are whole numbers; as text they are the same
+Number = int | str  # Koha uses whole numbers; the table compares them as text
 
 
 class LoanTable:

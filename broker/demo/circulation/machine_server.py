@@ -7,24 +7,24 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from broker.demo.circulation.machine_session import MachineSession
-from broker.demo.circulation.sip2_messages import received_lines
+from broker.demo.circulation.sip2_messages import receive_lines
 
 TERMINALS: Final[Mapping[str, str]] = {"machine": "demo-terminal"}  # user name: password
-_IDLE: Final = 60.0  # seconds after which a silent machine is let go
+_IDLE: Final = 60.0  # seconds until a silent machine is disconnected
 
 
 @contextmanager
 def serve_machines(begin: Callable[[], MachineSession], port: int = 0) -> Iterator[int]:
     """Serve machines on 127.0.0.1 while the block runs; yield the port. Port 0 is a free one.
 
-    ``begin`` makes the session of a machine that has connected.
+    ``begin`` creates the session of a new connection.
     """
 
     class Connection(socketserver.BaseRequestHandler):
-        """One machine, in a thread of its own."""
+        """The connection of one machine, in its own thread."""
 
         def handle(self) -> None:
-            """Answer its messages until it goes, is silent too long, or asks without a login."""
+            """Answer messages until the machine disconnects, times out or lacks a login."""
             self.request.settimeout(_IDLE)
             session = begin()
             with suppress(OSError):
@@ -49,7 +49,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def _answer_all(connection: Any, session: MachineSession) -> None:
-    for line in received_lines(connection):
+    for line in receive_lines(connection):
         reply = session.reply(line)
         if reply is None:
             return

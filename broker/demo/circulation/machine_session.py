@@ -1,4 +1,4 @@
-"""One connection of a self-service machine: it logs in, then asks; every answer can be repeated."""
+"""The server side of one SIP2 connection: login, answers, and repetition of the last answer."""
 
 import secrets
 from abc import ABC, abstractmethod
@@ -14,9 +14,10 @@ Answers = Mapping[str, Callable[[Message], Message]]
 
 
 class MachineSession(ABC):
-    """What all systems have in common over SIP2; a system adds its answers.
+    """The part of a SIP2 session that all library systems share.
 
-    ``is_over`` says that the machine's login was refused: the connection ends behind the answer.
+    A subclass supplies ``answers``. ``is_over`` is set when the login was refused: the server sends
+    the answer and closes the connection.
     """
 
     def __init__(self, terminals: Mapping[str, str]) -> None:
@@ -27,29 +28,29 @@ class MachineSession(ABC):
 
     @abstractmethod
     def answers(self) -> Answers:
-        """Return what answers the messages of each code."""
+        """Return the handler of each message code."""
 
-    def received(self, line: bytes) -> bytes:
-        """Return the message of a line, as the system cuts it."""
+    def cut_message(self, line: bytes) -> bytes:
+        """Return the message in a line. A system may remove characters from its end."""
         return line
 
     def reply(self, line: bytes) -> bytes | None:
-        """Return the answer to a message, or None where the connection ends without one.
+        """Return the answer to a message, or None to close the connection without an answer.
 
-        It ends for a machine that asks before it has logged in.
+        The connection is closed when a machine sends another message before its login.
         """
         try:
-            message = read_message(self.received(line))
+            message = read_message(self.cut_message(line))
         except ChecksumWrong:
             return _RESEND_DAMAGED
         if message.code == "97":
-            return self._last.written()
+            return self._last.encode_message()
         if message.code != "93" and not self._is_logged_in:
             return None
         answer = self._answer(message)
         self._last = answer
         sent = Message(answer.code, answer.fixed, answer.fields, message.sequence)
-        return sent.written()
+        return sent.encode_message()
 
     def _answer(self, message: Message) -> Message:
         if message.code == "93":

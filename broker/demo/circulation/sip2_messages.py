@@ -1,4 +1,4 @@
-"""The messages of SIP2 on the wire: fixed part, fields, sequence number, checksum, terminator."""
+"""Encodes and parses SIP2 messages: fixed part, fields, sequence number and checksum."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from typing import Final
 
 TERMINATOR: Final = b"\r\n"  # Koha's; a machine's messages end with CR
 _DELIMITER: Final = "|"
-_LONGEST: Final = 65_536  # bytes that a message may have
+_LONGEST: Final = 65_536  # maximal size of a message in bytes
 _ERROR_DETECTION: Final = re.compile(r"AY(.)AZ([0-9A-F]{4})\Z", re.DOTALL)
-_EMBEDDED: Final = 11  # a message must be longer for its end to be a checksum
-# How many characters stand before the fields, by the two digits that a message begins with.
+_EMBEDDED: Final = 11  # shorter messages cannot end with a checksum
+# The length of the fixed part by message code.
 _FIXED: Final[Mapping[str, int]] = {
     "11": 38,
     "12": 22,
@@ -32,14 +32,14 @@ _FIXED: Final[Mapping[str, int]] = {
 
 
 class ChecksumWrong(ValueError):
-    """A message whose checksum is not that of its characters."""
+    """Raised for a message with a wrong checksum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message: its code, its fixed part, its fields in their order, and its sequence number.
 
-    ``sequence`` is None where the message came without error detection.
+    ``sequence`` is None if the message has no error detection.
     """
 
     code: str
@@ -55,12 +55,12 @@ class Message:
         """Return all fields of this name."""
         return tuple(value for found, value in self.fields if found == name)
 
-    def written(self) -> bytes:
-        """Return the bytes of the message, with checksum where it has a sequence number.
+    def encode_message(self) -> bytes:
+        """Return the bytes of the message, with a checksum if it has a sequence number.
 
-        What would end a field or the message is taken out of the values, as Koha does.
+        Delimiters inside values are replaced, as Koha does.
         """
-        parts = [f"{name}{_harmless(value)}{_DELIMITER}" for name, value in self.fields]
+        parts = [f"{name}{_escape_delimiters(value)}{_DELIMITER}" for name, value in self.fields]
         content = (self.code + self.fixed + "".join(parts)).encode()
         if self.sequence is not None:
             content += f"AY{self.sequence}AZ".encode()
@@ -69,9 +69,9 @@ class Message:
 
 
 def read_message(line: bytes) -> Message:
-    """Read a message without its terminator; ChecksumWrong where it was damaged on its way.
+    """Parse a message without its terminator. Raise ChecksumWrong for a damaged one.
 
-    A message of an unknown code is all fixed part.
+    In a message with an unknown code, everything is fixed part.
     """
     text = line.decode("utf-8", "replace")
     sequence = None
@@ -89,31 +89,31 @@ def read_message(line: bytes) -> Message:
 
 
 def checksum(content: bytes) -> str:
-    """Return the four digits that bring the sum of all bytes to zero: two's complement, 16 bits."""
+    """Return the 16-bit two's complement of the sum of all bytes, as four hex digits."""
     return f"{-sum(content) & 0xFFFF:04X}"
 
 
 def timestamp() -> str:
-    """Return the time it is as SIP2 writes it: 18 characters, with four blanks for local time."""
+    """Return the current time in SIP2 format: 18 characters, with four blanks as time zone."""
     return datetime.now(UTC).strftime("%Y%m%d    %H%M%S")
 
 
-def received_lines(connection: socket) -> Iterator[bytes]:
-    """Yield the messages that come, without terminators; end where one has no end."""
-    kept = b""
-    while len(kept) < _LONGEST:
+def receive_lines(connection: socket) -> Iterator[bytes]:
+    """Yield received messages without terminators. Stop at an over-long message."""
+    rest = b""
+    while len(rest) < _LONGEST:
         received = connection.recv(4096)
         if not received:
             return
-        *lines, kept = (kept + received).split(b"\r")
+        *lines, rest = (rest + received).split(b"\r")
         for line in lines:
             yield line.strip(b"\n")
 
 
-def named(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+def drop_empty_fields(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
     """Return the fields that have a value."""
     return tuple((name, value) for name, value in fields if value is not None)
 
 
-def _harmless(value: str) -> str:
+def _escape_delimiters(value: str) -> str:
     return value.replace("\r", " ").replace(_DELIMITER, "&#124;")

@@ -1,1 +1,1 @@
-"""Faults that a simulated library system has on demand, whichever system it is."""
+"""Faults that tests switch on in any simulated library system."""

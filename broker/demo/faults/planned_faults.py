@@ -1,4 +1,4 @@
-"""Faults that a test plans for a simulated system, and the system's access log."""
+"""Faults that a test plans for a simulated library system, and the system's access log."""
 
 import threading
 from collections import deque
@@ -7,22 +7,22 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """The ways in which one call of an operation goes wrong."""
+    """The ways in which a call can fail."""
 
-    REFUSED = "refused"  # 400 (403 of a token endpoint), nothing done
-    FAILED_BEFORE = "failed before"  # 500, nothing done
-    FAILED_AFTER = "failed after"  # 500, all done
-    DROPPED_AFTER = "dropped after"  # the connection ends without an answer, all done
-    WRONG_FIELDS = "wrong fields"  # all done; the answer's values are of other types
-    HUGE = "huge"  # all done; an answer of 10 MB
-    NOT_JSON = "not JSON"  # all done; a page in place of the answer
+    REFUSED = "refused"  # 400 (403 of a token endpoint), not carried out
+    FAILED_BEFORE = "failed before"  # 500, not carried out
+    FAILED_AFTER = "failed after"  # 500, but carried out
+    DROPPED_AFTER = "dropped after"  # the connection is closed without an answer, but carried out
+    WRONG_FIELDS = "wrong fields"  # carried out; the answer's values have other types
+    HUGE = "huge"  # carried out; an answer of 10 MB
+    NOT_JSON = "not JSON"  # carried out; an HTML page instead of the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault of one operation, which strikes ``times`` of its calls.
+    """A fault of one operation, for the next ``times`` calls.
 
-    ``field`` names the only wrong field, "" for all of them.
+    ``field`` names the wrong field, "" for all fields.
     """
 
     operation: str
@@ -33,11 +33,11 @@ class Fault:
 
 @dataclass
 class PlannedFaults:
-    """Faults of a simulated library system; counts go down by one with every strike.
+    """Faults of a simulated library system; each use of a count lowers it by one.
 
-    ``down`` answers 503 to every call; ``slow`` waits so many seconds before it; ``fail`` answers
-    500 before the work of a write; ``lose_answer`` does the work and answers 502. ``planned`` are
-    faults of single operations, struck in their order.
+    ``down`` answers every call with 503. ``slow`` waits so many seconds before each call. ``fail``
+    counts writes that answer 500 and are not carried out; ``lose_answer`` counts writes that are
+    carried out and answer 502. ``planned`` are faults of single operations, used in their order.
     """
 
     down: bool = False
@@ -48,7 +48,7 @@ class PlannedFaults:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def strikes(self, count: str) -> bool:
-        """Return whether the fault of this count strikes now, and count it."""
+        """Return whether this count has a fault left, and lower it."""
         with self._lock:
             present: int = getattr(self, count)
             if present > 0:
@@ -56,12 +56,12 @@ class PlannedFaults:
             return present > 0
 
     def plan(self, operation: str, kind: str, times: int = 1, *, field: str = "") -> None:
-        """Let a fault of ``kind`` strike the next calls of an operation."""
+        """Plan a fault of ``kind`` for the next calls of an operation."""
         with self._lock:
             self.planned.append(Fault(operation, FaultKind(kind), times, field))
 
-    def struck(self, operation: str) -> Fault | None:
-        """Return the fault that strikes this call of an operation, and count it; None for none."""
+    def take_fault(self, operation: str) -> Fault | None:
+        """Return the planned fault of this call, or None, and lower its count."""
         with self._lock:
             for place, fault in enumerate(self.planned):
                 if fault.operation != operation:

@@ -1,1 +1,1 @@
-"""A library system that answers as Koha does."""
+"""A simulated Koha: REST API for patrons, SIP2 for machines, and Koha's known oddities."""

@@ -1,10 +1,10 @@
-"""What an administrator sets in Koha: preferences, notices, categories, attribute types."""
+"""Koha's administration settings: preferences, notices, categories, attribute types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-# What the newest Koha compares at a create (PatronDuplicateMatchingAddFields).
+# PatronDuplicateMatchingAddFields of the newest Koha: the fields that a create compares.
 NEWEST_DUPLICATE_MATCHING: Final = ("surname", "firstname", "date_of_birth")
 PASSWORD_CHANGE: Final = "PASSWORD_CHANGE"
 
@@ -13,9 +13,9 @@ PASSWORD_CHANGE: Final = "PASSWORD_CHANGE"
 class SystemPreferences:
     """Koha's system preferences that change an answer to the broker, with Koha's own defaults.
 
-    ``failed_login_attempts`` 0 is off. ``notices`` are the codes of the notices that there are. The
-    one value that is not Koha's own is ``rest_oauth2_client_credentials``: with Koha's, which is
-    off, no token is granted. ``patron_duplicate_matching`` is empty in releases without that check.
+    ``failed_login_attempts`` 0 turns the lock-out off. ``notices`` are the codes of all notices.
+    ``rest_oauth2_client_credentials`` differs from Koha's default: without it the API issues no
+    token. ``patron_duplicate_matching`` is empty in releases without that check.
 
     Source: docs/reference/koha.md#preferences.
     """
@@ -34,9 +34,9 @@ class SystemPreferences:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A patron category: its months of validity, and its own password rules where it has any.
+    """A patron category: its validity in months, and its password rules if it has any.
 
-    ``password_expiry_days`` is how long a password lasts, None for ever.
+    ``password_expiry_days`` is the lifetime of a password, None if it does not expire.
     """
 
     months: int = 24
@@ -70,20 +70,20 @@ def _attribute_types() -> Mapping[str, AttributeType]:
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """All that is set: Koha's own rules, for a library with a branch, categories and CPR."""
+    """The settings of a library with one branch, five categories and a CPR attribute."""
 
     preferences: SystemPreferences = field(default_factory=SystemPreferences)
     categories: Mapping[str, Category] = field(default_factory=_categories)
     libraries: tuple[str, ...] = ("AUL",)
     attribute_types: Mapping[str, AttributeType] = field(default_factory=_attribute_types)
 
-    def with_preferences(self, **changed: object) -> "Administration":
-        """Return the same with some preferences changed."""
+    def change_preferences(self, **changed: object) -> "Administration":
+        """Return a copy with changed preferences."""
         preferences = replace(self.preferences, **changed)  # type: ignore[arg-type]  # by name
         return replace(self, preferences=preferences)
 
-    def with_four_digit_pins(self) -> "Administration":
-        """Return the same with categories that take a PIN of four digits for a password."""
+    def allow_four_digit_pins(self) -> "Administration":
+        """Return a copy whose categories accept a four-digit PIN as password."""
         categories = {
             name: replace(category, min_password_length=4, require_strong_password=False)
             for name, category in self.categories.items()
@@ -91,10 +91,10 @@ class Administration:
         return replace(self, categories=categories)
 
     def as_newest(self) -> "Administration":
-        """Return the same in the newest Koha: a create compares names and sends a mail."""
-        return self.with_preferences(
+        """Return a copy as in the newest Koha: a create compares names and sends a mail."""
+        return self.change_preferences(
             patron_duplicate_matching=NEWEST_DUPLICATE_MATCHING, auto_email_new_user=True
         )
 
 
-FOUR_DIGIT_PINS: Final = Administration().with_four_digit_pins()  # as the broker needs it
+FOUR_DIGIT_PINS: Final = Administration().allow_four_digit_pins()  # as the broker needs it

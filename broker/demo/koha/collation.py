@@ -1,33 +1,34 @@
-"""Which texts the database takes for the same: MariaDB's utf8mb4_unicode_ci, as Koha sets it."""
+"""Text comparison of Koha's database (MariaDB's collation utf8mb4_unicode_ci)."""
 
 import unicodedata
 from functools import lru_cache
 from typing import Final
 
-# Of characters without a shape only these count; a NUL or a zero-width space does not.
+# The invisible characters that the collation compares; it ignores NUL and zero-width spaces.
 _COUNTED: Final = frozenset("\t\n\v\f\r\x85\xad")
 _UNCOUNTED: Final = frozenset({"Mn", "Cf", "Cc"})
-_LAST_WEIGHED: Final = "\uffff"  # all characters behind it are the same to the database
+_LAST_WEIGHED: Final = "\uffff"  # the database treats all later characters as equal
 _UNWEIGHED: Final = "\ufffd"
 
 
 @lru_cache(maxsize=65_536)
-def folded(text: str) -> str:
-    """Return the text of which all equal texts have the same: capitals, accents, trailing blanks.
+def fold(text: str) -> str:
+    """Return a key that is equal for all texts that the database treats as equal.
 
-    Digits of every script are those of ours. ``ø`` and ``æ`` are letters of their own.
+    Case, accents and trailing blanks do not count. Digits of all scripts equal ASCII digits. ``ø``
+    and ``æ`` differ from ``o`` and ``ae``.
 
     Source: docs/reference/koha.md#collation.
     """
     weighed = "".join(_UNWEIGHED if one > _LAST_WEIGHED else one for one in text)
     decomposed = unicodedata.normalize("NFKD", weighed)
-    kept = "".join(map(_weight, decomposed))
-    return kept.casefold().rstrip(" ")
+    weighted = "".join(map(_weight, decomposed))
+    return weighted.casefold().rstrip(" ")
 
 
 def same(one: str, other: str) -> bool:
-    """Return whether the database takes two texts for the same."""
-    return folded(one) == folded(other)
+    """Return whether the database treats two texts as equal."""
+    return fold(one) == fold(other)
 
 
 def _weight(character: str) -> str:

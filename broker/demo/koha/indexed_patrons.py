@@ -1,10 +1,10 @@
-"""The indexes of the simulated Koha's patrons: the columns that are searched, and attributes."""
+"""The indexes of the simulated Koha's patrons: some columns, and all attribute values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from broker.demo.circulation.indexed_rows import IndexedRows
-from broker.demo.koha.collation import folded
+from broker.demo.koha.collation import fold
 from broker.demo.koha.patron_schema import PatronRow
 
 INDEXED: Final = ("cardnumber", "userid", "statistics_1", "date_of_birth", "email")
@@ -14,36 +14,36 @@ _ANY: Final = "-or"
 Value = tuple[str, str]
 
 
-def indexed_patrons() -> IndexedRows[int]:
-    """Return a table without any patron."""
+def create_patron_table() -> IndexedRows[int]:
+    """Return an empty table of patrons."""
     return IndexedRows(_values)
 
 
 def column_value(column: str, text: str) -> Value:
-    """Return the value that a text of an indexed column is found by."""
-    return column, folded(text)
+    """Return the index value of a text in a column."""
+    return column, fold(text)
 
 
 def attribute_value(text: str) -> Value:
-    """Return the value that the text of an attribute is found by, of whatever type."""
-    return _ATTRIBUTE, folded(text)
+    """Return the index value of an attribute's text, for all attribute types."""
+    return _ATTRIBUTE, fold(text)
 
 
 def candidates(patrons: IndexedRows[int], query: Any) -> frozenset[int] | None:
-    """Return the numbers of patrons outside of whom nobody meets a JSON query; None: of all."""
+    """Return the patrons that may match a JSON query, or None if no index applies."""
     if isinstance(query, list):
-        return _of_any(patrons, query)
+        return _find_for_any(patrons, query)
     if not isinstance(query, Mapping):
         return None
     for name, test in query.items():
         column = name.removeprefix("me.")
-        found = _of_condition(patrons, column, test)
+        found = _find_for_condition(patrons, column, test)
         if found is not None:
             return found
     return None
 
 
-def _of_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int] | None:
+def _find_for_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int] | None:
     found: set[int] = set()
     for query in queries:
         some = candidates(patrons, query)
@@ -53,13 +53,13 @@ def _of_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int]
     return frozenset(found)
 
 
-def _of_condition(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
+def _find_for_condition(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
     if name == _ANY:
         return candidates(patrons, test)
-    return _of_column(patrons, name, test)
+    return _find_in_column(patrons, name, test)
 
 
-def _of_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
+def _find_in_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
     if name not in {*INDEXED, _ATTRIBUTE}:
         return None
     texts = test
@@ -69,7 +69,7 @@ def _of_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int
         return None
     found: set[int] = set()
     for text in texts:
-        found |= patrons.having((name, folded(text)))
+        found |= patrons.having((name, fold(text)))
     return frozenset(found)
 
 

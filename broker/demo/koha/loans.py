@@ -1,4 +1,4 @@
-"""Loans and print balances of the simulated library, kept by borrower number."""
+"""The desk of the simulated Koha: borrowers, loans and print balances."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ __all__ = ["BOOKS", "Circulation"]
 
 @dataclass(slots=True)
 class Circulation:
-    """Loans and balances by borrower number: they stay through any change of category."""
+    """The desk of a Koha. Loans and balances do not depend on the patron's category."""
 
     patrons: Patrons
     table: LoanTable = field(default_factory=LoanTable)
@@ -22,15 +22,15 @@ class Circulation:
         """Return all borrowers, oldest first."""
         return [_account(row) for row in self.patrons.rows()]
 
-    def called(self, typed: str) -> Account | None:
-        """Return the borrower of this card number, else user name; never of a borrowernumber."""
-        row = self.patrons.called(typed, ("cardnumber", "userid"))
+    def find_borrower(self, typed: str) -> Account | None:
+        """Return the borrower with this card number, else user name; never by borrowernumber."""
+        row = self.patrons.find_patron(typed, ("cardnumber", "userid"))
         if row is None:
             return None
         return _account(row)
 
     def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
-        """Write what a borrower has edited on the library's own page; an empty PIN stays."""
+        """Save contacts and PIN from the library's profile page. An empty PIN keeps the old one."""
         row = self.patrons.row(int(number))
         body = {name: row[name] for name in REQUIRED}
         body |= {name: value or None for name, value in contacts.items()}
@@ -57,14 +57,14 @@ class Circulation:
 
 
 def _account(row: PatronRow) -> Account:
-    kept = [row["userid"], row["cardnumber"]]
-    kept += [attribute["value"] for attribute in row["extended_attributes"]]
+    numbers = [row["userid"], row["cardnumber"]]
+    numbers += [attribute["value"] for attribute in row["extended_attributes"]]
     return Account(
         number=str(row["patron_id"]),
         name=f"{row['firstname'] or ''} {row['surname']}".strip(),
         category=row["category_id"],
         expires=row["expiry_date"],
-        numbers=frozenset(value for value in kept if value),
+        numbers=frozenset(value for value in numbers if value),
         contacts={name: row[name] or "" for name in CONTACTS},
         address=(row["address"] or "", row["postal_code"] or "", row["city"] or ""),
     )

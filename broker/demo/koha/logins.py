@@ -1,11 +1,11 @@
-"""Koha's check of a password: by user name, then card number, with its count of wrong tries."""
+"""Koha's password check by user name or card number, with the lock-out after wrong tries."""
 
 from enum import Enum, auto
 from typing import Any
 
 from broker.demo.koha.patron_schema import PatronRow, schema_error
 from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused, broken, unfit
+from broker.demo.koha.refusals import Refused, internal_error, schema_violation
 
 
 class PasswordCheck(Enum):
@@ -13,11 +13,11 @@ class PasswordCheck(Enum):
 
     WRONG = auto()
     RIGHT = auto()
-    ENDED = auto()  # right, but past its expiration date
+    EXPIRED = auto()  # right, but expired
 
 
 class Logins:
-    """Checks passwords for REST and SIP2; a try counts wherever it is made.
+    """Checks passwords for REST and SIP2, which share the count of wrong tries.
 
     Source: docs/reference/koha.md#lock-out.
     """
@@ -26,46 +26,46 @@ class Logins:
         self._patrons = patrons
 
     def is_locked(self, row: PatronRow) -> bool:
-        """Return whether an account is shut by wrong tries, or by staff (a count below 0)."""
+        """Return whether wrong tries, or staff (a count below 0), have locked the account."""
         most = self._patrons.administration.preferences.failed_login_attempts
         attempts = row["login_attempts"] or 0
         return attempts < 0 or 0 < most <= attempts
 
     def check(self, identifier: str, password: str) -> tuple[PasswordCheck, PatronRow | None]:
-        """Return whether the password is right, and whose it is.
+        """Check the password. Return the outcome and the patron it belongs to.
 
-        The count is that of the patron whose user name it is, then card number. A locked account's
-        right password is wrong.
+        Wrong tries count for the patron with this user name, else this card number. For a locked
+        account every password is wrong.
         """
-        called: Any = self._patrons.called(identifier)
-        if called is None or self.is_locked(called):
+        patron: Any = self._patrons.find_patron(identifier)
+        if patron is None or self.is_locked(patron):
             return PasswordCheck.WRONG, None
-        number = called["patron_id"]
-        proven = self._patrons.proven(identifier, password)
+        number = patron["patron_id"]
+        proven = self._patrons.find_by_password(identifier, password)
         if proven is None:
-            self._patrons.edit(number, login_attempts=(called["login_attempts"] or 0) + 1)
+            self._patrons.edit(number, login_attempts=(patron["login_attempts"] or 0) + 1)
             return PasswordCheck.WRONG, None
         self._patrons.edit(number, login_attempts=0)
         if self._patrons.password_has_ended(number):
-            return PasswordCheck.ENDED, proven
+            return PasswordCheck.EXPIRED, proven
         return PasswordCheck.RIGHT, proven
 
     def validate(self, identifier: str, password: str) -> dict[str, Any]:
-        """Return the answer of the password validation of REST; Refused for all but a right one.
+        """Return the answer of REST password validation. Raise Refused for a wrong password.
 
-        A right password is 500 where it has ended, and where its patron has no card number: the
-        answer does not fit Koha's own schema.
+        The answer is 500 if the right password has expired, or if the patron has no card number:
+        that answer breaks Koha's own schema.
         """
         outcome, row = self.check(identifier, password)
         if outcome is PasswordCheck.WRONG or row is None:
             raise Refused(400, error="Validation failed")
-        if outcome is PasswordCheck.ENDED:
-            raise broken()
+        if outcome is PasswordCheck.EXPIRED:
+            raise internal_error()
         if row["cardnumber"] is None:
             error = schema_error("Expected string - got null.", "/body/cardnumber")
-            raise unfit(error, status=500)
+            raise schema_violation(error, status=500)
         return {name: row[name] for name in ("cardnumber", "patron_id", "userid")}
 
     def knows_user_name(self, userid: str) -> bool:
         """Return whether a patron has this user name."""
-        return self._patrons.called(userid, ("userid",)) is not None
+        return self._patrons.find_patron(userid, ("userid",)) is not None

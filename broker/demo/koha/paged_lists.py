@@ -1,4 +1,4 @@
-"""Koha's lists over HTTP: the page asked for, and the headers that tell of the rest."""
+"""Paged lists of Koha's REST API, with the headers for links and totals."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -8,32 +8,32 @@ from urllib.parse import quote, urlencode
 from flask import Response, jsonify, request
 
 from broker.demo.koha.patron_schema import schema_error
-from broker.demo.koha.refusals import broken, unfit
+from broker.demo.koha.refusals import internal_error, schema_violation
 
 _ALL: Final = -1
-_OF_BODY: Final = "HASH(0x55d0c0ffee00)"  # all that Koha's links tell of a query in the body
+_OF_BODY: Final = "HASH(0x55d0c0ffee00)"  # Koha's links contain this instead of a query in the body
 _ECHOED: Final = ("x-koha-query", "x-koha-embed")
 
 
 def page_size(default: int) -> tuple[int, int]:
-    """Return the page asked for and its size; 400 where one is no number."""
+    """Return the requested page number and page size; 400 if one is not a number."""
     size = _whole("_per_page", default)
     if size < 1 and size != _ALL:
-        raise broken()
+        raise internal_error()
     return _whole("_page", 1), size
 
 
-def paged(
+def build_page(
     rows: Sequence[Mapping[str, Any]],
     page: tuple[int, int],
     base_total: int,
     total: int | None = None,
 ) -> Response:
-    """Return the page of ``rows`` with its headers; ``base_total`` is how many there are at all.
+    """Return a page of ``rows`` with its headers.
 
-    ``total`` is how many match, where ``rows`` are the first of them only.
-
-    ``Link`` repeats the query of URL and headers, CPR numbers too; that of the body it does not.
+    ``base_total`` is the size of the table. ``total`` is the number of matches if ``rows`` contains
+    only the first of them. As in Koha, ``Link`` repeats the query of URL and headers, including CPR
+    numbers, but not the query of the body.
 
     Source: docs/reference/koha.md#search.
     """
@@ -77,4 +77,4 @@ def _whole(name: str, default: int) -> int:
     try:
         return int(sent)
     except ValueError:
-        raise unfit(schema_error("Expected integer - got string.", f"/{name}")) from None
+        raise schema_violation(schema_error("Expected integer - got string.", f"/{name}")) from None

@@ -1,4 +1,4 @@
-"""Koha's passwords, which are the PINs of its machines: their rules, and the table of digests."""
+"""Koha's passwords, which are also the PINs at machines: rules, and a table of digests."""
 
 import hashlib
 import hmac
@@ -9,15 +9,15 @@ from typing import Final
 
 from broker.demo.koha.administration import Category, SystemPreferences
 
-_LEAST: Final = 3  # Koha's floor, whatever is set
+_LEAST: Final = 3  # Koha's minimal length for all settings
 _STRONG: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])", re.DOTALL)
 _BLANK_AT_AN_END: Final = re.compile(r"\A\s|\s\Z")
 
 
 def password_fault(password: str, category: Category, preferences: SystemPreferences) -> str:
-    """Return Koha's sentence about a password that breaks a rule, "" where it breaks none.
+    """Return Koha's error message about a password, "" if it follows all rules.
 
-    A category's own rule goes before the system preference.
+    A category's rule takes precedence over the system preference.
 
     Source: docs/reference/koha.md#pin-rules.
     """
@@ -42,7 +42,7 @@ def _shortest(category: Category, preferences: SystemPreferences) -> int:
 
 
 class PasswordTable:
-    """The digest of each patron's password by its number, and the day on which it ends."""
+    """The digest and the expiry date of each patron's password, by patron number."""
 
     def __init__(self) -> None:
         self._pepper = secrets.token_bytes(32)
@@ -50,14 +50,14 @@ class PasswordTable:
         self._ends: dict[int, date] = {}
 
     def set(self, number: int, password: str, days: int | None, today: date) -> None:
-        """Keep a password, for so many days from today on or, with None, for ever."""
+        """Store a password that expires after ``days``, or never with None."""
         self._digests[number] = self._digest(password)
         self._ends.pop(number, None)
         if days is not None:
             self._ends[number] = today + timedelta(days=days)
 
     def end(self, number: int, day: date) -> None:
-        """Let a password end on a day."""
+        """Make a password expire on a day."""
         self._ends[number] = day
 
     def holds(self, number: int) -> bool:
@@ -65,16 +65,16 @@ class PasswordTable:
         return number in self._digests
 
     def matches(self, number: int, password: str) -> bool:
-        """Return whether this is a patron's password, ended or not."""
-        kept = self._digests.get(number, b"")
-        return hmac.compare_digest(kept, self._digest(password))
+        """Return whether this is a patron's password, expired or not."""
+        digest = self._digests.get(number, b"")
+        return hmac.compare_digest(digest, self._digest(password))
 
     def has_ended(self, number: int, today: date) -> bool:
-        """Return whether a patron's password has ended: on its last day it has."""
+        """Return whether a patron's password has expired; it has on the expiry date itself."""
         return self._ends.get(number, date.max) <= today
 
     def drop(self, number: int) -> None:
-        """Forget a patron's password."""
+        """Delete a patron's password."""
         self._digests.pop(number, None)
         self._ends.pop(number, None)
 

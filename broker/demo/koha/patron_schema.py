@@ -114,14 +114,14 @@ _JSON_NAMES: Mapping[type, str] = {
 }
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _MONTHS = 12
-# What is longer is cut by the database, without a word.
+# The database silently truncates longer values.
 _LONGEST: Mapping[str, int] = {"cardnumber": 32, "userid": 75}
 
 PatronRow = dict[str, Any]
 
 
 def blank() -> PatronRow:
-    """Return a patron of whom nothing is known."""
+    """Return a patron with default values only."""
     return {
         **dict.fromkeys(_KINDS),
         **dict.fromkeys(_TRUTHS, False),
@@ -135,8 +135,8 @@ def blank() -> PatronRow:
     }
 
 
-def misfits(body: Any) -> list[dict[str, str]]:
-    """Return the errors of a body under the API's schema, as Koha words them."""
+def find_schema_errors(body: Any) -> list[dict[str, str]]:
+    """Return the schema errors of a body, with Koha's messages."""
     if not isinstance(body, dict):
         return [schema_error(f"Expected object - got {json_name(body)}.", "/body")]
     errors = [
@@ -150,19 +150,19 @@ def misfits(body: Any) -> list[dict[str, str]]:
         schema_error("Read-only.", f"/body/{name}") for name in _READ_ONLY if name in body
     )
     for name in _KINDS:
-        message = _misfit(name, body[name]) if name in body else ""
+        message = _find_schema_error(name, body[name]) if name in body else ""
         if message:
             errors.append(schema_error(message, f"/body/{name}"))
     if not errors:
-        errors.extend(_attribute_misfits(body.get("extended_attributes") or ()))
+        errors.extend(_find_attribute_errors(body.get("extended_attributes") or ()))
     return errors
 
 
-def _misfit(name: str, value: Any) -> str:
+def _find_schema_error(name: str, value: Any) -> str:
     kind = _KINDS[name]
     if value is None and name not in _NEVER_NULL:
         return ""
-    if kind is str and type(value) in {int, float}:  # taken as text
+    if kind is str and type(value) in {int, float}:  # Koha converts numbers to text
         return ""
     if type(value) is not kind:
         expected = _JSON_NAMES[kind]
@@ -175,7 +175,7 @@ def _misfit(name: str, value: Any) -> str:
 
 
 def date_fault(text: str) -> str:
-    """Return Koha's sentence about a text that is no date, "" for a date."""
+    """Return Koha's error message about a malformed date, "" for a date."""
     found = _DAY.fullmatch(text)
     if not found:
         return "Does not match date format."
@@ -187,7 +187,7 @@ def date_fault(text: str) -> str:
     return ""
 
 
-def _attribute_misfits(attributes: Sequence[Any]) -> Iterator[dict[str, str]]:
+def _find_attribute_errors(attributes: Sequence[Any]) -> Iterator[dict[str, str]]:
     for place, attribute in enumerate(attributes):
         path = f"/body/extended_attributes/{place}"
         if not isinstance(attribute, dict):
@@ -204,21 +204,21 @@ def schema_error(message: str, path: str) -> dict[str, str]:
 
 
 def json_name(value: object) -> str:
-    """Return the name that JSON's schema has for the type of a value."""
+    """Return the JSON Schema name of a value's type."""
     return _JSON_NAMES.get(type(value), "object")
 
 
-def trimmed(body: Mapping[str, Any]) -> PatronRow:
-    """Return what Koha keeps of a body: numbers as text, texts without blanks at their ends."""
-    kept: PatronRow = {}
+def trim_texts(body: Mapping[str, Any]) -> PatronRow:
+    """Return a body as Koha stores it: numbers as text, and texts stripped."""
+    stored: PatronRow = {}
     for name, value in body.items():
         is_text = value is not None and _KINDS.get(name) is str
-        kept[name] = str(value).strip() if is_text else value
-    return kept
+        stored[name] = str(value).strip() if is_text else value
+    return stored
 
 
 def cut_to_columns(row: PatronRow) -> PatronRow:
-    """Return the row with the texts as long as their columns have room for."""
+    """Return the row with texts truncated to the size of their columns."""
     cut = dict(row)
     for name, most in _LONGEST.items():
         if cut[name] is not None:
@@ -226,10 +226,12 @@ def cut_to_columns(row: PatronRow) -> PatronRow:
     return cut
 
 
-def shown(patron: Mapping[str, Any], *, embedded: bool, made_now: Sequence[str] = ()) -> PatronRow:
+def render_patron(
+    patron: Mapping[str, Any], *, embedded: bool, made_now: Sequence[str] = ()
+) -> PatronRow:
     """Return a patron as the API does, with attributes if ``embedded``.
 
-    ``made_now`` are the dates that Koha itself has just made: the answer to a create has them with
+    ``made_now`` are the dates that Koha has just set itself: the answer to a create shows them with
     a time.
     """
     answer = dict(patron)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from broker.demo.koha.collation import folded
+from broker.demo.koha.collation import fold
 
 _ATTRIBUTES = "extended_attributes."
 _JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}
@@ -15,24 +15,24 @@ class Unanswerable(Exception):  # Koha answers 500 where it means 400
 
 
 def holds(query: Any, patron: Mapping[str, Any], *, embedded: bool) -> bool:
-    """Return whether a patron meets a JSON query: an object is an "and", a list an "or"."""
+    """Return whether a patron matches a JSON query: an object is an "and", a list an "or"."""
     if isinstance(query, list):
         return any(holds(part, patron, embedded=embedded) for part in query)
     if not isinstance(query, Mapping):
         raise Unanswerable
-    # Every condition is looked at: an unknown column is an error whatever the others say.
+    # Evaluate every condition: an unknown column is an error in any case.
     results = []
-    of_attributes = {}
+    attribute_tests = {}
     for name, test in query.items():
         if name.startswith(_ATTRIBUTES):
-            of_attributes[name.removeprefix(_ATTRIBUTES)] = test
+            attribute_tests[name.removeprefix(_ATTRIBUTES)] = test
         elif name in _JUNCTIONS:
             parts = [holds(part, patron, embedded=embedded) for part in test]
             results.append(_JUNCTIONS[name](parts))
         else:
             results.append(_column(name.removeprefix("me."), test, patron))
-    if of_attributes:
-        results.append(_attribute(of_attributes, patron, embedded=embedded))
+    if attribute_tests:
+        results.append(_attribute(attribute_tests, patron, embedded=embedded))
     return all(results)
 
 
@@ -73,11 +73,11 @@ def _operator(name: str, test: Any, value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return folded(str(value))
+    return fold(str(value))
 
 
 def _compare(kind: str, wanted: str, value: Any) -> bool:
-    """Compare by the kind that ``_match`` names; Koha's default is "contains"."""
+    """Compare two values. ``kind`` is the parameter ``_match``; Koha's default is "contains"."""
     if value is None:
         return False
     part, whole = _text(wanted), _text(value)
@@ -93,9 +93,9 @@ def _compare(kind: str, wanted: str, value: Any) -> bool:
 
 
 def parameters_hold(parameters: Mapping[str, str], patron: Mapping[str, Any]) -> bool:
-    """Return whether a patron meets the plain query parameters; ``_name`` steers the search.
+    """Return whether a patron matches the plain query parameters.
 
-    A parameter that is no column is left out, so that it finds everybody.
+    As in Koha, a parameter that is no column is ignored, so that it matches every patron.
     """
     kind = parameters.get("_match", "contains")
     for name, wanted in parameters.items():

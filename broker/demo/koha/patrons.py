@@ -1,4 +1,4 @@
-"""The patrons of the simulated Koha, with its unique indexes and its unlocked checks."""
+"""The patrons of the simulated Koha, with its unique indexes and its race conditions."""
 
 import threading
 import time
@@ -14,25 +14,25 @@ from broker.demo.koha.indexed_patrons import (
     attribute_value,
     candidates,
     column_value,
-    indexed_patrons,
+    create_patron_table,
 )
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.passwords import PasswordTable, password_fault
-from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trimmed
-from broker.demo.koha.refusals import Refused, broken
+from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trim_texts
+from broker.demo.koha.refusals import Refused, internal_error
 from broker.demo.koha.user_names import next_card_number, user_names
 
 _UNIQUE: Final = ("cardnumber", "userid")
-# Where the notice about a changed password goes: the first of these that is filled.
+# The notice about a changed password goes to the first of these addresses that is set.
 _MAIL_FIELDS: Final = ("email", "secondary_email", "altaddress_email")
 _NOT_FOUND: Final = "Patron not found."
-_NOT_THERE: Final = "Patron not found"  # to all but reading and passwords
+_NOT_FOUND_AT_WRITE: Final = "Patron not found"  # of all calls except reading and passwords
 
 
 class Patrons:
-    """The table of patrons; a write is a transaction, checks of unique attributes are outside.
+    """The table of patrons. As in Koha, checks of unique attributes are outside the transaction.
 
-    ``administration`` is what the library has set; whoever plays its administrator replaces it.
+    ``administration`` holds the library's settings; a test replaces it to change them.
     """
 
     def __init__(self, administration: Administration, faults: InjectedFaults) -> None:
@@ -40,7 +40,7 @@ class Patrons:
         self._faults = faults
         self._lock = threading.RLock()
         self.welcome_mails: list[int] = []
-        self._rows = indexed_patrons()
+        self._rows = create_patron_table()
         self._passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
         self._under_way: Counter[tuple[str, str]] = Counter()
@@ -48,70 +48,71 @@ class Patrons:
     def rows(self) -> list[PatronRow]:
         """Return a copy of every patron, oldest first."""
         with self._lock:
-            return [_copied(row) for row in self._rows.values()]
+            return [_copy_row(row) for row in self._rows.values()]
 
     def count(self) -> int:
         """Return how many patrons there are."""
         return len(self._rows)
 
     def candidates(self, queries: Sequence[Any]) -> list[PatronRow]:
-        """Return a copy of every patron that may meet all of some JSON queries, oldest first."""
+        """Return a copy of every patron that may match all JSON queries, oldest first."""
         with self._lock:
             for query in queries:
                 numbers = candidates(self._rows, query)
                 if numbers is not None:
-                    return [_copied(self._rows[number]) for number in sorted(numbers)]
+                    return [_copy_row(self._rows[number]) for number in sorted(numbers)]
             return self.rows()
 
-    def behind(self, number: int, most: int) -> tuple[int, list[PatronRow]]:
-        """Return how many patrons have a higher number, and a copy of the first of them."""
+    def list_after(self, number: int, most: int) -> tuple[int, list[PatronRow]]:
+        """Return how many patrons have a higher number, and copies of the first ``most``."""
         with self._lock:
             numbers = sorted(other for other in self._rows if other > number)
-            return len(numbers), [_copied(self._rows[other]) for other in numbers[:most]]
+            return len(numbers), [_copy_row(self._rows[other]) for other in numbers[:most]]
 
     def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
-        """Return a patron; 404 with the sentence ``missing`` where there is none."""
+        """Return a patron; 404 with the message ``missing`` if there is none."""
         with self._lock:
             if number not in self._rows:
                 raise Refused(404, error=missing)
             return dict(self._rows[number])
 
-    def called(self, identifier: str, columns: Sequence[str] = ("userid", "cardnumber")) -> Any:
-        """Return the patron who is called so, looked for in one column after the other, or None.
+    def find_patron(
+        self, identifier: str, columns: Sequence[str] = ("userid", "cardnumber")
+    ) -> Any:
+        """Return the patron with this identifier in the first column that has it, or None.
 
-        The borrowernumber is none of them: nobody types it.
+        The internal borrowernumber is no identifier: people do not know it.
         """
         with self._lock:
             for column in columns:
-                named = column_value(column, identifier)
-                numbers = self._rows.having(named)
+                numbers = self._rows.having(column_value(column, identifier))
                 if numbers:
                     oldest = min(numbers)
                     return dict(self._rows[oldest])
         return None
 
     def create(self, body: Mapping[str, Any]) -> PatronRow:
-        """Create a patron: look at all rules, then insert under two unique indexes.
+        """Create a patron: check all rules, then insert under two unique indexes.
 
-        The order of the rules is Koha's: category, user name, card number, library, attributes.
+        Koha's order of the rules: category, user name, card number, library, attributes.
         """
         body = dict(body)
         attributes = body.pop("extended_attributes", None) or []
         values = [(attribute["type"], attribute["value"]) for attribute in attributes]
         with self._lock:
-            sent = self._fit_to_store(blank() | trimmed(body), None)
+            sent = self._fit_to_store(blank() | trim_texts(body), None)
             row = cut_to_columns(sent)
-            self._last += 1  # used up, whatever becomes of the insert
+            self._last += 1  # used up even if the insert fails
             row["patron_id"] = self._last
             self._check_indexes(row, None)
             self._check_new_attributes(values)
             deadlocked = self._deadlocks(values)
             self._under_way.update(values)
         try:
-            # The unique attribute has no index: a check in this time sees nothing.
+            # The unique attribute has no index: a concurrent check does not see this patron yet.
             time.sleep(self._faults.race_window)
             if deadlocked:
-                raise broken()
+                raise internal_error()
             made = self._insert(row, attributes)
             return made | {name: sent[name] for name in _UNIQUE}  # uncut
         finally:
@@ -119,7 +120,7 @@ class Patrons:
                 self._under_way.subtract(values)
 
     def check_namesakes(self, body: Mapping[str, Any]) -> None:
-        """Refuse a patron whose fields for duplicate matching are those of another patron.
+        """Refuse a patron whose duplicate-matching fields equal those of another patron.
 
         A blank field on either side counts as equal, as in Koha.
         """
@@ -134,12 +135,12 @@ class Patrons:
                     raise Refused(409, error=text)
 
     def send_welcome_mail(self, row: PatronRow) -> None:
-        """Send Koha's own welcome mail, where the preference is on and there is an address."""
+        """Send Koha's welcome mail if the preference is on and the patron has an address."""
         if self.administration.preferences.auto_email_new_user and row["email"]:
             self.welcome_mails.append(row["patron_id"])
 
     def _deadlocks(self, values: Sequence[tuple[str, str]]) -> bool:
-        """Return whether this create meets another of these values, and is the one to fail."""
+        """Return whether this create deadlocks with a concurrent create of the same values."""
         if not any(self._under_way[value] for value in values):
             return False
         self._meetings += 1
@@ -159,36 +160,35 @@ class Patrons:
             return dict(row)
 
     def change(self, number: int, body: Mapping[str, Any]) -> PatronRow:
-        """Merge the body into a patron, leaving its expiry; attributes in the body are a 500."""
+        """Merge the body into a patron; the expiry stays. Attributes in the body are a 500."""
         with self._lock:
-            row = self.row(number, _NOT_THERE)
+            row = self.row(number, _NOT_FOUND_AT_WRITE)
             if "extended_attributes" in body:
-                raise broken()
+                raise internal_error()
             wanted = {name: value for name, value in body.items() if name != "patron_id"}
-            # Koha stores a stale updated_on that was echoed to it, unasked.
+            # Koha stores an updated_on in the body, even a stale one.
             row["updated_on"] = _now().isoformat()
-            row = cut_to_columns(self._fit_to_store(row | trimmed(wanted), number))
+            row = cut_to_columns(self._fit_to_store(row | trim_texts(wanted), number))
             self._check_indexes(row, number)
             self._rows[number] = row
             return dict(row)
 
     def edit(self, number: int, **fields: object) -> None:
-        """Write fields as staff do at the desk, past the API: ``restricted`` is one of them."""
+        """Write fields as staff do at the desk, without the API's rules."""
         with self._lock:
             self._rows[number] = self.row(number) | fields
 
     def drop(self, number: int) -> None:
         """Delete a patron."""
         with self._lock:
-            self.row(number, _NOT_THERE)
+            self.row(number, _NOT_FOUND_AT_WRITE)
             del self._rows[number]
             self._passwords.drop(number)
 
     def merge(self, kept: int, merged: int) -> None:
         """Merge one patron into another as staff do: its attributes move, then it is deleted.
 
-        An attribute of a type that the kept patron has already, and that may stand once only, is
-        lost.
+        A non-repeatable attribute that the kept patron has already is lost.
         """
         with self._lock:
             moving = self.row(merged)["extended_attributes"]
@@ -198,9 +198,9 @@ class Patrons:
                     self.add_attribute(kept, attribute["type"], attribute["value"])
 
     def add_attribute(self, number: int, kind: str, value: str) -> dict[str, Any]:
-        """Add an attribute; one that is taken or repeated is a 409 here, a 400 in a create."""
+        """Add an attribute. A duplicate is a 409 here, but a 400 in a create."""
         with self._lock:
-            row = self.row(number, _NOT_THERE)
+            row = self.row(number, _NOT_FOUND_AT_WRITE)
             self._check_attribute(kind, value, number, repeated=self._is_repeated(row, kind))
             made = self._attribute({"type": kind, "value": value})
             self.edit(number, extended_attributes=[*row["extended_attributes"], made])
@@ -209,17 +209,16 @@ class Patrons:
     def drop_attribute(self, number: int, attribute: int) -> None:
         """Delete one attribute of a patron."""
         with self._lock:
-            kept = self.row(number, _NOT_THERE)["extended_attributes"]
-            left = [row for row in kept if row["extended_attribute_id"] != attribute]
-            if left == kept:
+            before = self.row(number, _NOT_FOUND_AT_WRITE)["extended_attributes"]
+            after = [row for row in before if row["extended_attribute_id"] != attribute]
+            if after == before:
                 raise Refused(404, error="Attribute not found")
-            self.edit(number, extended_attributes=left)
+            self.edit(number, extended_attributes=after)
 
     def set_password(self, number: int, password: str, again: str) -> None:
         """Set the password, which is the PIN, by the rules of preferences and category.
 
-        Where the notice about it should go out and there is none, nothing is set and nothing said;
-        where the mail server hangs, it is set when that server has answered.
+        As in Koha, a missing notice template silently prevents the change.
         """
         with self._lock:
             row = self.row(number)
@@ -239,7 +238,7 @@ class Patrons:
             self.edit(number, login_attempts=0)
 
     def _is_notified(self, row: PatronRow, password: str) -> bool:
-        """Return whether a notice is due: the password is new, and there is an address."""
+        """Return whether Koha sends a notice: the password is new, and there is an address."""
         if not self.administration.preferences.notify_password_change:
             return False
         has_address = any(row[name] for name in _MAIL_FIELDS)
@@ -251,57 +250,55 @@ class Patrons:
             return self._passwords.holds(number)
 
     def end_password(self, number: int, day: date | None = None) -> None:
-        """Let a password end, as its expiration date does: yesterday unless a day is given."""
+        """Make a password expire on ``day``, or yesterday."""
         with self._lock:
             self._passwords.end(number, day or _now().date() - timedelta(days=1))
 
     def password_has_ended(self, number: int) -> bool:
-        """Return whether a patron's password has ended by its expiration date."""
+        """Return whether a patron's password has expired."""
         with self._lock:
             return self._passwords.has_ended(number, _now().date())
 
-    def proven(self, identifier: str, password: str) -> PatronRow | None:
+    def find_by_password(self, identifier: str, password: str) -> PatronRow | None:
         """Return the patron with this user name or card number and this password, or None.
 
-        A user name whose password is another's does not hide the card number of the same digits.
+        If a user name has another password, the patron with this card number is tried too.
         """
         with self._lock:
             for column in ("userid", "cardnumber"):
-                row: PatronRow | None = self.called(identifier, (column,))
+                row: PatronRow | None = self.find_patron(identifier, (column,))
                 if row and self._passwords.matches(row["patron_id"], password):
                     return row
         return None
 
     def _fit_to_store(self, row: PatronRow, number: int | None) -> PatronRow:
-        """Return the row with the card number and user name that Koha makes; 400 by its rules."""
+        """Return the row with generated card number and user name, or raise Refused."""
         if self.administration.preferences.auto_member_num and not row["cardnumber"]:
             row["cardnumber"] = next_card_number(one["cardnumber"] for one in self._rows.values())
         if row["category_id"] not in self.administration.categories:
             raise Refused(400, error="Given category_id does not exist")
         if not row["userid"]:
             row["userid"] = self._user_name(row, number)
-        elif self._taken("userid", row["userid"], number):
+        elif self._is_taken("userid", row["userid"], number):
             raise Refused(400, error=f"Problem with {row['userid']}")
         return row
 
     def _user_name(self, row: PatronRow, number: int | None) -> str:
         names = user_names(row["firstname"] or "", row["surname"] or "")
-        return next(name for name in names if not self._taken("userid", name, number))
+        return next(name for name in names if not self._is_taken("userid", name, number))
 
     def _check_indexes(self, row: PatronRow, number: int | None) -> None:
         for name in _UNIQUE:
-            if row[name] is not None and self._taken(name, row[name], number):
+            if row[name] is not None and self._is_taken(name, row[name], number):
                 raise Refused(409, error="Duplicate ID", conflict=name)
         if row["library_id"] not in self.administration.libraries:
             raise Refused(400, error="Given library_id does not exist")
 
-    def _taken(self, name: str, text: str, number: int | None) -> bool:
-        named = column_value(name, text)
-        others = self._rows.having(named) - {number}
-        return bool(others)
+    def _is_taken(self, name: str, text: str, number: int | None) -> bool:
+        return bool(self._rows.having(column_value(name, text)) - {number})
 
     def _check_new_attributes(self, values: Sequence[tuple[str, str]]) -> None:
-        """Check the attributes of a new patron in their order, then the types it must have."""
+        """Check the attributes of a new patron in their order, then the mandatory types."""
         types = self.administration.attribute_types
         met: set[str] = set()
         for kind, value in values:
@@ -322,16 +319,16 @@ class Patrons:
         rule = self.administration.attribute_types.get(kind)
         if rule is None:
             raise Refused(400, error=f"Tried to use an invalid attribute type. type={kind}")
-        named = f"type={kind} value={value}"
+        details = f"type={kind} value={value}"
         if repeated:
             text = "Tried to add more than one non-repeatable attributes."
-            raise Refused(409, error=f"{text} {named}")
-        if rule.unique and self._is_had(kind, value, number):
+            raise Refused(409, error=f"{text} {details}")
+        if rule.unique and self._is_attribute_taken(kind, value, number):
             text = "Your action breaks a unique constraint on the attribute."
-            raise Refused(409, error=f"{text} {named}")
+            raise Refused(409, error=f"{text} {details}")
 
-    def _is_had(self, kind: str, text: str, number: int | None) -> bool:
-        """Return whether another than ``number`` has an attribute of this type and value."""
+    def _is_attribute_taken(self, kind: str, text: str, number: int | None) -> bool:
+        """Return whether a patron other than ``number`` has this attribute."""
         having = self._rows.having(attribute_value(text))
         for other in having - {number}:
             for attribute in self._rows[other]["extended_attributes"]:
@@ -354,7 +351,7 @@ class Patrons:
         }
 
 
-def _copied(row: PatronRow) -> PatronRow:
+def _copy_row(row: PatronRow) -> PatronRow:
     return dict(row, extended_attributes=list(row["extended_attributes"]))
 
 

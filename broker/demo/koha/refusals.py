@@ -1,8 +1,8 @@
-"""The answers of the simulated Koha other than success, raised where they are found out."""
+"""Error answers of the simulated Koha, raised as exceptions."""
 
 
-class Refused(Exception):  # an answer of the simulated Koha, no error of ours
-    """An answer other than success: its status, and the members of its JSON object."""
+class Refused(Exception):  # an HTTP answer, not a fault of the simulation
+    """An error answer: its status, and the members of its JSON object."""
 
     def __init__(self, status: int, /, **body: object) -> None:
         super().__init__(status)
@@ -10,8 +10,8 @@ class Refused(Exception):  # an answer of the simulated Koha, no error of ours
         self.body = body
 
 
-def broken() -> Refused:
-    """Return Koha's answer to everything that it did not expect."""
+def internal_error() -> Refused:
+    """Return Koha's answer to an unexpected error."""
     return Refused(
         500,
         error="Something went wrong, check Koha logs for details.",
@@ -19,6 +19,6 @@ def broken() -> Refused:
     )
 
 
-def unfit(*errors: dict[str, str], status: int = 400) -> Refused:
-    """Return the answer to what breaks the schema of the API; 500 where Koha's own answer does."""
+def schema_violation(*errors: dict[str, str], status: int = 400) -> Refused:
+    """Return the answer to a violation of the API's schema; 500 if Koha's own answer breaks it."""
     return Refused(status, errors=list(errors), status=status)

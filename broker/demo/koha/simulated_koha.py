@@ -9,13 +9,13 @@ from urllib.parse import unquote_plus
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import AccessLog
-from broker.demo.faults.struck_calls import StruckCalls
 from broker.demo.koha.administration import Administration
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused, broken
+from broker.demo.koha.refusals import Refused, internal_error
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
 _CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
@@ -25,7 +25,7 @@ __all__ = ["Client", "Simulation", "create_app"]
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The parts of a simulated Koha that a test may look at: ``app.extensions["koha"]``."""
+    """The parts of a simulated Koha that tests use: ``app.extensions["koha"]``."""
 
     patrons: Patrons
     tokens: IssuedTokens
@@ -41,10 +41,10 @@ def create_app(
     clients: Mapping[str, Client] | None = None,
     token_lifetime: int = 3600,
 ) -> Flask:
-    """Return the application, with the patrons of ``seed``: bodies of POST /patrons, and passwords.
+    """Return the application with the patrons of ``seed``: bodies of POST /patrons with a password.
 
-    Without ``administration`` all is set as in a new Koha, which takes no PIN of four digits.
-    Without ``clients`` there is one, ``broker`` with the secret ``demo``.
+    The default ``administration`` is that of a new Koha, which rejects four-digit PINs. The default
+    API client is ``broker`` with the secret ``demo``.
     """
     faults = faults or InjectedFaults()
     patrons = Patrons(administration or Administration(), faults)
@@ -60,24 +60,24 @@ def create_app(
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
-    Api(patrons, tokens, StruckCalls(faults, broken, _refused)).serve(app)
+    Api(patrons, tokens, FaultInjector(faults, internal_error, _build_refusal)).serve(app)
     _show(app, simulation)
     return app
 
 
-def _refused(operation: str) -> Refused:
+def _build_refusal(operation: str) -> Refused:
     if operation == "token":
         return Refused(403, error="access_denied")
     return Refused(400, error="Refused as it was planned")
 
 
 def _hide_cpr(value: object) -> str:
-    """Return a value as text, its CPR numbers without the last four digits."""
+    """Return a value as text, with the last four digits of CPR numbers hidden."""
     return _CPR_NUMBER.sub(r"\1-••••", str(value or ""))
 
 
 def _strike(app: Flask, koha: Simulation) -> None:
-    """Let the faults strike, and write the access log."""
+    """Apply the faults of the whole system, and write the access log."""
 
     @app.before_request
     def before() -> Response | None:
@@ -87,7 +87,7 @@ def _strike(app: Flask, koha: Simulation) -> None:
             return Response("<h1>Service Unavailable</h1>", 503, mimetype="text/html")
         time.sleep(koha.faults.slow)
         if _is_write() and koha.faults.strikes("fail"):
-            raise broken()
+            raise internal_error()
         return None
 
     @app.after_request
@@ -104,7 +104,7 @@ def _is_write() -> bool:
 
 
 def _show(app: Flask, koha: Simulation) -> None:
-    """Add what no real Koha has: the page of the demo."""
+    """Add the demo's page of patrons, which a real Koha does not have."""
 
     @app.get("/")
     def page() -> str:

@@ -1,4 +1,4 @@
-"""What Koha answers to a self-service machine over SIP2 (docs/reference/koha.md#sip2)."""
+"""Koha's answers to self-service machines over SIP2 (docs/reference/koha.md#sip2)."""
 
 import re
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ from typing import Final
 
 from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
-from broker.demo.circulation.sip2_messages import Message, named, timestamp
+from broker.demo.circulation.sip2_messages import Message, drop_empty_fields, timestamp
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.logins import Logins, PasswordCheck
 from broker.demo.koha.patron_schema import PatronRow
 
-# Koha cuts a message behind its last letter or digit, a PIN that ends with a sign too.
+# Koha removes everything after the last letter or digit, even from a PIN in the last field.
 _ITS_END: Final = re.compile(rb"[^A-z0-9]+\Z")
 _INSTITUTION: Final = "AUL"
 _GREETING: Final = "Greetings from Koha. "
-_NOBODY: Final = "YYYY" + " " * 10  # the status of a card that there is not
+_NOBODY: Final = "YYYY" + " " * 10  # the patron status for an unknown card
 _OTHER_FLAGS: Final = " " * 9
 _CHARGED: Final = 2  # the place of the loans in the summary of a request
-# The kinds of messages that Koha answers: more of them than are simulated.
+# The messages that Koha supports; the simulation answers only some of them.
 _SUPPORTED: Final = "YYYYYYYYYYYNYYYY"
 
 
@@ -32,12 +32,12 @@ class Sip2Session(MachineSession):
         self._patrons = circulation.patrons
         self._logins = Logins(circulation.patrons)
 
-    def received(self, line: bytes) -> bytes:
-        """Return the message of a line, cut as Koha cuts it."""
+    def cut_message(self, line: bytes) -> bytes:
+        """Return the message in a line, truncated as Koha does."""
         return _ITS_END.sub(b"", line)
 
     def answers(self) -> Answers:
-        """Return what answers the messages of each code."""
+        """Return the handler of each message code."""
         return {
             "99": self._status,
             "23": self._patron_status,
@@ -52,14 +52,14 @@ class Sip2Session(MachineSession):
 
     def _patron_status(self, message: Message) -> Message:
         language = message.fixed[:3]
-        row = self._called(message)
+        row = self._find_patron(message)
         if row is None:
             fixed = _NOBODY + language + timestamp()
             fields = (("AE", ""), *_unknown(message), ("AO", _institution(message)))
             return Message("24", fixed, fields)
         pin = message.field("AD")
         proven = bool(pin) and self._is_right(row, pin or "")
-        told = [
+        values = [
             ("AE", _name(row)),
             ("AA", row["cardnumber"] or ""),
             ("BL", "Y"),
@@ -67,11 +67,11 @@ class Sip2Session(MachineSession):
             ("AF", self._screen_message(row, wrong_pin=bool(pin) and not proven)),
             ("AO", _institution(message)),
         ]
-        return Message("24", self._flags(row) + language + timestamp(), tuple(told))
+        return Message("24", self._flags(row) + language + timestamp(), tuple(values))
 
     def _patron_information(self, message: Message) -> Message:
         language, summary = message.fixed[:3], message.fixed[21:31]
-        row = self._called(message)
+        row = self._find_patron(message)
         if row is None:
             fixed = _NOBODY + language + timestamp() + "0000" * 6
             typed, *rest = _unknown(message)
@@ -80,7 +80,7 @@ class Sip2Session(MachineSession):
         counts = f"00000000{len(loans):04}000000000000"
         pin = message.field("AD")
         proven = None if pin is None else self._is_right(row, pin)
-        told = named(
+        fields = drop_empty_fields(
             [
                 ("AO", _INSTITUTION),
                 ("AA", row["cardnumber"] or ""),
@@ -97,15 +97,15 @@ class Sip2Session(MachineSession):
                 ("AF", self._screen_message(row, wrong_pin=proven is False)),
             ]
         )
-        return Message("64", self._flags(row) + language + timestamp() + counts, told)
+        return Message("64", self._flags(row) + language + timestamp() + counts, fields)
 
     def _end_session(self, message: Message) -> Message:
         fields = [("AO", _INSTITUTION), ("AA", message.field("AA") or ""), ("AF", "Thank you !")]
         return Message("36", f"Y{timestamp()}", tuple(fields))
 
     def _check_out(self, message: Message) -> Message:
-        """Lend a book; the PIN is not asked for here, so that a machine asks by 63 before."""
-        row = self._called(message)
+        """Lend a book. This message has no PIN: a machine checks the PIN with a 63 before."""
+        row = self._find_patron(message)
         book = message.field("AB") or ""
         reason = self._refusal_to_lend(row, book)
         if row is not None and not reason and not self._circulation.lend(row["patron_id"], book):
@@ -119,7 +119,7 @@ class Sip2Session(MachineSession):
             ("AF", reason or None),
         ]
         fixed = "0NUN" if reason else "1NUY"
-        return Message("12", fixed + timestamp(), named(fields))
+        return Message("12", fixed + timestamp(), drop_empty_fields(fields))
 
     def _refusal_to_lend(self, row: PatronRow | None, book: str) -> str:
         if row is None:
@@ -130,19 +130,19 @@ class Sip2Session(MachineSession):
             return self._screen_message(row, wrong_pin=False)
         return ""
 
-    def _called(self, message: Message) -> PatronRow | None:
+    def _find_patron(self, message: Message) -> PatronRow | None:
         """Return the patron with this card number, else user name; never the borrowernumber."""
         typed = message.field("AA") or ""
-        found: PatronRow | None = self._patrons.called(typed, ("cardnumber", "userid"))
+        found: PatronRow | None = self._patrons.find_patron(typed, ("cardnumber", "userid"))
         return found
 
     def _is_right(self, row: PatronRow, pin: str) -> bool:
-        """Return whether the PIN is right: one that has ended is."""
+        """Return whether the PIN is right; an expired PIN is."""
         outcome, _ = self._logins.check(row["userid"], pin)
         return outcome is not PasswordCheck.WRONG
 
     def _flags(self, row: PatronRow) -> str:
-        """Return the 14 flags: four denials, "card lost", and those that stay blank here."""
+        """Return the 14 flags: four denials, "card lost", and nine that are always blank here."""
         is_gone = bool(row["patron_card_lost"] or row["incorrect_address"])
         is_shut = _has_expired(row) or row["restricted"] or self._logins.is_locked(row)
         denials = ("Y" if is_gone or is_shut else " ") * 4
@@ -159,8 +159,8 @@ class Sip2Session(MachineSession):
             "Borrower's card reported lost.": row["patron_card_lost"],
             "Invalid password": wrong_pin,
         }
-        told = _GREETING + " ".join(note for note in notes if note)
-        return " -- ".join([told, *(text for text, holds in reasons.items() if holds)])
+        greeting = _GREETING + " ".join(note for note in notes if note)
+        return " -- ".join([greeting, *(text for text, holds in reasons.items() if holds)])
 
 
 def _unknown(message: Message) -> tuple[tuple[str, str], ...]:

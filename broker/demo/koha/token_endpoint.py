@@ -18,7 +18,7 @@ class Client:
 
 
 class IssuedTokens:
-    """The bearer tokens that are valid now, with their clients."""
+    """The valid bearer tokens with their clients."""
 
     def __init__(self, clients: Mapping[str, Client], lifetime: int, patrons: Patrons) -> None:
         self._clients = clients

@@ -1,4 +1,4 @@
-"""The user name that Koha makes for a patron without one, and the card number that it counts."""
+"""Generates user names and card numbers as Koha does for patrons without them."""
 
 import re
 import unicodedata
@@ -11,9 +11,9 @@ _NUMBER: Final = re.compile(r"-?[0-9]+")
 
 
 def user_names(firstname: str, surname: str) -> Iterator[str]:
-    """Yield ``firstname.surname`` without accents, then the same with 1, 2, 3 ... behind it.
+    """Yield ``firstname.surname`` without accents, then the same followed by 1, 2, 3 ...
 
-    ``ø`` and ``æ`` stay: they are no letters with accents. Without a letter it is the number alone.
+    ``ø`` and ``æ`` stay: they have no accents. A name without letters yields numbers only.
 
     Source: docs/reference/koha.md#user-names.
     """
@@ -29,7 +29,7 @@ def user_names(firstname: str, surname: str) -> Iterator[str]:
 
 
 def next_card_number(taken: Iterable[str | None]) -> str:
-    """Return the largest card number that is a whole number, and one; "1" for the first."""
+    """Return the largest numeric card number plus one, or "1"."""
     numbers = [int(card) for card in taken if card and _NUMBER.fullmatch(card)]
     return str(max(numbers, default=0) + 1)
 

@@ -1,4 +1,4 @@
-"""The simulated library's plain pages, where the links of the broker's own pages lead."""
+"""The simulated library's information pages, which the broker's pages link to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,8 +141,8 @@ HOURS: Final = (
 def serve(app: Flask) -> None:
     """Add the plain pages to the library."""
     for path, page in PLACES.items():
-        app.add_url_rule(f"/{path}", f"place-{path}", partial(_rendered, page))
+        app.add_url_rule(f"/{path}", f"place-{path}", partial(_render_page, page))
 
 
-def _rendered(page: PlainPage) -> str:
+def _render_page(page: PlainPage) -> str:
     return render_template("place.html", place=page, hours=HOURS, note=_MADE_UP)

@@ -1,4 +1,4 @@
-"""The language of the simulated library's pages: of the address, the cookie or the browser."""
+"""The language of the simulated library's pages: from the URL, the cookie or the browser."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _COOKIE: Final = "library-language"
 
 
 def language() -> str:
-    """Return the language of the page that is asked for."""
+    """Return the language of the requested page."""
     for chosen in (request.args.get("lang"), request.cookies.get(_COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)
@@ -25,7 +25,7 @@ def say(en: str, da: str) -> str:
 
 
 def add_languages(app: Flask) -> None:
-    """Add both languages to the templates of ``app``, and remember the language that was chosen."""
+    """Add both languages to the templates of ``app``, and store the choice in a cookie."""
     app.add_template_global(say)
     app.add_template_global(language)
 

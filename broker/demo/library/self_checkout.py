@@ -21,8 +21,8 @@ ViewResultOfDemo = tuple[str, int]
 def serve(app: Flask, machine: Machine, desk: Desk) -> None:
     """Add ``/machine`` and ``/profile`` to the library.
 
-    Both ask for number and PIN over SIP2, as a machine does. The profile is then a page of the
-    library system's own, written at its ``desk``: SIP2 changes nothing.
+    Both check number and PIN over SIP2, as a machine does. The profile is saved at the ``desk``,
+    because SIP2 cannot change borrowers.
     """
 
     @app.get("/machine")
@@ -42,7 +42,7 @@ def serve(app: Flask, machine: Machine, desk: Desk) -> None:
         return _edit(machine, desk)
 
     @app.errorhandler(MachineFailed)
-    def disconnected(_: MachineFailed) -> ViewResultOfDemo:
+    def report_lost_connection(_: MachineFailed) -> ViewResultOfDemo:
         wrong = say(
             "No connection to the library system just now.",
             "Ingen forbindelse til bibliotekssystemet lige nu.",
@@ -69,7 +69,7 @@ def _lend(machine: Machine) -> ViewResultOfDemo:
 
 
 def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
-    # Every form carries number and PIN: the library keeps nobody logged in here.
+    # Every form contains number and PIN: this page has no session.
     account = _account(machine, desk)
     wanted = {name: request.form[name].strip() for name in CONTACTS if name in request.form}
     if account is None:
@@ -85,15 +85,15 @@ def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
 
 
 def _account(machine: Machine, desk: Desk) -> Account | None:
-    """Return the borrower whose number and PIN the form holds; None where they do not match."""
+    """Return the borrower with the number and PIN of the form, or None."""
     number = request.form.get("identifier", "")
     if not machine.borrower(number, request.form.get("pin", "")).is_proven:
         return None
-    return desk.called(number.strip())
+    return desk.find_borrower(number.strip())
 
 
 def _unproven() -> str:
-    # One sentence for both faults: nobody learns that a borrower is registered here.
+    # The same message for both errors does not reveal whether a borrower is registered.
     return say(
         "The number and the PIN do not belong together.", "Nummer og pinkode passer ikke sammen."
     )

@@ -35,7 +35,7 @@ _JOURNALS: Final = (
 )
 
 
-def masked(text: str) -> str:
+def mask_cpr_numbers(text: str) -> str:
     """Return ``text`` with the last four characters of every CPR number hidden."""
     return _CPR_NUMBER.sub(r"\1-••••", text)
 
@@ -52,14 +52,14 @@ class BrokerAsIdp:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """The outcome of a Response: what its assertion holds, or its error status."""
+    """The outcome of a Response: the data of its assertion, or its error status."""
 
     status: str
     attributes: Mapping[str, tuple[str, ...]]
     name_id: str | None
     in_response_to: str | None
     authn_context: str | None = None
-    # The institutions that authenticated the person, the nearest last; none if the broker did.
+    # The institutions that authenticated the person, the nearest last; empty if the broker did.
     authorities: tuple[str, ...] = ()
     session: logout_messages.KnownSession | None = None
 
@@ -157,7 +157,7 @@ def create_app(
     page_language.add_languages(app)
     self_checkout.serve(app, machine, desk)
     information_pages.serve(app)
-    sessions = logout_pages.at_library(app, services, peer, signing)
+    sessions = logout_pages.add_library_logout(app, services, peer, signing)
 
     @app.get("/")
     def start() -> str:
@@ -192,7 +192,7 @@ def _start_page(
         services=services,
         places=information_pages.PLACES,
         broker=broker,
-        open_at={party for _, party, _ in sessions.of_browser()},
+        open_at={party for _, party, _ in sessions.list_for_browser()},
     )
 
 
@@ -213,7 +213,7 @@ def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response
 def _landing_page(landing: Landing, service: str, site: Site, desk: Desk) -> Response:
     attributes = {}
     for name, values in landing.attributes.items():
-        attributes[name] = [masked(value) for value in values]
+        attributes[name] = [mask_cpr_numbers(value) for value in values]
     borrower = None
     loans: tuple[str, ...] = ()
     balance = 0

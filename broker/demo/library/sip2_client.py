@@ -1,4 +1,4 @@
-"""The lending machine's side of SIP2: proves a borrower by number and PIN, and lends to them."""
+"""The machine's side of SIP2: checks a borrower's number and PIN, and lends books."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from socket import create_connection, socket
 from typing import Final
 
 from broker.core.errors import BrokerError
-from broker.demo.circulation.sip2_messages import Message, read_message, received_lines, timestamp
+from broker.demo.circulation.sip2_messages import Message, read_message, receive_lines, timestamp
 
 _WITHIN: Final = 10.0  # seconds for a connection, and for each answer
 _LOANS_WANTED: Final = "  Y       "
@@ -16,16 +16,16 @@ _ANSWERS: Final = {"93": "94", "99": "98", "63": "64", "35": "36", "11": "12"}
 
 
 class MachineFailed(BrokerError):
-    """The library system did not answer, or not as a machine understands."""
+    """Raised when the library system does not answer, or answers something unexpected."""
 
     reason = "library_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class BorrowerAtMachine:
-    """A borrower as a machine sees them: no internal number, only what a 64 holds.
+    """A borrower as a machine sees them: the fields of a 64, without the internal number.
 
-    ``flags`` are the fourteen of the patron status.
+    ``flags`` are the fourteen flags of the patron status.
     """
 
     valid_patron: bool
@@ -38,18 +38,18 @@ class BorrowerAtMachine:
 
     @property
     def is_proven(self) -> bool:
-        """Return whether number and PIN belong together."""
+        """Return whether number and PIN match."""
         return self.valid_patron and self.valid_pin
 
     @property
     def may_borrow(self) -> bool:
-        """Return whether nothing bars lending."""
+        """Return whether this borrower may borrow books."""
         return self.is_proven and not self.flags.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A self-service machine: where the library system listens, and the machine's own login."""
+    """A self-service machine: the address of the library system, and the machine's login."""
 
     port: int
     user: str
@@ -57,21 +57,21 @@ class Machine:
     host: str = "127.0.0.1"
 
     def borrower(self, typed: str, pin: str) -> BorrowerAtMachine:
-        """Ask for the borrower whose number and PIN were typed; MachineFailed without an answer.
+        """Return the borrower with this number and PIN. Raise MachineFailed without an answer.
 
-        The number goes out as it was typed, without blanks at its ends.
+        The number is sent as typed, but stripped.
         """
-        with self._connected() as session:
-            asked = self._information(session, typed, pin)
+        with self._connect() as session:
+            borrower = self._information(session, typed, pin)
             session.ask("35", timestamp(), ("AO", ""), ("AA", typed.strip()))
-        return asked
+        return borrower
 
     def lend(self, typed: str, pin: str, book: str) -> tuple[BorrowerAtMachine, bool]:
-        """Lend a book to who proves to be a borrower; return them with their loans, and whether."""
-        with self._connected() as session:
-            asked = self._information(session, typed, pin)
-            if not asked.is_proven:
-                return asked, False
+        """Lend a book if number and PIN match. Return the borrower, and whether it was lent."""
+        with self._connect() as session:
+            borrower = self._information(session, typed, pin)
+            if not borrower.is_proven:
+                return borrower, False
             number = typed.strip()
             times = timestamp() + timestamp()
             answer = session.ask("11", f"NN{times}", ("AO", ""), ("AA", number), ("AB", book))
@@ -94,7 +94,7 @@ class Machine:
         )
 
     @contextmanager
-    def _connected(self) -> Iterator["_Session"]:
+    def _connect(self) -> Iterator["_Session"]:
         try:
             with create_connection((self.host, self.port), _WITHIN) as connection:
                 session = _Session(connection)
@@ -108,18 +108,18 @@ class Machine:
 
 
 class _Session:
-    """Messages with sequence numbers and checksums over one connection, answered one by one."""
+    """Sends messages with sequence numbers and checksums over one connection."""
 
     def __init__(self, connection: socket) -> None:
         self._connection = connection
-        self._lines = received_lines(connection)
+        self._lines = receive_lines(connection)
         self._sequence = 0
 
     def ask(self, code: str, fixed: str, *fields: tuple[str, str]) -> Message:
-        """Send a message and return its answer; MachineFailed where there is none."""
+        """Send a message and return its answer. Raise MachineFailed without an answer."""
         sequence = str(self._sequence % 10)
         self._sequence += 1
-        self._connection.sendall(Message(code, fixed, fields, sequence).written())
+        self._connection.sendall(Message(code, fixed, fields, sequence).encode_message())
         line = next(self._lines, None)
         if line is None:
             raise MachineFailed("the library system ended the connection")

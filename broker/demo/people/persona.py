@@ -1,4 +1,4 @@
-"""An invented person of the demo, and the attributes that identity providers assert of them."""
+"""The data type of the demo's invented people, and the attributes asserted about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """An invented person: how they log in, what is asserted, and the outcome to expect.
+    """An invented person: the login method, the asserted attributes, and the expected outcome.
 
-    ``expect`` is the reason of their refusal, the category of the account they end with, or "" for
-    no account.
+    ``expect`` is the reason of a refusal, the category of the resulting account, or "" for no
+    account.
     """
 
     name: str
@@ -26,50 +26,50 @@ class Persona:
     story: str
     attributes: Mapping[str, tuple[str, ...]]
     expect: str
-    registered: tuple[Mapping[str, str], ...] = ()  # their borrowers, made by staff
+    registered: tuple[Mapping[str, str], ...] = ()  # borrowers that staff registered
     service: str = "my-loans"
-    sign_up: str | None = None  # the affiliation they choose on the sign-up pages
-    mailbox: str | None = None  # an address that they can show to be theirs when asked
-    claims: bool = False  # whether they show that the registered borrower is theirs
-    upgrade: bool | None = None  # their answer, when another category is first offered
+    sign_up: str | None = None  # the affiliation chosen on the sign-up pages
+    mailbox: str | None = None  # a mail address that this person can prove
+    claims: bool = False  # whether this person claims the registered borrower
+    upgrade: bool | None = None  # the answer to the first offer of another category
     pin: str | None = None  # of the registered borrower
     loans: tuple[str, ...] = ()  # of the registered borrower
-    after: str | None = None  # the persona who must have been here before
+    after: str | None = None  # the persona who must log in before
 
     @property
     def way(self) -> str:
-        """Return the upstream they log in by."""
+        """Return the name of the upstream for this person's login."""
         return {NEMLOGIN: "nemid", LIBRARY_ACCOUNT: "library"}.get(self.institution, "wayf")
 
     @property
     def cpr(self) -> str | None:
-        """Return the CPR number that is asserted of them, ten characters, or None."""
+        """Return the asserted CPR number, ten characters, or None."""
         asserted = self.attributes.get("schacPersonalUniqueID", ())
         return asserted[0].removeprefix(_CPR) if asserted else None
 
     @property
     def types(self) -> str:
-        """Return the number they type at a machine: their CPR number, or else their card number."""
+        """Return the number typed at a machine: the CPR number, or else the card number."""
         if self.cpr:
             return self.cpr
         return self.registered[0]["cardnumber"]
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Return the addresses at which they get mail."""
+        """Return this person's mail addresses."""
         own = {self.mailbox} if self.mailbox else set()
         return frozenset({*own, *self.attributes.get("mail", ())})
 
     @property
     def plain(self) -> bool:
-        """Return whether they log in at My loans by assertion, and are asked for consent only."""
+        """Return whether this person logs in at My loans and sees no page but the consent page."""
         if self.service != "my-loans" or self.way == "library":
             return False
         more_pages = (self.sign_up, self.after, self.mailbox, self.claims)
         return self.upgrade is None and not any(more_pages)
 
 
-def by_university(
+def university_attributes(
     name: str,
     full: str,
     cpr: str | None,
@@ -99,7 +99,7 @@ def by_university(
     return attributes
 
 
-def by_eid(
+def eid_attributes(
     number: int,
     full: str,
     cpr: str | None,
@@ -128,10 +128,10 @@ def by_eid(
     return attributes
 
 
-def registered_borrower(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
-    """Return a borrower as staff have registered them; ``cpr`` is user name and card number.
+def staff_record(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
+    """Return a borrower as registered by staff; ``cpr`` is user name and card number.
 
-    The health card is the library card, where ``more`` names no other.
+    The health card is the library card, unless ``more`` has another card number.
     """
     return {
         "surname": surname,

@@ -1,4 +1,4 @@
-"""The invented people of the demo: every one of them takes another branch of a login or sign-up."""
+"""The invented people of the demo. They cover all branches of a login or a sign-up."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,9 +11,9 @@ from broker.demo.people.persona import (
     NEMLOGIN,
     NEMLOGIN_BIRK,
     Persona,
-    by_eid,
-    by_university,
-    registered_borrower,
+    eid_attributes,
+    staff_record,
+    university_attributes,
 )
 
 __all__ = ["AU", "KU", "NEMLOGIN", "NEMLOGIN_BIRK", "PERSONAS", "Persona", "persona"]
@@ -23,28 +23,30 @@ _LOGINS: Final = (
         "asta",
         AU,
         "student",
-        by_university("asta", "Asta Ravn", "1403044004", ("student@au.dk",)),
+        university_attributes("asta", "Asta Ravn", "1403044004", ("student@au.dk",)),
         "STUDENT",
     ),
     Persona(
         "bo",
         AU,
         "employee",
-        by_university("bo", "Bo Lindegaard", "2207791019", ("employee@au.dk", "staff@au.dk")),
+        university_attributes(
+            "bo", "Bo Lindegaard", "2207791019", ("employee@au.dk", "staff@au.dk")
+        ),
         "EMPLOYEE",
     ),
     Persona(
         "bo-nemid",
         NEMLOGIN,
         "Bo again, with NemID",
-        by_eid(11, "Bo Lindegaard", "2207791019"),
+        eid_attributes(11, "Bo Lindegaard", "2207791019"),
         "EMPLOYEE",
     ),
     Persona(
         "cilla",
         AU,
         "employee who also studies",
-        by_university(
+        university_attributes(
             "cilla",
             "Cilla Overgaard",
             "0909984068",
@@ -57,32 +59,42 @@ _LOGINS: Final = (
         "dan",
         AU,
         "employee at the university hospital",
-        by_university("dan", "Dan Kirkeby", "1705851219", ("employee@clin.au.dk",)),
+        university_attributes("dan", "Dan Kirkeby", "1705851219", ("employee@clin.au.dk",)),
         "HOSPITAL",
     ),
-    Persona("eva", NEMLOGIN, "private adult", by_eid(1, "Eva Storgaard", "3011681300"), "PRIVATE"),
     Persona(
-        "finn", NEMLOGIN, "fifteen years old", by_eid(2, "Finn Bakke", "0505115007"), "too_young"
+        "eva",
+        NEMLOGIN,
+        "private adult",
+        eid_attributes(1, "Eva Storgaard", "3011681300"),
+        "PRIVATE",
+    ),
+    Persona(
+        "finn",
+        NEMLOGIN,
+        "fifteen years old",
+        eid_attributes(2, "Finn Bakke", "0505115007"),
+        "too_young",
     ),
     Persona(
         "gry",
         AU,
         "student with a replacement number",
-        by_university("gry", "Gry Falk", "6703004768", ("student@au.dk",)),
+        university_attributes("gry", "Gry Falk", "6703004768", ("student@au.dk",)),
         "replacement_number",
     ),
     Persona(
         "hugo",
         AU,
         "student with a constructed number",
-        by_university("hugo", "Hugo Marsh", "120199ABC1", ("student@au.dk",)),
+        university_attributes("hugo", "Hugo Marsh", "120199ABC1", ("student@au.dk",)),
         "constructed_number",
     ),
     Persona(
         "ida",
         AU,
         "student without mail, who proves a mailbox",
-        by_university("ida", "Ida Thy", "1206034218", ("student@au.dk",), mail=False),
+        university_attributes("ida", "Ida Thy", "1206034218", ("student@au.dk",), mail=False),
         "STUDENT",
         mailbox="ida@own.example",
     ),
@@ -90,17 +102,17 @@ _LOGINS: Final = (
         "ib",
         AU,
         "student without a Danish number",
-        by_university("ib", "Ib Waters", None, ("student@au.dk",)),
+        university_attributes("ib", "Ib Waters", None, ("student@au.dk",)),
         "cpr_required",
     ),
     Persona(
         "jens",
         AU,
         "student, already a private borrower, who takes the upgrade",
-        by_university("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
+        university_attributes("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
         "STUDENT",
         (
-            registered_borrower(
+            staff_record(
                 "PRIVATE",
                 "2102014459",
                 "Høj",
@@ -118,10 +130,10 @@ _LOGINS: Final = (
         "karla",
         AU,
         "student, registered by the desk with a hyphen and a working PIN",
-        by_university("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
+        university_attributes("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
         "STUDENT",
         (
-            registered_borrower(
+            staff_record(
                 "STUDENT",
                 "karla.dam",
                 "Dam",
@@ -136,7 +148,7 @@ _LOGINS: Final = (
         "lars",
         AU,
         "affiliate of the university",
-        by_university("lars", "Lars Vig", "0808801507", ("affiliate@au.dk",)),
+        university_attributes("lars", "Lars Vig", "0808801507", ("affiliate@au.dk",)),
         "national_eid_required",
     ),
     Persona(
@@ -144,7 +156,7 @@ _LOGINS: Final = (
         KU,
         "student of another university",
         {
-            **by_university("mia", "Mia Lund", "1903004602", ("student@ku.dk",)),
+            **university_attributes("mia", "Mia Lund", "1903004602", ("student@ku.dk",)),
             "eduPersonPrincipalName": ("mia@ku.dk",),
             "schacHomeOrganization": ("ku.dk",),
             "organizationName": ("Københavns Universitet",),
@@ -155,25 +167,25 @@ _LOGINS: Final = (
         "nils",
         NEMLOGIN,
         "private adult whose number fails modulus 11",
-        by_eid(3, "Nils Eg", "0101800003"),
+        eid_attributes(3, "Nils Eg", "0101800003"),
         "PRIVATE",
     ),
     Persona(
         "olga",
         NEMLOGIN,
         "identity of a company",
-        by_eid(4, "Olga Firma", None, eppn="CVR:12345678-RID:87654321@sikker-adgang.dk"),
+        eid_attributes(4, "Olga Firma", None, eppn="CVR:12345678-RID:87654321@sikker-adgang.dk"),
         "company_identity",
     ),
     Persona(
         "per",
         NEMLOGIN,
         "whom the desk has registered twice",
-        by_eid(5, "Per Toft", "2504941801"),
+        eid_attributes(5, "Per Toft", "2504941801"),
         "several_borrowers",
         (
-            registered_borrower("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
-            registered_borrower("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),
+            staff_record("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
+            staff_record("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),
         ),
     ),
 )
@@ -183,7 +195,7 @@ _SIGNING_UP: Final = (
         "sara",
         AU,
         "student who signs up",
-        by_university("sara", "Sara Mose", "2209044075", ("student@au.dk",)),
+        university_attributes("sara", "Sara Mose", "2209044075", ("student@au.dk",)),
         "STUDENT",
         sign_up="student",
     ),
@@ -191,7 +203,9 @@ _SIGNING_UP: Final = (
         "carl",
         AU,
         "employee who also studies and signs up as a student",
-        by_university("carl", "Carl Nygaard", "1312924087", ("student@au.dk", "employee@au.dk")),
+        university_attributes(
+            "carl", "Carl Nygaard", "1312924087", ("student@au.dk", "employee@au.dk")
+        ),
         "STUDENT",
         sign_up="student",
     ),
@@ -199,7 +213,7 @@ _SIGNING_UP: Final = (
         "poul",
         AU,
         "employee who says student: the university decides",
-        by_university("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
+        university_attributes("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
         "EMPLOYEE",
         sign_up="student",
     ),
@@ -207,7 +221,7 @@ _SIGNING_UP: Final = (
         "hanne",
         AU,
         "doctor who signs up with mit.au.dk",
-        by_university("hanne", "Hanne Vest", "0804701346", ("employee@clin.au.dk",)),
+        university_attributes("hanne", "Hanne Vest", "0804701346", ("employee@clin.au.dk",)),
         "HOSPITAL",
         sign_up="hospital",
     ),
@@ -215,7 +229,7 @@ _SIGNING_UP: Final = (
         "dorte",
         NEMLOGIN,
         "nurse with a kaldemail",
-        by_eid(21, "Dorte Holm", "1207861339"),
+        eid_attributes(21, "Dorte Holm", "1207861339"),
         "HOSPITAL",
         sign_up="hospital",
         mailbox="dorte@auh.rm.dk",
@@ -224,7 +238,7 @@ _SIGNING_UP: Final = (
         "kim",
         NEMLOGIN,
         "says hospital, and goes on without a kaldemail",
-        by_eid(22, "Kim Sand", "2309901331"),
+        eid_attributes(22, "Kim Sand", "2309901331"),
         "PRIVATE",
         sign_up="hospital",
     ),
@@ -232,7 +246,7 @@ _SIGNING_UP: Final = (
         "rosa",
         NEMLOGIN,
         "private adult who signs up",
-        by_eid(23, "Rosa Krogh", "1902681333"),
+        eid_attributes(23, "Rosa Krogh", "1902681333"),
         "PRIVATE",
         sign_up="private",
     ),
@@ -243,10 +257,10 @@ _REGISTERED: Final = (
         "jytte",
         AU,
         "student, already a private borrower, who declines the upgrade",
-        by_university("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
+        university_attributes("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
         "PRIVATE",
         (
-            registered_borrower(
+            staff_record(
                 "PRIVATE",
                 "2405014087",
                 "Bro",
@@ -261,10 +275,10 @@ _REGISTERED: Final = (
         "tove",
         AU,
         "student who claims the account from the desk, without CPR number, by a mailed code",
-        by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
+        university_attributes("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
         "TEMP",
         (
-            registered_borrower(
+            staff_record(
                 "TEMP",
                 "temp.tove",
                 "Lind",
@@ -286,7 +300,7 @@ _REGISTERED: Final = (
         {},
         "EMPLOYEE",
         (
-            registered_borrower(
+            staff_record(
                 "EMPLOYEE",
                 "0303651330",
                 "Friis",
@@ -302,14 +316,14 @@ _REGISTERED: Final = (
         "otto",
         AU,
         "student in his last term",
-        by_university("otto", "Otto Skov", "1601814087", ("student@au.dk",)),
+        university_attributes("otto", "Otto Skov", "1601814087", ("student@au.dk",)),
         "STUDENT",
     ),
     Persona(
         "otto-left",
         AU,
         "Otto when he has left: the university says so, and his account goes on as a private one",
-        by_university("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
+        university_attributes("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
         "PRIVATE",
         after="otto",
     ),
@@ -320,7 +334,7 @@ _OTHER_SERVICES: Final = (
         "alma",
         AU,
         "student without an account, who wants to print",
-        by_university("alma", "Alma Kjær", "1711034087", ("student@au.dk",)),
+        university_attributes("alma", "Alma Kjær", "1711034087", ("student@au.dk",)),
         "no_library_account",
         service="myprint",
     ),
@@ -328,13 +342,9 @@ _OTHER_SERVICES: Final = (
         "pia",
         AU,
         "student with an account, who prints",
-        by_university("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
+        university_attributes("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
         "STUDENT",
-        (
-            registered_borrower(
-                "STUDENT", "1402024085", "Engel", firstname="Pia", email="pia@own.example"
-            ),
-        ),
+        (staff_record("STUDENT", "1402024085", "Engel", firstname="Pia", email="pia@own.example"),),
         service="myprint",
     ),
     Persona(
@@ -344,7 +354,7 @@ _OTHER_SERVICES: Final = (
         {},
         "TEMP",
         (
-            registered_borrower(
+            staff_record(
                 "TEMP",
                 "temp.ivan",
                 "Petrov",
@@ -360,7 +370,7 @@ _OTHER_SERVICES: Final = (
         "ib-reads",
         AU,
         "Ib again, who reads electronic journals without a Danish number",
-        by_university("ib", "Ib Waters", None, ("student@au.dk",)),
+        university_attributes("ib", "Ib Waters", None, ("student@au.dk",)),
         "",
         service="e-resources",
     ),
@@ -368,7 +378,7 @@ _OTHER_SERVICES: Final = (
         "eva-reads",
         NEMLOGIN,
         "Eva again: the journals are not for private users",
-        by_eid(1, "Eva Storgaard", "3011681300"),
+        eid_attributes(1, "Eva Storgaard", "3011681300"),
         "no_policy_for_service",
         service="e-resources",
     ),

@@ -1,4 +1,4 @@
-"""The persons of the simulated register: those of the demo, and those who try the register."""
+"""The people of the simulated register: the demo's personas, and five special cases."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,9 +7,9 @@ from broker.demo.people.persona import (
     AU,
     NEMLOGIN,
     Persona,
-    by_eid,
-    by_university,
-    registered_borrower,
+    eid_attributes,
+    staff_record,
+    university_attributes,
 )
 from broker.demo.people.personas import PERSONAS
 from broker.demo.register.register_rows import RegisterRow
@@ -34,17 +34,17 @@ RUNA: Final = Persona(
     "runa",
     NEMLOGIN,
     "private adult whose name and address are protected",
-    by_eid(41, "Runa Skov", "1506781120"),
+    eid_attributes(41, "Runa Skov", "1506781120"),
     "PRIVATE",
 )
 MAJA: Final = Persona(
     "maja",
     NEMLOGIN,
     "private adult, married since the desk registered her: another surname",
-    by_eid(42, "Maja Lindholm", "0805901152"),
+    eid_attributes(42, "Maja Lindholm", "0805901152"),
     "PRIVATE",
     (
-        registered_borrower(
+        staff_record(
             "PRIVATE",
             "0805901152",
             "Bech",
@@ -58,31 +58,31 @@ DAGNY: Final = Persona(
     "dagny",
     NEMLOGIN,
     "somebody who has taken over the login of Dagny, who is dead",
-    by_eid(43, "Dagny Holst", "2302511120"),
+    eid_attributes(43, "Dagny Holst", "2302511120"),
     "PRIVATE",
 )
 ULF: Final = Persona(
     "ulf",
     AU,
     "student whose university still asserts a CPR number that was changed",
-    by_university("ulf", "Ulf Nyborg", "1111994133", ("student@au.dk",)),
+    university_attributes("ulf", "Ulf Nyborg", "1111994133", ("student@au.dk",)),
     "STUDENT",
 )
 ELIN: Final = Persona(
     "elin",
     AU,
     "student who has emigrated",
-    by_university("elin", "Elin Fjord", "1709842184", ("student@au.dk",)),
+    university_attributes("elin", "Elin Fjord", "1709842184", ("student@au.dk",)),
     "STUDENT",
 )
 
-# Beside the people of every demo, where it runs with a register.
+# Additional people of a demo with a register.
 REGISTER_PEOPLE: Final = (RUNA, MAJA, DAGNY, ULF, ELIN)
 
-# Of whom no address reaches the library system.
+# People whose address must not reach the library system.
 NOT_WRITTEN: Final = frozenset({"runa", "dagny", "ulf", "elin"})
-# Of the protected and the dead the register has a middle name and an address that no login
-# asserts: where one of them turns up, it has come from the register.
+# Only the register has a middle name and an address of the protected and the dead person: a check
+# that finds them elsewhere has found a leak.
 _ROWS: Final[Mapping[str, RegisterRow]] = {
     "runa": RegisterRow(
         given="Runa",
@@ -114,18 +114,18 @@ def people_with(*, register: bool) -> Sequence[Persona]:
 
 
 def rows() -> Mapping[str, RegisterRow]:
-    """Return the rows of the register by number: of everybody in the demo who has a real one."""
+    """Return the rows of the register: all people of the demo with a real CPR number."""
     people = people_with(register=True)
     found = {}
     for place, person in enumerate(people):
         number = person.cpr
         if number and _is_real(number) and number not in found:
-            found[number] = _ROWS.get(person.name) or _ordinary(person, place)
+            found[number] = _ROWS.get(person.name) or _build_ordinary_row(person, place)
     return found
 
 
-def _ordinary(person: Persona, place: int) -> RegisterRow:
-    """Return the row of somebody who lives somewhere in Aarhus."""
+def _build_ordinary_row(person: Persona, place: int) -> RegisterRow:
+    """Return the row of a person with an ordinary address in Aarhus."""
     (given,) = person.attributes["gn"]
     (surname,) = person.attributes["sn"]
     street = _STREETS[place % len(_STREETS)]
@@ -133,5 +133,5 @@ def _ordinary(person: Persona, place: int) -> RegisterRow:
 
 
 def _is_real(number: str) -> bool:
-    """Return whether a register of persons has this number: no replacement, no constructed one."""
+    """Return whether a number is a real CPR number, neither replaced nor constructed."""
     return number.isdecimal() and int(number[:2]) < _FIRST_DAY_OF_REPLACEMENT

@@ -1,1 +1,1 @@
-"""A simulated register of persons, after its published interface: nothing of it was observed."""
+"""A simulated register of persons (CPR), written from its published documentation only."""

@@ -10,14 +10,13 @@ Selection = Mapping[str, "Selection"]
 
 
 class NotUnderstood(ValueError):
-    """A query that this reader, or the service that it stands for, does not take."""
+    """Raised for a query that the service refuses or this parser does not know."""
 
 
 def selection(query: str) -> Selection:
-    """Return the fields of a query, each with those below it; arguments are left out.
+    """Return the fields of a query, each with its subfields; arguments are ignored.
 
-    NotUnderstood where it is not well-formed, or gives a field another name (an alias), which the
-    service refuses.
+    Raise NotUnderstood if the query is not well-formed or has an alias, which the service refuses.
     """
     tokens = iter(_TOKEN.findall(query))
     for token in tokens:
@@ -36,7 +35,7 @@ def _fields(tokens: Iterator[str]) -> Selection:
             case "{":
                 found[name] = _fields(tokens)
             case "(":
-                _leave_out_arguments(tokens)
+                _skip_arguments(tokens)
             case ":":
                 raise NotUnderstood("aliases are not allowed")
             case _:
@@ -45,7 +44,7 @@ def _fields(tokens: Iterator[str]) -> Selection:
     raise NotUnderstood("a bracket is missing")
 
 
-def _leave_out_arguments(tokens: Iterator[str]) -> None:
+def _skip_arguments(tokens: Iterator[str]) -> None:
     for token in tokens:
         if token == ")":
             return

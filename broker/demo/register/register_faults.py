@@ -7,10 +7,10 @@ from dataclasses import dataclass
 class RegisterFaults:
     """Switches, set from Python, or on the register's page in the demo.
 
-    ``down`` is 503 to every look-up, ``slow`` the seconds before each answer, ``quota_gone`` 429.
-    ``wrong_certificate`` shows the broker a certificate of another authority. ``unknown`` knows
-    nobody; ``half_a_record`` leaves out of everybody's record what may not be missing. ``answer``
-    stands in place of the body of every look-up.
+    ``down`` answers every look-up with 503, ``quota_gone`` with 429. ``slow`` are the seconds
+    before each answer. ``wrong_certificate`` presents a certificate of another authority.
+    ``unknown`` finds no person. ``half_a_record`` omits a mandatory part of every record.
+    ``answer`` replaces the body of every look-up.
     """
 
     down: bool = False

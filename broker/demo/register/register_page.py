@@ -1,4 +1,4 @@
-"""The register's page in the demo: its persons, who was looked up, and a fault to switch on."""
+"""The register's page in the demo: its people, the look-ups, and faults to switch on."""
 
 from typing import Final
 
@@ -54,7 +54,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
 
 
 def _chosen(faults: RegisterFaults) -> str:
-    """Return the choice that the switches stand for; "" where they were set otherwise."""
+    """Return the choice that matches the switches, "" if no choice does."""
     now = {name: getattr(faults, name) for name in _OFF}
     for choice, switches in _CHOICES.items():
         if now == _OFF | switches:

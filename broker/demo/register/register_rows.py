@@ -1,4 +1,4 @@
-"""The persons of the simulated register, in the rows and words of the CPR register."""
+"""The people of the simulated register, with the field names of the CPR register."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ _OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kred
 
 @dataclass(frozen=True, slots=True)
 class RegisterRow:
-    """One person: the status in the register's own word, name, address parts, protections.
+    """One person: the register's status word, name, address parts, protections.
 
-    ``address`` has the register's own part names, zero-padded as it writes them. ``later_number``
-    is the number that took the place of this one.
+    ``address`` has the register's field names, with its zero-padding. ``later_number`` is the
+    number that replaced this one.
     """
 
     status: str = "bopael_i_danmark"
@@ -25,12 +25,12 @@ class RegisterRow:
 
     @property
     def is_protected(self) -> bool:
-        """Return whether a protection is one of name and address."""
+        """Return whether name and address are protected."""
         return bool(set(self.protections) - _OTHER_PROTECTIONS)
 
 
 def node(number: str, row: RegisterRow) -> dict[str, Any]:
-    """Return the whole node of a person, with a former name and address that must not be taken."""
+    """Return the GraphQL node of a person, with a former name and address as traps."""
     former = {
         "fornavne": "Tidligere",
         "mellemnavn": None,

@@ -1,4 +1,4 @@
-"""Certificates for a simulated register and the broker, and the register's side of the TLS."""
+"""Certificates of the simulated register and the broker, and the register's TLS settings."""
 
 import ipaddress
 import ssl
@@ -21,22 +21,22 @@ _HOST: Final = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The files of an authority, and of a certificate and key that it signed for either side."""
+    """The files of an authority, a certificate that it signed, and the certificate's key."""
 
     authority: str
     certificate: str
     key: str
 
     @classmethod
-    def made(cls, folder: Path, now: datetime, *, days: int = 30) -> "Certificates":
-        """Write an authority and one certificate for 127.0.0.1, good for so many days.
+    def create(cls, folder: Path, now: datetime, *, days: int = 30) -> "Certificates":
+        """Write an authority and one certificate for 127.0.0.1, valid for ``days``.
 
-        A negative number of days makes a certificate that has expired.
+        A negative number makes an expired certificate.
         """
         folder.mkdir(mode=0o700, exist_ok=True)
         authority, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        root = _authority(folder.name, authority, now)
-        leaf = _signed(own.public_key(), root, authority, now + timedelta(days=days))
+        root = _create_authority(folder.name, authority, now)
+        leaf = _sign_certificate(own.public_key(), root, authority, now + timedelta(days=days))
         found = cls(*(str(folder / name) for name in _FILES))
         Path(found.authority).write_bytes(root.public_bytes(Encoding.PEM))
         Path(found.certificate).write_bytes(leaf.public_bytes(Encoding.PEM))
@@ -45,15 +45,15 @@ class Certificates:
         return found
 
     @classmethod
-    def kept(cls, folder: Path) -> "Certificates":
-        """Return the names of the files that ``made`` wrote into ``folder``."""
+    def from_folder(cls, folder: Path) -> "Certificates":
+        """Return the names of the files that ``create`` wrote into ``folder``."""
         return cls(*(str(folder / name) for name in _FILES))
 
 
 def server_side(own: Certificates, other: Certificates, faults: RegisterFaults) -> ssl.SSLContext:
-    """Return the TLS of a register that lets in those alone that show a certificate of ours.
+    """Return the TLS settings of a register that requires a client certificate of ``own``.
 
-    While ``faults`` has the wrong certificate, the one of ``other`` is shown.
+    While ``faults.wrong_certificate`` is set, the register presents the certificate of ``other``.
     """
     right, wrong = _tls(own), _tls(other)
 
@@ -77,7 +77,9 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _authority(name: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+def _create_authority(
+    name: str, key: ec.EllipticCurvePrivateKey, now: datetime
+) -> x509.Certificate:
     subject = _name(f"authority {name}")
     public = key.public_key()
     begin, end = now - timedelta(days=30), now + timedelta(days=30)
@@ -89,7 +91,7 @@ def _authority(name: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x50
     )
 
 
-def _signed(
+def _sign_certificate(
     public: ec.EllipticCurvePublicKey,
     root: x509.Certificate,
     authority: ec.EllipticCurvePrivateKey,

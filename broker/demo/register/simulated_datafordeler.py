@@ -1,7 +1,7 @@
-"""A Datafordeler to try against, from its published interface.
+"""A simulated Datafordeler: the token endpoint and the GraphQL look-up of the CPR register.
 
-What it does not know it answers with an error. No byte of the real service was seen.
-Source: docs/reference/cpr-register.md#graphql.
+It follows the published documentation; the real service was not available. Unknown requests are
+errors. Source: docs/reference/cpr-register.md#graphql.
 """
 
 import secrets
@@ -22,9 +22,9 @@ _SERVICE: Final = "CPRCustom_PublicSectorPerson"
 
 @dataclass
 class SimulatedDatafordeler:
-    """Its persons by number, its faults, the IT system that it knows, and the look-ups it had.
+    """The people by number, the faults, the registered client, and the look-ups so far.
 
-    ``unknown_fields`` are those that this version of the schema does not have.
+    ``unknown_fields`` are fields that this version of the schema does not have.
     """
 
     rows: Mapping[str, RegisterRow]
@@ -53,12 +53,12 @@ class SimulatedDatafordeler:
         self._tokens.add(token)
         return {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}, 200
 
-    def holds(self, authorization: str) -> bool:
-        """Return whether a request's bearer token is one of ours."""
+    def is_valid_token(self, authorization: str) -> bool:
+        """Return whether a request's bearer token was issued here and is not revoked."""
         return authorization.removeprefix("Bearer ") in self._tokens
 
-    def answered(self, query: str, numbers: list[str]) -> dict[str, Any]:
-        """Return the JSON of a look-up; errors as GraphQL has them, which name no value."""
+    def answer_query(self, query: str, numbers: list[str]) -> dict[str, Any]:
+        """Return the JSON of a look-up, or GraphQL errors without any value of the query."""
         try:
             chosen = selection(query)
         except NotUnderstood as error:
@@ -72,7 +72,7 @@ class SimulatedDatafordeler:
             if name in self.unknown_fields:
                 return _errors(f"The field `{name}` does not exist on the type `{_SERVICE}`.")
         self.looked_up += numbers
-        nodes = [_chosen(each, people) for each in self._nodes(numbers)]
+        nodes = [_select_fields(each, people) for each in self._nodes(numbers)]
         return {"data": {_SERVICE: {"nodes": nodes}}}
 
     def _nodes(self, numbers: list[str]) -> Iterator[dict[str, Any]]:
@@ -101,14 +101,14 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
             abort(503)
         if register.faults.quota_gone:
             abort(429)
-        if not register.holds(request.headers.get("Authorization", "")):
+        if not register.is_valid_token(request.headers.get("Authorization", "")):
             abort(401)
         if version != register.version:
             abort(404)
         if register.faults.answer is not None:
             return Response(register.faults.answer, mimetype="application/json")
-        asked = request.get_json()
-        return jsonify(register.answered(asked["query"], asked["variables"]["numbers"]))
+        body = request.get_json()
+        return jsonify(register.answer_query(body["query"], body["variables"]["numbers"]))
 
     return app
 
@@ -117,14 +117,14 @@ def _errors(message: str) -> dict[str, Any]:
     return {"errors": [{"message": message}]}
 
 
-def _chosen(row: Mapping[str, Any], fields: Selection) -> dict[str, Any]:
-    """Return of a row what was selected; a field that it does not have is a fault of the caller."""
+def _select_fields(row: Mapping[str, Any], fields: Selection) -> dict[str, Any]:
+    """Return the selected fields of a row; fields that it lacks are None."""
     found: dict[str, Any] = {}
     for name, below in fields.items():
         value = row.get(name)
         if isinstance(value, list):
-            value = [_chosen(each, below) for each in value]
+            value = [_select_fields(each, below) for each in value]
         elif isinstance(value, Mapping):
-            value = _chosen(value, below)
+            value = _select_fields(value, below)
         found[name] = value
     return found

@@ -1,1 +1,1 @@
-"""The demo as it runs: its folder, its servers, its mailbox."""
+"""Starts the demo: writes its folder, serves the simulated parties, runs the broker."""

@@ -1,4 +1,4 @@
-"""Writes the folder a demo runs in: configuration, keys, metadata, policies and attribute maps."""
+"""Writes the folder of a demo: configuration, keys, metadata, policies and attribute maps."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from broker.demo.saml.key_pair import KeyPair
 _ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
 _CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")
 
-_PARTIES: Final = "demo"  # a folder for what the simulated parties keep
+_PARTIES: Final = "demo"  # the folder with the keys of the simulated parties
 _WITH_KEYS: Final = ("hub", "library", "nemlogin")
 PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin", "sip2")
 
@@ -37,7 +37,7 @@ SERVICES: Final = {
     ),
 }
 
-# The upstreams by which one may log in at each; the first is offered first.
+# The login methods of each service, in the order of the page.
 METHODS: Final = {
     "my-loans": ("library", "wayf", "nemid"),
     "myprint": ("library", "wayf", "nemid"),
@@ -115,7 +115,7 @@ workers = 2
 threads = 8
 """
 
-# The national eID, by WAYF or by NemLog-in itself; policies, services and pages name it the same.
+# The national eID by way of WAYF, or directly from NemLog-in. Policies and services do not differ.
 NATIONAL_EID: Final = {
     "wayf": """\
 [upstreams.nemid]
@@ -139,7 +139,7 @@ institutions = [{{ entity_id = "{eid}", may_assert = ["cpr"] }}]
 """,
 }
 
-# Keys of [places], and where at the library each leads.
+# Keys of [places], and the path of each page at the library.
 PLACES: Final = {
     "service_locations": "locations",
     "e_resources": "e-resources",
@@ -165,12 +165,12 @@ controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of the demo's parties: the broker's is ``base``, the others' come after it."""
+    """The ports of the demo's parties: the broker has ``base``, the others follow."""
 
     base: int = 8080
 
     def origin(self, party: str) -> str:
-        """Return the address browsers use: its own host name, since cookies ignore ports."""
+        """Return the URL for browsers. Each party has a host name because cookies ignore ports."""
         return f"http://{party}.localhost:{self.number(party)}"
 
     def number(self, party: str) -> int:
@@ -180,7 +180,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A folder ready to run in, and the identities of the simulated parties."""
+    """The folder of a demo, its ports, and the keys of the simulated parties."""
 
     folder: Path
     ports: Ports
@@ -191,7 +191,7 @@ class Setting:
 
     @property
     def parties(self) -> tuple[str, ...]:
-        """Return the parties of this demo, each of which has a port."""
+        """Return the parties of this demo; each has a port."""
         if self.has_register:
             return (*PARTIES, *demo_register.PARTIES)
         return PARTIES
@@ -201,28 +201,28 @@ class Setting:
         """Return the path of broker.toml."""
         return self.folder / "broker.toml"
 
-    def keep_parties(self) -> None:
-        """Write the keys of the simulated parties, so that they are the same at another start."""
+    def save_party_keys(self) -> None:
+        """Save the keys of the simulated parties for later runs of the demo."""
         folder = self.folder / _PARTIES
         folder.mkdir(mode=0o700)
         for name in _WITH_KEYS:
-            getattr(self, name).keep(folder, name)
+            getattr(self, name).save(folder, name)
 
 
 def read(folder: Path) -> Setting:
-    """Return the setting that was written into ``folder`` with its parties' keys.
+    """Read the setting of a folder that has the parties' keys.
 
-    OSError where they are not there; ConfigurationFaults for its broker.toml, and where its
-    library system is none that the demo simulates.
+    Raise OSError if the keys are missing. Raise ConfigurationFaults if broker.toml has errors or
+    another library system than Koha.
     """
     parties = folder / _PARTIES
-    hub, library, nemlogin = (KeyPair.kept(parties, name) for name in _WITH_KEYS)
-    kept = load(folder / "broker.toml", {})
-    if kept.library.system != "koha":
-        what = f"is {kept.library.system!r}, and the demo simulates a Koha only"
+    hub, library, nemlogin = (KeyPair.load(parties, name) for name in _WITH_KEYS)
+    config = load(folder / "broker.toml", {})
+    if config.library.system != "koha":
+        what = f"is {config.library.system!r}, and the demo simulates a Koha only"
         fix = "start the demo with the [library] that was written, then put yours back and serve"
         raise ConfigurationFaults([Fault("library.system", what, fix)])
-    ports = Ports(urlsplit(kept.base_url).port or 0)
+    ports = Ports(urlsplit(config.base_url).port or 0)
     return Setting(folder, ports, hub, library, nemlogin)
 
 
@@ -237,11 +237,10 @@ def write(
     register: bool = False,
     rules: bool = False,
 ) -> Setting:
-    """Write everything into ``folder``, which must be empty or absent, and return the setting.
+    """Write the demo into ``folder``, which must be empty or absent, and return the setting.
 
-    With ``rules`` the shipped site rules too.
-    ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
-    With ``register`` it has a register of persons.
+    ``national_eid`` is "wayf", or "direct" for a connection to NemLog-in itself. ``register`` adds
+    a register of persons, ``rules`` the shipped site rules.
     """
     configuration = _configuration(ports, store, national_eid)
     if register:
@@ -251,9 +250,9 @@ def write(
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
-    hub = KeyPair.made("hub", now)
-    library = KeyPair.made("library", now)
-    nemlogin = KeyPair.made("nemlogin", now)
+    hub = KeyPair.generate("hub", now)
+    library = KeyPair.generate("library", now)
+    nemlogin = KeyPair.generate("nemlogin", now)
     keys = {"hub": hub, "nemlogin": nemlogin}
     for shipped in (new_folder.SHIPPED / "metadata" / "demo").iterdir():
         text = shipped.read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ pin_categories = ["TEMP"]
 
 @dataclass(frozen=True, slots=True)
 class DemoLibrary:
-    """A simulated library system: its application, its desk, and how its machines are served."""
+    """A simulated library system: its application, its desk, and its server for machines."""
 
     app: Flask
     desk: Desk
@@ -47,18 +47,18 @@ def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
     return [dict(borrower) for person in people for borrower in person.registered]
 
 
-def lent(patrons: Patrons) -> Circulation:
-    """Return the circulation of a Koha, with the loans of the registered borrowers."""
+def create_circulation(patrons: Patrons) -> Circulation:
+    """Return the desk of a Koha, with the loans of the registered borrowers."""
     circulation = Circulation(patrons)
     lend_to_personas(circulation)
     return circulation
 
 
 def lend_to_personas(desk: Desk) -> None:
-    """Lend their books to the personas whom staff have registered."""
+    """Lend the personas' books to their registered borrowers."""
     for person in PERSONAS:
         if person.loans:
-            borrower = desk.called(person.registered[0]["userid"])
+            borrower = desk.find_borrower(person.registered[0]["userid"])
             if borrower is None:
                 raise LookupError(person.name)
             for book in person.loans:
@@ -73,5 +73,5 @@ def simulate_koha(people: Sequence[Persona]) -> DemoLibrary:
         clients={"broker": simulated_koha.Client(CLIENT_SECRET)},
     )
     koha: simulated_koha.Simulation = app.extensions["koha"]
-    circulation = lent(koha.patrons)
+    circulation = create_circulation(koha.patrons)
     return DemoLibrary(app, circulation, lambda port: serve_sip2(circulation, port))

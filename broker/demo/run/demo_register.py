@@ -1,4 +1,4 @@
-"""The register of persons that a demo may have: its table, its certificates, its servers."""
+"""The optional register of persons of a demo: configuration, certificates, servers."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ PARTIES: Final = ("register", "register-service")
 _OWN: Final = "register"
 _ANOTHER: Final = "another-authority"
 _TABLE: Final = """
-# The register of persons, simulated: it lets in who shows a certificate of its authority.
+# The register of persons, simulated: it requires a client certificate of its authority.
 [person_register]
 system = "datafordeler"
 url = "{address}"
@@ -29,7 +29,7 @@ ca_file = "register/authority.pem"
 
 
 def table(port: int) -> str:
-    """Return ``[person_register]`` of a demo whose register has this port."""
+    """Return the configuration table of a register on this port."""
     return _TABLE.format(
         address=f"https://127.0.0.1:{port}",
         token=simulated_datafordeler.TOKEN_PATH,
@@ -38,16 +38,16 @@ def table(port: int) -> str:
 
 
 def write_certificates(folder: Path, now: datetime) -> None:
-    """Write the certificates of register and broker, and one of an authority that is neither's."""
+    """Write the certificates of register and broker, and one of another authority."""
     for name in (_OWN, _ANOTHER):
-        Certificates.made(folder / name, now)
+        Certificates.create(folder / name, now)
 
 
 @contextmanager
-def serving(folder: Path, page: int, service: int) -> Iterator[SimulatedDatafordeler]:
-    """Serve the register of a demo's folder, and its page, at two ports while the block runs."""
+def serve_register(folder: Path, page: int, service: int) -> Iterator[SimulatedDatafordeler]:
+    """Serve the register and its page on two ports while the block runs."""
     register = SimulatedDatafordeler(register_people.rows())
-    own, another = (Certificates.kept(folder / name) for name in (_OWN, _ANOTHER))
+    own, another = (Certificates.from_folder(folder / name) for name in (_OWN, _ANOTHER))
     tls = server_side(own, another, register.faults)
     with ExitStack() as stack:
         app = simulated_datafordeler.create_app(register)

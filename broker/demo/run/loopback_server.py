@@ -10,14 +10,14 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class _Quiet(WSGIRequestHandler):
-    """Writes no request lines."""
+    """A request handler that writes no request lines."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing: a party that needs a log has its own."""
+        """Write nothing: a party that needs a log writes its own."""
 
 
-class _Keeping(_Quiet):
-    """Keeps connections open between requests, as real servers do."""
+class _KeepAlive(_Quiet):
+    """A request handler that keeps connections open between requests, as real servers do."""
 
     protocol_version = "HTTP/1.1"
 
@@ -28,14 +28,14 @@ def serve_on_loopback(
 ) -> Iterator[str]:
     """Serve ``app`` on 127.0.0.1 while the block runs; yield its address. Port 0 is a free one.
 
-    With ``tls`` each request has a connection of its own, so that certificates are shown anew.
+    With ``tls`` each request needs a new connection, so that certificates are checked again.
     """
     server = make_server(
         "127.0.0.1",
         port,
         app,
         threaded=True,
-        request_handler=_Quiet if tls else _Keeping,
+        request_handler=_Quiet if tls else _KeepAlive,
         ssl_context=tls,
     )
     scheme = "https" if tls else "http"

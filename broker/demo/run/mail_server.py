@@ -1,4 +1,4 @@
-"""The demo's mailbox: a mail server that keeps what it gets in memory, and a page that shows it."""
+"""The demo's mailbox: a mail server that keeps mails in memory, and a page that shows them."""
 
 import threading
 from collections import deque
@@ -57,7 +57,7 @@ class Mailbox:
     """A mail server that keeps the last 200 mails, and its page, both on ports of loopback."""
 
     def __init__(self, port: int, page_port: int) -> None:
-        """Take the ports; nothing listens before ``start``."""
+        """Set the ports; ``start`` begins to listen."""
         self._kept: deque[ReceivedMail] = deque(maxlen=_KEPT)
         drop = _Drop(self._kept)
         self._controller = Controller(
@@ -67,18 +67,18 @@ class Mailbox:
         self._server: BaseWSGIServer | None = None
 
     def start(self) -> None:
-        """Listen on both ports, in threads of their own; OSError where one is taken."""
+        """Listen on both ports in threads. Raise OSError if a port is in use."""
         self._server = make_server(
             "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
         )
         self._controller.start()
-        often = {"poll_interval": 0.02}  # stop() waits for the next look
+        often = {"poll_interval": 0.02}  # stop() waits for the next poll
         threading.Thread(
             target=self._server.serve_forever, kwargs=often, name="mailbox page", daemon=True
         ).start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._controller.stop(no_assert=True)
         if self._server is not None:
             self._server.shutdown()
@@ -107,7 +107,7 @@ def page(mailbox: Mailbox) -> Flask:
         )
 
     @app.after_request
-    def guarded(response: Response) -> Response:
+    def add_security_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -124,7 +124,7 @@ class _Drop(Arrivals):
         self._kept = kept
 
     def handle_message(self, message: Message) -> None:
-        """Keep one mail; the server has written its envelope's recipients into a header."""
+        """Keep one mail; aiosmtpd has written the envelope's recipients into a header."""
         octets = message.as_bytes()
         mail = message_from_bytes(octets, policy=default)
         recipients = tuple(str(mail["X-RcptTo"]).split(", "))

@@ -1,4 +1,4 @@
-"""Starts the demo: simulated parties in threads, the broker as a real gunicorn beside them."""
+"""Starts the demo: simulated parties in threads, and the broker as real processes."""
 
 import os
 import socket
@@ -33,19 +33,19 @@ from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
 
 _READY_WITHIN: Final = 120.0  # seconds, on a busy machine
-_ENDS_WITHIN: Final = 40.0  # as its unit has it
+_ENDS_WITHIN: Final = 40.0  # as in its systemd unit
 _MD: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
 
 class DemoFailed(BrokerError):
-    """The demo could not start: a port is taken, or the broker did not come up."""
+    """Raised when the demo cannot start: a port is in use, or the broker fails."""
 
     reason = "configuration"
 
 
-def _claim(ports: Ports, parties: Sequence[str]) -> None:
-    """Refuse to start where a port is taken, before anything runs."""
+def _check_ports(ports: Ports, parties: Sequence[str]) -> None:
+    """Raise DemoFailed if a port is in use, before anything is started."""
     for party in parties:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,7 +58,7 @@ def _claim(ports: Ports, parties: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo that answers: its setting, library system, mailbox, perhaps a register."""
+    """A running demo: its setting, processes, library system, mailbox, perhaps a register."""
 
     setting: Setting
     library: DemoLibrary
@@ -158,8 +158,8 @@ def _machine(ports: Ports) -> Machine:
 
 def start_command(setting: Setting, command: str) -> subprocess.Popen[bytes]:
     """Start ``broker serve`` or ``broker work`` with the demo's configuration, and its log."""
-    # Only the demo's own file counts: a variable meant for a real broker could send invented people
-    # to a real library.
+    # Drop all BROKER_ variables: one meant for a real broker could send invented people to a real
+    # library.
     environment = dict(os.environ)
     for name in os.environ:
         if name.startswith("BROKER_"):
@@ -178,7 +178,7 @@ def _log_file(setting: Setting) -> Path:
     return setting.folder / "broker.log"
 
 
-def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ready(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + _READY_WITHIN
     while time.monotonic() < until:
         if broker.poll() is not None:
@@ -199,8 +199,8 @@ def _is_ready(port: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """The simulated parties that a broker meets: library system, mailbox, perhaps a register."""
+class RunningParties:
+    """The simulated parties around a broker: library system, mailbox, perhaps a register."""
 
     library: DemoLibrary
     mailbox: Mailbox
@@ -208,15 +208,15 @@ class Around:
 
 
 @contextmanager
-def around(
+def run_parties(
     setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
-) -> Iterator[Around]:
-    """Start the parties around a broker, which somebody else serves.
+) -> Iterator[RunningParties]:
+    """Run the simulated parties while the block runs; the caller starts the broker.
 
-    DemoFailed where a port is taken.
+    Raise DemoFailed if a port is in use.
     """
     ports = setting.ports
-    _claim(ports, setting.parties[1:])
+    _check_ports(ports, setting.parties[1:])
     parties, library = _parties(setting, simulate)
     with ExitStack() as stack:
         for name, app in parties.items():
@@ -228,30 +228,32 @@ def around(
         register = None
         if setting.has_register:
             page, service = map(ports.number, demo_register.PARTIES)
-            register = stack.enter_context(demo_register.serving(setting.folder, page, service))
-        yield Around(library, mailbox, register)
+            register = stack.enter_context(
+                demo_register.serve_register(setting.folder, page, service)
+            )
+        yield RunningParties(library, mailbox, register)
 
 
 @contextmanager
-def running(
+def run_demo(
     setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
 ) -> Iterator[Running]:
-    """Start the demo, yield it once the broker answers, and stop it at the end.
+    """Run the demo while the block runs; yield it when the broker answers.
 
-    DemoFailed where a port is taken or the broker does not start.
+    Raise DemoFailed if a port is in use or the broker does not start.
     """
-    _claim(setting.ports, PARTIES[:1])
+    _check_ports(setting.ports, PARTIES[:1])
     with ExitStack() as stack:
-        found = stack.enter_context(around(setting, simulate))
+        found = stack.enter_context(run_parties(setting, simulate))
         broker = start_command(setting, "serve")
-        stack.callback(_end, broker)
+        stack.callback(_stop, broker)
         work = start_command(setting, "work")
-        stack.callback(_end, work)
-        _await(broker, setting.ports.number("broker"), _log_file(setting))
+        stack.callback(_stop, work)
+        _wait_until_ready(broker, setting.ports.number("broker"), _log_file(setting))
         yield Running(setting, found.library, found.mailbox, broker, work, found.register)
 
 
-def _end(broker: subprocess.Popen[bytes]) -> None:
+def _stop(broker: subprocess.Popen[bytes]) -> None:
     broker.terminate()
     try:
         broker.wait(_ENDS_WITHIN)

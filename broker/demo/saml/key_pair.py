@@ -1,4 +1,4 @@
-"""The key and certificate of a simulated party, made anew for every demo."""
+"""The key and certificate of a simulated party, generated for each demo."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,20 +25,20 @@ class KeyPair:
         """Return the key to sign with."""
         return signature.SigningKey.load(self.key.encode(), self.certificate.encode())
 
-    def keep(self, folder: Path, name: str) -> None:
+    def save(self, folder: Path, name: str) -> None:
         """Write the pair into ``folder``, for its owner only."""
         for suffix, text in ((".key", self.key), (".crt", self.certificate)):
             durable_files.replace_file(folder / f"{name}{suffix}", text.encode())
 
     @classmethod
-    def kept(cls, folder: Path, name: str) -> "KeyPair":
-        """Read the pair that ``keep`` wrote; OSError where it is not there."""
+    def load(cls, folder: Path, name: str) -> "KeyPair":
+        """Read the pair that ``save`` wrote. Raise OSError if it is missing."""
         key = (folder / f"{name}.key").read_text()
         return cls(key, (folder / f"{name}.crt").read_text())
 
     @classmethod
-    def made(cls, name: str, now: datetime) -> "KeyPair":
-        """Make a pair for ``name``, valid for thirty days."""
+    def generate(cls, name: str, now: datetime) -> "KeyPair":
+        """Generate a pair for ``name``, valid for thirty days."""
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}.demo.example")])
         certificate = (

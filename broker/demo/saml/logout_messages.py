@@ -40,7 +40,7 @@ class LogoutMessage:
 
 
 def session_of(assertion: etree._Element) -> KnownSession:
-    """Return the session that an assertion begins; LookupError where it names nobody."""
+    """Return the session of an assertion. Raise LookupError without a subject."""
     name_id = assertion.find(f"{_SAML}Subject/{_SAML}NameID")
     statement = assertion.find(f"{_SAML}AuthnStatement")
     if name_id is None or statement is None:
@@ -78,9 +78,9 @@ def request(issuer: str, destination: str, session: KnownSession) -> bytes:
 
 
 def response(
-    issuer: str, destination: str, answered: str, codes: Iterable[str] = (SUCCESS,)
+    issuer: str, destination: str, request_id: str, codes: Iterable[str] = (SUCCESS,)
 ) -> bytes:
-    """Write a LogoutResponse; ``codes`` are the status, the top first."""
+    """Write a LogoutResponse; ``codes`` are the status codes, the top level first."""
     top, *rest = codes
     second = None
     if rest:
@@ -91,7 +91,7 @@ def response(
         version="2.0",
         issue_instant=_now(),
         destination=destination,
-        in_response_to=answered,
+        in_response_to=request_id,
         issuer=saml.Issuer(text=issuer),
         status=samlp.Status(status_code=code),
     )
@@ -99,7 +99,7 @@ def response(
 
 
 def peek(query: str) -> tuple[str, LogoutMessage]:
-    """Return the issuer and the LogoutRequest, its signature not verified, as WAYF's hub does."""
+    """Return the issuer and the LogoutRequest without verifying it, as WAYF's hub does."""
     message = http_bindings.inflate_redirect(query, "SAMLRequest")
     root = safe_parser.parse(message.xml, _SAMLP + "LogoutRequest")
     issuer = root.findtext(_SAML + "Issuer") or ""
@@ -107,7 +107,7 @@ def peek(query: str) -> tuple[str, LogoutMessage]:
 
 
 def status(query: str) -> str:
-    """Return the status of a LogoutResponse, its signature not verified."""
+    """Return the status of a LogoutResponse without verifying it."""
     message = http_bindings.inflate_redirect(query, "SAMLResponse")
     root = safe_parser.parse(message.xml, _SAMLP + "LogoutResponse")
     return _message(root, "SAMLResponse", None).status
@@ -116,7 +116,7 @@ def status(query: str) -> str:
 def read(
     query: str, kind: http_bindings.MessageField, keys: Iterable[signature.VerifyKey]
 ) -> LogoutMessage:
-    """Verify and read a logout message that came by Redirect; LookupError if it is unsigned."""
+    """Verify and read a Redirect logout message. Raise LookupError if it is unsigned."""
     message = http_bindings.inflate_redirect(query, kind)
     root = safe_parser.parse(message.xml, _SAMLP + _ROOTS[kind])
     if message.signed is None:

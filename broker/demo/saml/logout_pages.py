@@ -31,7 +31,7 @@ class LogoutBroker(Protocol):
 
     @property
     def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Return the keys it signs with."""
+        """Return the broker's signing keys."""
         ...
 
 
@@ -40,12 +40,12 @@ class RequestingBroker(Protocol):
 
     @property
     def acs(self) -> str:
-        """Return the address of its ACS; its SLO endpoint lies beside it."""
+        """Return the address of its ACS; its SLO endpoint has the same base."""
         ...
 
     @property
     def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Return the keys it signs with."""
+        """Return the broker's signing keys."""
         ...
 
 
@@ -65,25 +65,25 @@ class LogoutSite(Protocol):
 
 @dataclass(slots=True)
 class SessionTable:
-    """The sessions of a party by cookie value, with the service or upstream they belong to."""
+    """The sessions of a party by cookie value, each with its service or upstream."""
 
     by_cookie: dict[str, tuple[str, KnownSession]] = field(default_factory=dict)
 
     def begin(self, response: Response, party: str, session: KnownSession) -> None:
-        """Keep a session, and set its cookie in the browser."""
+        """Store a session, and set its cookie in the browser."""
         value = secrets.token_hex(16)
         self.by_cookie[value] = (party, session)
         name = f"{_COOKIE}{crc32(party.encode()):x}"
         response.set_cookie(name, value, httponly=True, samesite="Lax")
 
-    def of_browser(self) -> Iterator[tuple[str, str, KnownSession]]:
-        """Yield the sessions of the browser that asks: cookie value, party and session."""
+    def list_for_browser(self) -> Iterator[tuple[str, str, KnownSession]]:
+        """Yield the sessions of the requesting browser: cookie value, party and session."""
         for value in request.cookies.values():
             if value in self.by_cookie:
                 yield value, *self.by_cookie[value]
 
     def end(self, party: str, name_id: str, indexes: tuple[str, ...]) -> bool:
-        """End the sessions with these names; return whether there were any."""
+        """End the sessions with this NameID and these indexes. Return whether there were any."""
         ended = []
         for value, (owner, session) in self.by_cookie.items():
             if (owner, session.name_id) != (party, name_id):
@@ -101,12 +101,12 @@ def _codes(*, ended: bool) -> tuple[str, ...]:
     return _UNKNOWN
 
 
-def _beside(acs: str) -> str:
-    """Return the SLO endpoint that lies beside an ACS."""
+def _find_slo_address(acs: str) -> str:
+    """Return the SLO endpoint with the same base as an ACS."""
     return acs.removesuffix("/acs") + "/slo"
 
 
-def at_library(
+def add_library_logout(
     app: Flask,
     services: Mapping[str, LogoutSite],
     peer: Callable[[], LogoutBroker],
@@ -114,12 +114,12 @@ def at_library(
 ) -> SessionTable:
     """Add a log-out link and an SLO endpoint to the library's services."""
     sessions = SessionTable()
-    if key is None:  # a library that is only looked at
+    if key is None:  # a library that cannot sign offers no logout
         return sessions
 
     @app.get("/<service>/log-out")
     def log_out(service: str) -> Response:
-        for value, party, session in list(sessions.of_browser()):
+        for value, party, session in list(sessions.list_for_browser()):
             if party == service:
                 del sessions.by_cookie[value]
                 slo = peer().slo
@@ -148,7 +148,7 @@ def at_library(
     return sessions
 
 
-def at_hub(
+def add_hub_logout(
     app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]
 ) -> SessionTable:
     """Add a log-out link and an SLO endpoint to the hub; ``addresses`` are ACSs by entityID."""
@@ -156,9 +156,9 @@ def at_hub(
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, party, session in list(sessions.of_browser()):
+        for value, party, session in list(sessions.list_for_browser()):
             del sessions.by_cookie[value]
-            to = _beside(addresses[party])
+            to = _find_slo_address(addresses[party])
             written = logout_messages.request(hub, to, session)
             return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", status="")
@@ -173,7 +173,7 @@ def at_hub(
         if issuer not in addresses:
             abort(500, "no common federations")
         codes = _codes(ended=sessions.end(issuer, asked.name_id, asked.indexes))
-        to = _beside(addresses[issuer])
+        to = _find_slo_address(addresses[issuer])
         written = logout_messages.response(hub, to, asked.id, codes)
         url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
         return redirect(url)
@@ -181,25 +181,27 @@ def at_hub(
     return sessions
 
 
-def at_nemlogin(
+def add_nemlogin_logout(
     app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], RequestingBroker]
 ) -> SessionTable:
-    """Add a log-out link and an SLO endpoint to NemLog-in, which reads signed messages only."""
+    """Add a log-out link and an SLO endpoint to NemLog-in, which requires signed messages."""
     sessions = SessionTable()
 
-    def verified(kind: http_bindings.MessageField) -> tuple[str, logout_messages.LogoutMessage]:
+    def verify_message(
+        kind: http_bindings.MessageField,
+    ) -> tuple[str, logout_messages.LogoutMessage]:
         broker = peer()
         try:
             message = logout_messages.read(request.query_string.decode(), kind, broker.keys)
         except (LookupError, MessageRefused):
             abort(400, "the message is not signed by a system that we know")
-        return _beside(broker.acs), message
+        return _find_slo_address(broker.acs), message
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, _, session in list(sessions.of_browser()):
+        for value, _, session in list(sessions.list_for_browser()):
             del sessions.by_cookie[value]
-            to = _beside(peer().acs)
+            to = _find_slo_address(peer().acs)
             written = logout_messages.request(own, to, session)
             return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
@@ -207,11 +209,11 @@ def at_nemlogin(
     @app.get("/slo")
     def slo() -> Response | str:
         if "SAMLResponse" in request.args:
-            _, answer = verified("SAMLResponse")
+            _, answer = verify_message("SAMLResponse")
             return render_template(
                 "hub_logged_out.html", party="Simulated NemLog-in", status=answer.status
             )
-        to, asked = verified("SAMLRequest")
+        to, asked = verify_message("SAMLRequest")
         codes = _codes(ended=sessions.end(own, asked.name_id, asked.indexes))
         written = logout_messages.response(own, to, asked.id, codes)
         url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)

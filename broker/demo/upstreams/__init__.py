@@ -1,1 +1,1 @@
-"""The simulated WAYF hub and NemLog-in."""
+"""The simulated identity providers: the WAYF hub and NemLog-in."""

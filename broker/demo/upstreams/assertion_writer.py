@@ -1,4 +1,4 @@
-"""Writes the Assertions and Responses of the simulated identity providers; attribute names."""
+"""Writes the Assertions and Responses of the simulated identity providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ NAMES: Final = {
 
 CORE: Final = "https://data.gov.dk/model/core/"
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
-# The names of NemLog-in (OIOSAML 3) for what WAYF calls by the names on the left.
+# WAYF's attribute names, and the names of NemLog-in (OIOSAML 3) for the same attributes.
 EID_NAMES: Final = {
     "cn": f"{CORE}eid/fullName",
     "gn": f"{CORE}eid/firstName",
@@ -132,7 +132,7 @@ def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
 def response(
     issuer: str, addressee: ResponseAddressee, inner: saml.Assertion | None, now: datetime
 ) -> etree._Element:
-    """Write an unsigned Response with an Assertion, or with an error status where there is none."""
+    """Write an unsigned Response with an Assertion, or with an error status without one."""
     assertions = []
     code = samlp.StatusCode(value=samlp.STATUS_SUCCESS)
     if inner:

@@ -1,4 +1,4 @@
-"""A simulated NemLog-in, where one picks a persona, a level and a role."""
+"""A simulated NemLog-in: its login page offers personas, levels and roles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class PersonaChoice:
 
     @property
     def subject(self) -> assertion_writer.AssertedSubject:
-        """Return the asserted subject: a NameID of this service provider's own, an NSIS level."""
+        """Return the asserted subject: a NameID for this service provider, and an NSIS level."""
         eppn = self.person.attributes["eduPersonPrincipalName"][0]
         own_role = "professional" if eppn.startswith("CVR:") else "person"
         role = self.role or own_role
@@ -65,7 +65,7 @@ class PersonaChoice:
             if name in EID_NAMES
         }
         if _CPR_NUMBER in plain:
-            # OIOSAML writes the ten digits alone.
+            # OIOSAML has the ten digits without a URN prefix.
             plain[_CPR_NUMBER] = tuple(urn.rpartition(":")[2] for urn in plain[_CPR_NUMBER])
         plain[f"{CORE}specVersion"] = ("OIO-SAML-3.0",)
         plain[f"{CORE}eid/cprUuid"] = (f"urn:uuid:{uuid5(NAMESPACE_URL, eppn)}",)
@@ -116,7 +116,7 @@ class NemLogin:
 
 
 def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
-    """Read an AuthnRequest that came by Redirect; MessageRefused unless the broker signed it."""
+    """Read a Redirect AuthnRequest. Raise MessageRefused unless the broker signed it."""
     sent = http_bindings.inflate_redirect(query, "SAMLRequest")
     if sent.signed is None:
         raise MessageRefused("request.unsigned")
@@ -136,7 +136,7 @@ def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
 
 
 def _choice(people: Sequence[Persona]) -> PersonaChoice | None:
-    """Read the form; None where nobody was picked."""
+    """Read the form; None where no persona was picked."""
     name = request.form["persona"]
     level = request.form.get("level") or None
     role = request.form.get("role") or None
@@ -152,7 +152,7 @@ def create_app(
 ) -> Flask:
     """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
     app = Flask("broker.demo")
-    sessions = logout_pages.at_nemlogin(app, own.entity_id, own.key, peer)
+    sessions = logout_pages.add_nemlogin_logout(app, own.entity_id, own.key, peer)
 
     @app.get("/sso")
     def sso() -> Response | str:
@@ -167,7 +167,7 @@ def create_app(
         )
 
     @app.post("/sso")
-    def picked() -> Response:
+    def log_persona_in() -> Response:
         received = _authn_request(peer())
         return _answer(received, _choice(everybody))
 

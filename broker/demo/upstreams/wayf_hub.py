@@ -1,4 +1,4 @@
-"""A simulated WAYF hub, where one picks a persona."""
+"""A simulated WAYF hub: its login page offers personas."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def response(
     key: signature.SigningKey,
     now: datetime,
 ) -> bytes:
-    """Write the Response: its Assertion signed, or an error status where nobody was picked."""
+    """Write the Response: its Assertion signed, or an error status where no persona was picked."""
     inner = None
     if person:
         inner = assertion(hub, authn_request, person, now)
@@ -95,7 +95,7 @@ def _choice(authn_request: ReceivedAuthnRequest, query: str, everybody: Sequence
     )
 
 
-def _known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
+def _read_known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
     authn_request = read(request.query_string.decode())
     if descriptors.get(authn_request.issuer) != authn_request.acs:
         abort(500, "no common federations")
@@ -110,21 +110,21 @@ def create_app(
 ) -> Flask:
     """Return the hub; ``hub`` is its entityID, ``descriptors`` the ACSs of its SPs by entityID.
 
-    One of ``people`` logs in.
+    The login page offers ``people``.
     """
     app = Flask("broker.demo")
-    sessions = logout_pages.at_hub(app, hub, key, descriptors)
+    sessions = logout_pages.add_hub_logout(app, hub, key, descriptors)
 
     @app.get("/sso")
     def sso() -> Response | str:
-        authn_request = _known_request(descriptors)
+        authn_request = _read_known_request(descriptors)
         if authn_request.passive:
             return _answer(authn_request, None)
         return _choice(authn_request, request.query_string.decode(), people)
 
     @app.post("/sso")
-    def picked() -> Response:
-        authn_request = _known_request(descriptors)
+    def log_persona_in() -> Response:
+        authn_request = _read_known_request(descriptors)
         name = request.form["persona"]
         person = persona(name, people) if name else None
         if person and person.institution not in authn_request.institutions:

@@ -30,7 +30,7 @@ def _desk(koha: Simulation, **more: object) -> str:
 @pytest.fixture
 def _automatic(koha: Simulation) -> None:
     """Let Koha count card numbers."""
-    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(auto_member_num=True)
+    koha.patrons.administration = FOUR_DIGIT_PINS.change_preferences(auto_member_num=True)
 
 
 @pytest.mark.usefixtures("_automatic")

@@ -110,7 +110,7 @@ def test_an_expired_pin_is_told(koha: Simulation, library: Koha, soon: Soon, ano
 
 def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Koha refuses the right PIN like a wrong one. A new PIN opens the account."""
-    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(failed_login_attempts=2)
+    koha.patrons.administration = FOUR_DIGIT_PINS.change_preferences(failed_login_attempts=2)
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
     assert {library.check_pin(borrower, pin, soon()) for pin in ("4072", "4073", "4071")} == {PinAnswer.WRONG}
     library.set_pin(borrower.number, "5182", soon())
@@ -127,7 +127,7 @@ def test_wrong_tries_alone_lock_nobody(koha: Simulation, library: Koha, soon: So
 def test_a_pin_that_koha_did_not_set_is_wrong(koha: Simulation, library: Koha, soon: Soon) -> None:
     """It answered 200: its notice about the new password is missing."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR, email="aase@post.example")
-    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(notices=frozenset())
+    koha.patrons.administration = FOUR_DIGIT_PINS.change_preferences(notices=frozenset())
     library.set_pin(borrower.number, "5182", soon())
     assert library.check_pin(borrower, "5182", soon()) is PinAnswer.WRONG
     assert library.check_pin(borrower, "4071", soon()) is PinAnswer.RIGHT

@@ -52,7 +52,7 @@ def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, 
             {},
             "mandatory patron attribute type SEX",
         ),
-        (FOUR_DIGIT_PINS.with_preferences(notices=frozenset()), {}, "PIN STUDENT, PIN TEMP"),
+        (FOUR_DIGIT_PINS.change_preferences(notices=frozenset()), {}, "PIN STUDENT, PIN TEMP"),
         (
             replace(FOUR_DIGIT_PINS, categories={"STUDENT": FOUR_DIGIT_PINS.categories["STUDENT"]}),
             {},

@@ -53,7 +53,7 @@ def serving(app: Flask, own: Certificates, faults: RegisterFaults) -> Iterator[s
 
 def certificates(folder: Path, *, days: int = 1) -> Certificates:
     """Write an authority and one certificate for 127.0.0.1, good for so many days (negative: past)."""
-    return Certificates.made(folder, datetime.now(UTC), days=days)
+    return Certificates.create(folder, datetime.now(UTC), days=days)
 
 
 @pytest.fixture(name="own", scope="package")

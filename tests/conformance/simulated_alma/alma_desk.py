@@ -34,7 +34,7 @@ class AlmaDesk:
         """Return all borrowers, oldest first."""
         return [_account(row) for row in self.users.rows()]
 
-    def called(self, typed: str) -> Account | None:
+    def find_borrower(self, typed: str) -> Account | None:
         """Return the borrower of an identifier that a person typed; never of a primary id."""
         row = self.user(typed)
         if row is None:

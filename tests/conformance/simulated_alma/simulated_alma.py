@@ -13,8 +13,8 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, request
 
 from broker.demo.circulation.loan_table import LoanTable
+from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import AccessLog
-from broker.demo.faults.struck_calls import StruckCalls
 from tests.conformance.simulated_alma.administration import Administration
 from tests.conformance.simulated_alma.call_limits import CallLimits
 from tests.conformance.simulated_alma.injected_faults import InjectedFaults
@@ -56,7 +56,7 @@ def create_app(
     app.extensions["alma"] = alma
     app.register_error_handler(Refused, lambda refused: _refusal(refused, alma.faults))
     _strike(app, alma)
-    struck = StruckCalls(alma.faults, broken, lambda _: general_error())
+    struck = FaultInjector(alma.faults, broken, lambda _: general_error())
     Api(users, alma.loans, alma.limits, alma.faults, struck).serve(app)
     return app
 

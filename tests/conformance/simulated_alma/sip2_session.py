@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
-from broker.demo.circulation.sip2_messages import Message, named, timestamp
+from broker.demo.circulation.sip2_messages import Message, drop_empty_fields, timestamp
 from tests.conformance.simulated_alma.alma_desk import AlmaDesk, barcode, contact, hindrance
 from tests.conformance.simulated_alma.user_object import UserRow, full_name
 
@@ -51,7 +51,7 @@ class Sip2Session(MachineSession):
 
     def _list_fields(self, message: Message, row: UserRow, loans: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         is_right = self._desk.users.has_pin(row, message.field("AD") or "")
-        return named(
+        return drop_empty_fields(
             [
                 ("AO", _INSTITUTION),
                 ("AA", message.field("AA") or barcode(row)),
@@ -87,7 +87,7 @@ class Sip2Session(MachineSession):
             ("AF", reason or None),
         ]
         fixed = f"{ok}{'Y' if renewed else 'N'}UN{timestamp()}"
-        return Message("12", fixed, named(fields))
+        return Message("12", fixed, drop_empty_fields(fields))
 
 
 def _refusal_to_lend(row: UserRow | None, book: str) -> str:

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from broker.demo.circulation.loan_table import LoanTable
-from broker.demo.faults.struck_calls import StruckCalls
+from broker.demo.faults.fault_injector import FaultInjector
 from tests.conformance.simulated_alma.call_limits import CallLimits
 from tests.conformance.simulated_alma.injected_faults import InjectedFaults
 from tests.conformance.simulated_alma.refusals import (
@@ -38,13 +38,13 @@ class Api:
     """The part of Alma's REST API that concerns users, and the code tables about them."""
 
     def __init__(
-        self, users: Users, loans: LoanTable, limits: CallLimits, faults: InjectedFaults, struck: StruckCalls
+        self, users: Users, loans: LoanTable, limits: CallLimits, faults: InjectedFaults, injector: FaultInjector
     ) -> None:
         self._users = users
         self._loans = loans
         self._limits = limits
         self._faults = faults
-        self._struck = struck
+        self._injector = injector
 
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
@@ -61,7 +61,7 @@ class Api:
             "configuration": self._code_table,
         }
         for route in _ROUTES:
-            view = self._struck.struck(route.operation, views[route.operation])
+            view = self._injector.wrap_view(route.operation, views[route.operation])
             app.add_url_rule(ROOT + route.path, route.operation, self._guard(route, view), methods=[route.method])
 
     def _guard(self, route: "_Route", view: View) -> View:

@@ -65,7 +65,7 @@ def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Si
     koha.patrons.set_password(1, "4071", "4071")
     assert ask("DELETE", "/patrons/1").status_code == 204
     assert ask("GET", "/patrons/1").status_code == 404
-    assert koha.patrons.proven(CPR, "4071") is None
+    assert koha.patrons.find_by_password(CPR, "4071") is None
 
 
 def test_a_merge_keeps_one_number_and_moves_what_may_stand_there(ask: Ask, add: Add, koha: Simulation) -> None:

@@ -32,7 +32,7 @@ def _validated(ask: Ask, password: str, identifier: str = CPR) -> tuple[int, Any
 
 
 def _prefer(koha: Simulation, **changed: object) -> None:
-    koha.patrons.administration = koha.patrons.administration.with_preferences(**changed)
+    koha.patrons.administration = koha.patrons.administration.change_preferences(**changed)
 
 
 @pytest.mark.parametrize(

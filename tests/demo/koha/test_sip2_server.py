@@ -166,7 +166,7 @@ def test_a_pin_that_has_ended_is_right_at_the_machine(machine: Wire, app: Flask)
 def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:
     """Where the library locks after three, the right PIN is wrong then, here as over REST."""
     patrons = app.extensions["koha"].patrons
-    patrons.administration = patrons.administration.with_preferences(failed_login_attempts=3)
+    patrons.administration = patrons.administration.change_preferences(failed_login_attempts=3)
     for _ in range(3):
         machine.ask(information(pin="4712"))
     assert "BLY|CQN|" in machine.ask(information())

@@ -23,7 +23,7 @@ def test_the_koha_has_the_borrowers_of_the_personas_and_lends_to_them() -> None:
     assert (proven.name, proven.loans) == ("Vera Friis", vera.loans)
     assert is_lent
     assert len(library.desk.accounts()) == len(demo_library.seeds())
-    called = library.desk.called(vera.types)
+    called = library.desk.find_borrower(vera.types)
     assert called is not None
     assert called.category == "EMPLOYEE"
     assert library.desk.table.loans(called.number) == (*vera.loans, BOOKS[0])

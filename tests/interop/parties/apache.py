@@ -134,7 +134,7 @@ def _write(folder: Path, port: int, broker: str, upstream: str, entity_ids: dict
     rows = "".join(f'<Attribute name="{name}" id="{each}"/>\n' for name, each in _ENABLED.items())
     stock = _STOCK_MAP.read_text()
     (folder / "attribute-map.xml").write_text(stock.replace("</Attributes>", f"{rows}</Attributes>"))
-    key = KeyPair.made("shib", datetime.now(UTC))
+    key = KeyPair.generate("shib", datetime.now(UTC))
     (folder / "shib.key").write_text(key.key)
     (folder / "shib.crt").write_text(key.certificate)
     command = ["/usr/sbin/mellon_create_metadata", entity_ids["mellon"], f"{own['mellon']}/mellon"]

@@ -27,9 +27,9 @@ class RecordingBrowser(Browser):
         self.sent.append((form.action, {**form.fields, **more}))
         return super(RecordingBrowser, self).submit(form, **more)
 
-    def _opened(self, page: requests.Response) -> requests.Response:
+    def _show(self, page: requests.Response) -> requests.Response:
         self.audit_log += [each.url for each in (*page.history, page)]
-        return super(RecordingBrowser, self)._opened(page)
+        return super(RecordingBrowser, self)._show(page)
 
     def find_requests(self, place: str) -> list[etree._Element]:
         """Return the AuthnRequests that this browser brought to ``place`` by Redirect, in order."""

@@ -15,7 +15,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.interop.parties import apache, lasso_peer, passport_peer, python3_saml_service
@@ -145,7 +145,7 @@ def world(folder: Path) -> Iterator[World]:
 
     setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
     entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
-    key = KeyPair.made("interop", datetime.now(UTC))
+    key = KeyPair.generate("interop", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)
     people = {each.name: {**each.attributes, "eduPersonTargetedID": (TARGETED,)} for each in (KARLA, STRAY)}
@@ -185,7 +185,7 @@ def world(folder: Path) -> Iterator[World]:
             "pysaml2": provider.metadata(),
         }
         _arrange(setting, written)
-        found = World(stack.enter_context(running(setting)), server, lasso, service, provider, libraries, passport)
+        found = World(stack.enter_context(run_demo(setting)), server, lasso, service, provider, libraries, passport)
         found.introduce()
         yield found
 

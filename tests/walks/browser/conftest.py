@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.demo import free_base
 from tests.plugins.visitor import Visitor, visitor
 
@@ -18,7 +18,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
     """Give a demo that no other file's tests, and none in another browser, have signed anybody up at."""
     del browser
     setting = write(tmp_path_factory.mktemp("fresh") / "demo", Ports(free_base()), datetime.now(UTC))
-    with running(setting) as found:
+    with run_demo(setting) as found:
         yield found
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.demo import free_base
 
 
@@ -17,7 +17,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Give a demo whose every computer is a shared one."""
     setting = write(tmp_path_factory.mktemp("shared") / "demo", Ports(free_base()), datetime.now(UTC))
     setting.config.write_text('shared_networks = ["127.0.0.0/8"]\n' + setting.config.read_text())
-    with running(setting) as found:
+    with run_demo(setting) as found:
         yield found
 
 

@@ -170,7 +170,7 @@ def r40(deployment: Deployment) -> None:
     after = borrower(deployment, jens)
     assert (after["category_id"], after["email"]) == ("STUDENT", before["email"])
     assert circulation.loans(before["patron_id"]) == BOOKS[:1]
-    assert deployment.koha.patrons.proven(cpr(jens), "7318")
+    assert deployment.koha.patrons.find_by_password(cpr(jens), "7318")
     again = visitor(deployment)
     page = log_in(again, jens)
     assert mark(page)[0] == "ask"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from broker.demo.people.persona import AU, NEMLOGIN, Persona, by_eid, by_university
+from broker.demo.people.persona import AU, NEMLOGIN, Persona, eid_attributes, university_attributes
 from broker.demo.people.personas import persona
 from tests.walks.requirements.visits import CPR, URN
 
@@ -17,14 +17,22 @@ def elsewhere(who: Persona, affiliation: str, eppn: str) -> Persona:
     """Give a persona of the national eID as the university knows them."""
     number = who.attributes[CPR][0].removeprefix(URN)
     full = who.attributes["cn"][0]
-    return Persona(f"{who.name}-au", AU, affiliation, by_university(eppn, full, number, (affiliation,)), "")
+    return Persona(f"{who.name}-au", AU, affiliation, university_attributes(eppn, full, number, (affiliation,)), "")
 
 
 ASTA, BO, BO_NEMID, DAN, DORTE, EVA = (persona(each) for each in ("asta", "bo", "bo-nemid", "dan", "dorte", "eva"))
 EMPLOYEE_WITHOUT = Persona(
-    "xenia", AU, "employee without a number", by_university("xenia", "Xenia Wells", None, ("employee@au.dk",)), ""
+    "xenia",
+    AU,
+    "employee without a number",
+    university_attributes("xenia", "Xenia Wells", None, ("employee@au.dk",)),
+    "",
 )
 HOSPITAL_WITHOUT = Persona(
-    "yan", AU, "hospital employee without a number", by_university("yan", "Yan Li", None, ("employee@clin.au.dk",)), ""
+    "yan",
+    AU,
+    "hospital employee without a number",
+    university_attributes("yan", "Yan Li", None, ("employee@clin.au.dk",)),
+    "",
 )
-PRIVATE_WITHOUT = Persona("zoe", NEMLOGIN, "private without a number", by_eid(71, "Zoe Moss", None), "")
+PRIVATE_WITHOUT = Persona("zoe", NEMLOGIN, "private without a number", eid_attributes(71, "Zoe Moss", None), "")

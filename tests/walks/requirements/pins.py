@@ -50,11 +50,11 @@ def r09(deployment: Deployment) -> None:
         seen.add(_bare(person.press(page, identifier=identifier)))
     assert len(seen) == 1
     assert next(iter(seen))[0] == 200
-    assert deployment.koha.patrons.proven(_VERA, _HERS)
+    assert deployment.koha.patrons.find_by_password(_VERA, _HERS)
     done = choose_pin(visitor(deployment), "vera@own.example", "5926")
     assert mark(done) == ("pin", "set")
-    assert deployment.koha.patrons.proven(_VERA, "5926")
-    assert not deployment.koha.patrons.proven(_VERA, _HERS)
+    assert deployment.koha.patrons.find_by_password(_VERA, "5926")
+    assert not deployment.koha.patrons.find_by_password(_VERA, _HERS)
     assert mail_to(deployment, "vera@own.example", "has just been chosen|lige valgt")
     greedy = visitor(deployment)
     for _ in range(30):  # twenty an hour of one network are carried out, and the answer is always the same
@@ -74,7 +74,7 @@ def r10(deployment: Deployment) -> None:
     assert (mark(page)[0], page.request.path) == ("pin", "/pin")
     changed = person.press(page, do="choose", pin="5926", again="5926")
     assert mark(changed) == ("pin", "set")
-    assert deployment.koha.patrons.proven("1402024085", "5926")
+    assert deployment.koha.patrons.find_by_password("1402024085", "5926")
     for elsewhere in ("https://evil.example", "//evil.example", "library"):
         refused = visitor(deployment).get(f"/pin?change={elsewhere}")
         assert refused.status_code == 422
@@ -98,7 +98,7 @@ def r25(deployment: Deployment) -> None:
     for poor in ("407", "40715", "abcd", "٤٠٧١", "1234"):
         assert made.press(done, do="choose", pin=poor, again=poor).status_code == 422
     assert mark(made.press(done, do="choose", pin="5926", again="5926")) == ("pin", "set")
-    assert deployment.koha.patrons.proven("1403044004", "5926")
+    assert deployment.koha.patrons.find_by_password("1403044004", "5926")
     stranger = visitor(deployment)
     guess = pin_page(stranger)
     assert texts(guess, "//label[@for='identifier']")[0].startswith("CPR number")
@@ -140,7 +140,7 @@ def r34(deployment: Deployment) -> None:
     done = settled(new, sign_up(new, persona("sara"), "student"))
     assert "with a link to choose a PIN. The link works for seven days" in words(done)
     choose_pin(visitor(deployment), "sara@post.au.example", "6038")
-    assert deployment.koha.patrons.proven("2209044075", "6038")
+    assert deployment.koha.patrons.find_by_password("2209044075", "6038")
 
 
 def r41(deployment: Deployment) -> None:
@@ -178,7 +178,7 @@ def r42(deployment: Deployment) -> None:
     wanted = {"email": "jens@moved.example", "phone": "", "address": "Bakken 3", "new_pin": "5926", "again": "5926"}
     saved = library.post("/profile", data={"identifier": "2102014459", "pin": "7318", **wanted})
     assert saved.status_code == 200
-    assert deployment.koha.patrons.proven("2102014459", "5926")
+    assert deployment.koha.patrons.find_by_password("2102014459", "5926")
     again = visitor(deployment)
     landed(again, log_in(again, jens))
     row = borrower(deployment, jens)

@@ -197,7 +197,7 @@ def r39(deployment: Deployment) -> None:
     assert mark(settled(person, sign_up(person, sara, "student"))) == ("done", "created")
     number = str(borrower(deployment, sara)["patron_id"])
     choose_pin(visitor(deployment), "sara@post.au.example", "5926")
-    assert deployment.koha.patrons.proven(borrower(deployment, sara)["userid"], "5926")
+    assert deployment.koha.patrons.find_by_password(borrower(deployment, sara)["userid"], "5926")
     assert landed(other := visitor(deployment), log_in(other, sara)).attributes["uid"] == (number,)
     eva = persona("eva")
     page = settled(by_eid, sign_up(by_eid, eva, "student"))

@@ -109,7 +109,7 @@ def test_the_page_says_what_to_type(deployment: Deployment, environment: dict[st
     """In words: no page shows the number, nor the library system's own; the health card only where it is the card."""
     if environment:
         there = deployment.koha.patrons.administration
-        deployment.koha.patrons.administration = there.with_preferences(auto_member_num=True)
+        deployment.koha.patrons.administration = there.change_preferences(auto_member_num=True)
     _, page = sign_up(deployment, "asta")
     assert find_text(page, "//dd[@id='typed']/text()") == typed
     shown = page.get_data(as_text=True)

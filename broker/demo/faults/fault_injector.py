@@ -1,4 +1,4 @@
-"""Carries out a call of a simulated system as the fault planned for it has it."""
+"""Makes the calls of a simulated system fail as a test has planned."""
 
 import json
 import socket
@@ -16,11 +16,10 @@ _PAGE: Final = "<!doctype html><title>Library</title><h1>Welcome</h1>"
 View = Callable[..., ResponseReturnValue]
 
 
-class StruckCalls:
-    """Strikes the calls of named operations by their planned faults.
+class FaultInjector:
+    """Wraps views so that planned faults change their answers.
 
-    ``broken`` makes the system's answer to everything that it did not expect, ``refused`` its
-    refusal of an operation.
+    ``broken`` returns the system's internal error, ``refused`` its refusal of an operation.
     """
 
     def __init__(
@@ -33,11 +32,11 @@ class StruckCalls:
         self._broken = broken
         self._refused = refused
 
-    def struck(self, operation: str, view: View) -> View:
-        """Return a view that goes wrong whenever a fault is planned for the operation."""
+    def wrap_view(self, operation: str, view: View) -> View:
+        """Return ``view`` with the planned faults of the operation applied."""
 
         def call(**parts: str) -> ResponseReturnValue:
-            fault = self._faults.struck(operation)
+            fault = self._faults.take_fault(operation)
             if fault is None:
                 return view(**parts)
             if fault.kind is FaultKind.FAILED_BEFORE:
@@ -50,7 +49,7 @@ class StruckCalls:
         return call
 
     def _after(self, fault: Fault, answer: Response) -> Response:
-        """Return what becomes of an answer once the work is done."""
+        """Change the answer of a call that was carried out."""
         if fault.kind is FaultKind.FAILED_AFTER:
             raise self._broken()
         if fault.kind is FaultKind.DROPPED_AFTER:
@@ -66,7 +65,7 @@ class StruckCalls:
 
 
 def _drop_connection() -> Response:
-    """End the connection under the answer; outside a server, where there is none, answer 502."""
+    """Close the connection without an answer; without a real connection answer 502."""
     connection = request.environ.get("werkzeug.socket")
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
@@ -74,18 +73,18 @@ def _drop_connection() -> Response:
 
 
 def _wrong(value: Any, field: str) -> Any:
-    """Return the same objects with values of other types: all of them, or those of one field."""
+    """Return the value with other types in all fields, or in the named field."""
     if isinstance(value, list):
         return [_wrong(one, field) for one in value]
     if not isinstance(value, dict):
-        return _of_another_type(value)
+        return _change_type(value)
     wrong = {}
-    for name, kept in value.items():
-        wrong[name] = _of_another_type(kept) if field in {"", name} else kept
+    for name, member in value.items():
+        wrong[name] = _change_type(member) if field in {"", name} else member
     return wrong
 
 
-def _of_another_type(value: Any) -> Any:
+def _change_type(value: Any) -> Any:
     if isinstance(value, str):
         return [value]
     if value is None or isinstance(value, bool):
