@@ -15,7 +15,7 @@ URLS = {"redis": "redis_url", "cluster": "redis_cluster_url"}
 
 
 def _stores() -> Iterator[Any]:
-    """Return each store, plain and encrypted. Encryption is the same for all stores, so ``make test`` encrypts only the first."""
+    """Return each store, plain and encrypted. ``make test`` encrypts the first only, since all use the same code."""
     for name in ("sqlite", *URLS):
         for sealed in (False, True):
             marks = [pytest.mark.server] if name in URLS else []

@@ -127,7 +127,7 @@ def test_row_10_a_service_with_only_weak_encryption_is_skipped(
 def test_row_10_signatures_use_an_algorithm_that_the_service_lists(
     parties: Parties, tmp_path: Path, size: str, place: str
 ) -> None:
-    """If the service lists one algorithm, in its role or its entity, Response, Assertion and error use that algorithm."""
+    """Response, Assertion and error use the only algorithm that the role or the entity of the service lists."""
     digest = f"{MORE}sha384" if size == "384" else f"{ENC}sha{size}"
     lists = {place: support([f"{MORE}rsa-sha{size}"], [digest])}
     found = list_used_algorithms(parties, tmp_path, **lists)

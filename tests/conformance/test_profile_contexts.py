@@ -83,7 +83,7 @@ def test_row_28_a_request_for_a_password_accepts_mfa_but_not_unspecified(
 
 @pytest.mark.profile(28)
 def test_row_28_the_library_account_is_offered_only_if_a_pin_suffices(deployment: Deployment) -> None:
-    """The chooser omits the library account if MFA is requested. With the library as the only choice, it is NoAuthnContext."""
+    """If MFA is requested, the chooser omits the library account. If no other way is left, it is NoAuthnContext."""
     page = ask(deployment.person(), request_contexts(MFA), service="my-loans").get_data(as_text=True)
     assert 'value="wayf"' in page
     assert 'value="library"' not in page

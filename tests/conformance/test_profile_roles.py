@@ -1,4 +1,4 @@
-"""Both SAML roles of a whole broker: forced and passive logins, institution lists, the proxy chain, and session ends."""
+"""The SAML roles of a whole broker: forced and passive logins, institution lists, proxy chain, session ends."""
 
 import base64
 import zlib
@@ -33,7 +33,7 @@ def assertion(deployment: Deployment, page: Any) -> Any:
 
 @pytest.mark.profile(26, 39)
 def test_row_26_a_forced_login_needs_a_recent_authn_instant(deployment: Deployment) -> None:
-    """ForceAuthn is forwarded. An AuthnInstant older than the clock skew is refused, a newer one is passed on unchanged."""
+    """ForceAuthn is forwarded. An AuthnInstant older than the skew is refused, a newer one is passed on."""
     now = deployment.clock.now()
     for age, sound in [(timedelta(minutes=30), False), (timedelta(seconds=200), False), (timedelta(seconds=100), True)]:
         person, at = deployment.person(), stamp(now - age)
@@ -136,7 +136,7 @@ def test_row_36_nemlogin_receives_no_requester_id_by_default(setting: Setting) -
 
 @pytest.mark.profile(38, 42)
 def test_row_42_a_loop_is_refused_and_the_authority_chain_is_passed_on(deployment: Deployment) -> None:
-    """The broker in the chain is a loop. Otherwise the service receives the known authorities in order, then the upstream."""
+    """The broker in the chain is a loop. Otherwise the service receives the known authorities and the upstream."""
     for own in (deployment.peer.entity_id, f"{deployment.person().base}/saml/sp/wayf/metadata"):
         loop = add(f"{STATEMENT}/saml:AuthnContext", AUTHORITY % own, 1)
         person = deployment.person()

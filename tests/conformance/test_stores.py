@@ -226,7 +226,7 @@ def test_a_caller_can_write_while_listing(store: Store) -> None:
 
 
 def test_claim_returns_the_earliest_due_record(store: Store) -> None:
-    """Records are claimed in due order and never early. A claim changes no record, and an expired lease is free again."""
+    """Records are claimed in due order, never early and without a change. An expired lease is free again."""
     for number in (4, 1, 3, 2, 9):
         store.put(Key("mail", f"g{number}", "n"), make_kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
     store.put(Key("mail", "idle"), make_kept(), None, NOW)
