@@ -1,4 +1,4 @@
-"""Every store that has to keep the laws of its port: SQLite, Redis, a Cluster, and each of them sealed."""
+"""The stores under test: SQLite, Redis, a Redis cluster, and each of them encrypted."""
 
 import secrets
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ URLS = {"redis": "redis_url", "cluster": "redis_cluster_url"}
 
 
 def _stores() -> Iterator[Any]:
-    """Return each store bare and sealed; what seals asks the same of every store, so make test seals the first only."""
+    """Return each store, plain and encrypted. ``make test`` encrypts the first only, since all use the same code."""
     for name in ("sqlite", *URLS):
         for sealed in (False, True):
             marks = [pytest.mark.server] if name in URLS else []
@@ -26,7 +26,7 @@ def _stores() -> Iterator[Any]:
 
 @pytest.fixture(params=list(_stores()))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Return each store as its URL opens it, bare and sealed."""
+    """Return each store, plain and encrypted."""
     name, sealed = request.param
     url = request.getfixturevalue(URLS[name]) if name in URLS else "sqlite:broker.db"
     bare = open_store(url, tmp_path)

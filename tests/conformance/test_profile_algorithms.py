@@ -1,4 +1,4 @@
-"""Algorithms by what a peer lists: the first of ours that it reads, and none that it does not.
+"""The broker uses its best algorithm that the peer's metadata lists, and no other.
 
 Source: docs/reference/saml-profiles.md#10.
 """
@@ -40,19 +40,19 @@ ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
 
 
 def methods(*algorithms: str) -> str:
-    """Write EncryptionMethods."""
+    """Return EncryptionMethod elements."""
     return "".join(f'<md:EncryptionMethod Algorithm="{each}"/>' for each in algorithms)
 
 
 def support(signing: list[str], digests: list[str]) -> str:
-    """Write the algorithm support extension."""
+    """Return the algorithm support extension."""
     listed = [("DigestMethod", each) for each in digests] + [("SigningMethod", each) for each in signing]
     inner = "".join(f'<alg:{name} Algorithm="{each}"/>' for name, each in listed)
     return f'<md:Extensions xmlns:alg="{ALG}">{inner}</md:Extensions>'
 
 
 def fault(parties: Parties, folder: Path, after: str = "", extensions: str = "") -> str:
-    """Give why a service that lists these is left out."""
+    """Return the reason why a service with this metadata is skipped."""
     entity = sp_entity(LOANS, key_descriptor(parties.service.certificate, after=after), before=extensions)
     (folder / "loans.xml").write_text(entity)
     found = metadata_folder.read(folder, WantedIds(services=frozenset((LOANS,))))
@@ -61,7 +61,7 @@ def fault(parties: Parties, folder: Path, after: str = "", extensions: str = "")
 
 
 def service(parties: Parties, folder: Path, after: str = "", extensions: str = "", *, around: str = "") -> Any:
-    """Give our IdP role, and a read of the metadata of one that lists these."""
+    """Return the parties with an IdP role for a service with this metadata."""
     entity = sp_entity(LOANS, key_descriptor(parties.service.certificate, after=after), before=extensions)
     entity = entity.replace("<md:SPSSODescriptor", around + "<md:SPSSODescriptor", 1)
     (folder / "loans.xml").write_text(entity)
@@ -74,8 +74,8 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
     return replace(parties, idp=role)
 
 
-def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
-    """Return the algorithms of a Response to a service with these lists, which opens and verifies it."""
+def list_used_algorithms(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
+    """Return the algorithms of a Response to a service with this metadata; the service verifies and decrypts it."""
     here = service(parties, folder, **lists)
     form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
     root, plain = here.open_response(form)
@@ -105,30 +105,32 @@ SEALED = [
 
 @pytest.mark.profile(10, 11)
 @pytest.mark.parametrize(("listed", "taken"), SEALED)
-def test_row_10_encryption_is_by_what_the_service_reads(
+def test_row_10_encryption_uses_an_algorithm_that_the_service_lists(
     parties: Parties, tmp_path: Path, listed: tuple[str, ...], taken: set[str]
 ) -> None:
-    """The best of ours that it lists; a weaker one beside it tempts nobody."""
-    assert written(parties, tmp_path, after=methods(*listed))["encrypted"] == taken
+    """The broker uses its best listed algorithm, also if the service lists a weaker one first."""
+    assert list_used_algorithms(parties, tmp_path, after=methods(*listed))["encrypted"] == taken
 
 
 @pytest.mark.profile(10, 11)
 @pytest.mark.parametrize("listed", [(f"{ENC}tripledes-cbc",), (f"{ENC11}aes192-gcm",), (f"{ENC}rsa-1_5",)])
-def test_row_10_nothing_weaker_is_written(parties: Parties, tmp_path: Path, listed: tuple[str, ...]) -> None:
-    """A list without any of ours leaves the service out, which is told before the first login."""
+def test_row_10_a_service_with_only_weak_encryption_is_skipped(
+    parties: Parties, tmp_path: Path, listed: tuple[str, ...]
+) -> None:
+    """A service that lists none of the broker's algorithms is reported before the first login."""
     assert "or no EncryptionMethod at all" in fault(parties, tmp_path, after=methods(*listed))
 
 
 @pytest.mark.profile(10, 11)
 @pytest.mark.parametrize("size", ["256", "384", "512"])
 @pytest.mark.parametrize("place", ["extensions", "around"])
-def test_row_10_signatures_are_by_what_the_service_reads(
+def test_row_10_signatures_use_an_algorithm_that_the_service_lists(
     parties: Parties, tmp_path: Path, size: str, place: str
 ) -> None:
-    """A service of one algorithm only: Response, Assertion and error are signed by it; in the role or around it."""
+    """Response, Assertion and error use the only algorithm that the role or the entity of the service lists."""
     digest = f"{MORE}sha384" if size == "384" else f"{ENC}sha{size}"
     lists = {place: support([f"{MORE}rsa-sha{size}"], [digest])}
-    found = written(parties, tmp_path, **lists)
+    found = list_used_algorithms(parties, tmp_path, **lists)
     assert found["SignatureMethod"] == found["within"] == found["refusal"] == {f"{MORE}rsa-sha{size}"}
     assert found["DigestMethod"] - {"http://www.w3.org/2000/09/xmldsig#sha1"} == {digest}
 
@@ -142,19 +144,19 @@ def test_row_10_signatures_are_by_what_the_service_reads(
         ([], ["http://www.w3.org/2000/09/xmldsig#sha1"]),
     ],
 )
-def test_row_10_a_list_of_what_we_never_write_is_a_fault(
+def test_row_10_a_service_with_only_unsupported_signatures_is_a_fault(
     parties: Parties, tmp_path: Path, signing: list[str], digests: list[str]
 ) -> None:
-    """SHA-1 is not written because somebody lists it; ours are RSA keys."""
+    """The broker never uses SHA-1, and has RSA keys only, whatever the service lists."""
     assert "none of which we write" in fault(parties, tmp_path, extensions=support(signing, digests))
     both = support([*signing, f"{MORE}rsa-sha256"], [*digests, f"{ENC}sha256"])
-    found = written(parties, tmp_path, extensions=both)
+    found = list_used_algorithms(parties, tmp_path, extensions=both)
     assert found["SignatureMethod"] == {f"{MORE}rsa-sha256"}
 
 
 @pytest.mark.profile(10)
-def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Parties, tmp_path: Path) -> None:
-    """A hub of RSA-SHA512 only gets just that in the query, and it verifies."""
+def test_row_10_requests_use_an_algorithm_that_the_upstream_lists(parties: Parties, tmp_path: Path) -> None:
+    """A hub that lists RSA-SHA512 only receives requests with that signature, and can verify them."""
     entity = idp_entity(HUB, support([f"{MORE}rsa-sha512"], []), key_descriptor(parties.hub.certificate))
     (tmp_path / "hub.xml").write_text(entity)
     read = read_folder(tmp_path, {HUB}, set())
@@ -173,8 +175,8 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
 
 
 @pytest.mark.profile(11)
-def test_row_11_what_is_encrypted_for_one_opens_for_no_other(parties: Parties, tmp_path: Path) -> None:
-    """Whatever the algorithms, another key of the same size gets nothing."""
+def test_row_11_another_key_cannot_decrypt_the_assertion(parties: Parties, tmp_path: Path) -> None:
+    """Decryption with another key of the same size fails."""
     here = service(parties, tmp_path, after=methods(f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"))
     form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
     sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")

@@ -1,4 +1,4 @@
-"""AuthnContext at a whole broker: what a service asks, what its upstream is asked, what came, and what is told."""
+"""AuthnContext at a whole broker: the classes that a service requests, and the class that it receives."""
 
 import json
 from dataclasses import replace
@@ -25,8 +25,8 @@ MAPPED = {KEY: json.dumps({MFA: BOTH})}
 
 @pytest.mark.profile(15, 28, 49)
 @pytest.mark.parametrize("environment", [MAPPED])
-def test_row_49_mfa_is_told_where_the_configured_class_came(deployment: Deployment) -> None:
-    """The hub is asked for the NSIS levels; Substantial came; the service, which asked for MFA, is told MFA."""
+def test_row_49_a_configured_class_of_the_upstream_counts_as_mfa(deployment: Deployment) -> None:
+    """The service requests MFA, the hub is asked for NSIS levels and asserts Substantial: the service receives MFA."""
     person = deployment.person()
     away = ask(person, request_contexts(MFA), TO_AU)
     refs = [each.text for each in read_sent_request(away).iter("{*}AuthnContextClassRef")]
@@ -37,8 +37,8 @@ def test_row_49_mfa_is_told_where_the_configured_class_came(deployment: Deployme
 
 @pytest.mark.profile(28, 49)
 @pytest.mark.parametrize("environment", [MAPPED, {}], ids=["mapped", "unmapped"])
-def test_row_49_a_password_is_no_mfa(deployment: Deployment) -> None:
-    """The upstream answered with a password: NoAuthnContext, nothing about the person, whatever is configured."""
+def test_row_49_a_password_is_not_mfa(deployment: Deployment) -> None:
+    """If the upstream asserts a password, the service receives NoAuthnContext and no attributes."""
     person = deployment.person()
     page = come_back(person, ask(person, request_contexts(MFA), TO_AU), "asta")
     assert mark(page) == ("refuse", "assurance_too_low")
@@ -48,8 +48,8 @@ def test_row_49_a_password_is_no_mfa(deployment: Deployment) -> None:
 
 @pytest.mark.profile(49)
 @pytest.mark.parametrize("environment", [{KEY: json.dumps({MFA: [OWN]})}], ids=["a careless configuration"])
-def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(deployment: Deployment) -> None:
-    """A class of its own that somebody configured to be MFA is none where the institution is capped below it."""
+def test_row_49_no_configuration_exceeds_the_maximum_assurance_of_an_institution(deployment: Deployment) -> None:
+    """A private class that is configured as MFA does not count at an institution with a lower maximum."""
     person = deployment.person()
     rules = deployment.broker.rules
     upstream = rules.upstreams["wayf"]
@@ -64,10 +64,10 @@ WINDOWS = "urn:federation:authentication:windows"
 
 @pytest.mark.profile(28, 49)
 @pytest.mark.parametrize(("came", "met"), [(MFA, True), (WINDOWS, False), (f"{CLASSES}unspecified", False)])
-def test_row_28_the_default_of_two_libraries(
+def test_row_28_a_request_for_a_password_accepts_mfa_but_not_unspecified(
     deployment: Deployment, came: str, met: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """MFA is told as the password asked for; Windows and "unspecified" are none, and the log says what decides."""
+    """MFA satisfies a requested password. Windows and "unspecified" do not, and the log names the setting to change."""
     person = deployment.person()
     away = ask(person, request_contexts(PASSWORD), TO_AU)
     capsys.readouterr()
@@ -82,8 +82,8 @@ def test_row_28_the_default_of_two_libraries(
 
 
 @pytest.mark.profile(28)
-def test_row_28_a_pin_is_offered_only_where_it_is_enough(deployment: Deployment) -> None:
-    """Asked for MFA, the chooser leaves the library account out; asked for MFA by PIN only, it is NoAuthnContext."""
+def test_row_28_the_library_account_is_offered_only_if_a_pin_suffices(deployment: Deployment) -> None:
+    """If MFA is requested, the chooser omits the library account. If no other way is left, it is NoAuthnContext."""
     page = ask(deployment.person(), request_contexts(MFA), service="my-loans").get_data(as_text=True)
     assert 'value="wayf"' in page
     assert 'value="library"' not in page
@@ -97,8 +97,8 @@ def test_row_28_a_pin_is_offered_only_where_it_is_enough(deployment: Deployment)
 
 
 @pytest.mark.profile(49)
-def test_row_49_unspecified_meets_nothing(setting: Setting) -> None:
-    """It is what a class becomes that an institution is not good for: a map to it would undo every cap."""
+def test_row_49_no_class_can_be_mapped_to_unspecified(setting: Setting) -> None:
+    """The class "unspecified" replaces a class above the maximum, so a mapping to it would undo every maximum."""
     wrong = {KEY: json.dumps({MFA: ["urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"]})}
     with pytest.raises(ConfigurationFaults, match="says nothing of how the person was authenticated"):
         load(setting.config, wrong)

@@ -1,4 +1,4 @@
-"""What becomes of a login that fails: the status a service is told, the page, and who can help.
+"""Failed logins: the status that the service receives, the page, and the link to help.
 
 Source: docs/reference/saml-profiles.md#19, #33, #50.
 """
@@ -34,13 +34,13 @@ TEMPLATE = "https://idp.example/help?" + "&amp;".join(
     f"{name}=ERRORURL_{part}" for name, part in {"c": "CODE", "rp": "RP", "t": "TID", "x": "CTX", "s": "TS"}.items()
 )
 
-# Situation: what the service asks, and the status it is told at once.
+# Situation: the changes of the request, and the status that the service receives at once.
 AT_ONCE: dict[str, tuple[tuple[Change, ...], str]] = {
     "passive, and a page would be needed": ((PASSIVE,), "Responder / NoPassive"),
-    "no proxy left": ((add_idp_list(ProxyCount="0"),), "Responder / ProxyCountExceeded"),
-    "nobody of the list is ours": ((add_idp_list("urn:unheard-of"),), "Responder / NoSupportedIDP"),
-    "a format we do not give": ((add(".", EMAIL, 1),), "Requester / InvalidNameIDPolicy"),
-    "through us before": (
+    "proxy count used up": ((add_idp_list(ProxyCount="0"),), "Responder / ProxyCountExceeded"),
+    "no institution of the list is known": ((add_idp_list("urn:unheard-of"),), "Responder / NoSupportedIDP"),
+    "an unsupported NameID format": ((add(".", EMAIL, 1),), "Requester / InvalidNameIDPolicy"),
+    "the broker is already in the chain": (
         (add_idp_list(more=f"<samlp:RequesterID>{OWN}</samlp:RequesterID>"),),
         "Responder / RequestDenied",
     ),
@@ -48,8 +48,8 @@ AT_ONCE: dict[str, tuple[tuple[Change, ...], str]] = {
 
 
 @pytest.mark.profile(19, 27, 33, 35, 37, 40, 42)
-def test_row_33_what_cannot_be_served_is_told_at_once(deployment: Deployment) -> None:
-    """The status table: a signed error Response to the registered ACS, no assertion and no message."""
+def test_row_33_an_impossible_request_is_answered_at_once(deployment: Deployment) -> None:
+    """The service receives a signed error Response at its registered ACS, without assertion and status message."""
     for situation, (changes, status) in AT_ONCE.items():
         page = ask(deployment.person(), *changes)
         assert deployment.landing(page).status == status, situation
@@ -59,8 +59,8 @@ def test_row_33_what_cannot_be_served_is_told_at_once(deployment: Deployment) ->
 
 
 @pytest.mark.profile(19, 33)
-def test_row_33_an_upstreams_no_is_told_in_our_words(deployment: Deployment) -> None:
-    """Cancelled, its own NoPassive, its own NoAuthnContext, words nobody knows: each a page, and a status of ours."""
+def test_row_33_a_refusal_of_the_upstream_becomes_a_status_of_the_broker(deployment: Deployment) -> None:
+    """Each refusal has a page. The upstream's status message is neither shown nor passed on."""
     codes = {
         "AuthnFailed": "Responder / AuthnFailed",
         "NoPassive": "Responder / NoPassive",
@@ -71,17 +71,17 @@ def test_row_33_an_upstreams_no_is_told_in_our_words(deployment: Deployment) -> 
         person = deployment.person()
         away = ask(person, TO_AU)
         acs, fields = deployment.answer(away.location, None)
-        root: Any = etree.fromstring(_opened(fields))
+        root: Any = etree.fromstring(_decode(fields))
         root.find(".//{*}StatusCode/{*}StatusCode").set("Value", f"urn:oasis:names:tc:SAML:2.0:status:{code}")
         root.remove(root.find("{*}Signature"))
         root.find("{*}Status").append(etree.fromstring(_MESSAGE))
-        arrived = person.deliver(acs, _posted(root))
+        arrived = person.deliver(acs, _encode(root))
         page = person.get(arrived.location)
         assert mark(page)[0] == "refuse"
         assert "Ravn typed" not in page.get_data(as_text=True)
         landing = deployment.landing(page)
         assert (landing.status, dict(landing.attributes)) == (told, {})
-        assert b"Ravn typed" not in _opened(next(fields for _, fields in forms(page) if "SAMLResponse" in fields))
+        assert b"Ravn typed" not in _decode(next(fields for _, fields in forms(page) if "SAMLResponse" in fields))
 
 
 _MESSAGE = (
@@ -90,17 +90,17 @@ _MESSAGE = (
 )
 
 
-def _opened(fields: dict[str, str]) -> bytes:
+def _decode(fields: dict[str, str]) -> bytes:
     return http_bindings.decode_post(fields["SAMLResponse"])
 
 
-def _posted(root: etree._Element) -> dict[str, str]:
+def _encode(root: etree._Element) -> dict[str, str]:
     return http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
 
 
 @pytest.mark.profile(33)
-def test_row_33_a_stranger_is_answered_nowhere(deployment: Deployment) -> None:
-    """No SAML message and no redirect: a page of ours, on which nothing leads to the stranger."""
+def test_row_33_an_unknown_service_receives_no_saml_answer(deployment: Deployment) -> None:
+    """The broker shows an error page without a SAML message, a redirect or a link to the service."""
     strange = (
         say("saml:Issuer", "https://unheard-of.example"),
         edit(".", AssertionConsumerServiceURL="https://evil.example/acs"),
@@ -114,8 +114,8 @@ def test_row_33_a_stranger_is_answered_nowhere(deployment: Deployment) -> None:
 
 
 @pytest.mark.profile(50)
-def test_row_50_our_error_url_is_published_with_its_placeholders(deployment: Deployment) -> None:
-    """Https where we are, the five placeholders, on the IdP role and on no other."""
+def test_row_50_the_error_url_is_published_with_its_placeholders(deployment: Deployment) -> None:
+    """The IdP role, and no other, has the errorURL with all five placeholders."""
     client = deployment.app.test_client()
     role = etree.fromstring(client.get("/saml/idp/metadata").get_data()).find("{*}IDPSSODescriptor")
     assert role is not None
@@ -128,8 +128,8 @@ def test_row_50_our_error_url_is_published_with_its_placeholders(deployment: Dep
 
 @pytest.mark.profile(19, 50)
 @pytest.mark.parametrize("language", ["da", "en"])
-def test_row_50_each_code_has_its_page(deployment: Deployment, language: str) -> None:
-    """In both languages; a code nobody knows, none, and one not filled in have the general page."""
+def test_row_50_each_error_code_has_its_page(deployment: Deployment, language: str) -> None:
+    """In both languages. An unknown, missing or unreplaced code has the general page."""
     client, titles = deployment.app.test_client(), set()
     for code, reason in {**_REASONS, "ERRORURL_CODE": "at_service_other", "<b>": "at_service_other"}.items():
         page = client.get("/error", query_string={"code": code, "lang": language})
@@ -140,8 +140,8 @@ def test_row_50_each_code_has_its_page(deployment: Deployment, language: str) ->
 
 
 @pytest.mark.profile(50)
-def test_row_50_nothing_of_the_address_is_shown_or_kept(deployment: Deployment) -> None:
-    """Script, links and a number in any parameter: not on the page, not in what is told, and nobody is sent on."""
+def test_row_50_no_parameter_of_the_error_url_is_shown_or_logged(deployment: Deployment) -> None:
+    """Scripts, links and CPR numbers in parameters appear neither on the page nor in the log."""
     told: list[dict[str, Any]] = []
     object.__setattr__(deployment.ports, "tell", lambda event: told.append(asdict(event)))
     evil = '"><script>alert(1)</script>https://evil.example/1403044004'
@@ -158,7 +158,7 @@ def test_row_50_nothing_of_the_address_is_shown_or_kept(deployment: Deployment) 
 
 @pytest.fixture
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Let the hub's metadata name an errorURL, where a test says which."""
+    """Add an errorURL to the hub's metadata, if the test has one."""
     named = getattr(request, "param", None)
     if named is None:
         return {}
@@ -170,15 +170,15 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
 
 
 def help_link(page: object) -> str | None:
-    """Return the link to the upstream's page, if there is one."""
+    """Return the link to the upstream's error page, if there is one."""
     hits = html.fromstring(page.get_data()).xpath("//a[@rel='noreferrer']/@href")  # type: ignore[attr-defined]
     return str(hits[0]) if isinstance(hits, list) and hits else None
 
 
 @pytest.mark.profile(19, 50)
 @pytest.mark.parametrize("environment", [TEMPLATE], indirect=True)
-def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(deployment: Deployment) -> None:
-    """A scope that is not the institution's: code, our entityID, the reference, and no value of the person's."""
+def test_row_50_the_error_page_of_an_upstream_is_linked_with_all_parameters(deployment: Deployment) -> None:
+    """The link has the code, the broker's entityID and the reference, and no personal data."""
     person = deployment.person()
     page = come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))
     assert mark(page) == ("refuse", "scope_mismatch")
@@ -199,10 +199,10 @@ def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(deployment: Deplo
 
 
 @pytest.mark.profile(21)
-def test_row_21_the_log_names_the_attribute_of_another_scope(
+def test_row_21_the_log_names_the_attribute_with_a_foreign_scope(
     deployment: Deployment, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name and never its value: else nobody could tell what to fix at a first login."""
+    """The log has the name of the attribute, which helps at the first login, and not its value."""
     person = deployment.person()
     capfd.readouterr()
     assert mark(come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))) == ("refuse", "scope_mismatch")
@@ -222,10 +222,8 @@ def test_row_21_the_log_names_the_attribute_of_another_scope(
         ("", False),
     ],
 )
-def test_row_50_a_page_that_is_no_web_address_is_not_linked(
-    parties: Parties, tmp_path: Path, named: str, kept: bool
-) -> None:
-    """What would run as script, or be read in clear on the way, counts as not named; the rest of it is of use."""
+def test_row_50_an_error_url_without_https_is_ignored(parties: Parties, tmp_path: Path, named: str, kept: bool) -> None:
+    """Scripts and plain HTTP are ignored; the rest of the metadata is used."""
     folder = Path(shutil.copytree(parties.folder / "metadata", tmp_path / "metadata"))
     xml = (folder / "hub.xml").read_text()
     (folder / "hub.xml").write_text(xml.replace("<md:IDPSSODescriptor ", f'<md:IDPSSODescriptor errorURL="{named}" '))
@@ -234,8 +232,8 @@ def test_row_50_a_page_that_is_no_web_address_is_not_linked(
 
 
 @pytest.mark.profile(50)
-def test_row_50_what_is_filled_in_cannot_end_its_place() -> None:
-    """Separators, quotes and line breaks are escaped, wherever the placeholder stands."""
+def test_row_50_error_url_parameters_are_escaped() -> None:
+    """Separators, quotes and line breaks are escaped in every part of the URL."""
     given = {"CODE": "A&b=c", "RP": "https://x/?y#z", "TID": "\r\nSet-Cookie: x", "CTX": '"<'}
     url = service_provider.fill_error_url(
         "https://h.example/ERRORURL_CODE/ERRORURL_TID?ERRORURL_RP#ERRORURL_CTX", given

@@ -1,4 +1,4 @@
-"""Entity categories: what each gives at most, and whose word for it counts.
+"""Entity categories: the attributes that each releases at most, and the sources that can assign one.
 
 Source: docs/reference/saml-profiles.md#43 to #48.
 """
@@ -27,7 +27,7 @@ from tests.plugins.policy_copies import add_entity_attribute, copy_site, release
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 REFEDS = "https://refeds.org/category/"
 CATEGORY = "http://macedir.org/entity-category"
-# What the specifications list, written here once more from them and not from the code.
+# The attributes of the specifications, copied from them and not from the code.
 GOLDEN = {
     "anonymous": {"schacHomeOrganization", "eduPersonScopedAffiliation"},
     "pseudonymous": {"schacHomeOrganization", "eduPersonScopedAffiliation", "eduPersonAssurance", "pairwise-id"},
@@ -55,57 +55,60 @@ PERSON = LoginFacts(
 SERVICE = Service("far", "https://far.example", Text("Far", "Fjern"), (), scope="library.example")
 
 
-def loaded(setting: Setting, folder: Path, *entries: tuple[str, Iterable[str]]) -> PolicySet:
-    """Load the shipped policies with these entries of categories."""
+def load_with_entries(setting: Setting, folder: Path, *entries: tuple[str, Iterable[str]]) -> PolicySet:
+    """Load the shipped policies with release entries for these categories."""
     made = write_release_entries(
         setting, folder, "".join(release_entry(name, attributes) for name, attributes in entries)
     )
     return live_policies.load(Path(made["BROKER_SITE"]) / "policies", NOW)
 
 
-def decided(policy: PolicySet, *categories: str, wants: frozenset[str] | None = None) -> Decision:
-    """Decide for a service of these categories."""
+def decide(policy: PolicySet, *categories: str, wants: frozenset[str] | None = None) -> Decision:
+    """Evaluate the policies for a service with these categories."""
     return evaluate(policy, PERSON, replace(SERVICE, categories=categories, required=wants), NOW)
 
 
-def released(decision: Decision) -> set[str]:
-    """Return the names of what leaves."""
+def list_released(decision: Decision) -> set[str]:
+    """Return the names of the released attributes."""
     return {listed.name for listed, _ in decision.released}
 
 
 @pytest.mark.profile(43, 44, 45)
 @pytest.mark.parametrize("name", GOLDEN)
-def test_row_43_a_category_gives_its_bundle(setting: Setting, tmp_path: Path, name: str) -> None:
-    """Anonymous, pseudonymous, personalized: all of the specification's attributes, and the person's others stay."""
+def test_row_43_a_category_releases_its_attribute_bundle(setting: Setting, tmp_path: Path, name: str) -> None:
+    """Each REFEDS category releases all attributes of its specification and no others."""
     assert BUNDLES[REFEDS + name] == GOLDEN[name]
-    policy = loaded(setting, tmp_path, *((REFEDS + each, sorted(GOLDEN[each])) for each in GOLDEN))
-    assert released(decided(policy, REFEDS + name)) == GOLDEN[name]
+    policy = load_with_entries(setting, tmp_path, *((REFEDS + each, sorted(GOLDEN[each])) for each in GOLDEN))
+    assert list_released(decide(policy, REFEDS + name)) == GOLDEN[name]
 
 
 @pytest.mark.profile(43, 44, 45)
 @pytest.mark.parametrize(
     ("name", "more"), [("anonymous", "mail"), ("pseudonymous", "subject-id"), ("personalized", "uid")]
 )
-def test_row_44_a_category_never_gives_more(setting: Setting, tmp_path: Path, name: str, more: str) -> None:
-    """An entry that lists another attribute is a fault of the policy, with the line."""
+def test_row_44_a_category_never_releases_more(setting: Setting, tmp_path: Path, name: str, more: str) -> None:
+    """A release entry with another attribute is a policy fault."""
     with pytest.raises(ConfigurationFaults, match=f"{more} is none of the attributes of {REFEDS}{name}"):
-        loaded(setting, tmp_path, (REFEDS + name, [*sorted(GOLDEN[name]), more]))
+        load_with_entries(setting, tmp_path, (REFEDS + name, [*sorted(GOLDEN[name]), more]))
 
 
 @pytest.mark.profile(43)
-def test_row_43_of_several_categories_the_least_counts(setting: Setting, tmp_path: Path) -> None:
-    """Whatever their order in the file, and in the service's metadata."""
-    policy = loaded(setting, tmp_path, *((REFEDS + each, sorted(GOLDEN[each])) for each in reversed(GOLDEN)))
+def test_row_43_the_smallest_of_several_categories_counts(setting: Setting, tmp_path: Path) -> None:
+    """The order in the policy file and in the service's metadata does not matter."""
+    policy = load_with_entries(setting, tmp_path, *((REFEDS + each, sorted(GOLDEN[each])) for each in reversed(GOLDEN)))
     names = [REFEDS + each for each in GOLDEN]
     for categories in (names, names[::-1], names[1:]):
-        assert released(decided(policy, *categories)) == GOLDEN["pseudonymous" if len(categories) == 2 else "anonymous"]
+        assert (
+            list_released(decide(policy, *categories))
+            == GOLDEN["pseudonymous" if len(categories) == 2 else "anonymous"]
+        )
 
 
 @pytest.mark.profile(45)
-def test_row_45_assurance_is_the_institutions_word(setting: Setting, tmp_path: Path) -> None:
-    """What it said leaves as it said it; a person of whom it said nothing gets no value that nobody gave."""
-    policy = loaded(setting, tmp_path, (REFEDS + "personalized", sorted(GOLDEN["personalized"])))
-    decision = decided(policy, REFEDS + "personalized")
+def test_row_45_assurance_is_released_as_the_institution_asserted_it(setting: Setting, tmp_path: Path) -> None:
+    """The broker neither changes the value nor adds a missing one."""
+    policy = load_with_entries(setting, tmp_path, (REFEDS + "personalized", sorted(GOLDEN["personalized"])))
+    decision = decide(policy, REFEDS + "personalized")
     assert {each.name: values for each, values in decision.released}["eduPersonAssurance"] == (
         "2", "https://refeds.org/assurance",
     )  # fmt: skip
@@ -113,12 +116,12 @@ def test_row_45_assurance_is_the_institutions_word(setting: Setting, tmp_path: P
         PERSON, attributes=Attributes({n: v for n, v in PERSON.attributes.items() if n != "eduPersonAssurance"})
     )
     service = replace(SERVICE, categories=(REFEDS + "personalized",))
-    assert "eduPersonAssurance" not in released(evaluate(policy, silent, service, NOW))
+    assert "eduPersonAssurance" not in list_released(evaluate(policy, silent, service, NOW))
 
 
 @pytest.mark.profile(46)
 def test_row_46_research_and_scholarship_is_not_claimed(deployment: Deployment) -> None:
-    """Nor any other category: our descriptors name none, neither as a member nor as one that we support."""
+    """The broker's metadata has no entity category and no entity category support."""
     for path in ("/saml/idp/metadata", "/saml/sp/wayf/metadata"):
         descriptor = deployment.app.test_client().get(path).get_data(as_text=True)
         assert "entity-category" not in descriptor
@@ -126,18 +129,20 @@ def test_row_46_research_and_scholarship_is_not_claimed(deployment: Deployment) 
 
 
 @pytest.mark.profile(47)
-def test_row_47_code_of_conduct_gives_what_is_required(setting: Setting, tmp_path: Path) -> None:
-    """Of what the policy lists, the attributes that the service's metadata marks; none marked, none given."""
-    policy = loaded(setting, tmp_path, (CODE_OF_CONDUCT, ["displayName", "mail", "eduPersonScopedAffiliation"]))
+def test_row_47_code_of_conduct_releases_required_attributes(setting: Setting, tmp_path: Path) -> None:
+    """Of the attributes in the policy, those that the service's metadata marks as required are released."""
+    policy = load_with_entries(
+        setting, tmp_path, (CODE_OF_CONDUCT, ["displayName", "mail", "eduPersonScopedAffiliation"])
+    )
     for wants, leaving in [(frozenset({"mail", "sn"}), {"mail"}), (frozenset(), set())]:
-        decision = decided(policy, CODE_OF_CONDUCT, wants=frozenset(wants))
-        assert released(decision) == leaving
+        decision = decide(policy, CODE_OF_CONDUCT, wants=frozenset(wants))
+        assert list_released(decision) == leaving
         assert {each.code for each in decision.fates if each.name == "displayName"} == {"not_required"}
 
 
 @pytest.mark.profile(32, 47)
-def test_row_47_what_is_required_is_read_from_the_metadata() -> None:
-    """By Name; isRequired true or 1; another spelling, or none, is a request and no need."""
+def test_row_47_required_attributes_are_read_from_the_metadata() -> None:
+    """An attribute is required if isRequired is "true" or "1"."""
     written = "".join(
         f'<md:RequestedAttribute Name="urn:{name}" FriendlyName="mail"{flag}/>'
         for name, flag in [
@@ -159,7 +164,7 @@ OID = {"mail": "urn:oid:0.9.2342.19200300.100.1.3", "gn": "urn:oid:2.5.4.42"}
 
 @pytest.fixture
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Let policies know two categories, and say by whom e-resources is in one: itself, broker.toml, or nobody."""
+    """Add release entries for two categories, and assign one to e-resources in its metadata or in broker.toml."""
     entries = release_entry(f"{REFEDS}anonymous", sorted(GOLDEN["anonymous"])) + release_entry(
         CODE_OF_CONDUCT, ["gn", "mail"]
     )
@@ -184,8 +189,8 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
 
 @pytest.mark.profile(48)
 @pytest.mark.parametrize("environment", ["itself"], indirect=True)
-def test_row_48_a_service_that_says_so_itself_gets_nothing(deployment: Deployment) -> None:
-    """A file that the service wrote is no registrar: the category in it does not count."""
+def test_row_48_a_category_in_the_services_own_metadata_does_not_count(deployment: Deployment) -> None:
+    """A metadata file from the service is not signed by a registrar, so its category is ignored."""
     person = deployment.person()
     assert mark(come_back(person, ask(person, TO_AU), "asta")) == ("refuse", "no_policy_for_service")
     assert REFEDS + "anonymous" not in deployment.parts.services["e-resources"].categories
@@ -193,8 +198,8 @@ def test_row_48_a_service_that_says_so_itself_gets_nothing(deployment: Deploymen
 
 @pytest.mark.profile(43, 48)
 @pytest.mark.parametrize("environment", ["broker.toml"], indirect=True)
-def test_row_48_the_librarys_word_counts(deployment: Deployment) -> None:
-    """The control: named in broker.toml, the service gets the category's bundle and no more."""
+def test_row_48_a_category_in_broker_toml_counts(deployment: Deployment) -> None:
+    """The positive control: the service receives exactly the attributes of the category."""
     person = deployment.person()
     landing = deployment.landing(person.agree(come_back(person, ask(person, TO_AU), "asta")))
     assert landing.attributes.keys() == GOLDEN["anonymous"]
@@ -202,8 +207,8 @@ def test_row_48_the_librarys_word_counts(deployment: Deployment) -> None:
 
 @pytest.mark.profile(47)
 @pytest.mark.parametrize("environment", ["conduct"], indirect=True)
-def test_row_47_only_the_required_one_of_two_leaves(deployment: Deployment) -> None:
-    """Through the whole broker: the metadata marks mail, and only asks for the name."""
+def test_row_47_only_the_required_attribute_is_released(deployment: Deployment) -> None:
+    """The metadata requires the mail address and only requests the name."""
     person = deployment.person()
     page = come_back(person, ask(person, TO_AU), "asta")
     assert ">Asta<" not in page.get_data(as_text=True)
@@ -211,9 +216,9 @@ def test_row_47_only_the_required_one_of_two_leaves(deployment: Deployment) -> N
 
 
 @pytest.mark.profile(43)
-def test_row_43_no_category_decides_for_a_login_of_nobodys(setting: Setting, tmp_path: Path) -> None:
-    """Who has no affiliation here gets nothing by any category."""
-    policy = loaded(setting, tmp_path, (REFEDS + "anonymous", sorted(GOLDEN["anonymous"])))
+def test_row_43_no_category_applies_to_a_person_without_affiliation(setting: Setting, tmp_path: Path) -> None:
+    """A login without an affiliation is denied for every category."""
+    policy = load_with_entries(setting, tmp_path, (REFEDS + "anonymous", sorted(GOLDEN["anonymous"])))
     stranger = replace(PERSON, attributes=Attributes({"schacHomeOrganization": ("ku.dk",)}))
     service = replace(SERVICE, categories=(REFEDS + "anonymous",))
     assert evaluate(policy, stranger, service, NOW).effect is Effect.DENY

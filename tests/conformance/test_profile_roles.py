@@ -1,4 +1,4 @@
-"""Both roles of a whole broker: fresh and passive logins, narrowed lists, the chain, and how long it all lasts."""
+"""The SAML roles of a whole broker: forced and passive logins, institution lists, proxy chain, session ends."""
 
 import base64
 import zlib
@@ -24,7 +24,7 @@ REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:Requeste
 
 
 def assertion(deployment: Deployment, page: Any) -> Any:
-    """Return the Assertion that a self-posting page carries, opened as the service does."""
+    """Return the Assertion of a self-posting page, decrypted as the service does."""
     root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     sealed: Any = root.find("{*}EncryptedAssertion")
@@ -32,8 +32,8 @@ def assertion(deployment: Deployment, page: Any) -> Any:
 
 
 @pytest.mark.profile(26, 39)
-def test_row_26_a_forced_login_is_as_fresh_as_it_says(deployment: Deployment) -> None:
-    """ForceAuthn goes on to the upstream; an older AuthnInstant is no login, one within the skew is, as it came."""
+def test_row_26_a_forced_login_needs_a_recent_authn_instant(deployment: Deployment) -> None:
+    """ForceAuthn is forwarded. An AuthnInstant older than the skew is refused, a newer one is passed on."""
     now = deployment.clock.now()
     for age, sound in [(timedelta(minutes=30), False), (timedelta(seconds=200), False), (timedelta(seconds=100), True)]:
         person, at = deployment.person(), stamp(now - age)
@@ -49,8 +49,8 @@ def test_row_26_a_forced_login_is_as_fresh_as_it_says(deployment: Deployment) ->
 
 
 @pytest.mark.profile(26, 39)
-def test_row_39_without_force_an_older_instant_is_told_as_it_came(deployment: Deployment) -> None:
-    """The upstream's own session is good enough, its instant and its end never stamped anew, and never longer."""
+def test_row_39_without_force_an_older_authn_instant_is_passed_on(deployment: Deployment) -> None:
+    """AuthnInstant and SessionNotOnOrAfter of the upstream are passed on unchanged."""
     person, now = deployment.person(), deployment.clock.now()
     at, end = stamp(now - timedelta(hours=3)), stamp(now + timedelta(minutes=7))
     away = ask(person, edit(".", ForceAuthn="0"), TO_AU)
@@ -62,7 +62,7 @@ def test_row_39_without_force_an_older_instant_is_told_as_it_came(deployment: De
 
 @pytest.mark.profile(27)
 def test_row_27_a_passive_login_shows_no_page_at_all(deployment: Deployment) -> None:
-    """Nothing on file: NoPassive. Answered once and remembered: the upstream's session and ours on file let in."""
+    """Without a remembered consent the answer is NoPassive; with one the login succeeds."""
     stranger = deployment.person()
     away = ask(stranger, PASSIVE, TO_AU)
     assert read_sent_request(away).get("IsPassive") == "true"
@@ -77,13 +77,13 @@ def test_row_27_a_passive_login_shows_no_page_at_all(deployment: Deployment) -> 
 
 
 @pytest.mark.profile(26, 27)
-def test_row_27_forced_and_passive_is_both(deployment: Deployment) -> None:
-    """Both go on; an upstream that cannot be both says NoPassive, and so do we."""
+def test_row_27_a_forced_passive_login_forwards_both(deployment: Deployment) -> None:
+    """The broker forwards both attributes, and NoPassive of the upstream is passed on."""
     person = deployment.person()
     away = ask(person, FORCED, PASSIVE, TO_AU)
     assert (read_sent_request(away).get("ForceAuthn"), read_sent_request(away).get("IsPassive")) == ("true", "true")
-    acs_of_ours, fields = deployment.answer(away.location, None)
-    page = person.get(person.deliver(acs_of_ours, fields).location)
+    broker_acs, fields = deployment.answer(away.location, None)
+    page = person.get(person.deliver(broker_acs, fields).location)
     assert deployment.landing(page).status == "Responder / NoPassive"
 
 
@@ -96,12 +96,12 @@ LISTS: list[tuple[Change, list[str] | None]] = [
 
 
 @pytest.mark.profile(35, 36, 37)
-def test_row_37_the_services_list_narrows_what_the_upstream_is_asked(deployment: Deployment) -> None:
-    """One, many, unknown ones between: forwarded as ours; what nobody knows is neither asked nor believed."""
+def test_row_37_the_services_idp_list_narrows_the_request_to_the_upstream(deployment: Deployment) -> None:
+    """Known institutions are forwarded, unknown ones dropped, and an answer from another institution is refused."""
     for change, asked in LISTS:
         page = ask(deployment.person(), change)
         if asked is None:
-            assert mark(page)[0] == "choose"  # the hub itself: two ways lead there
+            assert mark(page)[0] == "choose"  # the hub itself: two ways to log in lead to it
             continue
         assert [each.get("ProviderID") for each in read_sent_request(page).iter("{*}IDPEntry")] == asked
     person = deployment.person()
@@ -110,8 +110,8 @@ def test_row_37_the_services_list_narrows_what_the_upstream_is_asked(deployment:
 
 
 @pytest.mark.profile(35, 36)
-def test_row_35_one_proxy_fewer_and_the_whole_chain(deployment: Deployment) -> None:
-    """ProxyCount less one, absent if it was; RequesterID with who asked before, and the service last."""
+def test_row_35_the_proxy_count_decreases_and_the_chain_grows(deployment: Deployment) -> None:
+    """ProxyCount decreases by one if present. RequesterID lists the earlier requesters, and the service last."""
     for count, left in [("1", "0"), ("2", "1"), ("+03", "2"), (None, None)]:
         given = {} if count is None else {"ProxyCount": count}
         root = read_sent_request(ask(deployment.person(), add_idp_list(AU, more=REQUESTERS, **given)))
@@ -119,13 +119,13 @@ def test_row_35_one_proxy_fewer_and_the_whole_chain(deployment: Deployment) -> N
         assert scoping.get("ProxyCount") == left
         chain = [each.text for each in scoping.iter("{*}RequesterID")]
         assert chain == ["https://portal.example", "https://near.example", deployment.site("e-resources").entity_id]
-    for count in ("-1", "one", "1.5", ""):  # refused by the schema, with a page of ours
+    for count in ("-1", "one", "1.5", ""):  # refused by the schema, with an error page
         assert mark(ask(deployment.person(), add_idp_list(AU, ProxyCount=count))) == ("error", "message_refused")
 
 
 @pytest.mark.profile(36)
-def test_row_36_nemlogin_is_not_told_who_asks_unless_configured(setting: Setting) -> None:
-    """By default a hub is told and NemLog-in is not; either may be changed."""
+def test_row_36_nemlogin_receives_no_requester_id_by_default(setting: Setting) -> None:
+    """A hub receives the RequesterID by default, NemLog-in does not. A setting changes it."""
     plain = load(setting.config, {})
     assert plain.upstream("wayf").requester_id
     assert not load(setting.config, {"BROKER_UPSTREAMS__WAYF__REQUESTER_ID": "false"}).upstream("wayf").requester_id
@@ -135,8 +135,8 @@ def test_row_36_nemlogin_is_not_told_who_asks_unless_configured(setting: Setting
 
 
 @pytest.mark.profile(38, 42)
-def test_row_42_what_came_through_us_is_refused_and_the_rest_told_in_order(deployment: Deployment) -> None:
-    """Ourselves anywhere in the chain is a loop; otherwise what is known of the chain as it came, then the upstream."""
+def test_row_42_a_loop_is_refused_and_the_authority_chain_is_passed_on(deployment: Deployment) -> None:
+    """The broker in the chain is a loop. Otherwise the service receives the known authorities and the upstream."""
     for own in (deployment.peer.entity_id, f"{deployment.person().base}/saml/sp/wayf/metadata"):
         loop = add(f"{STATEMENT}/saml:AuthnContext", AUTHORITY % own, 1)
         person = deployment.person()
@@ -149,8 +149,8 @@ def test_row_42_what_came_through_us_is_refused_and_the_rest_told_in_order(deplo
 
 
 @pytest.mark.profile(14, 41)
-def test_row_41_an_assertion_of_one_is_nothing_to_another(deployment: Deployment) -> None:
-    """What the hub asserted of us names us alone, and what we assert names the service alone: neither can be reused."""
+def test_row_41_an_assertion_is_valid_for_one_audience_only(deployment: Deployment) -> None:
+    """The hub's assertion names only the broker, and the broker's assertion names only the service."""
     person = deployment.person()
     away = ask(person, TO_AU)
     came = deployment.answer(away.location, "asta")[1]
@@ -166,16 +166,16 @@ def test_row_41_an_assertion_of_one_is_nothing_to_another(deployment: Deployment
 
 @pytest.mark.profile(24)
 def test_row_24_passport_saml_posts_a_deflated_request(deployment: Deployment) -> None:
-    """A POST whose SAMLRequest is DEFLATEd begins a login like another; one that inflates to a bomb does not."""
+    """A POST with a DEFLATEd SAMLRequest begins a login. A decompression bomb is refused."""
 
-    def deflated(octets: bytes) -> str:
+    def deflate(octets: bytes) -> str:
         packing = zlib.compressobj(wbits=-15)
         return base64.b64encode(packing.compress(octets) + packing.flush()).decode()
 
     person = deployment.person()
     request = authn_request(deployment, "e-resources", TO_AU)
-    begun = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(request), "RelayState": "x"}, {})
+    begun = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflate(request), "RelayState": "x"}, {})
     assert begun.status_code == 303
     assert read_sent_request(person.get(begun.location)).find("{*}Issuer") is not None
-    bomb = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(b"<x>" + b" " * 10_000_000)}, {})
+    bomb = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflate(b"<x>" + b" " * 10_000_000)}, {})
     assert (bomb.status_code, mark(bomb)) == (400, ("error", "message_refused"))

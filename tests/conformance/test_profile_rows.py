@@ -1,4 +1,4 @@
-"""Every row of the profile requirements has a test that bears its number, or a line that says why it is not done."""
+"""Every row of the profile requirements has a test with its number, or a documented reason why it is not done."""
 
 import ast
 import re
@@ -14,8 +14,8 @@ ROWS = frozenset(map(int, TABLE["rows"]))
 
 
 @cache
-def borne() -> tuple[tuple[str, frozenset[int]], ...]:
-    """Return every test by its name, with the rows that it bears."""
+def list_test_rows() -> tuple[tuple[str, frozenset[int]], ...]:
+    """Return the name of every test with the rows in its marks."""
     found = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         text = text_of(path)
@@ -27,12 +27,12 @@ def borne() -> tuple[tuple[str, frozenset[int]], ...]:
     return tuple(found)
 
 
-def shown() -> frozenset[int]:
-    """Return the rows that some test bears."""
-    return frozenset(row for _, rows in borne() for row in rows)
+def list_tested_rows() -> frozenset[int]:
+    """Return the rows that have a test."""
+    return frozenset(row for _, rows in list_test_rows() for row in rows)
 
 
-def not_done() -> set[int]:
+def list_rows_not_done() -> set[int]:
     """Return the rows that the documentation says are not done, with a reason."""
     text = (ROOT / "docs" / "saml.md").read_text()
     table = text[text.index("## Not done, and why") :]
@@ -46,14 +46,14 @@ def not_done() -> set[int]:
     return found
 
 
-def test_every_row_is_shown_or_not_done() -> None:
-    """One to fifty: none is forgotten, and none that is not there is spoken of."""
+def test_every_row_has_a_test_or_a_reason() -> None:
+    """The table, the tests and the document cover rows 1 to 50 and mention no other row."""
     assert set(range(1, 51)) == ROWS
-    assert shown() | not_done() <= ROWS
-    assert ROWS - shown() - not_done() - set(TABLE["pending"]["rows"]) == set()
+    assert list_tested_rows() | list_rows_not_done() <= ROWS
+    assert ROWS - list_tested_rows() - list_rows_not_done() - set(TABLE["pending"]["rows"]) == set()
 
 
-def test_a_test_named_by_a_row_bears_it() -> None:
-    """What is called test_row_26_... is marked with 26, so that the table of rows finds all of it."""
-    named = [(name, rows, re.match(r"test_row_(\d+)_", name)) for name, rows in borne()]
+def test_a_test_named_after_a_row_is_marked_with_it() -> None:
+    """A test named test_row_26_... has the mark 26, so that the table of rows lists it."""
+    named = [(name, rows, re.match(r"test_row_(\d+)_", name)) for name, rows in list_test_rows()]
     assert [name for name, rows, number in named if number and int(number[1]) not in rows] == []

@@ -1,4 +1,4 @@
-"""subject-id and pairwise-id: of our own, the person's for ever, and only as policy and service have it.
+"""subject-id and pairwise-id: made by the broker, permanent, and released only if policy and service allow.
 
 Source: docs/reference/saml-profiles.md#30.
 """
@@ -35,8 +35,8 @@ FOREIGN = (
 
 
 @pytest.mark.profile(30)
-def test_row_30_one_person_two_services() -> None:
-    """The same subject-id at both, another pairwise-id at each; both well-formed, small letters, our scope."""
+def test_row_30_two_services_share_a_subject_id_but_no_pairwise_id() -> None:
+    """The ids are well-formed, in lower case, and have the broker's scope."""
     loans, printing = compute_service_ids(NAMING, "p1", LOANS), compute_service_ids(NAMING, "p1", PRINT)
     assert loans[SUBJECT] == printing[SUBJECT]
     assert loans[PAIRWISE] != printing[PAIRWISE]
@@ -49,8 +49,8 @@ def test_row_30_one_person_two_services() -> None:
 
 
 @pytest.mark.profile(30)
-def test_row_30_without_the_key_nobody_can_make_one() -> None:
-    """Another key gives other ids; without a scope there are none."""
+def test_row_30_the_ids_depend_on_the_key() -> None:
+    """Another key makes other ids. Without a scope there are no ids."""
     other = compute_service_ids(replace(NAMING, key=b"o" * 32), "p1", LOANS)
     assert set(other.values()).isdisjoint(compute_service_ids(NAMING, "p1", LOANS).values())
     assert compute_service_ids(NAMING, "p1", replace(LOANS, scope=None)) == {}
@@ -70,8 +70,10 @@ def test_row_30_without_the_key_nobody_can_make_one() -> None:
         ("any", {SUBJECT}, {SUBJECT}),
     ],
 )
-def test_row_30_what_a_service_wants_takes_away(wanted: str | None, listed: set[str], leaving: set[str]) -> None:
-    """Released as the policy says: nothing that is not listed ever leaves, and never more than is wanted."""
+def test_row_30_the_services_request_only_restricts_the_release(
+    wanted: str | None, listed: set[str], leaving: set[str]
+) -> None:
+    """An id is released if the policy lists it and the service requests it."""
     service = replace(LOANS, subject_id_req=wanted)
     assert {name for name in listed if find_withholding_reason(name, service, listed) is None} == leaving
     assert {find_withholding_reason(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
@@ -82,8 +84,8 @@ def test_row_30_what_a_service_wants_takes_away(wanted: str | None, listed: set[
     ("values", "wanted"),
     [(["any"], "any"), ([SUBJECT], SUBJECT), (["none"], "none"), ([SUBJECT, PAIRWISE], "none"), (["all"], "none")],
 )
-def test_row_30_a_request_is_read_from_the_metadata(values: list[str], wanted: str) -> None:
-    """One of four words; two at once, or another, are taken for the least."""
+def test_row_30_the_requested_id_is_read_from_the_metadata(values: list[str], wanted: str) -> None:
+    """Several values or an unknown value count as "none"."""
     said = "".join(f"<saml:AttributeValue>{each}</saml:AttributeValue>" for each in values)
     root = etree.fromstring(
         '<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" '
@@ -99,7 +101,7 @@ def test_row_30_a_request_is_read_from_the_metadata(values: list[str], wanted: s
 
 @pytest.fixture
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Let a policy give both ids to two services, one of which takes any."""
+    """Release both ids to e-resources, whose metadata requests the ids of the test parameter."""
     both = [SUBJECT, PAIRWISE, "eduPersonScopedAffiliation"]
     told = write_release_entries(
         setting, tmp_path, release_entry("e-resources", both) + release_entry("urn:category", [PAIRWISE])
@@ -109,8 +111,8 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
     return {**told, **more, "BROKER_IDP__SCOPE": SCOPE}
 
 
-def seen(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]:
-    """Log in and give what the service gets, having looked that the page says so."""
+def read_received_attributes(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]:
+    """Log in and return the attributes that the service receives; check that the page shows the ids."""
     change = add("saml:Assertion/saml:AttributeStatement", FOREIGN)
     page = come_back(person, ask(person, TO_AU), "asta", *([change] if foreign else []))
     if mark(page)[0] == "issue":  # the notice was shown at an earlier login
@@ -123,9 +125,12 @@ def seen(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]
 
 
 @pytest.mark.profile(30)
-def test_row_30_an_upstreams_id_is_never_passed_on(deployment: Deployment) -> None:
-    """It asserts one of its own scope; the service gets ours, the same as without, and the person was shown it."""
-    plain, asserted = seen(deployment.person()), seen(deployment.person(), foreign=True)
+def test_row_30_a_subject_id_of_the_upstream_is_never_passed_on(deployment: Deployment) -> None:
+    """The service receives the broker's subject-id, and the person sees it on the page."""
+    plain, asserted = (
+        read_received_attributes(deployment.person()),
+        read_received_attributes(deployment.person(), foreign=True),
+    )
     assert plain[SUBJECT] == asserted[SUBJECT]
     for each in (plain, asserted):
         assert each[SUBJECT][0].endswith(f"@{SCOPE}")
@@ -135,16 +140,16 @@ def test_row_30_an_upstreams_id_is_never_passed_on(deployment: Deployment) -> No
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize("environment", [("any",)], indirect=True)
-def test_row_30_the_request_in_the_metadata_is_honoured(deployment: Deployment) -> None:
-    """Any: the one that links nothing, of the two that the policy lists."""
-    assert MINTED & seen(deployment.person()).keys() == {PAIRWISE}
+def test_row_30_a_request_for_any_id_releases_the_pairwise_id(deployment: Deployment) -> None:
+    """Of two listed ids, the broker releases the one that cannot be linked across services."""
+    assert MINTED & read_received_attributes(deployment.person()).keys() == {PAIRWISE}
 
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize(
     "scope", ["Library.Example", "library", "x" * 128 + ".dk", "a b.dk", "@library.example", "au.dk"]
 )
-def test_row_30_a_scope_is_a_domain_of_our_own(setting: Setting, scope: str) -> None:
-    """Small letters, a dot, no more than 127; and an institution's scope is not ours to make ids under."""
+def test_row_30_the_scope_is_a_domain_of_the_library(setting: Setting, scope: str) -> None:
+    """The scope is a lower-case domain of at most 127 characters, and not the scope of an institution."""
     with pytest.raises(ConfigurationFaults, match="BROKER_IDP__SCOPE"):
         load(setting.config, {"BROKER_IDP__SCOPE": scope})

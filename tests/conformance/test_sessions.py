@@ -1,4 +1,4 @@
-"""Sessions on every store: found by service and name or by browser, ended once, and closed for what came before."""
+"""Sessions on every store: found by service and NameID or by browser, ended once, and closed for earlier logins."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +41,7 @@ Login = Callable[[datetime], Transaction]
 
 @pytest.fixture
 def sessions(store: Store) -> Sessions:
-    """Give sessions of two people in two browsers at two services."""
+    """Return sessions of two people in two browsers at two services."""
     made = Sessions(store, LookupHmacs("k1", b"k" * 32))
     for each in (A, *OTHERS):
         made.add(each, NOW)
@@ -50,7 +50,7 @@ def sessions(store: Store) -> Sessions:
 
 @pytest.fixture
 def login() -> Login:
-    """Return a maker of Asta's transaction in browser b1, whose answer came at some time, long before its browser."""
+    """Return a function that makes Asta's transaction in browser b1 with an upstream answer of the given time."""
     plain = Transaction(
         "t9", "K7MW3QZX", NOW, A.until, AuthnRequest("_1", "x", "https://x.example", "https://x.example/acs")
     )
@@ -73,23 +73,23 @@ def login() -> Login:
         ("https://c.example", NameID("bo-at-a"), (), ""),
     ],
 )
-def test_a_service_finds_its_own(
+def test_a_service_finds_its_own_sessions(
     sessions: Sessions, entity_id: str, name_id: NameID, indexes: tuple[str, ...], found: str
 ) -> None:
-    """By its entityID and NameID, and by SessionIndex where it says one (core 3.7.1)."""
+    """Sessions match by entityID and NameID, and by SessionIndex if the request has one (core 3.7.1)."""
     request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes)
     hit = sessions.find_named(entity_id, request, NOW + 3 * SECOND)
     assert "".join(sorted(each.id[0] for each in hit)) == found
 
 
-def test_a_browser_lists_everybodys(sessions: Sessions) -> None:
-    """Oldest first, with whose each is; another browser's are not among them."""
+def test_a_browser_lists_the_sessions_of_all_its_users(sessions: Sessions) -> None:
+    """The list has the oldest session first and no session of another browser."""
     assert [each.id[0] for each in sessions.list_in_browsers(["b1"], NOW)] == ["a", "c", "d"]
     assert [each.id[0] for each in sessions.list_in_browsers(["b2", "b3"], NOW)] == ["b"]
 
 
-def test_ended_is_ended(sessions: Sessions) -> None:
-    """Once marked it stays so, whoever adds or ends it again, and its transaction is gone."""
+def test_an_ended_session_stays_ended(sessions: Sessions) -> None:
+    """Adding or ending it again changes nothing, and its transaction is deleted."""
     sessions.end([A], NOW)
     sessions.add(A, NOW)
     sessions.end([A], NOW + SECOND)
@@ -100,8 +100,8 @@ def test_ended_is_ended(sessions: Sessions) -> None:
 
 
 @pytest.mark.attack(29)
-def test_what_is_closed_is_over(sessions: Sessions, login: Login) -> None:
-    """What this person authenticated in this browser until then, and nothing later, elsewhere or of anybody else."""
+def test_closing_ends_earlier_logins_of_the_person_in_the_browser(sessions: Sessions, login: Login) -> None:
+    """Later logins, logins in other browsers and logins of other persons continue."""
     sessions.close("b1", "bo", NOW)
     sessions.close("b2", "asta", NOW)
     assert not sessions.is_over(login(NOW), NOW)
@@ -113,8 +113,8 @@ def test_what_is_closed_is_over(sessions: Sessions, login: Login) -> None:
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize(("upstream", "over"), [("wayf", True), ("nemid", False)])
-def test_what_one_upstream_closes_is_its_own(sessions: Sessions, login: Login, upstream: str, over: bool) -> None:
-    """A login by another way is not that upstream's to end."""
+def test_an_upstream_ends_only_its_own_logins(sessions: Sessions, login: Login, upstream: str, over: bool) -> None:
+    """A login through another upstream continues."""
     sessions.close("b1", "asta", NOW, upstream)
     assert sessions.is_over(login(NOW), NOW) is over
 
@@ -130,10 +130,10 @@ def test_what_one_upstream_closes_is_its_own(sessions: Sessions, login: Login, u
         (("nemid", "_t", ()), False),
     ],
 )
-def test_an_upstream_closes_its_own_session(
+def test_an_upstream_ends_a_session_by_name_id_and_session_index(
     sessions: Sessions, login: Login, said: tuple[str, str, tuple[str, ...]], over: bool
 ) -> None:
-    """By its own name, NameID and SessionIndex, or all of the NameID's where it says none."""
+    """Without a SessionIndex, all sessions of the NameID end."""
     upstream, name, indexes = said
     request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes)
     sessions.close_upstream(request, NOW)

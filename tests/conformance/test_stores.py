@@ -1,4 +1,4 @@
-"""The laws of the Store port, one suite for every store: SQLite, Redis, a Cluster, and each of them sealed."""
+"""The contract of the Store port, tested with every store: SQLite, Redis, a Redis cluster, and each encrypted."""
 
 import secrets
 import threading
@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.ports import Kept, Key, Store, Write, lease_key
 
-# Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
+# Far from the clocks of the servers: a store must use only the caller's ``now``.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LATER = NOW + timedelta(minutes=30)
@@ -22,7 +22,7 @@ AWKWARD = ("g", "a/b", "a", "{a}", "}{", "æøå:*?[x]", "a b", "%2F", "1.012345
 def make_kept(
     value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None
 ) -> Kept:
-    """Return a record to keep."""
+    """Return a record."""
     return Kept(value, version, until, due)
 
 
@@ -39,16 +39,16 @@ def make_kept(
         make_kept(due=LATER + timedelta(microseconds=1)),
     ],
 )
-def test_what_was_put_is_got(store: Store, record: Kept, *, durable: bool) -> None:
-    """A record comes back as it was put, to the octet and the microsecond, durable or not."""
+def test_a_record_is_read_as_it_was_written(store: Store, record: Kept, *, durable: bool) -> None:
+    """The bytes and the times, to the microsecond, are unchanged."""
     key = Key("mail", "g", "n")
     assert store.put(key, record, None, NOW, durable=durable)
     assert store.get(key, NOW) == record
 
 
 @pytest.mark.parametrize("group", AWKWARD)
-def test_every_key_is_its_own(store: Store, group: str) -> None:
-    """Keys whose parts only look alike when joined, or that hold a store's own marks, never meet."""
+def test_similar_keys_are_separate(store: Store, group: str) -> None:
+    """Keys are separate even if their joined parts are equal or contain the store's separators."""
     keys = [Key("reference", other, name) for other in AWKWARD for name in ("", group)]
     for key in keys:
         assert store.put(key, make_kept(repr(key).encode()), None, NOW)
@@ -71,10 +71,10 @@ def test_every_key_is_its_own(store: Store, group: str) -> None:
     ],
 )
 @pytest.mark.parametrize("durable", [False, True])
-def test_put_compares_and_sets(
+def test_put_compares_the_version_before_it_writes(
     store: Store, present: str | None, was: str | None, version: str, *, stands: bool, durable: bool
 ) -> None:
-    """A put stands where the version is the expected one, or is already its own, and changes nothing otherwise."""
+    """A put succeeds if the stored version is the expected or the new one; otherwise it changes nothing."""
     key = Key("transaction", "g")
     if present is not None:
         store.put(key, make_kept(b"old", present), None, NOW)
@@ -86,8 +86,8 @@ def test_put_compares_and_sets(
         assert found.value == (b"new" if stands else b"old")
 
 
-def test_get_many_is_get_of_each(store: Store) -> None:
-    """Records come in the order of their keys, absent and expired ones as None, one twice where asked twice."""
+def test_get_many_returns_the_same_as_get(store: Store) -> None:
+    """Records have the order of the keys. Absent and expired records are None, and repeated keys are repeated."""
     keys = [Key("reference", group, name) for group in AWKWARD for name in ("", "n")]
     for key in keys[::2]:
         store.put(key, make_kept(repr(key).encode()), None, NOW)
@@ -106,10 +106,10 @@ WITH_IT = [Key("transaction", "g", "n"), Key("transaction", "g", "m")]
 @pytest.mark.parametrize(
     ("present", "was", "stands"), [(None, None, True), ("1", "1", True), ("1", "0", False), ("1", None, False)]
 )
-def test_the_others_are_put_only_if_the_first_stands(
+def test_other_records_are_written_only_if_the_first_write_succeeds(
     *, store: Store, others: list[Key], durable: bool, present: str | None, was: str | None, stands: bool
 ) -> None:
-    """Of one hash tag and of several: all are there with what is queued and listed, or none has changed."""
+    """With one hash tag or several, all records with their queue and list entries are written, or none."""
     first = Key("transaction", "g")
     if present is not None:
         store.put(first, make_kept(b"old", present), None, NOW)
@@ -126,8 +126,8 @@ def test_the_others_are_put_only_if_the_first_stands(
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
-def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) -> None:
-    """It keeps its present value; the first and the others are written."""
+def test_an_existing_other_record_is_left_unchanged(store: Store, others: list[Key]) -> None:
+    """The first record and the remaining others are written."""
     store.put(others[0], make_kept(b"theirs", "9"), None, NOW)
     writes = [Write(key, make_kept(b"ours", "o"), None) for key in others]
     assert store.put_many(Write(Key("transaction", "g"), make_kept(), None), writes, NOW)
@@ -138,8 +138,8 @@ def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) ->
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
-def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key]) -> None:
-    """Where the writer died between first and others, its second try finds the first standing and ends the work."""
+def test_a_repeated_call_completes_an_interrupted_write(store: Store, others: list[Key]) -> None:
+    """If the writer died after the first record, the second call writes the others."""
     first = Write(Key("transaction", "g"), make_kept(b"new", "2"), "1")
     store.put(first.key, make_kept(b"old", "1"), None, NOW)
     assert store.put(first.key, first.kept, first.was, NOW)
@@ -150,8 +150,8 @@ def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key
 
 
 @pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
-def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[Key]) -> None:
-    """The first, the others and what another wrote, as ``get_many`` gives them then; an absent one is None."""
+def test_a_read_after_a_write_returns_the_new_state(store: Store, others: list[Key]) -> None:
+    """The call returns the same as ``get_many`` after the write."""
     first, theirs = Key("transaction", "g"), Key("mail", "h")
     store.put(theirs, make_kept(b"theirs", "9"), None, NOW)
     writes = [Write(key, make_kept(b"other", "o"), None) for key in others]
@@ -161,8 +161,8 @@ def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[
     assert store.get_many(keys, NOW) == read
 
 
-def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> None:
-    """The losing writer gets None and changes nothing; a repeated write is in force."""
+def test_a_failed_write_reads_nothing(store: Store) -> None:
+    """The losing writer receives None and changes nothing. A repeated write succeeds."""
     first, other = Key("transaction", "g"), Write(Key("session", "n"), make_kept(b"other", "o"), None)
     store.put(first, make_kept(b"theirs", "9"), None, NOW)
     lost = Write(first, make_kept(b"ours", "2"), "1")
@@ -173,8 +173,8 @@ def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> Non
         assert store.put_many_then_get(again, [other], [other.key], NOW) == [other.kept]
 
 
-def test_expired_is_absent(store: Store) -> None:
-    """At ``until`` a record is gone for get, list, claim and compare; before it, by a microsecond, it is there."""
+def test_an_expired_record_is_absent(store: Store) -> None:
+    """From ``until`` on, get, list, claim and put ignore the record; a microsecond earlier they find it."""
     key, record = Key("mail", "g", "n"), make_kept(until=NOW + SECOND, due=NOW)
     store.put(key, record, None, NOW)
     before = NOW + SECOND - timedelta(microseconds=1)
@@ -188,8 +188,8 @@ def test_expired_is_absent(store: Store) -> None:
     assert store.put(key, make_kept(version="2"), None, NOW + SECOND)
 
 
-def test_drop_removes(store: Store) -> None:
-    """A dropped record is gone, from the queue too; a dropped counter restarts; a missing key may be dropped."""
+def test_drop_removes_records_and_counters(store: Store) -> None:
+    """A dropped record leaves the queue too, a dropped counter restarts, and dropping a missing key does nothing."""
     key = Key("mail", "g", "n")
     store.drop(key)
     store.put(key, make_kept(due=NOW), None, NOW)
@@ -201,12 +201,12 @@ def test_drop_removes(store: Store) -> None:
     assert store.count(key, 1, LATER, NOW) == 1
 
 
-def test_list_gives_group_or_kind(store: Store) -> None:
-    """A list holds every unexpired record of its group, or of its kind, once, and no other kind's."""
+def test_list_returns_the_records_of_a_group_or_kind(store: Store) -> None:
+    """The list has each unexpired record of the group or kind once, and no other kind."""
     keys = {Key("code", f"g{number % 7}", str(number)) for number in range(450)}
     for key in keys:
         store.put(key, make_kept(key.name.encode()), None, NOW)
-    longer = cast("Any", "receipts")  # a kind that begins as another does
+    longer = cast("Any", "receipts")  # a kind whose name begins with another kind
     store.put(Key(longer, "g1", "x"), make_kept(), None, NOW)
     store.put(Key("code", "g1", "gone"), make_kept(until=NOW + SECOND), None, NOW)
     listed = list(store.list("code", None, NOW + SECOND))
@@ -215,7 +215,7 @@ def test_list_gives_group_or_kind(store: Store) -> None:
     assert len(list(store.list("code", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
 
 
-def test_list_may_be_left_and_changed(store: Store) -> None:
+def test_a_caller_can_write_while_listing(store: Store) -> None:
     """A caller may write to listed records and stop early."""
     for number in range(5):
         store.put(Key("reference", f"g{number}"), make_kept(), None, NOW)
@@ -225,8 +225,8 @@ def test_list_may_be_left_and_changed(store: Store) -> None:
     assert sum(record.value == b"seen" for _, record in store.list("reference", None, NOW)) == 1
 
 
-def test_claim_takes_the_earliest_due(store: Store) -> None:
-    """Claims come in the order of due, never early; the record stays as it is, and one whose lease ran out is free."""
+def test_claim_returns_the_earliest_due_record(store: Store) -> None:
+    """Records are claimed in due order, never early and without a change. An expired lease is free again."""
     for number in (4, 1, 3, 2, 9):
         store.put(Key("mail", f"g{number}", "n"), make_kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
     store.put(Key("mail", "idle"), make_kept(), None, NOW)
@@ -242,16 +242,16 @@ def test_claim_takes_the_earliest_due(store: Store) -> None:
     assert [claim and claim[0].group for claim in again] == ["g1", "g2", "g3", "g4", "g9", None]
 
 
-def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
-    """A claim of one group takes its earliest and leaves what other groups have due earlier."""
+def test_a_claim_of_a_group_ignores_other_groups(store: Store) -> None:
+    """The earliest record of the group is claimed, even if other groups have earlier records."""
     for group, number in (("g", 2), ("g", 1), ("gg", 0), ("", 0)):
         store.put(Key("mail", group, str(number)), make_kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
     claims = [store.claim("mail", "g", "c", NOW + LEASE, NOW) for _ in range(3)]
     assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
 
 
-def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
-    """However many earlier ones are being carried out, the next is found, the earliest of all first."""
+def test_many_leased_records_do_not_hide_the_next(store: Store) -> None:
+    """A claim finds the next free record behind any number of leased records."""
     for number in range(240):
         store.put(Key("mail", f"g{number}"), make_kept(due=NOW + number * SECOND), None, NOW)
     at = NOW + 240 * SECOND
@@ -262,8 +262,8 @@ def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
 
 @pytest.mark.parametrize("group", AWKWARD)
 @pytest.mark.parametrize("name", ["", "n"])
-def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> None:
-    """It is read, listed and dropped as any record, and is none of the kind or the group that it leases."""
+def test_a_lease_is_a_separate_record(store: Store, group: str, name: str) -> None:
+    """A lease is read, listed and dropped like any record, under its own kind and group."""
     key = Key("mail", group, name)
     store.put(key, make_kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
@@ -278,8 +278,8 @@ def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> 
     assert store.claim("mail", None, "d", NOW + LEASE, NOW)
 
 
-def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
-    """The current token prolongs or ends the lease; an old token does neither."""
+def test_only_the_current_token_renews_or_ends_a_lease(store: Store) -> None:
+    """An old token neither renews nor ends the lease."""
     key = Key("mail", "g", "n")
     lease = lease_key(key)
     store.put(key, make_kept(due=NOW), None, NOW)
@@ -294,8 +294,8 @@ def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
     assert not store.put(lease, Kept(b"", "g", LATER), "f", at + LEASE)
 
 
-def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
-    """A later request is written at any time and claimed when the lease ends; one without due is out of the queue."""
+def test_a_lease_survives_a_write_to_its_record(store: Store) -> None:
+    """A later write is claimed after the lease ends. A record without ``due`` leaves the queue."""
     key = Key("mail", "g")
     store.put(key, make_kept(due=NOW), None, NOW)
     store.claim("mail", None, "c", NOW + LEASE, NOW)
@@ -317,7 +317,7 @@ def test_a_counter_is_read_without_a_write(store: Store) -> None:
 
 
 def test_count_adds_and_expires(store: Store) -> None:
-    """A counter gives its sum, keeps the ``until`` it began with, starts at nought after it, and is no record."""
+    """A counter returns its sum, keeps its first ``until``, restarts at zero afterwards, and is not a record."""
     key, until = Key("counter", "g", "n"), NOW + 10 * SECOND
     assert [store.count(key, by, until, NOW) for by in (1, 5, -2, 0)] == [1, 6, 4, 4]
     assert store.count(key, 1, LATER, NOW + 9 * SECOND) == 5
@@ -328,8 +328,8 @@ def test_count_adds_and_expires(store: Store) -> None:
     assert list(store.list("counter", None, NOW)) == []
 
 
-def _together(work: Callable[[int], object], threads: int = 8) -> list[object]:
-    """Run ``work`` in threads that start at one moment and give what each gave."""
+def _run_concurrently(work: Callable[[int], object], threads: int = 8) -> list[object]:
+    """Run ``work`` in threads that start at the same time; return their results."""
     gate = threading.Barrier(threads)
 
     def begin(number: int) -> object:
@@ -340,8 +340,8 @@ def _together(work: Callable[[int], object], threads: int = 8) -> list[object]:
         return list(pool.map(begin, range(threads)))
 
 
-def test_threads_lose_no_change(store: Store) -> None:
-    """Eight threads that add one to one record by compare-and-set, and to one counter, lose none of it."""
+def test_concurrent_threads_lose_no_change(store: Store) -> None:
+    """Eight threads increment a record by compare-and-set, and a counter; no increment is lost."""
     key = Key("transaction", "g")
     store.put(key, make_kept(b"0", "start"), None, NOW)
 
@@ -355,15 +355,15 @@ def test_threads_lose_no_change(store: Store) -> None:
                 more = make_kept(b"%d" % (int(found.value) + 1), secrets.token_hex(8))
                 stands = store.put(key, more, found.version, NOW)
 
-    _together(add)
+    _run_concurrently(add)
     found = store.get(key, NOW)
     assert found is not None
     assert found.value == b"96"
     assert store.count(Key("counter", "g"), 0, LATER, NOW) == 96
 
 
-def test_two_claimers_never_share(store: Store) -> None:
-    """Within the lease no record is given to two claimers, and every due one is given to somebody."""
+def test_concurrent_claims_never_share_a_record(store: Store) -> None:
+    """During a lease no other claim returns the record, and every due record is claimed."""
     keys = {Key("mail", f"g{number}") for number in range(40)}
     for key in keys:
         store.put(key, make_kept(due=NOW), None, NOW)
@@ -374,32 +374,32 @@ def test_two_claimers_never_share(store: Store) -> None:
             taken.append(claimed[0])
         return taken
 
-    taken = [key for part in _together(take, 4) for key in part]  # type: ignore[attr-defined]
+    taken = [key for part in _run_concurrently(take, 4) for key in part]  # type: ignore[attr-defined]
     assert sorted(taken) == sorted(keys)
 
 
-def test_one_of_many_adds(store: Store) -> None:
+def test_only_one_of_many_concurrent_adds_succeeds(store: Store) -> None:
     """Eight threads add one record at the same time, and exactly one succeeds."""
-    told = _together(lambda number: store.put(Key("arrival", "g"), make_kept(version=f"v{number}"), None, NOW))
+    told = _run_concurrently(lambda number: store.put(Key("arrival", "g"), make_kept(version=f"v{number}"), None, NOW))
     assert sorted(map(bool, told)) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
-def test_of_many_that_put_at_once_one_has_its_others(store: Store, others: list[Key]) -> None:
+def test_only_one_of_many_concurrent_batches_is_written(store: Store, others: list[Key]) -> None:
     """Eight threads write other records under the same keys; those of the winner are stored."""
 
-    def put(number: int) -> bool:
+    def write_batch(number: int) -> bool:
         mine = make_kept(b"%d" % number, f"v{number}")
         return store.put_many(
             Write(Key("transaction", "g"), mine, None), [Write(key, mine, None) for key in others], NOW
         )
 
-    told = _together(put)
+    told = _run_concurrently(write_batch)
     assert sum(map(bool, told)) == 1
     winner = make_kept(b"%d" % told.index(True), f"v{told.index(True)}")
     assert store.get_many([Key("transaction", "g"), *others], NOW) == [winner] * (len(others) + 1)
 
 
-def test_nothing_is_wrong_with_it(store: Store) -> None:
-    """A store as the tests start it has no fault."""
+def test_a_new_store_has_no_faults(store: Store) -> None:
+    """``faults`` is empty for a correctly configured store."""
     assert list(store.faults()) == []

@@ -1,4 +1,4 @@
-"""How many random examples a test runs: a fifth of them in ``make quick``, and fewer before a merge if the test says so."""
+"""How many random examples a test runs: a fifth in ``make quick``, and fewer before a merge if it says so."""
 
 from typing import Final
 

@@ -46,7 +46,7 @@ class FeedDeployment:
         sign: bool = True,
         university: bool = True,
     ) -> bytes:
-        """Publish a feed with the hub and, if asked, the university. Each feed is valid a second longer than the one before."""
+        """Publish a feed with the hub and, if asked, the university. Each feed is valid a second longer than the last."""
         self.published += 1
         listed = [key_descriptor(each.certificate.encode(), "signing") for each in keys or (self.setting.hub,)]
         hub = idp_entity(HUB, *listed).replace(f"{HUB}/sso", self.setting.ports.origin("hub") + "/sso")

@@ -281,13 +281,13 @@ class Page:
         until = time.monotonic() + _TIMEOUT
         while True:
             try:
-                return self._called(function)
+                return self._call_with_argument(function)
             except BidiError:  # the page was left meanwhile
                 if time.monotonic() > until:
                     raise
                 self.context.connection.listen(0.05)
 
-    def _called(self, function: str) -> dict[str, Any]:
+    def _call_with_argument(self, function: str) -> dict[str, Any]:
         # Without scripts a page resolves no promise.
         target = {"context": self.id}
         called = self._send("script.callFunction", functionDeclaration=function, target=target, awaitPromise=False)

@@ -1,4 +1,4 @@
-"""Keeps the temporary files of a run in memory if there is room: the tests write and sync tens of thousands of files."""
+"""Keeps the temporary files of a run in memory if there is room: the tests sync tens of thousands of files."""
 
 import os
 import tempfile

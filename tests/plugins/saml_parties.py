@@ -170,7 +170,7 @@ _SUBJECTS = {
 
 @dataclass(frozen=True, repr=False)
 class Parties:
-    """All parties, and the messages that they send and receive."""
+    """The parties and the messages that they send and receive."""
 
     folder: Path
     ring: key_ring.KeyRing

@@ -1,4 +1,4 @@
-"""The simulated Alma on the stage: with a machine that tells PINs, and without one."""
+"""Runs the simulated Alma for the suite, with and without SIP2 to check PINs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -28,11 +28,11 @@ class AlmaDesk:
     """Staff of the simulated Alma."""
 
     def __init__(self, users: Users, front: TroubledFront) -> None:
-        """Sit down at it."""
+        """Use this simulation."""
         self._users, self._front = users, front
 
     def register(self, card: str, category: str, user_name: str = "") -> str:
-        """Make a user with this barcode."""
+        """Register a user with this barcode."""
         number = f"desk{len(self._users.rows())}"
         values = {"BARCODE": card} | ({_NAMES: user_name} if user_name else {})
         body = {
@@ -62,7 +62,7 @@ class AlmaDesk:
         return self._users.has_pin(self._users.read(typed, "BARCODE"), pin)
 
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
-        """Fail the connector."""
+        """Let requests of the connector fail while the block runs."""
         return self._front.cause_trouble(trouble, after, times)
 
 
@@ -73,7 +73,7 @@ def _refusal() -> Response:
 
 @contextmanager
 def _alma(observe: LibraryCallObserver, settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Stage]:
-    # As many calls as the tests make: the limits have tests of their own.
+    # No call limits: other tests cover them.
     app = create_app(administration=Administration(per_second=MANY, per_day=MANY))
     alma = app.extensions["alma"]
     front = TroubledFront(app.wsgi_app, _refusal)

@@ -1,4 +1,4 @@
-"""The simulated Koha on the stage, set up in each of the ways that keep one person one borrower."""
+"""Runs the simulated Koha for the suite, in each setup that prevents duplicate borrowers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -24,11 +24,11 @@ class KohaDesk:
     """Staff of the simulated Koha."""
 
     def __init__(self, patrons: Any, front: TroubledFront) -> None:
-        """Sit down at it."""
+        """Use this simulation."""
         self._patrons, self._front = patrons, front
 
     def register(self, card: str, category: str, user_name: str = "") -> str:
-        """Make a patron."""
+        """Register a patron."""
         body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": card}
         if user_name:
             body["userid"] = user_name
@@ -51,7 +51,7 @@ class KohaDesk:
         return self._patrons.find_by_password(typed, pin) is not None
 
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
-        """Fail the connector."""
+        """Let requests of the connector fail while the block runs."""
         return self._front.cause_trouble(trouble, after, times)
 
 

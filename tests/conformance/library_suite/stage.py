@@ -1,4 +1,4 @@
-"""Ports that a library system must offer to be tested by the suite (docs/library-systems.md#stage)."""
+"""Interfaces that a library system implements to be tested by the suite (docs/library-systems.md#stage)."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -13,42 +13,42 @@ MANY: Final = 1_000_000  # more requests than any test makes
 
 
 class Trouble(StrEnum):
-    """The ways in which the library system fails the connector, from one of its requests on.
+    """Failures of the library system, beginning at one of the connector's requests.
 
-    Those below ``LOST`` are of systems that are spoken to over HTTP (``Kind.over_http``).
+    The failures after ``LOST`` only occur over HTTP (``Kind.over_http``).
     """
 
     DOWN = "down"  # no answer, nothing done
-    SILENT = "silent"  # no answer while the trouble lasts; what was asked is done when it ends
-    REFUSED = "refused"  # a no that quotes every personal value, nothing done
-    HALF = "half an answer"  # all done, and the answer breaks off
-    LOST = "lost answer"  # all done, and no answer
+    SILENT = "silent"  # no answer during the failure; the request is carried out when it ends
+    REFUSED = "refused"  # a refusal that quotes every personal value, nothing done
+    HALF = "half an answer"  # request carried out, answer incomplete
+    LOST = "lost answer"  # request carried out, no answer
     NO_PAGE = "404 page"  # of a proxy, in HTML; nothing done
-    NO_ROUTE = "404 of a gateway"  # in JSON that is not the system's own; nothing done
+    NO_ROUTE = "404 of a gateway"  # in JSON of another system; nothing done
     BAD_GATEWAY = "502 page"  # in HTML; nothing done
-    BROKEN = "500"  # the words of REFUSED, as an error of the server; nothing done
-    ANOTHER = "another's answer"  # of the last request by the same method before the trouble; nothing done
-    TRICKLE = "trickle"  # all done, and the answer comes a byte at a time
+    BROKEN = "500"  # the text of REFUSED, as a server error; nothing done
+    ANOTHER = "another's answer"  # the answer to the previous request with the same method; nothing done
+    TRICKLE = "trickle"  # request carried out, answer arrives byte by byte
 
 
 class Strike(Protocol):
-    """A trouble that lasts."""
+    """A failure in progress."""
 
     @property
     def struck(self) -> bool:
-        """Whether a request has met it."""
+        """Whether a request was affected."""
         ...
 
 
 class Desk(Protocol):
-    """The library's staff and machines, past the connector."""
+    """Actions of the library's staff and machines, without the connector."""
 
     def register(self, card: str, category: str, user_name: str = "") -> str:
-        """Make a borrower of the surname Desk with this card number, and give its number."""
+        """Register a borrower with surname Desk and this card number; return the borrower number."""
         ...
 
     def close(self, number: str) -> None:
-        """Delete a borrower, or close its account, as staff do."""
+        """Delete a borrower or close the account, as staff do."""
         ...
 
     def merge(self, kept: str, merged: str) -> None:
@@ -56,42 +56,42 @@ class Desk(Protocol):
         ...
 
     def count(self) -> int:
-        """Count the borrowers that there are."""
+        """Return the number of borrowers."""
         ...
 
     def proves(self, typed: str, pin: str) -> bool:
-        """Try a card number and a PIN as a machine does."""
+        """Return whether a machine accepts this card number and PIN."""
         ...
 
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
-        """Let ``times`` requests fail while the block runs, after ``after`` others.
+        """Skip ``after`` requests, then let ``times`` requests fail while the block runs.
 
-        Requests without an answer are carried out when the block ends, or never.
+        Unanswered requests are carried out when the block ends, or never.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A library system without borrowers, opened by its connector, and its desk."""
+    """An empty library system, opened by its connector, with its desk."""
 
     library: LibrarySystem
     desk: Desk
 
 
 class Opened(Protocol):
-    """The settings of a connector, read (broker/adapters/library_systems/library_settings.py)."""
+    """The parsed settings of a connector (broker/adapters/library_systems/library_settings.py)."""
 
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
-        """Return the library system; nothing is called yet."""
+        """Return the library system without calling it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SoundKeys:
-    """Keys of ``[library]`` that are good, though nothing answers there, and ``read`` of the settings type.
+    """Valid keys of ``[library]`` for a system that does not exist, and ``read`` of the settings type.
 
-    ``secrets`` are the values among them that are never shown: no part of another value.
+    ``secrets`` are the values that are never shown. None of them is part of another value.
     """
 
     read: Callable[[Mapping[str, object]], Opened]
@@ -101,10 +101,10 @@ class SoundKeys:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to set a library system up: what it can do so, and how it is put on the stage.
+    """A setup of a library system: its capabilities, and how to open it.
 
-    ``system`` is its name in the printed table; the costly tests play on the first kind of a system. ``open`` takes
-    the observer that the connector is opened with.
+    ``system`` is its name in the printed table. Slow tests run only with the first kind of a system. ``open`` takes
+    the observer of the connector.
     """
 
     system: str

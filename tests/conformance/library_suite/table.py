@@ -1,4 +1,4 @@
-"""Chooses the library systems that the suite plays on, and prints what each can do and has passed."""
+"""Selects the library systems for the suite, and prints a table of their capabilities and results."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -19,7 +19,7 @@ _OPTION: Final = "--library-kinds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the library systems of others."""
+    """Add the option for third-party library systems."""
     what = "module:NAME of a mapping from names to Kind (docs/library-systems.md), in place of our own; repeatable"
     parser.addoption(_OPTION, action="append", default=[], metavar="MODULE:NAME", help=what)
 
@@ -34,7 +34,7 @@ def kinds(config: pytest.Config) -> Mapping[str, Kind]:
 
 
 def chosen(every: Mapping[str, Kind], definition: pytest.Function) -> list[str]:
-    """Return the names of the kinds that a test plays on, by its markers."""
+    """Return the names of the kinds that a test's markers select."""
     wanted: dict[str, Any] = {}
     for marker in definition.iter_markers(MARKER):
         wanted = {**marker.kwargs, **wanted}
@@ -55,12 +55,12 @@ class Table:
     """The result of each area of each kind: "ok" if all its tests passed."""
 
     def __init__(self, every: Mapping[str, Kind]) -> None:
-        """Know of no test yet."""
+        """Start with an empty table."""
         self.kinds = every
         self.cells: dict[tuple[str, str], str] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Learn which test fills which cell."""
+        """Assign the tests to the cells of the table."""
         for item in items:
             areas = [marker.args[0] for marker in item.iter_markers(MARKER) if marker.args]
             spec = getattr(item, "callspec", None)
@@ -71,7 +71,7 @@ class Table:
                 self.cells.setdefault(cell, "not run")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take one part of one test."""
+        """Record the result of a test phase."""
         for name, cell in report.user_properties:
             if name != MARKER or not isinstance(cell, tuple):
                 continue
@@ -81,7 +81,7 @@ class Table:
                 self.cells[cell] = "ok"
 
     def lines(self) -> list[str]:
-        """Return the table: what each kind can do, then what it has passed."""
+        """Return the lines of the table: capabilities, then results."""
         areas = list(dict.fromkeys(area for area, _ in self.cells))
         width = max(len(row) for row in (*LibraryCapability, *areas))
         names = list(self.kinds)
@@ -105,5 +105,5 @@ def _row(head: str, cells: Sequence[str], width: int) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch this run."""
+    """Register the result table."""
     config.pluginmanager.register(Table(kinds(config)), "library-table")

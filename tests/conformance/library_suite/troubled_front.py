@@ -1,4 +1,4 @@
-"""A front before any WSGI application, which fails its clients as a proxy or a broken server does."""
+"""A WSGI middleware that fails requests as a proxy or a broken server does."""
 
 import socket
 import threading
@@ -10,16 +10,16 @@ from werkzeug.wrappers import Response
 
 from tests.conformance.library_suite.stage import MANY, Trouble
 
-_LONGEST = 60  # seconds that a silent server waits for the end of the trouble
-_PACE = 0.1  # seconds from a byte to the next
+_LONGEST = 60  # seconds that a silent server waits for the end of the failure
+_PACE = 0.1  # seconds between two bytes
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 class FrontStrike:
-    """A trouble of ``times`` requests after the first ``after``, until it is over."""
+    """A failure of ``times`` requests after the first ``after`` requests."""
 
     def __init__(self, trouble: Trouble, after: int, times: int) -> None:
-        """Strike nothing yet."""
+        """Start without affected requests."""
         self.trouble = trouble
         self.struck = False
         self.over = threading.Event()
@@ -28,7 +28,7 @@ class FrontStrike:
         self._lock = threading.Lock()
 
     def meets(self) -> bool:
-        """Count a request, and say whether it meets the trouble."""
+        """Count a request and return whether it fails."""
         with self._lock:
             self._met += 1
             meets = self._after < self._met <= self._after + self._times
@@ -37,7 +37,7 @@ class FrontStrike:
 
     @contextmanager
     def hold_request(self) -> Iterator[None]:
-        """Hold a request until the trouble is over; the block does it then."""
+        """Hold a request until the failure ends, then carry it out."""
         done = threading.Event()
         self._held.append(done)
         try:
@@ -47,24 +47,24 @@ class FrontStrike:
             done.set()
 
     def end(self) -> None:
-        """Let what was held be done, and wait for it."""
+        """Carry out the held requests and wait for them."""
         self.over.set()
         for done in self._held:
             done.wait(_LONGEST)
 
 
 class TroubledFront:
-    """Passes requests on to ``application`` where no trouble is on; ``refusal`` is its own way to say no."""
+    """Passes requests to ``application`` unless they fail; ``refusal`` builds the application's error answer."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]], refusal: Callable[[], Response]) -> None:
-        """Pass everything on."""
+        """Pass all requests on at first."""
         self._application, self._refusal = application, refusal
         self._strike: FrontStrike | None = None
         self._last: dict[str, Response] = {}
 
     @contextmanager
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FrontStrike]:
-        """Let requests meet the trouble while the block runs."""
+        """Let requests fail while the block runs."""
         self._strike = strike = FrontStrike(trouble, after, times)
         try:
             yield strike
@@ -104,7 +104,7 @@ class TroubledFront:
         return answer
 
     def _instead(self, trouble: Trouble, method: str) -> Response:
-        """Return what answers in the place of the application."""
+        """Return the answer that replaces the application's answer."""
         if trouble is Trouble.NO_PAGE:
             return Response(_HTML.format("404 Not Found"), 404, mimetype="text/html")
         if trouble is Trouble.NO_ROUTE:
@@ -129,6 +129,6 @@ def _trickle(body: bytes, over: threading.Event) -> Iterator[bytes]:
 
 
 def _drop_connection(environ: dict[str, Any]) -> Response:
-    """End the connection under the answer."""
+    """Close the connection while the answer is sent."""
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     return Response(status=502)

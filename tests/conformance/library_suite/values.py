@@ -1,4 +1,4 @@
-"""The invented person of the suite, and what no error may hold of it."""
+"""The invented person of the suite, and the personal values that no error may contain."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,16 +15,16 @@ MARK, OTHER_MARK = "a" * 32, "b" * 32
 PIN, NEXT_PIN = "4071", "5182"
 UNTIL: Final = date(2028, 8, 31)
 PERSONAL: Final = (*SPELLINGS, "Prøvesen", "Åse", "aase@post.example", PIN, NEXT_PIN)
-QUOTED: Final = " ".join(PERSONAL)  # what a refusing system is made to say
+QUOTED: Final = " ".join(PERSONAL)  # the text of a simulated refusal
 
 
 def soon(seconds: float = 20) -> datetime:
-    """Return a deadline, by default one that no test comes near."""
+    """Return a deadline; no test reaches the default."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
-    """Return the request for the person."""
+    """Return the wanted borrower of the person."""
     fields = (
         WantedField("surname", "Prøvesen", "always"),
         WantedField("firstname", "Åse", "always"),
@@ -34,19 +34,19 @@ def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorr
 
 
 def make_request_with_birth_date(birth_date: date) -> WantedBorrower:
-    """Return the request for the person with a birth date in it."""
+    """Return the wanted borrower of the person with a birth date."""
     plain = make_request()
     born = WantedField("date_of_birth", birth_date.isoformat(), "create")
     return replace(plain, fields=(*plain.fields, born))
 
 
 def make_borrower(stage: Stage, cpr: str | None = CPR) -> Borrower:
-    """Make the borrower and give it."""
+    """Create the borrower and return it."""
     borrower = stage.library.create(make_request(cpr), MARK, soon())
     assert borrower is not None
     return borrower
 
 
 def numbers(stage: Stage, text: str) -> set[str]:
-    """Return the numbers of the borrowers that a typed text may mean."""
+    """Return the numbers of the borrowers that match a typed text."""
     return {each.number for each in stage.library.find_typed(text, soon())}

@@ -1,17 +1,17 @@
-"""Puts each library system on the stage for the laws of its port, and reads every error of every call."""
+"""Runs each library system for the contract tests of its port, and checks every error for personal values."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.conformance.library_suite.overheard import Observations, overheard
+from tests.conformance.library_suite.observed_calls import Observations, check_errors
 from tests.conformance.library_suite.stage import Kind, Stage
 from tests.conformance.library_suite.table import chosen, kinds
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Play a test on each kind that its markers leave."""
+    """Run a test with each kind of library system that its markers select."""
     for fixture in ("stage", "kind"):
         if fixture in metafunc.fixturenames:
             names = chosen(kinds(metafunc.config), metafunc.definition)
@@ -26,7 +26,7 @@ def _make_observations() -> Observations:
 @pytest.fixture(name="stage")
 def _stage(request: pytest.FixtureRequest, observed: Observations) -> Iterator[Stage]:
     with kinds(request.config)[request.param].open(observed) as stage:
-        yield replace(stage, library=overheard(stage.library))
+        yield replace(stage, library=check_errors(stage.library))
 
 
 @pytest.fixture(name="kind")

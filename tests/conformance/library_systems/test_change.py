@@ -1,4 +1,4 @@
-"""How a borrower is upgraded, kept and given its CPR number: what a change names is written, and no more."""
+"""Changes of borrowers write exactly the named fields: upgrades, new expiry dates, and new CPR numbers."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ PAST = date(2020, 1, 31)
 
 
 def temporary(stage: Stage) -> Borrower:
-    """Have the desk make a borrower without a CPR number, and give it."""
+    """Register a borrower without CPR number at the desk and return it."""
     borrower = stage.library.read(stage.desk.register("T-4711", "TEMP"), soon())
     assert borrower is not None
     assert borrower.cpr is None
@@ -43,8 +43,8 @@ def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> N
 
 
 @pytest.mark.library("upgrade")
-def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
-    """The fields beside it stay as they were, too."""
+def test_a_change_to_an_unknown_category_changes_nothing(stage: Stage) -> None:
+    """The change writes no other field either."""
     before = make_borrower(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change(before.number, (("firstname", "Aase"),), "STUDNT"), soon())
@@ -52,8 +52,8 @@ def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
 
 
 @pytest.mark.library("expiry")
-def test_an_expiry_moves_alone_and_an_expired_borrower_is_found(stage: Stage) -> None:
-    """An expired borrower keeps nobody from logging in."""
+def test_an_expiry_date_changes_alone_and_expired_borrowers_are_found(stage: Stage) -> None:
+    """An expired borrower does not prevent a login."""
     before = make_borrower(stage)
     expired = stage.library.change(Change(before.number, (), expires=PAST), soon())
     assert (expired.expires, expired.category) == (PAST, before.category)
@@ -62,8 +62,8 @@ def test_an_expiry_moves_alone_and_an_expired_borrower_is_found(stage: Stage) ->
 
 
 @pytest.mark.library("adoption")
-def test_a_cpr_that_arrives_later_finds_the_borrower(stage: Stage) -> None:
-    """A temporary borrower keeps its number; a change that is repeated after a lost answer changes nothing more."""
+def test_a_borrower_is_found_by_a_cpr_number_that_was_added_later(stage: Stage) -> None:
+    """A temporary borrower keeps its number. Repeating the change has no further effect."""
     number = temporary(stage).number
     for _ in range(2):
         after = stage.library.change(Change(number, (), "STUDENT", UNTIL, CPR), soon())
@@ -74,8 +74,8 @@ def test_a_cpr_that_arrives_later_finds_the_borrower(stage: Stage) -> None:
 
 
 @pytest.mark.library("adoption")
-def test_a_cpr_that_is_anothers_by_now_changes_nothing(stage: Stage) -> None:
-    """A new search finds the borrower that has it; the temporary one is unchanged."""
+def test_a_cpr_number_of_another_borrower_is_not_added(stage: Stage) -> None:
+    """A new search finds the borrower with the CPR number; the temporary borrower is unchanged."""
     before = temporary(stage)
     holder = make_borrower(stage)
     with pytest.raises(LibraryUnavailable):
@@ -85,8 +85,8 @@ def test_a_cpr_that_is_anothers_by_now_changes_nothing(stage: Stage) -> None:
 
 
 @pytest.mark.library("adoption")
-def test_a_borrower_with_another_cpr_is_not_given_ours(stage: Stage) -> None:
-    """It is another person's, and nothing of it is written."""
+def test_a_cpr_number_is_never_replaced_by_another(stage: Stage) -> None:
+    """The borrower belongs to another person, so no field is written."""
     before = make_borrower(stage, OTHER_CPR)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change(before.number, (), "EMPLOYEE", UNTIL, CPR), soon())

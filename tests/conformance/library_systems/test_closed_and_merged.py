@@ -1,4 +1,4 @@
-"""Borrowers that staff close or merge: what is remembered of them is stale at once."""
+"""Borrowers that staff delete or merge: the broker's stored numbers become invalid."""
 
 from datetime import date
 
@@ -12,8 +12,8 @@ from tests.conformance.library_suite.values import CPR, PIN, make_borrower, make
 pytestmark = pytest.mark.library("closed, merged")
 
 
-def test_a_closed_borrower_is_gone_or_found_alike(stage: Stage) -> None:
-    """A search by number and by CPR number gives the same answer."""
+def test_both_searches_agree_about_a_closed_borrower(stage: Stage) -> None:
+    """The search by number and the search by CPR number have the same result."""
     number = make_borrower(stage).number
     stage.desk.close(number)
     read = stage.library.read(number, soon())
@@ -21,8 +21,8 @@ def test_a_closed_borrower_is_gone_or_found_alike(stage: Stage) -> None:
     assert stage.library.find(CPR, soon()) == left
 
 
-def test_nothing_of_a_borrower_that_is_gone_is_changed(stage: Stage) -> None:
-    """Neither a field nor a PIN, and none is made by it."""
+def test_a_deleted_borrower_is_not_changed(stage: Stage) -> None:
+    """Neither a field nor a PIN is written, and no borrower is created."""
     make_borrower(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change("999999", (), "EMPLOYEE", date(2029, 1, 31)), soon())
@@ -31,8 +31,8 @@ def test_nothing_of_a_borrower_that_is_gone_is_changed(stage: Stage) -> None:
     assert stage.desk.count() == 1
 
 
-def test_after_a_merge_one_borrower_is_found(stage: Stage) -> None:
-    """The one that staff kept, under its own number; a create still finds the person there."""
+def test_a_merge_leaves_one_borrower(stage: Stage) -> None:
+    """The kept borrower is found under its number, and a create does not add another."""
     kept = stage.desk.register("010180-0000", "PRIVATE")
     merged = stage.desk.register("010180 0000", "STUDENT")
     stage.desk.merge(kept, merged)
@@ -40,8 +40,8 @@ def test_after_a_merge_one_borrower_is_found(stage: Stage) -> None:
     assert {borrower.number for borrower in stage.library.find_typed(CPR, soon())} == {kept}
 
 
-def test_a_merged_number_leads_to_nobody_else(stage: Stage) -> None:
-    """Only to the borrower that it became, if the system says so."""
+def test_a_merged_number_leads_to_no_other_person(stage: Stage) -> None:
+    """The number leads to the merged borrower or to no borrower."""
     kept = stage.desk.register("010180-0000", "PRIVATE")
     merged = stage.desk.register("010180 0000", "STUDENT")
     stage.desk.merge(kept, merged)
@@ -49,8 +49,8 @@ def test_a_merged_number_leads_to_nobody_else(stage: Stage) -> None:
     assert read is None or read.number == kept
 
 
-def test_a_person_whose_borrower_was_deleted_is_made_anew(stage: Stage) -> None:
-    """Under another number, and once."""
+def test_a_deleted_borrower_can_be_created_again(stage: Stage) -> None:
+    """The new borrower has another number, and is created once."""
     before = make_borrower(stage)
     stage.desk.close(before.number)
     if stage.library.find(CPR, soon()):

@@ -13,8 +13,8 @@ from tests.conformance.library_suite.values import MARK, OTHER_MARK, make_borrow
 pytestmark = pytest.mark.library("create")
 
 
-def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> None:
-    """A repetition by the same enrolment and by another one."""
+def test_a_second_create_of_a_person_finds_the_existing_borrower(stage: Stage) -> None:
+    """A repetition and another enrolment both have to search again."""
     make_borrower(stage)
     assert stage.library.create(make_request(), OTHER_MARK, soon()) is None
     assert stage.desk.count() == 1
@@ -27,20 +27,20 @@ def test_a_create_without_a_cpr_is_refused(stage: Stage) -> None:
     assert stage.desk.count() == 0
 
 
-def test_a_category_that_there_is_none_is_refused(stage: Stage) -> None:
-    """Staff must correct it; a second try does not help."""
+def test_an_unknown_category_is_refused(stage: Stage) -> None:
+    """Staff must correct it; a retry does not help."""
     with pytest.raises(LibraryRefused):
         stage.library.create(make_request(category="STUDNT"), MARK, soon())
     assert stage.desk.count() == 0
 
 
 def test_no_borrower_is_made_without_a_card_number(stage: Stage) -> None:
-    """By it the person borrows, and its PIN can be checked (docs/reference/design.md#4d)."""
+    """The card number is needed to borrow and to check the PIN (docs/reference/design.md#4d)."""
     assert make_borrower(stage).card
 
 
 @pytest.mark.library("race", needs=LibraryCapability.UNIQUE_CPR)
-def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
+def test_sixty_concurrent_creates_of_a_person_make_one_borrower(stage: Stage) -> None:
     """One enrolment creates; the others must search again or retry."""
 
     def attempt(number: int) -> str:
@@ -56,8 +56,8 @@ def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
     assert "look again" in outcomes
 
 
-def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
-    """A create whose time is up is not sent: the lease may be another's by now."""
+def test_an_expired_create_is_not_sent(stage: Stage) -> None:
+    """After the deadline another worker may hold the lease."""
     with pytest.raises(LibraryUnavailable):
         stage.library.create(make_request(), MARK, datetime.now(UTC) - timedelta(seconds=1))
     assert stage.desk.count() == 0

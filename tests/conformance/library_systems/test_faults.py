@@ -1,4 +1,4 @@
-"""Every request of every call fails in every way: an outcome that can be trusted, nothing twice, and nobody quoted."""
+"""Lets every request of every call fail: outcomes are correct, no work is done twice, no error has personal values."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -12,7 +12,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import LibrarySystem
-from tests.conformance.library_suite.overheard import Observations
+from tests.conformance.library_suite.observed_calls import Observations
 from tests.conformance.library_suite.stage import Stage, Trouble
 from tests.conformance.library_suite.values import (
     CPR,
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.library("faults", once=True)
 
 Call = Callable[[LibrarySystem, Borrower, datetime], object]
 MOST_REQUESTS = 12  # of one call
-LONG_AFTER = 5  # seconds: ten times what a call was given
+LONG_AFTER = 5  # seconds: ten times the deadline of a call
 NO_VERDICT = (Trouble.NO_PAGE, Trouble.NO_ROUTE, Trouble.BAD_GATEWAY, Trouble.BROKEN)
 SEARCHES = ("find", "read", "typed", "find_similar")
 QUESTIONS = (*SEARCHES, "check_pin")
@@ -68,7 +68,7 @@ def _second(library: LibrarySystem, _: Borrower, by: datetime) -> object:
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """Return what a call gives, or which of the two errors; the stage sees to it that the error quotes nobody."""
+    """Return the result of a call, or the class of its error; the library checks the error for personal values."""
     try:
         return call()
     except LibraryUnavailable:
@@ -78,7 +78,7 @@ def outcome(call: Callable[[], object]) -> object:
 
 
 def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[object]:
-    """Return the outcomes of a call whose first request fails, of one whose second does, until none of it fails."""
+    """Return the outcomes of a call whose first request fails, then its second, and so on until no request fails."""
     outcomes: list[object] = []
     for after in range(MOST_REQUESTS):
         with stage.desk.cause_trouble(trouble, after) as strike:
@@ -91,8 +91,8 @@ def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[o
 
 @pytest.mark.parametrize("trouble", AT_ONCE)
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, trouble: Trouble) -> None:
-    """A borrower that is there is never said to be none, which would make a second; a right PIN never wrong."""
+def test_a_read_returns_the_truth_or_an_error(stage: Stage, name: str, trouble: Trouble) -> None:
+    """An existing borrower is never missing, which would create a second one. A correct PIN is never wrong."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     call = partial(CALLS[name], stage.library, borrower, soon())
@@ -109,8 +109,8 @@ def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, t
 
 
 @pytest.mark.parametrize("trouble", AT_ONCE)
-def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> None:
-    """Whether it was done or not: repeated, it is made or there, and it is whole."""
+def test_a_failed_create_can_be_repeated(stage: Stage, trouble: Trouble) -> None:
+    """Whether the failed create was carried out or not, after the repetition there is one complete borrower."""
     outcomes = struck(stage, trouble, lambda: stage.library.create(make_request(), MARK, soon()))
     assert outcomes
     for given in outcomes:
@@ -123,8 +123,8 @@ def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> Non
 
 
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED])
-def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Trouble) -> None:
-    """It does not report an existing borrower, because a new search would find none."""
+def test_a_create_that_was_not_carried_out_is_an_error(stage: Stage, trouble: Trouble) -> None:
+    """It does not report an existing borrower: a new search would find none."""
     for after in range(MOST_REQUESTS):
         with stage.desk.cause_trouble(trouble, after) as strike:
             given = outcome(lambda: stage.library.create(make_request(), MARK, soon()))
@@ -136,8 +136,8 @@ def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Tr
 
 
 @pytest.mark.parametrize("trouble", AT_ONCE)
-def test_a_change_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
-    """Wherever it broke off; the rest of the borrower is as it was."""
+def test_a_failed_change_can_be_repeated(stage: Stage, trouble: Trouble) -> None:
+    """After the repetition the change is complete, and other fields are unchanged."""
     before = make_borrower(stage)
     assert struck(stage, trouble, lambda: _upgrade(stage.library, before, soon()))
     _upgrade(stage.library, before, soon())
@@ -148,8 +148,8 @@ def test_a_change_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble
 
 
 @pytest.mark.parametrize("trouble", AT_ONCE)
-def test_a_claim_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
-    """At each place where it may break off the borrower is as it was, or is found by its CPR number."""
+def test_a_failed_change_of_the_cpr_number_can_be_repeated(stage: Stage, trouble: Trouble) -> None:
+    """At each point of failure the borrower is unchanged, or is found by its new CPR number."""
     number = stage.desk.register("T-4711", "TEMP")
 
     def claim() -> object:
@@ -170,8 +170,8 @@ def test_a_claim_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble:
 
 
 @pytest.mark.parametrize("trouble", AT_ONCE)
-def test_a_pin_that_fails_works_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
-    """Only what was refused, or never heard of, may be said to have failed for good."""
+def test_a_failed_pin_change_can_be_repeated(stage: Stage, trouble: Trouble) -> None:
+    """Only a refusal, or a request that never arrived, is reported as a final failure."""
     number = make_borrower(stage).number
     outcomes = struck(stage, trouble, lambda: stage.library.set_pin(number, PIN, soon()))
     assert outcomes
@@ -183,8 +183,8 @@ def test_a_pin_that_fails_works_after_it_is_repeated(stage: Stage, trouble: Trou
 
 @pytest.mark.library(over_http=True)
 @pytest.mark.parametrize("trouble", NO_VERDICT)
-def test_an_answer_of_others_is_no_verdict(stage: Stage, trouble: Trouble) -> None:
-    """A 404 that is not the system's own is not "there is none", and a 5xx is not a no: both are worth another try."""
+def test_an_answer_of_a_proxy_is_temporary(stage: Stage, trouble: Trouble) -> None:
+    """A 404 of a proxy does not mean "no such borrower", and a 5xx is not a refusal: both are retried."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     right = {name: CALLS[name](stage.library, borrower, soon()) for name in QUESTIONS}
@@ -198,8 +198,8 @@ def test_an_answer_of_others_is_no_verdict(stage: Stage, trouble: Trouble) -> No
 
 
 @pytest.mark.library(over_http=True)
-def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
-    """Mixed up by a cache or a proxy, it would give a person somebody else's account."""
+def test_an_answer_about_another_borrower_is_rejected(stage: Stage) -> None:
+    """An answer that a cache or a proxy mixed up would give a person another person's account."""
     mine = make_borrower(stage)
     other = stage.library.create(make_request(OTHER_CPR), OTHER_MARK, soon())
     assert other is not None
@@ -218,8 +218,8 @@ def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", list(CALLS))
-def test_every_request_is_told(stage: Stage, observed: Observations, name: str) -> None:
-    """To be counted and timed: no metric names a person, and a system that is down shows as one."""
+def test_every_request_is_reported_to_the_observer(stage: Stage, observed: Observations, name: str) -> None:
+    """Metrics count and time the requests. They have no personal values and show a system that is down."""
     borrower = make_borrower(stage)
     call = partial(CALLS[name], stage.library, borrower, soon())
     observed.clear()
@@ -238,8 +238,8 @@ def test_every_request_is_told(stage: Stage, observed: Observations, name: str) 
 
 
 @pytest.mark.library(over_http=True)
-def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> None:
-    """Bytes that keep coming in time do not make it longer: the call as a whole has ended by then."""
+def test_a_slow_answer_ends_at_the_deadline(stage: Stage) -> None:
+    """An answer that arrives byte by byte does not extend the call."""
     borrower = make_borrower(stage)
     with ThreadPoolExecutor(len(SEARCHES)) as threads:
         with stage.desk.cause_trouble(Trouble.TRICKLE):
@@ -250,8 +250,8 @@ def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> Non
     assert outcomes == [LibraryUnavailable] * len(SEARCHES)
 
 
-def test_a_silent_system_is_waited_for_until_the_deadline(stage: Stage) -> None:
-    """Every call waits until its deadline; a later one gets its answer."""
+def test_a_silent_system_times_out_at_the_deadline(stage: Stage) -> None:
+    """Every call waits until its deadline. A later call receives its answer."""
     borrower = make_borrower(stage)
     other = make_request(OTHER_CPR)
     asked = {**CALLS, "create": lambda library, _, by: library.create(other, "c" * 32, by)}

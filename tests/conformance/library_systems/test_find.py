@@ -20,34 +20,34 @@ def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
     assert stage.library.read(borrower.number, soon()) == borrower
 
 
-def test_the_number_is_the_systems_own(stage: Stage) -> None:
-    """The borrower number, which services see, holds no part of the CPR."""
+def test_the_library_system_chooses_the_borrower_number(stage: Stage) -> None:
+    """The borrower number, which services see, contains no part of the CPR number."""
     assert CPR not in make_borrower(stage).number
 
 
-def test_what_is_not_there_is_not_found(stage: Stage) -> None:
-    """A search without a result is no error."""
+def test_an_unknown_borrower_is_not_found(stage: Stage) -> None:
+    """A search without a result is not an error."""
     make_borrower(stage)
     assert stage.library.find(OTHER_CPR, soon()) == ()
     assert stage.library.read("999999", soon()) is None
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS)
-def test_every_spelling_of_the_desk_is_found(stage: Stage, spelled: str) -> None:
-    """However the desk wrote the number, the person is found, and without a mark: not ours."""
+def test_every_spelling_of_a_cpr_number_is_found(stage: Stage, spelled: str) -> None:
+    """The borrower from the desk is found, and has no mark of the broker."""
     number = stage.desk.register(spelled, "PRIVATE")
     (borrower,) = stage.library.find(CPR, soon())
     assert (borrower.number, borrower.category, borrower.mark) == (number, "PRIVATE", None)
 
 
-def test_several_borrowers_of_one_person_are_both_given(stage: Stage) -> None:
-    """Staff must merge them: neither is chosen here."""
+def test_all_borrowers_with_a_cpr_number_are_returned(stage: Stage) -> None:
+    """Staff must merge them; the connector chooses none."""
     both = {stage.desk.register("010180-0000", "PRIVATE"), stage.desk.register("010180 0000", "STUDENT")}
     assert {each.number for each in stage.library.find(CPR, soon())} == both
 
 
-def test_a_number_that_merely_contains_the_cpr_is_another(stage: Stage) -> None:
-    """The match is exact: a longer card number is another person's."""
+def test_a_longer_number_that_contains_the_cpr_number_does_not_match(stage: Stage) -> None:
+    """The match is exact."""
     stage.desk.register(CPR + "1", "PRIVATE")
     stage.desk.register("1" + CPR, "STUDENT")
     assert stage.library.find(CPR, soon()) == ()

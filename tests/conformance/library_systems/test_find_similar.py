@@ -15,27 +15,27 @@ pytestmark = pytest.mark.library("find_similar")
 
 @pytest.mark.parametrize("typed", ["aase@post.example", "Aase@POST.example"])
 def test_a_borrower_is_found_by_mail_address_in_any_case(stage: Stage, typed: str) -> None:
-    """The record that comes back is whole, so that its name and CPR number can be compared."""
+    """The returned record is complete, so that its name and CPR number can be compared."""
     borrower = make_borrower(stage)
     assert stage.library.find_similar(None, typed, soon()) == (borrower,)
 
 
-def test_another_mail_address_finds_nobody(stage: Stage) -> None:
-    """A part of an address and a longer one are other addresses."""
+def test_another_mail_address_finds_no_borrower(stage: Stage) -> None:
+    """A part of an address or a longer address does not match."""
     make_borrower(stage)
     for address in ("ase@post.example", "aase@post.example.org", "%@post.example", "a*@post.example"):
         assert stage.library.find_similar(None, address, soon()) == ()
 
 
-def test_nothing_to_search_by_finds_nobody(stage: Stage) -> None:
-    """A person without birth date and mail address is not compared with every borrower."""
+def test_a_search_without_values_finds_no_borrower(stage: Stage) -> None:
+    """Without birth date and mail address no borrower is compared."""
     make_borrower(stage)
     assert stage.library.find_similar(None, None, soon()) == ()
 
 
 @pytest.mark.library("find_similar", needs=LibraryCapability.FOUND_BY_BIRTH_DATE)
 def test_a_borrower_is_found_by_birth_date(stage: Stage) -> None:
-    """The mail address need not agree."""
+    """The mail address may differ."""
     borrower = stage.library.create(make_request_with_birth_date(BORN), MARK, soon())
     assert borrower is not None
     assert borrower.born == BORN
@@ -44,7 +44,7 @@ def test_a_borrower_is_found_by_birth_date(stage: Stage) -> None:
 
 
 @pytest.mark.library("find_similar", lacks=LibraryCapability.FOUND_BY_BIRTH_DATE)
-def test_without_the_capability_a_birth_date_finds_nobody(stage: Stage) -> None:
+def test_without_the_capability_a_birth_date_finds_no_borrower(stage: Stage) -> None:
     """The page asks the person instead whether they have an account."""
     make_borrower(stage)
     assert stage.library.find_similar(BORN, None, soon()) == ()

@@ -1,4 +1,4 @@
-"""Every borrower is listed once, where the library system can list them."""
+"""Listing all borrowers, if the library system supports it."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.library("list")
 
 @pytest.mark.library("list", needs=LibraryCapability.LISTED)
 def test_every_borrower_is_listed_once(stage: Stage) -> None:
-    """Whole, so that a survey counts what a login would find."""
+    """The records are complete, so that a survey counts the borrowers that logins would find."""
     borrower = make_borrower(stage)
     others = {stage.desk.register(f"C-{place}", "PRIVATE") for place in range(3)}
     listed = list(stage.library.list_borrowers())
@@ -21,7 +21,7 @@ def test_every_borrower_is_listed_once(stage: Stage) -> None:
 
 
 @pytest.mark.library("list", lacks=LibraryCapability.LISTED)
-def test_a_system_that_cannot_list_says_so(stage: Stage) -> None:
-    """The survey names another way instead of counting half of the borrowers."""
+def test_a_system_without_a_list_reports_it(stage: Stage) -> None:
+    """The survey then suggests another way and does not count a part of the borrowers."""
     with pytest.raises(LibraryRefused):
         list(stage.library.list_borrowers())

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.library("PIN")
 CHECKED = LibraryCapability.PIN_CHECKED
 
 
-def test_the_last_pin_works(stage: Stage) -> None:
-    """A PIN that is set is good at once, and the one before it no longer."""
+def test_only_the_last_pin_works(stage: Stage) -> None:
+    """A new PIN works at once, and the previous PIN no longer works."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     stage.library.set_pin(borrower.number, NEXT_PIN, soon())
@@ -23,7 +23,7 @@ def test_the_last_pin_works(stage: Stage) -> None:
     assert not stage.desk.proves(CPR, PIN)
 
 
-def test_a_pin_outlives_a_change(stage: Stage) -> None:
+def test_a_change_keeps_the_pin(stage: Stage) -> None:
     """A borrower in a new category keeps the PIN."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
@@ -33,7 +33,7 @@ def test_a_pin_outlives_a_change(stage: Stage) -> None:
 
 @pytest.mark.library(needs=CHECKED)
 def test_a_pin_is_checked(stage: Stage) -> None:
-    """The borrower's PIN is right, and another is wrong."""
+    """The borrower's PIN is right, and another PIN is wrong."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     other = stage.library.read(stage.desk.register(OTHER_CPR, "PRIVATE"), soon())
@@ -44,8 +44,8 @@ def test_a_pin_is_checked(stage: Stage) -> None:
 
 
 @pytest.mark.library(needs=CHECKED)
-def test_anothers_pin_proves_nothing(stage: Stage) -> None:
-    """A card number that was read before it became another's lets nobody in to the account that is asked about."""
+def test_the_pin_of_another_borrower_is_wrong(stage: Stage) -> None:
+    """A card number that moved to another borrower does not give access to the first account."""
     borrower = make_borrower(stage)
     other = stage.desk.register("Card-0042", "PRIVATE")
     stage.library.set_pin(other, PIN, soon())
@@ -54,7 +54,7 @@ def test_anothers_pin_proves_nothing(stage: Stage) -> None:
 
 @pytest.mark.library(lacks=CHECKED)
 def test_a_pin_that_cannot_be_checked_is_unknown(stage: Stage) -> None:
-    """A system that does not tell is never taken for one that does."""
+    """The result is neither right nor wrong if the system cannot check PINs."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     for pin in (PIN, NEXT_PIN):

@@ -1,4 +1,4 @@
-"""Settings of every connector in ``[library]``: all faults together, and no secret shown."""
+"""Settings of every connector in ``[library]``: all faults are reported together, and no secret is shown."""
 
 import json
 
@@ -13,7 +13,7 @@ UNKNOWN = ("no_such_key", "nor_this_one")
 
 
 def faulty(kind: Kind, keys: dict[str, object]) -> set[str]:
-    """Give where the faults of the keys are; no fault shows a secret."""
+    """Return the keys with faults; check that no fault shows a secret."""
     faults: tuple[Fault, ...] = ()
     try:
         kind.sound.read(keys)
@@ -24,13 +24,13 @@ def faulty(kind: Kind, keys: dict[str, object]) -> set[str]:
 
 
 def test_no_secret_is_shown(kind: Kind) -> None:
-    """Neither the settings nor the library system opened by them show one, in a log or in a traceback."""
+    """Neither the settings nor the library system show a secret in a log or a traceback."""
     settings = kind.sound.read(kind.sound.keys)
     shown = f"{settings!r} {settings} {settings.open(ignore_call)!r}"
     assert [secret for secret in kind.sound.secrets if secret in shown] == []
 
 
-def test_all_faults_are_told_at_once(kind: Kind) -> None:
+def test_all_faults_are_reported_at_once(kind: Kind) -> None:
     """Unknown and missing keys are reported together; the broker itself needs the address."""
     keys = dict(kind.sound.keys)
     assert faulty(kind, keys) == set()
@@ -44,8 +44,8 @@ def test_all_faults_are_told_at_once(kind: Kind) -> None:
     assert expected <= faulty(kind, left)
 
 
-def test_a_value_may_be_a_text(kind: Kind) -> None:
-    """A key may come from the environment, which has no numbers."""
+def test_a_number_can_be_a_string(kind: Kind) -> None:
+    """Keys can come from environment variables, which are strings."""
     written = {
         key: json.dumps(value) if isinstance(value, bool | int | float) else value
         for key, value in kind.sound.keys.items()

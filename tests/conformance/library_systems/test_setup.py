@@ -1,4 +1,4 @@
-"""The check of a library system's set-up."""
+"""Checks of the setup of a library system."""
 
 import pytest
 
@@ -10,14 +10,14 @@ from tests.conformance.library_suite.values import PERSONAL, make_borrower, soon
 pytestmark = pytest.mark.library("set-up")
 
 
-def test_a_system_can_do_what_its_kind_says(stage: Stage, request: pytest.FixtureRequest) -> None:
-    """Neither more, which nobody would have tried, nor less."""
+def test_a_system_has_the_capabilities_of_its_kind(stage: Stage, request: pytest.FixtureRequest) -> None:
+    """The system has no other capabilities, since no test would cover them."""
     kind = kinds(request.config)[request.node.callspec.params["stage"]]
     assert stage.library.capabilities == kind.capabilities
 
 
-def test_a_sound_system_has_no_faults(stage: Stage) -> None:
-    """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
+def test_a_correct_setup_has_no_faults(stage: Stage) -> None:
+    """A correct setup has no fault, and the check leaves no data."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"})
     make_borrower(stage)
     assert stage.library.prove(expected, soon()) == ()
@@ -25,8 +25,8 @@ def test_a_sound_system_has_no_faults(stage: Stage) -> None:
 
 
 @pytest.mark.library(needs=LibraryCapability.SETUP_TRIED)
-def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
-    """With the line that names it; probing leaves nothing behind."""
+def test_an_unknown_category_is_a_fault(stage: Stage) -> None:
+    """The fault names the policy line. The check leaves no data."""
     expected = ExpectedSetup({"STUDNT": "student.yaml:7", "TEMP": "x.yaml:1"})
     (fault,) = stage.library.prove(expected, soon())
     assert "STUDNT" in fault.setting
@@ -37,7 +37,7 @@ def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
 
 @pytest.mark.library(once=True)
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED, Trouble.HALF])
-def test_a_system_in_trouble_is_a_fault_and_no_error(stage: Stage, trouble: Trouble) -> None:
+def test_a_failing_system_is_a_fault_and_not_an_error(stage: Stage, trouble: Trouble) -> None:
     """No error is raised, because ``broker check`` must go on, and no personal value is quoted."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1"})
     with stage.desk.cause_trouble(trouble):

@@ -39,28 +39,28 @@ NOBODYS = (
 )
 
 
-def test_a_cpr_is_typed_in_any_spelling(stage: Stage) -> None:
-    """With a hyphen of a word processor too."""
+def test_a_cpr_number_is_found_in_any_spelling(stage: Stage) -> None:
+    """A typographic hyphen is accepted too."""
     borrower = make_borrower(stage)
     for text in SPELLED:
         assert numbers(stage, text) == {borrower.number}
 
 
-def test_a_card_is_typed_in_any_case(stage: Stage) -> None:
-    """Without what is not seen at its ends."""
+def test_a_card_number_is_found_in_any_case(stage: Stage) -> None:
+    """Invisible characters at the ends are ignored."""
     card = stage.desk.register("Card-0042", "PRIVATE")
     for text in ("Card-0042", "cARD-0042", " card-0042\u200b"):
         assert numbers(stage, text) == {card}
 
 
-def test_the_internal_number_is_nobodys(stage: Stage) -> None:
-    """No card has it and no machine knows it: with automatic card numbers it is somebody else's."""
+def test_the_internal_number_finds_no_borrower(stage: Stage) -> None:
+    """With automatic card numbers, an internal number can be the card number of another person."""
     card = stage.desk.register("Card-0042", "PRIVATE")
     assert numbers(stage, make_borrower(stage).number) == set()
     assert numbers(stage, card) == set()
 
 
-def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> None:
+def test_a_card_number_counts_before_an_equal_internal_number(stage: Stage) -> None:
     """The card number counts, not an equal internal number of another borrower."""
     borrower = make_borrower(stage)
     assert numbers(stage, borrower.number) == set()
@@ -68,24 +68,24 @@ def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> No
     assert numbers(stage, borrower.number) == {holder}
 
 
-def test_what_only_resembles_a_number_is_nobodys(stage: Stage) -> None:
-    """Noughts count, other scripts' digits are none, and no sign stands for another."""
+def test_a_similar_number_finds_no_borrower(stage: Stage) -> None:
+    """Leading zeros count, digits of other scripts and wildcards do not match."""
     make_borrower(stage)
     card = stage.desk.register("0042", "PRIVATE")
     assert numbers(stage, "0042 ") == {card}
     assert {text: numbers(stage, text) for text in NOBODYS} == {text: set() for text in NOBODYS}
 
 
-def test_a_card_is_printed_in_ascii(stage: Stage) -> None:
-    """A letter that folds to one of a card's is another letter."""
+def test_card_numbers_are_ascii(stage: Stage) -> None:
+    """A letter that casefolds to a letter of the card number does not match."""
     stage.desk.register("KISS-1", "PRIVATE")
     for text in ("\u212aISS-1", "ki\u017f\u017f-1"):
         assert numbers(stage, text) == set()
 
 
 @pytest.mark.library(needs=LibraryCapability.USER_NAMES)
-def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
-    """The card in the hand comes before a name that somebody chose to be equal to it."""
+def test_a_card_number_counts_before_an_equal_user_name(stage: Stage) -> None:
+    """A person can choose a user name that equals the card number of another person."""
     named = stage.desk.register("Card-0001", "PRIVATE", "ase.pr\u00f8ve1")
     assert numbers(stage, "Ase.Pr\u00d8ve1") == {named}
     rival = stage.desk.register("Card-0002", "PRIVATE", "Card-0003")
@@ -94,15 +94,15 @@ def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
     assert numbers(stage, "card-0003") == {holder}
 
 
-def test_a_card_that_is_anothers_cpr_is_several(stage: Stage) -> None:
-    """None of them is chosen."""
+def test_a_card_number_that_equals_another_cpr_number_is_ambiguous(stage: Stage) -> None:
+    """The search returns both borrowers."""
     borrower = make_borrower(stage)
     holder = stage.desk.register("010180-0000", "PRIVATE")
     assert numbers(stage, CPR) == {borrower.number, holder}
     assert numbers(stage, "010180-0000") == {borrower.number, holder}
 
 
-def test_several_borrowers_of_one_cpr_are_several(stage: Stage) -> None:
+def test_several_borrowers_with_a_cpr_number_are_ambiguous(stage: Stage) -> None:
     """Staff must merge them."""
     both = {stage.desk.register("010180-0000", "PRIVATE"), stage.desk.register("010180 0000", "STUDENT")}
     assert numbers(stage, CPR) == both

@@ -61,7 +61,7 @@ class ShelfSettings:
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Read the keys; ConfigurationFaults with all faults."""
+        """Read the keys; raise ConfigurationFaults with all faults."""
         known = ", ".join(cls.__slots__)
         unknown = [key for key in settings if key not in cls.__slots__]
         faults = [Fault(f"library.{key}", "is no key of a paper shelf", f"keys: {known}") for key in unknown]
@@ -77,7 +77,7 @@ class ShelfSettings:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Return what a policy may write."""
+        """Return the fields that a policy can write."""
         return frozenset(FIELDS)
 
     def open(self, observe: LibraryCallObserver, connect: Connect = sqlite3.connect) -> "PaperShelf":
@@ -86,15 +86,15 @@ class ShelfSettings:
 
 
 class PaperShelf:
-    """Borrowers on paper, as it were; a connection for each call, so that threads share nothing."""
+    """A library system in an SQLite file, with a connection for each call, so that threads share none."""
 
     def __init__(self, settings: ShelfSettings, observe: LibraryCallObserver, connect: Connect) -> None:
-        """Open nothing yet."""
+        """Store the settings."""
         self._settings, self._observe, self._connect = settings, observe, connect
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Return what the shelf can do: PINs it tells only where it may read them."""
+        """Return the capabilities; PINs are checked only if the settings allow it."""
         if self._settings.checks_pins:
             return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE}
         return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE, LibraryCapability.PIN_CHECKED}
@@ -113,22 +113,22 @@ class PaperShelf:
         return self._do("read", deadline, work)
 
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return those with this mail address: a shelf knows no birth dates."""
+        """Return the borrowers with this mail address; the shelf has no birth dates."""
         del birth_date
         address = (email or "-").lower()
         return self._do("find_similar", deadline, lambda shelf: _borrowers(_where(shelf, "lower(email) = ?", address)))
 
     def list_borrowers(self) -> Iterator[Borrower]:
-        """Give everybody."""
+        """Return all borrowers."""
         deadline = datetime.now(UTC) + timedelta(seconds=60)
         return iter(self._do("list", deadline, lambda shelf: _borrowers(_where(shelf, "1"))))
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return those whom a typed text may mean."""
+        """Return the borrowers that match a typed text."""
         return self._do("typed", deadline, lambda shelf: _borrowers(_find_typed(shelf, text)))
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower; None where its CPR number or card is there."""
+        """Create the borrower; return None if its CPR number or card exists."""
         if wanted.cpr is None:
             raise LibraryRefused("create: a borrower without a CPR number would have no card")
         columns = {field.name: field.value for field in wanted.fields if field.name in FIELDS}
@@ -149,7 +149,7 @@ class PaperShelf:
         return self._do("create", deadline, work)
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set what the change names, the CPR number first."""
+        """Write the fields of the change, the CPR number first."""
         columns = {name: value for name, value in change.fields if name in FIELDS}
         if change.category:
             columns["category"] = change.category
@@ -182,12 +182,12 @@ class PaperShelf:
         return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
-        """Try nothing."""
+        """Check nothing."""
         del expected, deadline
         return SetupTrial((), ("anything: a shelf has no trial borrowers",))
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return what the policies name and the shelf has not."""
+        """Return the categories and fields of the policies that the shelf lacks."""
         try:
             rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
         except LibraryError as error:
@@ -219,7 +219,7 @@ class PaperShelf:
             pass
         finally:
             self._observe(call, outcome, time.monotonic() - began)
-        # Raised out here: SQLite's own error may quote what was written.
+        # Raised outside the handler: SQLite's error may quote the written values.
         if outcome == "done":
             return done
         if outcome == "refused":

@@ -1,4 +1,4 @@
-"""The paper shelf on the stage: its staff write in the same file, and its file fails the connector."""
+"""Runs the paper shelf for the suite: staff write to the same file, and statements of the connector fail."""
 
 import sqlite3
 import threading
@@ -17,27 +17,27 @@ URL: Final = "https://shelf.example"
 
 
 class FileTrouble:
-    """A trouble of some of the statements that reach the file."""
+    """A failure of some of the statements."""
 
     def __init__(self, trouble: Trouble, after: int, times: int) -> None:
-        """Strike nothing yet."""
+        """Start without affected statements."""
         self.trouble, self.after, self.times = trouble, after, times
         self.met = 0
         self.over = threading.Event()
 
     @property
     def struck(self) -> bool:
-        """Whether a statement has met it."""
+        """Whether a statement was affected."""
         return self.met > self.after
 
     def meets(self) -> bool:
-        """Count a statement, and say whether it meets the trouble."""
+        """Count a statement and return whether it fails."""
         self.met += 1
         return self.after < self.met <= self.after + self.times
 
 
 class ShelfDesk:
-    """Staff of the shelf, and the file as they leave it to the connector."""
+    """Staff of the shelf, and the connections of the connector to its file."""
 
     def __init__(self, database: Path) -> None:
         """Make an empty shelf."""
@@ -49,11 +49,11 @@ class ShelfDesk:
             shelf.executemany("INSERT INTO category VALUES (?)", categories)
 
     def connect(self, database: str, timeout: float) -> sqlite3.Connection:
-        """Return a connection that meets the trouble of the moment."""
+        """Return a connection whose statements can fail."""
         desk = self
 
         class Connection(sqlite3.Connection):
-            """One that fails where it is to."""
+            """A connection whose statements can fail."""
 
             def execute(self, *given: Any) -> sqlite3.Cursor:
                 """Execute a statement, or fail."""
@@ -95,12 +95,12 @@ class ShelfDesk:
         return self._number("SELECT count(*) FROM borrower")
 
     def proves(self, typed: str, pin: str) -> bool:
-        """Try a PIN as a machine does."""
+        """Return whether a machine accepts the PIN."""
         return self._number("SELECT count(*) FROM borrower WHERE pin = ? AND card = ?", pin, typed) == 1
 
     @contextmanager
     def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FileTrouble]:
-        """Fail the connector while the block runs."""
+        """Let statements of the connector fail while the block runs."""
         self.trouble = begun = FileTrouble(trouble, after, times)
         try:
             yield begun

@@ -1,4 +1,4 @@
-"""Recorded requests of a connector, and errors of its calls, during the suite."""
+"""Records the requests of a connector and checks its errors for personal values."""
 
 import traceback
 from collections.abc import Iterator
@@ -10,32 +10,32 @@ from tests.conformance.library_suite.values import PERSONAL
 
 
 class Observations(list[tuple[str, str, float]]):
-    """The requests that the connector has told of: call, outcome, seconds."""
+    """The reported requests of the connector: call, outcome, seconds."""
 
     def __call__(self, call: str, outcome: str, seconds: float) -> None:
-        """Hear of one."""
+        """Record a request."""
         self.append((call, outcome, seconds))
 
 
-def overheard(library: LibrarySystem) -> LibrarySystem:
-    """Return the system; each of its errors is searched for personal values."""
-    return cast("LibrarySystem", _Overheard(library))
+def check_errors(library: LibrarySystem) -> LibrarySystem:
+    """Wrap a library system so that an error with personal values fails the test."""
+    return cast("LibrarySystem", _ErrorChecker(library))
 
 
 def find_quoted_values(error: BaseException) -> list[str]:
-    """Return the personal values that stand in an error or in what it came from, shown by Python or hidden."""
+    """Return the personal values in an error or in its causes, including hidden causes."""
     told = traceback.format_exception(error)
     for each in _chain(error):
         told += [*traceback.format_exception_only(each), repr(each)]
     return [value for value in PERSONAL if value in "".join(told)]
 
 
-def _demand_nobody(error: LibraryError) -> None:
+def _check_no_personal_values(error: LibraryError) -> None:
     assert find_quoted_values(error) == [], "an error quotes a person"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes: ``from None`` hides one from a traceback only, not from what reports errors."""
+    """Yield an error and its causes. ``from None`` hides a cause from the traceback but not from error reporters."""
     seen: list[BaseException] = []
     left: list[BaseException | None] = [error]
     while left:
@@ -46,7 +46,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             yield each
 
 
-class _Overheard:
+class _ErrorChecker:
     def __init__(self, library: LibrarySystem) -> None:
         self._library = library
 
@@ -59,7 +59,7 @@ class _Overheard:
             try:
                 return found(*given, **named)
             except LibraryError as error:
-                _demand_nobody(error)
+                _check_no_personal_values(error)
                 raise
 
         return call
