@@ -21,7 +21,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, Person, mark
-from tests.walks.requirements.visits import by_pin
+from tests.walks.requirements.visits import log_in_with_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # a second card: Koha treats the two spellings as different numbers
@@ -124,7 +124,7 @@ def test_a_pin_login_to_a_record_with_a_foreign_cpr_links_nobody(deployment: Dep
     row = deployment.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05"})
     deployment.koha.patrons.set_password(row["patron_id"], "8362", "8362")
     person, hers = deployment.person(), deployment.person()
-    his = deployment.landing(person.agree(by_pin(person, "sten", "8362")))
+    his = deployment.landing(person.agree(log_in_with_pin(person, "sten", "8362")))
     assert his.attributes["uid"] == (str(row["patron_id"]),)
     deployment.koha.patrons.drop(row["patron_id"])
     landing = deployment.landing(hers.agree(hers.log_in("asta")))
@@ -144,7 +144,7 @@ def test_a_second_record_with_her_cpr_gets_another_name_id(
     if merged:  # Asta has not logged in with her number since, so nothing shows that the number is hers
         deployment.koha.patrons.drop(int(asta.attributes["uid"][0]))
     other = deployment.person()
-    landed = deployment.landing(other.agree(by_pin(other, "ida", "8362")))
+    landed = deployment.landing(other.agree(log_in_with_pin(other, "ida", "8362")))
     assert landed.attributes["uid"] == (str(ida),)
     assert landed.name_id != asta.name_id
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from broker.core.errors import LinkGone
 from tests.attacks.test_persons import asta_with
 from tests.plugins.deployment import Deployment, find_text, mark
-from tests.walks.requirements.visits import code_to, links, log_in, proved, sign_up
+from tests.walks.requirements.visits import code_to, links, log_in, prove_mailbox, sign_up
 
 ASTA: Final = "1403044004"
 THEIRS: Final = "stranger@old.example"
@@ -89,7 +89,7 @@ def test_a_no_leads_to_an_own_address_and_a_new_pin(deployment: Deployment) -> N
     page = person.press(person.log_in("asta"), answer="no")
     assert mark(page)[0] == "proof"
     assert deployment.koha.patrons.row(number)["email"] == THEIRS
-    page = proved(person, page, OWN)
+    page = prove_mailbox(person, page, OWN)
     assert deployment.koha.patrons.row(number)["email"] == OWN
     page = person.get(person.post(page.request.path, consent(page)).location)
     assert mark(page) == ("changed", "new_address")
@@ -111,7 +111,7 @@ def test_a_no_invalidates_links_and_browsers_of_the_other_mailbox(deployment: De
     assert deployment.parts.codes.find_link(token) == number
     if lost:
         deployment.koha.faults.plan("change", "failed after", 9)
-    proved(person, page, OWN)
+    prove_mailbox(person, page, OWN)
     with pytest.raises(LinkGone):
         deployment.parts.codes.find_link(token)
     assert browsers.find([known]) == ()
@@ -127,7 +127,7 @@ def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployme
     add_borrower(deployment)
     person = deployment.person()
     page = person.press(sign_up(person, asta_with(), "student"), answer="no")
-    page = proved(person, page, OWN)
+    page = prove_mailbox(person, page, OWN)
     page = person.agree(page)
     page = person.get(page.location) if page.status_code == 303 else page
     assert mark(page)[0] == "done"
@@ -180,7 +180,7 @@ def test_a_claim_by_card_number_is_asked_about_the_address(deployment: Deploymen
     assert list_stored_borrowers(deployment) == {None}
     assert list_mail_recipients(deployment) == [(THEIRS,)]
     page = person.press(page, answer="no")
-    proved(person, page, OWN)
+    prove_mailbox(person, page, OWN)
     assert deployment.koha.patrons.row(number)["email"] == OWN
 
 
@@ -200,6 +200,6 @@ def test_a_silent_library_leaves_the_question_for_the_next_login(deployment: Dep
     person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
     deployment.koha.faults.plan("change", "failed before", 9)
-    page = proved(person, page, OWN)
+    page = prove_mailbox(person, page, OWN)
     assert mark(page) == ("refuse", "library_unavailable")
     assert (list_stored_borrowers(deployment), deployment.koha.patrons.row(number)["email"]) == ({None}, THEIRS)
