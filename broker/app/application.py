@@ -127,7 +127,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.log_unexpected,
-        shared=addresses.is_shared,
+        shared=lambda request: addresses.is_shared(request) or cookies.is_marked_shared(request),
         network=addresses.network,
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,

@@ -15,9 +15,15 @@ def find_exposed_files(folder: Path) -> tuple[Fault, ...]:
     """
     if not folder.is_dir():
         return ()
-    paths = [folder, *sorted(folder.rglob("*"))]
     return tuple(
         Fault(str(path), "is open to its group or others", f"chmod go= {path}")
-        for path in paths
-        if path.stat().st_mode & _GROUP_AND_OTHERS
+        for path in [folder, *sorted(folder.rglob("*"))]
+        if _is_exposed(path)
     )
+
+
+def _is_exposed(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & _GROUP_AND_OTHERS)
+    except FileNotFoundError:  # a rotation renamed it meanwhile
+        return False

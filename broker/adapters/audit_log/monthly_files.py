@@ -93,6 +93,9 @@ class AuditFiles:
         if months[:1] != [month] or len(months) == 1:
             what = "is not the oldest month, or it is the one that is open"
             raise AuditUnavailable(f"{month} {what}")
+        lines = (line for _, line in self.read_lines(month) if line)
+        if any(str(line.facts.get("at"))[:7] > month for line in lines):
+            raise AuditUnavailable(f"{month} has lines of a later month: see broker audit verify")
         ended = (self._find_last_line(month) or _begin(at)).link
         facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": ended}
         self.append(at, facts, sync=True)

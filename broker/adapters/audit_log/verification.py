@@ -73,8 +73,10 @@ def verify(
         name = files.path(month).name
         for place, (octets, line) in enumerate(files.read_lines(month), 1):
             chain.read(f"{name}:{place}", octets, line)
-            if line and place == 1 and str(line.facts.get("at"))[:7] != month:
-                report.findings.append(AuditFinding(f"{name}:1", _OTHER_MONTH, octets))
+            written = str(line.facts.get("at"))[:7] if line else month
+            # A clock that was set back writes earlier times, but nothing writes later ones.
+            if written > month or (place == 1 and written != month):
+                report.findings.append(AuditFinding(f"{name}:{place}", _OTHER_MONTH, octets))
     chain.check_ends(files.path(months[-1]).name if months else str(files.folder))
     chain.move_accepted()
     return report
@@ -113,6 +115,8 @@ class _ChainReader:
             where, line = self.beginning
             if line.link not in {compute_link(self.key, end, line.body) for end in self.deleted}:
                 self.report.findings.append(AuditFinding(where, _NO_BEGINNING))
+            else:
+                self._read_facts(line)
         for source, links in self.known.items():
             number = max(links, default=0)
             if number > self.highest:
@@ -142,8 +146,14 @@ class _ChainReader:
         for source, links in self.known.items():
             if links.get(line.number, line.link) != line.link:
                 found.append(f"is not the line that {source} names")
-        if not found and line.facts.get("event") == AuditEventKind.MONTH_DELETED:
-            self.deleted.add(str(line.facts.get("ended")))
-        if not found and line.facts.get("event") == AuditEventKind.ACCEPTED:
-            self.accepted.update(map(str, line.facts.get("findings", ())))
+        # Nothing has shown yet that a first line with another number than 1 is ours.
+        if not found and (self.beginning is None or self.beginning[1] is not line):
+            self._read_facts(line)
         return found
+
+    def _read_facts(self, line: ChainLine) -> None:
+        """Read the deletions and acceptances of a line that the key has made."""
+        if line.facts.get("event") == AuditEventKind.MONTH_DELETED:
+            self.deleted.add(str(line.facts.get("ended")))
+        if line.facts.get("event") == AuditEventKind.ACCEPTED:
+            self.accepted.update(map(str, line.facts.get("findings", ())))

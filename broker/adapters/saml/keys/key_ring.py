@@ -201,14 +201,15 @@ def _sealing_id(path: Path, sealing: Mapping[str, bytes], faults: list[Fault]) -
 def read_slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
     """Return the pairs of a track (``idp-signing``) by slot; add what is wrong to ``faults``."""
     found = {}
-    for slot in SLOTS:
+    # Read the next slot first: a rotation that renames next to current then hides no key.
+    for slot in ("next", "current", "previous"):
         path = folder / track / f"{slot}.pem"
         if slot != "current" and not path.exists():
             continue
         key_pair = _read_pair(path, faults)
         if key_pair:
             found[slot] = key_pair
-    return found
+    return {slot: found[slot] for slot in SLOTS if slot in found}
 
 
 def _read_role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:

@@ -390,11 +390,14 @@ class LoginEndpoints:
         """
         ports = self.ports
         browser = held.transaction.browser
-        if form.value("shared", "") and browser:
+        is_ticked = bool(form.value("shared", "")) and browser is not None
+        if is_ticked:
             held = ports.broker.bind(held, browser, ports.now(), shared=True)
         transaction = held.transaction
         upstream = form.value("upstream")
         response = self.pages.onward(held, self.url_to(transaction, upstream))
+        if is_ticked:
+            ports.cookies.mark_shared(response)
         known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
         if known:
             is_remembered = form.value("remember", "") and not transaction.shared

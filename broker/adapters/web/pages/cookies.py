@@ -25,6 +25,7 @@ _KNOWN_BROWSER_TOKEN: Final = re.compile(r"([\w-]{1,64}\.[0-9a-f]{64})\.([0-9a-f
 _UPSTREAM_COOKIE: Final = "way"
 _MARK_COOKIE: Final = "mark"
 _STAFF_COOKIE: Final = "staff"
+_SHARED_COOKIE: Final = "shared"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
 # 8,190 bytes. With as many browser cookies these are 4,416.
@@ -87,6 +88,14 @@ class BrowserCookies:
         elif self.upstream(request) is not None:
             self._drop(response, self._prefix + _UPSTREAM_COOKIE)
 
+    def mark_shared(self, response: Response) -> None:
+        """Let the browser say until it closes that its computer is a shared one."""
+        self._set(response, _SHARED_COOKIE, "1", None)
+
+    def is_marked_shared(self, request: Request) -> bool:
+        """Return whether somebody has ticked in this browser that its computer is a shared one."""
+        return self._prefix + _SHARED_COOKIE in request.cookies
+
     def brings_login_cookie(self, request: Request, transaction: Transaction) -> bool:
         """Return whether the login cookie came that this transaction's authentication set."""
         name = self._prefix + self._login_cookie(transaction)
@@ -141,6 +150,7 @@ class BrowserCookies:
             for name in self._brought(request, shape):
                 self._drop(response, name)
         self._drop(response, self._prefix + _MARK_COOKIE)
+        self._drop(response, self._prefix + _SHARED_COOKIE)
         self.remember_upstream(request, response, None)
         response.headers["Clear-Site-Data"] = '"cookies", "storage"'
 
