@@ -97,7 +97,7 @@ def test_a_home_organisation_that_cannot_be_read_is_withheld(read: Read, scope: 
 @pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", SPOOFED)
 @pytest.mark.profile(21)
-def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: str) -> None:
+def test_only_the_affiliation_of_another_scope_is_dropped(read: Read, scope: str) -> None:
     """The broker drops an affiliation of another scope and keeps the valid one. No policy sees the spoofed value.
 
     Source: docs/reference/attacks.md#21.
@@ -118,7 +118,7 @@ def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: s
 @pytest.mark.attack(21, control=True)
 @pytest.mark.profile(21)
 @pytest.mark.parametrize("scope", ["AU.DK", "Au.dk", "aU.dK"])
-def test_a_scope_has_no_case(read: Read, scope: str) -> None:
+def test_scopes_ignore_upper_and_lower_case(read: Read, scope: str) -> None:
     """AD FS writes AU.DK. The broker reads it as au.dk, so that both spellings are one value."""
     reading = read((EPPN, f"Asta@{scope}", "Asta@au.dk"), (HOME, scope), (SCOPED, f"student@{scope}"))
     assert dict(reading.attributes) == {

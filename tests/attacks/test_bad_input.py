@@ -23,7 +23,7 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.attack(19)
-def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
+def test_a_clock_error_of_170_seconds_passes_and_200_is_logged(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A clock that differs by 170 s is accepted.
@@ -53,7 +53,7 @@ def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
     ("path", "seconds", "told"),
     [(".", 200, 200), (".", -200, -200), ("saml:Assertion", 3600, 3600), ("saml:Assertion", -181, -181)],
 )
-def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, seconds: int, told: int) -> None:
+def test_a_wrong_clock_differs_from_a_late_message(parties: Parties, path: str, seconds: int, told: int) -> None:
     """A time before the request or in the future shows a wrong clock.
 
     A message that is only old shows no clock error.
@@ -68,7 +68,7 @@ def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, 
 
 
 @pytest.mark.attack(26)
-def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
+def test_a_services_clock_error_is_reported(parties: Parties) -> None:
     """A request from the future reports the clock difference. An old one may be a bookmark, so it reports none."""
     for now, told in ((NOW - timedelta(seconds=200), 200), (NOW + timedelta(hours=1), None)):
         with pytest.raises(MessageRefused) as refused:
@@ -76,7 +76,7 @@ def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
         assert refused.value.clock_off == told
 
 
-def test_who_comes_back_from_a_silent_upstream_may_choose_again(deployment: Deployment) -> None:
+def test_a_person_back_from_a_silent_upstream_may_choose_again(deployment: Deployment) -> None:
     """Returning from an upstream that sent nothing shows the chooser again.
 
     After half an hour the login has expired.
@@ -93,7 +93,9 @@ def test_who_comes_back_from_a_silent_upstream_may_choose_again(deployment: Depl
 
 
 @pytest.mark.attack(15, 16)
-def test_a_late_or_second_answer_is_a_page(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_late_or_second_response_shows_an_error_page(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A second Response to one request, and a Response to an expired login, change nothing and show a page."""
     person = deployment.person()
     asked = person.choose(person.ask())
@@ -152,7 +154,7 @@ def test_an_odd_status_is_normalised(shared_deployment: Deployment, codes: tuple
     assert told[1:] == [STATUS + second]
 
 
-def test_no_passive_comes_as_the_portal_expects(shared_deployment: Deployment) -> None:
+def test_no_passive_is_the_second_level_code(shared_deployment: Deployment) -> None:
     """A passive request that needs the person's answer gets NoPassive as second-level code, as portals expect."""
     page = shared_deployment.person().ask(passive=True)
     answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))

@@ -17,8 +17,8 @@ from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 
 @pytest.mark.attack(16, 30)
-def test_a_victim_s_login_is_not_collected(deployment: Deployment) -> None:
-    """Session fixation: the attacker starts a login and lures the victim to the hub. Both browsers get nothing."""
+def test_a_fixed_session_gives_no_access(deployment: Deployment) -> None:
+    """Session fixation: the attacker starts a login and lures the victim to the hub. Neither browser gets anything."""
     attacker, victim = deployment.person(), deployment.person()
     to_hub = attacker.choose(attacker.ask())
     arrived = victim.deliver(*deployment.answer(to_hub, "asta"))
@@ -30,7 +30,7 @@ def test_a_victim_s_login_is_not_collected(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(16)
-def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(deployment: Deployment) -> None:
+def test_a_victim_cannot_answer_the_attackers_second_request(deployment: Deployment) -> None:
     """The attacker answers the first request of a login and sends the victim the second.
 
     The login stays the attacker's.
@@ -57,7 +57,7 @@ def test_login_csrf_is_refused(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(30)
-def test_b_alone_is_worthless(deployment: Deployment) -> None:
+def test_the_browser_cookie_alone_opens_nothing(deployment: Deployment) -> None:
     """A fixed or stolen browser cookie ("b-") alone opens no page of an authenticated login.
 
     Source: docs/reference/design.md#4a-4.
@@ -74,7 +74,7 @@ def test_b_alone_is_worthless(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(30)
-def test_a_alone_is_worthless(deployment: Deployment) -> None:
+def test_the_login_cookie_alone_opens_nothing(deployment: Deployment) -> None:
     """A stolen login cookie ("a-") without the browser cookie opens no page."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -85,7 +85,7 @@ def test_a_alone_is_worthless(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(30)
-def test_cookie_a_of_an_older_authentication_is_worthless(deployment: Deployment) -> None:
+def test_the_login_cookie_of_an_earlier_authentication_is_invalid(deployment: Deployment) -> None:
     """A second authentication in the same login makes the earlier login cookie and its form token invalid."""
     person = deployment.person()
     page = person.log_in("bo")
@@ -143,7 +143,7 @@ def test_simultaneous_first_tabs_all_finish(deployment: Deployment, tabs: int) -
     assert [deployment.landing(person.agree(page)).status for page in pages] == ["Success"] * tabs
 
 
-def test_one_login_too_many_is_told_as_that(deployment: Deployment) -> None:
+def test_the_oldest_of_too_many_logins_shows_its_own_page(deployment: Deployment) -> None:
     """If a browser has too many logins, the oldest one shows a page that says so and starts a new login."""
     person = deployment.person()
     pages = [person.log_in("asta") for _ in range(MOST_LOGIN_COOKIES + 1)]
@@ -170,7 +170,7 @@ def test_tabs_side_by_side_do_not_mix(deployment: Deployment) -> None:
     assert deployment.landing(person.agree(asta)).status == "Success"
 
 
-def test_a_browser_without_cookies_is_told(deployment: Deployment) -> None:
+def test_a_browser_without_cookies_gets_a_page(deployment: Deployment) -> None:
     """A browser that rejects cookies gets a page that says so, and no redirect loop."""
     person = deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
@@ -192,7 +192,7 @@ def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(15)
-def test_a_late_arrival_is_useless(deployment: Deployment) -> None:
+def test_an_arrival_expires_after_a_minute(deployment: Deployment) -> None:
     """An arrival link expires after sixty seconds."""
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
@@ -202,7 +202,7 @@ def test_a_late_arrival_is_useless(deployment: Deployment) -> None:
 
 @pytest.mark.attack(15)
 @pytest.mark.profile(18)
-def test_a_response_posted_twice_is_one_arrival(deployment: Deployment) -> None:
+def test_a_replayed_response_is_refused_and_the_first_succeeds(deployment: Deployment) -> None:
     """Replay: the second POST of a Response is refused, and the first login continues."""
     person = deployment.person()
     answer = deployment.answer(person.choose(person.ask()), "asta")
@@ -213,7 +213,7 @@ def test_a_response_posted_twice_is_one_arrival(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(18)
-def test_another_upstream_s_acs_takes_nothing(deployment: Deployment) -> None:
+def test_a_response_at_another_upstreams_acs_is_refused(deployment: Deployment) -> None:
     """A Response to a request to WAYF is refused at the ACS of another upstream, and continues at its own."""
     person = deployment.person()
     acs, fields = deployment.answer(person.choose(person.ask()), "asta")
@@ -269,7 +269,7 @@ def test_a_forged_consent_is_refused(deployment: Deployment, name: str) -> None:
 
 
 @pytest.mark.attack(30)
-def test_a_token_is_good_for_ten_minutes(deployment: Deployment) -> None:
+def test_a_token_expires_after_ten_minutes(deployment: Deployment) -> None:
     """A form token expires after ten minutes."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -299,7 +299,7 @@ def test_a_second_submit_gives_the_same_assertion(deployment: Deployment) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(180, True), (241, False)])
-def test_an_assertion_is_given_again_while_it_is_good(deployment: Deployment, seconds: int, given: bool) -> None:
+def test_an_assertion_is_repeated_while_it_is_valid(deployment: Deployment, seconds: int, given: bool) -> None:
     """The broker repeats an assertion for four of its five minutes. Later the page says that the login is finished."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -319,7 +319,7 @@ def test_consent_cannot_be_given_by_a_link(deployment: Deployment) -> None:
     assert mark(shown)[0] == "ask"
 
 
-def test_the_number_is_on_no_page_but_its_own(deployment: Deployment) -> None:
+def test_the_cpr_number_is_on_the_reveal_page_only(deployment: Deployment) -> None:
     """Only the reveal page shows the whole CPR number: once for each login, at most five minutes after arrival.
 
     No other page has it in its source, nor the date of birth. Source: docs/reference/design.md#invariant-4.
@@ -344,7 +344,7 @@ def test_the_number_is_on_no_page_but_its_own(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(30)
-def test_nobody_else_sees_the_number(deployment: Deployment) -> None:
+def test_another_browser_cannot_see_the_cpr_number(deployment: Deployment) -> None:
     """The reveal page with the CPR number opens only in the browser of the login."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -353,7 +353,7 @@ def test_nobody_else_sees_the_number(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(30)
-def test_ids_cannot_be_guessed(deployment: Deployment) -> None:
+def test_unknown_login_ids_are_gone(deployment: Deployment) -> None:
     """Unknown login ids get status 410 at every address."""
     name = secrets.token_hex(16)
     for path in (f"/login/{name}", f"/login/{name}/consent", f"/login/{name}/upstream"):

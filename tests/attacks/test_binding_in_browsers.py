@@ -36,10 +36,10 @@ def sit(browser: Browser, demo: Running) -> Iterator[Sit]:
 
 
 @pytest.mark.attack(16, 30)
-def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
-    """Session fixation: the attacker starts a login and lures the victim to the hub. Both browsers get nothing."""
+def test_a_fixed_session_gives_no_access(sit: Sit) -> None:
+    """Session fixation: the attacker starts a login and lures the victim to the hub. Neither browser gets anything."""
     attacker, victim = sit(), sit()
-    victim.page.goto(_at_hub(attacker))
+    victim.page.goto(_go_to_hub(attacker))
     victim.pick("asta")
     victim.wait_for_page("error", "other_browser")
     attacker.page.goto(victim.page.url)
@@ -47,10 +47,10 @@ def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
 
 
 @pytest.mark.attack(16)
-def test_an_answered_login_takes_no_second_answer_of_a_victim(sit: Sit) -> None:
+def test_a_victim_cannot_answer_the_attackers_second_request(sit: Sit) -> None:
     """The attacker answers the first request of a login and sends the victim the second. The victim gets a refusal."""
     attacker, victim = sit(), sit()
-    attacker.page.goto(_asked(attacker).replace("/consent", "/upstream"))
+    attacker.page.goto(_log_in_until_consent(attacker).replace("/consent", "/upstream"))
     attacker.wait_for_page("choose")
     attacker.press("button[name=upstream][value=wayf]")
     attacker.page.wait_for_selector("button[name=persona]")
@@ -66,7 +66,7 @@ def test_login_csrf_is_refused(sit: Sit) -> None:
     The victim is not logged in, and the link is used up.
     """
     attacker, victim = sit(scripts=False), sit()
-    _at_hub(attacker)
+    _go_to_hub(attacker)
     attacker.press("button[name=persona][value=bo]")
     attacker.page.wait_for_selector("input[name=SAMLResponse]", state="attached")
     fields = {"SAMLResponse": attacker.find("input[name=SAMLResponse]").get_attribute("value")}
@@ -82,10 +82,10 @@ def test_login_csrf_is_refused(sit: Sit) -> None:
 
 @pytest.mark.attack(30)
 @pytest.mark.parametrize(("prefix", "reason"), [("a-", "other_browser"), ("b-", "login_cookie_missing")])
-def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason: str) -> None:
+def test_one_cookie_without_the_other_opens_nothing(sit: Sit, prefix: str, reason: str) -> None:
     """One stolen cookie without the other opens no page. Both together open it, which shows that the test works."""
     person, thief = sit(), sit()
-    address = _asked(person)
+    address = _log_in_until_consent(person)
     both: Any = [each for each in person.page.context.cookies() if each["name"].startswith(("a-", "b-"))]
     thief.page.context.add_cookies([each for each in both if each["name"].startswith(prefix)])
     thief.page.goto(address)
@@ -99,7 +99,7 @@ def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason
 def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
     """CSRF: a form on another site sends no cookie, so it records no consent and the page stays open."""
     person = sit()
-    address = _asked(person)
+    address = _log_in_until_consent(person)
     person.page.goto("about:blank")
     person.page.evaluate(
         """address => {
@@ -120,7 +120,7 @@ def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
 def test_a_page_full_of_logins_evicts_no_cookie(sit: Sit) -> None:
     """A page that starts thirty logins through images sets no cookie. The login in progress still succeeds."""
     person = sit()
-    address = _asked(person)
+    address = _log_in_until_consent(person)
     before = _names(person)
     person.page.goto("about:blank")
     person.page.evaluate(
@@ -143,7 +143,7 @@ def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
     first = sit()
     second = Visitor(first.page.context.new_page(), first.demo)
     for tab in (first, second):
-        _at_hub(tab)
+        _go_to_hub(tab)
     for tab, name in ((second, "bo"), (first, "asta")):
         tab.pick(name)
         tab.wait_for_page("ask")
@@ -153,7 +153,7 @@ def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
         tab.page.wait_for_selector("#borrower")
 
 
-def _at_hub(person: Visitor) -> str:
+def _go_to_hub(person: Visitor) -> str:
     """Open a service, go on to the hub, and return the hub's address."""
     person.open("library", "/my-loans")
     person.wait_for_page("choose")
@@ -162,9 +162,9 @@ def _at_hub(person: Visitor) -> str:
     return person.page.url
 
 
-def _asked(person: Visitor) -> str:
+def _log_in_until_consent(person: Visitor) -> str:
     """Log in until the consent page, and return its address."""
-    _at_hub(person)
+    _go_to_hub(person)
     person.pick("asta")
     person.wait_for_page("ask")
     return person.page.url

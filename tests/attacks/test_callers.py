@@ -31,8 +31,8 @@ def caller(address: str) -> Request:
         ("", "not an address", True),
     ],
 )
-def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
-    """All addresses of one subscriber count as one client, so that changing the address gives no additional guesses."""
+def test_addresses_of_one_subscriber_count_as_one_client(one: str, other: str, same: bool) -> None:
+    """The addresses of one subscriber count as one client, so that changing the address gives no additional guesses."""
     assert (ClientAddresses.network(caller(one)) == ClientAddresses.network(caller(other))) is same
 
 
@@ -70,7 +70,7 @@ def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -
     ],
     indirect=["environment"],
 )
-def test_only_configured_proxies_say_who_asks(
+def test_forwarded_addresses_count_for_configured_proxies_only(
     deployment: Deployment, remote: str, forwarded: str, shared: bool
 ) -> None:
     """X-Forwarded-For is read from the right, one entry for each configured proxy, and ignored without a proxy."""

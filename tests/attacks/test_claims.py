@@ -21,7 +21,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Claim, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.demo.people.personas import persona
-from tests.attacks.test_persons import URN, asserted
+from tests.attacks.test_persons import URN, asta_with
 from tests.plugins.deployment import Deployment, Person, mark
 from tests.use_cases.enrolment.conftest import World, wanted_for
 from tests.walks.requirements.visits import code_to, links, log_in
@@ -61,7 +61,7 @@ def change(deployment: Deployment, number: int, **changes: Any) -> None:
     deployment.koha.patrons.change(number, {name: row[name] for name in names} | changes)
 
 
-def claiming(deployment: Deployment, person: Person | None = None) -> tuple[Person, TestResponse]:
+def open_claim_page(deployment: Deployment, person: Person | None = None) -> tuple[Person, TestResponse]:
     """Log Asta in and follow the claim link on the consent page."""
     person = person or deployment.person()
     page = person.log_in("asta")
@@ -69,10 +69,10 @@ def claiming(deployment: Deployment, person: Person | None = None) -> tuple[Pers
     return person, person.get(claim)
 
 
-def mailed(deployment: Deployment, **changes: Any) -> tuple[Person, TestResponse, str, int]:
+def request_code(deployment: Deployment, **changes: Any) -> tuple[Person, TestResponse, str, int]:
     """Let Asta request the code. Return her browser, the page for the code, the code and the account number."""
     number = old_account(deployment, **changes)
-    person, page = claiming(deployment)
+    person, page = open_claim_page(deployment)
     page = person.press(page, do="card_mail", card="T-77")
     return person, page, code_to(deployment, ADDRESS), number
 
@@ -85,7 +85,7 @@ def is_connected(deployment: Deployment, number: int) -> bool:
 
 def test_the_code_connects_the_account(deployment: Deployment) -> None:
     """Control: the right code connects the account, but only after consent, and no second account is created."""
-    person, page, code, number = mailed(deployment)
+    person, page, code, number = request_code(deployment)
     before = len(deployment.koha.patrons.rows())
     page = person.press(page, code=code)
     assert mark(page)[0] == "ask"
@@ -97,8 +97,8 @@ def test_the_code_connects_the_account(deployment: Deployment) -> None:
 
 def test_a_code_is_wrong_in_another_browser(deployment: Deployment) -> None:
     """A code works only in the browser that requested it: a thief who logs in as Asta elsewhere cannot use it."""
-    _, _, code, number = mailed(deployment)
-    other, page = claiming(deployment)
+    _, _, code, number = request_code(deployment)
+    other, page = open_claim_page(deployment)
     page = other.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(other.press(page, code=code)) == ("claim", "code_wrong")
     assert not is_connected(deployment, number)
@@ -106,7 +106,7 @@ def test_a_code_is_wrong_in_another_browser(deployment: Deployment) -> None:
 
 def test_a_code_is_wrong_for_another_person_in_the_same_browser(deployment: Deployment) -> None:
     """A code works only for the person who requested it: the next login in the same browser cannot use it."""
-    person, _, code, number = mailed(deployment)
+    person, _, code, number = request_code(deployment)
     page = log_in(person, persona("sara"))
     page = person.get(next(each for each in links(page) if each.endswith("/claim")))
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
@@ -116,7 +116,7 @@ def test_a_code_is_wrong_for_another_person_in_the_same_browser(deployment: Depl
 
 def test_a_code_has_five_tries(deployment: Deployment) -> None:
     """Brute force: after five wrong codes the right one is refused as well."""
-    person, page, code, number = mailed(deployment)
+    person, page, code, number = request_code(deployment)
     wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
     for _ in range(5):
         page = person.press(page, code=wrong)
@@ -127,18 +127,18 @@ def test_a_code_has_five_tries(deployment: Deployment) -> None:
 
 def test_a_code_works_once(deployment: Deployment) -> None:
     """A code that was used is refused in a second login of the same browser."""
-    person, page, code, _ = mailed(deployment)
+    person, page, code, _ = request_code(deployment)
     person.press(page, code=code)
-    _, page = claiming(deployment, person)
+    _, page = open_claim_page(deployment, person)
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
 
 
-def test_a_code_ends_after_half_an_hour(deployment: Deployment) -> None:
+def test_a_code_expires_after_half_an_hour(deployment: Deployment) -> None:
     """A code is refused after half an hour, also for the same person and browser."""
-    person, _, code, number = mailed(deployment)
+    person, _, code, number = request_code(deployment)
     deployment.clock.ahead = timedelta(minutes=31)
-    _, page = claiming(deployment, person)
+    _, page = open_claim_page(deployment, person)
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
     assert not is_connected(deployment, number)
@@ -146,7 +146,7 @@ def test_a_code_ends_after_half_an_hour(deployment: Deployment) -> None:
 
 def test_an_account_is_mailed_three_codes_a_day(deployment: Deployment) -> None:
     """An account receives at most three codes a day. The page looks the same when no mail is sent."""
-    person, page, _, _ = mailed(deployment)
+    person, page, _, _ = request_code(deployment)
     for _ in range(3):
         page = person.press(person.get(page.request.path), do="card_mail", card="T-77")
         assert mark(page) == ("claim", "code")
@@ -156,10 +156,10 @@ def test_an_account_is_mailed_three_codes_a_day(deployment: Deployment) -> None:
 def test_a_person_tries_five_card_numbers_a_day(deployment: Deployment) -> None:
     """A person may try five card numbers a day. Later ones are not looked up, in any browser."""
     old_account(deployment, surname="Ravn", email=None)
-    person, page = claiming(deployment)
+    person, page = open_claim_page(deployment)
     for number in range(5):
         assert mark(person.press(page, do="card", card=f"T-{number}")) == ("claim", "claim_refused")
-    other, page = claiming(deployment)
+    other, page = open_claim_page(deployment)
     before = len(deployment.borrower_calls())
     assert mark(other.press(page, do="card", card="T-77")) == ("claim", "claim_too_many")
     assert mark(other.press(page, do="card_mail", card="T-77")) == ("claim", "claim_too_many")
@@ -176,12 +176,12 @@ ACCOUNTS: Final[dict[str, dict[str, Any] | None]] = {
 }
 
 
-def test_no_answer_tells_whether_a_card_exists(deployment: Deployment) -> None:
+def test_responses_do_not_reveal_whether_a_card_exists(deployment: Deployment) -> None:
     """Enumeration: until the right code is typed, existing and unknown card numbers give the same responses."""
     answers = set()
     for changes in ACCOUNTS.values():
         number = None if changes is None else old_account(deployment, **changes)
-        person, page = claiming(deployment)
+        person, page = open_claim_page(deployment)
         sent = person.post(page.request.path, {"token": token_of(page), "do": "card_mail", "card": "T-77"})
         shown = person.get(sent.location)
         pages = [shown, *(person.press(shown, code="0000 0000") for _ in range(6))]
@@ -193,12 +193,12 @@ def test_no_answer_tells_whether_a_card_exists(deployment: Deployment) -> None:
     assert len(answers) == 1
 
 
-def test_no_answer_tells_why_a_card_number_alone_is_not_enough(deployment: Deployment) -> None:
+def test_refusals_of_a_card_number_look_the_same(deployment: Deployment) -> None:
     """Enumeration: every reason for which a card number alone is not enough gives the same refusal."""
     answers = set()
     for changes in ACCOUNTS.values():
         number = None if changes is None else old_account(deployment, **changes)
-        person, page = claiming(deployment)
+        person, page = open_claim_page(deployment)
         refused = person.press(page, do="card", card="T-77")
         assert mark(refused) == ("claim", "claim_refused")
         answers.add(_VARYING.sub(b"", refused.get_data()))
@@ -209,10 +209,10 @@ def test_no_answer_tells_why_a_card_number_alone_is_not_enough(deployment: Deplo
     assert len(answers) == 1
 
 
-def test_a_user_name_takes_no_place_of_a_code(deployment: Deployment) -> None:
+def test_a_user_name_does_not_replace_the_code(deployment: Deployment) -> None:
     """A user name does not replace the code: an attacker can guess it from name and birth date. A card number does."""
     number = old_account(deployment, surname="Ravn", email=None)
-    person, page = claiming(deployment)
+    person, page = open_claim_page(deployment)
     assert mark(person.press(page, do="card", card="asta.g")) == ("claim", "claim_refused")
     page = person.press(person.get(page.request.path), do="card", card="T-77")
     assert deployment.landing(person.agree(page)).attributes["uid"] == (str(number),)
@@ -232,7 +232,7 @@ def token_of(page: TestResponse) -> str:
 )
 def test_the_record_is_read_again_when_the_code_is_typed(deployment: Deployment, changes: dict[str, str]) -> None:
     """The record is read again when the code is typed. If it changed meanwhile, nothing is connected."""
-    person, page, code, number = mailed(deployment)
+    person, page, code, number = request_code(deployment)
     change(deployment, number, **changes)
     assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
     person.agree(person.log_in("asta"))
@@ -240,10 +240,10 @@ def test_the_record_is_read_again_when_the_code_is_typed(deployment: Deployment,
 
 
 @pytest.mark.parametrize("affiliation", ["alum", "affiliate", "library-walk-in"])
-def test_people_who_may_not_create_an_account_claim_none(deployment: Deployment, affiliation: str) -> None:
+def test_people_without_the_right_to_an_account_cannot_claim_one(deployment: Deployment, affiliation: str) -> None:
     """A person without the right to an account gets no claim page, and cannot end the case of another login."""
     old_account(deployment, surname="Ravn")
-    who = asserted(
+    who = asta_with(
         eduPersonScopedAffiliation=(f"{affiliation}@au.dk",),
         schacPersonalUniqueID=(URN + ASTA,),
         eduPersonPrimaryAffiliation=(),
@@ -268,7 +268,7 @@ def follow(person: Person, page: TestResponse) -> TestResponse:
     return person.get(page.location) if page.status_code == 303 else page
 
 
-def test_staff_who_ruled_a_borrower_out_are_not_overruled(deployment: Deployment) -> None:
+def test_a_code_does_not_overrule_staff(deployment: Deployment) -> None:
     """If staff ruled a borrower out, a code that was mailed earlier no longer connects it."""
     number = old_account(deployment, surname="Ravn")
     person = deployment.person()
@@ -298,9 +298,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return World(open_store(url, tmp_path, accept_loss=True))
 
 
-def test_of_two_persons_who_claim_one_borrower_at_once_one_gets_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_one_of_two_simultaneous_claims_succeeds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Race: two workers read the borrower before either writes. One person gets it, and the other becomes a case."""
     old = world.library.add(AASE, email="aase@old.example")
     for person_id, number in NUMBERS.items():

@@ -40,7 +40,7 @@ def _second_try(deployment: Deployment) -> TestResponse:
     return person.deliver(*deployment.answer(asked, "asta"))
 
 
-def _answered_again(deployment: Deployment) -> TestResponse:
+def _answer_twice(deployment: Deployment) -> TestResponse:
     """Post a new Response to a request that was already answered."""
     person = deployment.person()
     asked = person.choose(person.ask())
@@ -48,7 +48,7 @@ def _answered_again(deployment: Deployment) -> TestResponse:
     return person.deliver(*deployment.answer(asked, "bo"))
 
 
-def _in_another_browser(deployment: Deployment) -> TestResponse:
+def _open_in_other_browser(deployment: Deployment) -> TestResponse:
     """Login CSRF: a victim's browser opens the arrival of an attacker's login."""
     attacker, victim = deployment.person(), deployment.person()
     victim.ask()
@@ -56,68 +56,68 @@ def _in_another_browser(deployment: Deployment) -> TestResponse:
     return victim.client.get(victim.path(arrived.location), base_url=victim.base)
 
 
-def _asked(deployment: Deployment) -> tuple[Person, TestResponse]:
+def _log_in(deployment: Deployment) -> tuple[Person, TestResponse]:
     person = deployment.person()
     return person, person.log_in("asta")
 
 
-def _forged_token(deployment: Deployment) -> TestResponse:
+def _send_forged_token(deployment: Deployment) -> TestResponse:
     """Send the consent form with an invented token."""
-    person, page = _asked(deployment)
+    person, page = _log_in(deployment)
     return person.post(page.request.path, {"token": "1~~x", "answer": "yes"})
 
 
-def _from_elsewhere(deployment: Deployment) -> TestResponse:
+def _send_cross_site_form(deployment: Deployment) -> TestResponse:
     """CSRF: send the consent form from another site."""
-    person, page = _asked(deployment)
+    person, page = _log_in(deployment)
     token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     return person.bare_post(page.request.path, {"token": token, "answer": "no"}, headers)
 
 
-def _browser_cookie_alone(deployment: Deployment) -> TestResponse:
+def _open_with_browser_cookie_only(deployment: Deployment) -> TestResponse:
     """Open the consent page with the browser cookie but without the login cookie."""
-    person, page = _asked(deployment)
+    person, page = _log_in(deployment)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain=cookie.domain, path=cookie.path)
     return person.client.get(page.request.path, base_url=person.base)
 
 
-def _wrapped(where: type, name: str, made: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
+def _wrap(where: type, name: str, made: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setattr(where, name, made(getattr(where, name)))
 
 
-def _careless(add: Any) -> Any:
+def _skip_replay_check(add: Any) -> Any:
     """Store each Response under a different issuer, so that no replay is found."""
 
-    def added(self: Arrivals, transaction: str, request: str, answer: Any, *rest: Any) -> Any:
+    def add_as_new(self: Arrivals, transaction: str, request: str, answer: Any, *rest: Any) -> Any:
         issuer = f"{answer.issuer}{uuid4()}"
         return add(self, transaction, request, replace(answer, issuer=issuer), *rest)
 
-    return added
+    return add_as_new
 
 
-def _any_browser(match: Any) -> Any:
+def _match_any_browser(match: Any) -> Any:
     return lambda self, brought, _, now: match(self, brought, [brought.held.transaction.browser], now)
 
 
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[Deployment], TestResponse], int]]] = {
-    "an assertion serves once": (15, _wrapped(Arrivals, "add", _careless), _replay, 303),
+    "an assertion serves once": (15, _wrap(Arrivals, "add", _skip_replay_check), _replay, 303),
     "a refused answer ends its request": (
-        15, _wrapped(LoginFlow, "consume_request", lambda _: lambda *_: None), _second_try, 303
+        15, _wrap(LoginFlow, "consume_request", lambda _: lambda *_: None), _second_try, 303
     ),
     "a request is answered once": (
-        16, _wrapped(Transaction, "_drop_outstanding", lambda _: lambda asked, _: asked.outstanding), _answered_again, 303
+        16, _wrap(Transaction, "_drop_outstanding", lambda _: lambda asked, _: asked.outstanding), _answer_twice, 303
     ),
-    "an arrival is its browser's": (16, _wrapped(ArrivalMatching, "match", _any_browser), _in_another_browser, 303),
+    "an arrival is its browser's": (16, _wrap(ArrivalMatching, "match", _match_any_browser), _open_in_other_browser, 303),
     "a token is of this page": (
-        30, _wrapped(FormTokens, "verify", lambda _: lambda *_: find_text), _forged_token, 200
+        30, _wrap(FormTokens, "verify", lambda _: lambda *_: find_text), _send_forged_token, 200
     ),
     "a form is from our own page": (
-        30, lambda patch: patch.setattr(page_security, "same_origin", lambda *_: True), _from_elsewhere, 200
+        30, lambda patch: patch.setattr(page_security, "same_origin", lambda *_: True), _send_cross_site_form, 200
     ),
     "the browser cookie alone opens nothing": (
-        30, _wrapped(BrowserCookies, "brings_login_cookie", lambda _: lambda *_: True), _browser_cookie_alone, 200
+        30, _wrap(BrowserCookies, "brings_login_cookie", lambda _: lambda *_: True), _open_with_browser_cookie_only, 200
     ),
 }  # fmt: skip
 
@@ -125,7 +125,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=pytest.mark.attack(row[0]), id=each) for each, row in DEFENCES.items()]
 )
-def test_without_it_the_attack_succeeds(
+def test_the_attack_succeeds_without_its_defence(
     shared_deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the defence the attack gets an error page. Without it the attack succeeds."""
@@ -137,7 +137,9 @@ def test_without_it_the_attack_succeeds(
 
 
 @pytest.mark.attack(15)
-def test_without_its_minute_a_late_arrival_lands(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_arrival_succeeds_without_its_time_limit(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An arrival that is older than a minute leads to the chooser. With a longer limit it would continue the login."""
     for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
         monkeypatch.setattr(transaction, "ARRIVAL_USABLE_FOR", minute)

@@ -70,7 +70,7 @@ def test_a_sign_up_goes_to_configured_upstreams_only(shared_deployment: Deployme
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("listed", ELSEWHERE)
-def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tuple[str, ...]) -> None:
+def test_an_idp_list_of_unknown_upstreams_is_refused(parties: Parties, listed: tuple[str, ...]) -> None:
     """If the IDPList names no configured upstream, the service gets NoSupportedIDP.
 
     The broker's own name does not count.
@@ -82,7 +82,7 @@ def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tupl
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("listed", [("https://evil.example", AU), (AU_ALIAS, "http://169.254.169.254/")])
-def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, ...]) -> None:
+def test_an_unknown_entry_of_an_idp_list_is_not_asked(parties: Parties, listed: tuple[str, ...]) -> None:
     """An unknown entry in the IDPList, next to a known institution, is not passed on to the hub.
 
     Source: docs/reference/saml-profiles.md#37.

@@ -20,7 +20,7 @@ SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
 
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("text", [SCRIPT, "Log in again at https://evil.example", "a\nb: forged line"])
-def test_an_upstreams_words_are_passed_on_to_nobody(
+def test_a_status_message_is_not_repeated(
     saml_deployment: SamlDeployment, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Error Responses may be unsigned, so anybody can write a StatusMessage. No page and no log line repeats it."""
@@ -40,7 +40,7 @@ def test_an_upstreams_words_are_passed_on_to_nobody(
 
 @pytest.mark.attack(27, 32)
 @pytest.mark.parametrize("name", ["ProviderName", "ID"])
-def test_a_services_words_are_no_code(
+def test_text_of_a_service_is_not_rendered_as_code(
     saml_deployment: SamlDeployment, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ProviderName may contain a script: no page shows it. An ID that the schema does not allow is refused."""
@@ -76,7 +76,7 @@ def test_a_relay_state_goes_to_the_service_only(saml_deployment: SamlDeployment,
 
 @pytest.mark.attack(27)
 @pytest.mark.parametrize("state", ["a\r\nSet-Cookie: x=1", "a\nb", "\0", "x" * 65_537])
-def test_a_relay_state_that_no_header_could_carry_is_refused(
+def test_a_relay_state_with_line_breaks_is_refused(
     saml_deployment: SamlDeployment, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Line breaks in RelayState would split headers or log lines.
@@ -102,8 +102,8 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
     ],
     ids="+".join,
 )
-def test_a_host_is_believed_of_nobody(saml_deployment: SamlDeployment, headers: dict[str, str]) -> None:
-    """All addresses are built from base_url. Host and forwarding headers of a request are ignored."""
+def test_host_headers_are_ignored(saml_deployment: SamlDeployment, headers: dict[str, str]) -> None:
+    """The broker builds its addresses from base_url. Host and forwarding headers of a request are ignored."""
     query = saml_deployment.parties.query(
         saml_deployment.parties.authn_request(), key=saml_deployment.parties.service.key
     )

@@ -16,7 +16,7 @@ from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
 
-def asked_forced(location: str) -> bool:
+def has_force_authn(location: str) -> bool:
     """Return whether the AuthnRequest in ``location`` asks for a fresh login."""
     from broker.adapters.saml.xml_security import http_bindings
 
@@ -42,7 +42,7 @@ def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, 
     """An errand needs a fresh login: a session that was left open can neither open an account nor change a PIN."""
     person = deployment.person()
     away = person.get(person.base + errand)
-    assert asked_forced(away.location)
+    assert has_force_authn(away.location)
     assert mark(person.deliver(*deployment.answer(away.location, "asta"))) == ("error", "message_refused")
     plain = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     assert plain.status_code == 303  # a login that did not ask for a fresh authentication accepts an old one
@@ -59,7 +59,7 @@ def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, 
         "affiliation=company&upstream=nemid",
     ],
 )
-def test_a_sign_up_begins_only_as_the_pages_say(deployment: Deployment, query: str) -> None:
+def test_an_invalid_sign_up_link_is_refused(deployment: Deployment, query: str) -> None:
     """A sign-up link with an unknown affiliation or upstream is refused."""
     person = deployment.person()
     page = person.get(f"{person.base}/sign-up/begin?{query}")
@@ -67,7 +67,7 @@ def test_a_sign_up_begins_only_as_the_pages_say(deployment: Deployment, query: s
     assert mark(page) == ("error", "form_refused")
 
 
-def test_the_way_back_is_a_name_of_ours(deployment: Deployment) -> None:
+def test_the_way_back_is_not_an_open_redirect(deployment: Deployment) -> None:
     """Open redirect: an address in place of the service's name is ignored."""
     person = deployment.person()
     page = person.agree(person.sign_up("asta", "student", service="https://evil.example/"))
@@ -90,7 +90,7 @@ def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
     assert held.transaction.issued is None
 
 
-def test_another_browser_ends_no_sign_up(deployment: Deployment) -> None:
+def test_another_browser_cannot_open_a_sign_up(deployment: Deployment) -> None:
     """Another browser cannot open a sign-up page, which shows a person's own borrower number."""
     person = deployment.person()
     page = person.sign_up("asta", "student")
@@ -116,7 +116,7 @@ def test_the_offer_needs_its_token(deployment: Deployment) -> None:
     }
 
 
-def test_no_category_changes_while_the_offer_could_not_be_made(deployment: Deployment) -> None:
+def test_no_category_changes_without_an_offer(deployment: Deployment) -> None:
     """If the library did not answer when the person arrived, no offer was made, so the category does not change."""
     person = deployment.person()
     deployment.koha.faults.down = True
@@ -131,7 +131,7 @@ def test_no_category_changes_while_the_offer_could_not_be_made(deployment: Deplo
 
 
 @pytest.mark.attack(28)
-def test_a_remembered_way_is_one_of_the_request_s(deployment: Deployment) -> None:
+def test_a_remembered_method_must_be_one_of_the_service(deployment: Deployment) -> None:
     """The cookie that remembers a login method works only for methods of the service. It can always be changed."""
     person = deployment.person()
     page = person.ask()
@@ -160,7 +160,7 @@ def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
     action, fields = form(page)
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
     url = person.get(find_text(onward, "//main//a/@href")).location
-    assert asked_forced(url)
+    assert has_force_authn(url)
     arrived = person.deliver(*deployment.answer(url, "asta"))
     page = person.get(arrived.location)
     last = person.agree(page, remember=True)
@@ -178,7 +178,7 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
     action, fields = form(person.ask())
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes", "shared": "yes"})
     url = person.get(find_text(onward, "//main//a/@href")).location
-    assert asked_forced(url)
+    assert has_force_authn(url)
     page = person.get(person.deliver(*deployment.answer(url, "asta")).location)
     assert mark(page)[0] == "ask"
     assert [each.key for each in person.cookies("") if each.max_age or each.expires] == []
@@ -195,7 +195,7 @@ def test_an_old_login_is_refused_at_a_shared_computer(deployment: Deployment) ->
     assert mark(refused) == ("error", "message_refused")
 
 
-def asked_elsewhere(person: Person, path: str) -> str:
+def ask_from_other_network(person: Person, path: str) -> str:
     """Open an address from another network with this browser's cookies. Return the upstream's address."""
     telephone: dict[str, Any] = {"base_url": person.base, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
     away = person.client.get(path, **telephone)
@@ -218,44 +218,44 @@ def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(deployment: Deplo
     )
     assert elsewhere.status_code == 303
     page = person.get(elsewhere.location)
-    assert asked_forced(page.location if page.status_code == 302 else person.choose(page))
+    assert has_force_authn(page.location if page.status_code == 302 else person.choose(page))
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(deployment: Deployment) -> None:
+def test_a_response_to_another_network_is_refused_at_a_shared_computer(deployment: Deployment) -> None:
     """A Response to a request from another network is refused at a shared computer, which needs a fresh login."""
     person = deployment.person()
-    away = asked_elsewhere(person, "/my-choices?with=wayf")
-    assert not asked_forced(away)
+    away = ask_from_other_network(person, "/my-choices?with=wayf")
+    assert not has_force_authn(away)
     page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
     assert mark(page)[0] == "choose"
     fresh = person.choose(page)
-    assert asked_forced(fresh)
+    assert has_force_authn(fresh)
     assert mark(person.get(person.deliver(*deployment.answer(fresh, "asta")).location))[0] == "choices"
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(deployment: Deployment) -> None:
+def test_a_second_response_to_another_network_is_refused_too(deployment: Deployment) -> None:
     """Two Responses to one request from another network are both refused at a shared computer."""
     person = deployment.person()
-    away = asked_elsewhere(person, "/my-choices?with=wayf")
-    assert not asked_forced(away)
+    away = ask_from_other_network(person, "/my-choices?with=wayf")
+    assert not has_force_authn(away)
     tabs = [person.deliver(*deployment.answer(away, "asta")) for _ in range(2)]
     assert [mark(person.get(each.location))[0] for each in tabs] == ["choose", "choose"]
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(deployment: Deployment) -> None:
+def test_a_fresh_login_counts_at_a_shared_computer(deployment: Deployment) -> None:
     """A fresh login counts at a shared computer wherever it started, so that nobody logs in twice."""
     person = deployment.person()
-    away = asked_elsewhere(person, "/sign-up/begin?affiliation=student&upstream=wayf")
-    assert asked_forced(away)
+    away = ask_from_other_network(person, "/sign-up/begin?affiliation=student&upstream=wayf")
+    assert has_force_authn(away)
     page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
     assert mark(page)[0] != "choose"
     assert deployment.broker.read(_newest(deployment), deployment.clock.now()).transaction.shared
 
 
-def test_what_was_taken_back_meanwhile_lets_nothing_leave(deployment: Deployment) -> None:
+def test_a_withdrawn_stored_consent_releases_nothing(deployment: Deployment) -> None:
     """A login that waits for the library asks for consent again if the stored consent was withdrawn meanwhile."""
     first, second = deployment.person(), deployment.person()
     deployment.koha.faults.down = True
@@ -267,18 +267,14 @@ def test_what_was_taken_back_meanwhile_lets_nothing_leave(deployment: Deployment
     deployment.koha.faults.down = False
     _withdraw(deployment, first)
     deployment.clock.ahead = timedelta(minutes=2)
-    assert _once_enrolled(second, waits.request.path) == "ask"
+    assert _wait_for_account(second, waits.request.path) == "ask"
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(
-    deployment: Deployment, *, refused: bool
-) -> None:
+def test_a_withdrawn_new_consent_releases_nothing(deployment: Deployment, *, refused: bool) -> None:
     """A login that waits for the library asks again if the consent given in this login was withdrawn meanwhile.
 
     This also holds if the person logged in once more and refused.
-
-    Though they have logged in once more since, to say no.
     """
     first = deployment.person()
     deployment.koha.faults.down = True
@@ -292,11 +288,11 @@ def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(
         assert mark(declined) == ("refuse", "consent_refused")
     deployment.clock.ahead = timedelta(minutes=2)
     path = waits.request.path.removesuffix("/consent")
-    assert _once_enrolled(first, path) == "ask"
+    assert _wait_for_account(first, path) == "ask"
     assert mark(first.agree(first.get(path)))[0] == "issue"  # a new consent counts
 
 
-def _once_enrolled(person: Person, path: str) -> str:
+def _wait_for_account(person: Person, path: str) -> str:
     """Reload a page that waits for the library system until it stops waiting, and return its step."""
     until = time.monotonic() + 120
     while (step := mark(person.get(path))[0]) == "enrol" and time.monotonic() < until:

@@ -71,7 +71,7 @@ def _calls(rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.attack(14)
-def test_no_odd_call_is_a_fault(shared_deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_malformed_requests_cause_no_error(shared_deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Odd paths, queries, headers and bodies cause no 5xx, are not echoed, and keep the frame policy."""
     client, base, faults = shared_deployment.app.test_client(), shared_deployment.setting.ports.origin("broker"), []
     for rule in shared_deployment.app.url_map.iter_rules():
@@ -86,7 +86,7 @@ def test_no_odd_call_is_a_fault(shared_deployment: Deployment, capsys: pytest.Ca
     assert '"event": "unexpected"' not in capsys.readouterr().out
 
 
-def test_every_address_has_a_number_in_the_reference_of_a_stranger(shared_deployment: Deployment) -> None:
+def test_every_address_has_a_step_number(shared_deployment: Deployment) -> None:
     """Every address has a step number, so that a stranger's error reference says where the page was shown."""
     rules = {rule.rule for rule in shared_deployment.app.url_map.iter_rules()}
     assert {rule for rule in rules if not rule.startswith("/sign-up/")} - {*STEPS, "/was"} == set()

@@ -50,13 +50,13 @@ class Endless(BytesIO):
         return found
 
 
-def _begun(forge: Forge, more: str = "") -> bytes:
+def _begin_feed(forge: Forge, more: str = "") -> bytes:
     """Return the beginning of a genuine feed with its signature, as a man in the middle has it."""
     octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(ENTITY_XML, more=more), forge.upstream.key)
     return octets[: octets.index(b"</md:EntitiesDescriptor>")]
 
 
-def _answer(forge: Forge) -> bytes:
+def _begin_entity(forge: Forge) -> bytes:
     """Return the beginning of a genuine metadata answer about one entity."""
     xml = metadata_feeds.build_feed("<md:Extensions/>").replace("EntitiesD", "EntityD")
     return _cut(metadata_feeds.sign_feed(xml, forge.upstream.key), b"<md:Extensions/>")
@@ -70,33 +70,37 @@ _OPEN: Final = b'<md:EntityDescriptor entityID="x">'
 ENDLESS: Final[dict[str, tuple[Callable[[Forge], tuple[bytes, bytes]], str, int]]] = {
     "space before the root": (lambda _: (b"<?xml version='1.0'?>", b" " * KB), "feed.root", 64 * KB),
     "comments before the root": (lambda _: (b"", b"<!-- " + b"x" * KB + b"-->"), "feed.root", 64 * KB),
-    "the root's own tag": (lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor"), b' a="x"'), "feed.root", 64 * KB),
-    "one attribute of the root": (
-        lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor") + b' a="', b"x" * KB),
+    "the root's own tag": (
+        lambda f: (_cut(_begin_feed(f), b"<md:EntitiesDescriptor"), b' a="x"'),
         "feed.root",
         64 * KB,
     ),
-    "text before the signature": (lambda f: (_cut(_begun(f), b'">'), b" " * KB), "feed.unsigned", 64 * KB),
-    "the signature": (lambda f: (_cut(_begun(f), b"SignatureValue>"), b"<a/>"), "feed.unsigned", 64 * KB),
-    "text behind the signature": (lambda f: (_cut(_begun(f), b"Signature>"), b" " * KB), "feed.unsigned", 64 * KB),
-    "comments instead of a signature": (lambda f: (_cut(_begun(f), b'">'), b"<!-- -->"), "feed.unsigned", 64 * KB),
-    "one entity": (lambda f: (_begun(f) + _OPEN, b"<a>" + b"x" * KB + b"</a>"), "feed.unbroken", 18 * MB),
-    "one entity of nothing but tags": (lambda f: (_begun(f) + _OPEN, b"<a/>"), "feed.unbroken", 6 * MB),
+    "one attribute of the root": (
+        lambda f: (_cut(_begin_feed(f), b"<md:EntitiesDescriptor") + b' a="', b"x" * KB),
+        "feed.root",
+        64 * KB,
+    ),
+    "text before the signature": (lambda f: (_cut(_begin_feed(f), b'">'), b" " * KB), "feed.unsigned", 64 * KB),
+    "the signature": (lambda f: (_cut(_begin_feed(f), b"SignatureValue>"), b"<a/>"), "feed.unsigned", 64 * KB),
+    "text behind the signature": (lambda f: (_cut(_begin_feed(f), b"Signature>"), b" " * KB), "feed.unsigned", 64 * KB),
+    "comments instead of a signature": (lambda f: (_cut(_begin_feed(f), b'">'), b"<!-- -->"), "feed.unsigned", 64 * KB),
+    "one entity": (lambda f: (_begin_feed(f) + _OPEN, b"<a>" + b"x" * KB + b"</a>"), "feed.unbroken", 18 * MB),
+    "one entity of nothing but tags": (lambda f: (_begin_feed(f) + _OPEN, b"<a/>"), "feed.unbroken", 6 * MB),
     "one entity of nothing but attributes": (
-        lambda f: (_begun(f) + _OPEN, b'<a b="" c="" d="" e="" f="" g=""/>'),
+        lambda f: (_begin_feed(f) + _OPEN, b'<a b="" c="" d="" e="" f="" g=""/>'),
         "feed.unbroken",
         7 * MB,
     ),
-    "the one entity of an answer": (lambda f: (_answer(f), b"<md:Extensions/>" * 64), "feed.unbroken", 18 * MB),
-    "text between entities": (lambda f: (_begun(f), b" " * KB), "feed.unreadable", 11 * MB),
-    "entities": (lambda f: (_begun(f), ENTITY_XML.encode()), "feed.size", 5 * MB),
+    "the one entity of an answer": (lambda f: (_begin_entity(f), b"<md:Extensions/>" * 64), "feed.unbroken", 18 * MB),
+    "text between entities": (lambda f: (_begin_feed(f), b" " * KB), "feed.unreadable", 11 * MB),
+    "entities": (lambda f: (_begin_feed(f), ENTITY_XML.encode()), "feed.size", 5 * MB),
 }
 WHOLE: Final = "one entity"  # tested with the real bound of 16 MB
 
 
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("case", ENDLESS)
-def test_what_has_no_end_is_read_no_further(case: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_feed_is_refused_early(case: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document without end is refused after 64 kB before the end of the signature, or 16 MB within one entity."""
     make, cause, most = ENDLESS[case]
     if cause == "feed.unbroken" and case != WHOLE:
@@ -110,7 +114,7 @@ def test_what_has_no_end_is_read_no_further(case: str, forge: Forge, monkeypatch
     assert (refused.value.cause, stream.given <= most) == (cause, True), (refused.value.cause, stream.given)
 
 
-def _nested(count: int) -> str:
+def _nest_namespaces(count: int) -> str:
     """Return ``count`` namespace declarations: thirty on nested elements, the others on the innermost."""
     opened = "".join(f'<n{each}:a xmlns:n{each}="urn:{each}">' for each in range(30))
     return f"{opened}<a{_spaces(count - 30)}/>" + "".join(f"</n{each}:a>" for each in reversed(range(30)))
@@ -132,7 +136,11 @@ def _entity(inside: str = "", more: str = "") -> str:
 COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
     "namespaces on the root": (lambda n: metadata_feeds.build_feed(_entity(), more=_spaces(n)), 98, "feed.namespaces"),
     "namespaces on an entity": (lambda n: metadata_feeds.build_feed(_entity(more=_spaces(n))), 99, "feed.namespaces"),
-    "namespaces in each other": (lambda n: metadata_feeds.build_feed(_entity(_nested(n))), 99, "feed.namespaces"),
+    "namespaces in each other": (
+        lambda n: metadata_feeds.build_feed(_entity(_nest_namespaces(n))),
+        99,
+        "feed.namespaces",
+    ),
     "attributes of the root": (
         lambda n: metadata_feeds.build_feed(_entity(), more=_attributes(n)),
         98,
@@ -154,7 +162,7 @@ COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
 
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("case", COSTLY)
-def test_what_costs_too_much_is_refused(case: str, forge: Forge) -> None:
+def test_costly_canonicalisation_is_refused(case: str, forge: Forge) -> None:
     """Canonicalisation needs quadratic time for these: an otherwise valid feed would block a worker for hours."""
     make, most, cause = COSTLY[case]
     key, held = forge.upstream.key, metadata_feeds.trust(forge.upstream.certificate)
@@ -165,7 +173,7 @@ def test_what_costs_too_much_is_refused(case: str, forge: Forge) -> None:
 
 @pytest.mark.attack(33, control=True)
 @pytest.mark.parametrize("case", COSTLY)
-def test_what_costs_just_enough_is_read(case: str, forge: Forge) -> None:
+def test_content_at_the_bound_is_accepted(case: str, forge: Forge) -> None:
     """Control: content at the bound is accepted. Real feeds are far below it."""
     make, most, _ = COSTLY[case]
     octets = metadata_feeds.sign_feed(make(most), forge.upstream.key)
@@ -206,7 +214,7 @@ POISON: Final[dict[str, tuple[str, str]]] = {
 
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("case", POISON)
-def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
+def test_a_hostile_entity_is_skipped(case: str, forge: Forge) -> None:
     """One member's hostile metadata is skipped with a notice, and the other entities are read."""
     inside, cause = POISON[case]
     xml = metadata_feeds.build_feed(idp_entity(HUB, inside), sp_entity(LOANS))
@@ -218,7 +226,7 @@ def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
 
 
 @pytest.mark.attack(33)
-def test_little_is_told_of_many_faults(forge: Forge) -> None:
+def test_the_notices_of_an_entity_are_limited(forge: Forge) -> None:
     """At most twenty notices are written for one entity, so that it cannot fill the log."""
     wrong = idp_entity(HUB).replace("https://hub.example/sso", "http://hub.example/sso")
     start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
@@ -231,7 +239,7 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
 
 
 @pytest.mark.attack(33)
-def test_the_tag_that_was_searched_is_the_roots() -> None:
+def test_a_start_tag_that_is_not_the_roots_is_refused() -> None:
     """The start tag that was found in the octets must be the root element that the parser found."""
     root = etree.fromstring(metadata_feeds.build_feed(ENTITY_XML))
     pieces = PiecewiseC14n(root, metadata_feeds.build_feed().replace("_f1", "_f2").encode(), ())

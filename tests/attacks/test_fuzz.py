@@ -1,4 +1,4 @@
-"""Fuzzing: thousands of randomly changed messages. Each is refused, or has the same content as the genuine one."""
+"""Fuzzing: thousands of randomly changed messages. The broker refuses each, or reads the content of the genuine one."""
 
 import base64
 import os
@@ -44,7 +44,7 @@ STEP: Final = st.tuples(st.integers(0, 15), st.integers(0, 4000), st.integers(0,
 STEPS: Final = st.lists(STEP, min_size=1, max_size=4)
 
 
-def fuzzed(name: str) -> Callable[[Any], Any]:
+def make_settings(name: str) -> Callable[[Any], Any]:
     """Return Hypothesis settings with the number of examples for ``name``."""
     calm = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
     phases = (Phase.generate, Phase.shrink)
@@ -54,7 +54,7 @@ def fuzzed(name: str) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def awake() -> Iterator[None]:
+def limit_time() -> Iterator[None]:
     """Raise TimeoutError if the block runs too long."""
 
     def hanging(*_: object) -> None:
@@ -69,7 +69,7 @@ def awake() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def original(parties: Parties, number: int) -> bytes:
+def make_genuine(parties: Parties, number: int) -> bytes:
     """Return a genuine Response: signed in one of three ways, or encrypted."""
     root = parties.response()
     if number == KINDS["responses"] - 1:
@@ -77,12 +77,12 @@ def original(parties: Parties, number: int) -> bytes:
     return parties.sign_response(root, whole=number == 1, both=number == 2)
 
 
-def originals(parties: Parties) -> list[bytes]:
+def list_genuine(parties: Parties) -> list[bytes]:
     """Return one genuine Response of each kind."""
-    return [original(parties, number) for number in range(KINDS["responses"])]
+    return [make_genuine(parties, number) for number in range(KINDS["responses"])]
 
 
-def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal | None:
+def receive(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal | None:
     """Receive a message as the ACS does. Return None for a refusal; other errors fail the test."""
     field = base64.b64encode(raw).decode()
     try:
@@ -93,7 +93,7 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
         return None
 
 
-def test_together_they_are_twenty_thousand() -> None:
+def test_the_runs_are_twenty_thousand_in_total() -> None:
     """The runs are at least twenty thousand in total."""
     assert sum(RUNS[name] * KINDS[name] for name in RUNS) >= 20_000
 
@@ -101,28 +101,28 @@ def test_together_they_are_twenty_thousand() -> None:
 @pytest.fixture(scope="module")
 def truth(parties: Parties) -> tuple[list[bytes], Authentication]:
     """Return the genuine messages and their common content."""
-    messages = originals(parties)
-    answer, *others = (received(parties, each) for each in messages)
+    messages = list_genuine(parties)
+    answer, *others = (receive(parties, each) for each in messages)
     assert isinstance(answer, Authentication)
     assert all(each == answer for each in others)
     return messages, answer
 
 
 @pytest.mark.attack(14)
-@fuzzed("responses")
+@make_settings("responses")
 @given(steps=STEPS)
-def test_no_changed_response_says_anything_else(
+def test_a_mutated_response_logs_in_nobody_else(
     parties: Parties, truth: tuple[list[bytes], Authentication], steps: list[Step]
 ) -> None:
     """No mutation of a Response logs in another person: it is refused or means the same."""
     messages, true = truth
     for raw in messages:
-        with awake():
-            answer = received(parties, mutate(raw, steps))
+        with limit_time():
+            answer = receive(parties, mutate(raw, steps))
         assert answer is None or isinstance(answer, UpstreamRefusal) or answer == true
 
 
-def asked(read: Callable[[], AuthnRequest]) -> AuthnRequest | None:
+def read_request(read: Callable[[], AuthnRequest]) -> AuthnRequest | None:
     """Read a request. Return None for a refusal, and the request if the refusal goes to the service."""
     try:
         return read()
@@ -153,53 +153,53 @@ def requests(parties: Parties) -> Asked:
     return Asked(query, etree.tostring(root), bare, plain, parties.idp.read_redirect(query, NOW))
 
 
-def posted(raw: bytes) -> list[tuple[str, str]]:
+def post_fields(raw: bytes) -> list[tuple[str, str]]:
     """Return the form fields that carry a request."""
     return [("SAMLRequest", base64.b64encode(raw).decode()), ("RelayState", "state/1")]
 
 
 @pytest.mark.attack(14)
-@fuzzed("requests")
+@make_settings("requests")
 @given(steps=STEPS)
-def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: Asked, steps: list[Step]) -> None:
+def test_a_mutated_request_is_answered_nowhere_else(parties: Parties, requests: Asked, steps: list[Step]) -> None:
     """A mutated signed request is refused or means the same. An unsigned one is answered only at a registered ACS."""
     role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
     other = base64.b64encode(packed.compress(mutate(requests.bare, steps)) + packed.flush()).decode()
-    with awake():
-        swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: role.read_post(posted(mutate(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: role.read_post(posted(mutate(requests.plain, steps)), NOW))
+    with limit_time():
+        swapped = read_request(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
+        by_post = read_request(lambda: role.read_post(post_fields(mutate(requests.signed, steps)), NOW))
+        unsigned = read_request(lambda: role.read_post(post_fields(mutate(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]
 
 
 @pytest.mark.attack(14)
-@fuzzed("fields")
+@make_settings("fields")
 @given(noise=st.text(max_size=60), at=st.integers(0, 3000), squeezed=st.binary(max_size=60))
-def test_no_changed_field_is_read_otherwise(parties: Parties, noise: str, at: int, squeezed: bytes) -> None:
+def test_a_changed_field_is_refused_or_means_the_same(parties: Parties, noise: str, at: int, squeezed: bytes) -> None:
     """Text inserted into a query or a base64 field is refused or means nothing."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
     true = parties.idp.read_redirect(query, NOW)
     at %= len(query)
-    with awake():
-        assert asked(lambda: parties.idp.read_redirect(query[:at] + noise + query[at:], NOW)) in {None, true}
+    with limit_time():
+        assert read_request(lambda: parties.idp.read_redirect(query[:at] + noise + query[at:], NOW)) in {None, true}
     packed = base64.b64encode(squeezed).decode()
     for field in (packed, noise, packed + noise):
-        with awake():
-            assert asked(partial(parties.idp.read_post, [("SAMLRequest", field)], NOW)) is None
+        with limit_time():
+            assert read_request(partial(parties.idp.read_post, [("SAMLRequest", field)], NOW)) is None
 
 
 @pytest.mark.attack(13)
-def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
+def test_mutated_messages_do_not_leak_memory(parties: Parties) -> None:
     """Thousands of mutated messages do not increase the memory of the process."""
-    messages, drawn = originals(parties), random.Random(4)
+    messages, drawn = list_genuine(parties), random.Random(4)
 
     def run(count: int) -> int:
         for number in range(count):
             steps = [(drawn.randrange(16), drawn.randrange(4000), drawn.randrange(400)) for _ in range(3)]
-            received(parties, mutate(messages[number % len(messages)], steps))
+            receive(parties, mutate(messages[number % len(messages)], steps))
         status = Path("/proc/self/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
@@ -208,14 +208,14 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
 
 
 @pytest.mark.attack(14)
-@fuzzed("http")
+@make_settings("http")
 @given(steps=STEPS, which=st.integers(0, 5))
-def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
+def test_a_mutated_message_breaks_no_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
     """A mutated message over HTTP leads to a page or to the genuine result, and never to a status 5xx."""
     saml_deployment.begin_login()
-    with awake():
+    with limit_time():
         if which < 4:
-            response = saml_deployment.post(mutate(original(saml_deployment.parties, which), steps))
+            response = saml_deployment.post(mutate(make_genuine(saml_deployment.parties, which), steps))
         else:
             root = saml_deployment.parties.authn_request()
             signature.sign(root, saml_deployment.parties.service.key)
@@ -230,12 +230,10 @@ def test_xml_security_withstands_a_search_by_coverage(parties: Parties, tmp_path
     """Coverage-guided search (atheris) for inputs that make XML security fail, hang or accept content that was not signed.
 
     If Python has no atheris wheel, the same number of inputs is drawn at random.
-
-    Where there is no wheel of it for this Python, as many inputs are drawn without looking at lines.
     """
     seeds = tmp_path / "seeds"
     seeds.mkdir()
-    for number, raw in enumerate(originals(parties)):
+    for number, raw in enumerate(list_genuine(parties)):
         (seeds / str(number)).write_bytes(raw)
     (tmp_path / "hub.pem").write_bytes(parties.hub.certificate)
     options = [f"-runs={RUNS['xml'] * LONGER}", "-max_len=40000", "-timeout=20", "-rss_limit_mb=1024", "-seed=4"]

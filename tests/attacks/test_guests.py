@@ -8,7 +8,16 @@ from typing import Final
 import pytest
 
 from broker.demo.library.services import Landing
-from tests.attacks.test_persons import ASTA, URN, arrive, asserted, come, forgotten, kept, landed
+from tests.attacks.test_persons import (
+    ASTA,
+    URN,
+    agree_and_land,
+    answer_and_follow,
+    arrive,
+    asta_with,
+    delete_stored_data,
+    read_stored_data,
+)
 from tests.plugins.deployment import Deployment, mark
 
 # In these cases institutions let people type a number, or do not state an assurance.
@@ -40,7 +49,7 @@ def asta(deployment: Deployment) -> Landing:
     """Let Asta get a borrower and consent at My loans."""
     person = deployment.person()
     assert deployment.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
-    return landed(deployment, arrive(deployment))
+    return agree_and_land(deployment, arrive(deployment))
 
 
 def test_a_guest_gets_neither_loans_nor_a_lower_category(
@@ -59,7 +68,7 @@ def test_a_guest_withdraws_no_consent(deployment: Deployment, asta: Landing, gue
     """/my-choices shows the guest none of Asta's consents."""
     assert asta.status == "Success"
     stranger = deployment.person()
-    page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**guest))
+    page = answer_and_follow(stranger, stranger.get("/my-choices?with=wayf").location, asta_with(**guest))
     assert b'data-service="my-loans"' not in page.get_data()
 
 
@@ -68,11 +77,11 @@ def test_a_guest_sees_and_deletes_nothing_of_the_person(
 ) -> None:
     """The guest can neither read nor delete Asta's stored data."""
     stranger = deployment.person()
-    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asserted(**guest))
+    page = answer_and_follow(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asta_with(**guest))
     assert mark(page) == ("choices", "unknown")
-    assert mark(forgotten(stranger, asserted(**guest))) in {("choices", "none"), ("choices", "unknown")}
-    assert "my-loans" in kept(deployment.person(), asserted())
-    again = landed(deployment, arrive(deployment))
+    assert mark(delete_stored_data(stranger, asta_with(**guest))) in {("choices", "none"), ("choices", "unknown")}
+    assert "my-loans" in read_stored_data(deployment.person(), asta_with())
+    again = agree_and_land(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
 
 
@@ -80,9 +89,11 @@ def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(deployment
     """Some alumni portals let people register themselves: alumni use their account, but see no data and set no PIN."""
     left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
     person = deployment.person()
-    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, asserted(**left))
+    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, asta_with(**left))
     assert mark(page) == ("choices", "unknown")
-    page = come(person, person.get("/pin?change=wayf").location, asserted(**left))
+    page = answer_and_follow(person, person.get("/pin?change=wayf").location, asta_with(**left))
     assert mark(page)[0] == "refuse"
-    assert landed(deployment, arrive(deployment, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]
+    assert (
+        agree_and_land(deployment, arrive(deployment, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]
+    )
     assert deployment.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"] == "PRIVATE"

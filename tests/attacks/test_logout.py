@@ -23,12 +23,12 @@ LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 UNKNOWN = "Requester / UnknownPrincipal"
 
 
-def leaver(deployment: Deployment, browser: LogoutClient | None = None) -> LogoutClient:
+def make_person(deployment: Deployment, browser: LogoutClient | None = None) -> LogoutClient:
     """Return a person in a new browser, or in the browser of another person."""
     return LogoutClient(deployment, browser.person if browser else deployment.person())
 
 
-def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
+def keep_form(page: TestResponse) -> tuple[str, dict[str, str]]:
     """Return address and fields that submit a consent page later."""
     assert mark(page)[0] == "ask"
     _, fields = form(page)
@@ -39,7 +39,7 @@ def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
     """A service that sends another service's NameID and SessionIndex gets UnknownPrincipal and ends nothing."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     theirs = asta.log_in(service="e-resources")
     asta.log_in()
     for service in ("my-loans", "myprint"):
@@ -52,12 +52,12 @@ def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) -> None:
+def test_a_logout_request_in_another_browser_ends_only_its_session(deployment: Deployment) -> None:
     """A LogoutRequest for Asta in Bo's browser ends only the named session of Asta and none of Bo's.
 
     It is a partial logout.
     """
-    asta, bo = leaver(deployment), leaver(deployment)
+    asta, bo = make_person(deployment), make_person(deployment)
     session, _ = asta.log_in(), asta.log_in(service="e-resources")
     own = bo.log_in("bo")
     bo.log_in("bo", "e-resources")
@@ -68,11 +68,11 @@ def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) ->
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
+def test_two_people_at_one_browser_have_separate_sessions(deployment: Deployment) -> None:
     """Two people use one browser. The logout of the second neither shows nor ends sessions of the first."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     first, at_other = asta.log_in(), asta.log_in(service="e-resources")
-    bo = leaver(deployment, asta)
+    bo = make_person(deployment, asta)
     session = bo.log_in("bo")
     answered = bo.ask("my-loans", session)
     assert (redirect_target(answered), bo.read(answered).status) == ("library/my-loans/slo", "Success")
@@ -82,14 +82,14 @@ def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
+def test_the_back_button_returns_no_assertion_after_logout(deployment: Deployment) -> None:
     """Replay: after the logout neither the back button nor a consent page in another tab returns an assertion."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     page = asta.page()
-    path, fields = pending(page)
+    path, fields = keep_form(page)
     sent = asta.person.agree(page)
     session = asta.read_session(sent)
-    other, kept = pending(asta.page(service="e-resources"))
+    other, kept = keep_form(asta.page(service="e-resources"))
     assert asta.read(asta.ask("my-loans", session)).status == "Success"
     for where, what in ((path, fields), (other, kept)):
         assert mark(asta.person.post(where, what)) == ("error", "transaction_gone")
@@ -101,9 +101,9 @@ def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("scope", ["all", "none"])
-def test_back_at_another_service_delivers_nothing_either(deployment: Deployment, scope: str) -> None:
+def test_another_services_assertion_is_not_repeated_after_logout(deployment: Deployment, scope: str) -> None:
     """Replay: another service's assertion is not repeated after the logout, whether it was asked to log out or not."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     page = asta.page(service="e-resources")
     asta.read_session(asta.person.agree(page))
     asta.press(asta.ask("my-loans", asta.log_in()), f"scope={scope}")
@@ -113,10 +113,10 @@ def test_back_at_another_service_delivers_nothing_either(deployment: Deployment,
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> None:
+def test_an_upstreams_logout_ends_logins_in_progress(deployment: Deployment) -> None:
     """The hub's logout from any browser invalidates consent pages that stand on its session."""
-    asta, nobody = leaver(deployment), leaver(deployment)
-    path, kept = pending(asta.page())
+    asta, nobody = make_person(deployment), make_person(deployment)
+    path, kept = keep_form(asta.page())
     answered = nobody.follow(nobody.get(asta.hub_request(asta.hub[0])))
     assert (redirect_target(answered), nobody.read(answered).status) == ("hub/slo", UNKNOWN)
     assert mark(asta.person.post(path, kept)) == ("error", "transaction_gone")
@@ -125,9 +125,9 @@ def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> N
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by", ["hub", "service"])
-def test_an_answer_from_before_the_logout_lets_nobody_in(deployment: Deployment, by: str) -> None:
+def test_an_arrival_from_before_the_logout_is_invalid(deployment: Deployment, by: str) -> None:
     """A Response that arrived before the logout cannot be used afterwards."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     session = asta.log_in(service="e-resources")
     asked = asta.person.ask()
     acs, fields = deployment.answer(asked.location if asked.status_code == 302 else asta.person.choose(asked), "asta")
@@ -143,7 +143,7 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(deployment: Deployment,
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("first", ["logout", "session"])
-def test_a_login_that_races_a_logout_leaves_no_half(
+def test_a_login_that_races_a_logout_leaves_no_session(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """Race: if login and logout write at the same time, no assertion leaves and no session stays open."""
@@ -158,7 +158,7 @@ def test_a_login_that_races_a_logout_leaves_no_half(
             sessions.close(transaction.browser, transaction.person.id, deployment.clock.now())
         return read_together(self.store, keys, now) if stands else None
 
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     page = asta.page()
     monkeypatch.setattr(Transactions, "put_then_read", racing)
     assert mark(asta.person.agree(page)) == ("error", "transaction_gone")
@@ -174,9 +174,9 @@ def test_a_login_that_races_a_logout_leaves_no_half(
 
 @pytest.mark.attack(29)
 @pytest.mark.profile(34)
-def test_what_this_browser_cannot_end_is_no_success(deployment: Deployment) -> None:
+def test_a_logout_without_cookies_is_partial(deployment: Deployment) -> None:
     """A logout without cookies, as in an iframe, cannot end the university's session, so it is partial."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     brought = stranger.follow(stranger.get(asta.request("my-loans", asta.log_in())))
     assert (redirect_target(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
     again = asta.log_in()
@@ -188,7 +188,7 @@ def test_what_this_browser_cannot_end_is_no_success(deployment: Deployment) -> N
 @pytest.mark.attack(29)
 def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
     """Another browser that opens the address of a logout gets status 403 and changes nothing."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
     page = asta.ask("my-loans", session)
@@ -201,9 +201,9 @@ def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
 
 
 @pytest.mark.attack(29)
-def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
+def test_only_the_asked_service_can_answer(deployment: Deployment) -> None:
     """Only the service that was asked can answer: forged, misdirected and repeated LogoutResponses are refused."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
     page = asta.ask("my-loans", session)
@@ -236,9 +236,9 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
 
 @pytest.mark.attack(27, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) -> None:
+def test_a_replayed_request_is_answered_at_the_service_only(deployment: Deployment) -> None:
     """A replayed LogoutRequest is answered at the service's registered address only. RelayState is not a redirect."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     slo = deployment.peer.slo
     written = logout_messages.request(deployment.site("my-loans").entity_id, slo, asta.log_in())
     url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
@@ -255,9 +255,9 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) 
 @pytest.mark.attack(15, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by_index", [True, False])
-def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_index: bool) -> None:
+def test_a_replayed_request_ends_no_new_session(deployment: Deployment, by_index: bool) -> None:
     """A replayed LogoutRequest does not end a session that began after it. The service gets PartialLogout."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     session = asta.log_in()
     request = asta.request("my-loans", session if by_index else replace(session, index=""))
     assert asta.read(asta.follow(asta.get(request))).status == "Success"
@@ -275,9 +275,9 @@ def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_
 
 @pytest.mark.attack(15, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> None:
+def test_a_late_request_ends_no_new_session(deployment: Deployment) -> None:
     """A LogoutRequest that arrives five minutes late does not end a newer session of the same NameID."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     session = asta.log_in()
     late = asta.request("my-loans", replace(session, index=""))
     deployment.clock.ahead = timedelta(minutes=5)
@@ -291,7 +291,7 @@ def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> 
 @pytest.mark.profile(34)
 def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> None:
     """A repeated LogoutRequest gets the same answer as the first, as long as the university's session is open."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     session = asta.log_in()
     for _ in range(2):
         assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == PARTIAL
@@ -302,28 +302,28 @@ def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> No
 
 
 @pytest.mark.attack(29, 30)
-def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(deployment: Deployment) -> None:
+def test_a_consent_page_ends_with_the_upstream_session(deployment: Deployment) -> None:
     """A consent page that opened during a logout is invalid as soon as the university's session has ended."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     asking = asta.ask("my-loans", asta.log_in())
-    path, kept = pending(asta.page(service="e-resources"))
+    path, kept = keep_form(asta.page(service="e-resources"))
     assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == "Success"
     assert mark(asta.person.post(path, kept)) == ("error", "transaction_gone")
 
 
 @pytest.mark.attack(29)
-def test_a_login_during_a_logout_is_no_success(deployment: Deployment) -> None:
+def test_a_login_during_a_logout_makes_it_partial(deployment: Deployment) -> None:
     """A login during the logout is not asked to end, so the logout is partial."""
-    asta = leaver(deployment)
+    asta = make_person(deployment)
     asking = asta.ask("my-loans", asta.log_in())
     asta.log_in(service="e-resources")
     assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == PARTIAL
 
 
 @pytest.mark.attack(29)
-def test_a_posted_request_finds_the_browser_afterwards(deployment: Deployment) -> None:
+def test_a_posted_request_is_bound_to_the_first_browser(deployment: Deployment) -> None:
     """A cross-site POST has no cookie. The redirect after it binds the logout to the first browser that follows."""
-    asta, stranger = leaver(deployment), leaver(deployment)
+    asta, stranger = make_person(deployment), make_person(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
     slo = deployment.peer.slo

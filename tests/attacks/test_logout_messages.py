@@ -1,4 +1,4 @@
-"""Attack: forged logout messages. Each is a genuine message with one change, by both bindings and on both sides.
+"""Attack: forged logout messages. The tests change one thing in a genuine message, by both bindings and on both sides.
 
 Source: docs/reference/attacks.md#29.
 """
@@ -48,7 +48,7 @@ def role(parties: Parties) -> SingleLogout:
     return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
-def made(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:
+def make_message(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:
     """Return a genuine message with these changes."""
     root = etree.fromstring(written % {"issuer": issuer, "to": to})
     for change in changes:
@@ -56,7 +56,7 @@ def made(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> 
     return root
 
 
-def sent(
+def send_message(
     role: SingleLogout,
     root: Any,
     key: signature.SigningKey | None,
@@ -77,7 +77,7 @@ def sent(
     )
 
 
-def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
+def encrypt_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
     """Replace the NameID by an EncryptedID."""
     named = root.find("{*}NameID")
     sealed = (
@@ -92,7 +92,7 @@ def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None
 def cause(*sending: Any, **how: Any) -> str:
     """Return the cause of a refusal."""
     with pytest.raises(MessageRefused) as caught:
-        sent(*sending, **how)
+        send_message(*sending, **how)
     return caught.value.cause
 
 
@@ -110,9 +110,9 @@ def later(seconds: int) -> str:
     [edit(".", ID="_l2"), edit(".", IssueInstant=later(180)), edit(".", IssueInstant=later(-479))],
     ids=["plain", "ahead", "behind"],
 )
-def test_a_true_message_is_read(parties: Parties, role: SingleLogout, by: str, written: str, change: Change) -> None:
+def test_a_genuine_message_is_read(parties: Parties, role: SingleLogout, by: str, written: str, change: Change) -> None:
     """Control: genuine messages are read, also with a clock that differs by 180 seconds."""
-    read = sent(role, made(written, change), parties.service.key, by)
+    read = send_message(role, make_message(written, change), parties.service.key, by)
     assert read.peer == LogoutPeer("service", "my-loans")
     if isinstance(read, LogoutRequest):
         assert (read.name_id.value, read.name_id.sp_name_qualifier, read.indexes) == ("pairwise-1", LOANS, ("_i1",))
@@ -143,7 +143,7 @@ CHANGES: Final = {
 @pytest.mark.parametrize("why", CHANGES)
 def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: str, written: str, why: str) -> None:
     """A message with a valid signature is refused if it has a wrong destination, time or issuer."""
-    assert cause(role, made(written, CHANGES[why]), parties.service.key, by) == why.strip()
+    assert cause(role, make_message(written, CHANGES[why]), parties.service.key, by) == why.strip()
 
 
 @pytest.mark.attack(29)
@@ -158,16 +158,16 @@ def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: 
         (drop("saml:NameID"), "xml.schema"),
     ],
 )
-def test_a_request_that_ran_out_or_names_nobody_is_refused(
+def test_an_expired_or_nameless_request_is_refused(
     parties: Parties, role: SingleLogout, by: str, change: Change, why: str
 ) -> None:
     """An expired request is refused. Markup in a NameID is read as text, so that it names nobody else."""
     if why.startswith("pairwise"):
-        read = sent(role, made(REQUEST, change), parties.service.key, by)
+        read = send_message(role, make_message(REQUEST, change), parties.service.key, by)
         assert isinstance(read, LogoutRequest)
         assert read.name_id.value == why
     else:
-        assert cause(role, made(REQUEST, change), parties.service.key, by) == why
+        assert cause(role, make_message(REQUEST, change), parties.service.key, by) == why
 
 
 @pytest.mark.attack(29)
@@ -181,23 +181,23 @@ def test_only_the_peers_own_signature_counts(
     """A message without signature, or with the signature of a stranger or an upstream, is always refused."""
     signer, why = signed
     party: Party | None = getattr(parties, signer) if signer else None
-    assert cause(role, made(written), party.key if party else None, by) == why
+    assert cause(role, make_message(written), party.key if party else None, by) == why
 
 
 @pytest.mark.attack(29)
 @BOTH
 @KINDS
-def test_an_upstream_speaks_at_its_own_address_only(
+def test_an_upstreams_message_is_accepted_at_its_own_address_only(
     parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
     """The hub's message is accepted at the hub's own address only, and not as another upstream's."""
-    own = made(written, issuer=HUB, to=HUB_SLO)
-    assert sent(role, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
-    again = made(written, issuer=HUB, to=HUB_SLO)
+    own = make_message(written, issuer=HUB, to=HUB_SLO)
+    assert send_message(role, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
+    again = make_message(written, issuer=HUB, to=HUB_SLO)
     assert cause(role, again, parties.hub.key, by, upstream="kb") == "logout.unknown_peer"
-    assert cause(role, made(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
-    assert cause(role, made(written), parties.service.key, by, upstream="none") == "logout.unknown_peer"
-    wrong = made(written, issuer=HUB, to=HUB_SLO)
+    assert cause(role, make_message(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
+    assert cause(role, make_message(written), parties.service.key, by, upstream="none") == "logout.unknown_peer"
+    wrong = make_message(written, issuer=HUB, to=HUB_SLO)
     assert cause(role, wrong, parties.direct.key, by, upstream="wayf") == "xml.signature"
 
 
@@ -218,18 +218,18 @@ def test_an_upstream_speaks_at_its_own_address_only(
     ],
     ids=["stripped", "half", "sha1", "relay", "no-relay", "twice"],
 )
-def test_a_query_is_signed_as_it_came(
+def test_a_changed_query_is_refused(
     parties: Parties, role: SingleLogout, written: str, change: Callable[[str], str], why: str | None
 ) -> None:
     """The signature covers the octets of the query with RelayState and must use an allowed algorithm."""
-    found = cause(role, made(written), parties.service.key, "redirect", after=change)
+    found = cause(role, make_message(written), parties.service.key, "redirect", after=change)
     assert found == why if why else found in {"xml.signature", "xml.signature_method"}
 
 
 @pytest.mark.attack(29)
-def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, role: SingleLogout) -> None:
+def test_an_xml_signature_does_not_replace_the_query_signature(parties: Parties, role: SingleLogout) -> None:
     """An XML signature inside the message does not replace the signature of the query."""
-    root = made(REQUEST)
+    root = make_message(REQUEST)
     signature.sign(root, parties.service.key)
     assert cause(role, root, None, "redirect") == "logout.unsigned"
 
@@ -238,7 +238,7 @@ def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, role
 @pytest.mark.parametrize("more", [("SAMLRequest", "x"), ("SAMLResponse", "x"), ("RelayState", "x")])
 def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tuple[str, str]) -> None:
     """A form with two messages is refused: one could be verified and the other read."""
-    root = made(REQUEST)
+    root = make_message(REQUEST)
     signature.sign(root, parties.service.key)
     fields = [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
     with pytest.raises(MessageRefused, match=r"logout\.fields"):
@@ -248,7 +248,10 @@ def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tupl
 @pytest.mark.attack(29)
 def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> None:
     """Wrapping: a genuine request inside another one's Extensions is refused."""
-    inner, outer = made(REQUEST), made(REQUEST, edit(".", ID="_evil"), say("saml:NameID", "somebody-else"))
+    inner, outer = (
+        make_message(REQUEST),
+        make_message(REQUEST, edit(".", ID="_evil"), say("saml:NameID", "somebody-else")),
+    )
     signature.sign(inner, parties.service.key)
     extensions = etree.SubElement(outer, "{urn:oasis:names:tc:SAML:2.0:protocol}Extensions")
     outer.insert(1, extensions)
@@ -258,32 +261,30 @@ def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> N
 
 
 @pytest.mark.attack(29)
-def test_an_answer_to_nothing_is_refused(parties: Parties, role: SingleLogout) -> None:
+def test_an_unsolicited_response_is_refused(parties: Parties, role: SingleLogout) -> None:
     """A LogoutResponse without InResponseTo is refused."""
-    root = made(RESPONSE, edit(".", InResponseTo=None))
+    root = make_message(RESPONSE, edit(".", InResponseTo=None))
     assert cause(role, root, parties.service.key, "redirect") == "logout.unsolicited"
 
 
 @pytest.mark.parametrize(
     "codes", [("Requester",), ("Responder",), ("Success", "PartialLogout"), ("Requester", "UnknownPrincipal")]
 )
-def test_only_plain_success_ends_anything(parties: Parties, role: SingleLogout, codes: tuple[str, ...]) -> None:
+def test_only_plain_success_counts_as_logged_out(parties: Parties, role: SingleLogout, codes: tuple[str, ...]) -> None:
     """Only status Success without a second-level code counts as logged out."""
-    root = made(RESPONSE)
+    root = make_message(RESPONSE)
     status = root.find("{*}Status")
     first = status[0]
     first.set("Value", f"urn:oasis:names:tc:SAML:2.0:status:{codes[0]}")
     for each in codes[1:]:
         etree.SubElement(first, first.tag, Value=f"urn:oasis:names:tc:SAML:2.0:status:{each}")
-    read = sent(role, root, parties.service.key, "redirect")
+    read = send_message(role, root, parties.service.key, "redirect")
     assert isinstance(read, LogoutResponse)
     assert not read.ended
 
 
 @pytest.mark.parametrize(("ends", "reached"), [(None, True), (timedelta(seconds=1), True), (timedelta(days=-1), False)])
-def test_a_peer_whose_metadata_ran_out_is_not_reached(
-    role: SingleLogout, ends: timedelta | None, reached: bool
-) -> None:
+def test_a_peer_with_expired_metadata_is_not_asked(role: SingleLogout, ends: timedelta | None, reached: bool) -> None:
     """A peer with expired metadata is not asked: the logout would stop at an error page."""
     known, until = role.metadata.current, NOW + ends if ends is not None else None
     services = {name: replace(each, until=until) for name, each in known.services.items()}
@@ -298,26 +299,26 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
 @pytest.mark.attack(29, control=True)
 def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None:
     """Control: an encrypted NameID is read."""
-    root = made(REQUEST)
-    sealed_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
-    read = sent(role, root, parties.service.key, "post")
+    root = make_message(REQUEST)
+    encrypt_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
+    read = send_message(role, root, parties.service.key, "post")
     assert isinstance(read, LogoutRequest)
     assert (read.name_id.value, read.name_id.sp_name_qualifier) == ("pairwise-1", LOANS)
 
 
 @pytest.mark.attack(23, 29)
 @pytest.mark.parametrize(("upstream", "why"), [("wayf", "xml.content_method"), ("eid", None)])
-def test_a_name_in_cbc_is_read_of_who_needs_it_only(
+def test_a_cbc_encrypted_name_is_read_of_nemlogin_only(
     parties: Parties, role: SingleLogout, upstream: str, why: str | None
 ) -> None:
     """CBC ciphertext can be changed unnoticed, so only the upstream that needs it (NemLog-in) may use it."""
     party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
-    root = made(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
-    sealed_name(root, parties.ring.sp.encryption_certificate, EncryptionAlgorithms(content=AES_CBC))
+    root = make_message(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
+    encrypt_name(root, parties.ring.sp.encryption_certificate, EncryptionAlgorithms(content=AES_CBC))
     if why:
         assert cause(role, root, party.key, "post", upstream=upstream) == why
     else:
-        read = sent(role, root, party.key, "post", upstream=upstream)
+        read = send_message(role, root, party.key, "post", upstream=upstream)
         assert isinstance(read, LogoutRequest)
         assert read.name_id.value == "pairwise-1"
 
@@ -325,7 +326,7 @@ def test_a_name_in_cbc_is_read_of_who_needs_it_only(
 @pytest.mark.attack(6, 29)
 @BOTH
 @KINDS
-def test_one_name_of_a_service_and_an_upstream_is_two_peers(
+def test_a_service_and_an_upstream_of_one_name_are_two_peers(
     parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
     """A service and an upstream with the same name are different peers, each with its own key."""
@@ -334,7 +335,7 @@ def test_one_name_of_a_service_and_an_upstream_is_two_peers(
         services={**role.services, "wayf": role.services["my-loans"]},
         upstreams={**role.upstreams, "my-loans": role.upstreams["wayf"]},
     )
-    to_us = made(written, issuer=HUB, to=HUB_SLO)
+    to_us = make_message(written, issuer=HUB, to=HUB_SLO)
     assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "xml.signature"
-    assert cause(both, made(written), parties.hub.key, by) == "xml.signature"
-    assert sent(both, made(written), parties.service.key, by).peer.side == "service"
+    assert cause(both, make_message(written), parties.hub.key, by) == "xml.signature"
+    assert send_message(both, make_message(written), parties.service.key, by).peer.side == "service"

@@ -27,7 +27,7 @@ from tests.plugins.saml_messages import Forge, octets
 
 @pytest.mark.parametrize("name", mark_by_class_number(ATTACKS))
 @pytest.mark.profile(2, 17)
-def test_refused(name: str, forge: Forge) -> None:
+def test_a_hostile_message_is_refused_by_its_check(name: str, forge: Forge) -> None:
     """The check that belongs to the attack refuses the message, and not another check by chance."""
     make, cause = ATTACKS[name]
     with pytest.raises(MessageRefused) as refusal:
@@ -48,18 +48,18 @@ GENUINE: dict[str, Make] = {
     ),
     "a list of prefixes with the canonicalisation": sign_as(transforms=(ENVELOPED, PREFIXED)),
     "CDATA": sign_value("<![CDATA[nurse@au.dk]]>"),
-    "pretty-printed": lambda forge: octets(forge.sign_response(_indented(forge.response()))),
+    "pretty-printed": lambda forge: octets(forge.sign_response(_indent(forge.response()))),
 }
 
 
-def _indented(root: Any) -> Any:
+def _indent(root: Any) -> Any:
     etree.indent(root)
     return root
 
 
 @pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("name", GENUINE)
-def test_accepted(name: str, forge: Forge) -> None:
+def test_a_genuine_message_is_accepted(name: str, forge: Forge) -> None:
     """Control: messages in the forms that real upstreams send are accepted, and their value is read completely."""
     assert forge.receive(GENUINE[name](forge)).findtext(VALUE) == "nurse@au.dk"
 
@@ -92,7 +92,7 @@ FETCHES: dict[str, Make] = {
 @pytest.mark.server
 @pytest.mark.attack(12)
 @pytest.mark.parametrize("name", FETCHES)
-def test_nothing_is_fetched(name: str, forge: Forge) -> None:
+def test_external_references_are_not_fetched(name: str, forge: Forge) -> None:
     """SSRF: a message with external references causes no network request.
 
     It is refused unless KeyInfo, which is ignored, has them.

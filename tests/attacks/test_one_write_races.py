@@ -36,7 +36,7 @@ STANDS: Final = ("released",)
 OVERTAKEN: Final = ("released", "not_released", "released")
 
 
-def in_two_turns(patch: pytest.MonkeyPatch) -> None:
+def split_write_and_read(patch: pytest.MonkeyPatch) -> None:
     """Split writing and reading into two store operations, as a Redis Cluster does. More can happen between them."""
     patch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
 
@@ -50,9 +50,9 @@ def ready(deployment: Deployment) -> tuple[Person, str]:
     return person, arrived.location
 
 
-def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
+def replace_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     """Call ``around`` instead of the first write that records an assertion."""
-    in_two_turns(patch)
+    split_write_and_read(patch)
     plain = EncryptedStore.put_many
     done: list[bool] = []
 
@@ -66,12 +66,12 @@ def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     patch.setattr(EncryptedStore, "put_many", put_many)
 
 
-def releases(deployment: Deployment, since: int) -> tuple[str, ...]:
+def list_releases(deployment: Deployment, since: int) -> tuple[str, ...]:
     """Return the release events in the audit log since event number ``since``."""
-    return tuple(each for each in told(deployment)[since:] if "released" in each)
+    return tuple(each for each in list_events(deployment)[since:] if "released" in each)
 
 
-def told(deployment: Deployment) -> list[str]:
+def list_events(deployment: Deployment) -> list[str]:
     """Return the types of all events in the audit log."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
@@ -79,13 +79,13 @@ def told(deployment: Deployment) -> list[str]:
     return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
 
 
-def live_sessions(deployment: Deployment) -> list[bytes]:
+def list_open_sessions(deployment: Deployment) -> list[bytes]:
     """Return the open sessions in the store."""
     kept = [each for _, each in deployment.parts.store.list("session", None, deployment.clock.now())]
     return [each.value for each in kept if b'"ended":null' in each.value]
 
 
-def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
+def join_only(self: LoginEndpoints, matched: Held) -> Response:
     """Join the Response to the login without returning an assertion."""
     ports = self.ports
     joined = ports.broker.matching.join(matched, ports.now())
@@ -93,34 +93,34 @@ def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
     return redirect(self.pages.url(joined.transaction), 303)
 
 
-def lands(deployment: Deployment, page: TestResponse) -> Any:
+def read_session(deployment: Deployment, page: TestResponse) -> Any:
     """Return the session index in the assertion of a page."""
     return deployment.landing(page).session
 
 
-def test_another_tab_writes_between_read_and_write(
+def test_another_tab_writes_before_the_write(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another tab changes the login before the write. The broker decides again and logs one valid release."""
     person, url = ready
-    before = len(told(deployment))
+    before = len(list_events(deployment))
 
     def another(transaction: Transaction, write: Callable[[], bool]) -> bool:
         broker, now = deployment.broker, deployment.clock.now()
         broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return write()
 
-    around_the_write(monkeypatch, another)
-    assert lands(deployment, person.get(url))
-    assert releases(deployment, before) == OVERTAKEN
+    replace_write(monkeypatch, another)
+    assert read_session(deployment, person.get(url))
+    assert list_releases(deployment, before) == OVERTAKEN
 
 
-def test_a_logout_between_read_and_write_lets_nothing_leave(
+def test_a_logout_before_the_write_stops_the_release(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The person logs out before the write. No assertion leaves, and the audit log cancels the release."""
     person, url = ready
-    before, sessions = len(told(deployment)), len(live_sessions(deployment))
+    before, sessions = len(list_events(deployment)), len(list_open_sessions(deployment))
 
     def logs_out(transaction: Transaction, write: Callable[[], bool]) -> bool:
         assert transaction.browser
@@ -129,14 +129,14 @@ def test_a_logout_between_read_and_write_lets_nothing_leave(
         )
         return write()
 
-    around_the_write(monkeypatch, logs_out)
+    replace_write(monkeypatch, logs_out)
     assert mark(person.get(url)) == ("error", "transaction_gone")
-    assert releases(deployment, before) == OVERTAKEN[:2]
-    assert len(live_sessions(deployment)) == sessions
+    assert list_releases(deployment, before) == OVERTAKEN[:2]
+    assert len(list_open_sessions(deployment)) == sessions
     assert mark(person.get(url)) == ("error", "transaction_gone")
 
 
-def test_a_store_that_dies_between_first_and_others(
+def test_a_store_that_fails_halfway_loses_nothing(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store fails after half of the write.
@@ -144,7 +144,7 @@ def test_a_store_that_dies_between_first_and_others(
     The same address writes the session and returns the recorded assertion.
     """
     person, url = ready
-    before, sessions = len(told(deployment)), len(live_sessions(deployment))
+    before, sessions = len(list_events(deployment)), len(list_open_sessions(deployment))
     plain = EncryptedStore.put_many
     halves: list[Any] = []
 
@@ -154,38 +154,38 @@ def test_a_store_that_dies_between_first_and_others(
             raise StoreUnavailable("gone")
         return plain(self, first, others, now, **how)
 
-    in_two_turns(monkeypatch)
+    split_write_and_read(monkeypatch)
     monkeypatch.setattr(EncryptedStore, "put_many", half)
     assert mark(person.get(url)) == ("error", "store_unavailable")
     assert halves == [True]
-    assert len(live_sessions(deployment)) == sessions
-    first = lands(deployment, person.get(url))
-    assert first == lands(deployment, person.get(url))
-    assert len(live_sessions(deployment)) == sessions + 1
-    assert releases(deployment, before) == STANDS
+    assert len(list_open_sessions(deployment)) == sessions
+    first = read_session(deployment, person.get(url))
+    assert first == read_session(deployment, person.get(url))
+    assert len(list_open_sessions(deployment)) == sessions + 1
+    assert list_releases(deployment, before) == STANDS
 
 
-def test_a_worker_that_dies_between_trail_and_write(
+def test_a_store_that_fails_after_the_audit_log_loses_nothing(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store fails between audit log and write.
 
-    Nothing has left, and the same address works when it is opened again.
+    No assertion has left, and the same address works when it is opened again.
     """
     person, url = ready
-    before = len(told(deployment))
+    before = len(list_events(deployment))
 
     def dies(*_: Any) -> bool:
         raise StoreUnavailable("gone")
 
-    around_the_write(monkeypatch, dies)
+    replace_write(monkeypatch, dies)
     assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert releases(deployment, before) == STANDS
-    assert lands(deployment, person.get(url))
-    assert releases(deployment, before) == STANDS * 2
+    assert list_releases(deployment, before) == STANDS
+    assert read_session(deployment, person.get(url))
+    assert list_releases(deployment, before) == STANDS * 2
 
 
-def test_an_answer_lost_after_the_write_is_given_again(
+def test_an_assertion_lost_after_the_write_is_repeated(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store writes but its answer is lost.
@@ -193,38 +193,38 @@ def test_an_answer_lost_after_the_write_is_given_again(
     The same address returns the same assertion and logs no second release.
     """
     person, url = ready
-    before, sessions = len(told(deployment)), len(live_sessions(deployment))
+    before, sessions = len(list_events(deployment)), len(list_open_sessions(deployment))
 
     def lost(_: Transaction, write: Callable[[], bool]) -> bool:
         assert write()
         raise StoreUnavailable("gone")
 
-    around_the_write(monkeypatch, lost)
+    replace_write(monkeypatch, lost)
     assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert lands(deployment, person.get(url)) == lands(deployment, person.get(url))
-    assert len(live_sessions(deployment)) == sessions + 1
-    assert releases(deployment, before) == STANDS
+    assert read_session(deployment, person.get(url)) == read_session(deployment, person.get(url))
+    assert len(list_open_sessions(deployment)) == sessions + 1
+    assert list_releases(deployment, before) == STANDS
 
 
-def test_an_assertion_that_left_has_spent_its_arrival(deployment: Deployment, ready: tuple[Person, str]) -> None:
+def test_an_issued_assertion_uses_up_its_arrival(deployment: Deployment, ready: tuple[Person, str]) -> None:
     """After the assertion left, the store no longer holds the upstream's answer, only that it was used."""
     person, url = ready
     arrivals, token = deployment.broker.arrivals, url.rpartition("=")[2]
     waiting = read_stored_arrival(arrivals, token, deployment.clock.now())
     assert waiting
     assert waiting.value.answer
-    assert lands(deployment, person.get(url))
+    assert read_session(deployment, person.get(url))
     spent = read_stored_arrival(arrivals, token, deployment.clock.now())
     assert spent
     assert spent.value.answer is None
 
 
-def test_a_write_asked_for_again_after_another_is_no_lost_race(
+def test_a_late_store_answer_does_not_cancel_the_release(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store answers late and another tab has written meanwhile. The release is not cancelled by mistake."""
     person, url = ready
-    before = len(told(deployment))
+    before = len(list_events(deployment))
 
     def twice(transaction: Transaction, write: Callable[[], bool]) -> bool:
         assert write()
@@ -232,14 +232,14 @@ def test_a_write_asked_for_again_after_another_is_no_lost_race(
         broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return write()
 
-    around_the_write(monkeypatch, twice)
-    first = lands(deployment, person.get(url))
-    assert first == lands(deployment, person.get(url))
-    assert releases(deployment, before) == STANDS
+    replace_write(monkeypatch, twice)
+    first = read_session(deployment, person.get(url))
+    assert first == read_session(deployment, person.get(url))
+    assert list_releases(deployment, before) == STANDS
 
 
 @pytest.mark.parametrize("shown", ["", "?lang=en"], ids=["arrived", "shown again"])
-def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
+def test_a_store_that_rejects_all_writes_is_not_asked_forever(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
 ) -> None:
     """The store rejects every write. The broker stops after some tries and cancels each logged release.
@@ -249,24 +249,24 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
     person, url = ready
     if shown:
         with monkeypatch.context() as patched:
-            patched.setattr(LoginEndpoints, "_join", joined_alone)
+            patched.setattr(LoginEndpoints, "_join", join_only)
             assert person.client.get(person.path(url), base_url=person.base).status_code == 303
         url = url.partition("?")[0] + shown
-    before = len(told(deployment))
+    before = len(list_events(deployment))
     plain = EncryptedStore.put_many
 
     def never(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
         return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
 
     with monkeypatch.context() as patched:
-        in_two_turns(patched)
+        split_write_and_read(patched)
         patched.setattr(EncryptedStore, "put_many", never)
         assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert releases(deployment, before) == OVERTAKEN[:2] * MOST_TRIES
-    assert lands(deployment, person.get(url))
+    assert list_releases(deployment, before) == OVERTAKEN[:2] * MOST_TRIES
+    assert read_session(deployment, person.get(url))
 
 
-def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_again(
+def test_a_consent_withdrawn_during_a_slow_look_up_is_asked_again(
     deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consent is withdrawn while the library is slow, and another tab writes.
@@ -274,7 +274,7 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
     The broker asks again and releases nothing.
     """
     person, url = ready
-    before = len(told(deployment))
+    before = len(list_events(deployment))
     plain = BorrowerAtLogin.find_account
     done: list[Transaction] = []
 
@@ -295,4 +295,4 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
     monkeypatch.setattr(BorrowerAtLogin, "find_account", slow)
     assert mark(person.get(url))[0] == "ask"
     assert done
-    assert releases(deployment, before) == ()
+    assert list_releases(deployment, before) == ()

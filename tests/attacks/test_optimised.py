@@ -23,7 +23,7 @@ ENTRANCES = {
 
 @pytest.mark.attack(34)
 @pytest.mark.parametrize("name", ENTRANCES)
-def test_no_entrance_opens_without_assertions(name: str) -> None:
+def test_the_broker_does_not_start_without_assertions(name: str) -> None:
     """Every start command and the WSGI entry point refuse to run under ``python -O``."""
     words, more = ENTRANCES[name]
     answer = subprocess.run(
@@ -34,7 +34,7 @@ def test_no_entrance_opens_without_assertions(name: str) -> None:
 
 
 @pytest.mark.attack(34, control=True)
-def test_with_assertions_the_entrance_asks_for_its_configuration(tmp_path: Path) -> None:
+def test_the_broker_starts_with_assertions(tmp_path: Path) -> None:
     """Control: with assertions the same start reaches the configuration, which is missing here."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     command = [sys.executable, "-c", START]

@@ -1,6 +1,6 @@
 """Sends every hostile message to the real endpoints.
 
-Each gets an error page and one log line, and has no other effect.
+The message gets an error page and one log line, and has no other effect.
 """
 
 import json
@@ -60,7 +60,7 @@ def _trick(make: Callable[[Parties], bytes]) -> Make:
     return lambda parties, _forge: make(parties)
 
 
-def _known(make: Callable[[Forge], bytes]) -> Make:
+def _make_known(make: Callable[[Forge], bytes]) -> Make:
     return lambda _parties, forge: make(forge)
 
 
@@ -78,7 +78,7 @@ def _rows() -> Iterator[Sent]:
     for name, change in VARIANTS:
         yield Sent(f"{name} again", KNOWN[name], _trick(Hostile(change).octets), "response.")
     for name, (known, cause) in ATTACKS.items():
-        yield Sent(name, int(name.split()[0]), _known(known), f"xml.{cause}")
+        yield Sent(name, int(name.split()[0]), _make_known(known), f"xml.{cause}")
 
 
 ROWS: Final = list(_rows())
@@ -89,7 +89,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(each) for each in capsys.readouterr().out.splitlines()]
 
 
-def harmless(response: TestResponse, logged: list[dict[str, Any]]) -> str:
+def check_refusal(response: TestResponse, logged: list[dict[str, Any]]) -> str:
     """Check the page and the log line of a refusal, and return its cause."""
     assert response.status_code in {400, 410}, response.status
     assert response.location is None
@@ -107,7 +107,7 @@ def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pyte
     begun = saml_deployment.begin_login(**dict(row.asked))
     lines(capsys)
     response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
-    cause = harmless(response, lines(capsys))
+    cause = check_refusal(response, lines(capsys))
     # These messages pass XML security but answer no request, or are refused before XML security.
     known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
@@ -115,7 +115,7 @@ def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pyte
 
 
 @pytest.mark.parametrize("number", sorted({row.number for row in ROWS}))
-def test_a_hostile_response_does_nothing(
+def test_a_hostile_response_has_no_effect(
     saml_deployment: SamlDeployment, forge: Forge, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A hostile Response causes no 5xx, redirect or cookie.
@@ -133,7 +133,7 @@ def test_a_hostile_response_does_nothing(
 
 @pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("how", ["assertion", "Response", "both", "encrypted"])
-def test_the_true_response_arrives(saml_deployment: SamlDeployment, how: str) -> None:
+def test_the_genuine_response_succeeds(saml_deployment: SamlDeployment, how: str) -> None:
     """Control: the genuine Response continues the login."""
     begun = saml_deployment.begin_login()
     root = saml_deployment.parties.response(edit("saml:Assertion", ID=f"_{how}"))
@@ -156,7 +156,7 @@ def _requests(saml_deployment: SamlDeployment) -> Iterator[tuple[str, str, Any]]
 
 
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
-def test_a_hostile_request_begins_nothing(
+def test_a_hostile_request_starts_no_login(
     saml_deployment: SamlDeployment, binding: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A hostile AuthnRequest gets an error page by either binding, and no redirect."""
@@ -170,11 +170,11 @@ def test_a_hostile_request_begins_nothing(
             if binding == "Redirect"
             else saml_deployment.ask_by_post(root, key)
         )
-        assert harmless(response, lines(capsys)) == cause, name
+        assert check_refusal(response, lines(capsys)) == cause, name
     assert {*REQUESTS} == {*REQUEST}
 
 
-def test_what_is_not_done_is_told_at_the_registered_acs(
+def test_an_unsupported_request_is_answered_at_the_registered_acs(
     saml_deployment: SamlDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A genuine request that cannot be served gets an error status at the registered ACS, without an assertion."""
@@ -195,7 +195,7 @@ def test_what_is_not_done_is_told_at_the_registered_acs(
 
 @pytest.mark.attack(24, 26, control=True)
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
-def test_the_true_request_begins_a_login(saml_deployment: SamlDeployment, binding: str) -> None:
+def test_a_genuine_request_starts_a_login(saml_deployment: SamlDeployment, binding: str) -> None:
     """Control: a genuine request starts a login."""
     root, key = saml_deployment.parties.authn_request(), saml_deployment.parties.service.key
     response = (
@@ -219,17 +219,17 @@ def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys:
     envelope.set("ID", "_another")
     lines(capsys)
     for again in (raw, etree.tostring(envelope)):
-        assert harmless(saml_deployment.post(again), lines(capsys)) == "response.replayed"
+        assert check_refusal(saml_deployment.post(again), lines(capsys)) == "response.replayed"
     later = saml_deployment.begin_login()
     envelope.set("InResponseTo", saml_deployment.parties.asked["id"])
     lines(capsys)
-    assert harmless(saml_deployment.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
+    assert check_refusal(saml_deployment.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
     assert saml_deployment.transaction(begun.id) == kept
     assert saml_deployment.transaction(later.id) == later.drop_request(saml_deployment.parties.asked["id"])
 
 
 @pytest.mark.attack(23)
-def test_the_page_tells_no_two_causes_apart(
+def test_the_page_does_not_reveal_the_cause(
     saml_deployment: SamlDeployment, forge: Forge, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Oracle: all causes of a failed decryption show the same page. Only the log tells them apart."""

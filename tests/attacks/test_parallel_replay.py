@@ -22,7 +22,9 @@ LOGINS = choose_size(200, otherwise=500)
 
 @pytest.mark.attack(15)
 @pytest.mark.parametrize(("store", "logins"), [("sqlite", LOGINS), ("redis", LOGINS)])
-def test_every_answer_serves_once(store: str, logins: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_each_response_is_accepted_once(
+    store: str, logins: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Of three parallel posts exactly one is accepted, and each login issues one assertion."""
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)

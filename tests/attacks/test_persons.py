@@ -34,7 +34,7 @@ def asta(deployment: Deployment) -> Landing:
     """Let Asta get a borrower and consent at My loans. Return what MyPrint receives about her."""
     person = deployment.person()
     assert deployment.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
-    return landed(deployment, arrive(deployment))
+    return agree_and_land(deployment, arrive(deployment))
 
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
@@ -46,30 +46,30 @@ def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(
         _, page = arrive(deployment, service, **NO_NUMBER, **NEXT)
         assert mark(page) == ("refuse", "cpr_required")
         assert dict(deployment.landing(page).attributes) == {}
-        assert {"nemid", "library"} <= set(buttons(page))
-    assert landed(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT)).status == "Success"
-    assert landed(deployment, arrive(deployment)).name_id == asta.name_id
+        assert {"nemid", "library"} <= set(list_login_methods(page))
+    assert agree_and_land(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT)).status == "Success"
+    assert agree_and_land(deployment, arrive(deployment)).name_id == asta.name_id
 
 
 def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(deployment: Deployment, asta: Landing) -> None:
     """The new holder without CPR number neither sees nor withdraws Asta's consents."""
     assert asta.status == "Success"
     stranger, hers = deployment.person(), deployment.person()
-    page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**NO_NUMBER, **NEXT))
+    page = answer_and_follow(stranger, stranger.get("/my-choices?with=wayf").location, asta_with(**NO_NUMBER, **NEXT))
     assert mark(page)[0] == "choices"
     assert b'data-service="my-loans"' not in page.get_data()
-    page = come(hers, hers.get("/my-choices?with=wayf").location, asserted())
+    page = answer_and_follow(hers, hers.get("/my-choices?with=wayf").location, asta_with())
     assert b'data-service="my-loans"' in page.get_data()
 
 
 def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployment, asta: Landing) -> None:
     """The new holder can neither read nor delete stored data of the previous one."""
-    landed(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
-    stranger, frits = deployment.person(), asserted(**NO_NUMBER, **NEXT)
-    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
+    agree_and_land(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
+    stranger, frits = deployment.person(), asta_with(**NO_NUMBER, **NEXT)
+    page = answer_and_follow(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
     assert mark(page) == ("choices", "unknown")
-    assert mark(forgotten(stranger, frits)) == ("choices", "unknown")
-    again = landed(deployment, arrive(deployment))
+    assert mark(delete_stored_data(stranger, frits)) == ("choices", "unknown")
+    again = agree_and_land(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
 
 
@@ -81,11 +81,11 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     frits = {**NO_NUMBER, **NEXT, **left}
     _, refused = arrive(deployment, "my-loans", **frits)
     waiting = deployment.person()
-    answer = sent(waiting, waiting.choose(waiting.ask("my-loans")), asserted(**frits))
+    answer = answer_request(waiting, waiting.choose(waiting.ask("my-loans")), asta_with(**frits))
     hers = deployment.person()
-    report = kept(hers, asserted())
+    report = read_stored_data(hers, asta_with())
     assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)
-    assert mark(forgotten(hers, asserted())) == ("choices", "forgotten")
+    assert mark(delete_stored_data(hers, asta_with())) == ("choices", "forgotten")
     assert mark(waiting.get(answer.location)) == mark(refused)
 
 
@@ -93,11 +93,13 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     ("way", "step"), [("nemid", "authenticate"), ("library", "pin")], ids=["the eID", "the library account"]
 )
 @pytest.mark.parametrize("language", ["da", "en"])
-def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, step: str, language: str) -> None:
+def test_a_person_without_cpr_number_gets_other_login_methods(
+    deployment: Deployment, way: str, step: str, language: str
+) -> None:
     """A person without CPR number gets buttons for the login methods that bring one, in both languages."""
     person = deployment.person()
     person.get(f"/sign-up?lang={language}")
-    page = come(person, person.choose(person.ask("myprint")), asserted(**NO_NUMBER))
+    page = answer_and_follow(person, person.choose(person.ask("myprint")), asta_with(**NO_NUMBER))
     assert mark(page) == ("refuse", "cpr_required")
     words = {"da": "Du skal have et dansk CPR-nummer", "en": "You need a Danish CPR number"}
     assert words[language] in page.get_data(as_text=True)
@@ -117,36 +119,36 @@ def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, 
     ],
     ids=["another, self-asserted", "hers, self-asserted", "replacement", "constructed"],
 )
-def test_a_number_that_may_find_nobody_is_none(
+def test_an_unusable_cpr_number_finds_no_borrower(
     deployment: Deployment, asta: Landing, number: str, level: str, told: str
 ) -> None:
     """A self-asserted, replacement or constructed number finds no borrower, and causes no case for Asta."""
     for _ in range(2):
         _, page = arrive(deployment, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
         assert mark(page) == ("refuse", told)
-    again = landed(deployment, arrive(deployment))
+    again = agree_and_land(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
-    assert listed(deployment) == []
+    assert list_cases(deployment) == []
 
 
 def test_a_known_name_with_another_number_is_the_number_s_person(deployment: Deployment, asta: Landing) -> None:
     """A known user name with another CPR number is the person of that number, with an own NameID and borrower."""
     before = deployment.koha.patrons.rows()
-    theirs = landed(deployment, arrive(deployment, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    theirs = agree_and_land(deployment, arrive(deployment, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert theirs.attributes["uid"] != asta.attributes["uid"]
-    printed = landed(deployment, arrive(deployment, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    printed = agree_and_land(deployment, arrive(deployment, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert printed.attributes["uid"] == theirs.attributes["uid"]
     assert printed.name_id != asta.name_id
-    assert listed(deployment) == []
-    again = landed(deployment, arrive(deployment))
+    assert list_cases(deployment) == []
+    again = agree_and_land(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
     assert deployment.koha.patrons.rows()[: len(before)] == before
     assert mark(arrive(deployment, **NO_NUMBER)[1]) == ("refuse", "cpr_required")
 
 
-def test_another_name_with_her_number_is_her(deployment: Deployment, asta: Landing) -> None:
+def test_a_new_user_name_with_the_cpr_number_is_the_same_person(deployment: Deployment, asta: Landing) -> None:
     """A new user name with a known CPR number is the same person."""
-    moved = landed(deployment, arrive(deployment, eduPersonPrincipalName=("asta.new@au.dk",)))
+    moved = agree_and_land(deployment, arrive(deployment, eduPersonPrincipalName=("asta.new@au.dk",)))
     assert (moved.name_id, moved.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
 
 
@@ -159,7 +161,7 @@ def test_a_self_asserted_number_finds_no_borrower(deployment: Deployment, asta: 
 
 @pytest.mark.parametrize("affiliation", ["affiliate", "alum"])
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
-def test_who_has_left_is_shown_their_account_by_the_number(
+def test_alumni_keep_their_account_by_the_cpr_number(
     deployment: Deployment, asta: Landing, affiliation: str, service: str
 ) -> None:
     """Alumni with a CPR number keep the account, in a lower category. A bare affiliate needs the national eID."""
@@ -169,7 +171,7 @@ def test_who_has_left_is_shown_their_account_by_the_number(
         told = {"my-loans": "national_eid_required", "myprint": "cpr_required"}[service]
         assert mark(came[1]) == ("refuse", told)
     else:
-        assert landed(deployment, came).attributes["uid"] == asta.attributes["uid"]
+        assert agree_and_land(deployment, came).attributes["uid"] == asta.attributes["uid"]
     category = deployment.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"]
     assert category == ("PRIVATE" if (affiliation, service) == ("alum", "my-loans") else "STUDENT")
 
@@ -177,73 +179,75 @@ def test_who_has_left_is_shown_their_account_by_the_number(
 def test_a_login_without_a_number_is_another_person(deployment: Deployment) -> None:
     """A login without CPR number and a login with it are different persons."""
     arrive(deployment, **NO_NUMBER)
-    [alone] = people(deployment)
+    [alone] = list_person_ids(deployment)
     arrive(deployment)
     arrive(deployment, **NO_NUMBER)
-    assert len(people(deployment) - {alone}) == 1
+    assert len(list_person_ids(deployment) - {alone}) == 1
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
-def test_a_name_alone_makes_no_new_pin(
+def test_a_user_name_alone_chooses_no_pin(
     deployment: Deployment, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
 ) -> None:
     """A user name alone cannot choose a PIN: the new holder would keep the previous holder's account."""
     assert asta.attributes["uid"]
     person = deployment.person()
-    page = come(person, str(person.get("/pin?change=wayf").location), asserted(schacPersonalUniqueID=numbers))
+    page = answer_and_follow(
+        person, str(person.get("/pin?change=wayf").location), asta_with(schacPersonalUniqueID=numbers)
+    )
     assert mark(page) == told
 
 
 @pytest.mark.parametrize("level", ["1", "2", "3"])
-def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(deployment: Deployment, asta: Landing, level: str) -> None:
+def test_a_cpr_uuid_of_a_university_is_ignored(deployment: Deployment, asta: Landing, level: str) -> None:
     """A cprUuid from a university is ignored at every assurance level: it is neither used nor stored."""
-    landed(deployment, arrive(deployment, cprUuid=(ONE,), eduPersonAssurance=("3",)))
+    agree_and_land(deployment, arrive(deployment, cprUuid=(ONE,), eduPersonAssurance=("3",)))
     stranger = {**NO_NUMBER, "eduPersonPrincipalName": ("mallory@au.dk",), "cprUuid": (ONE,)}
     assert mark(arrive(deployment, **stranger, eduPersonAssurance=(level,))[1]) == ("refuse", "cpr_required")
-    again = landed(deployment, arrive(deployment, cprUuid=(ANOTHER,), eduPersonAssurance=("3",)))
-    assert (again.name_id, listed(deployment)) == (asta.name_id, [])
+    again = agree_and_land(deployment, arrive(deployment, cprUuid=(ANOTHER,), eduPersonAssurance=("3",)))
+    assert (again.name_id, list_cases(deployment)) == (asta.name_id, [])
 
 
-def buttons(page: TestResponse) -> list[str]:
+def list_login_methods(page: TestResponse) -> list[str]:
     """Return the login methods that a page offers."""
     pressed = html.fromstring(page.get_data()).iter("button")
     return [str(each.get("value")) for each in pressed if each.get("name") == "upstream"]
 
 
-def people(deployment: Deployment) -> set[str]:
+def list_person_ids(deployment: Deployment) -> set[str]:
     """Return the person ids of all logins in progress."""
     kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
     persons = [load(Transaction, each.value).person for _, each in kept]
     return {each.id for each in persons if each}
 
 
-def asserted(**attributes: tuple[str, ...]) -> Persona:
+def asta_with(**attributes: tuple[str, ...]) -> Persona:
     """Return Asta with other attributes; () removes one."""
     given = {**persona("asta").attributes, **attributes}
     return replace(persona("asta"), attributes={name: values for name, values in given.items() if values})
 
 
-def come(person: Person, url: str, who: Persona) -> TestResponse:
+def answer_and_follow(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub answer the AuthnRequest in ``url``, and follow the redirect."""
-    return person.get(sent(person, url, who).location)
+    return person.get(answer_request(person, url, who).location)
 
 
-def sent(person: Person, url: str, who: Persona) -> TestResponse:
+def answer_request(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub answer the AuthnRequest in ``url``, without following the redirect."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
     return person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
 
 
-def kept(person: Person, who: Persona) -> str:
+def read_stored_data(person: Person, who: Persona) -> str:
     """Return the report of stored data after a fresh login."""
-    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, who)
     return person.get("/my-choices" + find_text(page, "//a[@download]/@href")).text
 
 
-def forgotten(person: Person, who: Persona) -> TestResponse:
+def delete_stored_data(person: Person, who: Persona) -> TestResponse:
     """Log in afresh and delete the stored data, if that is offered."""
-    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, who)
     if mark(page) != ("choices", "kept"):
         return page
     return person.press(person.get("/my-choices" + find_text(page, "//a[contains(@href, 'do=forget')]/@href")))
@@ -254,10 +258,10 @@ def arrive(
 ) -> tuple[Person, TestResponse]:
     """Log in to a service as Asta, with these attributes instead of hers."""
     person = deployment.person()
-    return person, come(person, person.choose(person.ask(service)), asserted(**attributes))
+    return person, answer_and_follow(person, person.choose(person.ask(service)), asta_with(**attributes))
 
 
-def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing:
+def agree_and_land(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing:
     """Answer all pages with yes, and return what the service receives."""
     person, page = came
     if mark(page)[0] == "ask":
@@ -267,6 +271,6 @@ def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing
     return deployment.landing(page)
 
 
-def listed(deployment: Deployment) -> list[tuple[str, str | None]]:
+def list_cases(deployment: Deployment) -> list[tuple[str, str | None]]:
     """Return state and reason of the open cases."""
     return [(each.state, each.reason) for each in deployment.list_staff_cases()]

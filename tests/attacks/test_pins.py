@@ -124,7 +124,7 @@ def test_a_link_works_until_a_pin_was_chosen(deployment: Deployment) -> None:
     assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
-def test_a_link_ends_after_a_day(deployment: Deployment) -> None:
+def test_a_link_expires_after_a_day(deployment: Deployment) -> None:
     """A link expires after a day, also in a page that is already open."""
     url = link(deployment)
     deployment.clock.ahead += timedelta(hours=23, minutes=55)
@@ -217,7 +217,7 @@ def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
         {"Sec-Fetch-Site": "", "Origin": ""},
     ],
 )
-def test_a_form_from_elsewhere_sets_no_pin(
+def test_a_cross_site_form_sets_no_pin(
     deployment: Deployment, opened: Callable[[Person], TestResponse], forged: dict[str, str]
 ) -> None:
     """CSRF: a form on another site sets no PIN, neither after a login nor with a link.
@@ -234,7 +234,7 @@ def test_a_form_from_elsewhere_sets_no_pin(
 
 
 @pytest.mark.parametrize("typed", [CPR, NOBODY, "T-2001", "no-such-card"])
-def test_a_request_for_a_pin_mail_tells_nothing(deployment: Deployment, typed: str) -> None:
+def test_a_pin_mail_request_reveals_nothing(deployment: Deployment, typed: str) -> None:
     """Enumeration: known and unknown borrowers get the same page, before the library system is asked."""
     known = plain(ask(deployment.person()))
     assert plain(ask(deployment.person(), typed)) == known
@@ -249,7 +249,7 @@ ODD_NUMBERS = (
 
 
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
-def test_an_odd_number_is_a_page(deployment: Deployment, typed: str) -> None:
+def test_an_odd_number_gets_the_usual_page(deployment: Deployment, typed: str) -> None:
     """Odd numbers get the same pages as other numbers, and cause no mail to another borrower."""
     usual = plain(ask(deployment.person().use_address("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
     stranger = deployment.person().use_address("10.5.0.8")
@@ -295,7 +295,7 @@ def test_a_code_has_eight_digits_five_tries_and_one_browser(deployment: Deployme
     assert owner.cookies("a-") == []
 
 
-def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(deployment: Deployment) -> None:
+def test_a_victim_with_the_attackers_code_is_not_logged_in(deployment: Deployment) -> None:
     """Login CSRF: a victim who types the attacker's code is not logged in as the attacker."""
     attacker, victim = deployment.person(), deployment.person()
     guess(attacker)
@@ -324,14 +324,10 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment
 
 
 @pytest.mark.parametrize("networks", [25, pytest.param(choose_size(500, otherwise=10_000), marks=pytest.mark.slow(60))])
-def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
-    deployment: Deployment, networks: int
-) -> None:
+def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deployment, networks: int) -> None:
     """Brute force from many networks: the attacker sees one page for all guesses, and the owner can still log in.
 
     The library system does not lock accounts. A guess that arrives while twenty checks wait is dropped.
-
-    The library system has no lock-out of its own. A guess that comes while twenty checks wait is lost.
     """
     owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
@@ -370,7 +366,7 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     assert mark(page)[0] == "ask"
 
 
-def test_a_network_that_asks_for_everybody_is_not_heard(deployment: Deployment) -> None:
+def test_a_network_with_too_many_requests_gets_no_mails(deployment: Deployment) -> None:
     """After twenty requests an hour a network sees the same page, but no mail is sent."""
     attacker = deployment.person()
     pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
@@ -424,7 +420,7 @@ def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deplo
     assert is_unchanged(deployment)
 
 
-def test_no_pin_code_or_number_stands_anywhere(
+def test_pins_codes_and_numbers_are_stored_nowhere(
     deployment: Deployment, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """PINs, codes and CPR numbers appear in no store, log, audit log, mail, address or page."""
@@ -452,7 +448,7 @@ def test_no_pin_code_or_number_stands_anywhere(
         assert code.replace(" ", "") not in text
 
 
-def test_a_known_browser_ends_with_the_tenth_wrong_pin(deployment: Deployment) -> None:
+def test_a_known_browser_is_forgotten_after_ten_wrong_pins(deployment: Deployment) -> None:
     """A thief of the cookies of a known browser has ten PIN guesses. Then a mailed code is needed."""
     owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"

@@ -24,8 +24,8 @@ from tests.plugins.mailbox_proof_bench import (
     outcome_of,
     run_mail_server,
 )
-from tests.walks.requirements.people import EVA, asserted
-from tests.walks.requirements.visits import CPR, proved, sign_up
+from tests.walks.requirements.people import EVA, assert_attributes
+from tests.walks.requirements.visits import CPR, prove_mailbox, sign_up
 
 pytestmark = pytest.mark.server
 
@@ -43,27 +43,27 @@ def bench(tmp_path: Path, post: MailServer) -> ProofBench:
     return open_bench(tmp_path, post)
 
 
-def at_once(attempts: list[Callable[[], Held]]) -> list[str]:
+def run_in_parallel(attempts: list[Callable[[], Held]]) -> list[str]:
     """Run the attempts in parallel."""
     with ThreadPoolExecutor(len(attempts)) as threads:
         return sorted(threads.map(outcome_of, attempts))
 
 
-def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: ProofBench) -> None:
+def test_parallel_guesses_by_two_workers_are_limited_to_five(bench: ProofBench) -> None:
     """Forty parallel guesses by two workers are checked five times in total."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    assert at_once([lambda: bench.try_code(held, different_code(code))] * 40).count("code_wrong") == 5
+    assert run_in_parallel([lambda: bench.try_code(held, different_code(code))] * 40).count("code_wrong") == 5
     assert outcome_of(lambda: bench.try_code(held, code)) == "code_used_up"
 
 
-def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: ProofBench) -> None:
+def test_a_person_and_a_mailbox_have_fifteen_guesses_a_day(bench: ProofBench) -> None:
     """A person and a mailbox have fifteen guesses a day, however many logins are open: a chance of 15 in 10^8."""
     logins = [bench.login() for _ in range(6)]
-    asked = at_once([partial(bench.mail_code, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
+    asked = run_in_parallel([partial(bench.mail_code, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
     assert asked == ["proved"] * 3 + ["too_many"] * 3
     code = bench.read_mailed_code()
-    guesses = at_once([partial(bench.try_code, logins[each % 6], different_code(code)) for each in range(40)])
+    guesses = run_in_parallel([partial(bench.try_code, logins[each % 6], different_code(code)) for each in range(40)])
     # One browser: a wrong code uses a try of each of its codes.
     assert guesses.count("code_wrong") == 5
 
@@ -72,7 +72,7 @@ def test_the_right_code_sent_many_times_at_once_proves_once(bench: ProofBench) -
     """The right code sent in parallel proves the address once, because one compare-and-set uses it up."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    ends = at_once([lambda: bench.try_code(held, code)] * 4)
+    ends = run_in_parallel([lambda: bench.try_code(held, code)] * 4)
     assert ends.count("proved") == 1
     assert set(ends) <= {"proved", "code_none"}
     assert len(bench.reread(held).proofs) == 1
@@ -90,7 +90,7 @@ def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
     assert bench.list_valid_proofs("bo") == ()
 
 
-def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: ProofBench) -> None:
+def test_a_code_works_for_its_own_browser_and_person_only(bench: ProofBench) -> None:
     """A code works only in the browser and for the person that requested it, also if a stranger reads the mailbox."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
@@ -100,7 +100,7 @@ def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: Pr
     assert outcome_of(lambda: bench.try_code(held, code)) == "proved"
 
 
-def rejoined(bench: ProofBench, held: Held) -> Held:
+def join_again(bench: ProofBench, held: Held) -> Held:
     """Let another authentication join the login, as a second Response does.
 
     Source: docs/reference/design.md#4a-3.
@@ -111,11 +111,11 @@ def rejoined(bench: ProofBench, held: Held) -> Held:
     return done
 
 
-def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: ProofBench) -> None:
+def test_a_person_who_joins_after_the_mail_cannot_use_the_code(bench: ProofBench) -> None:
     """If another person joins the login after the mail, the code works for neither page."""
     held = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    joined = rejoined(bench, held)
+    joined = join_again(bench, held)
     with pytest.raises(CodeRefused, match="code_none"):
         bench.try_code(joined, code, "bo")
     with pytest.raises(BrowserUnmatched):
@@ -124,19 +124,17 @@ def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: ProofBe
     assert bench.list_valid_proofs("ann") == bench.list_valid_proofs("bo") == ()
 
 
-def test_no_mail_leaves_for_a_person_who_is_gone(bench: ProofBench) -> None:
+def test_no_mail_is_sent_for_a_replaced_person(bench: ProofBench) -> None:
     """If another person joins the login before the mail is queued, no mail is sent."""
     held = bench.login()
-    joined = rejoined(bench, held)
+    joined = join_again(bench, held)
     with pytest.raises(BrowserUnmatched):
         bench.mail_code(held)
     assert not bench.outbox().step()
     assert bench.reread(held) == joined.transaction
 
 
-def test_of_two_persons_who_prove_one_address_at_once_one_has_it(
-    bench: ProofBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_one_of_two_persons_proves_an_address(bench: ProofBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Race: two persons prove one address at once, and only one gets it."""
     first = bench.mail_code(bench.login())
     first_code = bench.read_mailed_code()
@@ -157,16 +155,16 @@ def test_of_two_persons_who_prove_one_address_at_once_one_has_it(
     assert bench.list_valid_proofs("ann") == ()
 
 
-def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: ProofBench) -> None:
+def test_parallel_requests_send_no_more_mails_than_the_limit(bench: ProofBench) -> None:
     """Twelve parallel requests send three mails to one mailbox, because they are counted before they are queued."""
     logins = [bench.login() for _ in range(12)]
     attempts = [lambda each=each: bench.mail_code(logins[each], f"p{each}") for each in range(12)]
-    assert at_once(attempts) == ["proved"] * 3 + ["too_many"] * 9  # type: ignore[arg-type]
+    assert run_in_parallel(attempts) == ["proved"] * 3 + ["too_many"] * 9  # type: ignore[arg-type]
     bench.read_mailed_code()
     assert len(bench.mailbox.mails()) == 3
 
 
-def test_what_is_kept_names_nobody(bench: ProofBench) -> None:
+def test_stored_keys_contain_no_personal_data(bench: ProofBench) -> None:
     """No key in the store contains an address, a code or a person's name.
 
     Source: docs/reference/design.md#sealing: lookups are HMACs.
@@ -180,27 +178,27 @@ def test_what_is_kept_names_nobody(bench: ProofBench) -> None:
     assert not any(secret in key for key in keys for secret in (NURSE, "nurse", code))
 
 
-def test_whom_nothing_names_is_asked_for_no_proof(deployment: Deployment) -> None:
+def test_a_nameless_login_is_asked_for_no_proof(deployment: Deployment) -> None:
     """A login without name and number is asked for no proof: it would block the address for its owner for a year."""
-    nameless = asserted(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
+    nameless = assert_attributes(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
     assert mark(sign_up(deployment.person(), EVA, "hospital", "nemid"))[0] == "proof"
 
 
-def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(deployment: Deployment) -> None:
+def test_a_user_name_alone_does_not_see_a_proved_address(deployment: Deployment) -> None:
     """A login with Eva's user name but without her number does not see Eva's address, and cannot use it."""
     person, other = deployment.person(), deployment.person()
-    assert mark(proved(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
-    page = sign_up(other, asserted(EVA, **{CPR: ()}), "hospital", "nemid")
+    assert mark(prove_mailbox(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
+    page = sign_up(other, assert_attributes(EVA, **{CPR: ()}), "hospital", "nemid")
     assert mark(page)[0] == "proof"
-    assert find_text(proved(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
+    assert find_text(prove_mailbox(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
 
 
 def test_the_next_holder_of_a_name_has_proved_nothing(deployment: Deployment) -> None:
     """After twelve months without a login, a user name without number is a new person, who must prove an address."""
-    nameless = asserted(EVA, **{CPR: ()})
+    nameless = assert_attributes(EVA, **{CPR: ()})
     person = deployment.person()
-    assert mark(proved(person, sign_up(person, nameless, "hospital", "nemid"), NURSE))[0] != "proof"
+    assert mark(prove_mailbox(person, sign_up(person, nameless, "hospital", "nemid"), NURSE))[0] != "proof"
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
     deployment.clock.ahead = timedelta(days=366)
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] == "proof"

@@ -36,18 +36,18 @@ class Moment:
         self.then: Callable[[], None] | None = None
         put, put_many = self.inner.put, self.inner.put_many
 
-        def interrupted(key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
+        def run_then_put(key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
             self._passes(key)
             return bool(put(key, kept, *args, **how))
 
-        def interrupted_turn(first: Write, others: Sequence[Write], *args: Any, **how: Any) -> bool:
+        def run_then_put_many(first: Write, others: Sequence[Write], *args: Any, **how: Any) -> bool:
             if others:  # a batch of one calls put
                 for write in (first, *others):
                     self._passes(write.key)
             return bool(put_many(first, others, *args, **how))
 
-        monkeypatch.setattr(self.inner, "put", interrupted)
-        monkeypatch.setattr(self.inner, "put_many", interrupted_turn)
+        monkeypatch.setattr(self.inner, "put", run_then_put)
+        monkeypatch.setattr(self.inner, "put_many", run_then_put_many)
 
     def _passes(self, key: Key) -> None:
         if threading.current_thread() is not self.asking:
@@ -69,7 +69,7 @@ def moment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Moment:
     return Moment(deployment, monkeypatch)
 
 
-def shared(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
+def share_login(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
     """Let two people share a browser cookie and a login: the first sees the consent page, the second is at the hub."""
     first, second = deployment.person(), deployment.person()
     chooser = first.ask()
@@ -82,13 +82,13 @@ def shared(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
 
 
 @pytest.mark.parametrize("kinds", [("transaction",), ("person", "transaction")])
-def test_an_answer_never_meets_another_authentication(
+def test_a_consent_never_applies_to_another_authentication(
     deployment: Deployment, moment: Moment, kinds: tuple[str, ...]
 ) -> None:
-    """While one person consents or waits, another one joins the login. Neither receives the other's data."""
+    """While one person consents or waits, another one joins the login. The first person does not receive the second one's data, nor the other way round."""
     known = deployment.person()
     deployment.landing(known.agree(known.log_in("asta"), remember=True))
-    first, second, to_second, page = shared(deployment)
+    first, second, to_second, page = share_login(deployment)
     seen: list[TestResponse] = []
 
     def joins() -> None:
@@ -128,7 +128,7 @@ def test_a_no_after_the_assertion_sends_nothing_again(deployment: Deployment) ->
     assert b"SAMLResponse" not in late.get_data()
 
 
-def test_policies_that_come_to_permit_look_the_person_up(
+def test_a_policy_reload_that_permits_looks_the_person_up(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a policy reload permits a login that was denied, the person is looked up as in a new login."""
@@ -146,15 +146,15 @@ def test_policies_that_come_to_permit_look_the_person_up(
 
 
 @pytest.mark.attack(15)
-def test_forged_refusals_leave_one_arrival_a_request(deployment: Deployment) -> None:
-    """Anybody can forge an unsigned error status. The second one for a request is refused and stored nowhere."""
+def test_forged_refusals_store_one_arrival_for_a_request(deployment: Deployment) -> None:
+    """An attacker can forge an unsigned error status. The second one for a request is refused and stored nowhere."""
     person = deployment.person()
     to_hub = person.choose(person.ask())
     answers = [person.deliver(*deployment.answer(to_hub, None)).status_code for _ in range(5)]
     assert answers == [303, 400, 400, 400, 400]
 
 
-def test_a_promise_is_made_only_with_a_request_stored(deployment: Deployment) -> None:
+def test_an_account_is_promised_only_if_it_is_queued(deployment: Deployment) -> None:
     """With the library down and without a mail address, the page does not claim that an account is on its way."""
     deployment.koha.faults.down = True
     person = deployment.person()
@@ -163,11 +163,11 @@ def test_a_promise_is_made_only_with_a_request_stored(deployment: Deployment) ->
     assert deployment.enrolments() == []
 
 
-def _told(capsys: pytest.CaptureFixture[str]) -> int:
+def _count_issued(capsys: pytest.CaptureFixture[str]) -> int:
     return sum('"event": "issued"' in line for line in capsys.readouterr().out.splitlines())
 
 
-def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
+def test_another_tabs_write_does_not_hide_the_assertion(
     deployment: Deployment, moment: Moment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another tab changes the login while the assertion is recorded. The assertion leaves once and is logged once."""
@@ -179,14 +179,14 @@ def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
     moment.before("transaction", "transaction", "transaction", then=lambda: _elsewhere(person, name))
     assert deployment.landing(person.agree(page)).status == "Success"
     assert moment.then is None
-    assert _told(capsys) == 1
+    assert _count_issued(capsys) == 1
 
 
 def _elsewhere(person: Person, name: str) -> None:
     person.choose(person.get(f"/login/{name}/upstream"))
 
 
-def test_two_submits_at_once_are_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_double_click_is_logged_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """A double click returns the same assertion twice and writes one log line."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -201,7 +201,7 @@ def test_two_submits_at_once_are_told_once(deployment: Deployment, capsys: pytes
     landings = [deployment.landing(each) for each in pages if mark(each)[0] == "issue"]
     assert landings
     assert len({(each.name_id, each.attributes["uid"]) for each in landings}) == 1
-    assert _told(capsys) == 1
+    assert _count_issued(capsys) == 1
 
 
 def test_other_content_never_leaves_under_the_same_ids(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
     assert broker.issuance.make_ids(begun, step, now) is None
 
 
-def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: Deployment, moment: Moment) -> None:
+def test_a_no_after_the_assertion_keeps_the_stored_yes(deployment: Deployment, moment: Moment) -> None:
     """A no that was decided before and written after another tab's assertion does not replace the stored yes."""
     deployment.koha.faults.down = True
     person = deployment.person()
@@ -272,9 +272,7 @@ def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: 
     assert mark(deployment.person().log_in("asta"))[0] == "issue"
 
 
-def test_nothing_leaves_on_an_answer_that_no_record_holds(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_released_without_a_stored_receipt(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the consent receipt cannot be stored, the login does not continue, not even after a reload."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -309,7 +307,7 @@ def test_many_logins_keep_the_header_small(deployment: Deployment) -> None:
     assert len(person.cookies("a-")) == MOST_LOGIN_COOKIES
 
 
-def test_a_request_nobody_comes_for_is_gone_in_five_minutes(deployment: Deployment) -> None:
+def test_an_unclaimed_request_expires_after_five_minutes(deployment: Deployment) -> None:
     """An AuthnRequest that no browser follows is deleted after five minutes.
 
     A login with a browser lasts half an hour.
@@ -341,17 +339,17 @@ def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
     assert deployment.koha.patrons.rows() == before
 
 
-def test_a_service_that_is_gone_is_a_page_and_no_crash(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_service_shows_a_page(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """If not even an error Response can be addressed, the person gets a page with an error reference.
 
     Source: docs/reference/design.md#invariant-8.
     """
     person = deployment.person()
 
-    def gone(*_: Any, **__: Any) -> None:
+    def raise_gone(*_: Any, **__: Any) -> None:
         raise BrokerError("the ACS of this request is no longer registered")
 
-    monkeypatch.setattr(IdentityProvider, "refuse", gone)
+    monkeypatch.setattr(IdentityProvider, "refuse", raise_gone)
     page = person.ask(passive=True)
     assert page.status_code == 503
     assert mark(page) == ("error", "unexpected")
@@ -361,16 +359,14 @@ TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, 
 
 
 @pytest.mark.parametrize("told", TOLD)
-def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
-    deployment: Deployment, moment: Moment, told: dict[str, Any]
-) -> None:
+def test_a_fact_added_during_the_look_up_is_kept(deployment: Deployment, moment: Moment, told: dict[str, Any]) -> None:
     """Another tab adds a fact while the person is looked up. The fact is kept, and the person is looked up again."""
     person = deployment.person()
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], deployment.clock.now()
     held = deployment.broker.read(name, now)
     assert deployment.broker.transactions.put(held.transaction.clear_look_up(), held.version, now)
-    moment.before("transaction", then=telling(deployment, name, told))
+    moment.before("transaction", then=make_tab(deployment, name, told))
     person.get(f"/login/{name}")
     seen = deployment.broker.read(name, now).transaction
     assert {each: getattr(seen, each) for each in told} == told
@@ -378,7 +374,7 @@ def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
 
 
 @pytest.mark.parametrize("told", TOLD)
-def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
+def test_a_fact_added_before_a_response_joins_is_dropped(
     deployment: Deployment, moment: Moment, told: dict[str, Any]
 ) -> None:
     """A fact that another tab adds before a Response joins is dropped, because it may belong to another person."""
@@ -386,7 +382,7 @@ def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     name, now = arrived.location.partition("?")[0].rpartition("/")[2], deployment.clock.now()
     before = deployment.broker.read(name, now).transaction
-    moment.before("link", "transaction", then=telling(deployment, name, told))
+    moment.before("link", "transaction", then=make_tab(deployment, name, told))
     person.client.get(person.path(arrived.location), base_url=person.base)
     seen = deployment.broker.read(name, now).transaction
     assert {each: getattr(seen, each) for each in told} == {each: getattr(before, each) for each in told}
@@ -394,7 +390,7 @@ def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
     assert seen.person
 
 
-def telling(deployment: Deployment, name: str, told: dict[str, Any]) -> Callable[[], None]:
+def make_tab(deployment: Deployment, name: str, told: dict[str, Any]) -> Callable[[], None]:
     """Return a function that adds facts to the login, as another tab does."""
 
     def tell() -> None:

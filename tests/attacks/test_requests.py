@@ -19,7 +19,7 @@ def cause(parties: Parties, query: str, **more: Any) -> str:
     return caught.value.cause.removeprefix("request.")
 
 
-def sent(parties: Parties, name: str) -> str:
+def make_query(parties: Parties, name: str) -> str:
     """Return the query of a hostile request. All except "unsigned" are signed by the service itself."""
     key = None if name == "unsigned" else parties.service.key
     return parties.query(parties.authn_request(HOSTILE[name]), key=key)
@@ -34,20 +34,22 @@ def test_every_check_has_its_request() -> None:
 @pytest.mark.parametrize("name", mark_by_check(HOSTILE, REQUEST))
 def test_a_request_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """The request is refused for its error with an error page, and no Response is sent."""
-    assert cause(parties, sent(parties, name)) == name
+    assert cause(parties, make_query(parties, name)) == name
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_is_accepted_without_the_check(
+    parties: Parties, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without its check the request is accepted, which shows that the check is needed."""
     monkeypatch.setitem(REQUEST_CHECKS, name, lambda _: False)
-    assert parties.idp.read_redirect(sent(parties, name), NOW).service == "my-loans"
+    assert parties.idp.read_redirect(make_query(parties, name), NOW).service == "my-loans"
 
 
 @pytest.mark.attack(26)
 @pytest.mark.parametrize(("name", "change", "status"), REFUSED)
 @pytest.mark.profile(33, 35, 40, 42)
-def test_what_cannot_be_served_is_told_the_service(
+def test_an_unsupported_request_is_answered_with_a_status(
     parties: Parties, name: str, change: Change, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unsupported request gets an error status at the registered ACS. Without the limit it is accepted."""

@@ -196,7 +196,7 @@ def test_the_services_list_lets_its_institutions_through(parties: Parties, liste
 
 
 @pytest.mark.attack(18)
-def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
+def test_a_restricted_upstream_accepts_no_other_institution(parties: Parties) -> None:
     """The setting ``only`` restricts the answer too, not just the request."""
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
     role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": narrowed})
@@ -210,7 +210,7 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
     [("wayf", True, False), ("kb", True, True), ("kb", False, False), ("eid", True, True), ("eid", False, False)],
 )
 @pytest.mark.profile(11)
-def test_cbc_is_decrypted_of_who_needs_it_and_signs_it(
+def test_cbc_is_decrypted_for_configured_and_signed_upstreams_only(
     parties: Parties, forge: Forge, upstream: str, whole: bool, passes: bool
 ) -> None:
     """CBC ciphertext can be changed unnoticed.

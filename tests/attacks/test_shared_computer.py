@@ -23,14 +23,14 @@ SECOND: Final = timedelta(seconds=1)
 pytestmark = pytest.mark.attack(30)
 
 
-def asking(page: TestResponse) -> dict[str, str]:
+def consent_fields(page: TestResponse) -> dict[str, str]:
     """Return the fields of a consent form, without an answer."""
     return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value")}
 
 
-def tries(person: Person, page: TestResponse) -> list[TestResponse]:
+def try_restored_browser(person: Person, page: TestResponse) -> list[TestResponse]:
     """Try everything with a restored browser: reload, open pages, show the number, submit the form."""
-    path, fields = page.request.path, asking(page)
+    path, fields = page.request.path, consent_fields(page)
     return [
         person.get(path),
         person.get(path.removesuffix("/consent")),
@@ -40,12 +40,12 @@ def tries(person: Person, page: TestResponse) -> list[TestResponse]:
     ]
 
 
-def tells_nothing(page: TestResponse, name: str = "asta") -> bool:
+def has_no_personal_data(page: TestResponse, name: str = "asta") -> bool:
     """Return whether a page contains no data of the persona."""
-    return persona(name).attributes["sn"][0] not in page.get_data(as_text=True) and tells_no_number(page, name)
+    return persona(name).attributes["sn"][0] not in page.get_data(as_text=True) and has_no_number(page, name)
 
 
-def tells_no_number(page: TestResponse, name: str = "asta") -> bool:
+def has_no_number(page: TestResponse, name: str = "asta") -> bool:
     """Return whether a page contains neither the persona's CPR number nor its last four digits outside random ids."""
     text = page.get_data(as_text=True)
     number = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
@@ -54,15 +54,15 @@ def tells_no_number(page: TestResponse, name: str = "asta") -> bool:
 
 @SHARED
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_what_was_finished_is_over_after_some_seconds(deployment: Deployment, answer: str) -> None:
+def test_a_finished_login_expires_after_thirty_seconds(deployment: Deployment, answer: str) -> None:
     """Thirty seconds after the last page, all cookies and addresses of the login are useless."""
     person = deployment.person()
     page = person.log_in("asta")
     person.agree(page, answer=answer)
     deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else SHARED_IDLE_FOR + SECOND
-    for got in tries(person, page):
+    for got in try_restored_browser(person, page):
         assert mark(got) == GONE
-        assert tells_nothing(got)
+        assert has_no_personal_data(got)
 
 
 @SHARED
@@ -70,7 +70,7 @@ def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
     """Control: within these seconds a second click returns the same assertion, as on other computers."""
     person = deployment.person()
     page = person.log_in("asta")
-    fields = {**asking(page), "answer": "yes"}
+    fields = {**consent_fields(page), "answer": "yes"}
     first, second = (deployment.landing(person.post(page.request.path, fields)) for _ in range(2))
     assert (first.name_id, first.status) == (second.name_id, "Success")
     deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
@@ -78,7 +78,7 @@ def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
 
 
 @SHARED
-def test_what_was_left_alone_is_over_after_three_minutes(deployment: Deployment) -> None:
+def test_an_idle_login_expires_after_three_minutes(deployment: Deployment) -> None:
     """An idle login ends after three minutes. Each request of its browser extends it; an invented arrival does not."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -89,27 +89,25 @@ def test_what_was_left_alone_is_over_after_three_minutes(deployment: Deployment)
     path = page.request.path.removesuffix("/consent")
     person.get(f"{path}?arrival={'0' * 64}")
     deployment.clock.ahead = timedelta(minutes=9, seconds=1)
-    assert all(mark(got) == GONE and tells_nothing(got) for got in tries(person, page))
+    assert all(mark(got) == GONE and has_no_personal_data(got) for got in try_restored_browser(person, page))
 
 
 @SHARED
 @pytest.mark.parametrize("page_of", ["", "/consent"])
-def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(
-    deployment: Deployment, page_of: str
-) -> None:
+def test_a_login_becomes_shared_once_it_comes_from_a_shared_network(deployment: Deployment, page_of: str) -> None:
     """A login that started from another network is treated as shared once it comes from a shared network."""
     person = deployment.person().use_address("2001:db8::1")
     page = person.log_in("asta")
     person.use_address("127.0.0.1")
     path = page.request.path.removesuffix("/consent")
     page = person.get(path + page_of)
-    assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
+    assert mark(person.post(page.request.path, {**consent_fields(page), "reveal": "1"}))[0] == "authenticate"
     deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
-    assert all(mark(got) == GONE for got in tries(person, page))
+    assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
 @SHARED
-def test_no_visits_keep_it_for_more_than_half_an_hour(deployment: Deployment) -> None:
+def test_visits_do_not_extend_a_login_beyond_half_an_hour(deployment: Deployment) -> None:
     """No login lasts longer than half an hour, however often its pages are opened."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -121,7 +119,7 @@ def test_no_visits_keep_it_for_more_than_half_an_hour(deployment: Deployment) ->
 
 
 @SHARED
-def test_a_login_under_way_is_not_hurried(deployment: Deployment) -> None:
+def test_a_login_at_the_upstream_has_ten_minutes(deployment: Deployment) -> None:
     """Control: a login at the upstream may take ten minutes, because it contains no personal data yet."""
     person = deployment.person()
     to_hub = person.choose(person.ask())
@@ -145,7 +143,7 @@ def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     page = person.get(arrived.location)
     assert mark(page)[0] == "ask"
     deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
-    assert all(mark(got) == GONE for got in tries(person, page))
+    assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
 @SHARED
@@ -154,14 +152,14 @@ def test_the_whole_number_is_never_shown(deployment: Deployment) -> None:
     person = deployment.person()
     page = person.log_in("asta")
     assert 'name="reveal"' not in page.get_data(as_text=True)
-    asked = person.post(page.request.path, {**asking(page), "reveal": "1"})
+    asked = person.post(page.request.path, {**consent_fields(page), "reveal": "1"})
     assert mark(asked)[0] == "authenticate"
-    assert tells_no_number(asked)
+    assert has_no_number(asked)
 
 
 @SHARED
 def test_cookies_last_as_long_as_the_session(deployment: Deployment) -> None:
-    """All cookies end with the browser session."""
+    """Cookies end with the browser session."""
     person = deployment.person()
     person.log_in("asta")
     cookies = person.cookies("a-") + person.cookies("b-")
@@ -185,11 +183,11 @@ def test_the_last_page_has_a_button_that_ends_it(deployment: Deployment, answer:
     for each in kept:
         person.client.set_cookie(each.key, each.value, domain="broker.localhost")
     deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
-    assert all(mark(got) == GONE for got in tries(person, page))
+    assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
 @SHARED
-def test_nobody_else_ends_a_login(deployment: Deployment) -> None:
+def test_another_site_or_browser_ends_no_login(deployment: Deployment) -> None:
     """Neither a form on another site nor another browser can end a login."""
     person = deployment.person()
     page = person.log_in("asta")
@@ -217,7 +215,7 @@ def test_a_page_with_a_form_for_a_service_clears_no_cookies(deployment: Deployme
 
 
 @SHARED
-def test_no_field_is_completed(deployment: Deployment) -> None:
+def test_forms_forbid_autocompletion(deployment: Deployment) -> None:
     """Forms in a login, for a PIN and for a mailbox forbid autocompletion."""
     karla(deployment)
     person = deployment.person()

@@ -18,7 +18,7 @@ from tests.plugins.saml_parties import NOW, Parties, drop, edit
 
 
 @pytest.mark.parametrize("name", mark_by_class_number(TRICKS))
-def test_a_trick_is_refused_for_what_it_is(parties: Parties, name: str) -> None:
+def test_a_trick_is_refused_by_its_check(parties: Parties, name: str) -> None:
     """The check that defends against the trick refuses the message."""
     make, cause = TRICKS[name]
     with pytest.raises(MessageRefused) as refused:
@@ -46,7 +46,7 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
 
 
 @pytest.mark.attack(2, 5, 6, 10, control=True)
-def test_a_certificate_in_keyinfo_says_nothing(parties: Parties) -> None:
+def test_a_certificate_in_keyinfo_is_ignored(parties: Parties) -> None:
     """Control: KeyInfo is ignored, so a certificate in it neither breaks nor replaces the genuine signature."""
     root: Any = etree.fromstring(parties.sign_response(parties.response()))
     root.find(f".//{{{DS}}}X509Certificate").text = parties.stranger.key.certificate

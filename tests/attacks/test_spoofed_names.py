@@ -29,7 +29,7 @@ def _values(root: Any, name: str) -> Iterator[Any]:
             yield from each
 
 
-def _answered(person: Person, spoil: Any) -> Any:
+def _answer_with(person: Person, spoil: Any) -> Any:
     """Let the hub sign its Response after the change ``spoil``, and follow the redirect."""
     deployment = person.deployment
     asked = wayf_hub.read(urlsplit(person.choose(person.ask())).query)
@@ -92,7 +92,7 @@ def test_a_spoofed_name_ends_the_login(
     shared_deployment: Deployment, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A spoofed identifier refuses the login although the hub signed it. No data leave, and the log omits the value."""
-    page = _answered(shared_deployment.person(), spoil)
+    page = _answer_with(shared_deployment.person(), spoil)
     assert page.status_code == 403
     assert mark(page)[1] == reason
     logged = capsys.readouterr().out
@@ -104,13 +104,13 @@ def test_a_spoofed_name_ends_the_login(
 @pytest.mark.parametrize("name", [CN, "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:0.9.2342.19200300.100.1.3"])
 def test_an_attribute_is_never_code(shared_deployment: Deployment, name: str) -> None:
     """A name that is written as a script is shown as text."""
-    page = _answered(shared_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
+    page = _answer_with(shared_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
     assert "<script>alert" not in page
     assert "</title><script" not in page
     assert "$49" not in page
 
 
 @pytest.mark.attack(21, 22, 32, control=True)
-def test_the_true_name_goes_on(shared_deployment: Deployment) -> None:
+def test_the_genuine_name_is_accepted(shared_deployment: Deployment) -> None:
     """Control: the same Response without a change leads to the consent page."""
-    assert mark(_answered(shared_deployment.person(), lambda _: None))[0] == "ask"
+    assert mark(_answer_with(shared_deployment.person(), lambda _: None))[0] == "ask"

@@ -31,7 +31,7 @@ def reference_on(page: object) -> str:
     return find_text(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
 
 
-def shown_page(deployment: Deployment, page: object) -> ShownPage:
+def find_shown_page(deployment: Deployment, page: object) -> ShownPage:
     """Return what staff see when they look up the page's help code."""
     found = deployment.parts.staff_search().find(reference_on(page), "test")
     assert found is not None
@@ -39,7 +39,7 @@ def shown_page(deployment: Deployment, page: object) -> ShownPage:
     return found.page
 
 
-def kept(deployment: Deployment) -> list[tuple[str, int]]:
+def count_rows(deployment: Deployment) -> list[tuple[str, int]]:
     """Return the number of rows in each table of the store, expired ones included."""
     file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
@@ -47,31 +47,31 @@ def kept(deployment: Deployment) -> list[tuple[str, int]]:
         return [(name, store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in sorted(tables)]  # noqa: S608
 
 
-def contents(deployment: Deployment) -> str:
+def hash_store(deployment: Deployment) -> str:
     """Return a hash of the whole store."""
     file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
         return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
 
 
-def trail_size(deployment: Deployment) -> int:
+def audit_log_size(deployment: Deployment) -> int:
     """Return the size of the audit log in bytes."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     return sum(file.stat().st_size for file in Path(audit_log.files.folder).iterdir())
 
 
-def test_looking_up_logins_that_do_not_exist_leaves_nothing(deployment: Deployment) -> None:
+def test_pages_for_unknown_logins_store_nothing(deployment: Deployment) -> None:
     """Pages for unknown logins store nothing.
 
     At 659 bytes each, two requests a second would fill a store in nine days.
     """
     person = deployment.person()
     person.get(f"{person.base}/login/{'0' * 32}")
-    before = kept(deployment), trail_size(deployment)
+    before = count_rows(deployment), audit_log_size(deployment)
     pages = [person.get(f"{person.base}/login/{number:032x}") for number in range(1500)]
     assert {page.status_code for page in pages} == {410}
-    assert (kept(deployment), trail_size(deployment)) == before
+    assert (count_rows(deployment), audit_log_size(deployment)) == before
 
 
 @pytest.fixture
@@ -80,25 +80,25 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     get, get_many, count = SqliteStore.get, SqliteStore.get_many, SqliteStore.count
 
-    def got(store: SqliteStore, key: Key, now: datetime) -> Kept | None:
+    def record_get(store: SqliteStore, key: Key, now: datetime) -> Kept | None:
         asked.append(f"get {key.kind}")
         return get(store, key, now)
 
-    def got_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
+    def record_get_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
         asked.append("get_many")
         return get_many(store, keys, now)
 
-    def counted(store: SqliteStore, key: Key, *values: Any) -> int:
+    def record_count(store: SqliteStore, key: Key, *values: Any) -> int:
         asked.append(f"count {key.kind}")
         return count(store, key, *values)
 
-    monkeypatch.setattr(SqliteStore, "get", got)
-    monkeypatch.setattr(SqliteStore, "get_many", got_many)
-    monkeypatch.setattr(SqliteStore, "count", counted)
+    monkeypatch.setattr(SqliteStore, "get", record_get)
+    monkeypatch.setattr(SqliteStore, "get_many", record_get_many)
+    monkeypatch.setattr(SqliteStore, "count", record_count)
     return asked
 
 
-def test_a_refused_stranger_has_the_store_asked_once(deployment: Deployment, reads: list[str]) -> None:
+def test_a_refused_stranger_causes_one_store_read(deployment: Deployment, reads: list[str]) -> None:
     """For an unknown login, or one of another browser, the store is read once."""
     owner, stranger = deployment.person(), deployment.person()
     chooser = owner.ask()
@@ -112,7 +112,7 @@ def test_a_refused_stranger_has_the_store_asked_once(deployment: Deployment, rea
     assert stranger.post(f"/login/{'0' * 32}/upstream", {"token": "x"}).status_code == 410
 
 
-def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(deployment: Deployment) -> None:
+def test_an_error_in_an_unclaimed_login_is_answered_to_its_service(deployment: Deployment) -> None:
     """An error in a login that no browser has claimed yet is sent to the service as a status, and shows no page."""
     person = deployment.person()
     asked = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=True)
@@ -126,11 +126,11 @@ def test_a_strangers_page_carries_a_reference_that_decodes_itself(deployment: De
     """The error reference of a stranger contains minute, step and reason, so that nothing is stored."""
     person = deployment.person()
     page = person.get(f"{person.base}/login/{'0' * 32}")
-    shown = shown_page(deployment, page)
+    shown = find_shown_page(deployment, page)
     assert (shown.step, shown.reason) == ("/login/<name>", "transaction_gone")
 
 
-def test_posts_with_a_made_up_cookie_take_no_callers_reference(
+def test_posts_with_an_invented_cookie_use_up_no_references(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Posts with an invented cookie use up no error references: 3,700 of them once did, and later callers had none."""
@@ -144,29 +144,29 @@ def test_posts_with_a_made_up_cookie_take_no_callers_reference(
         assert stranger.post(f"{chooser.request.path}/x", {}).status_code == 404
     caller = deployment.person().log_in("mia")
     assert mark(caller)[0] == "refuse"
-    assert shown_page(deployment, caller).step == "refuse"
+    assert find_shown_page(deployment, caller).step == "refuse"
 
 
-def test_refusals_of_strangers_stay_off_the_trail(deployment: Deployment) -> None:
+def test_refusals_of_strangers_are_not_in_the_audit_log(deployment: Deployment) -> None:
     """Refusals of clients without login are not in the audit log: at full speed they would write 17 GB a day."""
     person = deployment.person()
     chooser = person.ask()
-    before = kept(deployment), trail_size(deployment)
+    before = count_rows(deployment), audit_log_size(deployment)
     for _ in range(3):
         person.deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
         person.post(form(chooser)[0], {"token": "x"})
         person.get(f"{person.base}/error?code=OTHER_ERROR")
         person.get(f"{person.base}/no/such/page")
-    assert (kept(deployment), trail_size(deployment)) == before
+    assert (count_rows(deployment), audit_log_size(deployment)) == before
 
 
-def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(deployment: Deployment) -> None:
+def test_a_refused_person_is_in_the_audit_log(deployment: Deployment) -> None:
     """Control: the refusal of a person who is logged in is in the audit log and found by its error reference."""
-    before = trail_size(deployment)
+    before = audit_log_size(deployment)
     page = deployment.person().log_in("mia")
     assert len(reference_on(page)) == 8
-    assert shown_page(deployment, page).step == "refuse"
-    assert trail_size(deployment) > before
+    assert find_shown_page(deployment, page).step == "refuse"
+    assert audit_log_size(deployment) > before
 
 
 FEW = pytest.mark.parametrize("environment", [{"BROKER_LIMITS__BEGINNINGS": "10"}])
@@ -175,7 +175,7 @@ BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wa
 
 @FEW
 @pytest.mark.parametrize("address", ["sso", *BEGINNINGS])
-def test_a_network_begins_so_many_logins_a_minute_and_no_more(
+def test_the_logins_of_a_network_are_limited(
     deployment: Deployment, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A network may start a limited number of logins a minute, because each one is stored.
@@ -188,12 +188,12 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     statuses = [person.client.get(path, base_url=person.base).status_code for _ in range(10)]
     assert set(statuses) <= {200, 302, 303}
-    before = kept(deployment), trail_size(deployment)
+    before = count_rows(deployment), audit_log_size(deployment)
     for _ in range(5):
         page = person.client.get(path, base_url=person.base)
         assert (page.status_code, mark(page)) == (429, ("error", "network_busy"))
         assert 1 <= int(page.headers["Retry-After"]) <= 60
-    assert (kept(deployment), trail_size(deployment)) == before
+    assert (count_rows(deployment), audit_log_size(deployment)) == before
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "network_refused" in each]
     assert '"network": "198.51.100.0/24"' in line
     assert '"setting": "limits.campuses"' in line
@@ -203,7 +203,7 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
 
 
 @FEW
-def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deployment) -> None:
+def test_each_redirect_to_an_upstream_is_counted(deployment: Deployment) -> None:
     """Each redirect to an upstream counts as a start, because sent messages are stored for half a year."""
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     stranger = deployment.person().use_address("198.51.100.7")
@@ -219,7 +219,7 @@ def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deploy
 
 
 @FEW
-def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deployment) -> None:
+def test_a_known_browser_passes_during_a_flood(deployment: Deployment) -> None:
     """A browser that has logged in before has a cookie that lets it pass while its network is blocked."""
     person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
@@ -233,7 +233,7 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deplo
 
 
 @FEW
-def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment: Deployment) -> None:
+def test_a_posted_request_of_a_known_browser_passes_during_a_flood(deployment: Deployment) -> None:
     """A cross-site POST has no cookies, so the broker's page posts it again, and a browser with the cookie passes."""
     person = deployment.person().use_address("198.51.100.7")
     person.log_in("asta")
@@ -243,17 +243,17 @@ def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment:
     stranger = deployment.person().use_address("198.51.100.8")
     for _ in range(40):
         stranger.client.get("/pin", base_url=person.base)
-    before = contents(deployment)
+    before = hash_store(deployment)
     for caller, status in ((stranger, 429), (person, 303)):
         bare = deployment.person().use_address("198.51.100.7")
         page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
-        assert (form(page), contents(deployment)) == ((f"{person.base}/saml/idp/sso", fields), before)
+        assert (form(page), hash_store(deployment)) == ((f"{person.base}/saml/idp/sso", fields), before)
         assert caller.post(*form(page)).status_code == status
     large = {**fields, "RelayState": "x" * 33_000}
     assert stranger.post("/saml/idp/sso", large, **{"Sec-Fetch-Site": "cross-site"}).status_code == 429
 
 
-def test_a_proxy_that_is_not_counted_is_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unconfigured_proxy_is_logged_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """X-Forwarded-For without configured proxies makes all clients one network.
 
     The log says so once, and readyz as well.
@@ -268,7 +268,7 @@ def test_a_proxy_that_is_not_counted_is_told_once(deployment: Deployment, capsys
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVE__PROXIES": "1"}])
-def test_a_proxy_that_is_counted_is_not_told(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configured_proxy_is_not_logged(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Control: with a configured proxy there is no warning."""
     client = deployment.app.test_client()
     client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
@@ -277,9 +277,7 @@ def test_a_proxy_that_is_counted_is_not_told(deployment: Deployment, capsys: pyt
 
 
 @pytest.mark.parametrize("bound", [False, True])
-def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
-    deployment: Deployment, bound: bool
-) -> None:
+def test_abandoned_logins_are_deleted(deployment: Deployment, bound: bool) -> None:
     """Unclaimed logins are deleted after two minutes, those with a browser after thirty."""
     stranger = deployment.person().use_address("198.51.100.7")
     lasts = timedelta(minutes=30 if bound else 2)
@@ -304,9 +302,9 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
 
 
 @pytest.mark.parametrize(("bound", "lives"), [(False, 2), (True, 30)])
-def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment, bound: bool, lives: int) -> None:
+def test_a_long_flood_does_not_grow_the_store(deployment: Deployment, bound: bool, lives: int) -> None:
     """A flood that lasts longer than a login does not let the store grow further, counted in rows on disk."""
-    before, audit_log, sizes = sum(count for _, count in kept(deployment)), trail_size(deployment), []
+    before, audit_log, sizes = sum(count for _, count in count_rows(deployment)), audit_log_size(deployment), []
     for minute in range(lives + 12):
         deployment.clock.ahead += timedelta(minutes=1)
         for number in range(10):
@@ -315,8 +313,8 @@ def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment,
             if bound:
                 stranger.get(answer.location)
             stranger.client.get(f"/login/{number:032x}", base_url=stranger.base)
-        sizes.append(sum(count for _, count in kept(deployment)) - before)
+        sizes.append(sum(count for _, count in count_rows(deployment)) - before)
     assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
     # Expired rows are deleted after a certain number of writes.
     assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
-    assert trail_size(deployment) == audit_log
+    assert audit_log_size(deployment) == audit_log

@@ -1,6 +1,6 @@
 """Attack: messages that libxml2 (verifies) and pysaml2 (reads) understand differently.
 
-Each is refused, or read exactly as it was signed.
+The broker refuses them, or reads exactly what was signed.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ def value(written: str) -> bytes:
     return f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>'.encode()
 
 
-def typed(kind: str, text: str, declared: str = f' xmlns:xs="{XS}"') -> bytes:
+def make_typed_value(kind: str, text: str, declared: str = f' xmlns:xs="{XS}"') -> bytes:
     """Return an Attribute whose value has an xsi:type."""
     return value(f'<saml:AttributeValue xmlns:xsi="{XSI}"{declared} xsi:type="{kind}">{text}</saml:AttributeValue>')
 
 
-def inserted(path: str, node: Callable[[], Any]) -> Change:
+def insert_node(path: str, node: Callable[[], Any]) -> Change:
     """Return a change that inserts a node in the middle of a text."""
 
     def change(root: Any) -> None:
@@ -62,9 +62,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "two Issuers": (add("saml:Assertion", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "xml.schema"),
     "two Issuers of the Response": (add(".", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "xml.schema"),
-    "a comment in a value": (inserted(VALUE, lambda: etree.Comment("x")), "xml.comment"),
-    "a comment in the NameID": (inserted(NAME_ID, lambda: etree.Comment("x")), "xml.comment"),
-    "an instruction in a value": (inserted(VALUE, lambda: etree.ProcessingInstruction("x", "y")), "xml.instruction"),
+    "a comment in a value": (insert_node(VALUE, lambda: etree.Comment("x")), "xml.comment"),
+    "a comment in the NameID": (insert_node(NAME_ID, lambda: etree.Comment("x")), "xml.comment"),
+    "an instruction in a value": (insert_node(VALUE, lambda: etree.ProcessingInstruction("x", "y")), "xml.instruction"),
     "an element in a value": (value("<saml:AttributeValue>a<x>b</x>c</saml:AttributeValue>"), "xml.value_structure"),
     "two NameIDs in a value": (
         value("<saml:AttributeValue><saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID></saml:AttributeValue>"),
@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "an element in a NameID": (add(NAME_ID, "<x>chief</x>"), "xml.schema"),
     **{
-        f"xs:{kind}": (typed(f"xs:{kind}", text), "xml.value_type")
+        f"xs:{kind}": (make_typed_value(f"xs:{kind}", text), "xml.value_type")
         for kind, text in {
             "integer": "007",
             "int": "+7",
@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
             "dateTime": "2026-01-01T00:00:00Z",
         }.items()
     },
-    "an integer by another prefix": (typed("a:integer", "007", f' xmlns:a="{XS}"'), "xml.value_type"),
+    "an integer by another prefix": (make_typed_value("a:integer", "007", f' xmlns:a="{XS}"'), "xml.value_type"),
     "an integer by the default namespace": (
         value(f'<saml:AttributeValue xmlns="{XS}" xmlns:xsi="{XSI}" xsi:type="integer">7</saml:AttributeValue>'),
         "xml.value_type",
@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
 }
 
 
-def received(parties: Parties, change: Change, *, how: str = "assertion") -> Authentication:
+def read_value(parties: Parties, change: Change, *, how: str = "assertion") -> Authentication:
     """Return what the broker reads in a Response with this change, signed by the upstream."""
     if isinstance(change, bytes):
         end = b"</saml:AttributeStatement>"
@@ -127,14 +127,14 @@ def test_a_message_that_two_readers_read_differently_is_refused(parties: Parties
     """A message with a valid signature is refused before pysaml2 reads it."""
     change, cause = REFUSED[name]
     with pytest.raises(MessageRefused) as refused:
-        received(parties, change, how=how)
+        read_value(parties, change, how=how)
     assert refused.value.cause == cause
 
 
 READ: dict[str, tuple[Change, str]] = {
-    "a string": (typed("xs:string", "007"), "007"),
-    "anyType, as Google writes it": (typed("xs:anyType", "true"), "true"),
-    "a string by another prefix": (typed("a:string", "007", f' xmlns:a="{XS}"'), "007"),
+    "a string": (make_typed_value("xs:string", "007"), "007"),
+    "anyType, as Google writes it": (make_typed_value("xs:anyType", "true"), "true"),
+    "a string by another prefix": (make_typed_value("a:string", "007", f' xmlns:a="{XS}"'), "007"),
     "a string by the default namespace": (
         value(f'<saml:AttributeValue xmlns="{XS}" xmlns:xsi="{XSI}" xsi:type="string">7</saml:AttributeValue>'),
         "7",
@@ -161,7 +161,7 @@ READ: dict[str, tuple[Change, str]] = {
 def test_a_value_is_read_as_it_was_signed(parties: Parties, name: str, how: str) -> None:
     """Control: prefixes and escapes do not change the value that is read."""
     change, expected = READ[name]
-    last = received(parties, change, how=how).attributes[-1]
+    last = read_value(parties, change, how=how).attributes[-1]
     assert (last.name, last.values) == ("urn:y", (expected,))
 
 
@@ -178,20 +178,18 @@ def test_pysaml2_would_change_a_typed_value(kind: str) -> None:
 
 
 @pytest.mark.attack(1)
-def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_of_another_digest_is_refused(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
     """Content is refused if its canonical form differs from the digest that xmlsec verified.
 
     The test imitates a reader that loses a value. Without the comparison its result would be accepted.
-
-    A reader that loses a value is imitated; without the comparison its reading would be believed.
     """
     xml = parties.sign_response(parties.response())
     honest = canonical_form.canonicalize
 
-    def changed(element: Any, prefixes: Any = ()) -> bytes:
+    def change_value(element: Any, prefixes: Any = ()) -> bytes:
         return honest(element, prefixes).replace(b"au1@au.dk", b"chief@au.dk")
 
-    monkeypatch.setattr(signature, "canonicalize", changed)
+    monkeypatch.setattr(signature, "canonicalize", change_value)
     with pytest.raises(MessageRefused) as refused:
         parties.receive(xml)
     assert refused.value.cause == "xml.digest"
@@ -205,7 +203,7 @@ def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: py
 @pytest.mark.parametrize("prefixes", ["", "xs", "xs xsi", "#default", "saml samlp #default", "none"])
 def test_the_prefix_list_is_obeyed(parties: Parties, prefixes: str) -> None:
     """Namespaces that are declared outside the signed element are signed if the PrefixList names them."""
-    answer = parties.receive(signed_with_prefixes(parties, parties.response(), prefixes)).answer
+    answer = parties.receive(sign_with_prefixes(parties, parties.response(), prefixes)).answer
     assert isinstance(answer, Authentication)
     assert answer.name_id == "_t1"
 
@@ -214,7 +212,7 @@ def test_the_prefix_list_is_obeyed(parties: Parties, prefixes: str) -> None:
 def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PrefixList with ``#default`` is refused: xmlsec supports it and lxml does not, so the digests differ."""
     around = etree.tostring(parties.response()).replace(b"<samlp:Response ", b'<samlp:Response xmlns="urn:around" ')
-    xml = signed_with_prefixes(parties, etree.fromstring(around), "#default")
+    xml = sign_with_prefixes(parties, etree.fromstring(around), "#default")
     with pytest.raises(MessageRefused) as refused:
         parties.receive(xml)
     assert refused.value.cause == "xml.digest"
@@ -222,7 +220,7 @@ def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, m
     assert isinstance(parties.receive(xml).answer, Authentication)
 
 
-def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
+def sign_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
     """Return a Response whose assertion is signed with this PrefixList."""
     assertion = root.find(ASSERTION)
     signature.sign(assertion, parties.hub.key)
@@ -240,7 +238,7 @@ def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
 
 
 @pytest.mark.attack(5)
-def test_nothing_but_a_refusal_is_read_of_an_unsigned_envelope(parties: Parties) -> None:
+def test_an_unsigned_response_gives_only_its_refusal(parties: Parties) -> None:
     """The reader of an unsigned Response gets the refusal only, and cannot reach an assertion in it."""
     root = etree.fromstring(parties.sign_response(parties.response(edit("saml:Assertion", ID="_a1"))))
     envelope = message_model.read_unsigned(samlp.Response, root)

@@ -1,4 +1,4 @@
-"""Attack: signature wrapping (XSW) in every arrangement. What is read is what was verified, or the message is refused.
+"""Attack: signature wrapping (XSW) in every arrangement. The broker reads only what was verified, or refuses.
 
 Source: docs/reference/attacks.md#1 and #23.
 """
@@ -39,7 +39,7 @@ SHAPES: Final = frozenset(
 
 @pytest.mark.attack(1)
 @pytest.mark.parametrize("how", list(list_wrappings()), ids=str)
-def test_an_evil_message_never_borrows_a_signature(parties: Parties, how: Wrapping) -> None:
+def test_a_wrapped_message_is_refused(parties: Parties, how: Wrapping) -> None:
     """The genuine signature still verifies over the genuine element, but the arrangement is refused."""
     raw, genuine = how.make(parties)
     assert EVIL.encode() in raw
@@ -51,8 +51,8 @@ def test_an_evil_message_never_borrows_a_signature(parties: Parties, how: Wrappi
 
 @pytest.mark.attack(1, 23)
 @pytest.mark.parametrize("place", PLACES)
-def test_no_ciphertext_is_smuggled_in(parties: Parties, place: str) -> None:
-    """An evil encrypted assertion next to a genuine one is not decrypted. Anybody can encrypt to the broker."""
+def test_an_additional_encrypted_assertion_is_refused(parties: Parties, place: str) -> None:
+    """An evil encrypted assertion next to a genuine one is not decrypted. An attacker can encrypt to the broker."""
     with pytest.raises(MessageRefused) as refused:
         parties.receive(make_encrypted_message(place, parties))
     assert refused.value.cause in SHAPES

@@ -1,4 +1,4 @@
-"""What the library keeps under a borrower's number, through an upgrade by a login."""
+"""An upgrade at a login keeps a borrower's loans, PIN and contacts."""
 
 from flask.testing import FlaskClient
 
@@ -10,14 +10,14 @@ from tests.plugins.deployment import Deployment, form, mark
 
 
 def machine(client: FlaskClient, number: str, pin: str) -> str:
-    """Show number and PIN to the machine and give what it says."""
+    """Type number and PIN at the machine and return its page."""
     answer = client.post("/machine", data={"identifier": number, "pin": pin})
     assert answer.status_code == 200
     return answer.get_data(as_text=True)
 
 
 def test_an_upgrade_keeps_number_loans_pin_and_mail(deployment: Deployment) -> None:
-    """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
+    """A private borrower edits the profile, accepts the upgrade, and sees the same data as a student."""
     jens, patrons = persona("jens"), deployment.koha.patrons
     keys = encryption.DecryptionKeys.load([])
     origin = "https://broker.example"

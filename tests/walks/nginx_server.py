@@ -22,7 +22,7 @@ from tests.plugins.programs import run_program
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 NAME: Final = "broker.localhost"
-_USER: Final = "www-data"  # as the package runs it; whoever is not root runs it as themselves
+_USER: Final = "www-data"  # as the package runs it; other users than root run it as themselves
 _AROUND: Final = """\
 daemon off;
 pid {folder}/nginx.pid;
@@ -59,24 +59,24 @@ class Front:
 
     @property
     def origin(self) -> str:
-        """Give the address that browsers use."""
+        """Return the address that browsers use."""
         return f"https://{NAME}:{self.port}"
 
     @property
     def certificate(self) -> Path:
-        """Give the certificate to trust."""
+        """Return the certificate to trust."""
         return self.folder / "fullchain.pem"
 
     @property
     def fingerprint(self) -> str:
-        """Give the SHA-256 of its public key in base64, as Chromium names it."""
+        """Return the SHA-256 of its public key in base64, as Chromium names it."""
         key = x509.load_pem_x509_certificate(self.certificate.read_bytes()).public_key()
         plain = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return b64encode(sha256(plain).digest()).decode()
 
     @property
     def log(self) -> str:
-        """Give the log of requests as it is."""
+        """Return the log of requests as it is."""
         return (self.folder / "log" / "broker.log").read_text(encoding="utf-8")
 
     @property
@@ -126,12 +126,12 @@ def _write(front: Front, broker: int) -> None:
         "/opt/broker/deploy": str(folder),
         "http://127.0.0.1:8000;": f"http://127.0.0.1:{broker};",
     }
-    (folder / "broker.conf").write_text(_replaced((DEPLOY / "nginx.conf").read_text(encoding="utf-8"), own))
+    (folder / "broker.conf").write_text(_replace_all((DEPLOY / "nginx.conf").read_text(encoding="utf-8"), own))
     (folder / "nginx.conf").write_text(_AROUND.format(folder=folder))
     (folder / "spool").chmod(0o500)  # whatever does not stay in memory fails
 
 
-def _replaced(text: str, own: Mapping[str, str]) -> str:
+def _replace_all(text: str, own: Mapping[str, str]) -> str:
     for shipped, ours in own.items():
         assert shipped in text, shipped
         text = text.replace(shipped, ours)
@@ -139,7 +139,7 @@ def _replaced(text: str, own: Mapping[str, str]) -> str:
 
 
 def _somebody(folder: Path) -> dict[str, Any]:
-    """Give the options that start a program as somebody who may do nothing else, and the folder to them."""
+    """Return the options that start a program as somebody who may do nothing else, and the folder to them."""
     if os.getuid():
         return {}
     who = pwd.getpwnam(_USER)

@@ -42,7 +42,7 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 
 @pytest.fixture
 def policies(setting: Setting, tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies, to edit."""
+    """Return a copy of the shipped policies, to edit."""
     return copy_site(setting, tmp_path) / "policies"
 
 
@@ -176,7 +176,7 @@ def block_university(folder: Path) -> None:
 
 
 def read_by_new_map(folder: Path) -> None:
-    """Give the upstream a new map, which reads no CPR number."""
+    """Return the upstream a new map, which reads no CPR number."""
     text = (folder / "attribute_maps/wayf.yaml").read_text()
     (folder / "attribute_maps/idp.yaml").write_text(re.sub(r"(?m)^ .*: cpr\n", "", text))
     path = folder / "broker.toml"

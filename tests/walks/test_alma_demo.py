@@ -83,7 +83,7 @@ def _reports(demo: Running) -> Sequence[PersonaReport]:
 
 
 def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running, reports: Sequence[PersonaReport]) -> None:
-    """Each ends with the category that is expected of it and a PIN that a machine takes, mailed by the broker alone."""
+    """Every persona gets the expected category and a PIN that works at a machine; only the broker sends mail."""
     assert [report.persona for report in reports if not report.ok] == []
     assert [report.borrower for report in reports] == [
         "created",
@@ -100,7 +100,7 @@ def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running, repor
 
 @pytest.mark.usefixtures("reports")
 def test_a_borrower_of_the_broker_is_an_external_user_with_typed_identifiers(demo: Running) -> None:
-    """Whom the broker made has a primary id of its own series, and the CPR number as typed identifiers only."""
+    """A borrower created by the broker has a primary id of the broker's series; the CPR number is a typed identifier only."""
     alma: simulated_alma.Simulation = demo.library.app.extensions["alma"]
     cpr = persona("asta").cpr or ""
     row = alma.users.read(cpr, "CPR")

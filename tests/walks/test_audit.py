@@ -32,7 +32,7 @@ def _events(deployment: Deployment) -> list[object]:
     return [each["event"] for each in _lines(deployment)]
 
 
-def _settled(deployment: Deployment) -> None:
+def _wait_for_account(deployment: Deployment) -> None:
     """Wait until the worker has written that the account was made: it may be after the assertion has left."""
     deployment.wait_until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
 
@@ -41,7 +41,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     """Decision, consent, borrower, release; a second login by its release alone; no value of the persona anywhere."""
     person, asta = deployment.person(), persona("asta")
     landed = deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(deployment)
+    _wait_for_account(deployment)
     first = _events(deployment)
     assert [each for each in first if each not in LOOP] == [
         "policies_loaded",
@@ -74,7 +74,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
 
 
 def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(deployment: Deployment) -> None:
-    """Whom the policies deny; a stranger's message that is no SAML costs the audit log nothing."""
+    """The audit log has the refusals by policies, but not a stranger's message that is no SAML."""
     assert mark(deployment.person().log_in("mia"))[0] == "refuse"
     deployment.person().deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
     (refused,) = [each for each in _lines(deployment) if each["event"] == "refused"]
@@ -105,7 +105,7 @@ def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment)
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
     person, folder = deployment.person(), _trail(deployment).files.folder
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(deployment)
+    _wait_for_account(deployment)
     away = folder.rename(folder.with_name("elsewhere"))
     page = deployment.person().log_in("asta")
     assert mark(page) == ("error", "audit_unavailable")
@@ -121,7 +121,7 @@ def test_an_overtaken_release_is_said_not_to_have_left(deployment: Deployment, m
     """Another fact was written first: what the audit log said of this assertion is taken back on the audit log."""
     person = deployment.person()
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(deployment)
+    _wait_for_account(deployment)
     release = Transactions.put_then_read
     lost: list[str] = []
 
@@ -140,7 +140,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -
     """By the borrower number: shown before, nobody's after, and no finding either way."""
     person = deployment.person()
     landed = deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(deployment)
+    _wait_for_account(deployment)
     (number,) = landed.attributes["uid"]
     before = find_events(deployment.parts, borrower=number)
     assert {str(each["event"]) for each in before} == {

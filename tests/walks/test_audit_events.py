@@ -1,4 +1,4 @@
-"""What the audit log must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
+"""The audit log has failed tries, acts of staff and upstream logouts, each exactly once."""
 
 import json
 from typing import Any
@@ -20,8 +20,8 @@ def _lines(deployment: Deployment) -> list[dict[str, Any]]:
     return [json.loads(line) for each in files for line in each.splitlines()]
 
 
-def _told(deployment: Deployment, kind: str) -> list[str | None]:
-    """Give the reasons of all events of this kind."""
+def _list_reasons(deployment: Deployment, kind: str) -> list[str | None]:
+    """Return the reasons of all events of this kind."""
     return [each.get("reason") for each in _lines(deployment) if each["event"] == kind]
 
 
@@ -31,32 +31,32 @@ def _pin_page(person: Person) -> Any:
 
 
 def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(deployment: Deployment) -> None:
-    """Whoever guesses is on the audit log, under no number: nobody says that the one typed is theirs."""
+    """A wrong PIN is logged without a borrower number: the typed number may be another person's."""
     person = deployment.person_without_code()
     number = next(str(row["patron_id"]) for row in deployment.koha.patrons.rows() if row["userid"] == "karla.dam")
     page = _pin_page(person)
     for fields in ({"identifier": "karla.dam", "pin": ""}, {"identifier": "kårla", "pin": "1"}):
         page = person.press(page, **fields)
-    assert _told(deployment, "refused") == []
+    assert _list_reasons(deployment, "refused") == []
     person.press(page, identifier="karla.dam", pin="4072")
-    assert _told(deployment, "refused") == ["pin_wrong"]
+    assert _list_reasons(deployment, "refused") == ["pin_wrong"]
     assert find_events(deployment.parts, borrower=number) == []
 
 
 def test_a_wrong_code_of_a_mailbox_is_a_refusal(deployment: Deployment) -> None:
-    """Whoever tries codes of another's mailbox is on the audit log."""
+    """A wrong mailbox code is logged."""
     person = deployment.person()
     page = person.sign_up("eva", "hospital", way="nemid")
     assert mark(page) == ("proof", "kaldemail")
     page = person.press(page, do="mail", address=NURSE)
     person.press(page, do="code", code="00000000")
-    assert _told(deployment, "refused") == ["code_wrong"]
+    assert _list_reasons(deployment, "refused") == ["code_wrong"]
 
 
 def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is answered at the service; whoever has shown no authentication is not on the audit log."""
+    """The service gets an answer; the audit log has nothing because nobody was authenticated."""
     person, url = (
         deployment.person(),
         services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=True),
@@ -65,7 +65,7 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
         page = deployment.app.test_client().get(Person.path(url), base_url=person.base)
         url = page.location or ""
     assert "NoPassive" in deployment.landing(page).status
-    assert _told(deployment, "refused") == []
+    assert _list_reasons(deployment, "refused") == []
     assert '"reason": "cookies_needed"' in capsys.readouterr().out
 
 
@@ -99,7 +99,7 @@ def _ends(deployment: Deployment) -> list[tuple[str, int | None, str | None]]:
 
 
 def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_so(deployment: Deployment) -> None:
-    """Whoever does not go back to the service is on the audit log too, and who goes back and reloads is there once."""
+    """A logout is logged once: if the person does not return to the service, and if the person reloads."""
     leaver = LogoutClient(deployment, deployment.person())
     first, _ = leaver.log_in(), leaver.log_in(service="e-resources")
     asked = leaver.press(leaver.ask("my-loans", first), "scope=services")
@@ -121,7 +121,7 @@ def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(deployment: De
     for _ in range(2):
         person = deployment.person()
         assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
-    assert _told(deployment, "enrolment_case") == ["several_borrowers"]
+    assert _list_reasons(deployment, "enrolment_case") == ["several_borrowers"]
     [case] = deployment.list_staff_cases()
     assert deployment.try_again(case.person_id)
-    assert _told(deployment, "enrolment_retried") == ["several_borrowers"]
+    assert _list_reasons(deployment, "enrolment_retried") == ["several_borrowers"]

@@ -1,4 +1,4 @@
-"""Whoever calls with the reference of their page is helped: it leads staff to the enrolment or case that held it up."""
+"""A caller reads the reference of a page aloud, and staff find the enrolment or case behind it."""
 
 import json
 from collections.abc import Callable
@@ -24,12 +24,12 @@ Staff = Callable[..., Result]
 
 
 def reference(page: TestResponse) -> str:
-    """Give the reference on a page as somebody reads it aloud."""
+    """Return the reference on a page as somebody reads it aloud."""
     written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()
 
 
-def offered(page: TestResponse) -> list[str]:
+def list_offered_links(page: TestResponse) -> list[str]:
     """Return the links of a page to sign-up and new PIN."""
     links = html.fromstring(page.get_data()).xpath("//main//a/@href")
     assert isinstance(links, list)
@@ -38,7 +38,7 @@ def offered(page: TestResponse) -> list[str]:
 
 @pytest.fixture
 def pair(deployment: Deployment) -> tuple[str, str]:
-    """Give the numbers of two borrowers that Asta's CPR number finds."""
+    """Return the numbers of two borrowers that Asta's CPR number finds."""
     made = [deployment.koha.patrons.create({**DESK, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
     return str(made[0]["patron_id"]), str(made[1]["patron_id"])
 
@@ -52,7 +52,7 @@ def test_the_reference_of_a_refused_page_names_the_case(
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "several_borrowers")
-    assert offered(page) == []  # a further account or a new PIN would not help
+    assert list_offered_links(page) == []  # a further account or a new PIN would not help
     found = deployment.parts.staff_search().find(reference(page), "test")
     assert found is not None
     assert found.page is not None
@@ -63,7 +63,7 @@ def test_the_reference_of_a_refused_page_names_the_case(
 
 @pytest.fixture
 def staff(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Staff:
-    """Give the command line of this very broker."""
+    """Return the command line of this very broker."""
     monkeypatch.setattr(assembly, "open_broker", lambda: deployment.parts)
 
     def ran(*words: str) -> Result:
@@ -74,7 +74,7 @@ def staff(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Staff:
     return ran
 
 
-def refused(deployment: Deployment, service: str = "my-loans") -> str:
+def provoke_refusal(deployment: Deployment, service: str = "my-loans") -> str:
     """Let Asta log in and be refused; give her help code."""
     person = deployment.person()
     page = person.log_in("asta", service=service)
@@ -83,7 +83,7 @@ def refused(deployment: Deployment, service: str = "my-loans") -> str:
     return reference(page)
 
 
-def shown(staff: Staff, name: str) -> dict[str, Any]:
+def show_enrolment(staff: Staff, name: str) -> dict[str, Any]:
     """Show an enrolment by help code, borrower number or person id."""
     described: dict[str, Any] = json.loads(staff("person", "show", *name.split(), "--json").stdout)
     return described
@@ -92,9 +92,9 @@ def shown(staff: Staff, name: str) -> dict[str, Any]:
 def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     deployment: Deployment, staff: Staff, pair: tuple[str, str]
 ) -> None:
-    """What is the matter, both numbers, what to do; after the merge the retry makes the account."""
-    code = refused(deployment)
-    case = shown(staff, code)
+    """Staff see the problem, both numbers and what to do. After the merge the retry creates the account."""
+    code = provoke_refusal(deployment)
+    case = show_enrolment(staff, code)
     assert (case["state"], tuple(case["borrowers"])) == ("case", pair)
     assert case["situation"].startswith("Several borrowers")
     assert case["action"].startswith("Merge them")
@@ -103,8 +103,8 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert (listed["person"], listed["action"]) == (case["person"], case["action"])
     deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it will be tried again now\n"
-    deployment.wait_until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
-    assert shown(staff, pair[0])["borrowers"] == [pair[0]]
+    deployment.wait_until(lambda: show_enrolment(staff, case["person"])["state"] == "done", "the account was made")
+    assert show_enrolment(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 
 
@@ -116,7 +116,7 @@ def test_the_code_of_a_page_that_waits_names_the_enrolment(deployment: Deploymen
     page = person.agree(question)
     assert mark(page)[0] == "enrol"
     deployment.parts.person_worker.step()
-    described = shown(staff, reference(page))
+    described = show_enrolment(staff, reference(page))
     assert (described["state"], described["reason"]) == ("pending", "library_unavailable")
     assert "503" in described["library_answer"]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []  # it has not failed for 15 minutes

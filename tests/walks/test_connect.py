@@ -1,4 +1,4 @@
-"""A service and two upstreams connected as docs/connect.md writes it: init, check, first login."""
+"""A service and two upstreams connected_broker as docs/connect.md writes it: init, check, first login."""
 
 import json
 import re
@@ -41,7 +41,7 @@ CAMPUS: Final = "https://login.campus.example/idp"
 ENTRA: Final = "https://sts.windows.net/00000000-0000-0000-0000-000000000000/"
 CLAIM: Final = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 AFFILIATION: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.9"
-# What the campus says of her by pysaml2's names, and Entra ID by those of its claims.
+# The attributes asserted by the campus (pysaml2's names) and by Entra ID (names of its claims).
 BY_CAMPUS: Final = {
     "eduPersonPrincipalName": ["asta@campus.example"],
     "eduPersonScopedAffiliation": ["student@campus.example"],
@@ -93,8 +93,8 @@ class Connected:
         onward(browser, PERSON, way)
         return browser
 
-    def logged(self) -> dict[str, str]:
-        """Give the last line of the broker's log about a login; broker work writes there too, whenever it likes."""
+    def last_login(self) -> dict[str, str]:
+        """Return the last line of the broker's log about a login; broker work writes there too, whenever it likes."""
         written = (self.setting.folder / "broker.log").read_text().splitlines()
         lines = [json.loads(line) for line in written if line.startswith("{")]
         told: list[dict[str, str]] = [line for line in lines if line["event"] in {"issued", "refused"}]
@@ -163,7 +163,7 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
 
 
 @pytest.fixture(scope="module", params=["python3-saml", "passport-saml"])
-def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
+def connected_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
     """Type the document in, put the descriptors into the folder, and introduce the broker to everybody."""
     folder = tmp_path_factory.mktemp("connect")
     setting = write(folder / "library", Ports(free_base()), datetime.now(UTC))
@@ -177,21 +177,21 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             yield Connected(setting, found.catalogue.origin, found.campus)
 
 
-def test_check_finds_nothing_once_all_is_typed_in(connected: Connected) -> None:
+def test_check_finds_nothing_once_all_is_typed_in(connected_broker: Connected) -> None:
     """Tables, map and policies of the document are valid together, and their examples hold."""
-    wait_until(lambda: is_work_running(connected.setting.folder / "state"))
+    wait_until(lambda: is_work_running(connected_broker.setting.folder / "state"))
     for command in (["check"], ["policy", "check"], ["policy", "test"]):
-        checked = CliRunner().invoke(broker, ["--config", str(connected.setting.config), *command])
+        checked = CliRunner().invoke(broker, ["--config", str(connected_broker.setting.config), *command])
         assert (checked.exit_code, checked.stderr) == (0, ""), checked.output
     assert checked.stdout.splitlines()[-1].endswith("examples hold")
 
 
 @pytest.mark.parametrize("way", ["wayf", "campus", "entra"])
-def test_the_first_login_arrives_with_what_is_released(connected: Connected, way: str) -> None:
+def test_the_first_login_arrives_with_what_is_released(connected_broker: Connected, way: str) -> None:
     """By WAYF, by the campus, and by claims that are named as Entra ID names them."""
-    told = "".join(texts(connected.log_in(way), "//pre/text()"))
+    told = "".join(texts(connected_broker.log_in(way), "//pre/text()"))
     assert ("Asta" in told, "asta@post." in told, "NAME_ID=" in told) == (True, True, True)
-    assert connected.logged()["released"] == "gn mail"
+    assert connected_broker.last_login()["released"] == "gn mail"
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_the_first_login_arrives_with_what_is_released(connected: Connected, way
     ],
 )
 def test_the_recipe_for_requested_classes_lets_in(
-    connected: Connected, monkeypatch: pytest.MonkeyPatch, came: str, query: str, event: str
+    connected_broker: Connected, monkeypatch: pytest.MonkeyPatch, came: str, query: str, event: str
 ) -> None:
     """More than was asked for, what the document lists, or anything once the service asks for none."""
-    monkeypatch.setattr(connected.campus, "class_ref", came)
-    connected.log_in("campus", query)
-    line = connected.logged()
+    monkeypatch.setattr(connected_broker.campus, "class_ref", came)
+    connected_broker.log_in("campus", query)
+    line = connected_broker.last_login()
     assert line["event"] == event
     if event == "refused":
         assert line["reason"] == "assurance_too_low"

@@ -45,13 +45,13 @@ class Image:
     environ: dict[str, str] = field(default_factory=dict)
     commands: dict[str, list[str]] = field(default_factory=dict)
 
-    def at_root(self, text: str) -> str:
+    def move_paths_to_root(self, text: str) -> str:
         """Return a text with the absolute paths of the image below the folder."""
         return PLACES.sub(f"{self.root}/", text)
 
     def follow(self, name: str, words: str) -> None:
         """Do what an instruction says."""
-        text = self.at_root(words)
+        text = self.move_paths_to_root(words)
         if name == "WORKDIR":
             self.work_folder = Path(text)
             self.work_folder.mkdir()
@@ -126,7 +126,7 @@ def test_the_documented_first_commands_run(image: Image) -> None:
     """``broker init`` writes to the mounted folder, and ``broker check`` says what is to be filled in."""
     documented = (DEPLOY / "README.md").read_text(encoding="utf-8")
     (init,) = re.findall(r"library-broker (broker init .+)$", documented, re.MULTILINE)
-    for words, code in ((image.at_root(init), 0), ("broker check", 78)):
+    for words, code in ((image.move_paths_to_root(init), 0), ("broker check", 78)):
         done = subprocess.run(shlex.split(words), env=image.shell({}), check=False, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
 

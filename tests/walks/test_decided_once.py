@@ -13,7 +13,7 @@ from tests.plugins.deployment import Deployment, mark
 def test_policies_edited_while_the_borrower_is_made_ask_again(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was agreed to before the wait is not what would leave after it: nothing leaves."""
+    """If the released data changes while a login waits, the earlier consent does not count and nothing leaves."""
     policies = deployment.parts.policies
     ours, *rest = policies._held
     edited = [

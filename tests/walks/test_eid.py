@@ -1,4 +1,4 @@
-"""NemLog-in direct: whole logins, and the same people before and after the route is switched in the configuration."""
+"""NemLog-in log_in_directly: whole logins, and the same people before and after the route is switched in the configuration."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +24,10 @@ Came = tuple[Person, TestResponse]
 Route = Callable[[Deployment], Came]
 
 
-def by_wayf(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid") -> Came:
-    """Come by WAYF's hub, as a persona or as one changed."""
+def log_in_by_wayf(
+    deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid"
+) -> Came:
+    """Log in by WAYF's hub."""
     person, someone = deployment.person(), persona(who) if isinstance(who, str) else who
     asked = wayf_hub.read(urlsplit(person.choose(person.ask(service), way)).query)
     xml = wayf_hub.response(HUB, asked, someone, deployment.hub_key(), deployment.clock.now())
@@ -33,19 +35,19 @@ def by_wayf(deployment: Deployment, who: Persona | str = "eva", service: str = "
     return person, person.get(arrived.location)
 
 
-def direct(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans") -> Came:
-    """Come by NemLog-in itself."""
+def log_in_directly(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans") -> Came:
+    """Log in by NemLog-in itself."""
     return log_in(deployment, who, service)
 
 
-def agreed(deployment: Deployment, came: Came, *, remember: bool = False) -> Landing:
-    """Agree to what is asked and give what the service hears."""
+def agree_and_land(deployment: Deployment, came: Came, *, remember: bool = False) -> Landing:
+    """Agree to every page and return the data that the service receives."""
     person, page = came
     return deployment.landing(person.agree(page, remember=remember))
 
 
-def changed(name: str, **attributes: str | None) -> Persona:
-    """Give a persona with other attributes; None takes one out."""
+def change_persona(name: str, **attributes: str | None) -> Persona:
+    """Return a persona with changed attributes; a value of None removes the attribute."""
     someone = persona(name)
     new = {key: (value,) for key, value in attributes.items() if value is not None}
     kept = {key: values for key, values in someone.attributes.items() if key not in attributes}
@@ -53,19 +55,19 @@ def changed(name: str, **attributes: str | None) -> Persona:
 
 
 def people(deployment: Deployment) -> set[str]:
-    """Give the person ids of the logins that are under way."""
+    """Return the person ids of the logins that are under way."""
     kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
     persons = [load(Transaction, each.value).person for _, each in kept]
     return {each.id for each in persons if each}
 
 
-@pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
+@pytest.mark.parametrize("first", [log_in_by_wayf, log_in_directly], ids=["wayf, then direct", "direct, then wayf"])
 def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Route) -> None:
     """Switched by configuration alone: one person, one borrower, one NameID, and what was agreed to still holds."""
     nemlogin = restart_with(deployment)
-    one, then = (deployment, nemlogin) if first is by_wayf else (nemlogin, deployment)
-    second: Route = direct if first is by_wayf else by_wayf
-    before = agreed(one, first(one), remember=True)
+    one, then = (deployment, nemlogin) if first is log_in_by_wayf else (nemlogin, deployment)
+    second: Route = log_in_directly if first is log_in_by_wayf else log_in_by_wayf
+    before = agree_and_land(one, first(one), remember=True)
     _, page = second(then)
     assert mark(page)[0] == "issue", mark(page)
     after = then.landing(page)
@@ -75,9 +77,9 @@ def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Rout
 
 
 def test_the_service_hears_the_level_that_came(shared_deployment: Deployment) -> None:
-    """The level that came is told to the service as its NSIS class."""
+    """The service receives the asserted level as an NSIS class."""
     nemlogin = restart_with(shared_deployment)
-    assert agreed(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
+    assert agree_and_land(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
         "https://data.gov.dk/concept/core/nsis/loa/High"
     )
 
@@ -90,16 +92,16 @@ def test_a_cancelled_login_needs_no_signature(shared_deployment: Deployment) -> 
     assert mark(page) == ("refuse", "upstream_refused")
 
 
-@pytest.mark.parametrize("route", [by_wayf, direct])
+@pytest.mark.parametrize("route", [log_in_by_wayf, log_in_directly])
 def test_another_number_is_another_person(deployment: Deployment, route: Callable[[Deployment, Persona], Came]) -> None:
     """A known cprUuid and eduPersonPrincipalName with another number reach nothing of the person known before.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    there = restart_with(deployment) if route is direct else deployment
-    agreed(there, route(there, persona("eva")))
+    there = restart_with(deployment) if route is log_in_directly else deployment
+    agree_and_land(there, route(there, persona("eva")))
     before, known = deployment.koha.patrons.rows(), people(deployment)
-    person, page = route(there, changed("eva", **{CPR: URN + OTHER}))
+    person, page = route(there, change_persona("eva", **{CPR: URN + OTHER}))
     assert mark(person.agree(page)) == ("claim", "offer")
     assert deployment.koha.patrons.rows() == before
     assert len(people(deployment) - known) == 1

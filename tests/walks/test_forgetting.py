@@ -13,7 +13,7 @@ from tests.plugins.deployment import Deployment, Person, find_text, form
 PIN = "4071"
 
 
-def _by_pin(deployment: Deployment, user_name: str) -> Person:
+def _log_in_with_pin(deployment: Deployment, user_name: str) -> Person:
     """Log in by the library account at a terminal, from the service to its assertion."""
     person = deployment.person_without_code()
     action, hidden = form(person.ask())
@@ -36,7 +36,7 @@ def _keys(deployment: Deployment) -> int:
 def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deployment, userid: str) -> None:
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
     number = _number(deployment, userid)
-    _by_pin(deployment, userid)
+    _log_in_with_pin(deployment, userid)
     before = [each["event"] for each in find_events(deployment.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
     stored = deployment.parts.build_stored_data()
@@ -61,7 +61,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     deployment: Deployment, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     """Exit 1 and the place; once staff have seen it, well again, with what they saw as a note."""
-    _by_pin(deployment, "karla.dam")
+    _log_in_with_pin(deployment, "karla.dam")
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     for path in audit_log.files.folder.iterdir():
@@ -72,7 +72,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     assert run("accept")[:2] == (0, "1 findings accepted\n")
     code, said, _ = run("verify")
     assert (code, said) == (0, "all well\n")
-    _by_pin(deployment, "karla.dam")
+    _log_in_with_pin(deployment, "karla.dam")
     assert run("verify")[0] == 0
     (month,) = audit_log.files.months()
     assert run("delete", month)[0] == 1

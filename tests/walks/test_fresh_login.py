@@ -24,7 +24,7 @@ BY_BIRK: Final = {
 }
 
 
-def forced(url: str) -> bool:
+def is_forced(url: str) -> bool:
     """Say whether the AuthnRequest in an address demands a fresh login."""
     return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
 
@@ -34,9 +34,9 @@ def test_the_national_eid_is_asked_for_a_fresh_login(shared_deployment: Deployme
     """By both routes, although no service asks for it; with the second request of a login, by Back, too."""
     person = restart_with(shared_deployment, environ).person()
     chooser = person.ask()
-    assert forced(person.choose(chooser, "nemid"))
-    assert forced(person.choose(person.get(chooser.request.path), "nemid"))
-    assert not forced(person.choose(person.ask(), "wayf"))
+    assert is_forced(person.choose(chooser, "nemid"))
+    assert is_forced(person.choose(person.get(chooser.request.path), "nemid"))
+    assert not is_forced(person.choose(person.ask(), "wayf"))
 
 
 @pytest.mark.parametrize(

@@ -34,29 +34,29 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Give a machine on which the broker is installed; who uses it leaves nothing in the state folder."""
+def installed_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """Yield a machine on which the broker is installed_broker; who uses it leaves nothing in the state folder."""
     with unit_machine(tmp_path_factory.mktemp("machine")) as machine:
-        yield Installed(machine, machine.run(typed()))
+        yield Installed(machine, machine.run(read_documented_commands()))
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Setting]:
-    """Give a hub, a library and a mail server that wait for a broker."""
+    """Yield a hub, a library and a mail server that wait for a broker."""
     setting = write(tmp_path / "world", Ports(free_base()), datetime.now(UTC))
     with run_parties(setting):
         yield setting
 
 
-def typed() -> str:
-    """Give the commands of deploy/README.md up to the first check, but for those that fetch the source."""
+def read_documented_commands() -> str:
+    """Return the commands of deploy/README.md up to the first check, but for those that fetch the source."""
     first, *_ = SHELL.findall((ROOT / "deploy" / "README.md").read_text(encoding="utf-8"))
     lines = [line for line in first.splitlines() if not line.startswith("git clone")]
     assert lines[-1] == "broker check"
     return "\n".join(lines)
 
 
-def filled(ports: Ports) -> str:
+def fill_in_configuration(ports: Ports) -> str:
     """Fill in what ``broker init`` leaves open, by the demo's world in place of WAYF and a library's."""
     library = ports.origin("library")
     answers = {
@@ -91,11 +91,11 @@ def filled(ports: Ports) -> str:
 
 
 def test_an_installation_by_the_documents_starts_under_its_unit(
-    installed: Installed, world: Setting, tmp_path: Path
+    installed_broker: Installed, world: Setting, tmp_path: Path
 ) -> None:
     """Typed as deploy/README.md says; /etc is read-only, the secret a credential, the state folder empty."""
     ports = world.ports
-    machine, left = installed.machine, installed.said
+    machine, left = installed_broker.machine, installed_broker.said
     template = new_folder.wayf_toml(Path("/var/lib/broker"))
     open_places = [line for line in template.splitlines() if f'"{FILL_IN}' in line]
     faults = [line for line in left.stderr.splitlines() if "is to be filled in" in line]
@@ -103,7 +103,7 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
     assert faults == left.stderr.splitlines()
     assert "/etc/broker/secrets/koha: is to be filled in" in left.stderr
 
-    machine.write("/etc/broker/broker.toml", filled(ports))
+    machine.write("/etc/broker/broker.toml", fill_in_configuration(ports))
     machine.write("/etc/broker/secrets/koha", CLIENT_SECRET)
     for path in (world.folder / "metadata").glob("*.xml"):
         machine.write(f"/etc/broker/metadata/{path.name}", path.read_text())
@@ -121,9 +121,9 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
     assert set(machine.run("ls -A /var/lib/broker").stdout.split()) >= {"broker.db", "audit", "policies"}
 
 
-def test_configuration_that_the_unit_could_write_is_no_test_of_it(installed: Installed) -> None:
+def test_configuration_that_the_unit_could_write_is_no_test_of_it(installed_broker: Installed) -> None:
     """Under the restrictions nothing but the state folder can be written, and the credential only be read."""
-    machine = installed.machine
+    machine = installed_broker.machine
     for place, code in (("/etc/broker/x", 1), ("/opt/broker/x", 1), ("/var/lib/broker/x", 0)):
         tried = subprocess.run(machine.under_unit(f"touch {place}"), capture_output=True, check=False)
         assert tried.returncode == code, tried

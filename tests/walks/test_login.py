@@ -13,7 +13,7 @@ MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
 
 
 def way(name: str) -> str:
-    """Give the way a persona logs in."""
+    """Return the way a persona logs in."""
     return "nemid" if "nemlogin" in persona(name).institution else "wayf"
 
 
@@ -34,7 +34,7 @@ def test_a_person_with_a_borrower_lands(deployment: Deployment, name: str) -> No
 
 
 def test_two_affiliations_are_one_borrower(deployment: Deployment) -> None:
-    """The employee who comes by NemID is the same borrower and is not lowered to private."""
+    """An employee who logs in by NemID is the same borrower and is not lowered to private."""
     person, other = deployment.person(), deployment.person()
     first = deployment.landing(person.agree(person.log_in("bo")))
     second = deployment.landing(other.agree(other.log_in("bo-nemid", "nemid")))
@@ -79,7 +79,7 @@ def test_declining_sends_nothing(deployment: Deployment) -> None:
 def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
     deployment: Deployment, service: str, *, led_on: bool
 ) -> None:
-    """What one can do instead is never what one has just declined."""
+    """The alternatives on the page do not contain the declined way."""
     person = deployment.person()
     page = person.agree(person.log_in("asta", service=service), answer="no")
     assert mark(page) == ("refuse", "consent_refused")
@@ -139,12 +139,12 @@ def test_services_that_need_or_do_without_a_borrower(deployment: Deployment) -> 
 @pytest.mark.profile(19)
 def test_cancelling_at_the_hub_is_a_page(deployment: Deployment) -> None:
     """The hub's AuthnFailed becomes a page with a way to try again and back to the service."""
-    page = _cancelled(deployment)
+    page = _cancel_login(deployment)
     assert mark(page) == ("refuse", "upstream_refused")
     assert deployment.landing(page).status == "Responder / AuthnFailed"
 
 
-def _cancelled(deployment: Deployment) -> TestResponse:
+def _cancel_login(deployment: Deployment) -> TestResponse:
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
     return person.get(arrived.location)

@@ -10,7 +10,7 @@ LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 
 @pytest.fixture
 def leaver(deployment: Deployment) -> LogoutClient:
-    """Give a person with a browser of their own."""
+    """Return a person with a browser of their own."""
     return LogoutClient(deployment, deployment.person())
 
 

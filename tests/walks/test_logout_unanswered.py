@@ -1,4 +1,4 @@
-"""Logouts that do not come to their end at once: whom a later one asks, and what a page of ours leads on with."""
+"""Logouts that are interrupted: which parties a later logout asks, and where the broker's page leads."""
 
 from collections.abc import Callable
 from typing import Final
@@ -17,11 +17,11 @@ OTHER: Final = "Elektroniske ressourcer"
 
 @pytest.fixture
 def leaver(deployment: Deployment) -> LogoutClient:
-    """Give a person with a browser of their own."""
+    """Return a person with a browser of their own."""
     return LogoutClient(deployment, deployment.person())
 
 
-def sent(leaver: LogoutClient) -> tuple[str, str]:
+def start_two_logouts(leaver: LogoutClient) -> tuple[str, str]:
     """Log in at two services, log out of one and everywhere; give the page and the address that asks the other."""
     first = leaver.log_in()
     leaver.log_in(service="e-resources")
@@ -54,7 +54,7 @@ def test_what_has_not_ended_is_told_by_the_next_logout_too(
     leaver: LogoutClient, ends: Callable[[LogoutClient, str, str], None], state: str
 ) -> None:
     """A service that may still be logged in is asked by a later one too, also where it says that it knows nobody."""
-    page, asked = sent(leaver)
+    page, asked = start_two_logouts(leaver)
     ends(leaver, page, asked)
     told = leaver.get(page)
     assert (mark(told), read_participant_states(told)[OTHER]) == (("logout", "remains"), state)
@@ -64,7 +64,7 @@ def test_what_has_not_ended_is_told_by_the_next_logout_too(
 
 @ALONE
 def test_a_message_that_is_not_believed_is_no_login(leaver: LogoutClient) -> None:
-    """Who is still logged in reads that, and not that a login has failed."""
+    """A person who is still logged in reads that, not that a login has failed."""
     page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.deployment.hub_key()))
     assert mark(page) == ("error", "logout_refused")
     assert page.status_code == 400
@@ -73,7 +73,7 @@ def test_a_message_that_is_not_believed_is_no_login(leaver: LogoutClient) -> Non
 
 @pytest.mark.attack(29)
 def test_a_name_goes_to_nobody_but_who_gave_it(deployment: Deployment) -> None:
-    """After the national eID's route is switched, whoever answers there now never gave this NameID and learns none."""
+    """After a switch of the national eID's route, the new identity provider does not learn the old one's NameID."""
     nemlogin = restart_with(deployment)
     person, page = log_in(nemlogin, "eva")
     session = LogoutClient(nemlogin, person).read_session(person.agree(page))

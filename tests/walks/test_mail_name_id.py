@@ -19,7 +19,7 @@ MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:
 
 @pytest.fixture(scope="module")
 def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a broker whose e-resources know students by their mail address."""
+    """Yield a broker whose e-resources know students by their mail address."""
     folder = tmp_path_factory.mktemp("mail")
     written = release_entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
@@ -28,7 +28,7 @@ def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def mail(*addresses: str) -> Change:
-    """Give a change of the addresses that the university passes on."""
+    """Return a change of the addresses that the university passes on."""
 
     def change(root: Any) -> None:
         attribute = find_element(root, MAIL)

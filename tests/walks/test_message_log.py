@@ -22,8 +22,8 @@ from tests.plugins.eid_deployment import DIRECT, answer, log_in, restart_with
 from tests.plugins.logout_client import LogoutClient
 
 
-def kept(deployment: Deployment, folder: Path) -> Deployment:
-    """Give the broker with the log on, its key pair made the first time."""
+def turn_message_log_on(deployment: Deployment, folder: Path) -> Deployment:
+    """Return the broker with the log on, its key pair made the first time."""
     if not (folder / "public.pem").exists():
         make_pair(folder / "private.pem", folder / "public.pem")
     log = {"BROKER_STATE": str(folder / "state"), "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}"}
@@ -34,7 +34,7 @@ def kept(deployment: Deployment, folder: Path) -> Deployment:
 def wayf_kept(shared_deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Keep WAYF's messages, because its simulation can end sessions."""
     monkeypatch.setattr(Config, "message_log_upstreams", lambda _: ("wayf",))
-    return kept(shared_deployment, tmp_path)
+    return turn_message_log_on(shared_deployment, tmp_path)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -45,8 +45,8 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_request_and_response_are_kept_with_their_proof(shared_deployment: Deployment, tmp_path: Path) -> None:
-    """Who came when, from where, in which login; both messages as they were, and signatures that still verify."""
-    deployment = kept(shared_deployment, tmp_path)
+    """The log has time, address and login, and both messages unchanged, with signatures that still verify."""
+    deployment = turn_message_log_on(shared_deployment, tmp_path)
     log_in(deployment, "eva")
     asked, came = records(tmp_path)
     assert (asked["kind"], asked["outcome"], came["kind"], came["outcome"]) == (
@@ -66,7 +66,7 @@ def test_request_and_response_are_kept_with_their_proof(shared_deployment: Deplo
 
 def test_nothing_of_a_person_lies_open_anywhere(shared_deployment: Deployment, tmp_path: Path) -> None:
     """Not in the log's folder, by any value asserted, as it is or in base64."""
-    log_in(kept(shared_deployment, tmp_path), "eva")
+    log_in(turn_message_log_on(shared_deployment, tmp_path), "eva")
     octets = b"".join(path.read_bytes() for path in (tmp_path / "state" / "messages").rglob("*") if path.is_file())
     assert octets
     for values in persona("eva").attributes.values():
@@ -80,8 +80,8 @@ def test_nothing_of_a_person_lies_open_anywhere(shared_deployment: Deployment, t
 
 @pytest.mark.attack(31)
 def test_a_stranger_cannot_fill_the_disk_with_answers(deployment: Deployment, tmp_path: Path) -> None:
-    """Who answers their own requests with anything at all left 600 kB each for half a year, 40 MB a second."""
-    deployment = kept(deployment, tmp_path)
+    """A stranger's large answers to own requests must not fill the log: 600 kB each made 40 MB a second."""
+    deployment = turn_message_log_on(deployment, tmp_path)
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     stranger = deployment.person()
     chooser = stranger.ask()
@@ -99,14 +99,14 @@ def test_a_stranger_cannot_fill_the_disk_with_answers(deployment: Deployment, tm
 
 def test_messages_with_others_are_not_kept(shared_deployment: Deployment, tmp_path: Path) -> None:
     """The duty is toward NemLog-in; WAYF's messages stay out."""
-    deployment = kept(shared_deployment, tmp_path)
+    deployment = turn_message_log_on(shared_deployment, tmp_path)
     deployment.person().log_in("asta")
     assert records(tmp_path) == []
 
 
 def test_nobody_is_let_in_unkept(shared_deployment: Deployment, tmp_path: Path) -> None:
     """A log that cannot be written stops the login; readyz says so."""
-    deployment = kept(shared_deployment, tmp_path)
+    deployment = turn_message_log_on(shared_deployment, tmp_path)
     person = deployment.person()
     url = person.choose(person.ask(), "nemid")
     response = answer(deployment, url, PersonaChoice(persona("eva")))
@@ -122,8 +122,8 @@ def test_nobody_is_let_in_unkept(shared_deployment: Deployment, tmp_path: Path) 
 
 
 def test_who_holds_the_key_reads_it_by_command(shared_deployment: Deployment, tmp_path: Path) -> None:
-    """One login's messages by the reference that its pages show; a line that cannot be opened is told."""
-    deployment = kept(shared_deployment, tmp_path)
+    """One login's messages by the reference that its pages show; a line that cannot be decrypted is reported."""
+    deployment = turn_message_log_on(shared_deployment, tmp_path)
     log_in(deployment, "eva")
     reference = records(tmp_path)[0]["reference"]
     asked = ["messages", "read", f"{tmp_path / 'state' / 'messages'}", "--key", f"{tmp_path / 'private.pem'}"]
@@ -141,7 +141,7 @@ def test_who_holds_the_key_reads_it_by_command(shared_deployment: Deployment, tm
 
 
 def test_what_is_not_believed_and_what_is_a_services_is_not_kept(wayf_kept: Deployment, tmp_path: Path) -> None:
-    """Anybody could fill the log with the one; the other is no message with the upstream."""
+    """Strangers could fill the log with the first kind; the second kind is no message with the upstream."""
     leaver = LogoutClient(wayf_kept, wayf_kept.person())
     session = leaver.log_in()
     assert leaver.get(leaver.hub_request(leaver.hub[-1])[:-8]).status_code == 400

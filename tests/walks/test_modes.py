@@ -15,7 +15,7 @@ from tests.plugins.deployment import Clock, Deployment, Person, find_text, form,
 from tests.plugins.policy_copies import copy_site
 
 
-def _posted(person: Person, **more: str) -> str:
+def _post_request(person: Person, **more: str) -> str:
     site, peer = person.deployment.site("my-loans"), person.deployment.peer
     asked = samlp.AuthnRequest(
         id="_posted",
@@ -33,7 +33,7 @@ def _posted(person: Person, **more: str) -> str:
 def test_a_request_by_post_begins_a_login(deployment: Deployment) -> None:
     """The POST binding leads to the same login; RelayState comes back to the letter."""
     person = deployment.person()
-    fields = {"SAMLRequest": _posted(person), "RelayState": "ss:mem:1 +&<"}
+    fields = {"SAMLRequest": _post_request(person), "RelayState": "ss:mem:1 +&<"}
     begun = person.bare_post("/saml/idp/sso", fields, {"Sec-Fetch-Site": "cross-site"})
     assert begun.status_code == 303
     assert "Set-Cookie" not in begun.headers
@@ -57,7 +57,7 @@ def test_a_login_that_did_not_come_back_can_be_begun_again(deployment: Deploymen
 
 @pytest.fixture(scope="module")
 def posted_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a broker whose hub takes AuthnRequests by HTTP-POST only."""
+    """Yield a broker whose hub takes AuthnRequests by HTTP-POST only."""
     folder = tmp_path_factory.mktemp("posted")
     site = copy_site(setting, folder)
     descriptor = site / "metadata" / "hub.xml"

@@ -57,7 +57,7 @@ class _Behind(Ports):
     front: int = 0
 
     def origin(self, party: str) -> str:
-        """Give the address browsers use."""
+        """Return the address browsers use."""
         if party == "broker":
             return f"https://{NAME}:{self.front}"
         return Ports.origin(self, party)
@@ -71,7 +71,7 @@ class Site:
     front: Front
 
     def browser(self, address: str = _HONEST, **headers: str) -> Browser:
-        """Give a browser without a screen at an address of loopback, that trusts nginx's certificate."""
+        """Return a browser without a screen at an address of loopback, that trusts nginx's certificate."""
         browser = Browser()
         browser.session.mount("https://", _From(address))
         browser.session.mount("http://", _From(address))
@@ -86,7 +86,7 @@ class Site:
         return browser
 
     def connect(self, address: str = _HONEST) -> ssl.SSLSocket:
-        """Give a bare connection from an address of loopback."""
+        """Return a bare connection from an address of loopback."""
         trust = ssl.create_default_context(cafile=str(self.front.certificate))
         bare = socket.create_connection((_HONEST, self.front.port), 60, (address, 0))
         return trust.wrap_socket(bare, server_hostname=NAME)
@@ -106,7 +106,7 @@ class _From(_Loopback):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give a demo behind nginx, where everything from the rude network is a computer that several people use."""
+    """Yield a demo behind nginx, where everything from the rude network is a computer that several people use."""
     ports = _Behind(free_base(), free_port())
     setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
     text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
@@ -251,7 +251,7 @@ _SMUGGLED: Final = f"GET /smuggled HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     "Content-Length: 0x5", "Host: other.example",
 ])  # fmt: skip
 def test_no_request_is_smuggled_past_nginx(site: Site, headers: str) -> None:
-    """What nginx and the broker could read in two ways ends its connection, and reaches the broker not at all.
+    """Nginx closes the connection of an ambiguous request, and the request does not reach the broker.
 
     Source: RFC 9112, section 11.2.
     """
@@ -292,7 +292,7 @@ def _slow_body(site: Site, number: int) -> ssl.SSLSocket:
     ({"X-Forwarded-For": "192.0.2.7"}, _RUDE.format(7), True),
 ])  # fmt: skip
 def test_no_client_chooses_its_address(site: Site, headers: dict[str, str], address: str, fresh: bool) -> None:
-    """What a client says of it counts for nothing, what it is does: a shared computer is asked for a fresh login."""
+    """The broker uses the real client address, not the header of the client: a shared computer gets a fresh login."""
     browser = site.browser(address, **headers)
     at_hub = browser.get(site.demo.setting.ports.origin("library") + "/my-loans?way=wayf").url
     (message,) = parse_qs(urlsplit(at_hub).query)["SAMLRequest"]
@@ -371,12 +371,12 @@ def test_answers_tell_browsers_to_stay_with_https(site: Site) -> None:
 
 def test_a_stolen_key_opens_no_connection_of_before(site: Site) -> None:
     """No ticket is handed out, and of TLS 1.2 no key exchange or mode that is broken or lasts."""
-    assert _agreed(site, "ECDHE-ECDSA-AES128-GCM-SHA256") is False
+    assert _has_ticket(site, "ECDHE-ECDSA-AES128-GCM-SHA256") is False
     with pytest.raises(ssl.SSLError):
-        _agreed(site, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA")
+        _has_ticket(site, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA")
 
 
-def _agreed(site: Site, ciphers: str) -> bool:
+def _has_ticket(site: Site, ciphers: str) -> bool:
     """Connect by TLS 1.2 with these ciphers, and say whether a ticket came."""
     trust = ssl.create_default_context(cafile=str(site.front.certificate))
     trust.maximum_version = ssl.TLSVersion.TLSv1_2

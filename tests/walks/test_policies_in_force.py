@@ -43,7 +43,7 @@ def run() -> Run:
 
 @pytest.fixture
 def repository(setting: Setting, tmp_path: Path, run: Run) -> Path:
-    """Give a Git repository with the students' policy, committed."""
+    """Return a Git repository with the students' policy, committed."""
     made = tmp_path / "repository"
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
@@ -64,7 +64,7 @@ def commit(run: Run, repository: Path, subject: str) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, run: Run, repository: Path) -> Path:
-    """Give a site where the first commit is deployed."""
+    """Return a site where the first commit is deployed."""
     deploy(run, repository, "main", tmp_path / "site")
     return tmp_path / "site"
 
@@ -81,7 +81,7 @@ def environment(site: Path) -> dict[str, str]:
 
 
 def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
-    """Give the digests, before and after, of the audit entries that policies were loaded."""
+    """Return the digests, before and after, of the audit entries that policies were loaded."""
     lines = [line for path in deployment.parts.config.audit_folder.glob("*") for line in _lines(path)]
     return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
 
@@ -126,7 +126,7 @@ def test_a_merge_request_with_a_fault_is_refused(run: Run, repository: Path, sit
 
 
 @pytest.fixture
-def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deployment]:
+def two_brokers(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deployment]:
     """Give two machines over one Redis: one with the shipped policies, one that lets in people from ten years on."""
     found = []
     for name in ("a", "b"):
@@ -146,12 +146,12 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
     return found
 
 
-def test_two_machines_with_different_folders_share_one_store(shared: list[Deployment]) -> None:
-    """Each decides by its own, also a login that began at the other; the metric differs, and so an alert is raised."""
-    one, other = shared
-    digests = [each.parts.policies.current.digest[:12] for each in shared]
+def test_two_machines_with_different_folders_share_one_store(two_brokers: list[Deployment]) -> None:
+    """Each machine uses its own policies, even for a login begun at the other. Differing metrics raise an alert."""
+    one, other = two_brokers
+    digests = [each.parts.policies.current.digest[:12] for each in two_brokers]
     assert digests[0] != digests[1]
-    for each, digest in zip(shared, digests, strict=True):
+    for each, digest in zip(two_brokers, digests, strict=True):
         gauges = [gauge for gauge in list_gauges(each.parts) if gauge.name == "broker_policies_loaded"]
         assert [gauge.labels["digest"] for gauge in gauges] == [digest]
         assert loads(each) == [(None, digest)]
@@ -164,7 +164,7 @@ def test_two_machines_with_different_folders_share_one_store(shared: list[Deploy
     browser.deployment = other
     arrived = browser.deliver(*other.answer(to_eid, "finn"))
     assert mark(browser.get(arrived.location))[0] == "ask"
-    for each in shared:
+    for each in two_brokers:
         page = each.person().log_in("asta")
         assert mark(page)[0] == "ask"
         assert form(page)

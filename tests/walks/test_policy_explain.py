@@ -24,7 +24,7 @@ Explain = Callable[..., Result]
 
 @pytest.fixture
 def policies(setting: Setting, tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies, to edit."""
+    """Return a copy of the shipped policies, to edit."""
     return copy_site(setting, tmp_path) / "policies"
 
 

@@ -154,9 +154,8 @@ def borrower_after(deployment: Deployment, who: Persona, played: PlayedLogin) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", PLAYED, ids=lambda who: who.name)
-def test_a_tried_login_is_the_real_one(shared_deployment: Deployment, who: Persona) -> None:
+def test_a_tried_login_is_the_real_one(deployment: Deployment, who: Persona) -> None:
     """At each service: the same pages, the same end, the same values, the same borrower after it."""
-    deployment = shared_deployment
     for service in SERVICES:
         if who.way not in deployment.parts.services[service].methods:
             continue

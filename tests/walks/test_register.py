@@ -24,13 +24,13 @@ pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a demo with Datafordeler."""
+    """Yield a demo with Datafordeler."""
     folder = tmp_path_factory.mktemp("register") / "demo"
     with run_demo(write(folder, Ports(free_base()), datetime.now(UTC), register=True)) as found:
         yield found
 
 
-def said(demo: Running, *words: str, given: str = "") -> bytes:
+def run_command(demo: Running, *words: str, given: str = "") -> bytes:
     """Give what a command of the command line says."""
     done = CliRunner().invoke(command, ["--config", str(demo.setting.config), *words], input=given)
     assert done.exit_code == 0, done.output
@@ -38,23 +38,23 @@ def said(demo: Running, *words: str, given: str = "") -> bytes:
 
 
 def read(printed: bytes) -> Any:
-    """Give the JSON of what a command said; its words for people come after it."""
+    """Return the JSON of what a command said; its words for people come after it."""
     return json.JSONDecoder().raw_decode(printed.decode())[0]
 
 
-def told_to_staff(demo: Running) -> Iterator[tuple[str, bytes]]:
-    """Yield what staff and programs are told: lists and cases, their events, the report, and metrics."""
-    yield "enrolments list", said(demo, "enrolments", "list")
-    rows = said(demo, "enrolments", "list", "--json")
+def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
+    """Yield the outputs for staff and programs: lists and cases, their events, the report, and metrics."""
+    yield "enrolments list", run_command(demo, "enrolments", "list")
+    rows = run_command(demo, "enrolments", "list", "--json")
     yield "enrolments list --json", rows
     for row in read(rows):
         for shape in ((), ("--json",)):
-            shown = said(demo, "person", "show", row["person"], *shape)
+            shown = run_command(demo, "person", "show", row["person"], *shape)
             yield f"person show {shape}", shown
     yield from events_of_borrowers(demo)
-    yield "policy report", said(demo, "policy", "report", "--csv")
+    yield "policy report", run_command(demo, "policy", "report", "--csv")
     folder = demo.setting.folder / "report"
-    said(demo, "policy", "report", "--html", str(folder))
+    run_command(demo, "policy", "report", "--html", str(folder))
     for page in folder.iterdir():
         yield f"policy report {page.name}", page.read_bytes()
     yield "metrics", Browser().get(f"{demo.setting.ports.origin('broker')}/metrics").content
@@ -66,15 +66,15 @@ def events_of_borrowers(demo: Running) -> Iterator[tuple[str, bytes]]:
     for row in demo.patrons.patrons.rows():
         name = hidden.get(row["userid"])
         for shape in ((), ("--json",)) if name else ():
-            events = said(demo, "audit", "show", *shape, "--borrower", str(row["patron_id"]))
+            events = run_command(demo, "audit", "show", *shape, "--borrower", str(row["patron_id"]))
             yield f"audit show {name}{''.join(shape)}", events
 
 
-def kept_of_persons(demo: Running) -> Iterator[tuple[str, bytes]]:
+def list_personal_records(demo: Running) -> Iterator[tuple[str, bytes]]:
     """Yield what is written for somebody who asks what is kept about them."""
     for person in (RUNA, DAGNY):
         assert person.cpr
-        yield f"person export {person.name}", said(demo, "person", "export", given=person.cpr)
+        yield f"person export {person.name}", run_command(demo, "person", "export", given=person.cpr)
 
 
 def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
@@ -91,7 +91,7 @@ def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
     yield "my choices' file", browser.get(f"{here}?login={name}&format=json").content
 
 
-def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
+def list_stored_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
     """Yield what the broker keeps, logs, mails and sends to the library system."""
     folder = demo.setting.folder
     for path, octets in read_folder_contents(folder / "state"):
@@ -102,8 +102,8 @@ def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
     for row in demo.patrons.patrons.rows():
         yield f"borrower {row['patron_id']}", repr(row).encode()
     yield "access log", "\n".join(demo.patrons.access.lines()).encode()
-    yield from told_to_staff(demo)
-    yield from kept_of_persons(demo)
+    yield from list_staff_outputs(demo)
+    yield from list_personal_records(demo)
     yield from own_choices(demo)
 
 
@@ -135,7 +135,7 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     seen: list[bytes] = []
     monkeypatch.setattr(persona_check, "Browser", partial(Browser, seen=seen))
     reports = persona_check.check(demo, REGISTER_PEOPLE)
-    everything = [*(("page", each) for each in seen), *kept_and_sent(demo)]
+    everything = [*(("page", each) for each in seen), *list_stored_and_sent(demo)]
     assert [each.persona for each in reports if not each.ok] == []
     ends = {each.persona: each.register for each in reports}
     assert ends["dagny"] == "none"

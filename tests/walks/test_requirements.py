@@ -9,7 +9,7 @@ import pytest
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.deployment import Deployment
 from tests.walks.requirements import accounts, desk, hospital, no_number, pins, signing_up, ways
-from tests.walks.requirements.visits import Seen, cpr, spelled, watched
+from tests.walks.requirements.visits import Seen, cpr, spellings_of_number, watch_broker
 
 REQUIREMENTS: Final[Mapping[str, Callable[[Deployment], None]]] = {
     "R01": signing_up.r01,
@@ -60,7 +60,7 @@ REQUIREMENTS: Final[Mapping[str, Callable[[Deployment], None]]] = {
     "R46": signing_up.r46,
     "R47": accounts.r47,
 }
-# Whose check reads pages and does nothing else, and why there is nothing else to do.
+# Requirements whose check only reads pages, and why there is nothing else to check.
 TEXT_ONLY: Final[Mapping[str, str]] = {
     "R18": "the four steps are taken in the Region's own catalogue, where no broker is",
     "R26": "which card people carry is said, and no login asks for a card",
@@ -78,7 +78,7 @@ def leaks(seen: Seen, deployment: Deployment) -> list[str]:
         "mail": [each.octets.decode("utf-8", "replace") + each.text for each in deployment.mailbox.mails()],
         "access log": deployment.koha.access.lines(),
     }
-    written = tuple(spelling for number in NUMBERS for spelling in spelled(number))
+    written = tuple(spelling for number in NUMBERS for spelling in spellings_of_number(number))
     return [place for place, texts in places.items() if any(each in text for text in texts for each in written)]
 
 
@@ -88,7 +88,7 @@ def test_a_requirement_is_met(deployment: Deployment, name: str) -> None:
 
     Source: docs/reference/design.md#invariant-4.
     """
-    with watched(deployment) as seen:
+    with watch_broker(deployment) as seen:
         REQUIREMENTS[name](deployment)
     assert seen.pages
     assert leaks(seen, deployment) == []
@@ -109,8 +109,8 @@ def test_every_requirement_has_a_check_that_says_what_it_holds() -> None:
 
 
 def test_a_number_that_shows_is_found(deployment: Deployment) -> None:
-    """What watches over the checks sees a number in an address and on a page, in whatever spelling."""
-    with watched(deployment) as seen:
+    """The recorder of the checks finds a CPR number in an address and on a page, in all spellings."""
+    with watch_broker(deployment) as seen:
         deployment.person().get("/sign-up?note=140304%2D4004")
     assert leaks(seen, deployment) == ["address"]
     seen.pages.append("<p>Your number is 140304 4004.</p>")

@@ -27,7 +27,7 @@ class Counted:
     within: bool = False
 
     def wrap(self, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Give ``call``, counted; what a turn makes of itself is no other turn."""
+        """Give ``call``, turn_counter; what a turn makes of itself is no other turn."""
 
         def counting(*given: Any, **options: Any) -> Any:
             if threading.get_ident() != self.thread or self.within:
@@ -42,7 +42,7 @@ class Counted:
         return counting
 
     @contextmanager
-    def of(self, *expected: int) -> Iterator[None]:
+    def expect(self, *expected: int) -> Iterator[None]:
         """Hold that so many reads, writes and lines are made within."""
         self.turns.clear()
         yield
@@ -50,8 +50,8 @@ class Counted:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    """Give the count of every turn to the broker's store and audit log."""
+def turn_counter(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """Return the count of every turn to the broker's store and audit log."""
     made = Counted()
     for kind, names in (("reads", READS), ("writes", WRITES)):
         for name in names:
@@ -60,51 +60,51 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return made
 
 
-def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deployment, counted: Counted) -> None:
+def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
     """Beside the write that begins: twice the transaction is read, once it is bound and its AuthnRequest recorded."""
     person = deployment.person()
-    with counted.of(2, 2, 0):
+    with turn_counter.expect(2, 2, 0):
         asked = person.get(f"{person.base}/sign-up/begin?affiliation=student&upstream=wayf")
     assert "SAMLRequest=" in asked.location
 
 
-def test_an_answer_is_one_read_and_one_write(deployment: Deployment, counted: Counted) -> None:
+def test_an_answer_is_one_read_and_one_write(deployment: Deployment, turn_counter: Counted) -> None:
     """The transaction is read, and the arrival added if it is absent."""
     person = deployment.person()
     acs, fields = deployment.answer(person.choose(person.ask()), "asta")
-    with counted.of(1, 1, 0):
+    with turn_counter.expect(1, 1, 0):
         assert person.deliver(acs, fields).status_code == 303
 
 
-def test_an_assertion_leaves_by_one_write(deployment: Deployment, counted: Counted) -> None:
+def test_an_assertion_leaves_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
     """Two reads: transaction with arrival, person record; then the release is written."""
     person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
     deployment.landing(person.log_in("asta"))
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
-    with counted.of(2, 1, 1):
+    with turn_counter.expect(2, 1, 1):
         page = person.get(arrived.location)
     deployment.landing(page)
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])
-def test_a_whole_login_is_six_turns_and_one_line(deployment: Deployment, counted: Counted) -> None:
+def test_a_whole_login_is_six_turns_and_one_line(deployment: Deployment, turn_counter: Counted) -> None:
     """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
     person = deployment.person()
     first = person.get(person.deliver(*deployment.answer(person.ask().location, "asta")).location)
     deployment.landing(person.agree(first, remember=True))
-    with counted.of(3, 3, 1):
+    with turn_counter.expect(3, 3, 1):
         arrived = person.deliver(*deployment.answer(person.ask().location, "asta"))
         page = person.get(arrived.location)
     deployment.landing(page)
 
 
-def test_an_assertion_that_left_is_given_again_by_one_write(deployment: Deployment, counted: Counted) -> None:
+def test_an_assertion_that_left_is_given_again_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
     """The same address opened again reads the transaction, and writes its session if that is still to be written."""
     person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     first = deployment.landing(person.get(arrived.location))
-    with counted.of(2, 1, 0):
+    with turn_counter.expect(2, 1, 0):
         page = person.get(arrived.location)
     assert deployment.landing(page).session == first.session

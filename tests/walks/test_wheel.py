@@ -71,77 +71,77 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installed(python: Path, tmp_path: Path) -> Installed:
-    """Give the environment and an empty folder."""
+def installed_broker(python: Path, tmp_path: Path) -> Installed:
+    """Return the environment and an empty folder."""
     return Installed(python, tmp_path)
 
 
-def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
+def test_the_demo_runs_from_the_wheel(installed_broker: Installed) -> None:
     """``broker demo --check`` logs every persona in."""
-    checked = installed.run("broker", "demo", "--check", "--port-base", str(free_base()))
+    checked = installed_broker.run("broker", "demo", "--check", "--port-base", str(free_base()))
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    where = installed.run("python", "-c", "import broker; print(broker.__file__)").stdout
-    assert Path(where).is_relative_to(installed.python.parents[1])
+    where = installed_broker.run("python", "-c", "import broker; print(broker.__file__)").stdout
+    assert Path(where).is_relative_to(installed_broker.python.parents[1])
 
 
-def test_a_new_folder_lists_what_is_to_be_filled_in(installed: Installed) -> None:
+def test_a_new_folder_lists_what_is_to_be_filled_in(installed_broker: Installed) -> None:
     """The wheel brings policies, attribute maps and site rules; check asks for the rest."""
-    made = installed.run("broker", "init", "library")
+    made = installed_broker.run("broker", "init", "library")
     assert made.returncode == 0, made.stderr
     for name in ("policies", "attribute_maps"):
         for path in (ROOT / name).iterdir():
-            assert (installed.folder / "library" / name / path.name).read_bytes() == path.read_bytes()
-    rules = installed.folder / "library" / "policy_properties.yaml"
+            assert (installed_broker.folder / "library" / name / path.name).read_bytes() == path.read_bytes()
+    rules = installed_broker.folder / "library" / "policy_properties.yaml"
     assert rules.read_bytes() == (ROOT / rules.name).read_bytes()
-    checked = installed.run("broker", "check", config="library/broker.toml")
+    checked = installed_broker.run("broker", "check", config="library/broker.toml")
     assert checked.returncode == 78
     assert {"is to be filled in" in line for line in checked.stderr.splitlines()} == {True}
 
 
 @pytest.fixture
-def commands(installed: Installed) -> Iterator[tuple[Ports, str, dict[str, list[str]]]]:
+def commands(installed_broker: Installed) -> Iterator[tuple[Ports, str, dict[str, list[str]]]]:
     """Run what ``broker init --for demo`` prints as next up to ``broker check``; give what follows."""
     base = free_base()
-    made = installed.run("broker", "init", "library", "--for", "demo", "--port-base", str(base))
+    made = installed_broker.run("broker", "init", "library", "--for", "demo", "--port-base", str(base))
     _, _, after = made.stdout.partition("Next:\n")
     lines = [shlex.split(line, comments=True) for line in after.splitlines()]
     (*demo, _), (_, named), check, (*serve, _), (*work, _), (*_, library) = lines
     config = named.removeprefix("BROKER_CONFIG=")
     ports = Ports(base)
     assert library == ports.origin("library")
-    options = {"cwd": installed.folder, "stdout": subprocess.PIPE, "text": True}
-    with run_program(demo, installed.environ, **options) as world:
+    options = {"cwd": installed_broker.folder, "stdout": subprocess.PIPE, "text": True}
+    with run_program(demo, installed_broker.environ, **options) as world:
         assert world.stdout is not None
         while "Ctrl-C" not in (line := world.stdout.readline()):
             assert line
-        checked = installed.run(*check, config=config)
+        checked = installed_broker.run(*check, config=config)
         assert (checked.stdout, checked.stderr, checked.returncode) == ("all well\n", "", 0)
         yield ports, config, {"serve": serve, "work": work}
 
 
 @pytest.mark.parametrize("server", ["serve", "broker.wsgi:app"])
 def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
-    installed: Installed, commands: tuple[Ports, str, dict[str, list[str]]], server: str
+    installed_broker: Installed, commands: tuple[Ports, str, dict[str, list[str]]], server: str
 ) -> None:
     """By ``broker serve``, and by gunicorn with ``broker.wsgi:app``."""
     ports, config, typed = commands
     port = ports.number("broker")
     serve = typed.get(server) or shlex.split(GUNICORN.format(port=port, app=server))
-    environ = {**installed.environ, "BROKER_CONFIG": config}
+    environ = {**installed_broker.environ, "BROKER_CONFIG": config}
     with (
-        (installed.folder / "log").open("wb") as log,
-        run_program(serve, environ, cwd=installed.folder, stdout=log, stderr=log),
-        run_program(typed["work"], environ, cwd=installed.folder, stdout=log, stderr=log),
+        (installed_broker.folder / "log").open("wb") as log,
+        run_program(serve, environ, cwd=installed_broker.folder, stdout=log, stderr=log),
+        run_program(typed["work"], environ, cwd=installed_broker.folder, stdout=log, stderr=log),
     ):
         wait_until(lambda: is_ready(port))
         assert log_in(ports) == "Success"
-    written = (installed.folder / "log").read_text(encoding="utf-8")
+    written = (installed_broker.folder / "log").read_text(encoding="utf-8")
     assert written.count("without a proxy (deploy/nginx.conf) this server is for tests") == (server == "serve")
 
 
-def test_a_missing_configuration_is_one_sentence(installed: Installed) -> None:
+def test_a_missing_configuration_is_one_sentence(installed_broker: Installed) -> None:
     """The server ends at once, and starts no worker again."""
-    tried = installed.run(*shlex.split(GUNICORN.format(port=free_base(), app="broker.wsgi:app")))
+    tried = installed_broker.run(*shlex.split(GUNICORN.format(port=free_base(), app="broker.wsgi:app")))
     assert tried.returncode != 0
     assert [line for line in tried.stderr.splitlines() if not line.startswith("[")] == [
         "BROKER_CONFIG: is not set (set it to the path of a broker.toml; broker init DIR writes one)"

@@ -38,13 +38,13 @@ class Checked:
     reports: Sequence[persona_check.PersonaReport] = ()
 
     def browser(self) -> Browser:
-        """Give a browser whose pages are kept."""
+        """Return a browser whose pages are kept."""
         return Browser(seen=self.seen)
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
-    """Give a demo of its own: a borrower's code is mailed three times a day, and other walks ask for it too."""
+def checked_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
+    """Yield a separate demo: codes are mailed three times a day, and other walks need them too."""
     setting = write(tmp_path_factory.mktemp("checked") / "demo", Ports(free_base()), datetime.now(UTC))
     with run_demo(setting) as demo:
         found = Checked(demo)
@@ -56,7 +56,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
-    """Give a demo of its own over each store."""
+    """Yield a separate demo for each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=store)
     with run_demo(setting) as demo:
@@ -70,13 +70,13 @@ def log_in(demo: Running, name: str, way: str, *, patient: bool = True) -> Brows
     return browser
 
 
-def landed(browser: Browser) -> str:
-    """Give the borrower number on the library's page."""
+def read_borrower_number(browser: Browser) -> str:
+    """Return the borrower number on the library's page."""
     return "".join(persona_check.texts(browser, "//td[@id='borrower']/text()"))
 
 
 @contextmanager
-def started_again(demo: Running) -> Iterator[None]:
+def restart_worker(demo: Running) -> Iterator[None]:
     """Start ``broker work`` again while the block runs, as systemd does."""
     work = start_command(demo.setting, "work")
     try:
@@ -89,7 +89,7 @@ def started_again(demo: Running) -> Iterator[None]:
 def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
     """Twenty browsers of one person, spread over both workers, leave one borrower and all land with its number."""
     with ThreadPoolExecutor(20) as pool:
-        numbers = set(pool.map(lambda _: landed(log_in(fresh, "asta", "wayf")), range(20)))
+        numbers = set(pool.map(lambda _: read_borrower_number(log_in(fresh, "asta", "wayf")), range(20)))
     assert len(numbers) == 1
     assert numbers != {""}
     rows = [row for row in fresh.patrons.patrons.rows() if row["userid"] == "1403044004"]
@@ -107,16 +107,16 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
         os.kill(worker, signal.SIGKILL)
     fresh.work.wait(60)
     fresh.patrons.faults.down = False
-    with started_again(fresh):
+    with restart_worker(fresh):
         _until(lambda: any(row["userid"] == "1403044004" for row in fresh.patrons.patrons.rows()))
-        assert landed(log_in(fresh, "asta", "wayf")) != ""
+        assert read_borrower_number(log_in(fresh, "asta", "wayf")) != ""
 
 
-def test_nothing_personal_lies_about(checked: Checked) -> None:
+def test_nothing_personal_lies_about(checked_demo: Checked) -> None:
     """After every persona's login no CPR number stands in log, store file or any page that the broker sent."""
-    folder = checked.demo.setting.folder
+    folder = checked_demo.demo.setting.folder
     left = [*dict(read_folder_contents(folder / "state")).values(), (folder / "broker.log").read_bytes()]
-    pages = [page for page in checked.seen if b"data-step" in page]
+    pages = [page for page in checked_demo.seen if b"data-step" in page]
     assert len(pages) > len(PERSONAS)
     for cpr in CPRS:
         for spelling in (cpr.encode(), f"{cpr[:6]}-{cpr[6:]}".encode()):
@@ -124,7 +124,7 @@ def test_nothing_personal_lies_about(checked: Checked) -> None:
             assert not any(spelling in page for page in pages)
     names = [name for person in PERSONAS for name in _names(person)]
     assert not any(name.encode() in octets for name in names for octets in left[:-1])
-    # The report names every service, whoever has been there.
+    # The report names every service, even without visits.
     visited = [octets for path, octets in read_folder_contents(folder / "state") if path.name != "report.json"]
     services = [site[2] for site in SERVICES.values()]
     assert not any(name.encode() in octets for name in services for octets in visited)

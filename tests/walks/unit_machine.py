@@ -1,4 +1,4 @@
-"""A machine of its own, as far as mounts go: the broker under /opt, its user, and the restrictions of the shipped unit.
+"""A simulated machine with its own mounts: the broker under /opt, its user, and the restrictions of the shipped unit.
 
 systemd itself is not started: what its unit asks for is done by mount namespaces and setpriv. Left out are the
 filters of system calls and address families, and the hidden home folders, in one of which the interpreter may lie.
@@ -87,11 +87,11 @@ class Unit:
         self.settings = re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE)
 
     def all(self, name: str) -> list[str]:
-        """Give every value of a setting."""
+        """Return every value of a setting."""
         return [value for key, value in self.settings if key == name]
 
     def one(self, name: str) -> str:
-        """Give the value of a setting that is there once."""
+        """Return the value of a setting that is there once."""
         (value,) = self.all(name)
         return value
 
@@ -115,7 +115,7 @@ class UnitMachine:
         assert written.returncode == 0, written.stderr
 
     def under_unit(self, command: str) -> list[str]:
-        """Give the command line that runs ``command`` (as the unit writes it) under the unit's restrictions."""
+        """Return the command line that runs ``command`` (as the unit writes it) under the unit's restrictions."""
         load = []
         for credential in self.unit.all("LoadCredential"):
             name, _, path = credential.partition(":")
@@ -154,7 +154,7 @@ def _refusal() -> str:
 
 @contextmanager
 def unit_machine(kept: Path) -> Iterator[UnitMachine]:
-    """Give a machine; ``kept`` is an empty folder to mount on. The test is skipped where there can be none."""
+    """Yield a machine; ``kept`` is an empty folder to mount on. The test is skipped where there can be none."""
     refusal = _refusal()
     if refusal:
         pytest.skip(refusal)

@@ -1,4 +1,4 @@
-"""A simulated Koha, and ways to ask it."""
+"""Fixtures: a simulated Koha, and functions that call its API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def _koha(app: Flask) -> Simulation:
 
 @pytest.fixture(name="ask")
 def _ask(app: Flask) -> Callable[..., TestResponse]:
-    """Return what asks one thing below /api/v1; headers are keywords, their hyphens written as underscores."""
+    """Return a function that calls /api/v1. Headers are keywords, with underscores for hyphens."""
     tokens: dict[str, str] = {}
 
     def token(client: str) -> str:
@@ -44,7 +44,7 @@ def _ask(app: Flask) -> Callable[..., TestResponse]:
 
 @pytest.fixture(name="add")
 def _add(ask: Callable[..., TestResponse]) -> Callable[..., dict[str, Any]]:
-    """Return what adds a patron, with the fields named."""
+    """Return a function that adds a patron with the given fields."""
     least = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}
 
     def add(**more: object) -> dict[str, Any]:

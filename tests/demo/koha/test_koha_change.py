@@ -1,4 +1,4 @@
-"""What the simulated Koha answers to PUT, to attributes, and of whom staff delete or merge.
+"""Changes of patrons in the simulated Koha: PUT, attributes, deletions and merges.
 
 Source: docs/reference/koha.md#change.
 """
@@ -29,14 +29,14 @@ def test_put_merges(ask: Ask, add: Add) -> None:
 
 
 def test_put_demands_three_fields(ask: Ask, add: Add) -> None:
-    """1.4: surname, library and category each time."""
+    """1.4: PUT requires surname, library and category."""
     add()
     errors = ask("PUT", "/patrons/1", {}).get_json()["errors"]
     assert [each["path"] for each in errors] == ["/body/surname", "/body/library_id", "/body/category_id"]
 
 
-def test_a_taken_attribute_is_409_at_its_own_endpoint(ask: Ask, add: Add) -> None:
-    """1.4: though it was 400 at the patron's creation."""
+def test_a_duplicate_unique_attribute_is_409_at_its_own_endpoint(ask: Ask, add: Add) -> None:
+    """1.4: the same duplicate is 400 when the patron is created."""
     add(extended_attributes=[{"type": "CPR", "value": CPR}])
     add()
     path = "/patrons/2/extended_attributes"
@@ -47,7 +47,7 @@ def test_a_taken_attribute_is_409_at_its_own_endpoint(ask: Ask, add: Add) -> Non
     assert ask("GET", path).get_json() == []
 
 
-def test_a_second_attribute_of_a_type_that_stands_once_is_refused(ask: Ask, add: Add) -> None:
+def test_a_repeated_attribute_of_a_non_repeatable_type_is_refused(ask: Ask, add: Add) -> None:
     """400 in a create, 409 at its own endpoint, both with type and value in the text."""
     text = {"error": "Tried to add more than one non-repeatable attributes. type=CPR value=0202810000"}
     first, second = ({"type": "CPR", "value": value} for value in (CPR, "0202810000"))
@@ -59,7 +59,7 @@ def test_a_second_attribute_of_a_type_that_stands_once_is_refused(ask: Ask, add:
 
 
 def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Simulation) -> None:
-    """A remembered number is 404, and its password is nobody's."""
+    """A deleted number is 404, and its password no longer works."""
     koha.patrons.administration = FOUR_DIGIT_PINS
     add(cardnumber=CPR)
     koha.patrons.set_password(1, "4071", "4071")
@@ -68,8 +68,8 @@ def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Si
     assert koha.patrons.find_by_password(CPR, "4071") is None
 
 
-def test_a_merge_keeps_one_number_and_moves_what_may_stand_there(ask: Ask, add: Add, koha: Simulation) -> None:
-    """The number that staff keep stays, the other is 404; an attribute moves unless it would stand twice."""
+def test_a_merge_keeps_one_number_and_moves_attributes(ask: Ask, add: Add, koha: Simulation) -> None:
+    """The kept number stays, the merged one is 404. Attributes move unless they would repeat."""
     add(cardnumber="A1")
     add(cardnumber=CPR, extended_attributes=[{"type": "CPR", "value": CPR}])
     add(cardnumber="A3", extended_attributes=[{"type": "CPR", "value": "0202810000"}])

@@ -1,4 +1,4 @@
-"""What the simulated Koha answers to tokens, rights and POST /patrons.
+"""Tokens, rights and POST /patrons of the simulated Koha.
 
 Source: docs/reference/koha.md#credentials, #create.
 """
@@ -39,13 +39,13 @@ Add = Callable[..., dict[str, Any]]
     ],
 )
 def test_tokens_are_refused(app: Flask, form: dict[str, str], status: int, error: str) -> None:
-    """1.1: another grant, an unknown client and a wrong secret are told apart."""
+    """1.1: another grant, an unknown client and a wrong secret have different answers."""
     answer = app.test_client().post("/api/v1/oauth/token", data=form)
     assert (answer.status_code, answer.get_json()) == (status, {"error": error})
 
 
 def test_a_missing_or_expired_token_is_401(app: Flask, ask: Ask) -> None:
-    """1.1: both read the same."""
+    """1.1: a missing and an expired token have the same answer."""
     assert app.test_client().get("/api/v1/patrons").status_code == 401
     assert ask("GET", "/patrons").status_code == 200
     app.extensions["koha"].tokens.revoke()
@@ -64,7 +64,7 @@ def test_a_missing_or_expired_token_is_401(app: Flask, ask: Ask) -> None:
     ],
 )
 def test_a_missing_right_is_403(ask: Ask, client: str, method: str, path: str, right: str) -> None:
-    """1.1: edit_borrowers is enough for GET and POST of patrons only; the right is looked at before the body."""
+    """1.1: edit_borrowers is enough for GET and POST of patrons only; rights are checked before the body."""
     answer = ask(method, path, {} if method != "GET" else None, client=client)
     assert answer.status_code == 403
     text = "Authorization failure. Missing required permission(s)."
@@ -75,7 +75,7 @@ def test_a_missing_right_is_403(ask: Ask, client: str, method: str, path: str, r
     assert answer.get_json() == {"error": text, "required_permissions": needed}
 
 
-def test_a_patron_is_made(ask: Ask) -> None:
+def test_post_creates_a_patron(ask: Ask) -> None:
     """1.2: 201 with Location, dates with a time, attributes null unless embedded, a user name if none was given."""
     answer = ask("POST", "/patrons", ANNA | {"patron_id": 99, "extended_attributes": [{"type": "CPR", "value": CPR}]})
     made = answer.get_json()
@@ -124,8 +124,10 @@ def _schema(message: str, path: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_post_refuses(ask: Ask, add: Add, body: Mapping[str, object], status: int, answer: object) -> None:
-    """1.2: the table of refusals, each of which leaves nothing behind."""
+def test_post_refuses_invalid_bodies(
+    ask: Ask, add: Add, body: Mapping[str, object], status: int, answer: object
+) -> None:
+    """1.2: every refusal in the table leaves no patron behind."""
     add(userid=CPR, cardnumber=CPR, extended_attributes=[{"type": "CPR", "value": CPR}])
     add(cardnumber="")
     given = ask("POST", "/patrons", body)
@@ -145,7 +147,7 @@ def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
 
 
 def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
+    """1.2: two concurrent creates both pass the check, so a CPR has two patrons. The fourth pair deadlocks."""
     koha.faults.race_window = 0.2
     both_have_looked = Barrier(2)
     windows: set[float] = set()
@@ -168,7 +170,7 @@ def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch
 
 
 def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
-    """1.2: with cardnumber = userid = CPR exactly one of many gets 201."""
+    """1.2: with cardnumber = userid = CPR exactly one of many creates gets 201."""
     koha.faults.race_window = 0.05
     statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
     assert statuses.count(201) == 1
@@ -197,8 +199,8 @@ def test_a_dry_run_names_the_first_fault_and_writes_nothing(
     assert koha.patrons.rows() == []
 
 
-def test_a_mandatory_type_is_missed_after_all_else(ask: Ask, koha: Simulation) -> None:
-    """A dry run cannot see it: the impossible type is named before."""
+def test_a_missing_mandatory_type_is_the_last_error(ask: Ask, koha: Simulation) -> None:
+    """A dry run cannot find it: the error of the impossible type comes first."""
     types = {"CPR": AttributeType(unique=True), "NOTE": AttributeType(mandatory=True)}
     koha.patrons.administration = replace(koha.patrons.administration, attribute_types=types)
     answer = ask("POST", "/patrons", ANNA)

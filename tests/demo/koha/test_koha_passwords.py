@@ -1,4 +1,4 @@
-"""What the simulated Koha makes of passwords: its rules, its notice, its validation and its lock.
+"""Passwords in the simulated Koha: rules, notice, validation and lock-out.
 
 Source: docs/reference/koha.md#pin, #pin-lies, #lock-out, #numbers.
 """
@@ -26,7 +26,7 @@ def _set(ask: Ask, password: str, again: str | None = None, number: int = 1) -> 
     return ask("POST", f"/patrons/{number}/password", body)
 
 
-def _validated(ask: Ask, password: str, identifier: str = CPR) -> tuple[int, Any]:
+def _validate(ask: Ask, password: str, identifier: str = CPR) -> tuple[int, Any]:
     answer = ask("POST", "/auth/password/validation", {"identifier": identifier, "password": password})
     return answer.status_code, answer.get_json()
 
@@ -50,7 +50,7 @@ def _prefer(koha: Simulation, **changed: object) -> None:
         ((1, False), "12", "Password length (2) is shorter than required (3)"),
     ],
 )
-def test_a_password_by_the_rules_of_preference_and_category(
+def test_a_password_follows_the_rules_of_preference_and_category(
     *, ask: Ask, add: Add, koha: Simulation, rules: tuple[int | None, bool | None], password: str, error: str | None
 ) -> None:
     """With Koha's defaults every PIN of four digits is refused; both of the category's own rules must be set."""
@@ -73,10 +73,10 @@ def test_a_password_is_validated_by_user_name_or_card_number(ask: Ask) -> None:
     """201 with the patron's names, else 400; never by the borrowernumber, which nobody knows."""
     assert _set(ask, "4071").status_code == 200
     named = {"cardnumber": CPR, "patron_id": 1, "userid": "anna"}
-    assert _validated(ask, "4071", "anna") == (201, named)
-    assert _validated(ask, "4071") == (201, named)
+    assert _validate(ask, "4071", "anna") == (201, named)
+    assert _validate(ask, "4071") == (201, named)
     for identifier, password in (("anna", "4072"), ("1", "4071"), ("nobody", "4071")):
-        assert _validated(ask, password, identifier) == (400, {"error": "Validation failed"})
+        assert _validate(ask, password, identifier) == (400, {"error": "Validation failed"})
 
 
 @pytest.mark.usefixtures("anna")
@@ -90,7 +90,7 @@ def test_a_password_is_validated_by_user_name_or_card_number(ask: Ask) -> None:
     ],
 )
 def test_the_patron_may_be_named_by_user_name_only(ask: Ask, body: object, status: int, error: str | None) -> None:
-    """``userid`` looks at no card number, and only one of the two may be sent."""
+    """``userid`` does not match card numbers, and only one of the two may be sent."""
     _set(ask, "4071")
     answer = ask("POST", "/auth/password/validation", body)
     assert answer.status_code == status
@@ -98,13 +98,13 @@ def test_the_patron_may_be_named_by_user_name_only(ask: Ask, body: object, statu
 
 
 def test_a_user_name_does_not_hide_the_card_number_of_another(ask: Ask, add: Add, koha: Simulation) -> None:
-    """The user name is tried first, then the card number: the password says whose it is."""
+    """The user name is tried first, then the card number: the password decides which patron matches."""
     koha.patrons.administration = FOUR_DIGIT_PINS
     add(userid=CPR, cardnumber="C1")
     add(userid="other", cardnumber=CPR)
     _set(ask, "4071", number=1)
     _set(ask, "5182", number=2)
-    assert [_validated(ask, pin)[1]["patron_id"] for pin in ("4071", "5182")] == [1, 2]
+    assert [_validate(ask, pin)[1]["patron_id"] for pin in ("4071", "5182")] == [1, 2]
 
 
 def test_without_a_card_number_the_right_pin_is_a_500(ask: Ask, add: Add, koha: Simulation) -> None:
@@ -113,58 +113,58 @@ def test_without_a_card_number_the_right_pin_is_a_500(ask: Ask, add: Add, koha: 
     add(userid="anna")
     _set(ask, "4071")
     error = {"message": "Expected string - got null.", "path": "/body/cardnumber"}
-    assert _validated(ask, "4071", "anna") == (500, {"errors": [error], "status": 500})
-    assert _validated(ask, "4072", "anna") == (400, {"error": "Validation failed"})
+    assert _validate(ask, "4071", "anna") == (500, {"errors": [error], "status": 500})
+    assert _validate(ask, "4072", "anna") == (400, {"error": "Validation failed"})
 
 
 @pytest.mark.usefixtures("anna")
-def test_without_its_notice_a_password_is_not_set_and_200_is_said(ask: Ask, koha: Simulation) -> None:
-    """NotifyPasswordChange is on and the notice is missing: the old PIN stays, and nobody is told."""
+def test_without_its_notice_a_password_is_not_set_but_the_answer_is_200(ask: Ask, koha: Simulation) -> None:
+    """NotifyPasswordChange is on and the notice is missing: the old PIN stays, and the answer does not say so."""
     assert _set(ask, "4071").status_code == 200
     _prefer(koha, notices=frozenset())
     answer = _set(ask, "5182")
     assert (answer.status_code, answer.get_json()) == (200, "")
-    assert [_validated(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
+    assert [_validate(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
 
 
 @pytest.mark.usefixtures("anna")
-def test_who_gets_no_notice_gets_the_password(ask: Ask, add: Add, koha: Simulation) -> None:
-    """The notice is due to who has a mail address, and for a password that is new."""
+def test_a_patron_without_notice_gets_the_password(ask: Ask, add: Add, koha: Simulation) -> None:
+    """Koha sends the notice only for a new password of a patron with a mail address."""
     _set(ask, "4071")
     add(cardnumber="C2")
     _prefer(koha, notices=frozenset())
     _set(ask, "4071")
     _set(ask, "5182", number=2)
-    assert _validated(ask, "4071")[0] == 201
-    assert _validated(ask, "5182", "C2")[0] == 201
+    assert _validate(ask, "4071")[0] == 201
+    assert _validate(ask, "5182", "C2")[0] == 201
     _prefer(koha, notify_password_change=False)
     _set(ask, "5182")
-    assert _validated(ask, "5182")[0] == 201
+    assert _validate(ask, "5182")[0] == 201
 
 
 @pytest.mark.usefixtures("anna")
-def test_a_password_that_has_ended_is_a_500_where_it_is_right(ask: Ask, koha: Simulation) -> None:
-    """A wrong one is 400 as before; a new one is good again."""
+def test_an_expired_right_password_is_a_500(ask: Ask, koha: Simulation) -> None:
+    """A wrong password is 400 as before; a new one works."""
     _set(ask, "4071")
     koha.patrons.end_password(1)
-    assert [_validated(ask, pin)[0] for pin in ("4071", "4072")] == [500, 400]
+    assert [_validate(ask, pin)[0] for pin in ("4071", "4072")] == [500, 400]
     _set(ask, "5182")
-    assert _validated(ask, "5182")[0] == 201
+    assert _validate(ask, "5182")[0] == 201
 
 
 @pytest.mark.usefixtures("anna")
 def test_wrong_tries_are_counted_and_lock_only_where_the_library_says_so(ask: Ask, koha: Simulation) -> None:
-    """The right PIN is then refused like a wrong one; Koha's default locks nobody. A new PIN opens again."""
+    """The right PIN is then refused like a wrong one; Koha's default does not lock. A new PIN unlocks."""
     _set(ask, "4071")
     for _ in range(5):
-        _validated(ask, "4072")
+        _validate(ask, "4072")
     assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 5
-    assert _validated(ask, "4071")[0] == 201
+    assert _validate(ask, "4071")[0] == 201
     assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 0
     _prefer(koha, failed_login_attempts=3)
     for _ in range(5):
-        _validated(ask, "4072")
+        _validate(ask, "4072")
     assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 3
-    assert _validated(ask, "4071") == (400, {"error": "Validation failed"})
+    assert _validate(ask, "4071") == (400, {"error": "Validation failed"})
     _set(ask, "4071")
-    assert _validated(ask, "4071")[0] == 201
+    assert _validate(ask, "4071")[0] == 201

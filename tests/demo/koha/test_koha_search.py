@@ -1,4 +1,4 @@
-"""What the simulated Koha finds, and how it is asked (docs/reference/koha.md#search)."""
+"""Searches in the simulated Koha (docs/reference/koha.md#search)."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_queries_in_the_header(ask: Ask, add: Add, query: object, headers: dict[
     ],
 )
 def test_plain_parameters(ask: Ask, add: Add, parameters: str, found: int) -> None:
-    """1.3: a plain parameter finds what contains it, unless _match=exact; pages are cut."""
+    """1.3: a plain parameter finds what contains it, unless _match=exact; results are paged."""
     add(cardnumber=CPR)
     add(cardnumber="other")
     assert len(ask("GET", f"/patrons?{parameters}").get_json()) == found
@@ -79,8 +79,8 @@ def test_link_repeats_a_query_of_header_and_url_but_not_of_the_body(ask: Ask, ad
     ("page", "relations"),
     [(1, ["next", "first", "last"]), (2, ["prev", "next", "first", "last"]), (3, ["prev", "first", "last"])],
 )
-def test_every_list_says_how_much_there_is(ask: Ask, add: Add, page: int, relations: list[str]) -> None:
-    """Totals and the ways to the other pages stand in the headers, of libraries too."""
+def test_every_list_has_totals_and_links(ask: Ask, add: Add, page: int, relations: list[str]) -> None:
+    """The headers have totals and links to the other pages, also for libraries."""
     for _ in range(3):
         add()
     answer = ask("GET", f"/patrons?_per_page=1&_page={page}")
@@ -92,6 +92,6 @@ def test_every_list_says_how_much_there_is(ask: Ask, add: Add, page: int, relati
 
 
 def test_a_parameter_that_is_no_column_finds_everybody(ask: Ask, add: Add) -> None:
-    """Koha leaves it out: whoever misspells a column gets everyone."""
+    """Koha ignores an unknown parameter: a misspelled column finds every patron."""
     add()
     assert len(ask("GET", "/patrons?card_number=9").get_json()) == 1

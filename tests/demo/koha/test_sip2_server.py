@@ -1,4 +1,4 @@
-"""What the simulated Koha answers to a self-service machine, byte by byte (docs/reference/koha.md#sip2)."""
+"""The simulated Koha's SIP2 answers to a self-service machine, byte by byte (docs/reference/koha.md#sip2)."""
 
 import re
 import socket
@@ -101,7 +101,7 @@ def information(typed: str = CPR, pin: str | None = PIN, *, summary: str = " " *
 
 
 def test_a_borrower_is_proved_by_card_number_and_pin(machine: Wire) -> None:
-    """63 brings the whole borrower, 23 the status only, 35 ends the session."""
+    """63 returns the whole borrower, 23 only the status; 35 ends the session."""
     assert machine.ask(information()) == (
         f"64{BLANK}000{NOW}{'0000' * 6}AOAUL|AA{CPR}|AEÅse Prøvesen|BLY|CQY|CC5|BDTestvej 1|BEaase@post.example|"
         "PCSTUDENT|PIY|AFGreetings from Koha. |"
@@ -128,10 +128,10 @@ def test_a_borrower_is_proved_by_card_number_and_pin(machine: Wire) -> None:
         ("P1", "", "Y", "N", "P1"),
     ],
 )
-def test_who_a_number_and_a_pin_belong_to(
+def test_a_borrower_is_found_by_number_and_pin(
     *, machine: Wire, typed: str, pin: str | None, found: str, proven: str | None, card: str
 ) -> None:
-    """Card number, then user name, never the internal number; the answer has the card number that is kept."""
+    """Card number, then user name, never the internal number; the answer has the card number on file."""
     answer = read_message(machine.ask(information(typed, pin)).encode())
     assert [answer.field(name) for name in ("BL", "CQ", "AA")] == [found, proven, card]
 
@@ -146,10 +146,10 @@ def test_who_a_number_and_a_pin_belong_to(
         ({"login_attempts": -1}, "YYYY ", "N", "ACCOUNT LOCKED -- Invalid password"),
     ],
 )
-def test_the_status_tells_what_bars_lending(
+def test_the_status_shows_why_lending_is_blocked(
     *, machine: Wire, app: Flask, state: dict[str, object], status: str, proven: str, told: str
 ) -> None:
-    """The PIN is right all the same, but for a locked account; card lost and address have a flag of their own."""
+    """The PIN stays right, except for a locked account. Lost cards and wrong addresses have their own flags."""
     app.extensions["koha"].patrons.edit(1, **state)
     answer = read_message(machine.ask(information()).encode())
     assert answer.fixed[:5] == status
@@ -157,8 +157,8 @@ def test_the_status_tells_what_bars_lending(
     assert answer.field("AF") == f"Greetings from Koha. {told}"
 
 
-def test_a_pin_that_has_ended_is_right_at_the_machine(machine: Wire, app: Flask) -> None:
-    """REST says 500 for the same PIN: only together do they tell."""
+def test_an_expired_pin_is_right_at_the_machine(machine: Wire, app: Flask) -> None:
+    """REST answers 500 for the same PIN."""
     app.extensions["koha"].patrons.end_password(1)
     assert "BLY|CQY|" in machine.ask(information())
 

@@ -230,6 +230,6 @@ REAL_HOLD = BorrowerLeases.hold
 def test_the_model_fails_without(owner: Any, name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the same each time; what is found is not made smaller."""
     monkeypatch.setattr(owner, name, mutant)
-    drawn = settings(TestPinModel.settings, max_examples=2000, derandomize=True, database=None, phases=[Phase.generate])
+    drawn = settings(TestPinModel.settings, max_examples=8000, derandomize=True, database=None, phases=[Phase.generate])
     with pytest.raises(AssertionError):
         run_state_machine_as_test(PinModel, settings=drawn)

@@ -15,7 +15,7 @@ from tests.plugins.visitor import Visitor, visitor
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Running]:
-    """Give a demo that no other file's tests, and none in another browser, have signed anybody up at."""
+    """Yield a demo that no other file's tests, and none in another browser, have signed anybody up at."""
     del browser
     setting = write(tmp_path_factory.mktemp("fresh") / "demo", Ports(free_base()), datetime.now(UTC))
     with run_demo(setting) as found:

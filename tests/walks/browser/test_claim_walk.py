@@ -11,7 +11,7 @@ from tests.walks.browser.test_staff_walk import enter, go, has, log_in, search, 
 
 Visit = Callable[..., Visitor]
 
-# Only Chromium shows a page in another colour scheme when it is told to.
+# Only Chromium can switch the colour scheme of a page.
 pytestmark = [
     pytest.mark.slow(seconds=8),
     pytest.mark.parametrize("browser", ["chromium"], indirect=True),

@@ -124,7 +124,7 @@ def test_a_way_is_remembered_until_the_person_changes_it(visit: Visit) -> None:
 
 @pytest.mark.slow
 def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
-    """Who cancels where they log in meets a page that says so, and logs in again another way."""
+    """A person cancels at the identity provider, sees a page that says so, and logs in by another way."""
     person = visit()
     to_my_loans(person, "nemid")
     person.press(f"{HUB}[value='']")
@@ -233,7 +233,7 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "heading"), [("da", "Slet det nu?"), ("en", "Delete it now?")])
+@pytest.mark.parametrize(("language", "heading"), [("da", "Vil du slette dine data?"), ("en", "Delete your data?")])
 def test_a_person_sees_and_deletes_what_is_kept(visit: Visit, language: str, heading: str) -> None:
     """After one fresh login, in two presses; the next login asks for the consent again."""
     person = visit()

@@ -27,7 +27,7 @@ def log_in(person: Visitor, name: str) -> None:
 
 
 def open_at(person: Visitor) -> list[str]:
-    """Give the services that the library's front page offers to log out of."""
+    """Return the services that the library's front page offers to log out of."""
     person.open("library", "/")
     return [str(each.get_attribute("href")) for each in person.find("a[href$='/log-out']").all()]
 
@@ -64,7 +64,7 @@ def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str
 @chromium_only
 @pytest.mark.slow
 def test_a_service_that_was_not_reached_is_asked_again(visit: Visit) -> None:
-    """Who was stopped on the way, by a second press or a network that failed, is out everywhere all the same."""
+    """A person whose logout was interrupted, by a second press or a network failure, is logged out everywhere."""
     person = visit()
     log_out_in_vain(person)
     person.press("main a[href*='again=']")
@@ -79,14 +79,14 @@ def log_out_in_vain(person: Visitor) -> None:
     person.open("library", "/my-loans/log-out")
     person.wait_for_page("logout", "ask")
     here = person.page.url
-    person.page.route("**/on?scope=all", asked_in_vain)
+    person.page.route("**/on?scope=all", abort_redirect)
     with person.page.expect_response("**/on?scope=all"):
         person.press("main a[href*='scope=all']")
     person.page.goto(here)
     person.wait_for_page("logout", "wait")
 
 
-def asked_in_vain(route: Route) -> None:
+def abort_redirect(route: Route) -> None:
     """Let the broker send the browser to a service, and never come there."""
     url = route.request.url.replace("broker.localhost", "127.0.0.1")  # what asks here resolves no other names
     assert "/e-resources/slo?" in route.fetch(url=url, max_redirects=0).headers["location"]
@@ -109,7 +109,7 @@ def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bo
 
 
 def test_back_after_a_logout_delivers_nothing(visit: Visit) -> None:
-    """Whoever sits down next and presses Back gets no login of the one before."""
+    """The next person at the computer presses Back and does not get the previous person's login."""
     person = visit()
     person.open("library", "/e-resources?way=wayf")
     person.page.wait_for_selector("main[data-step=choose], button[name=persona]")

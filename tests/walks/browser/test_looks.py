@@ -9,10 +9,10 @@ from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]
-# Who is looked after in each language: nobody meets the first-time pages twice.
+# The personas of each language. Each persona sees the first-time pages only once.
 PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
 
-# Only Chromium shows a page in another colour scheme when it is told to.
+# Only Chromium shows a page in another colour scheme when it is wait_for_error to.
 pytestmark = [
     pytest.mark.slow(seconds=8),
     pytest.mark.parametrize("language", list(PEOPLE)),
@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-def told(person: Visitor, problem: str) -> None:
+def wait_for_error(person: Visitor, problem: str) -> None:
     """Wait for a page with an error summary, and look at it."""
     person.page.wait_for_selector(f"[data-problem={problem}]")
     person.look()
@@ -47,7 +47,7 @@ def test_the_sign_up_pages(visit: Visit, language: str) -> None:
         person.wait_for_page("error")
     person.open("broker", "/sign-up")
     person.press("form.asking button")
-    told(person, "answer_missing")
+    wait_for_error(person, "answer_missing")
 
 
 def test_the_pages_of_a_kaldemail(visit: Visit, language: str) -> None:
@@ -61,14 +61,14 @@ def test_the_pages_of_a_kaldemail(visit: Visit, language: str) -> None:
     person.wait_for_page("proof", "kaldemail")
     person.write("#address", f"{name}@rm.dk")
     person.press("button[value=mail]")
-    told(person, "address_other_domain")
+    wait_for_error(person, "address_other_domain")
     person.write("#address", address)
     person.press("button[value=mail]")
     person.page.wait_for_selector("#code")
     person.look()
     person.write("#code", "00000000")
     person.press("button[value=code]")
-    told(person, "code_wrong")
+    wait_for_error(person, "code_wrong")
     person.write("#code", person.code(address))
     person.press("button[value=code]")
     person.wait_for_page("ask")
@@ -98,7 +98,7 @@ def test_the_pages_of_an_upgrade_and_a_refusal(visit: Visit, language: str) -> N
 
 
 def test_the_page_of_a_category_that_fell(visit: Visit, language: str) -> None:
-    """A student who has left is told so on the way to the service."""
+    """A student who has left is wait_for_error so on the way to the service."""
     for name in ("otto", "otto-left"):
         person = visit(language=language, looking=name == "otto-left")
         person.open("library", "/my-loans")
@@ -121,19 +121,19 @@ def test_the_pages_of_a_login_by_pin(visit: Visit, language: str) -> None:
     person.press("button[name=upstream][value=library]")
     person.wait_for_page("pin")
     person.press("button[value=login]")
-    told(person, "pin_number_missing")
+    wait_for_error(person, "pin_number_missing")
     person.write("#identifier", "T-2002")
     person.press("button[value=login]")
-    told(person, "pin_missing")
+    wait_for_error(person, "pin_missing")
     person.write("#pin", str(persona("ivan").pin))
     person.press("button[value=login]")
     person.wait_for_page("pin", "code")
     person.write("#code", "0000")
     person.press("button[value=code]")
-    told(person, "code_malformed")
+    wait_for_error(person, "code_malformed")
     person.write("#code", "00000000")
     person.press("button[value=code]")
-    told(person, "code_wrong")
+    wait_for_error(person, "code_wrong")
     person.tick("label[for=own]")
     person.write("#code", person.code(mail))
     person.press("button[value=code]")
@@ -144,7 +144,7 @@ def test_the_pages_of_a_login_by_pin(visit: Visit, language: str) -> None:
     person.write("#identifier", "T-2002")
     person.write("#pin", "0000")
     person.press("button[value=login]")
-    told(person, "pin_wrong")
+    wait_for_error(person, "pin_wrong")
 
 
 def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
@@ -162,7 +162,7 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
     person.open("broker", "/pin")
     person.wait_for_page("pin")
     person.press("main form button")
-    told(person, "pin_number_missing")
+    wait_for_error(person, "pin_number_missing")
     person.write("#identifier", person.number_to_type(name))
     person.press("main form button")
     person.wait_for_page("pin", "asked")
@@ -174,7 +174,7 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
     person.write("#pin", "1234")
     person.write("#again", "1234")
     person.press("button[value=choose]")
-    told(person, "pin_trivial")
+    wait_for_error(person, "pin_trivial")
     person.write("#pin", "7294")
     person.write("#again", "7294")
     person.press("button[value=choose]")

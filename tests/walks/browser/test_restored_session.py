@@ -40,13 +40,13 @@ class Place:
     clock: Clock
 
     def sit_down(self, context: Context) -> Visitor:
-        """Give whoever sits before the first tab."""
+        """Return a visitor at the first tab."""
         return Visitor(cast("Any", context.pages()[0]), self.demo)
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Give a demo among shared computers."""
+    """Yield a demo among shared computers."""
     clock = Clock()
     monkeypatch.setattr(assembly, "now", clock.now)
     monkeypatch.setattr("broker.app.application.now", clock.now)
@@ -68,7 +68,7 @@ def _as_demo(deployment: Deployment) -> Running:
     return Running(deployment.setting, library, deployment.mailbox, no_process, no_process)
 
 
-def asked(person: Visitor, name: str = "asta") -> str:
+def open_consent_page(person: Visitor, name: str = "asta") -> str:
     """Log in up to the question what may be sent, and give its address."""
     person.open("library", "/my-loans")
     person.wait_for_page("choose")
@@ -79,7 +79,7 @@ def asked(person: Visitor, name: str = "asta") -> str:
 
 
 def cookies(computer: Context) -> list[dict[str, Any]]:
-    """Give the cookies of the broker that the browser holds."""
+    """Return the cookies of the broker that the browser holds."""
     return [each for each in computer.cookies() if each["domain"] == "broker.localhost"]
 
 
@@ -87,7 +87,7 @@ def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: P
     """Neither the question nor its answer, though history and session cookies come back."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
         person = place.sit_down(computer)
-        address = asked(person)
+        address = open_consent_page(person)
         assert [each["name"] for each in cookies(computer) if each.get("expiry")] == []
         person.agree()
         person.press("form[data-autopost] button")  # no page leaves by itself here
@@ -109,7 +109,7 @@ def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: P
 def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_path: Path) -> None:
     """The restored tab tells nothing of the one before."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
-        asked(place.sit_down(computer))
+        open_consent_page(place.sit_down(computer))
         computer.leave()
     place.clock.ahead += _IDLE
     with restoring(tmp_path / "profile") as computer:
@@ -122,7 +122,7 @@ def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_
 def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
     """At once after the restart the question still stands, without a way to the whole number."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
-        asked(place.sit_down(computer))
+        open_consent_page(place.sit_down(computer))
         computer.leave()
     with restoring(tmp_path / "profile") as computer:
         following = place.sit_down(computer)
@@ -133,10 +133,10 @@ def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_button_of_the_last_page_leaves_nothing_to_restore(place: Place, tmp_path: Path) -> None:
-    """The browser drops every cookie of ours, and brings none back; what was asked is over."""
+    """The browser drops every cookie of the broker and restores none. The open login is over."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
         person = place.sit_down(computer)
-        address = asked(person)
+        address = open_consent_page(person)
         person.press("button[name=answer][value=no]")
         person.wait_for_page("refuse", "consent_refused")
         person.press("form[action$='/end'] button")

@@ -14,7 +14,7 @@ from tests.plugins.demo import free_base
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a demo whose every computer is a shared one."""
+    """Yield a demo whose every computer is a shared one."""
     setting = write(tmp_path_factory.mktemp("shared") / "demo", Ports(free_base()), datetime.now(UTC))
     setting.config.write_text('shared_networks = ["127.0.0.0/8"]\n' + setting.config.read_text())
     with run_demo(setting) as found:
@@ -23,13 +23,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """Give a new window."""
+    """Yield a new window."""
     window: Any = chromium.new_context(locale="en-GB")
     yield window.new_page()
     window.close()
 
 
-def asked(page: Page, library: Running) -> None:
+def open_consent_page(page: Page, library: Running) -> None:
     """Log in as far as the consent page."""
     page.goto(library.setting.ports.origin("library") + "/my-loans")
     page.click("button[name=upstream][value=wayf]")
@@ -38,13 +38,13 @@ def asked(page: Page, library: Running) -> None:
 
 
 def own(page: Page, library: Running) -> list[str]:
-    """Give the names of the cookies that the browser has for the broker."""
+    """Return the names of the cookies that the browser has for the broker."""
     return sorted(str(each.get("name")) for each in page.context.cookies(library.setting.ports.origin("broker")))
 
 
 def test_the_button_leaves_nothing(page: Page, library: Running) -> None:
-    """Every cookie of ours is gone, Back finds no page of the person, and a cookie that is brought back neither."""
-    asked(page, library)
+    """Every cookie of the broker is gone. Neither Back nor a restored cookie shows a page of the person."""
+    open_consent_page(page, library)
     address = page.url
     kept: Any = page.context.cookies()
     assert [name[:2] for name in own(page, library)] == ["a-", "b-"]
@@ -65,7 +65,7 @@ def test_the_button_leaves_nothing(page: Page, library: Running) -> None:
 
 def test_the_response_still_lands(page: Page, library: Running) -> None:
     """The person reads the page first, and what its button posts finds the service's own cookies in place."""
-    asked(page, library)
+    open_consent_page(page, library)
     page.click("button[name=answer][value=yes]")
     page.wait_for_selector("main[data-step=issue]")
     page.wait_for_timeout(500)
@@ -76,5 +76,5 @@ def test_the_response_still_lands(page: Page, library: Running) -> None:
 
 def test_the_whole_number_has_no_button(page: Page, library: Running) -> None:
     """The page shows the number in dots, and nothing leads to the whole one."""
-    asked(page, library)
+    open_consent_page(page, library)
     assert page.query_selector("button[name=reveal]") is None

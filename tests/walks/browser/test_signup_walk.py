@@ -27,7 +27,7 @@ PLACES = [
 
 
 def way_to(end: str) -> Sequence[sign_up_questions.WizardNode]:
-    """Give the pages from the start to an end."""
+    """Return the pages from the start to an end."""
     way = [sign_up_questions.NODES[end]]
     while way[0].back:
         way.insert(0, sign_up_questions.NODES[way[0].back])
@@ -84,7 +84,7 @@ def prove(person: Visitor, address: str) -> None:
     person.press("button[value=code]")
 
 
-def mailed_link_opens(person: Visitor, name: str, address: str) -> None:
+def use_mailed_pin_link(person: Visitor, name: str, address: str) -> None:
     """Choose a PIN behind the link of the welcome mail, and show it to the library's machine."""
     person.page.goto(person.link(address))
     person.write("#pin", "7294")
@@ -114,12 +114,12 @@ def test_an_end_with_a_login_makes_a_borrower(visit: Visit, end: str, action: st
     go_back_and_forward(person.page, "main[data-step=ask]")
     assert person.row(finish(person, name))["category_id"] == category
     assert person.find("[data-affiliation] .notice").count() == int(name == "poul")
-    mailed_link_opens(person, name, persona(name).attributes["mail"][0])
+    use_mailed_pin_link(person, name, persona(name).attributes["mail"][0])
 
 
 @pytest.mark.parametrize(("end", "place"), PLACES)
 def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place: str) -> None:
-    """Who needs no login, or cannot log in yet, finds the link to where they are helped, and Back from every page."""
+    """A person who needs no login, or cannot log in yet, finds a link to help, and Back on every page."""
     person = visit()
     go_to(person, end, back=True)
     assert person.find("[data-action]").count() == 0
@@ -146,7 +146,7 @@ def test_the_last_end_asks_for_a_kaldemail(visit: Visit, name: str, address: str
     prove(person, address)
     row = person.row(finish(person, name))
     assert (row["category_id"], row["email"]) == ("HOSPITAL", address)
-    mailed_link_opens(person, name, address)
+    use_mailed_pin_link(person, name, address)
 
 
 def test_the_mailed_code_proves_in_its_own_browser_only(visit: Visit) -> None:

@@ -11,7 +11,7 @@ from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 
-# Only Chromium shows a page in another colour scheme when it is told to.
+# Only Chromium can switch the colour scheme of a page.
 pytestmark = [pytest.mark.slow(seconds=6), pytest.mark.parametrize("browser", ["chromium"], indirect=True)]
 
 
@@ -65,7 +65,7 @@ def log_in(person: Visitor, name: str) -> None:
     person.pick(name)
 
 
-def refused(person: Visitor) -> str:
+def provoke_refusal(person: Visitor) -> str:
     """Be refused as somebody else, and give the reference that the page shows."""
     person.open("library", "/")
     person.press("a.button[href='/my-loans']")
@@ -85,7 +85,7 @@ def whole(person: Visitor, selector: str = "main") -> None:
 @pytest.mark.parametrize("language", ["da-DK", "en-GB"])
 def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     """In by the strict cookie, each page with its error and its answer, and out again."""
-    reference = refused(visit(language=language))
+    reference = provoke_refusal(visit(language=language))
     admin = visit(language=language)
     admin.open("broker", "/admin")
     whole(admin, "main[data-reason=login]")
@@ -116,7 +116,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
 @pytest.mark.parametrize("language", ["da-DK", "en-GB"])
 def test_the_pages_of_the_service_desk(visit: Visit, language: str) -> None:
     """The list of cases, a CPR number that is thrown away, and the person of a help code."""
-    code = refused(visit(language=language))
+    code = provoke_refusal(visit(language=language))
     desk = visit(language=language)
     enter(desk, "cilla")
     whole(desk, "main[data-reason=home]")

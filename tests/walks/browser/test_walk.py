@@ -1,4 +1,4 @@
-"""The demo in real browsers: a student by WAYF and a private person by NemID, with axe on every page of ours."""
+"""The demo in real browsers: a student by WAYF and a private person by NemID, with axe on every page of the broker."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LOOKS = [
 
 @pytest.fixture(params=LOOKS, ids=lambda each: "-".join(map(str, each)))
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
-    """Give a window of each browser, language, colour scheme and width."""
+    """Yield a window of each browser, language, colour scheme and width."""
     name, locale, scheme, width = request.param
     window: Any = request.getfixturevalue(name).new_context(
         locale=locale, color_scheme=scheme, viewport={"width": width, "height": 900}
@@ -88,7 +88,7 @@ def test_declining_shows_the_way_out_and_returns(page: Page, demo: Running) -> N
 
 
 def test_a_refusal_is_a_page(page: Page, demo: Running) -> None:
-    """Who may not borrow meets a page that says why, and can return."""
+    """A person who may not borrow sees a page with the reason, and can return to the service."""
     walk(page, demo, "finn", "nemid")
     assert page.get_attribute("main", "data-reason") == "too_young"
     sound(page)

@@ -9,28 +9,28 @@ from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, form, mark
-from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, asserted
+from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, assert_attributes
 from tests.walks.requirements.visits import (
     CPR,
     URN,
-    arrived,
+    answer_sign_up,
     borrower,
     borrowers,
-    by_pin,
+    count_creates,
     cpr,
-    creates,
-    hall,
-    landed,
+    finish_login,
     links,
     log_in,
+    log_in_with_pin,
+    open_library,
     proof,
-    proved,
-    settled,
+    prove_mailbox,
+    receive_landing,
+    return_from_hub,
     sign_up,
-    spelled,
+    spellings_of_number,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -54,7 +54,7 @@ def r20(deployment: Deployment) -> None:
         assert fetched not in page.text
         assert "••••••-••••" in row
         assert "140304" not in page.text
-    landing = landed(person, page)
+    landing = receive_landing(person, page)
     assert landing.attributes[CPR] == (URN + cpr(ASTA),)
     assert not {"street", "postalAddress", "postalCode", "localityName"} & set(landing.attributes)
     kept = borrower(deployment, ASTA)
@@ -74,10 +74,10 @@ def r21(deployment: Deployment) -> None:
         person = visitor(deployment, language)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='account']]")
         assert all(each in entry for each in said)
-        page = by_pin(person, "0303651330", "8362")
+        page = log_in_with_pin(person, "0303651330", "8362")
         assert purpose in words(page)
-    action, fields = form(settled(person, page))
-    shown = hall(deployment)[0].post("/my-loans/acs", data=fields)
+    action, fields = form(finish_login(person, page))
+    shown = open_library(deployment)[0].post("/my-loans/acs", data=fields)
     assert action.endswith("/my-loans/acs")
     assert texts(shown, "//ul[@id='loans']/li/text()") == list(BOOKS[2:])
 
@@ -94,22 +94,22 @@ def r22(deployment: Deployment) -> None:
     for refused in (proof(person, page, "without"), proof(person, page, "mail", address="")):
         assert refused.status_code == 422
     assert mark(person.get(f"{transaction}/consent")) == ("proof", "mail")
-    assert (creates(deployment), borrowers(deployment, ida)) == (0, [])
+    assert (count_creates(deployment), borrowers(deployment, ida)) == (0, [])
     page = proof(person, page, "mail", address="ida@own.example")
-    assert (creates(deployment), borrowers(deployment, ida)) == (0, [])
-    landing = landed(person, proved(person, person.press(page, do="other"), "ida@own.example"))
+    assert (count_creates(deployment), borrowers(deployment, ida)) == (0, [])
+    landing = receive_landing(person, prove_mailbox(person, person.press(page, do="other"), "ida@own.example"))
     assert landing.status == "Success"
     assert borrower(deployment, ida)["email"] == "ida@own.example"
     named = visitor(deployment)
-    landed(named, log_in(named, ASTA))
+    receive_landing(named, log_in(named, ASTA))
     assert borrower(deployment, ASTA)["email"] == "asta@post.au.example"
 
 
 def r33(deployment: Deployment) -> None:
     """Open an account by an asserted number of a login that is sure enough; a typed one counts for nothing."""
     weak = (
-        (asserted(ASTA, eduPersonAssurance=("1",)), "assurance_too_low"),
-        (asserted(EVA, eduPersonAssurance=("Low",)), "no_affiliation"),
+        (assert_attributes(ASTA, eduPersonAssurance=("1",)), "assurance_too_low"),
+        (assert_attributes(EVA, eduPersonAssurance=("Low",)), "no_affiliation"),
     )
     for who, reason in weak:
         assert mark(log_in(visitor(deployment), who)) == ("refuse", reason)
@@ -118,18 +118,18 @@ def r33(deployment: Deployment) -> None:
         person = visitor(deployment)
         begun = person.get(f"/sign-up/begin?affiliation=private&upstream=nemid&{name}={_TYPED}")
         assert begun.status_code == 302
-        refused = arrived(person, begun.location, PRIVATE_WITHOUT)
+        refused = return_from_hub(person, begun.location, PRIVATE_WITHOUT)
         assert mark(refused) == ("refuse", "cpr_required")
         assert person.post(refused.request.path, {name: _TYPED}).status_code == 405
     person = visitor(deployment)
     asked = log_in(person, EVA)
     token = find_text(asked, "//form[@class='answer']//input[@name='token']/@value")
     sent = {"token": token, "answer": "yes", "cpr": _TYPED, CPR: URN + _TYPED}
-    page = settled(person, person.post(asked.request.path, sent))
+    page = finish_login(person, person.post(asked.request.path, sent))
     assert deployment.landing(page).attributes[CPR] == (URN + cpr(EVA),)
     message = http_bindings.decode_post(form(page)[1]["SAMLResponse"])
     assert b"EncryptedAssertion" in message
-    assert not any(each.encode() in message for each in spelled(cpr(EVA)))
+    assert not any(each.encode() in message for each in spellings_of_number(cpr(EVA)))
     assert len(borrowers(deployment, EVA)) == 1
     assert _TYPED not in str(deployment.koha.patrons.rows())
 
@@ -146,7 +146,7 @@ def r35(deployment: Deployment) -> None:
         assert mark(stranger) == ("refuse", "no_affiliation")
         lost = person.get("/login/" + "0" * 32)
         assert mark(lost) == ("error", "transaction_gone")
-        for page in (declined, refused, stranger, lost, walked(person, "private")):
+        for page in (declined, refused, stranger, lost, answer_sign_up(person, "private")):
             assert said in words(page)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='open-account']]")
         assert said in entry
@@ -155,7 +155,7 @@ def r35(deployment: Deployment) -> None:
 
 def r40(deployment: Deployment) -> None:
     """Ask a private borrower who logs in as a student: a yes keeps number, loans, PIN and mail, a no keeps private."""
-    jens, jytte, circulation = persona("jens"), persona("jytte"), hall(deployment)[1]
+    jens, jytte, circulation = persona("jens"), persona("jytte"), open_library(deployment)[1]
     before, hers = borrower(deployment, jens), borrower(deployment, jytte)
     number = str(before["patron_id"])
     person = visitor(deployment)
@@ -163,9 +163,9 @@ def r40(deployment: Deployment) -> None:
     assert mark(offer) == ("upgrade", "")
     assert borrower(deployment, jens)["category_id"] == "PRIVATE"
     with capture_logs() as told:
-        landing = landed(person, person.press(offer, answer="yes"))
+        landing = receive_landing(person, person.press(offer, answer="yes"))
     assert [each["answer"] for each in told if each["event"] == "upgrade_answered"] == ["yes"]
-    assert not any(each in str(told) for each in spelled(cpr(jens)))
+    assert not any(each in str(told) for each in spellings_of_number(cpr(jens)))
     assert landing.attributes["uid"] == (number,)
     after = borrower(deployment, jens)
     assert (after["category_id"], after["email"]) == ("STUDENT", before["email"])
@@ -174,11 +174,11 @@ def r40(deployment: Deployment) -> None:
     again = visitor(deployment)
     page = log_in(again, jens)
     assert mark(page)[0] == "ask"
-    assert landed(again, page).attributes["uid"] == (number,)
+    assert receive_landing(again, page).attributes["uid"] == (number,)
     assert borrower(deployment, jens)["category_id"] == "STUDENT"
     declining = visitor(deployment)
     page = declining.press(log_in(declining, jytte), answer="no")
-    assert landed(declining, page).attributes["uid"] == (str(hers["patron_id"]),)
+    assert receive_landing(declining, page).attributes["uid"] == (str(hers["patron_id"]),)
     kept = ("patron_id", "category_id", "expiry_date", "email", "userid", "cardnumber")
     assert [borrower(deployment, jytte)[each] for each in kept] == [hers[each] for each in kept]
     assert (
@@ -186,24 +186,24 @@ def r40(deployment: Deployment) -> None:
     )  # a no is remembered at logins; who signs up is asked again
     assert mark(sign_up(visitor(deployment), jytte, "student")) == ("upgrade", "")
     deployment.wait_until_idle()
-    assert creates(deployment) == 0
+    assert count_creates(deployment) == 0
     # The letter about the other category is due a quarter of a minute after the change.
     assert not any(re.search(r"(?m): \d{4}$", mail.text) for mail in deployment.mailbox.mails())
 
 
 def r47(deployment: Deployment) -> None:
-    """Who leaves the university becomes a private borrower at the next login there: never by the eID, never deleted."""
-    otto, left, circulation = persona("otto"), persona("otto-left"), hall(deployment)[1]
+    """Make a person who left the university a private borrower at the next login there, but not by the eID."""
+    otto, left, circulation = persona("otto"), persona("otto-left"), open_library(deployment)[1]
     person, later = visitor(deployment), visitor(deployment)
-    landing = landed(person, log_in(person, otto))
+    landing = receive_landing(person, log_in(person, otto))
     assert landing.attributes["eduPersonScopedAffiliation"] == ("student@au.dk",)
     row = borrower(deployment, otto)
     assert (landing.attributes["uid"], row["category_id"]) == ((str(row["patron_id"]),), "STUDENT")
     assert cpr(otto) not in landing.attributes["uid"]
     assert circulation.lend(row["patron_id"], BOOKS[1])
     by_eid = visitor(deployment)
-    eid = asserted(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
-    assert landed(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
+    eid = assert_attributes(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
+    assert receive_landing(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
     assert borrower(deployment, otto)["category_id"] == "STUDENT"
     asked = log_in(later, left)
     token = find_text(asked, "//form[@class='answer']//input[@name='token']/@value")
@@ -211,7 +211,7 @@ def r47(deployment: Deployment) -> None:
     told = later.get(sent.location)
     assert mark(told) == ("changed", "lowered")
     assert "To the library you are now: Private user" in words(told)
-    gone = landed(later, told)
+    gone = receive_landing(later, told)
     assert gone.attributes["uid"] == landing.attributes["uid"]
     assert "eduPersonScopedAffiliation" not in gone.attributes
     assert borrower(deployment, otto)["category_id"] == "PRIVATE"
@@ -219,9 +219,9 @@ def r47(deployment: Deployment) -> None:
     journals = log_in(visitor(deployment), left, "e-resources")
     assert mark(journals) == ("refuse", "no_policy_for_service")
     for who in (BO, BO_NEMID):
-        landed(staying := visitor(deployment), log_in(staying, who))
+        receive_landing(staying := visitor(deployment), log_in(staying, who))
         assert borrower(deployment, BO)["category_id"] == "EMPLOYEE"
     back = visitor(deployment)
     assert mark(log_in(back, otto)) == ("upgrade", "")
-    assert mark(settled(back, sign_up(back, otto, "student")))[0] == "done"
+    assert mark(finish_login(back, sign_up(back, otto, "student")))[0] == "done"
     assert borrower(deployment, otto)["patron_id"] == row["patron_id"]

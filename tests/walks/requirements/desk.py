@@ -6,19 +6,19 @@ from tests.plugins.deployment import Deployment, mark
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     CPR,
-    at_library,
+    answer_sign_up,
     borrowers,
-    by_pin,
-    creates,
-    hall,
-    landed,
+    count_creates,
     links,
     log_in,
+    log_in_with_pin,
+    open_library,
+    open_library_page,
     pin_page,
+    receive_landing,
     sign_up,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -31,8 +31,8 @@ def r27(deployment: Deployment) -> None:
         [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='login']]")
         assert said in entry
     row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")
-    person, library = visitor(deployment), hall(deployment)[0]
-    landing = landed(person, by_pin(person, "T-2002", "6193"))
+    person, library = visitor(deployment), open_library(deployment)[0]
+    landing = receive_landing(person, log_in_with_pin(person, "T-2002", "6193"))
     assert landing.attributes == {"uid": (str(row["patron_id"]),)}
     assert library.post("/machine", data={"identifier": "T-2002", "pin": "6193"}).status_code == 200
     assert mark(log_in(visitor(deployment), _STUDENT_WITHOUT)) == ("refuse", "cpr_required")
@@ -71,25 +71,25 @@ def r29(deployment: Deployment) -> None:
     number = str(next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")["patron_id"])
     for service in ("my-loans", "myprint"):
         person = visitor(deployment)
-        landing = landed(person, by_pin(person, "T-2002", "6193", service))
+        landing = receive_landing(person, log_in_with_pin(person, "T-2002", "6193", service))
         assert (landing.status, landing.attributes["uid"]) == ("Success", (number,))
         assert CPR not in landing.attributes
-        assert mark(by_pin(visitor(deployment), "T-2002", "6194", service)) == ("pin", "pin_wrong")
-    assert (creates(deployment), len(borrowers(deployment, ASTA))) == (0, 0)
+        assert mark(log_in_with_pin(visitor(deployment), "T-2002", "6194", service)) == ("pin", "pin_wrong")
+    assert (count_creates(deployment), len(borrowers(deployment, ASTA))) == (0, 0)
 
 
 def r30(deployment: Deployment) -> None:
-    """Link to opening hours and addresses, in the language of the page, wherever somebody must come by."""
-    library, origin = hall(deployment)[0], deployment.setting.ports.origin("library")
+    """Link to opening hours and addresses, in the language of the page, on every page that sends a person to the desk."""
+    library, origin = open_library(deployment)[0], deployment.setting.ports.origin("library")
     for language, hours in (("en", "8.00-20.00"), ("da", "8.00-20.00")):
         person, place = visitor(deployment, language), f"{origin}/locations?lang={language}"
         assert texts(person.get(FAQ), "//section[h2[@id='no-cpr']]//a/@href") == [place]
         for page in (
-            walked(person, "student", "no", "yes"),
-            walked(person, "employee", "no", "yes"),
-            walked(person, "private"),
+            answer_sign_up(person, "student", "no", "yes"),
+            answer_sign_up(person, "employee", "no", "yes"),
+            answer_sign_up(person, "private"),
             log_in(person, _STUDENT_WITHOUT),
             log_in(person, ASTA, "myprint"),
         ):
             assert place in links(page)
-        assert hours in at_library(library, place).get_data(as_text=True)
+        assert hours in open_library_page(library, place).get_data(as_text=True)

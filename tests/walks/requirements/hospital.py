@@ -10,24 +10,24 @@ from tests.plugins.mailbox_proof_bench import different_code
 from tests.walks.requirements.people import DORTE, EVA, elsewhere
 from tests.walks.requirements.visits import (
     action,
-    arrived,
-    at_library,
+    answer_sign_up,
     borrower,
     borrowers,
     code_to,
-    creates,
-    hall,
-    landed,
+    count_creates,
+    finish_login,
     links,
     log_in,
     mail_to,
+    open_library,
+    open_library_page,
     proof,
-    proved,
-    settled,
+    prove_mailbox,
+    receive_landing,
+    return_from_hub,
     sign_up,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -53,13 +53,13 @@ def r15(deployment: Deployment) -> None:
     """Show the page about the kaldemail before the eID login, and let no login past the proof in silence."""
     for language, label in (("en", "I have a kaldemail"), ("da", "Jeg har en kaldemail")):
         person = visitor(deployment, language)
-        question = walked(person, "hospital")
+        question = answer_sign_up(person, "hospital")
         assert not any("/sign-up/begin" in each for each in links(question))
-        leaf = walked(person, "hospital", "no")
+        leaf = answer_sign_up(person, "hospital", "no")
         assert mark(leaf) == ("sign-up", "hospital.kaldemail")
         assert texts(leaf, "//a[@data-action]") == [label]
     away = person.get(action(leaf, "login_eid_hospital"))
-    page = arrived(person, away.location, DORTE)
+    page = return_from_hub(person, away.location, DORTE)
     assert mark(page) == ("proof", "kaldemail")
     assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
     [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
@@ -67,14 +67,14 @@ def r15(deployment: Deployment) -> None:
     assert mark(person.get(back)) == ("proof", "kaldemail")
     printing = visitor(deployment)
     begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
-    asked = arrived(printing, begun.location, EVA)
+    asked = return_from_hub(printing, begun.location, EVA)
     [how] = [each for each in links(asked) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
     assert action(printing.get(how), "login_eid_hospital").endswith("service=myprint")
     transaction = page.request.path.removesuffix("/proof")
     for path in ("", "/consent", "/upgrade"):
         assert mark(person.get(transaction + path)) == ("proof", "kaldemail")
     assert borrowers(deployment, DORTE) == []
-    assert mark(proved(person, page, _NURSE))[0] == "ask"
+    assert mark(prove_mailbox(person, page, _NURSE))[0] == "ask"
 
 
 def r16(deployment: Deployment) -> None:
@@ -83,7 +83,7 @@ def r16(deployment: Deployment) -> None:
         ("en", ("internal network of Central Denmark Region", "only kaldemails made on that network are valid")),
         ("da", ("Region Midtjyllands interne netværk", "kun kaldemails, der er oprettet på det netværk, er gyldige")),
     ):
-        text = words(walked(visitor(deployment, language), "hospital", "no"))
+        text = words(answer_sign_up(visitor(deployment, language), "hospital", "no"))
         assert all(each in text for each in said)
     person = visitor(deployment)
     page = proof(person, sign_up(person, DORTE, "hospital"), "mail", address=_NURSE)
@@ -91,7 +91,7 @@ def r16(deployment: Deployment) -> None:
     wrong = proof(person, page, "code", code=different_code(code))
     assert (wrong.status_code, mark(wrong)[0]) == (422, "proof")
     assert borrowers(deployment, DORTE) == []
-    done = settled(person, proof(person, wrong, "code", code=code))
+    done = finish_login(person, proof(person, wrong, "code", code=code))
     assert find_text(done, "//main//@data-affiliation") == "hospital"
 
 
@@ -112,14 +112,14 @@ def r17(deployment: Deployment) -> None:
         assert page.status_code == 200
         assert mail_to(deployment, f"n{number}@{domain}").recipients == (f"n{number}@{domain}",)
     code = code_to(deployment, f"n2@{_DOMAINS[2]}")
-    assert mark(settled(person, proof(person, page, "code", code=code))) == ("done", "created")
+    assert mark(finish_login(person, proof(person, page, "code", code=code))) == ("done", "created")
     late, slow = visitor(deployment), visitor(deployment)
     page = proof(late, sign_up(late, EVA, "hospital"), "mail", address=f"LATE@{_DOMAINS[3]}")
     code = code_to(deployment, f"LATE@{_DOMAINS[3]}")
     deployment.clock.ahead = timedelta(minutes=31)
     assert proof(late, page, "code", code=code).status_code == 410
     assert borrowers(deployment, EVA) == []
-    assert mark(settled(slow, slow.get("/sign-up")))[0] == "sign-up"
+    assert mark(finish_login(slow, slow.get("/sign-up")))[0] == "sign-up"
 
 
 def r18(deployment: Deployment) -> None:
@@ -141,10 +141,10 @@ def r18(deployment: Deployment) -> None:
 def r19(deployment: Deployment) -> None:
     """Hospital is the national eID and a proved kaldemail, both; either alone is private."""
     both, alone = visitor(deployment), visitor(deployment)
-    page = settled(both, proved(both, sign_up(both, DORTE, "hospital"), _NURSE))
+    page = finish_login(both, prove_mailbox(both, sign_up(both, DORTE, "hospital"), _NURSE))
     assert find_text(page, "//main//@data-affiliation") == "hospital"
     kim = persona("kim")
-    page = settled(alone, proof(alone, sign_up(alone, kim, "hospital"), "without"))
+    page = finish_login(alone, proof(alone, sign_up(alone, kim, "hospital"), "without"))
     assert find_text(page, "//main//@data-affiliation") == "private"
     assert [borrower(deployment, each)["category_id"] for each in (DORTE, kim)] == ["HOSPITAL", "PRIVATE"]
     # The journals are the hospital's and not the private users', so that they tell who somebody is.
@@ -158,10 +158,10 @@ def r19(deployment: Deployment) -> None:
         person = visitor(deployment)
         page = log_in(person, who, "e-resources")
         if let_in:
-            assert (case, landed(person, page).attributes) == (case, {"kaldemail_domain": ("auh.rm.dk",)})
+            assert (case, receive_landing(person, page).attributes) == (case, {"kaldemail_domain": ("auh.rm.dk",)})
         else:
             assert (case, mark(page)) == (case, ("refuse", "no_policy_for_service"))
-    assert creates(deployment) == 2
+    assert count_creates(deployment) == 2
 
 
 def r37(deployment: Deployment) -> None:
@@ -171,7 +171,7 @@ def r37(deployment: Deployment) -> None:
     faq = person.get(FAQ)
     assert texts(faq, f"{link}/@lang") == ["da"]
     address = find_text(faq, f"{link}/@href")
-    assert find_text(at_library(hall(deployment)[0], address), "//html/@lang") == "da"
+    assert find_text(open_library_page(open_library(deployment)[0], address), "//html/@lang") == "da"
     assert texts(visitor(deployment, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
     for node in ("hospital.mitau", "hospital.login", "hospital.kaldemail"):
         pages = [person.get(f"{NODES[node].path}?lang={language}") for language in ("en", "da")]
@@ -179,4 +179,4 @@ def r37(deployment: Deployment) -> None:
         assert words(pages[0]) != words(pages[1])
         other = find_text(pages[0], "//header//a[@hreflang='da']/@href")
         assert find_text(person.get(NODES[node].path + other), "//html/@lang") == "da"
-    assert walked(person, "hospital").request.path == urlsplit(NODES["hospital.mitau"].path).path
+    assert answer_sign_up(person, "hospital").request.path == urlsplit(NODES["hospital.mitau"].path).path

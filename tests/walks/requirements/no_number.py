@@ -22,24 +22,24 @@ from tests.walks.requirements.people import (
     EVA,
     HOSPITAL_WITHOUT,
     PRIVATE_WITHOUT,
-    asserted,
+    assert_attributes,
 )
 from tests.walks.requirements.visits import (
     CPR,
     LANGUAGES,
-    at_library,
+    answer_sign_up,
     borrowers,
-    creates,
-    hall,
-    landed,
+    count_creates,
+    finish_login,
     links,
     log_in,
-    proved,
-    settled,
+    open_library,
+    open_library_page,
+    prove_mailbox,
+    receive_landing,
     sign_up,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -65,7 +65,7 @@ examples:
 """
 
 
-def _turned_away(deployment: Deployment, affiliation: str) -> str:
+def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
     """Let somebody without a number ask for loans and sign up: refused both times; give what to bring instead."""
     who = {"student": _STUDENT_WITHOUT, "employee": EMPLOYEE_WITHOUT}[affiliation]
     before = len(deployment.koha.patrons.rows())
@@ -74,60 +74,60 @@ def _turned_away(deployment: Deployment, affiliation: str) -> str:
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
         assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
-    leaf = walked(person, affiliation, "no", "yes")
+    leaf = answer_sign_up(person, affiliation, "no", "yes")
     assert mark(leaf) == ("sign-up", f"{affiliation}.temp")
     assert not any("/sign-up/begin" in each for each in links(leaf))
-    assert (creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
+    assert (count_creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
     return words(person.get(link))
 
 
 def r11(deployment: Deployment) -> None:
     """Make a student without a number no account online, but name what gets a temporary borrower ID: card and AU ID."""
-    text = _turned_away(deployment, "student")
+    text = _collect_refusals(deployment, "student")
     assert all(each in text for each in ("student card", "AU ID", "temporary borrower ID"))
-    danish = words(walked(visitor(deployment, "da"), "student", "no", "yes"))
+    danish = words(answer_sign_up(visitor(deployment, "da"), "student", "no", "yes"))
     assert all(each in danish for each in ("studiekort", "AU-id", "midlertidigt låner-id"))
     got = visitor(deployment)
-    assert mark(settled(got, sign_up(got, ASTA, "student"))) == ("done", "created")
+    assert mark(finish_login(got, sign_up(got, ASTA, "student"))) == ("done", "created")
 
 
 def r12(deployment: Deployment) -> None:
     """Send an employee without a number with the AU ID only, for a temporary library card: another page."""
-    text = _turned_away(deployment, "employee")
+    text = _collect_refusals(deployment, "employee")
     assert "AU ID" in text
     assert "temporary library card" in text
     assert "student card" not in text
-    danish = words(walked(visitor(deployment, "da"), "employee", "no", "yes"))
+    danish = words(answer_sign_up(visitor(deployment, "da"), "employee", "no", "yes"))
     assert "midlertidigt lånerkort" in danish
     assert "studiekort" not in danish
-    assert text != words(walked(visitor(deployment), "student", "no", "yes"))
+    assert text != words(answer_sign_up(visitor(deployment), "student", "no", "yes"))
 
 
 def r13(deployment: Deployment) -> None:
     """Without a number and without loans, journals are open by WAYF; printing is not."""
     for affiliation, who in (("student", _STUDENT_WITHOUT), ("employee", EMPLOYEE_WITHOUT)):
-        leaf = walked(visitor(deployment), affiliation, "no", "no")
+        leaf = answer_sign_up(visitor(deployment), affiliation, "no", "no")
         assert mark(leaf) == ("sign-up", f"{affiliation}.eaccess")
         assert "WAYF" in words(leaf)
         person = visitor(deployment)
-        landing = landed(person, log_in(person, who, "e-resources"))
+        landing = receive_landing(person, log_in(person, who, "e-resources"))
         assert landing.status == "Success"
         assert not {"uid", CPR} & set(landing.attributes)
         refused = log_in(visitor(deployment), who, "myprint")
         assert mark(refused) == ("refuse", "cpr_required")
         assert dict(deployment.landing(refused).attributes) == {}
-    assert creates(deployment) == 0
+    assert count_creates(deployment) == 0
 
 
 def r14(deployment: Deployment) -> None:
     """Search engine, subject guides and list of databases: three links for students and employees alike, all alive."""
-    library = hall(deployment)[0]
+    library = open_library(deployment)[0]
     origin = deployment.setting.ports.origin("library")
     for language, affiliation in product(LANGUAGES, ("student", "employee")):
-        leaf = walked(visitor(deployment, language), affiliation, "no", "no")
+        leaf = answer_sign_up(visitor(deployment, language), affiliation, "no", "no")
         places = texts(leaf, "//main//ul//a/@href")
         assert places == [f"{origin}/{each}?lang={language}" for each in ("search", "subject-guides", "databases")]
-        assert [at_library(library, each).status_code for each in places] == [200] * 3
+        assert [open_library_page(library, each).status_code for each in places] == [200] * 3
 
 
 def r23(deployment: Deployment) -> None:
@@ -135,7 +135,7 @@ def r23(deployment: Deployment) -> None:
     before = len(deployment.koha.patrons.rows())
     for who in (ASTA, BO):
         person = visitor(deployment)
-        landing = landed(person, log_in(person, who, "e-resources"))
+        landing = receive_landing(person, log_in(person, who, "e-resources"))
         assert (landing.status, landing.attributes.get("uid"), landing.attributes.get(CPR)) == ("Success", None, None)
         assert borrowers(deployment, who) == []
     assert len(deployment.koha.patrons.rows()) == before
@@ -144,23 +144,26 @@ def r23(deployment: Deployment) -> None:
         [entry] = texts(person.get(FAQ), "//section[h2[@id='who']]")
         assert said in entry
         for affiliation in ("student", "employee"):
-            leaf = walked(person, affiliation, "no", "no")
+            leaf = answer_sign_up(person, affiliation, "no", "no")
             assert texts(leaf, "//main//form | //main//a[contains(@class, 'button')]") == []
 
 
 def r24(deployment: Deployment) -> None:
-    """Ask for an account for every print and loan, whoever one is, and lead each to the page of their own."""
+    """Every print and loan needs an account; each kind of user is led to the right page."""
     for who, path in ((ASTA, "/student"), (BO, "/employee"), (DAN, "/hospital"), (EVA, "/private")):
         page = log_in(visitor(deployment), who, "myprint")
         assert mark(page) == ("refuse", "no_library_account")
         assert f"/sign-up{path}" in {urlsplit(each).path for each in links(page)}
         assert dict(deployment.landing(page).attributes) == {}
         assert borrowers(deployment, who) == []
-        assert hall(deployment)[0].post("/machine", data={"identifier": "1403044004", "pin": "0000"}).status_code == 422
+        assert (
+            open_library(deployment)[0].post("/machine", data={"identifier": "1403044004", "pin": "0000"}).status_code
+            == 422
+        )
     for who in (ASTA, EVA):
         loans, prints = visitor(deployment), visitor(deployment)
-        number = landed(loans, log_in(loans, who)).attributes["uid"]
-        assert landed(prints, log_in(prints, who, "myprint")).attributes["uid"] == number
+        number = receive_landing(loans, log_in(loans, who)).attributes["uid"]
+        assert receive_landing(prints, log_in(prints, who, "myprint")).attributes["uid"] == number
 
 
 def r36(deployment: Deployment) -> None:
@@ -178,23 +181,26 @@ def r36(deployment: Deployment) -> None:
     for who, affiliation in ((_STUDENT_WITHOUT, "student"), (EMPLOYEE_WITHOUT, "employee")):
         page = log_in(visitor(deployment), who)
         assert f"/sign-up/{affiliation}/temporary" in {urlsplit(each).path for each in links(page)}
-    assert (creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
+    assert (count_creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
 
 
 def r38(deployment: Deployment) -> None:
     """Open the journals to students, employees and the hospital, not to private users; a field of study may decide."""
-    numberless = asserted(DORTE, **{CPR: ()})
+    numberless = assert_attributes(DORTE, **{CPR: ()})
     assert mark(log_in(visitor(deployment), numberless, "e-resources")) == ("refuse", "no_policy_for_service")
     nurse = visitor(deployment)
-    assert mark(proved(nurse, sign_up(nurse, numberless, "hospital"), "dorte@auh.rm.dk")) == ("refuse", "cpr_required")
+    assert mark(prove_mailbox(nurse, sign_up(nurse, numberless, "hospital"), "dorte@auh.rm.dk")) == (
+        "refuse",
+        "cpr_required",
+    )
     for who in (ASTA, BO, DAN, numberless):
         person = visitor(deployment)
-        assert (who.name, landed(person, log_in(person, who, "e-resources")).status) == (who.name, "Success")
+        assert (who.name, receive_landing(person, log_in(person, who, "e-resources")).status) == (who.name, "Success")
     for who in (EVA, persona("lars")):
         page = log_in(visitor(deployment), who, "e-resources")
         assert (who.name, mark(page)) == (who.name, ("refuse", "no_policy_for_service"))
         assert dict(deployment.landing(page).attributes) == {}
-    assert creates(deployment) == 0
+    assert count_creates(deployment) == 0
     for language, some in (("en", "certain fields of study only"), ("da", "kun for bestemte fagområder")):
         assert some in words(visitor(deployment, language).get(FAQ))
     _a_field_of_study_decides(deployment)
@@ -211,6 +217,6 @@ def _a_field_of_study_decides(deployment: Deployment) -> None:
         deployment.parts.policies._folder = PolicyFolder(policies)
         deployment.parts.policies.refresh(deployment.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
-            who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))
+            who = assert_attributes(persona("lars"), schacPersonalUniqueCode=(code + field,))
             person = visitor(deployment)
-            assert (field, mark(settled(person, log_in(person, who, "e-resources")))[0]) == (field, expected)
+            assert (field, mark(finish_login(person, log_in(person, who, "e-resources")))[0]) == (field, expected)

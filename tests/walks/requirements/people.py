@@ -7,14 +7,14 @@ from broker.demo.people.personas import persona
 from tests.walks.requirements.visits import CPR, URN
 
 
-def asserted(who: Persona, **attributes: tuple[str, ...]) -> Persona:
-    """Give a persona of whom something else is asserted; an empty value is not sent."""
+def assert_attributes(who: Persona, **attributes: tuple[str, ...]) -> Persona:
+    """Return a persona of whom something else is asserted; an empty value is not sent."""
     given = {**who.attributes, **attributes}
     return replace(who, attributes={name: values for name, values in given.items() if values})
 
 
 def elsewhere(who: Persona, affiliation: str, eppn: str) -> Persona:
-    """Give a persona of the national eID as the university knows them."""
+    """Return a persona of the national eID as the university knows them."""
     number = who.attributes[CPR][0].removeprefix(URN)
     full = who.attributes["cn"][0]
     return Persona(f"{who.name}-au", AU, affiliation, university_attributes(eppn, full, number, (affiliation,)), "")

@@ -11,23 +11,23 @@ from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     action,
-    arrived,
-    at_library,
+    answer_sign_up,
     borrower,
-    by_pin,
     choose_pin,
     code_to,
-    hall,
-    landed,
+    finish_login,
     links,
     log_in,
+    log_in_with_pin,
     mail_to,
+    open_library,
+    open_library_page,
     pin_page,
-    settled,
+    receive_landing,
+    return_from_hub,
     sign_up,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -35,13 +35,13 @@ _VERA, _HERS = "0303651330", "8362"  # whom the desk has registered, and her PIN
 
 
 def _bare(page: TestResponse) -> tuple[int, str]:
-    """Give a page without what differs on every page."""
+    """Return a page without what differs on every page."""
     return page.status_code, re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
 
 
 def r09(deployment: Deployment) -> None:
     """Answer everybody alike who asks for a PIN, write to the address on file only, and stop who asks for everybody."""
-    leaf = walked(visitor(deployment), "student", "yes")
+    leaf = answer_sign_up(visitor(deployment), "student", "yes")
     seen = set()
     for identifier in (_VERA, "0303820008", "T-2002", "987654"):
         person = visitor(deployment)
@@ -68,9 +68,9 @@ def r09(deployment: Deployment) -> None:
 def r10(deployment: Deployment) -> None:
     """Land the leaves' WAYF link on the page where a PIN is changed, and nowhere that an address chooses."""
     pia, person = persona("pia"), visitor(deployment)
-    away = person.get(action(walked(person, "student", "yes"), "login_wayf_pin"))
+    away = person.get(action(answer_sign_up(person, "student", "yes"), "login_wayf_pin"))
     assert away.status_code == 302
-    page = person.press(arrived(person, away.location, pia), answer="yes")  # the masked address is hers
+    page = person.press(return_from_hub(person, away.location, pia), answer="yes")  # the masked address is hers
     assert (mark(page)[0], page.request.path) == ("pin", "/pin")
     changed = person.press(page, do="choose", pin="5926", again="5926")
     assert mark(changed) == ("pin", "set")
@@ -92,7 +92,7 @@ def r10(deployment: Deployment) -> None:
 def r25(deployment: Deployment) -> None:
     """Take the CPR number as user name, with a PIN of four digits; a browser that has shown nothing learns nothing."""
     made = visitor(deployment)
-    done = settled(made, sign_up(made, ASTA, "student"))
+    done = finish_login(made, sign_up(made, ASTA, "student"))
     row = borrower(deployment, ASTA)
     assert row["userid"] == "1403044004"
     for poor in ("407", "40715", "abcd", "٤٠٧١", "1234"):
@@ -111,9 +111,11 @@ def r25(deployment: Deployment) -> None:
     assert len(pages) == 1
     assert stranger.cookies("a-") == []
     code = code_to(deployment, "vera@own.example")
-    assert landed(stranger, stranger.press(answer, do="code", code=code)).status == "Success"
+    assert receive_landing(stranger, stranger.press(answer, do="code", code=code)).status == "Success"
     person = visitor(deployment)
-    assert landed(person, by_pin(person, "140304-4004", "5926")).attributes["uid"] == (str(row["patron_id"]),)
+    assert receive_landing(person, log_in_with_pin(person, "140304-4004", "5926")).attributes["uid"] == (
+        str(row["patron_id"]),
+    )
 
 
 def r26(deployment: Deployment) -> None:
@@ -130,21 +132,21 @@ def r34(deployment: Deployment) -> None:
     """Without a library login a student must get a PIN first: nothing opens the account before, the mailed PIN does."""
     pia, stranger = persona("pia"), visitor(deployment)
     assert not deployment.koha.patrons.has_password(borrower(deployment, pia)["patron_id"])
-    assert mark(by_pin(visitor(deployment), "1402024085", "0000")) == ("pin", "pin_wrong")
-    page = stranger.get(action(walked(stranger, "student", "yes"), "pin_by_email"))
+    assert mark(log_in_with_pin(visitor(deployment), "1402024085", "0000")) == ("pin", "pin_wrong")
+    page = stranger.get(action(answer_sign_up(stranger, "student", "yes"), "pin_by_email"))
     assert mark(stranger.press(page, identifier="140202-4085")) == ("pin", "asked")
     choose_pin(stranger, "pia@own.example", "5926")
-    landing = landed(other := visitor(deployment), by_pin(other, "1402024085", "5926"))
+    landing = receive_landing(other := visitor(deployment), log_in_with_pin(other, "1402024085", "5926"))
     assert landing.attributes["uid"] == (str(borrower(deployment, pia)["patron_id"]),)
     new = visitor(deployment)
-    done = settled(new, sign_up(new, persona("sara"), "student"))
+    done = finish_login(new, sign_up(new, persona("sara"), "student"))
     assert "with a link to choose a PIN. The link works for seven days" in words(done)
     choose_pin(visitor(deployment), "sara@post.au.example", "6038")
     assert deployment.koha.patrons.find_by_password("2209044075", "6038")
 
 
 def r41(deployment: Deployment) -> None:
-    """Who has forgotten the PIN makes a new one, found from the login page and from the answers."""
+    """Lead a person with a forgotten PIN from the login page and the FAQ to the page for a new PIN."""
     person = visitor(deployment)
     login, faq = pin_page(person), person.get(FAQ)
     [forgotten] = [each for each in links(login) if urlsplit(each).path == "/pin"]
@@ -152,10 +154,10 @@ def r41(deployment: Deployment) -> None:
     number = _number(deployment, "temp.ivan")
     assert mark(person.press(person.get(forgotten), identifier="T-2002")) == ("pin", "asked")
     choose_pin(person, "ivan@own.example", "5926")
-    assert mark(by_pin(person, "T-2002", "6193", "myprint")) == ("pin", "pin_wrong")
-    assert landed(other := visitor(deployment), by_pin(other, "T-2002", "5926", "myprint")).attributes["uid"] == (
-        number,
-    )
+    assert mark(log_in_with_pin(person, "T-2002", "6193", "myprint")) == ("pin", "pin_wrong")
+    assert receive_landing(
+        other := visitor(deployment), log_in_with_pin(other, "T-2002", "5926", "myprint")
+    ).attributes["uid"] == (number,)
 
 
 def _number(deployment: Deployment, user: str) -> str:
@@ -164,14 +166,14 @@ def _number(deployment: Deployment, user: str) -> str:
 
 def r42(deployment: Deployment) -> None:
     """Lead to the library, where address, mail and PIN are edited with CPR number and PIN; no login undoes that."""
-    library, person = hall(deployment)[0], visitor(deployment)
+    library, person = open_library(deployment)[0], visitor(deployment)
     [mine] = texts(person.get(FAQ), "//section[h2[@id='profile']]//a/@href")
     assert mine == f"{deployment.setting.ports.origin('library')}/my-loans?lang=en"
     [entry] = texts(person.get(FAQ), "//section[h2[@id='profile']]")
     assert all(each in entry for each in ("CPR number and PIN", "university login", "NemID"))
-    assert at_library(library, mine).status_code == 302
+    assert open_library_page(library, mine).status_code == 302
     jens = persona("jens")
-    page = settled(person, log_in(person, jens))
+    page = finish_login(person, log_in(person, jens))
     action_, fields = form(page)
     landing = library.post(urlsplit(action_).path, data=fields)
     assert "/profile" in {urlsplit(each).path for each in texts(landing, "//a/@href")}
@@ -180,9 +182,9 @@ def r42(deployment: Deployment) -> None:
     assert saved.status_code == 200
     assert deployment.koha.patrons.find_by_password("2102014459", "5926")
     again = visitor(deployment)
-    landed(again, log_in(again, jens))
+    receive_landing(again, log_in(again, jens))
     row = borrower(deployment, jens)
     assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
-    done = settled(other := visitor(deployment), sign_up(other, jens, "student"))
+    done = finish_login(other := visitor(deployment), sign_up(other, jens, "student"))
     assert find_text(done, "//div[@class='actions']/a/@href").startswith(deployment.setting.ports.origin("library"))
     assert "You can change your address, email address and PIN in My loans" in words(done)

@@ -11,22 +11,22 @@ from tests.walks.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.walks.requirements.visits import (
     LANGUAGES,
     action,
-    arrived,
+    answer_sign_up,
     borrower,
     borrowers,
     choose_pin,
-    creates,
-    hall,
-    landed,
+    count_creates,
+    finish_login,
     links,
     log_in,
     mail_to,
-    proved,
-    settled,
+    open_library,
+    prove_mailbox,
+    receive_landing,
+    return_from_hub,
     sign_up,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -52,7 +52,7 @@ def r01(deployment: Deployment) -> None:
         start = words(visitor(deployment, language).get("/sign-up"))
         assert sentence in start
         assert "MyPrint" in start
-    person, machine = visitor(deployment), hall(deployment)[0]
+    person, machine = visitor(deployment), open_library(deployment)[0]
     page = log_in(person, persona("alma"), "myprint")
     assert (page.status_code, mark(page)) == (403, ("refuse", "no_library_account"))
     assert "You need a library account" in words(page)
@@ -65,11 +65,11 @@ def r01(deployment: Deployment) -> None:
     assert refused_there.status_code == 422
     assert machine.post("/machine", data={"identifier": "0303651330", "pin": "8362"}).status_code == 200
     printing = visitor(deployment)
-    assert landed(printing, log_in(printing, persona("pia"), "myprint")).attributes["uid"]
+    assert receive_landing(printing, log_in(printing, persona("pia"), "myprint")).attributes["uid"]
 
 
 def r02(deployment: Deployment) -> None:
-    """Who is a user already is never offered an account, but a PIN: nothing is made, and the borrower is found."""
+    """Offer an existing user a PIN instead of an account: the borrower is found, none is created."""
     start = words(visitor(deployment).get("/sign-up"))
     assert "registered as library users automatically" in start
     assert "your CPR number and a PIN of four digits" in start
@@ -77,9 +77,9 @@ def r02(deployment: Deployment) -> None:
     before = borrower(deployment, pia)["patron_id"]
     asked = person.press(sign_up(person, pia, "student"), answer="yes")  # the masked address is hers
     assert mark(asked)[0] == "ask"
-    page = settled(person, asked)
+    page = finish_login(person, asked)
     assert (mark(page)[0], find_text(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
-    assert creates(deployment) == 0
+    assert count_creates(deployment) == 0
     assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
     assert "number for the library's own use" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
@@ -93,7 +93,7 @@ def r03(deployment: Deployment) -> None:
         ("student", "1402024085", "pia@own.example"),
         ("employee", "0303651330", "vera@own.example"),
     ):
-        leaf = walked(person, affiliation, "yes")
+        leaf = answer_sign_up(person, affiliation, "yes")
         assert mark(leaf)[1] == f"{affiliation}.pin"
         page = person.get(action(leaf, "pin_by_email"))
         assert (page.status_code, mark(page)) == (200, ("pin", ""))
@@ -103,30 +103,30 @@ def r03(deployment: Deployment) -> None:
 
 
 def r04(deployment: Deployment) -> None:
-    """Hospital employees come by mit.au.dk or by the national eID, and are the same to the library."""
+    """Hospital employees log in by mit.au.dk or the national eID, and get the same account."""
     hanne, nurse, doctor = persona("hanne"), visitor(deployment), visitor(deployment)
     pages = (
-        settled(doctor, sign_up(doctor, hanne, "hospital")),
-        settled(nurse, proved(nurse, sign_up(nurse, DORTE, "hospital"), "dorte@auh.rm.dk")),
+        finish_login(doctor, sign_up(doctor, hanne, "hospital")),
+        finish_login(nurse, prove_mailbox(nurse, sign_up(nurse, DORTE, "hospital"), "dorte@auh.rm.dk")),
     )
     for page in pages:
         assert mark(page) == ("done", "created")
         assert find_text(page, "//main//@data-affiliation") == "hospital"
     assert {borrower(deployment, each)["category_id"] for each in (hanne, DORTE)} == {"HOSPITAL"}
     for person, who in ((visitor(deployment), hanne), (visitor(deployment), DORTE)):
-        assert landed(person, log_in(person, who, "e-resources")).status == "Success"
+        assert receive_landing(person, log_in(person, who, "e-resources")).status == "Success"
 
 
 def r05(deployment: Deployment) -> None:
-    """Private users come by the national eID only: a university login is never a private sign-up."""
+    """Private users sign up by the national eID only: a university login is never a private sign-up."""
     rosa, lars, alum, person = persona("rosa"), persona("lars"), persona("otto-left"), visitor(deployment)
-    page = settled(person, sign_up(person, rosa, "private"))
+    page = finish_login(person, sign_up(person, rosa, "private"))
     assert find_text(page, "//main//@data-affiliation") == "private"
     assert borrower(deployment, rosa)["category_id"] == "PRIVATE"
     student = visitor(deployment)
     asked = sign_up(student, ASTA, "private", "wayf")
     assert "You chose something else, but we use what your login says" in words(asked)
-    done = settled(student, asked)
+    done = finish_login(student, asked)
     assert find_text(done, "//main//@data-affiliation") == "student"
     assert borrower(deployment, ASTA)["category_id"] == "STUDENT"
     for who in (lars, alum):
@@ -134,7 +134,7 @@ def r05(deployment: Deployment) -> None:
         assert mark(refused) == ("refuse", "national_eid_required")
         assert "/sign-up/private" in {urlsplit(each).path for each in links(refused)}
     away = visitor(deployment).get("/sign-up/begin?affiliation=private&upstream=nemid")
-    slipped = arrived(visitor(deployment), away.location, BO)
+    slipped = return_from_hub(visitor(deployment), away.location, BO)
     assert mark(slipped)[0] == "error"
     assert borrowers(deployment, lars) == borrowers(deployment, alum) == borrowers(deployment, BO) == []
 
@@ -154,14 +154,14 @@ def r06(deployment: Deployment) -> None:
         assert empty.status_code == 422
         assert find_text(empty, "//title/text()").startswith({"en": "Error:", "da": "Fejl:"}[language])
         for answer, node in targets.items():
-            assert mark(walked(person, answer)) == ("sign-up", node)
+            assert mark(answer_sign_up(person, answer)) == ("sign-up", node)
 
 
 def r07(deployment: Deployment) -> None:
-    """Send a private login to the national eID itself, and say before what to choose all the same."""
+    """Send a private login straight to the national eID, and say on the page before it what to choose."""
     for language, note in (("en", "chosen NemID as your institution"), ("da", "valgt NemID som din institution")):
         person = visitor(deployment, language)
-        page = walked(person, "private")
+        page = answer_sign_up(person, "private")
         assert note in words(page)
         away = person.get(action(page, "login_eid_private"))
         assert away.status_code == 302
@@ -180,7 +180,7 @@ def r08(deployment: Deployment) -> None:
     for language, sentence in sentences.items():
         for affiliation in ("student", "employee"):
             person = visitor(deployment, language)
-            leaf = walked(person, affiliation, "yes")
+            leaf = answer_sign_up(person, affiliation, "yes")
             assert all(each in words(leaf) for each in sentence)
             assert texts(leaf, "//a[@data-action]/@data-action")[:2] == ["pin_by_email", "login_wayf_pin"]
             assert mark(person.get(action(leaf, "pin_by_email"))) == ("pin", "")
@@ -190,17 +190,17 @@ def r08(deployment: Deployment) -> None:
 
 
 def r39(deployment: Deployment) -> None:
-    """Who is new gets the rights by logging in through the university, and is mailed a login that works."""
+    """Give a new person the rights at a login through the university, and mail a login that works."""
     assert "Log in through Aarhus University" in words(visitor(deployment).get(FAQ))
     assert "medmindre du allerede har fået en mail" in words(visitor(deployment, "da").get(FAQ))
     sara, person, by_eid = persona("sara"), visitor(deployment), visitor(deployment)
-    assert mark(settled(person, sign_up(person, sara, "student"))) == ("done", "created")
+    assert mark(finish_login(person, sign_up(person, sara, "student"))) == ("done", "created")
     number = str(borrower(deployment, sara)["patron_id"])
     choose_pin(visitor(deployment), "sara@post.au.example", "5926")
     assert deployment.koha.patrons.find_by_password(borrower(deployment, sara)["userid"], "5926")
-    assert landed(other := visitor(deployment), log_in(other, sara)).attributes["uid"] == (number,)
+    assert receive_landing(other := visitor(deployment), log_in(other, sara)).attributes["uid"] == (number,)
     eva = persona("eva")
-    page = settled(by_eid, sign_up(by_eid, eva, "student"))
+    page = finish_login(by_eid, sign_up(by_eid, eva, "student"))
     assert find_text(page, "//main//@data-affiliation") == "private"
     assert borrower(deployment, eva)["category_id"] == "PRIVATE"
     assert mark(log_in(visitor(deployment), elsewhere(eva, "student@au.dk", "eva"))) == ("upgrade", "")

@@ -1,4 +1,4 @@
-"""What people do at the broker, and what is then seen on pages, in assertions, in the library system and in mails."""
+"""Steps of people at the broker, and ways to look at pages, assertions, the library system and mails."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -30,19 +30,19 @@ _STEPS = 8
 
 
 def visitor(deployment: Deployment, language: str = "en") -> Person:
-    """Give a browser that has picked a language."""
+    """Return a browser that has chosen a language."""
     person = deployment.person()
     person.get(f"/sign-up?lang={language}")
     return person
 
 
 def words(page: TestResponse) -> str:
-    """Give what people read of a page, on one line."""
+    """Return the visible text of a page, on one line."""
     return texts(page, "//main")[0]
 
 
 def texts(page: TestResponse, path: str) -> list[str]:
-    """Give everything an XPath finds on a page, as texts on one line."""
+    """Return the matches of an XPath on a page, each as text on one line."""
     hits = html.fromstring(page.get_data()).xpath(path)
     assert isinstance(hits, list)
     read = (str(each) if isinstance(each, str) else "".join(map(str, _element(each).itertext())) for each in hits)
@@ -55,12 +55,12 @@ def _element(hit: object) -> etree._Element:
 
 
 def links(page: TestResponse) -> list[str]:
-    """Give where the links of a page lead."""
+    """Return the addresses of a page's links."""
     return texts(page, "//main//a/@href")
 
 
-def walked(person: Person, *answers: str) -> TestResponse:
-    """Answer the sign-up pages from the first one on, each by its own form, and give the page that comes last."""
+def answer_sign_up(person: Person, *answers: str) -> TestResponse:
+    """Answer the sign-up pages, each with its own form, and return the last page."""
     page = person.get("/sign-up")
     for answer in answers:
         page = person.get(f"{form(page)[0]}?answer={answer}")
@@ -69,12 +69,12 @@ def walked(person: Person, *answers: str) -> TestResponse:
 
 
 def action(page: TestResponse, name: str) -> str:
-    """Give where a button of a sign-up page leads."""
+    """Return the address of a button on a sign-up page."""
     return find_text(page, f"//main//a[@data-action='{name}']/@href")
 
 
-def arrived(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub say who this is, and follow to our next page; ``url`` holds the AuthnRequest."""
+def return_from_hub(person: Person, url: str, who: Persona) -> TestResponse:
+    """Let the hub authenticate the persona, and return the broker's next page; ``url`` has the AuthnRequest."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
     answer = person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
@@ -82,19 +82,19 @@ def arrived(person: Person, url: str, who: Persona) -> TestResponse:
 
 
 def log_in(person: Person, who: Persona, service: str = "my-loans", way: str | None = None) -> TestResponse:
-    """Come from a service and log in, to whatever page is next."""
-    return arrived(person, person.choose(person.ask(service), way or who.way), who)
+    """Come from a service, log in, and return the next page."""
+    return return_from_hub(person, person.choose(person.ask(service), way or who.way), who)
 
 
 def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = None) -> TestResponse:
-    """Begin a sign-up at the last link of the sign-up pages and log in, to whatever page is next."""
+    """Follow the last link of the sign-up pages, log in, and return the next page."""
     away = person.get(f"/sign-up/begin?affiliation={affiliation}&upstream={way or who.way}")
     assert away.status_code == 302, mark(away)
-    return arrived(person, away.location, who)
+    return return_from_hub(person, away.location, who)
 
 
-def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
-    """Come from a service where no code is mailed, and show a number and its PIN, to whatever page is next."""
+def log_in_with_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
+    """Come from a service, type a number and its PIN without a mailed code, and return the next page."""
     object.__setattr__(person.deployment.parts.library_logins, "mail_code", "never")
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
 
@@ -106,19 +106,19 @@ def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
 
 
 def proof(person: Person, page: TestResponse, do: str, **fields: str) -> TestResponse:
-    """Do something on the page that proves a mailbox."""
+    """Submit the page that proves a mailbox."""
     return person.press(page, do=do, **fields)
 
 
-def proved(person: Person, page: TestResponse, address: str) -> TestResponse:
+def prove_mailbox(person: Person, page: TestResponse, address: str) -> TestResponse:
     """Prove a mailbox by the code that is mailed to it."""
     assert mark(page)[0] == "proof", mark(page)
     page = proof(person, page, "mail", address=address)
     return proof(person, page, "code", code=code_to(person.deployment, address))
 
 
-def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestResponse:
-    """Agree to whatever is asked, up to the end: done, refused, or on the way to the service."""
+def finish_login(person: Person, page: TestResponse, upgrade: str = "yes") -> TestResponse:
+    """Agree to every page up to the end: done, refused, or back to the service."""
     for _ in range(_STEPS):
         step = mark(page)[0]
         if step == "ask":
@@ -137,24 +137,24 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
     raise AssertionError(mark(page))
 
 
-def landed(person: Person, page: TestResponse) -> services.Landing:
-    """Agree to whatever is asked and give what the service receives."""
-    return person.deployment.landing(settled(person, page))
+def receive_landing(person: Person, page: TestResponse) -> services.Landing:
+    """Agree to every page and return the data that the service receives."""
+    return person.deployment.landing(finish_login(person, page))
 
 
 def cpr(who: Persona) -> str:
-    """Give a persona's number, "" for none."""
+    """Return a persona's CPR number, "" for none."""
     return who.attributes.get(CPR, (URN,))[0].removeprefix(URN)
 
 
-def spelled(number: str) -> tuple[str, ...]:
-    """Give the ways in which a number is written."""
+def spellings_of_number(number: str) -> tuple[str, ...]:
+    """Return the spellings of a CPR number."""
     return number, f"{number[:6]}-{number[6:]}", f"{number[:6]} {number[6:]}"
 
 
 def borrowers(deployment: Deployment, who: Persona) -> list[dict[str, Any]]:
-    """Give every borrower that the library system keeps under a persona's number."""
-    wanted = set(spelled(cpr(who)))
+    """Return all borrowers with a persona's CPR number."""
+    wanted = set(spellings_of_number(cpr(who)))
     kept = [
         (row, {row["userid"], row["cardnumber"], *(each["value"] for each in row["extended_attributes"])})
         for row in deployment.koha.patrons.rows()
@@ -163,23 +163,23 @@ def borrowers(deployment: Deployment, who: Persona) -> list[dict[str, Any]]:
 
 
 def borrower(deployment: Deployment, who: Persona) -> dict[str, Any]:
-    """Give a persona's one borrower."""
+    """Return a persona's only borrower."""
     [row] = borrowers(deployment, who)
     return row
 
 
 def calls(deployment: Deployment, start: str) -> list[str]:
-    """Give the calls that the library system got and that begin so."""
+    """Return the library system's calls that begin with ``start``."""
     return [line for line in deployment.koha.access.lines() if line.startswith(start)]
 
 
-def creates(deployment: Deployment) -> int:
-    """Give how often the library system was asked to make a borrower."""
+def count_creates(deployment: Deployment) -> int:
+    """Return how many borrowers the library system was asked to create."""
     return len(calls(deployment, "POST /api/v1/patrons "))
 
 
 def mail_to(deployment: Deployment, address: str, pattern: str = "") -> ReceivedMail:
-    """Give the newest mail to ``address`` in which ``pattern`` is found, once it has come."""
+    """Wait for a mail to ``address`` that matches ``pattern``, and return the newest."""
 
     def fits(mail: ReceivedMail) -> bool:
         return mail.recipients == (address,) and re.search(pattern, mail.text) is not None
@@ -189,14 +189,14 @@ def mail_to(deployment: Deployment, address: str, pattern: str = "") -> Received
 
 
 def code_to(deployment: Deployment, address: str) -> str:
-    """Give the code that was mailed to ``address``."""
+    """Return the code that was mailed to ``address``."""
     found_ = re.search(r"(?:code is|Koden er): *([0-9]{4} [0-9]{4})", mail_to(deployment, address).text)
     assert found_
     return found_[1]
 
 
 def link_to(deployment: Deployment, address: str) -> str:
-    """Give the PIN link in the newest mail to ``address`` that holds one."""
+    """Return the PIN link of the newest mail to ``address`` with a link."""
     pattern = r"http\S+/pin\?link=\S+"
     found_ = re.search(pattern, mail_to(deployment, address, pattern).text)
     assert found_
@@ -204,12 +204,12 @@ def link_to(deployment: Deployment, address: str) -> str:
 
 
 def choose_pin(person: Person, address: str, pin: str) -> TestResponse:
-    """Open the PIN link that was mailed to ``address``, choose a PIN, and give the page that says so."""
+    """Open the PIN link that was mailed to ``address``, choose a PIN, and return the next page."""
     return person.press(person.get(link_to(person.deployment, address)), do="choose", pin=pin, again=pin)
 
 
-def hall(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
-    """Give a browser at the library's own pages, and what the library lends."""
+def open_library(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
+    """Return a browser at the library's pages, and the library's desk."""
     sites = {name: deployment.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     site: Flask = services.create_app(
@@ -223,15 +223,15 @@ def hall(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
     return site.test_client(), deployment.circulation
 
 
-def at_library(client: FlaskClient, address: str) -> TestResponse:
-    """Open a page of the library's by the address that a page of ours links to."""
+def open_library_page(client: FlaskClient, address: str) -> TestResponse:
+    """Open a page of the library by an address that the broker links to."""
     parts = urlsplit(address)
     return client.get(f"{parts.path}?{parts.query}")
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the broker was asked and answered, and what it told its log."""
+    """The URLs, pages and log lines of the broker during a step."""
 
     urls: list[str] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
@@ -246,8 +246,8 @@ class Seen:
 
 
 @contextmanager
-def watched(deployment: Deployment) -> Iterator[Seen]:
-    """Watch the broker while something is done there."""
+def watch_broker(deployment: Deployment) -> Iterator[Seen]:
+    """Record the broker's URLs, pages and log lines while the block runs."""
     seen = Seen()
     with capture_logs() as told, request_finished.connected_to(seen.note, deployment.app):
         yield seen

@@ -1,4 +1,4 @@
-"""R31, R32, R43 to R45: the three ways into My loans, what goes along, and what people are told of it."""
+"""R31, R32, R43 to R45: the three ways into My loans, the released data, and its explanation to people."""
 
 from urllib.parse import urlsplit
 
@@ -12,18 +12,18 @@ from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA
 from tests.walks.requirements.visits import (
     CPR,
     URN,
+    answer_sign_up,
     borrower,
     borrowers,
-    by_pin,
     choose_pin,
+    count_creates,
     cpr,
-    creates,
-    landed,
     links,
     log_in,
+    log_in_with_pin,
+    receive_landing,
     texts,
     visitor,
-    walked,
     words,
 )
 
@@ -38,12 +38,12 @@ def r31(deployment: Deployment) -> None:
     landings = {}
     for way, who in (("wayf", BO), ("nemid", BO_NEMID)):
         person = visitor(deployment)
-        landings[way] = landed(person, log_in(person, who))
+        landings[way] = receive_landing(person, log_in(person, who))
     number, pin = str(borrower(deployment, BO)["patron_id"]), "5926"
     choose_pin(visitor(deployment), "bo@post.au.example", pin)
     for identifier in ("2207791019", "220779-1019"):
         person = visitor(deployment)
-        landings[identifier] = landed(person, by_pin(person, identifier, pin))
+        landings[identifier] = receive_landing(person, log_in_with_pin(person, identifier, pin))
     assert {each.attributes["uid"] for each in landings.values()} == {(number,)}
     assert len({each.name_id for each in landings.values()}) == 1
     assert {each.authn_context for each in landings.values()} == {PIN_CLASS}  # a password at a university is no other
@@ -72,15 +72,15 @@ def r32(deployment: Deployment) -> None:
         assert texts(page, "//tr[@data-attribute='cpr']/td/span") == ["••••••-••••"]
         refused = deployment.landing(other.agree(log_in(other, who), answer="no"))
         assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
-        assert landed(person, page).attributes[CPR] == (URN + cpr(who),)
+        assert receive_landing(person, page).attributes[CPR] == (URN + cpr(who),)
     person = visitor(deployment)
-    page = by_pin(person, "0303651330", "8362")
+    page = log_in_with_pin(person, "0303651330", "8362")
     assert texts(page, "//tr[@data-attribute='cpr']") == []
-    assert CPR not in landed(person, page).attributes
+    assert CPR not in receive_landing(person, page).attributes
     assert "cpr" not in words(visitor(deployment).ask("e-resources")).lower()
 
 
-def _explained(
+def _check_explanations(
     deployment: Deployment, nodes: tuple[str, ...], anchor: str, upstream: str, said: dict[str, str]
 ) -> None:
     """Hold that each button to log in by ``upstream`` stands beside a link to the answer that tells what it is."""
@@ -109,11 +109,11 @@ def r43(deployment: Deployment) -> None:
         assert said["en"] in texts(entries, "//section[h2[@id='wayf']]")[0]
         for back in texts(entries, "//div[@class='notice']//a/@href"):
             assert mark(person.get(back)) == mark(page)
-    _explained(deployment, ("student.pin", "employee.pin", "hospital.login"), "wayf", "wayf", said)
+    _check_explanations(deployment, ("student.pin", "employee.pin", "hospital.login"), "wayf", "wayf", said)
 
 
 def r44(deployment: Deployment) -> None:
-    """Ask who comes by WAYF before anything goes to Det Kgl. Bibliotek; a no sends nothing and leads to the desk."""
+    """Ask at a WAYF login before anything goes to Det Kgl. Bibliotek; a no sends nothing and leads to the desk."""
     for language, receiver, free in (
         ("en", "Royal Danish Library", "If you say no, nothing is sent"),
         ("da", "Det Kgl. Bibliotek", "Siger du nej, sendes intet"),
@@ -136,9 +136,9 @@ def r44(deployment: Deployment) -> None:
     assert f"{deployment.setting.ports.origin('library')}/locations?lang=en" in links(no)
     refused = deployment.landing(no)
     assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
-    assert (creates(deployment), borrowers(deployment, ASTA)) == (0, [])
+    assert (count_creates(deployment), borrowers(deployment, ASTA)) == (0, [])
     assert deployment.mailbox.mails() == ()
-    assert landed(asked, log_in(asked, ASTA)).status == "Success"
+    assert receive_landing(asked, log_in(asked, ASTA)).status == "Success"
     assert mark(log_in(visitor(deployment), _reader(), "e-resources")) == ("ask", "inform")
 
 
@@ -153,7 +153,7 @@ def r45(deployment: Deployment) -> None:
         {"en": "closed on 31 October 2023", "da": "lukkede den 31. oktober 2023"},
         {"en": "MitID", "da": "MitID"},
     ):
-        _explained(deployment, ("hospital.kaldemail", "private.eid"), "eid", "nemid", sentences)
+        _check_explanations(deployment, ("hospital.kaldemail", "private.eid"), "eid", "nemid", sentences)
     person = visitor(deployment)
     refused = log_in(visitor(deployment), persona("ib"))
     assert mark(refused) == ("refuse", "cpr_required")
@@ -161,4 +161,4 @@ def r45(deployment: Deployment) -> None:
         [about] = [each for each in links(page) if each.endswith("#eid")]
         assert (urlsplit(about).path, "What is NemID?" in words(page)) == (FAQ, True)
         assert "Danish national login" in texts(person.get(about), "//section[h2[@id='eid']]")[0]
-    assert mark(walked(visitor(deployment), "private"))[1] == "private.eid"
+    assert mark(answer_sign_up(visitor(deployment), "private"))[1] == "private.eid"
