@@ -33,7 +33,7 @@ class FeedDeployment:
         text = self.setting.config.read_text()
         scoped = f'entity_id = "{AU}", scopes = ["au.dk"]'
         assert scoped in text
-        feed = f'[metadata_feeds.wayf]\nurl = "{self.publisher.url}"\npins = ["old.pem", "new.pem"]\n\n'
+        feed = f'[feeds.wayf]\nurl = "{self.publisher.url}"\npins = ["old.pem", "new.pem"]\n\n'
         text = text.replace(scoped, f'entity_id = "{AU}"').replace("[upstreams.wayf]", feed + "[upstreams.wayf]", 1)
         self.setting.config.write_text(text)
 
