@@ -65,10 +65,7 @@ def _wait_for_signal(read: Callable[[], Config], parts: assembly.Parts) -> assem
     """Return the parts of a reloaded configuration, or None to stop."""
     while signal.sigwait(_SIGNALS) == signal.SIGHUP:
         try:
-            config = read()
-            if config.state != parts.config.state:  # the lock of the present folder would not hold
-                raise ConfigurationFaults([Fault("state", "is another folder", "restart broker work")])
-            return assembly.assemble(config)
+            return assembly.assemble(read())
         except BrokerError as error:
             for event in readiness.describe_faults(EventKind.RELOAD_REFUSED, error):
                 parts.tell(event)

@@ -186,6 +186,17 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
     assert mark(person.get(page.request.path)) == ("error", "transaction_gone")
 
 
+@pytest.mark.parametrize("path", ["/saml/idp/sso", "/my-choices?with=wayf", "/pin?change=wayf"])
+def test_a_tick_holds_until_the_browser_closes(deployment: Deployment, path: str) -> None:
+    """The next login in a ticked browser demands a fresh login: the previous person may still be logged in there."""
+    person = deployment.person()
+    action, fields = form(person.ask())
+    person.post(action, {**fields, "upstream": "wayf", "shared": "yes"})
+    url = person.choose(person.ask()) if path == "/saml/idp/sso" else ask_from_other_network(person, path)
+    assert has_force_authn(url)
+    assert [each.key for each in person.cookies("") if each.max_age or each.expires] == []
+
+
 @pytest.mark.usefixtures("an_hour_old")
 @pytest.mark.parametrize("environment", [SHARED])
 def test_an_old_login_is_refused_at_a_shared_computer(deployment: Deployment) -> None:

@@ -1,5 +1,6 @@
 """Findings that staff accept, and the anchors in the store: neither hides a later change."""
 
+import json
 import secrets
 from datetime import timedelta
 
@@ -8,7 +9,8 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.hash_chain import Anchors, ChainHead
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
-from broker.adapters.audit_log.verification import VerificationReport, verify
+from broker.adapters.audit_log.verification import _NO_BEGINNING, AuditFinding, VerificationReport, verify
+from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.two_month_audit_log import NOVEMBER, NOW, OCTOBER
@@ -48,6 +50,31 @@ def test_a_later_change_is_found(two_months: AuditFiles, name: str, line: int) -
     _change_and_accept(two_months)
     _change(two_months, name, line, b'"count":', b'"count":9')
     assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
+
+
+def test_a_forged_first_line_accepts_nothing(two_months: AuditFiles) -> None:
+    """An attacker without the key cuts lines and puts a line in front that accepts the findings to come."""
+    path = two_months.folder / OCTOBER
+    lines = path.read_bytes().splitlines(keepends=True)
+    cut = json.loads(lines[3])
+    path.write_bytes(b"".join(lines[4:]))
+    marks = [each.mark for each in verify(two_months).findings]
+    marks.append(AuditFinding(f"{OCTOBER}:1", _NO_BEGINNING).mark)
+    forged = {"n": cut["n"], "at": cut["at"], "event": str(AuditEventKind.ACCEPTED), "findings": marks}
+    body = json.dumps(forged, separators=(",", ":")).encode()[:-1] + b',"link":"' + cut["link"].encode() + b'"}\n'
+    path.write_bytes(body + b"".join(lines[4:]))
+    assert verify(two_months).findings
+
+
+def test_a_month_with_lines_of_a_later_month_is_not_deleted(two_months: AuditFiles) -> None:
+    """An attacker without the key moves lines into the oldest month, so that its regular deletion removes them."""
+    old, new = two_months.folder / OCTOBER, two_months.folder / NOVEMBER
+    lines = new.read_bytes().splitlines(keepends=True)
+    old.write_bytes(old.read_bytes() + b"".join(lines[:2]))
+    new.write_bytes(b"".join(lines[2:]))
+    assert [each.where for each in verify(two_months).findings] == [f"{OCTOBER}:7", f"{OCTOBER}:8"]
+    with pytest.raises(AuditUnavailable, match="later month"):
+        two_months.delete("2026-10", LATER)
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"no line\n"])
