@@ -390,8 +390,8 @@ class LoginEndpoints:
         """
         ports = self.ports
         browser = held.transaction.browser
-        is_ticked = bool(form.value("shared", "")) and browser is not None
-        if is_ticked:
+        is_ticked = bool(form.value("shared", ""))
+        if is_ticked and browser:
             held = ports.broker.bind(held, browser, ports.now(), shared=True)
         transaction = held.transaction
         upstream = form.value("upstream")
