@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries first-day kills check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills pictures check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -110,6 +110,10 @@ first-day: $(VENV)/test.stamp
 # 50 kill -9 of web workers and background workers during first logins, on SQLite and on Redis.
 kills: $(VENV)/test.stamp programs
 	$(BIN)/python -m tests.simulations.kills $(ARGS)
+
+# Pictures of the main pages for the documents, in two languages and widths.
+pictures: $(VENV)/test.stamp programs
+	$(BIN)/python -m tests.simulations.pictures $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: $(VENV)/test.stamp

@@ -115,7 +115,7 @@ def test_back_after_a_logout_delivers_nothing(visit: Visit) -> None:
     person.page.wait_for_selector("main[data-step=choose], button[name=persona]")
     if person.page.query_selector("main[data-step=choose]"):
         person.press("button[name=upstream][value=wayf]")
-    person.pick("asta")
+    person.pick("ib")
     person.wait_for_page("ask")
     asked = person.page.url
     person.agree()
