@@ -38,7 +38,7 @@ def find_files() -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if path.suffix not in {".mo", ".db", ".xsd"}))
 
 
-def is_shown_file(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Name a file as people do."""
     return str(path.relative_to(ROOT))
 
@@ -49,7 +49,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     pure = [path for path in BROKER if path.relative_to(ROOT / "broker").parts[0] in {"core", "use_cases"}]
     assert len(pure) > 50
     found = [
-        f"{is_shown_file(path)}:{node.lineno}"
+        f"{format_path(path)}:{node.lineno}"
         for path in pure
         for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
@@ -64,7 +64,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
 def test_entry_points_are_read_in_one_place() -> None:
     """Installed plugins are found by adapters/connectors.py only: anything that reads them can run foreign code."""
     readers = {
-        is_shown_file(path)
+        format_path(path)
         for path in BROKER
         for node in nodes_of(path)
         if (
@@ -88,14 +88,14 @@ def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
                 date(2000 + int(year), int(month), int(day) - 60 if int(day) > 60 else int(day))
             except ValueError:
                 continue
-            found.append(is_shown_file(path))
+            found.append(format_path(path))
     assert found == []
 
 
 def test_no_file_names_a_package_registry() -> None:
     """Where packages come from is the installer's own set-up; a lock that named a host would overrule it."""
     found = [
-        (is_shown_file(path), each)
+        (format_path(path), each)
         for path in find_files()
         for each in (*REGISTRIES, *(() if path.name == "Makefile" else INSTALLER))  # make lock says that they stay out
         if path != Path(__file__) and each in text_of(path)
@@ -127,7 +127,7 @@ def test_paths_that_documents_name_are_there() -> None:
     """A document that leads to a room, a test or a file leads somewhere."""
     named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
     found = [
-        f"{is_shown_file(path)}: {each}"
+        f"{format_path(path)}: {each}"
         for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README" + ".md")]
         for each in named.findall(path.read_text())
         if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
