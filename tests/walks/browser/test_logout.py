@@ -20,9 +20,11 @@ def log_in(person: Visitor, name: str) -> None:
         if person.page.query_selector("main[data-step=choose]"):
             person.press("button[name=upstream][value=wayf]")
         person.pick(name)
-        person.page.wait_for_selector("main[data-step=ask], #status")
+        person.page.wait_for_selector("main[data-step=ask], main[data-step=issue], #status")
         if person.page.query_selector("main[data-step=ask]"):  # a notice is shown once a year
             person.agree()
+        elif not person.scripts:
+            person.hand_over()
         person.page.wait_for_selector("#status")
 
 
