@@ -179,7 +179,7 @@ def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: S
         assert b" 400 " in wire.recv(1000).splitlines()[0]
     assert server.running.wait(60) == 0
     assert "Traceback" not in server.log()
-    assert [each for each in workers if Path(f"/proc/{each}").exists()] == []
+    until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
 
 
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
