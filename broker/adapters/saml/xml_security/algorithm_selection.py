@@ -33,7 +33,7 @@ _ENCRYPTION_FIX: Final = "list aes128-gcm and rsa-oaep-mgf1p, or no EncryptionMe
 _SIGNING_FIX: Final = "list rsa-sha256 and sha256, or no algorithm at all"
 
 DescriptorFaults = list[tuple[str, str]]
-"""What is wrong with a descriptor, and how to fix it."""
+"""The faults of a descriptor, each with its fix."""
 
 
 @dataclass(frozen=True, slots=True)
