@@ -129,7 +129,7 @@ def accept(*, as_json: bool) -> None:
     report = verify_configured(parts)
     if report.findings:
         marks = [finding.mark for finding in report.findings]
-        parts.audit_log.files.accept(now(), marks)
+        parts.audit_log.files.accept(now(), marks, (report.number, report.link))
         parts.audit_log.anchors.drop_after(report.number, now())
     count = len(report.findings)
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)
