@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request
+from flask import Blueprint, Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
@@ -115,7 +115,6 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
-    local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
         broker=broker,
         idp_role=_make_idp_role(parts),
@@ -131,13 +130,19 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         unexpected=application_log.log_unexpected,
         shared=lambda request: addresses.is_shared(request) or cookies.is_marked_shared(request),
         network=addresses.network,
-        limits=_make_network_limits(parts, cookies),
+        limits=NetworkLimits(
+            config.limits.beginnings,
+            [Campus(ip_network(name), most) for name, most in config.limits.campuses.items()],
+            lambda request: cookies.login_mark(request, now()),
+            now,
+            parts.tell,
+        ),
         submit=AccountChecks().submit,
         library=configured_texts.library_name_in_sentence(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.find_sign_up_url(config),
         logo=lambda service: pictures.url(f"service-{service}"),
-        local=next(iter(local_upstreams), None),
+        local=next((name for name, each in parts.upstreams.items() if each.local), None),
     )
 
 
@@ -160,28 +165,22 @@ def _make_blueprints(
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, claims))
     yield mailbox_proof.blueprint(ports, pages, entry, proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data)
-    yield from _make_pin_blueprints(parts, ports, pages, entry)
+    logins = library_login.LibraryLoginPages(ports, pages, entry, parts.library_logins)
+    yield library_login.blueprint(logins)
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pin_choices, parts.pin_mails))
     role = _make_logout_role(parts)
-    yield logout.blueprint(ports, role, _make_single_logout(parts, role))
+    sessions = Sessions(parts.store, parts.keys.index)
+    flow = SingleLogoutFlow(
+        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
+    )
+    yield logout.blueprint(ports, role, flow)
     sign_up = configured_texts.make_sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
-    yield _make_metrics_endpoint(parts)
-
-
-def _make_pin_blueprints(
-    parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
-) -> Iterator[Blueprint]:
-    logins = parts.library_logins
-    yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
-    choices, pin_mails = parts.pin_choices, parts.pin_mails
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
-
-
-def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
-    sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(
-        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
+    token = parts.config.serve.metrics_token
+    yield public_pages.metrics_endpoint(
+        lambda: parts.metrics.page(list(list_gauges(parts))),
+        token.get_secret_value() if token else None,
     )
 
 
@@ -195,23 +194,6 @@ def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Bluepr
         {name: partial(_write_sp_descriptor, parts, name) for name in parts.saml_upstreams},
         partial(readiness, parts),
         list_notes,
-    )
-
-
-def _make_network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
-    def mark(request: Request) -> str | None:
-        return cookies.login_mark(request, now())
-
-    table = parts.config.limits
-    campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
-    return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
-
-
-def _make_metrics_endpoint(parts: Parts) -> Blueprint:
-    token = parts.config.serve.metrics_token
-    secret = token.get_secret_value() if token else None
-    return public_pages.metrics_endpoint(
-        lambda: parts.metrics.page(list(list_gauges(parts))), secret
     )
 
 

@@ -3,24 +3,24 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from broker.adapters.observability import metrics
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
 from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
-from broker.configuration.checked_files import did_you_mean
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.entities import UNSPECIFIED, Institution, Service
+from broker.core.entities import UNSPECIFIED, Service
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.policy.model import Release
-from broker.core.staff.staff_rules import SUBJECT_ID, StaffRules
+from broker.core.staff.staff_rules import SUBJECT_ID
 from broker.use_cases.library_system.setup_proof import PROOF
 
 _MAIL_TIMEOUT: Final = timedelta(seconds=15)
@@ -71,19 +71,7 @@ def find_metadata_faults(parts: Parts) -> Iterator[str]:
     for sentence in dict.fromkeys([*found, *metadata.snapshot.notices]):
         fixes = [fix for cause, fix in _FEED_FIXES.items() if f"({cause})" in sentence]
         yield f"{sentence} ({fixes[0]})" if fixes else sentence
-    yield from _misspelt_entity_ids(parts, moment)
     yield from _institutions_without_scope(parts)
-
-
-def _misspelt_entity_ids(parts: Parts, moment: datetime) -> Iterator[str]:
-    """Yield the files that hold nearly the entity ID of a party without metadata."""
-    contents = parts.metadata.folder.contents
-    missing = [name for name in parts.metadata.party_faults(moment) if name not in contents.places]
-    for path, file in contents.files.items():
-        for name in missing:
-            meant = did_you_mean(name, sorted(file.others))
-            if meant:
-                yield f"{path.parent.name}/{path.name}: does not hold {name} ({meant})"
 
 
 def _institutions_without_scope(parts: Parts) -> Iterator[str]:
@@ -208,16 +196,15 @@ def find_library_faults(parts: Parts) -> Iterator[str]:
         what = "it may create two borrowers for one person"
         yield f"library.system: {what}; they become a case (broker enrolments list)"
     if LibraryCapability.PIN_CHECKED not in capabilities:
-        yield from _library_account_methods(parts)
-
-
-def _library_account_methods(parts: Parts) -> Iterator[str]:
-    """Yield the services that offer the library account although no PIN can be checked."""
-    for service in parts.services.values():
-        for name in service.methods:
-            if parts.upstreams[name].local:
-                what = f"{_PIN_UNCHECKED}, so that nobody can log in with {name}"
-                yield f"services.{service.name}: {what}; take it out of methods"
+        offering = [
+            (service.name, name)
+            for service in parts.services.values()
+            for name in service.methods
+            if parts.upstreams[name].local
+        ]
+        for service_name, name in offering:
+            what = f"{_PIN_UNCHECKED}, so that nobody can log in with {name}"
+            yield f"services.{service_name}: {what}; take it out of methods"
 
 
 def find_trial_faults(parts: Parts) -> Iterator[str]:
@@ -238,24 +225,19 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
     check reports it.
     """
     for service in parts.services.values():
-        for finding in _service_encryption(parts, service):
-            yield f"services.{service.name}: {finding}"
+        descriptor = parts.metadata.current.service(service.entity_id, now())
         releases = list(find_releases(parts, service))
+        findings = list(_find_unreleased_attributes(parts, service, releases))
         if not releases:
-            what = "no policy has a release for it, so that nobody can log in"
-            yield f"services.{service.name}: {what}"
-            continue
-        for finding in (
-            *_name_ids(parts, service, releases),
-            *_find_unreleased_attributes(parts, service, releases),
-        ):
+            findings = ["no policy has a release for it, so that nobody can log in"]
+        if descriptor is not None:
+            findings += _find_encryption_faults(service, descriptor)
+            findings += _find_name_id_faults(descriptor, releases)
+        for finding in findings:
             yield f"services.{service.name}: {finding}"
 
 
-def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
-    descriptor = parts.metadata.current.service(service.entity_id, now())
-    if descriptor is None:
-        return
+def _find_encryption_faults(service: Service, descriptor: ServiceDescriptor) -> Iterator[str]:
     has_key = descriptor.encryption_certificate is not None
     if service.encryption in {"gcm", "cbc"} and not has_key:
         what = "its metadata has no encryption key, so that no login is possible"
@@ -265,13 +247,12 @@ def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
         yield f'{what} (encryption = "gcm"; a product that reads only AES-CBC needs "cbc")'
 
 
-def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
+def _find_name_id_faults(
+    descriptor: ServiceDescriptor, releases: Iterable[Release]
+) -> Iterator[str]:
     """Yield the entries that give another NameID format than the service's metadata lists."""
-    descriptor = parts.metadata.current.service(service.entity_id, now())
-    if descriptor is None or not descriptor.name_id_formats:
-        return
     listed = descriptor.name_id_formats
-    if UNSPECIFIED in listed:
+    if not listed or UNSPECIFIED in listed:
         return
     wanted = " or ".join(map(_short, listed))
     for release in releases:
@@ -339,16 +320,11 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
         if institution.max_assurance < rules.assurance:
             what = f"is above max_assurance of {institution.entity_id}: {nobody}"
             yield f"admin.assurance: {what}; lower it, or raise max_assurance"
-        yield from _scopes_of_staff(rules, institution)
-
-
-def _scopes_of_staff(rules: StaffRules, institution: Institution) -> Iterator[str]:
-    """Yield the listed names that their institution may not assert."""
-    known = ", ".join(institution.scopes) or "none"
-    for eppn in rules.roles:
-        if not is_in_scope(eppn, "exact", institution.scopes):
-            what = f"{institution.entity_id} may not assert its scope (those are {known})"
-            yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"
+        known = ", ".join(institution.scopes) or "none"
+        for eppn in rules.roles:
+            if not is_in_scope(eppn, "exact", institution.scopes):
+                what = f"{institution.entity_id} may not assert its scope (those are {known})"
+                yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"
 
 
 _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (

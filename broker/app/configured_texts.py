@@ -30,17 +30,12 @@ def describe_role(settings: Config, entity_id: str) -> own_metadata.RoleDescript
         entity_id=entity_id,
         display_name=_read_text(idp.display_name) or make_text(_DISPLAY_NAME),
         description=make_text(_DESCRIPTION),
-        organization=library_name(settings),
+        organization=_find_name(settings, _NAME),
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_read_text(settings.privacy_notice),
         error_url=addresses.error_url(settings.base_url),
     )
-
-
-def library_name(settings: Config) -> Text:
-    """Return the library's name, for use on its own."""
-    return _find_name(settings, _NAME)
 
 
 def library_name_in_sentence(settings: Config) -> Text:
@@ -51,10 +46,10 @@ def library_name_in_sentence(settings: Config) -> Text:
 def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
     """Return the library's name, contact addresses and links for every page."""
     contact, places = settings.contact, settings.places
-    own_sign_up = find_sign_up_url(settings)
+    own_sign_up = find_sign_up_url(settings) or ""
     by_errand = settings.sign_up.service is not None
     return page_layout.Imprint(
-        name=library_name(settings),
+        name=_find_name(settings, _NAME),
         mail=contact.email,
         phone=contact.phone,
         contact=_read_text(contact.page),
@@ -116,10 +111,8 @@ def _read_text(written: Wording | AddressPerLanguage | None) -> Text | None:
     return written.text() if written else None
 
 
-def _repeat(text: str | None) -> Text | None:
-    if not text:
-        return None
-    return Text(en=text, da=text)
+def _repeat(text: str) -> Text | None:
+    return Text(en=text, da=text) if text else None
 
 
 def _find_name(settings: Config, otherwise: str) -> Text:

@@ -62,21 +62,16 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     default = descriptor.default_acs.location
     yield f"We answer by HTTP-POST at {endpoints}. The default is {default}."
     yield _describe_logout(descriptor, addresses.idp_logout_url(base_url))
-    yield from _describe_name_id(parts, service, descriptor)
+    releases = list(find_releases(parts, service))
+    formats = {_short(release.name_id_format) for release in releases}
+    yield f"The NameID that it gets is {_join(sorted(formats), 'or')}."
+    if descriptor.name_id_formats:
+        yield f"Its descriptor lists {_join(map(_short, descriptor.name_id_formats))}."
     method = _short(descriptor.signing_algorithms.method)
     yield f"Response and Assertion are signed with {method}."
     yield _describe_encryption(service, descriptor)
-    yield from _describe_release(parts, service)
+    yield from _describe_attributes(parts, service, releases)
     yield _describe_certificates(descriptor)
-
-
-def _describe_name_id(
-    parts: Parts, service: Service, descriptor: ServiceDescriptor
-) -> Iterator[str]:
-    given = {_short(release.name_id_format) for release in find_releases(parts, service)}
-    yield f"The NameID that it gets is {_join(sorted(given), 'or')}."
-    if descriptor.name_id_formats:
-        yield f"Its descriptor lists {_join(map(_short, descriptor.name_id_formats))}."
 
 
 def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str:
@@ -95,10 +90,12 @@ def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str
     )
 
 
-def _describe_release(parts: Parts, service: Service) -> Iterator[str]:
+def _describe_attributes(
+    parts: Parts, service: Service, releases: Iterable[Release]
+) -> Iterator[str]:
     """Yield the attributes that policies release, each with its name on the wire."""
     attribute_map = parts.maps.maps[service.attribute_map]
-    listed = set(_list_attributes(parts, service))
+    listed = {attribute.name for release in releases for attribute in release.attributes}
     names = []
     for name in sorted(listed):
         row = find_outgoing_row(attribute_map, name)
@@ -110,12 +107,6 @@ def _describe_release(parts: Parts, service: Service) -> Iterator[str]:
         yield "It gets no CPR number, because its assertions are not encrypted."
     if service.requires:
         yield f"Its descriptor requires {_join(sorted(service.requires))}."
-
-
-def _list_attributes(parts: Parts, service: Service) -> Iterator[str]:
-    for release in find_releases(parts, service):
-        for attribute in release.attributes:
-            yield attribute.name
 
 
 def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,8 +13,9 @@ from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.core.ports import Key
+from broker.core.ports import Key, Store
 from broker.core.retention import TURN
+from broker.use_cases.enrolment.cases import StaffEnrolment
 from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
@@ -25,10 +27,9 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
 
     The store is written to: with a store that can only be read every login fails.
     """
-    moment = now()
     faults: dict[str, Sequence[str]] = {
-        "store": _store(parts, moment),
-        "metadata": parts.metadata.faults(moment),
+        "store": _find_store_faults(parts.store),
+        "metadata": parts.metadata.faults(now()),
         "policies": [],
         "library": [],
     }
@@ -38,10 +39,10 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     return faults
 
 
-def _store(parts: Parts, moment: datetime) -> Sequence[str]:
+def _find_store_faults(store: Store) -> Sequence[str]:
     try:
-        parts.store.count(Key("counter", "ready"), 1, TURN.ends(moment + _PROBED_FOR), moment)
-        return parts.store.faults()
+        store.count(Key("counter", "ready"), 1, TURN.ends(now() + _PROBED_FOR), now())
+        return store.faults()
     except BrokerError as error:
         return [f"cannot be used: {error}"]
 
@@ -49,7 +50,12 @@ def _store(parts: Parts, moment: datetime) -> Sequence[str]:
 def notes(parts: Parts) -> Mapping[str, str]:
     """Return what needs attention although logins work, and the digest of the policies."""
     moment = now()
-    found = _library_notes(parts) | _enrolment_notes(parts)
+    found: dict[str, str] = {}
+    with suppress(StoreUnavailable):  # a fault of the store
+        if faults := parts.library_proof.faults():
+            found["library"] = "; ".join(map(str, faults))
+        if enrolments := list(_describe_enrolments(parts.enrolment_cases.list_open())):
+            found["enrolments"] = "; ".join(enrolments)
     if not is_work_running(parts.config.state):
         found["work"] = NOT_RUNNING
     if parts.policies.stale:
@@ -64,30 +70,17 @@ def notes(parts: Parts) -> Mapping[str, str]:
     return found
 
 
-def _enrolment_notes(parts: Parts) -> dict[str, str]:
-    """Return how many cases wait for staff, and how many enrolments have failed for a while."""
-    try:
-        listed = parts.enrolment_cases.list_open()
-    except StoreUnavailable:
-        return {}  # a fault of the store
-    said = []
-    cases = [each for each in listed if each.state is EnrolmentState.CASE]
-    if cases:
-        said.append(f"{len(cases)} cases wait for staff")
-    if failing := len(listed) - len(cases):
-        said.append(f"{failing} enrolments have failed for 15 minutes: broker enrolments list")
-    if names := ", ".join(sorted({each.setting for each in listed if each.setting})):
-        said.append(f"enrolments wait for a correction in the library system: {names}")
-    return {"enrolments": "; ".join(said)} if said else {}
-
-
-def _library_notes(parts: Parts) -> dict[str, str]:
-    """Return the faults that the last check of the library system found."""
-    try:
-        faults = parts.library_proof.faults()
-    except StoreUnavailable:
-        return {}  # a fault of the store
-    return {"library": "; ".join(map(str, faults))} if faults else {}
+def _describe_enrolments(listed: Sequence[StaffEnrolment]) -> Iterator[str]:
+    """Yield how many cases wait for staff, and how many enrolments have failed for a while."""
+    states = Counter(enrolment.state for enrolment in listed)
+    if cases := states.pop(EnrolmentState.CASE, 0):
+        yield f"{cases} cases wait for staff"
+    if failing := states.total():
+        yield f"{failing} enrolments have failed for 15 minutes: broker enrolments list"
+    settings = {enrolment.setting for enrolment in listed if enrolment.setting}
+    if settings:
+        names = ", ".join(sorted(settings))
+        yield f"enrolments wait for a correction in the library system: {names}"
 
 
 def key_faults(parts: Parts) -> list[Fault]:
@@ -136,14 +129,27 @@ def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent
 def list_gauges(parts: Parts) -> Iterator[Gauge]:
     """Yield every gauge of ``/metrics``; labels are names of the configuration."""
     moment = now()
-    yield from _feeds(parts, moment)
+    for feed in parts.metadata.followed:
+        until = feed.until()
+        yield Gauge(
+            "broker_metadata_valid_until_seconds",
+            "Seconds until the copy of a feed expires; 0 if there is none.",
+            {"feed": feed.feed.name},
+            _seconds(until, moment) if until else 0.0,
+        )
     yield Gauge(
         "broker_metadata_alarms",
         "Feeds that are refused or late, parties without metadata, and broken files.",
         {},
         len(parts.metadata.alarms(moment)),
     )
-    yield from _endings(parts, moment)
+    for ending in parts.metadata.endings():
+        yield Gauge(
+            "broker_metadata_ends_seconds",
+            "Seconds until a descriptor or certificate in the metadata folder expires.",
+            {"kind": ending.kind, "name": ending.name, "what": ending.what},
+            _seconds(ending.at, moment),
+        )
     yield Gauge(
         "broker_policies_stale",
         "1 while the last good policies replace broken ones.",
@@ -162,73 +168,37 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
         {},
         is_work_running(parts.config.state),
     )
-    yield from _certificates(parts, moment)
-    yield from _library_gauges(parts)
-    yield from _enrolment_gauges(parts)
+    with suppress(ConfigurationFaults):  # keys are being rotated: what the workers loaded stays
+        for key in key_ring.list_keys(parts.config.keys):
+            if key.until:
+                yield Gauge(
+                    "broker_certificate_expiry_seconds",
+                    "Seconds until our own certificates expire.",
+                    {"use": key.use, "slot": key.slot},
+                    _seconds(key.until, moment),
+                )
+    with suppress(StoreUnavailable):  # a fault of the store
+        yield from _list_stored_gauges(parts)
 
 
-def _enrolment_gauges(parts: Parts) -> Iterator[Gauge]:
-    try:
-        listed = parts.enrolment_cases.list_open()
-    except StoreUnavailable:
-        return
-    for (state, reason), count in Counter(
-        (each.state.value, each.reason) for each in listed
-    ).items():
-        yield Gauge(
-            "broker_enrolments",
-            "Open cases, and enrolments that have failed for 15 minutes.",
-            {"state": state, "reason": reason or ""},
-            count,
-        )
-
-
-def _library_gauges(parts: Parts) -> Iterator[Gauge]:
-    try:
-        faults = parts.library_proof.faults()
-    except StoreUnavailable:
-        return
-    for fault in faults:
+def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
+    for fault in parts.library_proof.faults():
         yield Gauge(
             "broker_library_fault",
             "1 for each faulty setting of the library system.",
             {"setting": fault.setting},
             1,
         )
-
-
-def _feeds(parts: Parts, moment: datetime) -> Iterator[Gauge]:
-    for feed in parts.metadata.followed:
-        until = feed.until()
-        left = (until - moment).total_seconds() if until else 0.0
+    listed = parts.enrolment_cases.list_open()
+    counts = Counter((enrolment.state.value, enrolment.reason or "") for enrolment in listed)
+    for (state, reason), count in counts.items():
         yield Gauge(
-            "broker_metadata_valid_until_seconds",
-            "Seconds until the copy of a feed expires; 0 if there is none.",
-            {"feed": feed.feed.name},
-            left,
+            "broker_enrolments",
+            "Open cases, and enrolments that have failed for 15 minutes.",
+            {"state": state, "reason": reason},
+            count,
         )
 
 
-def _endings(parts: Parts, moment: datetime) -> Iterator[Gauge]:
-    for ending in parts.metadata.endings():
-        yield Gauge(
-            "broker_metadata_ends_seconds",
-            "Seconds until a descriptor or certificate in the metadata folder expires.",
-            {"kind": ending.kind, "name": ending.name, "what": ending.what},
-            (ending.at - moment).total_seconds(),
-        )
-
-
-def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
-    try:
-        keys = key_ring.list_keys(parts.config.keys)
-    except ConfigurationFaults:
-        return  # the keys are being rotated: what the workers have loaded stays
-    for key in keys:
-        if key.until:
-            yield Gauge(
-                "broker_certificate_expiry_seconds",
-                "Seconds until our own certificates expire.",
-                {"use": key.use, "slot": key.slot},
-                (key.until - moment).total_seconds(),
-            )
+def _seconds(until: datetime, moment: datetime) -> float:
+    return (until - moment).total_seconds()

@@ -15,7 +15,6 @@ from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff.staff_rules import StaffRules
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.policy_trials.explanations import explanation_lines
 from broker.use_cases.policy_trials.login_trials import try_login
@@ -28,7 +27,7 @@ from broker.use_cases.storage.rate_limits import Limits
 
 def make_logins(parts: Parts) -> StaffLogins | None:
     """Return the logins of staff, or None without a staff view."""
-    rules = _find_rules(parts)
+    rules = parts.config.staff_rules()
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
@@ -50,15 +49,11 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     """Return everything below ``/admin``."""
     routes = entrance.routes()
     limits = Limits(parts.store, parts.keys.index, now)
-    explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
-    StaffPolicies(entrance, limits, explained, tried).add_to(routes)
+    explain, decide = partial(explain_refusal, parts), partial(try_policies, parts)
+    StaffPolicies(entrance, limits, explain, decide).add_to(routes)
     url = partial(borrower_url, parts)
     StaffCases(entrance, parts.staff_search, parts.pin_mails, url).add_to(routes)
     return routes
-
-
-def _find_rules(parts: Parts) -> StaffRules | None:
-    return parts.config.staff_rules()
 
 
 def borrower_url(parts: Parts, number: str) -> str:
