@@ -79,7 +79,8 @@ class Store(Protocol):
 
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Return the record; None if there is none or it has expired."""
-        ...
+        (found,) = self.get_many([key], now)
+        return found
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
@@ -90,7 +91,7 @@ class Store(Protocol):
         and finds its own version has succeeded. ``durable`` waits until a power cut cannot undo the
         write.
         """
-        ...
+        return self.put_many(Write(key, kept, was), (), now, durable=durable)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
         """Return what ``get`` returns for each key, in their order, in one call of the store."""

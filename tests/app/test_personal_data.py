@@ -361,7 +361,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
         return run
 
-    for name in ("put", "put_many", "drop"):
+    for name in ("put_many", "drop"):
         monkeypatch.setattr(SqliteStore, name, counted(getattr(SqliteStore, name)))
 
 

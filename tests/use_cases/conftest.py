@@ -203,17 +203,11 @@ class HookedStore(SqliteStore):
         super().__init__(path)
         self.hooks = hooks
 
-    def put(self, *given: Any, **options: Any) -> bool:
-        """Write: a lease, or a record."""
-        name = "lease" if given[0].kind == "lease" else "put"
-        return bool(self.hooks.around(name, lambda: super(HookedStore, self).put(*given, **options)))
-
-    def put_many(self, first: Any, others: Any, *given: Any, **options: Any) -> bool:
-        """Write several in one turn."""
-        if not others:
-            return super().put_many(first, others, *given, **options)
+    def put_many(self, first: Any, *given: Any, **options: Any) -> bool:
+        """Write a lease, or records, in one turn."""
+        name = "lease" if first.key.kind == "lease" else "put"
         write = super().put_many
-        return bool(self.hooks.around("put", lambda: write(first, others, *given, **options)))
+        return bool(self.hooks.around(name, lambda: write(first, *given, **options)))
 
     def claim(self, *given: Any) -> Any:
         """Claim."""

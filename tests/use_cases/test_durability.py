@@ -1,6 +1,6 @@
 """Which facts a power cut may not undo, and which it may: asked of the store by those that write them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key
+from broker.core.ports import Write
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.storage.person_records import PersonRecords
@@ -45,10 +45,10 @@ class AskedStore(SqliteStore):
         super().__init__(path)
         self.asked: list[bool] = []
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:
         """Write and note."""
         self.asked.append(durable)
-        return super().put(key, kept, was, now, durable=durable)
+        return super().put_many(first, others, now, durable=durable)
 
 
 @pytest.fixture

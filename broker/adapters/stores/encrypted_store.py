@@ -8,14 +8,11 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write
 from broker.core.retention import RecordKind
 
 SCHEMA: Final = 1
-_KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
-_LONGEST_ID: Final = 255
 _ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
@@ -31,37 +28,19 @@ class EncryptedStore(Store):
     """
 
     def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
-        """Encrypt the values of ``store``; all ``keys`` of 32 octets read, ``write_key_id`` writes.
+        """Encrypt the values of ``store``.
 
-        ConfigurationFaults if a key has another length, an id is empty, or the writing key is
-        missing.
+        All ``keys`` read, each of 32 octets; ``write_key_id`` is the id of the one that writes.
         """
-        faults = list(_key_faults(keys, write_key_id))
-        if faults:
-            raise ConfigurationFaults(faults)
         self._store = store
         self._ciphers = {key_id.encode(): AESGCM(key) for key_id, key in keys.items()}
         self._write_key_id = write_key_id.encode()
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the decrypted record, or None.
-
-        RecordUnreadable if its key or schema is unknown or it was changed.
-        """
-        kept = self._store.get(key, now)
-        if kept is None:
-            return None
-        return self._open(key, kept)
-
-    def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
-    ) -> bool:
-        """Compare and set, encrypted with the writing key."""
-        sealed = self._seal(key, kept)
-        return self._store.put(key, sealed, was, now, durable=durable)
-
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the decrypted records; RecordUnreadable if one of them does not open."""
+        """Return the decrypted records.
+
+        RecordUnreadable if the key or schema of one is unknown or it was changed.
+        """
         return self._open_each(keys, self._store.get_many(keys, now))
 
     def put_many(
@@ -169,17 +148,6 @@ class EncryptedStore(Store):
         except (InvalidTag, ValueError):  # ValueError: the value ends before the nonce
             raise RecordUnreadable(f"{key.kind}: the seal is broken", key) from None
         return Kept(value, kept.version, kept.until, kept.due)
-
-
-def _key_faults(keys: Mapping[str, bytes], write_key_id: str) -> Iterator[Fault]:
-    for key_id, key in keys.items():
-        if len(key) != _KEY_BYTES:
-            yield Fault(f"store key {key_id!r}", "is not of 32 octets")
-    for key_id in keys:
-        if not key_id.isascii() or not 0 < len(key_id) <= _LONGEST_ID:
-            yield Fault(f"store key {key_id!r}", "its id is not of 1 to 255 ASCII characters")
-    if write_key_id not in keys:
-        yield Fault(f"store key {write_key_id!r}", "is to write and is missing")
 
 
 def _place(key: Key) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha1
-from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Final
 
@@ -30,7 +29,6 @@ from broker.core.retention import RecordKind
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
 _PAGE: Final = 200
-_NEVER: Final = 2**62  # microseconds, later than any time
 _FIELDS: Final = ("v", "n", "u", "d")
 _DIGESTS: Final = {
     script: sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -60,20 +58,6 @@ class RedisStore(Store):
         self._client: Any = None
         self._opening = threading.Lock()
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, or None if it does not exist or has expired."""
-        place = redis_scripts.place(key)
-        with _raise_unavailable():
-            fields = self._connect().execute_command("HMGET", place.record, *_FIELDS)
-        return _read_fields(fields, now)
-
-    def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
-    ) -> bool:
-        """Compare and set; ``durable`` also waits for a replica if there is one."""
-        with _raise_unavailable():
-            return self._put([Write(key, kept, was)], now, durable=durable)
-
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the records, None for a missing one, by one pipeline, not as of one moment."""
         with _raise_unavailable():
@@ -89,7 +73,8 @@ class RedisStore(Store):
     ) -> bool:
         """Compare and set all of them by one script; in a Cluster, ``first`` and then each other.
 
-        A script in a Cluster can change the keys of one hash tag only.
+        A script in a Cluster can change the keys of one hash tag only. ``durable`` also waits for a
+        replica if there is one.
         """
         writes = [first, *others]
         with _raise_unavailable():
@@ -165,14 +150,14 @@ class RedisStore(Store):
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``, in the group or in all shards."""
+        """Lease the earliest record due at ``now``, in the group or in the whole kind."""
         prefix = ""
         if group is not None:
             prefix = redis_scripts.place(Key(kind, group)).member
         lasts = milliseconds_to_keep(until, now)
         arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - LEEWAY))
         with _raise_unavailable():
-            claimed = self._claim_first(kind, self._heads(kind, group, now), arguments)
+            claimed = self._run(redis_scripts.CLAIM, redis_scripts.claim_keys(kind), *arguments)
         if claimed is None:
             return None
         member, *fields = claimed
@@ -253,26 +238,6 @@ class RedisStore(Store):
                 pool.release(connection)
         raise StoreUnavailable("redis: the slot is being moved")
 
-    def _claim_first(
-        self, kind: RecordKind, heads: Sequence[tuple[int, str]], arguments: Sequence[object]
-    ) -> Any:
-        """Return member and fields of the claimed record, or None if there is none.
-
-        Ask the shard whose record is due first. If that record is leased or gone, the shard answers
-        when its next one is due, and is queued again.
-        """
-        queue = sorted(heads)
-        while queue:
-            _, shard = heappop(queue)
-            no_later_than = queue[0][0] if queue else _NEVER
-            keys = redis_scripts.claim_keys(kind, shard)
-            answer = self._run(redis_scripts.CLAIM, keys, *arguments, no_later_than)
-            if isinstance(answer, int):
-                heappush(queue, (answer, shard))
-            elif answer is not None:
-                return answer
-        return None
-
     def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
         with _raise_unavailable():
             client = self._connect()
@@ -294,25 +259,6 @@ class RedisStore(Store):
                 if kept is not None:
                     member = name.partition(b":r:")[2]
                     yield redis_scripts.key_of(kind, member), kept
-
-    def _heads(
-        self, kind: RecordKind, group: str | None, now: datetime
-    ) -> Sequence[tuple[int, str]]:
-        """Return each shard to claim from with the time when its first record is due."""
-        if group is not None:
-            due = redis_scripts.place(Key(kind, group)).due
-            return [(0, due.removesuffix(":due"))]
-        shards = tuple(redis_scripts.tags(kind))
-        limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
-        pipeline = self._connect().pipeline(transaction=False)
-        for shard in shards:
-            pipeline.execute_command("ZRANGEBYSCORE", f"{shard}:due", *limits)
-        heads = []
-        for shard, head in zip(shards, pipeline.execute(), strict=True):
-            if head:
-                _, score = head
-                heads.append((int(float(score)), shard))
-        return heads
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Layout of records in Redis, and the scripts that make each change atomic.
 
-A group belongs to one of sixteen shards of its kind, and a shard is a hash tag. A shard holds its
-records, the index of each group's names, the queue of due records and the leases on them, so that
-they change together, in a Cluster too. A claim over the whole kind looks at sixteen queue heads.
+A kind is a hash tag: its records, the index of each group's names, the queue of due records and the
+leases on them change together, in a Cluster too.
 
 A record is a hash: v value, n version, u until, d due or empty. Times are microseconds of the
 caller's ``now``, which alone decides what has expired; Redis removes it later by its own clock.
@@ -10,17 +9,15 @@ Every script begins with the write that Redis may refuse if memory is short, so 
 script has changed nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
-from zlib import crc32
 
 from broker.adapters.stores.timestamps import micros
 from broker.core.ports import Key, Write
 from broker.core.retention import RecordKind
 
-SHARDS: Final = 16  # part of the layout: with another number no record would be found
 # Redis removes a record this long after ``until``, because clocks differ between machines.
 LEEWAY: Final = timedelta(minutes=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -101,9 +98,8 @@ return listed
 """
 
 # KEYS due queue, and where records, leases and their indexes begin; ARGV the group's beginning
-# or empty, now, token, until, milliseconds to keep, forgotten before, no later than.
-# Returns member, value, version, until, due; nothing where none is due; where the first that nobody
-# has leased is due later, or was gone, when it was due, which asks to look again.
+# or empty, now, token, until, milliseconds to keep, forgotten before.
+# Returns member, value, version, until, due; nothing where none is due.
 CLAIM: Final = f"""{_KEEP}
 local function leased(member)
   local ends = redis.call('HGET', KEYS[3] .. member, 'u')
@@ -111,24 +107,23 @@ local function leased(member)
 end
 local passed = 0
 while true do
-  local limit = {{'WITHSCORES', 'LIMIT', passed, 100}}
+  local limit = {{'LIMIT', passed, 100}}
   local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], unpack(limit))
   if #due == 0 then return false end
-  for place = 1, #due, 2 do
-    local member, score = due[place], tonumber(due[place + 1])
+  for place = 1, #due do
+    local member = due[place]
     if string.sub(member, 1, #ARGV[1]) == ARGV[1] and not leased(member) then
-      if score > tonumber(ARGV[7]) then return score end
       local found = redis.call('HMGET', KEYS[2] .. member, 'v', 'n', 'u', 'd')
-      if not found[2] or tonumber(found[3]) <= tonumber(ARGV[2]) then
-        redis.call('ZREM', KEYS[1], member)
-        return score
+      if found[2] and tonumber(found[3]) > tonumber(ARGV[2]) then
+        local group, name = string.match(member, '^(.*)/(.*)$')
+        keep(KEYS[3] .. member, KEYS[4] .. group, name, ARGV[5], ARGV[6],
+          'v', '', 'n', ARGV[3], 'u', ARGV[4], 'd', '')
+        return {{member, found[1], found[2], found[3], found[4]}}
       end
-      local group, name = string.match(member, '^(.*)/(.*)$')
-      keep(KEYS[3] .. member, KEYS[4] .. group, name, ARGV[5], ARGV[6],
-        'v', '', 'n', ARGV[3], 'u', ARGV[4], 'd', '')
-      return {{member, found[1], found[2], found[3], found[4]}}
+      redis.call('ZREM', KEYS[1], member)
+    else
+      passed = passed + 1
     end
-    passed = passed + 1
   end
 end
 """
@@ -150,7 +145,7 @@ return redis.call('HINCRBY', KEYS[1], 't', ARGV[1])
 
 
 class RedisKeys(NamedTuple):
-    """The Redis keys of one record, under one hash tag, and its name within shard and group."""
+    """The Redis keys of one record, under one hash tag, and its name within kind and group."""
 
     record: str
     names: str
@@ -165,15 +160,15 @@ def place(key: Key) -> RedisKeys:
 
     Braces and slashes in its parts are escaped: they would move it to another hash tag.
     """
-    shard = _shard(key.kind, key.group)
+    prefix = _prefix(key)
     group = quote(key.group, "")
     name = quote(key.name, "")
     member = f"{group}/{name}"
     return RedisKeys(
-        record=f"{shard}:r:{member}",
-        names=f"{shard}:g:{group}",
-        due=f"{shard}:due",
-        counter=f"{shard}:c:{member}",
+        record=f"{prefix}:r:{member}",
+        names=f"{prefix}:g:{group}",
+        due=f"{prefix}:due",
+        counter=f"{prefix}:c:{member}",
         member=member,
         name=name,
     )
@@ -207,18 +202,25 @@ def milliseconds_to_keep(until: datetime, now: datetime) -> int:
 
 
 def hash_tag(key: Key) -> str:
-    """Return the hash tag of ``key``: a Cluster has all its records on one server."""
-    return _shard(key.kind, key.group).partition("}")[0]
+    """Return the kind whose hash tag ``key`` has: a Cluster has its records on one server."""
+    # A lease has the hash tag of its record.
+    return key.group.partition("/")[0] if key.kind == "lease" else key.kind
 
 
-def claim_keys(kind: RecordKind, shard: str) -> tuple[str, ...]:
-    """Return the due queue of a shard and the prefixes of the keys that a claim reads."""
+def claim_keys(kind: RecordKind) -> tuple[str, ...]:
+    """Return the due queue of a kind and the prefixes of the keys that a claim reads."""
+    prefix = _tag(kind)
     group = quote(f"{kind}/", "")  # the lease on a record has this before the record's group
-    return (f"{shard}:due", f"{shard}:r:", f"{shard}:lease:r:{group}", f"{shard}:lease:g:{group}")
+    return (
+        f"{prefix}:due",
+        f"{prefix}:r:",
+        f"{prefix}:lease:r:{group}",
+        f"{prefix}:lease:g:{group}",
+    )
 
 
 def key_of(kind: RecordKind, member: bytes) -> Key:
-    """Return the key of a record by its name within the shard."""
+    """Return the key of a record by its name within the kind."""
     group, _, name = member.decode().partition("/")
     return Key(kind, unquote(group), unquote(name))
 
@@ -227,22 +229,13 @@ def records(kind: RecordKind) -> str:
     """Return the SCAN pattern of every record of a kind."""
     if kind == "lease":
         return f"{_LAYOUT}:{{*}}:lease:r:*"
-    return f"{_LAYOUT}:{{{quote(kind, '')}/*}}:r:*"
+    return f"{_tag(kind)}:r:*"
 
 
-def tags(kind: RecordKind) -> Iterator[str]:
-    """Yield the key prefix of each shard of a kind."""
-    return (tag(kind, shard) for shard in range(SHARDS))
+def _prefix(key: Key) -> str:
+    tag = _tag(hash_tag(key))
+    return f"{tag}:lease" if key.kind == "lease" else tag
 
 
-def _shard(kind: str, group: str) -> str:
-    if kind == "lease":
-        # A lease has the hash tag of its record.
-        leased, _, group = group.partition("/")
-        return f"{_shard(leased, group)}:lease"
-    return tag(kind, crc32(group.encode()) % SHARDS)
-
-
-def tag(kind: str, shard: int) -> str:
-    """Return the key prefix of a shard."""
-    return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"
+def _tag(kind: str) -> str:
+    return f"{_LAYOUT}:{{{quote(kind, '')}}}"

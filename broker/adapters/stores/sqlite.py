@@ -74,49 +74,36 @@ class SqliteStore(Store):
         self._connections = self._new_connections(None)
         self._writes = 0
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, or None if it does not exist or has expired."""
-        with self._reading() as connection:
-            row = connection.execute(sql.GET, (*key, micros(now))).fetchone()
-        if row is None:
-            return None
-        return _read_row(*row)
-
-    def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
-    ) -> bool:
-        """Compare and set; ``durable`` commits with fsync, other writes are only ordered."""
-        write = Write(key, kept, was)
-        with self._turn(durable=durable) as connection:
-            written = _write_record(connection, write, now)
-            if written:
-                self._sweep(connection, now)
-                return True
-            return _is_present(connection, write, now)
-
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the records as of one moment, None for a missing one."""
         at = micros(now)
         with self._reading() as connection:
-            connection.execute("BEGIN")
+            if len(keys) > 1:
+                connection.execute("BEGIN")
             rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
-            connection.execute("COMMIT")
+            if len(keys) > 1:
+                connection.execute("COMMIT")
         return [_read_row(*row) if row else None for row in rows]
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set all of them in one transaction, or none."""
-        if not others:
-            return self.put(*first, now, durable=durable)
+        """Compare and set all of them in one transaction, or none.
+
+        ``durable`` commits with fsync; other writes are only ordered.
+        """
         with self._turn(durable=durable) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            stands = _write_record(connection, first, now) or _is_present(connection, first, now)
+            if others:
+                connection.execute("BEGIN IMMEDIATE")
+            written = _write_record(connection, first, now)
+            stands = written or _is_present(connection, first, now)
             if stands:
                 for write in others:
                     _write_record(connection, write, now)
-            connection.execute("COMMIT")
-            self._sweep(connection, now)
+            if others:
+                connection.execute("COMMIT")
+            if written:
+                self._sweep(connection, now)
         return stands
 
     def drop(self, key: Key) -> None:

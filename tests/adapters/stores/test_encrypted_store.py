@@ -1,6 +1,6 @@
 """Encryption of the store: secrecy, changed values, and rotation of keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.core.errors import ConfigurationFaults, StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store, Write
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -79,11 +79,11 @@ class _One(Store):
     def __init__(self) -> None:
         self.kept: Kept | None = None
 
-    def get(self, key: Key, now: datetime) -> Kept | None:  # noqa: ARG002
-        return self.kept
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":  # noqa: ARG002
+        return [self.kept]
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:  # noqa: ARG002
-        self.kept = kept
+    def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:  # noqa: ARG002
+        self.kept = first.kept
         return True
 
 
@@ -171,24 +171,3 @@ def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], ob
     _put(bare, KEY, b"never sealed")
     with pytest.raises(StoreUnavailable):
         ask(EncryptedStore(bare, {"k1": OLD}, "k1"))
-
-
-@pytest.mark.parametrize(
-    ("keys", "writes", "faults"),
-    [
-        ({"k1": OLD[:16]}, "k1", 1),
-        ({"k1": OLD}, "k2", 1),
-        ({}, "k1", 1),
-        ({"": OLD}, "", 1),
-        ({"æ": OLD}, "æ", 1),
-        ({"k" * 256: OLD, "k1": b""}, "k2", 3),
-    ],
-)
-def test_unfit_keys_are_faults_of_the_configuration(
-    bare: Store, keys: Mapping[str, bytes], writes: str, faults: int
-) -> None:
-    """A short key, an id that is none and a writing key that is not there are all reported at once, without the key."""
-    with pytest.raises(ConfigurationFaults) as refused:
-        EncryptedStore(bare, keys, writes)
-    assert len(refused.value.faults) == faults
-    assert OLD.hex()[:8] not in str(refused.value)

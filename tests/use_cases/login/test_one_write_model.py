@@ -56,11 +56,6 @@ class TurnedStore(Store):
     joined: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
     spent: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give what is kept and has not expired."""
-        [found] = self.get_many([key], now)
-        return found
-
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Give each."""
         turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
@@ -69,10 +64,6 @@ class TurnedStore(Store):
         if worker and turn == "marks":
             worker.looked = self.moment
         return found
-
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
-        """Write if the version is the expected one, or stands already."""
-        return self.put_many(Write(key, kept, was), (), now, durable=durable)
 
     def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:
         """Write the first and, if it stands, the others."""
