@@ -304,10 +304,11 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
     if not rules.roles:
         yield "admin.roles is empty: the staff view lets nobody in; list them, or leave [admin] out"
     upstream = parts.upstreams[rules.upstream]
-    attribute_map = parts.maps.maps[upstream.attribute_map]
-    names = {row.name for row in attribute_map.rows}
     institution = upstream.institution(rules.institution)
-    if institution is not None and CPR_ATTRIBUTE not in institution.may_assert:
+    if institution is None:
+        return  # ``staff_rules`` returns none without it
+    names = {row.name for row in parts.maps.maps[upstream.attribute_map].rows}
+    if CPR_ATTRIBUTE not in institution.may_assert:
         names.discard(CPR_ATTRIBUTE)
     nobody = "nobody of the staff can log in"
     if EPPN not in names:
@@ -316,15 +317,14 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
     if not names & {SUBJECT_ID, CPR_ATTRIBUTE}:
         what = f"the login carries neither {SUBJECT_ID} nor a CPR number: {nobody}"
         yield f'admin.institution: {what}; add a row for {SUBJECT_ID} or may_assert = ["cpr"]'
-    if institution is not None:
-        if institution.max_assurance < rules.assurance:
-            what = f"is above max_assurance of {institution.entity_id}: {nobody}"
-            yield f"admin.assurance: {what}; lower it, or raise max_assurance"
-        known = ", ".join(institution.scopes) or "none"
-        for eppn in rules.roles:
-            if not is_in_scope(eppn, "exact", institution.scopes):
-                what = f"{institution.entity_id} may not assert its scope (those are {known})"
-                yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"
+    if institution.max_assurance < rules.assurance:
+        what = f"is above max_assurance of {institution.entity_id}: {nobody}"
+        yield f"admin.assurance: {what}; lower it, or raise max_assurance"
+    known = ", ".join(institution.scopes) or "none"
+    for eppn in rules.roles:
+        if not is_in_scope(eppn, "exact", institution.scopes):
+            what = f"{institution.entity_id} may not assert its scope (those are {known})"
+            yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"
 
 
 _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (

@@ -12,7 +12,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, Write
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.deployment import Deployment, find_text, mark
 from tests.plugins.mailbox_proof_bench import (
@@ -141,15 +141,15 @@ def test_only_one_of_two_persons_proves_an_address(bench: ProofBench, monkeypatc
     second = bench.mail_code(bench.login(browser="browser 2"), "bo")
     second_code = bench.read_mailed_code()
     mine: list[Key] = []
-    put = SqliteStore.put
+    put_many = SqliteStore.put_many
 
-    def between(store: SqliteStore, key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
-        if key.kind == "index" and not mine:
-            mine.append(key)
+    def between(store: SqliteStore, first: Write, *args: Any, **how: Any) -> bool:
+        if first.key.kind == "index" and not mine:
+            mine.append(first.key)
             bench.try_code(second, second_code, "bo")
-        return put(store, key, kept, *args, **how)
+        return put_many(store, first, *args, **how)
 
-    monkeypatch.setattr(SqliteStore, "put", between)
+    monkeypatch.setattr(SqliteStore, "put_many", between)
     assert outcome_of(lambda: bench.try_code(first, first_code)) == "address_taken"
     assert [each.address for each in bench.list_valid_proofs("bo")] == [NURSE]
     assert bench.list_valid_proofs("ann") == ()
