@@ -78,8 +78,6 @@ class Loops:
 
     parts: assembly.Parts
     stopping: Event = field(default_factory=Event)
-    upkeep_wake: Event = field(default_factory=Event)
-    mails_wake: Event = field(default_factory=Event)
     threads: list[Thread] = field(default_factory=list)
 
     def start(self) -> None:
@@ -91,10 +89,10 @@ class Loops:
         parts = self.parts
         live = parts.config.library.mode == "live"
         for _ in range(parts.config.library.connections):
-            self._start("borrowers", [parts.person_worker.step] if live else [], parts.wake)
+            self._start("borrowers", [parts.person_worker.step] if live else [])
         for _ in range(_MAIL_LOOPS):
-            self._start("mails", [parts.outbox.step], self.mails_wake)
-        self._start("upkeep", list(_upkeep_steps(parts)), self.upkeep_wake)
+            self._start("mails", [parts.outbox.step])
+        self._start("upkeep", list(_upkeep_steps(parts)))
 
     def stop(self) -> None:
         """Wait until every loop has finished its task, for 30 seconds at most."""
@@ -102,13 +100,12 @@ class Loops:
         until = time.monotonic() + _STOP_WITHIN_S
         for thread in self.threads:
             while thread.is_alive() and time.monotonic() < until:
-                # Set the events again: a loop clears its event before it looks at ``stopping``.
-                for wake in (self.parts.wake, self.mails_wake, self.upkeep_wake):
-                    wake.set()
+                # Set the event again: a loop clears it before it looks at ``stopping``.
+                self.parts.wake.set()
                 thread.join(0.05)
 
-    def _start(self, name: str, steps: Sequence[Step], wake: Event) -> None:
-        arguments = (steps, wake, self.stopping.is_set, _IDLE_S, _report)
+    def _start(self, name: str, steps: Sequence[Step]) -> None:
+        arguments = (steps, self.parts.wake, self.stopping.is_set, _IDLE_S, _report)
         thread = Thread(target=run_worker_loop, args=arguments, name=name, daemon=True)
         self.threads.append(thread)
         thread.start()

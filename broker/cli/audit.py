@@ -44,19 +44,13 @@ def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) ->
     findings = [str(finding) for finding in report.findings]
     notes = [str(note) for note in report.notes]
     if as_json:
-        shown = {
-            "findings": findings,
-            "notes": notes,
-            "lines": report.lines,
-            "last": report.number,
-            "link": report.link,
-        }
-        click.echo(json.dumps(shown, indent=2))
+        last = {"lines": report.lines, "last": report.number, "link": report.link}
+        click.echo(json.dumps({"findings": findings, "notes": notes, **last}, indent=2))
     else:
         lines = findings + [f"note: {note}" for note in notes]
         click.echo("\n".join(lines) or "all well")
-        last = f"{report.number} {report.link[:16]}"
-        click.echo(f"{report.lines} lines; the last is {last}", err=True)
+        what = f"{report.lines} lines; the last is {report.number} {report.link[:16]}"
+        click.echo(what, err=True)
     if findings:
         raise SystemExit(FINDINGS)
 

@@ -1,24 +1,15 @@
 """The commands over the message log: make its key pair, and read it with the private key."""
 
 import json
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import click
 
 from broker.adapters.observability import sealed_message_log
-from broker.cli.output import FINDINGS, printing_faults
+from broker.cli.output import DAY, FINDINGS, existing_folder, printing_faults
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
-def _day(_: click.Context, __: click.Parameter, written: str | None) -> date | None:
-    if not written:
-        return None
-    try:
-        return date.fromisoformat(written)
-    except ValueError:
-        raise click.BadParameter("write a day as in 2026-11-25") from None
 
 
 @click.group()
@@ -41,21 +32,27 @@ def keys(private: Path, public: Path) -> None:
 
 
 @messages.command(short_help="Print messages with the private key.")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=existing_folder)
 @click.option("--key", "private", type=_FILE, required=True, help="The private key.")
-@click.option("--from", "first", callback=_day, help="First day.")
-@click.option("--to", "last", callback=_day, help="Last day.")
+@click.option("--from", "first", type=DAY, help="First day.")
+@click.option("--to", "last", type=DAY, help="Last day.")
 @click.option("--reference", help="Only the login with this help code.")
 @printing_faults
 def read(
-    folder: Path, private: Path, first: date | None, last: date | None, reference: str | None
+    folder: Path,
+    private: Path,
+    first: datetime | None,
+    last: datetime | None,
+    reference: str | None,
 ) -> None:
     """Print the messages of FOLDER as lines of JSON. Exit 1 if a line cannot be opened.
 
     The messages hold CPR numbers: protect what you print.
     """
     unread = 0
-    for record in sealed_message_log.read(folder, private, first or date.min, last or date.max):
+    from_day = first.date() if first else date.min
+    to_day = last.date() if last else date.max
+    for record in sealed_message_log.read(folder, private, from_day, to_day):
         if record is None:
             unread += 1
         elif reference in {None, record["reference"]}:

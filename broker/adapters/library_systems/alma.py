@@ -1,7 +1,7 @@
 """Alma as a library system: borrowers are its users, by REST (docs/alma.md)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
@@ -44,13 +44,11 @@ class AlmaSettings(AlmaKeys):
         return Alma(self, observe)
 
 
-class Alma:
+class Alma(UserSearches):
     """An Alma as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = ignore_call) -> None:
-        self._settings = settings
-        self._calls = Calls(settings, observe)
-        self._searches = UserSearches(self._calls, settings)
+        super().__init__(Calls(settings, observe), settings)
         self._machine = settings.machine(observe)
 
     @property
@@ -63,36 +61,9 @@ class Alma:
             can.add(LibraryCapability.USER_NAMES)
         return frozenset(can)
 
-    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the users with this CPR number as an identifier, in any spelling that staff use.
-
-        LibraryRefused if it is only a primary id or barcode.
-        """
-        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
-
-    def find_similar(
-        self, birth_date: date | None, email: str | None, deadline: datetime
-    ) -> tuple[Borrower, ...]:
-        """Return the users with this mail address, at most 20; Alma has no search by birth date."""
-        del birth_date
-        if email is None:
-            return ()
-        return self._borrowers(self._searches.find_by_email(email, deadline))
-
     def list_borrowers(self) -> Iterator[Borrower]:
         """Refuse: each user would cost one of the calls of the day."""
         raise LibraryRefused("Alma lists users without numbers: use Alma Analytics")
-
-    def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Return the user with this number, or None."""
-        user = self._searches.find_by_number(number, deadline)
-        if user is None:
-            return None
-        return alma_users.read_borrower(user, self._settings)
-
-    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the users of a CPR number or barcode, or else of a user name."""
-        return self._borrowers(self._searches.find_typed(text, deadline))
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the user; None if one of its identifiers is taken.
@@ -181,7 +152,7 @@ class Alma:
         LibraryRefused if there is no such user; ChangeUnanswered if it is unknown whether the user
         was written.
         """
-        user = self._searches.find_by_number(number, deadline, operation)
+        user = self._find_by_number(number, deadline, operation)
         if user is None:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
@@ -198,14 +169,6 @@ class Alma:
         if answer.code is not None:
             raise alma_calls.make_refusal(answer.raw, operation, group)
         return alma_users.read_borrower(answer.body, self._settings)
-
-    def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
-        # A user may be found by several types and spellings.
-        borrowers = {}
-        for user in users:
-            borrower = alma_users.read_borrower(user, self._settings)
-            borrowers[borrower.number] = borrower
-        return tuple(borrowers.values())
 
 
 def _demand_number(borrower: Borrower, number: str, operation: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from itertools import product
 from typing import Final
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.record_values import is_shaped_as_cpr, spell_cpr
+from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
 
@@ -28,14 +29,17 @@ _MOST_SIMILAR: Final = 20  # each costs a call, and calls are limited for the wh
 
 
 class UserSearches:
-    """Look-ups by an identifier and its type; each answer is compared with the question."""
+    """The searches of the port ``LibrarySystem``: look-ups by an identifier and its type.
+
+    Each answer is compared with the question.
+    """
 
     def __init__(self, calls: Calls, settings: AlmaKeys) -> None:
         self._calls = calls
         self._settings = settings
 
-    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
-        """Return the users with this CPR number under a configured type, in any spelling.
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the users with this CPR number as an identifier, in any spelling that staff use.
 
         LibraryRefused if it is only a primary id or barcode, of this person or by coincidence:
         staff must look before a second borrower is made.
@@ -43,13 +47,16 @@ class UserSearches:
         found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
             raise LibraryRefused(_ELSEWHERE)
-        return found
+        return self._read_borrowers(found)
 
-    def find_typed(self, text: str, deadline: datetime) -> list[User]:
-        """Return the users that ``text`` may mean, as ``LibrarySystem.find_typed`` says.
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the users of a CPR number or barcode, or else of a user name.
 
         Identifiers in Alma are case sensitive: try a card as typed and as cards are printed.
         """
+        return self._read_borrowers(self._find_typed_users(text, deadline))
+
+    def _find_typed_users(self, text: str, deadline: datetime) -> list[User]:
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
@@ -65,13 +72,16 @@ class UserSearches:
             return self._find_by_types(cases, (kind,), "typed", deadline)
         return []
 
-    def find_by_email(self, email: str, deadline: datetime) -> list[User]:
-        """Return the first users with this mail address.
+    def find_similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> tuple[Borrower, ...]:
+        """Return the users with this mail address, at most 20; Alma has no search by birth date.
 
         The search returns names and primary ids only; each user costs another call.
         """
-        if not _MAIL_ADDRESS.fullmatch(email):
-            return []
+        del birth_date
+        if not (email and _MAIL_ADDRESS.fullmatch(email)):
+            return ()
         asked = urlencode({"q": f"email~{email}", "limit": _MOST_SIMILAR})
         path = f"{USERS}?{asked}"
         answer = self._calls.call("find_similar", "GET", path, deadline)
@@ -84,11 +94,19 @@ class UserSearches:
             user = self._user(user_path, "find_similar", deadline)
             if user is not None and _has_address(user, email):
                 found.append(user)
-        return found
+        return self._read_borrowers(found)
 
-    def find_by_number(
-        self, number: str, deadline: datetime, operation: str = "read"
-    ) -> User | None:
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Return the user with this number, or None."""
+        user = self._find_by_number(number, deadline, "read")
+        return alma_users.read_borrower(user, self._settings) if user is not None else None
+
+    def _read_borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
+        # A user may be found by several types and spellings.
+        borrowers = [alma_users.read_borrower(user, self._settings) for user in users]
+        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+
+    def _find_by_number(self, number: str, deadline: datetime, operation: str) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_calls.make_numbered_path(number)
         user = self._user(path, operation, deadline)

@@ -1,9 +1,9 @@
 """Koha as a library system: borrowers by REST (docs/reference/koha.md#koha)."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
@@ -42,48 +42,17 @@ class KohaSettings(KohaKeys):
         return Koha(self, observe)
 
 
-class Koha:
+class Koha(PatronSearches):
     """A Koha as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver = ignore_call) -> None:
-        self._settings = settings
-        self._calls = Calls(settings, observe)
-        self._searches = PatronSearches(self._calls, settings)
+        super().__init__(Calls(settings, observe), settings)
         self._machine = settings.machine(observe)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
         """Return all capabilities: Koha has every one."""
         return ALL_CAPABILITIES
-
-    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers with this CPR number as card number, user name or attribute.
-
-        Search for every spelling that staff use. LibraryUnavailable if the answer holds others.
-        """
-        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
-
-    def find_similar(
-        self, birth_date: date | None, email: str | None, deadline: datetime
-    ) -> tuple[Borrower, ...]:
-        """Return the borrowers with this mail address or this birth date, at most 200."""
-        return self._borrowers(self._searches.find_similar(birth_date, email, deadline))
-
-    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers of a CPR number or card number, or else of a user name.
-
-        Compare the answer again, because Koha's database finds similar texts too.
-        """
-        return self._borrowers(self._searches.find_typed(text, deadline))
-
-    def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower in the order of their numbers."""
-        return map(self._borrower, self._searches.list_all())
-
-    def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Return the borrower with this ``patron_id``, or None."""
-        patron = self._searches.patron(number, deadline)
-        return self._borrower(patron) if patron is not None else None
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None if its card number, user name or attribute is taken.
@@ -97,7 +66,7 @@ class Koha:
             return None
         if answer.status != 201:
             raise koha_refusals.make_refusal(answer, "create", body)
-        made = self._borrower(answer.json())
+        made = self._read_borrower(answer.json())
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
         if made.card is None:
@@ -112,17 +81,17 @@ class Koha:
         The PUT also gives a card number to a borrower without one: the CPR number, or the number
         that Koha adds while autoMemberNum is on.
         """
-        patron = self._searches.patron(change.number, deadline)
+        patron = self._read_patron(change.number, deadline)
         if patron is None:
             raise LibraryRefused("change: no such borrower")
-        before = self._borrower(patron)
+        before = self._read_borrower(patron)
         cpr = change.cpr or before.cpr
         if change.cpr:
             self._identify(patron, change.cpr, deadline)
         body = koha_patrons.make_changes(patron, change)
         if before.card is None and cpr and self._settings.card_number == "cpr":
             body["cardnumber"] = spell_cpr(cpr)[0]
-        after = self._borrower(self._put(patron, body, deadline))
+        after = self._read_borrower(self._put(patron, body, deadline))
         if after.number != change.number:
             raise LibraryUnavailable("change: an answer about another patron")
         # The answer to a change has no attributes.
@@ -165,21 +134,13 @@ class Koha:
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Koha's set-up; nothing is written."""
-        calls, searches, settings = self._calls, self._searches, self._settings
-        return SetupProof(calls, searches, settings, expected, deadline, self._machine).faults()
+        settings, machine = self._settings, self._machine
+        return SetupProof(self._calls, self, settings, expected, deadline, machine).faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Try each category with a borrower that is deleted again."""
-        trial = TrialBorrowers(self._calls, self._searches, self, self._settings, deadline)
+        trial = TrialBorrowers(self._calls, self, self, self._settings, deadline)
         return trial.trial(expected)
-
-    def _borrowers(self, patrons: Sequence[Patron]) -> tuple[Borrower, ...]:
-        # Searches by field and by attribute may find the same borrower.
-        borrowers = map(self._borrower, patrons)
-        return tuple({borrower.number: borrower for borrower in borrowers}.values())
-
-    def _borrower(self, patron: Any) -> Borrower:
-        return koha_patrons.read_borrower(patron, self._settings)
 
     def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
         """Write the CPR number of a patron that has no real one.

@@ -1,15 +1,16 @@
 """Searches of Koha patrons: by CPR number, ``patron_id``, similarity or typed text."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.record_values import is_shaped_as_cpr, read_day, spell_cpr
+from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
 
@@ -22,25 +23,32 @@ _EVERYONE: Final = "Koha gave borrowers that were not asked for; does a proxy dr
 
 
 class PatronSearches:
-    """Searches of a Koha; each answer is compared with the question."""
+    """The searches of the port ``LibrarySystem``; each answer is compared with the question."""
 
     def __init__(self, calls: Calls, settings: KohaKeys) -> None:
         self._calls = calls
         self._settings = settings
 
-    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
-        """Return the patrons with this CPR number in a configured field, in any spelling."""
-        return self._find_carriers(cpr, self._settings.cpr_fields, "find", deadline)
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the borrowers with this CPR number as card number, user name or attribute.
 
-    def find_typed(self, text: str, deadline: datetime) -> list[Patron]:
-        """Return the patrons that ``text`` may mean, as ``LibrarySystem.find_typed`` says."""
+        Search for every spelling that staff use. LibraryUnavailable if the answer holds others.
+        """
+        fields = self._settings.cpr_fields
+        return self._read_borrowers(self._find_carriers(cpr, fields, "find", deadline))
+
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the borrowers of a CPR number or card number, or else of a user name.
+
+        Compare the answer again, because Koha's database finds similar texts too.
+        """
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})
-            return self._find_carriers(number, fields, "typed", deadline)
+            return self._read_borrowers(self._find_carriers(number, fields, "typed", deadline))
         name = remove_invisible(text)
         if not name or len(name) > _LONGEST_NAME:
-            return []
+            return ()
         # Koha's database folds other digits and letters. Cards have ASCII ones only.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
         query = koha_calls.query_fields(fields, [name])
@@ -50,29 +58,30 @@ class PatronSearches:
         for field in fields:
             same = [patron for patron in found if _is_named(patron, field, name)]
             if same:
-                return same
-        return []
+                return self._read_borrowers(same)
+        return ()
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
-    ) -> list[Patron]:
-        """Return the patrons with this mail address, then others with this birth date.
+    ) -> tuple[Borrower, ...]:
+        """Return the borrowers with this mail address, then others with this birth date.
 
-        A birth date that means "unknown" may fill the page. Then search for the mail address
-        separately, so that its patrons are not lost.
+        At most 200 are returned. A birth date that means "unknown" may fill the page. Then search
+        for the mail address separately, so that its patrons are not lost.
         """
         by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
         by_mail = [{"email": email}] if email else []
         if not (by_date or by_mail):
-            return []
+            return ()
         query = {"-or": by_mail + by_date}
         found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
         if len(found) == _MOST_SIMILAR and by_mail:
             found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
-        return _search_like(found, birth_date, email)[:_MOST_SIMILAR]
+        similar = _select_similar(found, birth_date, email)[:_MOST_SIMILAR]
+        return self._read_borrowers(similar)
 
-    def list_all(self) -> Iterator[Patron]:
-        """Yield every patron in the order of ``patron_id``; LibraryUnavailable for another order.
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower in the order of ``patron_id``; LibraryUnavailable for another order.
 
         A page begins after the last patron of the page before, so that a deletion meanwhile skips
         no patron.
@@ -88,11 +97,24 @@ class PatronSearches:
                 if not isinstance(number, int) or number <= last:
                     raise LibraryUnavailable(f"list: {_EVERYONE}")
                 last = number
-                yield patron
+                yield self._read_borrower(patron)
             if len(found) < _A_PAGE:
                 return
 
-    def patron(self, number: str, deadline: datetime) -> Patron | None:
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Return the borrower with this ``patron_id``, or None."""
+        patron = self._read_patron(number, deadline)
+        return self._read_borrower(patron) if patron is not None else None
+
+    def _read_borrower(self, patron: Any) -> Borrower:
+        return koha_patrons.read_borrower(patron, self._settings)
+
+    def _read_borrowers(self, patrons: Iterable[Patron]) -> tuple[Borrower, ...]:
+        # Searches by field and by attribute may find the same borrower.
+        borrowers = map(self._read_borrower, patrons)
+        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+
+    def _read_patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron with this ``patron_id``, or None."""
         path = koha_calls.patron_path(number)
         headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
@@ -139,7 +161,7 @@ class PatronSearches:
         return found
 
 
-def _search_like(
+def _select_similar(
     found: Sequence[Patron], birth_date: date | None, email: str | None
 ) -> list[Patron]:
     with_address = [patron for patron in found if email and _has_address(patron, email)]

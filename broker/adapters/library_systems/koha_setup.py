@@ -67,7 +67,7 @@ class SetupProof:
         return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self.searches.find_by_cpr(_NOBODY, self.deadline)
+        self.searches.find(_NOBODY, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:
