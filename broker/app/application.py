@@ -278,8 +278,7 @@ class AccountChecks:
 
     every: float = field(default_factory=lambda: CHECK_EVERY_S)
     _waiting: "queue.Queue[Check]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
-    _thread: threading.Thread | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _first: threading.Lock = field(default_factory=threading.Lock)  # taken once, never released
 
     def submit(self, check: Check) -> bool:
         """Queue a check; False if twenty checks wait."""
@@ -287,12 +286,8 @@ class AccountChecks:
             self._waiting.put_nowait(check)
         except queue.Full:
             return False
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="account checks", daemon=True
-                )
-                self._thread.start()
+        if self._first.acquire(blocking=False):
+            threading.Thread(target=self._run, name="account checks", daemon=True).start()
         return True
 
     def _run(self) -> None:

@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import cast
 
 import click
-from click.exceptions import NoSuchCommand
 
 
 class LateGroup(click.Group):
@@ -17,10 +16,8 @@ class LateGroup(click.Group):
     def __init__(self, *arguments: object, late: Mapping[str, str], **settings: object) -> None:
         super().__init__(*arguments, **settings)  # type: ignore[arg-type] # as click.Group has them
         self._late = late
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        return sorted({*super().list_commands(ctx), *self._late})
+        # Only their names count: for lists, and for what a typo may mean.
+        self.commands = {**self.commands, **{name: click.Command(name) for name in late}}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of this name, or None."""
@@ -29,12 +26,3 @@ class LateGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, name = place.partition(":")
         return cast("click.Command", getattr(import_module(f"broker.cli.{module}"), name))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name; suggest also late commands for a typo."""
-        names = self.list_commands(ctx)
-        if args[0] not in names and not args[0].startswith("-"):
-            raise NoSuchCommand(args[0], possibilities=names, ctx=ctx)
-        return super().resolve_command(ctx, args)

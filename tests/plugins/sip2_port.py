@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from broker.adapters.library_systems import sip2
-from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
+from broker.adapters.library_systems.sip2 import Sip2Client, Sip2Keys
 
 STATUS = "64              00920261126    050430" + "0000" * 6
 
@@ -54,6 +56,12 @@ class Port(socketserver.ThreadingTCPServer):
         self.seen: list[str] = []
 
 
+def make_account(port: int) -> Sip2Keys:
+    """Return the account of a machine at a port of this machine."""
+    password = SecretStr("secret")
+    return Sip2Keys(host="127.0.0.1", port=port, login="machine", password=password, location="AUL")
+
+
 @contextmanager
 def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
     """Run a port with these answers; return it, a client, and the list of call outcomes."""
@@ -61,8 +69,8 @@ def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tup
     with Port(answers) as port:
         thread = threading.Thread(target=port.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
-        account = Sip2Account("127.0.0.1", port.server_address[1], "machine", "secret", "AUL", None)
-        yield port, Sip2Client(account, lambda call, outcome, _: observed.append((call, outcome))), observed
+        account = make_account(port.server_address[1])
+        yield port, Sip2Client(account, "", lambda call, outcome, _: observed.append((call, outcome))), observed
         port.shutdown()
         thread.join()
 

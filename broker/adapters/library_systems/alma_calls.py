@@ -13,14 +13,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
+from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.errors import (
     GATEWAY_ERRORS,
     CallNotMade,
-    CallNotSent,
     LibraryRefused,
     LibrarySilent,
     LibraryUnavailable,
@@ -132,14 +131,7 @@ class Calls:
     """Calls an Alma with its API key; threads may share it."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
-        self._exchange = Exchange(
-            settings.url,
-            settings.ca_file,
-            unavailable=LibrarySilent,
-            unsent=CallNotSent,
-            busy=CallNotMade,
-            connections=settings.connections,
-        )
+        self._exchange = settings.open_exchange()
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
+from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
@@ -54,14 +54,7 @@ class Calls:
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
-        self._exchange = Exchange(
-            settings.url,
-            settings.ca_file,
-            unavailable=LibrarySilent,
-            unsent=CallNotSent,
-            busy=CallNotMade,
-            connections=settings.connections,
-        )
+        self._exchange = settings.open_exchange()
         client = OauthClient(settings.client_id, secret, _NO_TOKEN, CallNotMade)
         self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
         self._timeout = settings.timeout

@@ -1,40 +1,18 @@
 """The settings of library systems: keys that all have in common, and how one is opened."""
 
-import ssl
 from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator
 
 from broker.adapters import connectors
-from broker.adapters.connectors import LOOPBACK, ConnectorKeys, check_address
-from broker.adapters.library_systems.sip2 import PinMachine, Sip2Account, Sip2Client
+from broker.adapters.connectors import ConnectorKeys, check_address
+from broker.adapters.http_exchange import Exchange
+from broker.adapters.library_systems.sip2 import PinMachine, Sip2Client, Sip2Keys
 from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.errors import CallNotMade, CallNotSent, LibrarySilent
 from broker.core.ports import LibrarySystem
-
-
-class Sip2Keys(BaseModel):
-    """The keys of ``[library.sip2]``: the account with which a self-service machine checks a PIN.
-
-    ``location`` is sent as institution and as location. SIP2 is plain text, so it needs ``tls``
-    unless the host is loopback (a tunnel).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    host: str = Field(min_length=1)
-    port: int = Field(6001, ge=1, le=65_535)
-    login: str = Field(min_length=1, pattern=r"^[^|\r\n]*$")
-    password: SecretStr = Field(min_length=1)
-    location: str = Field("", pattern=r"^[^|\r\n]*$")
-    tls: bool = False
-
-    @model_validator(mode="after")
-    def _no_pin_in_the_clear(self) -> Self:
-        if not self.tls and self.host not in LOOPBACK:
-            raise ValueError("needs tls = true off loopback: CPR numbers and PINs travel over it")
-        return self
 
 
 class ConnectionKeys(ConnectorKeys):
@@ -60,15 +38,20 @@ class ConnectionKeys(ConnectorKeys):
 
     def machine(self, observe: LibraryCallObserver) -> PinMachine | None:
         """Return the client that checks PINs; None without ``[library.sip2]``."""
-        keys = self.sip2
-        if keys is None:
+        if self.sip2 is None:
             return None
-        tls = None
-        if keys.tls:
-            tls = ssl.create_default_context(cafile=self.ca_file or None)
-        password = keys.password.get_secret_value()
-        account = Sip2Account(keys.host, keys.port, keys.login, password, keys.location, tls)
-        return PinMachine(Sip2Client(account, observe))
+        return PinMachine(Sip2Client(self.sip2, self.ca_file, observe))
+
+    def open_exchange(self) -> Exchange:
+        """Return the HTTP client of the library system."""
+        return Exchange(
+            self.url,
+            self.ca_file,
+            unavailable=LibrarySilent,
+            unsent=CallNotSent,
+            busy=CallNotMade,
+            connections=self.connections,
+        )
 
 
 GROUP: Final = "broker.library_systems"

@@ -13,10 +13,12 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
 
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from broker.adapters.connectors import LOOPBACK
 from broker.adapters.deadline_sockets import end_by, seconds_left
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
@@ -39,23 +41,35 @@ _NO_ANSWER: Final = "sip2: the machine port gave no answer that can be read"
 _LOGIN_REFUSED: Final = "sip2: the login of [library.sip2] is refused"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Sip2Account:
-    """A server and the account of a machine."""
+class Sip2Keys(BaseModel):
+    """The keys of ``[library.sip2]``: the account with which a self-service machine checks a PIN.
 
-    host: str
-    port: int
-    login: str
-    password: str
-    location: str
-    tls: ssl.SSLContext | None
+    ``location`` is sent as institution and as location. SIP2 is plain text, so it needs ``tls``
+    unless the host is loopback (a tunnel).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = Field(min_length=1)
+    port: int = Field(6001, ge=1, le=65_535)
+    login: str = Field(min_length=1, pattern=r"^[^|\r\n]*$")
+    password: SecretStr = Field(min_length=1)
+    location: str = Field("", pattern=r"^[^|\r\n]*$")
+    tls: bool = False
+
+    @model_validator(mode="after")
+    def _no_pin_in_the_clear(self) -> Self:
+        if not self.tls and self.host not in LOOPBACK:
+            raise ValueError("needs tls = true off loopback: CPR numbers and PINs travel over it")
+        return self
 
 
 class Sip2Client:
     """Asks a SIP2 server, with a new connection each time."""
 
-    def __init__(self, account: Sip2Account, observe: LibraryCallObserver) -> None:
+    def __init__(self, account: Sip2Keys, ca_file: str, observe: LibraryCallObserver) -> None:
         self._account = account
+        self._tls = ssl.create_default_context(cafile=ca_file or None) if account.tls else None
         self._observe = observe
 
     def accepts(self, card: str, pin: str, until: float) -> bool:
@@ -86,8 +100,9 @@ class Sip2Client:
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
+        password = account.password.get_secret_value()
         with closing(self._connect()) as connection:
-            login = _fields(CN=account.login, CO=account.password, CP=account.location)
+            login = _fields(CN=account.login, CO=password, CP=account.location)
             _demand_login(_exchange(connection, f"9300{login}", 0))
             moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
             question = _fields(AO=account.location, AA=card, AC="", AD=pin)
@@ -96,9 +111,9 @@ class Sip2Client:
     def _connect(self) -> socket.socket:
         account = self._account
         connection = socket.create_connection((account.host, account.port), timeout=seconds_left())
-        if account.tls is None:
+        if self._tls is None:
             return connection
-        return account.tls.wrap_socket(connection, server_hostname=account.host)
+        return self._tls.wrap_socket(connection, server_hostname=account.host)
 
 
 def message(text: str, sequence: int) -> bytes:

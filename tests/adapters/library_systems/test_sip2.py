@@ -7,9 +7,18 @@ from contextlib import suppress
 
 import pytest
 
-from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
+from broker.adapters.library_systems.sip2 import Sip2Client
 from broker.core.errors import LibraryUnavailable
-from tests.plugins.sip2_port import STATUS, Answers, add_checksum, answer_with, plain, right, run_sip2_port
+from tests.plugins.sip2_port import (
+    STATUS,
+    Answers,
+    add_checksum,
+    answer_with,
+    make_account,
+    plain,
+    right,
+    run_sip2_port,
+)
 
 pytestmark = pytest.mark.server
 
@@ -110,9 +119,9 @@ def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=trickle, args=(listener,), daemon=True)
         thread.start()
-        account = Sip2Account("127.0.0.1", listener.getsockname()[1], "machine", "secret", "AUL", None)
+        account = make_account(listener.getsockname()[1])
         with pytest.raises(LibraryUnavailable, match="sip2: no answer: Timeout"):
-            Sip2Client(account, lambda *_: None).accepts(CARD, PIN, until(0.6))
+            Sip2Client(account, "", lambda *_: None).accepts(CARD, PIN, until(0.6))
         assert time.monotonic() < for_ever
         over.set()
         thread.join()
@@ -120,6 +129,6 @@ def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
 
 def test_nobody_listening_is_worth_another_try() -> None:
     """As with any other part of the library system."""
-    account = Sip2Account("127.0.0.1", 1, "machine", "secret", "AUL", None)
+    account = make_account(1)
     with pytest.raises(LibraryUnavailable, match="no answer: ConnectionRefusedError"):
-        Sip2Client(account, lambda *_: None).accepts(CARD, PIN, until())
+        Sip2Client(account, "", lambda *_: None).accepts(CARD, PIN, until())
