@@ -1,13 +1,11 @@
 """The report of `broker check --party`: what one product gets from us, and what we expect of it."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Final
 
 from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
-from broker.adapters.saml.metadata.snapshots import FOLDER
 from broker.app.assembly import Parts, now
 from broker.configuration.checked_files import did_you_mean
 from broker.core.entities import Institution, Service, Upstream
@@ -16,6 +14,9 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, find_outgoi
 from broker.core.policy.model import Release
 
 _MODES: Final = {"gcm": "AES-GCM", "cbc": "AES-GCM, or AES-CBC inside a signed Response"}
+_NO_DESCRIPTOR: Final = (
+    "No descriptor of it is in force: no login is possible (broker metadata check)."
+)
 _BINDINGS: Final = {"redirect": "HTTP-Redirect", "post": "HTTP-POST"}
 Descriptor = ServiceDescriptor | UpstreamDescriptor
 
@@ -52,8 +53,8 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     own = f"{base_url}/saml/idp/metadata"
     yield f"It knows us as {parts.config.idp_entity_id}. Our descriptor is at {own}."
     descriptor = parts.metadata.current.service(service.entity_id, now())
-    yield _describe_source(parts, "service", service.entity_id, descriptor)
     if descriptor is None:
+        yield _NO_DESCRIPTOR
         return
     signed = "must be signed" if descriptor.signs_requests else "need no signature"
     sso = addresses.sso_url(base_url)
@@ -71,7 +72,6 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     yield f"Response and Assertion are signed with {method}."
     yield _describe_encryption(service, descriptor)
     yield from _describe_attributes(parts, service, releases)
-    yield _describe_certificates(descriptor)
 
 
 def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str:
@@ -118,8 +118,8 @@ def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:
     own = f"{base_url}/saml/sp/{upstream.name}/metadata"
     yield f"It knows us as {upstream.sp_entity_id}. Our descriptor is at {own}."
     descriptor = parts.metadata.current.upstream(upstream.entity_id, now())
-    yield _describe_source(parts, "upstream", upstream.entity_id, descriptor)
     if descriptor is None:
+        yield _NO_DESCRIPTOR
         return
     binding = "HTTP-POST" if descriptor.sso_by_post else "HTTP-Redirect"
     method = _short(descriptor.signing_algorithms.method)
@@ -137,7 +137,6 @@ def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:
     yield f"By attribute_maps/{upstream.attribute_map}.yaml we read {read}."
     for institution in upstream.institutions:
         yield _describe_institution(institution)
-    yield _describe_certificates(descriptor)
 
 
 def _describe_our_key(upstream: Upstream, *, strict: bool) -> str:
@@ -159,33 +158,11 @@ def _describe_institution(institution: Institution) -> str:
     )
 
 
-def _describe_source(parts: Parts, kind: str, entity_id: str, descriptor: Descriptor | None) -> str:
-    if descriptor is None:
-        return "No descriptor of it is in force: no login is possible (broker metadata check)."
-    source = parts.metadata.snapshot.sources.get((kind, entity_id), FOLDER)
-    where = f"the feed {source}"
-    if source == FOLDER:
-        where = parts.metadata.folder.contents.places.get(entity_id, "the metadata folder")
-    until = f"until {_day(descriptor.until)}" if descriptor.until else "without an end"
-    return f"Its descriptor came from {where} and is in force {until}."
-
-
 def _describe_logout(descriptor: Descriptor, ours: str) -> str:
     if descriptor.logout is None:
         return "It has no SingleLogoutService, so that a logout does not reach it."
     where = f"{descriptor.logout.location} by {_BINDINGS[descriptor.logout.binding]}"
     return f"Logout messages go to {where}, and to us at {ours}. They must be signed."
-
-
-def _describe_certificates(descriptor: Descriptor) -> str:
-    if descriptor.certificates_until is None:
-        return "Its descriptor says no end for its certificates."
-    end = _day(descriptor.certificates_until)
-    return f"The last certificate of a key of its descriptor ends on {end}."
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
 
 
 def _short(uri: str) -> str:

@@ -9,14 +9,7 @@ from hashlib import sha1
 from itertools import islice
 from typing import Any, Final
 
-from redis.exceptions import (
-    AskError,
-    MovedError,
-    NoScriptError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
@@ -27,7 +20,6 @@ from broker.core.ports import Kept, Key, Store, Write
 from broker.core.retention import RecordKind
 
 _REPLICA_WAIT: Final = 1000  # milliseconds
-_TRIES: Final = 3
 _PAGE: Final = 200
 _FIELDS: Final = ("v", "n", "u", "d")
 _DIGESTS: Final = {
@@ -222,21 +214,15 @@ class RedisStore(Store):
 
     def _run_durably(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
         """Run a script and WAIT on one connection: WAIT counts the writes of its connection."""
-        client = self._connect()
-        for _ in range(_TRIES):
-            pool = _pool(client, keys[0])
-            connection = pool.get_connection()
-            try:
-                done = _ask(connection, "EVAL", script, len(keys), *keys, *arguments)
-                if done:
-                    _confirm(connection)
-            except (MovedError, AskError):
-                client.execute_command("EXISTS", keys[0])  # makes the client follow the move
-            else:
-                return done
-            finally:
-                pool.release(connection)
-        raise StoreUnavailable("redis: the slot is being moved")
+        pool = _pool(self._connect(), keys[0])
+        connection = pool.get_connection()
+        try:
+            done = _ask(connection, "EVAL", script, len(keys), *keys, *arguments)
+            if done:
+                _confirm(connection)
+        finally:
+            pool.release(connection)
+        return done
 
     def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
         with _raise_unavailable():

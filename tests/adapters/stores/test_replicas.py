@@ -102,7 +102,7 @@ def _writes(store: Store) -> bool:
 
 
 def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
-    """A durable put whose slot went to another server since the client last looked finds it there."""
+    """A durable put fails if its slot went to another server. The next read follows the slot, and the put works."""
     store = _open(redis_cluster_url)
     assert isinstance(store, RedisStore)
     assert _put(store)
@@ -112,6 +112,9 @@ def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_
     owner = next(node for node in redis_cluster if node.port == port)
     other = next(node for node in redis_cluster if node is not owner)
     _give(redis_cluster, slot, other)
+    with pytest.raises(StoreUnavailable, match="MovedError"):
+        _put(store)
+    assert store.get(KEY, NOW) is None
     assert _put(store)
     with other.client() as client:
         assert client.keys() != []
