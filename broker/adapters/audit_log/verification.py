@@ -39,7 +39,7 @@ class AuditFinding:
 
 @dataclass(slots=True)
 class VerificationReport:
-    """What is wrong with a chain, read line by line; number and link are those of the last line.
+    """Findings in a chain that is read line by line; number and link are those of the last line.
 
     A note is a line cut short by a crash or an accepted finding. ``known`` are numbers and links of
     lines that each source names.
