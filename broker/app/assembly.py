@@ -18,13 +18,7 @@ from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
-from broker.adapters.observability.event_sinks import (
-    EventSinks,
-    RoutedAuditLog,
-    to_audit_log,
-    to_log,
-    to_traces,
-)
+from broker.adapters.observability.event_sinks import EventSinks, to_audit_log, to_log, to_traces
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.observability.sealed_message_log import MessageLog
@@ -47,7 +41,7 @@ from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
+from broker.core.ports import LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.claims import BorrowerClaims
@@ -171,7 +165,6 @@ class Parts:
         borrowers = BorrowerAtLogin(
             self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
-        audit_log = RoutedAuditLog(self.tell)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -179,7 +172,7 @@ class Parts:
             configured,
             persons,
             borrowers,
-            audit_log,
+            self.tell,
         )
 
 
@@ -193,12 +186,12 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all parts."""
     opened = _open(settings)
     ring, store = opened.keys, opened.store
-    audit_log = _route_audit_log(opened.audit_log, store, opened.sinks)
+    tell = _route_events(opened.audit_log, store, opened.sinks)
     wake = Event()
     library = GuardedLibrary(opened.library, store, ring.index, now)
-    pins = _make_pins(settings, opened, library, wake, audit_log.tell)
+    pins = _make_pins(settings, opened, library, wake, tell)
     pin_mails = pins.pin_mails
-    ports = _enrolment_ports(settings, ring, library, audit_log, pins)
+    ports = _enrolment_ports(settings, ring, library, tell, pins)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
     finder = BorrowerFinder(ports, pins.waiting_slots)
@@ -212,10 +205,10 @@ def assemble(settings: config.Config) -> Parts:
         policies=opened.policies,
         store=store,
         audit_log=opened.audit_log,
-        tell=audit_log.tell,
+        tell=tell,
         library=ports.library,
         register=opened.register,
-        library_proof=_library_proof(opened, store, audit_log.tell),
+        library_proof=_library_proof(opened, store, tell),
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, pins.waiting_slots),
         borrower_finder=finder,
@@ -223,8 +216,8 @@ def assemble(settings: config.Config) -> Parts:
         person_worker=PersonWorker(ports, look_ups),
         codes=codes,
         outbox=outbox,
-        mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
-        claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
+        mailbox_proof=MailboxProof(ports.persons, codes, outbox),
+        claims=BorrowerClaims(finder, codes, outbox),
         pin_choices=pins.choices,
         pin_mails=pin_mails,
         library_logins=pins.logins,
@@ -301,7 +294,7 @@ def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
     library: GuardedLibrary,
-    audit_log: RoutedAuditLog,
+    tell: EventPort,
     pins: "_Pins",
 ) -> EnrolmentPorts:
     pin_mails = pins.pin_mails
@@ -314,8 +307,7 @@ def _enrolment_ports(
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
-        audit_log=audit_log,
-        log=audit_log.tell,
+        tell=tell,
         draft_welcome_mail=pin_mails.draft_welcome_mail,
         draft_match_notice=pin_mails.draft_match_notice,
         wake_mails=pin_mails.outbox.wake_worker,
@@ -338,8 +330,7 @@ def _make_pins(
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
-    outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
-    letters = _mail_texts(settings)
+    outbox = MailOutbox(store, index, smtp(settings), _mail_texts(settings), now, wake, tell)
     browsers = KnownBrowsers(PersonRecords(store, index), index, now)
     live = settings.library.mode == "live"
     # At most half of the threads wait for the library system: the others keep serving logins.
@@ -357,19 +348,17 @@ def _make_pins(
             codes,
             browsers,
             outbox,
-            letters,
             pin_categories,
             now,
             live,
             waiting_slots=waiting,
         ),
-        PinMails(library, codes, outbox, letters, pin_categories, now, live),
+        PinMails(library, codes, outbox, pin_categories, now, live),
         LibraryLogins(
             library,
             codes,
             browsers,
             outbox,
-            letters,
             now,
             settings.library_account.mail_code,
             waiting_slots=waiting,
@@ -397,23 +386,21 @@ def _open_audit_log(
     )
 
 
-def _route_audit_log(
-    audit_log: StoredAuditLog, store: Store, startup: EventSinks
-) -> RoutedAuditLog:
-    """Return the audit log whose events reach every sink that ``ROUTES`` names for them."""
+def _route_events(audit_log: StoredAuditLog, store: Store, startup: EventSinks) -> EventPort:
+    """Return the port that carries events to every sink of their route."""
     sinks = {
         **startup.sinks,
-        Sink.AUDIT_LOG: to_audit_log(audit_log),
+        Sink.AUDIT_LOG: to_audit_log(audit_log.add),
         Sink.TRACE: to_traces(SupportTraces(store)),
     }
-    return RoutedAuditLog(EventSinks(sinks).tell)
+    return EventSinks(sinks).tell
 
 
 def _load_policies(
     settings: config.Config,
     surroundings: PolicySurroundings,
     tell: EventPort,
-    audit_log: AuditLog | None,
+    audit_log: StoredAuditLog | None,
 ) -> live_policies.LivePolicies:
     """Load the policies. Without an audit log only check them: the start fails anyway."""
 
@@ -459,11 +446,7 @@ def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister 
 
 
 def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> RegisterLookUps | None:
-    if register is None:
-        return None
-    return RegisterLookUps(
-        ports.persons, register, ports.library, ports.audit_log, ports.log, ports.now
-    )
+    return RegisterLookUps(ports, register) if register else None
 
 
 def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:

@@ -274,10 +274,6 @@ class PersonRecord:
         )
         return None if kept == PersonRecord(self.last_seen) else kept
 
-    def __repr__(self) -> str:
-        """Show no value: everything here is personal."""
-        return "PersonRecord(...)"
-
 
 def _select_receipts(
     receipts: Mapping[str, tuple[Receipt, ...]], moment: datetime

@@ -117,14 +117,14 @@ class PinBench:
         self.library.now = self.clock
         self.library.pins = {NUMBER: "4071", "99": "password", "18": "8362"}
         self.codes = MailedCodes(self.store, HMACS, self.clock)
-        self.outbox = MailOutbox(self.store, HMACS, None, self.clock)
-        self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
         letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        self.outbox = MailOutbox(self.store, HMACS, None, letters, self.clock)
+        self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
         library: Any = self.library
         leases = BorrowerLeases(self.store, HMACS, self.clock)
-        shared = (self.codes, self.browsers, self.outbox, letters)
+        shared = (self.codes, self.browsers, self.outbox)
         self.choices = PinChoices(library, leases, *shared, lambda: frozenset({"STUD"}), self.clock)
-        self.mails = PinMails(library, self.codes, self.outbox, letters, lambda: frozenset({"STUD"}), self.clock)
+        self.mails = PinMails(library, self.codes, self.outbox, lambda: frozenset({"STUD"}), self.clock)
         self.logins = LibraryLogins(library, *shared, self.clock)
 
     def pass_time(self, **span: float) -> None:

@@ -241,9 +241,9 @@ class World:
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         codes = MailedCodes(self.store, hmacs, clock)
-        self.outbox = MailOutbox(self.store, hmacs, self.post, clock)
+        self.outbox = MailOutbox(self.store, hmacs, self.post, letters, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
-        mails = PinMails(self.library, codes, self.outbox, letters, categories, clock)
+        mails = PinMails(self.library, codes, self.outbox, categories, clock)
         self.ports = EnrolmentPorts(
             self.library,
             self.persons,

@@ -72,10 +72,6 @@ class RegisteredPerson:
     address: RegisteredAddress | None
     protected: bool
 
-    def __repr__(self) -> str:
-        """Show where the person is only."""
-        return f"RegisteredPerson({self.residence.value!r})"
-
 
 def street_line(road: str, house: str, floor: str, door: str) -> str:
     """Return "Prøvevej 12, 2. th" from the parts that a register keeps, without leading zeros.

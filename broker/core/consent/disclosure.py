@@ -47,10 +47,6 @@ class Item:
     mask: bool = False
     optional: bool = False
 
-    def __repr__(self) -> str:
-        """Show the name only: values are personal."""
-        return f"Item({self.name!r})"
-
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:

@@ -104,20 +104,6 @@ class AuditEvent:
     by: str | None = None
     base: str | None = None
 
-    def __repr__(self) -> str:
-        """Show the kind only."""
-        return f"AuditEvent({self.kind!s})"
-
-
-class NoAuditLog:
-    """The audit log of a broker that keeps none."""
-
-    def add(self, event: AuditEvent) -> None:
-        """Write nothing."""
-
-
-NO_AUDIT_LOG: Final = NoAuditLog()
-
 
 def make_login_event(
     kind: AuditEventKind,

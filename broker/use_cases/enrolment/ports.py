@@ -9,22 +9,27 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import AuditLog, LibrarySystem, Write
+from broker.core.ports import LibrarySystem, Write
 from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.storage.records import Lease
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
 REQUEST_CALL: Final = timedelta(seconds=3)
 
 
+class Superseded(Exception):
+    """Another worker has the lease, or a login has changed the record: stop at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, person records and audit log.
+    """Library system, person records and the port of events.
 
     ``asks_register`` says whether a register of persons is configured. ``trust_for`` is how long an
     answer of the library system counts. ``draft_welcome_mail`` returns the writes that queue the
@@ -39,12 +44,21 @@ class EnrolmentPorts:
     now: Callable[[], datetime]
     asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
-    audit_log: AuditLog = NO_AUDIT_LOG
-    log: EventPort = discard_event
+    tell: EventPort = discard_event
     draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
     end_mailed_access: Callable[[str], object] = lambda _: None
+
+    def hold(self, lease: Lease) -> datetime:
+        """Return the deadline of the worker's next call, until which the lease is held.
+
+        Raises Superseded if another worker has the lease.
+        """
+        deadline = self.now() + CALL
+        if not lease.renew(deadline, self.now()):
+            raise Superseded
+        return deadline
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that were compared with a borrower."""
@@ -98,4 +112,4 @@ class EnrolmentPorts:
     ) -> None:
         """Write an event of an enrolment to the audit log."""
         event = AuditEvent(kind, self.now(), person=person_id, reason=reason, about=enrolment.id)
-        self.audit_log.add(event)
+        self.tell(event)

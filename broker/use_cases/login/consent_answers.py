@@ -209,7 +209,7 @@ class ConsentAnswers:
             self.lookup.records.change(person.id, change, now)
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
-        self.lookup.audit_log.add(
+        self.lookup.tell(
             make_login_event(
                 _KINDS[made.event],
                 now,

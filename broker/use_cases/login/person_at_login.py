@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import select_on_file
-from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEventKind, make_login_event
+from broker.core.events.audit_events import AuditEventKind, make_login_event
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -25,7 +26,6 @@ from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
-from broker.core.ports import AuditLog
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
@@ -49,7 +49,7 @@ class PersonAtLogin:
     rules: ConfiguredEntities
     persons: PersonResolution
     borrowers: BorrowerAtLogin
-    audit_log: AuditLog = NO_AUDIT_LOG
+    tell: EventPort = discard_event
 
     def evaluate(self, held: Held, now: datetime) -> Held:
         """Return the transaction with attributes and decision.
@@ -114,7 +114,7 @@ class PersonAtLogin:
         if login is None or not login.is_permitted or transaction.person is None:
             return
         if transaction.errand not in OWN_ERRANDS:
-            self.audit_log.add(
+            self.tell(
                 make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
 

@@ -70,11 +70,9 @@ class ForgottenLog(Protocol):
 
     def add(self, person_ids: Names, at: datetime) -> None:
         """Append one line for each person id, and return once it is on the disk."""
-        ...
 
     def read(self) -> Iterable[tuple[str, datetime]]:
         """Return person id and time of each line, oldest first."""
-        ...
 
 
 class PersonAuditLog(Protocol):
@@ -84,7 +82,6 @@ class PersonAuditLog(Protocol):
         self, person_ids: Names, borrower_numbers: Names, now: datetime
     ) -> Iterable[Row]:
         """Return the events that the person's keys open, oldest first."""
-        ...
 
     def erase(
         self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
@@ -93,7 +90,6 @@ class PersonAuditLog(Protocol):
 
         With ``before`` None all keys are deleted.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -19,7 +19,7 @@ from broker.core.errors import (
     StoreUnavailable,
 )
 from broker.core.mail.mail_contents import ChangedPinMail
-from broker.core.ports import Key, LibrarySystem, MailTexts
+from broker.core.ports import Key, LibrarySystem
 from broker.use_cases.library_system.guarded_library import (
     LATE,
     BorrowerLeases,
@@ -59,7 +59,6 @@ class PinChoices:
     codes: MailedCodes
     browsers: KnownBrowsers
     outbox: MailOutbox
-    letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True  # False: library.mode is not live
@@ -148,8 +147,9 @@ class PinChoices:
     def _queue_notice(self, borrower: Borrower, language: str, due: datetime) -> Key | None:
         if borrower.email is None:
             return None
-        mail_text = self.letters.render(ChangedPinMail(), language)
-        return self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, due=due)
+        return self.outbox.queue_mail(
+            borrower.email, ChangedPinMail(), language, about=borrower.number, due=due
+        )
 
     def _release(self, notice: Key | None) -> None:
         if notice is not None:

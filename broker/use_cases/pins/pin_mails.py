@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, PinNoAddress
 from broker.core.mail.mail_contents import ConnectedAccountMail, PinLinkMail, WelcomeMail
-from broker.core.ports import LibrarySystem, MailTexts, Write
+from broker.core.ports import LibrarySystem, Write
 from broker.use_cases.pins.mailed_codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
@@ -22,7 +22,6 @@ class PinMails:
     library: LibrarySystem
     codes: MailedCodes
     outbox: MailOutbox
-    letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True
@@ -60,16 +59,16 @@ class PinMails:
         ``outbox.wake_worker``.
         """
         token, link = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
-        mail_text = self.letters.render(WelcomeMail(self._url(token, language)), language)
-        mail = self.outbox.draft_mail(address, mail_text, about=borrower_number)
+        content = WelcomeMail(self._url(token, language))
+        mail = self.outbox.draft_mail(address, content, language, about=borrower_number)
         return link, mail
 
     def draft_match_notice(
         self, borrower_number: str, address: str, language: str
     ) -> tuple[Write, ...]:
         """Return the writes that queue the notice of a first match."""
-        mail_text = self.letters.render(ConnectedAccountMail(), language)
-        return (self.outbox.draft_mail(address, mail_text, about=borrower_number),)
+        notice = ConnectedAccountMail()
+        return (self.outbox.draft_mail(address, notice, language, about=borrower_number),)
 
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
         if borrower.email is None or borrower.category not in self.pin_categories():
@@ -78,9 +77,10 @@ class PinMails:
         if token is None:
             return False
         content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)
-        mail_text = self.letters.render(content, language)
-        self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, lasts=LINK_LASTS)
+        self.outbox.queue_mail(
+            borrower.email, content, language, about=borrower.number, lasts=LINK_LASTS
+        )
         return True
 
     def _url(self, token: str, language: str) -> str:
-        return f"{self.letters.pin_url}?link={token}&lang={language}"
+        return f"{self.outbox.texts.pin_url}?link={token}&lang={language}"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Assurance, Text
-from broker.core.events.audit_events import AuditEvent, NoAuditLog
+from broker.core.events.audit_events import AuditEvent
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
@@ -117,7 +117,7 @@ class Logins:
         self.world.worker.step()
 
 
-class StoredAuditLog(NoAuditLog):
+class StoredAuditLog:
     """A audit log that keeps its events."""
 
     def __init__(self) -> None:

@@ -63,16 +63,18 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Open it all."""
-        self.world.ports = replace(self.world.ports, asks_register=True, audit_log=self.audit_log)
+        self.world.ports = replace(self.world.ports, asks_register=True, tell=self._tell)
         self.worker = self.another_worker()
 
     def another_worker(self) -> PersonWorker:
         """Give another worker."""
-        ports = self.world.ports
-        look_ups = RegisterLookUps(
-            self.world.persons, self.register, ports.library, self.audit_log, self._log, ports.now
-        )
-        return PersonWorker(ports, look_ups)
+        return PersonWorker(self.world.ports, RegisterLookUps(self.world.ports, self.register))
+
+    def _tell(self, event: BrokerEvent | AuditEvent) -> None:
+        if isinstance(event, AuditEvent):
+            self.audit_log.add(event)
+        else:
+            self.logged.append(event)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
@@ -109,10 +111,6 @@ class Desk:
     def fields(self) -> Any:
         """Give the fields of the student's borrower."""
         return self.world.library.borrowers["1"].fields
-
-    def _log(self, event: BrokerEvent | AuditEvent) -> None:
-        if isinstance(event, BrokerEvent):
-            self.logged.append(event)
 
 
 @pytest.fixture(name="desk")

@@ -63,6 +63,10 @@ class Lookup:
     audit_log: AuditLog = field(default_factory=AuditLog)
     ground: Ground = Ground.INSTITUTION
 
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
+
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""
         return SimpleNamespace(evaluated=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)

@@ -60,6 +60,10 @@ class Lookup:
         """Give what queues look-ups in the register."""
         return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
 
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
+
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
         found = SimpleNamespace(reading=self.reading) if self.reading else None
