@@ -1,11 +1,11 @@
 """The events of the audit log, and the facts that they may carry, none of them personal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from broker.core.login.login_names import LoginNames
 from broker.core.policy.model import Decision
 
 
@@ -108,18 +108,16 @@ class AuditEvent:
 def make_login_event(
     kind: AuditEventKind,
     at: datetime,
-    login: LoginNames,
+    login: Mapping[str, str | None],
     decision: Decision | None = None,
     **more: Any,
 ) -> AuditEvent:
-    """Return the event with the facts of a login; ``more`` are further fields of ``AuditEvent``."""
-    facts: dict[str, Any] = {
-        "reference": login.reference,
-        "person": login.person,
-        "service": login.service,
-        "upstream": login.upstream,
-        "institution": login.institution,
-    }
+    """Return the event of a login.
+
+    ``login`` are the names of the login (``Transaction.names``) and ``more`` other facts, both by
+    the fields of ``AuditEvent``.
+    """
+    facts: dict[str, Any] = {**login}
     if decision is not None:
         facts["affiliation"] = decision.affiliation
         facts["policy"] = deciding_line(decision)

@@ -116,7 +116,7 @@ class Issuance:
         """Request the look-up in the register, which the page named and the person accepted."""
         login = self.lookup.evaluate(held, now).evaluated
         if login and step.disclosure.looked_up:
-            self.lookup.borrowers.request_look_up(held.transaction, login)
+            self.lookup.borrowers.request_look_up(held.transaction, login, held.person)
 
     def _record(
         self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime

@@ -157,8 +157,8 @@ class PersonAtLogin:
 
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts carry."""
-        person = transaction.person.id if transaction.person else ""
-        return self.hmacs.compute("receipts", person, transaction.request.service)
+        person_id = transaction.person_id or ""
+        return self.hmacs.compute("receipts", person_id, transaction.request.service)
 
     def enrol(self, held: Held, *, language: str, patience: float) -> Account:
         """Store the request, wait ``patience`` seconds, and return the account as it is then.
@@ -171,15 +171,13 @@ class PersonAtLogin:
             held.transaction, held.evaluated, language=language, patience=patience
         )
 
-    def find_missing_proof(
-        self, transaction: Transaction, login: EvaluatedLogin, now: datetime
-    ) -> ProveMailbox | None:
+    def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, or None.
 
         None if the login carries no identifier: such a proof would block the address for its
         holder.
         """
-        if not login.trusted or transaction.intent is None:
+        if not login.trusted or login.basis.intent is None:
             return None
         step = proof_step(login.facts, login.policies, now)
         if step is None or not self.persons.is_named(login):

@@ -240,4 +240,4 @@ def _began_at(session: Session) -> datetime:
 
 def session_group(transaction: Transaction) -> str:
     """Return the group of a transaction's sessions: the person id, or the transaction's own id."""
-    return transaction.person.id if transaction.person else transaction.id
+    return transaction.person_id or transaction.id

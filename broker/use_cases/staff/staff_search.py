@@ -125,7 +125,7 @@ class StaffSearch:
         if transaction is None:
             return None
         page = ShownPage(transaction.authenticated or now, "", "")
-        return self._show(page, transaction.names.person)
+        return self._show(page, transaction.person_id)
 
     def _find_by_borrower(self, typed: str) -> FoundPerson | None:
         number = typed.strip()

@@ -11,10 +11,11 @@ from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
 from broker.core.identity.cpr import CprKind, classify
 from broker.core.identity.person_id import (
-    LoginIdentifiers,
-    compute_person_id,
+    IDENTIFIER_TYPES,
+    NAME_ID,
+    compute_person_id_of_borrower,
     compute_person_id_of_cpr,
-    read_identifiers,
+    compute_person_id_of_identifier,
 )
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.login.transaction import Authentication, Person
@@ -94,24 +95,31 @@ class PersonResolution:
         return self._compute(login) is not None
 
     def _compute(self, login: EvaluatedLogin) -> str | None:
-        ground = login.decision.ground
-        return compute_id(self.hmacs, login.authentication, login.reading, ground)
+        return compute_person_id(self.hmacs, login.authentication, login.reading)
 
 
-def compute_id(
-    hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading, ground: Ground
+def compute_person_id(
+    hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading
 ) -> str | None:
-    """Return the person id of a login as it was read; None if it carries no identifier."""
-    is_account = ground is Ground.LIBRARY_ACCOUNT
-    login = LoginIdentifiers(
-        ground,
-        authentication.upstream,
-        authentication.institution,
-        cpr=reading.attributes.one(CPR_ATTRIBUTE),
-        borrower_number=authentication.name_id if is_account else None,
-        identifiers=read_identifiers(reading.attributes, authentication.persistent_name_id),
-    )
-    return compute_person_id(hmacs, login)
+    """Return the person id of a login as it was read; None if it carries no identifier.
+
+    It is that of the usable CPR number, of the borrower that logged in with its account, or of the
+    first identifier of ``IDENTIFIER_TYPES``. A NameID counts only if it is persistent.
+    """
+    cpr, name_id = reading.attributes.one(CPR_ATTRIBUTE), authentication.persistent_name_id
+    if cpr and has_usable_cpr(reading.ground):
+        return compute_person_id_of_cpr(hmacs, cpr)
+    if name_id and reading.ground is Ground.LIBRARY_ACCOUNT:
+        return compute_person_id_of_borrower(hmacs, name_id)
+    upstream, institution = authentication.upstream, authentication.institution
+    for identifier_type in IDENTIFIER_TYPES:
+        is_name_id = identifier_type == NAME_ID
+        value = name_id if is_name_id else reading.attributes.one(identifier_type)
+        if value:
+            return compute_person_id_of_identifier(
+                hmacs, upstream, institution, identifier_type, value
+            )
+    return None
 
 
 def display_name(reading: AttributeReading) -> str:

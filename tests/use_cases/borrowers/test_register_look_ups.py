@@ -159,20 +159,20 @@ def test_a_protected_address_is_never_written(desk: Desk) -> None:
 
 
 def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
-    """A login notes the reason, and the request is written when its answer leaves."""
+    """The request is written when the answer of a login leaves."""
     logins = Logins(desk.world)
     rule = replace(STUDENT, register=RULE)
     arrived = logins.arrived(rule=rule)
     person = logins.student()
     desk.world.settle()
-    for age, reason in ((timedelta(0), "enrolment"), (REFRESH - timedelta(days=1), None), (REFRESH, "refresh")):
+    for age, is_asked in ((timedelta(0), True), (REFRESH - timedelta(days=1), False), (REFRESH, True)):
         desk.world.now += age
         transaction = logins.transaction(person)
         account = logins.account(transaction, arrived)
         assert account
-        assert account.look_up == reason
-        logins.borrowers().request_look_up(replace(transaction, account=account), arrived)
-        assert desk.run() == (reason is not None)
+        record = desk.world.persons.read("aase", desk.world.now)
+        logins.borrowers().request_look_up(replace(transaction, account=account), arrived, record)
+        assert desk.run() == is_asked
     assert desk.register.asked == [CPR, CPR]
 
 

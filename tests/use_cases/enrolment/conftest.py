@@ -22,7 +22,7 @@ from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
@@ -207,10 +207,10 @@ class World:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def find(self, person_id: str, person: PersonFacts, cpr_number: str) -> FoundBorrower:
+    def find(self, person_id: str, person: PersonFacts, cpr_number: str) -> FoundBorrower | None:
         """Find a person's borrower, as a login does."""
         record = self.persons.read(person_id, self.now)
-        return self.finder.find_borrower(person_id, cpr_number, person, record)
+        return self.finder.find_borrower(BorrowerSearch(person_id, cpr_number, person, record))
 
     def enrol(self, wanted: WantedBorrower | None = None, person_id: str = "aase") -> Enrolment:
         """Request a borrower, carry out what is due, and return the enrolment."""

@@ -58,7 +58,7 @@ class Lookup:
     @property
     def borrowers(self) -> Any:
         """Give what queues look-ups in the register."""
-        return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
+        return SimpleNamespace(request_look_up=lambda transaction, _login, _record: self.owed.append(transaction))
 
     def tell(self, event: AuditEvent) -> None:
         """Keep an event."""

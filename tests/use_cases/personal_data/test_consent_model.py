@@ -249,7 +249,7 @@ class Consents(RuleBasedStateMachine):
         held = self.logins[browser]
         decision = self.policies.decision()
         terms = Terms(
-            self.policies.service(), self.policies.giver, KEY, lambda *_: decision, lambda *_: None, ("wayf",)
+            self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
         step = next_step(held.transaction, terms, self.clock)
         if isinstance(step, Ask):

@@ -45,7 +45,7 @@ class Desk:
 
     def _arrived(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
         values = {name: (value,) for name, value in said.items()}
-        reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None)
+        reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None, ground=ground)
         basis = LoginBasis(came, (), came.upstream, None, "my-loans", borrower=False)
         return EvaluatedLogin(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
 
