@@ -169,8 +169,7 @@ def _make_pin_blueprints(
 ) -> Iterator[Blueprint]:
     logins = parts.library_logins
     yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
-    choices, pin_mails = parts.pin_choices, parts.pin_mails
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pins))
 
 
 def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:

@@ -55,12 +55,11 @@ from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_choice import PinChoices
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.policy_trials.explanations import RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
@@ -102,8 +101,7 @@ class Parts:
     outbox: MailOutbox
     mailbox_proof: MailboxProof
     claims: BorrowerClaims
-    pin_choices: PinChoices
-    pin_mails: PinMails
+    pins: BorrowerPins
     library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
@@ -190,10 +188,9 @@ def assemble(settings: config.Config) -> Parts:
     wake = Event()
     library = GuardedLibrary(opened.library, store, ring.index, now)
     pins = _make_pins(settings, opened, library, wake, tell)
-    pin_mails = pins.pin_mails
-    ports = _enrolment_ports(settings, ring, library, tell, pins)
+    ports = _enrolment_ports(settings, ring, library, tell, pins.pins)
     look_ups = _look_ups(ports, opened.register)
-    codes, outbox = pin_mails.codes, pin_mails.outbox
+    codes, outbox = ports.pins.codes, ports.pins.outbox
     finder = BorrowerFinder(ports, pins.waiting_slots)
     return Parts(
         config=settings,
@@ -218,8 +215,7 @@ def assemble(settings: config.Config) -> Parts:
         outbox=outbox,
         mailbox_proof=MailboxProof(ports.persons, codes, outbox),
         claims=BorrowerClaims(finder, codes, outbox),
-        pin_choices=pins.choices,
-        pin_mails=pin_mails,
+        pins=ports.pins,
         library_logins=pins.logins,
         texts=opened.texts,
         metrics=opened.metrics,
@@ -295,11 +291,9 @@ def _enrolment_ports(
     ring: key_ring.KeyRing,
     library: GuardedLibrary,
     tell: EventPort,
-    pins: "_Pins",
+    pins: BorrowerPins,
 ) -> EnrolmentPorts:
-    pin_mails = pins.pin_mails
-    store = pin_mails.codes.store
-    persons = PersonRecords(store, ring.index)
+    persons = PersonRecords(pins.codes.store, ring.index)
     return EnrolmentPorts(
         library=library,
         persons=persons,
@@ -308,10 +302,7 @@ def _enrolment_ports(
         now=now,
         trust_for=settings.library.trust_for,
         tell=tell,
-        draft_welcome_mail=pin_mails.draft_welcome_mail,
-        draft_match_notice=pin_mails.draft_match_notice,
-        wake_mails=pin_mails.outbox.wake_worker,
-        end_mailed_access=pins.choices.end_mailed_access,
+        pins=pins,
     )
 
 
@@ -320,8 +311,7 @@ class _Pins:
     """The use cases around PINs and the library account, and the slots that limit waiting."""
 
     waiting_slots: Semaphore
-    choices: PinChoices
-    pin_mails: PinMails
+    pins: BorrowerPins
     logins: LibraryLogins
 
 
@@ -342,7 +332,7 @@ def _make_pins(
 
     return _Pins(
         waiting,
-        PinChoices(
+        BorrowerPins(
             library,
             BorrowerLeases(store, index, now),
             codes,
@@ -353,7 +343,6 @@ def _make_pins(
             live,
             waiting_slots=waiting,
         ),
-        PinMails(library, codes, outbox, pin_categories, now, live),
         LibraryLogins(
             library,
             codes,

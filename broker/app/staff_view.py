@@ -54,7 +54,7 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
     search = parts.staff_search(entrance.ports.now)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)
+    StaffCases(entrance, search, parts.pins, url).add_to(routes)
     return routes
 
 

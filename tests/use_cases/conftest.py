@@ -29,8 +29,10 @@ from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
+from broker.use_cases.library_system.guarded_library import BorrowerLeases
+from broker.use_cases.pins.borrower_pins import BorrowerPins
+from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Records
@@ -243,15 +245,9 @@ class World:
         codes = MailedCodes(self.store, hmacs, clock)
         self.outbox = MailOutbox(self.store, hmacs, self.post, letters, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
-        mails = PinMails(self.library, codes, self.outbox, categories, clock)
-        self.ports = EnrolmentPorts(
-            self.library,
-            self.persons,
-            hmacs,
-            clock,
-            draft_welcome_mail=mails.draft_welcome_mail,
-            draft_match_notice=mails.draft_match_notice,
-        )
+        leases, browsers = BorrowerLeases(self.store, hmacs, clock), KnownBrowsers(self.persons, hmacs, clock)
+        pins = BorrowerPins(self.library, leases, codes, browsers, self.outbox, categories, clock)
+        self.ports = EnrolmentPorts(self.library, self.persons, hmacs, clock, pins)
 
     def id_of(self, cpr: str) -> str:
         """Give the person id of a CPR number."""

@@ -82,7 +82,7 @@ class BorrowerAtLogin:
     ) -> None:
         """Request the look-up of a person who has read that the register is asked.
 
-        Nothing is requested if the last answer of the register is recent.
+        Request nothing if the last answer of the register is recent.
         """
         ports, person_id, cpr = self.ports, transaction.person_id, usable_cpr(login)
         policy, account = login.decision.policy, transaction.account
@@ -224,13 +224,13 @@ class BorrowerAtLogin:
         answer is lost.
         """
         change = Change(borrower_number, ((EMAIL, address),))
-        self.ports.end_mailed_access(borrower_number)
+        self.ports.pins.end_mailed_access(borrower_number)
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
-        self.ports.end_mailed_access(borrower_number)
+        self.ports.pins.end_mailed_access(borrower_number)
 
     def _update_case(self, search: BorrowerSearch, found: FoundBorrower) -> None:
         """Open a case that a search shows, or end one that staff have corrected meanwhile."""
-        enrolment = search.stored.enrolment if search.stored else None
+        enrolment = search.stored_record.enrolment if search.stored_record else None
         is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
         reason = enrolment.reason if enrolment and is_open else None
         if found.reason and found.reason != reason:

@@ -40,7 +40,7 @@ class BorrowerSearch:
     confirmed: str | None = None
 
     @property
-    def stored(self) -> PersonRecord | None:
+    def stored_record(self) -> PersonRecord | None:
         """Return the content of the person's record."""
         return self.record.value if self.record else None
 
@@ -84,7 +84,7 @@ class BorrowerFinder:
         must be changed to be as wanted. The stored number counts only for the name and birth date
         that agreed with the borrower.
         """
-        ports, stored = self.ports, search.stored
+        ports, stored = self.ports, search.stored_record
         known = self._find_stored(search)
         age = self._age_of(stored)
         if known and age < ports.trust_for and self.is_as_wanted(stored, search.wanted):
@@ -109,7 +109,7 @@ class BorrowerFinder:
 
     def _find_stored(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the stored borrower, if the facts that agreed with it are the login's."""
-        stored = search.stored
+        stored = search.stored_record
         if stored is None or stored.borrower_number is None:
             return None
         if stored.borrower_facts_hash != self.ports.hash_facts(search.facts):
@@ -164,7 +164,7 @@ class BorrowerFinder:
             return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
 
         language = wanted.language if wanted else "da"
-        notice = ports.draft_notice_of_match(search.stored, borrower, language)
+        notice = ports.draft_notice_of_match(search.stored_record, borrower, language)
         ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
         if notice:
-            ports.wake_mails()
+            ports.pins.outbox.wake_worker()

@@ -15,6 +15,7 @@ from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Write
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Lease
 
@@ -29,26 +30,20 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, person records and the port of events.
+    """Library system, person records, PINs and the port of events.
 
     ``asks_register`` says whether a register of persons is configured. ``trust_for`` is how long an
-    answer of the library system counts. ``draft_welcome_mail`` returns the writes that queue the
-    welcome mail of a created borrower, from number, address and language. ``draft_match_notice``
-    does so for the notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN
-    links, login codes and known browsers of a borrower.
+    answer of the library system counts.
     """
 
     library: LibrarySystem
     persons: PersonRecords
     hmacs: LookupHmacs
     now: Callable[[], datetime]
+    pins: BorrowerPins
     asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
     tell: EventPort = discard_event
-    draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
-    draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
-    wake_mails: Callable[[], object] = lambda: None
-    end_mailed_access: Callable[[str], object] = lambda _: None
 
     def hold(self, lease: Lease) -> datetime:
         """Return the deadline of the worker's next call, until which the lease is held.
@@ -105,7 +100,7 @@ class EnrolmentPorts:
             return ()
         if record and record.match_hash == self.hash_match(borrower):
             return ()
-        return self.draft_match_notice(borrower.number, borrower.email, language)
+        return self.pins.draft_match_notice(borrower.number, borrower.email, language)
 
     def record_event(
         self, kind: AuditEventKind, person_id: str, enrolment: Enrolment, reason: str | None = None

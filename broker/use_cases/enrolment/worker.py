@@ -178,7 +178,7 @@ class _Attempt:
             return self.ports.draft_notice_of_match(self.person, borrower, wanted.language)
         if wanted.pin_to is None:
             return ()
-        return self.ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
+        return self.ports.pins.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
 
     def _is_created_by_us(self, borrower: Borrower) -> bool:
         enrolment = self._current
@@ -269,7 +269,7 @@ class _Attempt:
 
         self._change(end, done, mails)
         if mails:
-            ports.wake_mails()
+            ports.pins.outbox.wake_worker()
         ports.record_event(_EVENTS[made], self.person_id, done)
 
     def _end_without_borrower(self) -> None:

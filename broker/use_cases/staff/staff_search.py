@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from broker.core.help_codes import StatelessReferences, is_stateless, normalize_code
+from broker.core.help_codes import ShownPage, StatelessReferences, is_stateless, normalize_code
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
@@ -24,20 +24,6 @@ UNKNOWN_CODES: Final = Limit("staff-unknown-references", 10, timedelta(minutes=1
 _MOST_MAILS: Final = 10
 _PERSON_ID: Final = re.compile(r"[^.]{1,40}\.[0-9a-f]{64}")
 _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPage:
-    """The page of a help code: when it was shown, and the reason on it.
-
-    ``reason`` is "" for a page without an error. ``is_visitor`` means that nobody had
-    authenticated.
-    """
-
-    at: datetime
-    reason: str
-    step: str
-    is_visitor: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,17 +101,14 @@ class StaffSearch:
         now = self.now()
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
-            page = ShownPage(stranger.at, stranger.reason, stranger.step, is_visitor=True)
-            return FoundPerson(None, page, None, (), (), None)
+            return FoundPerson(None, stranger, None, (), (), None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
-            page = ShownPage(trace.at, trace.reason or "", trace.step or "")
-            return self._show(page, trace.person)
+            return self._show(ShownPage(trace.at, trace.step, trace.reason), trace.person)
         transaction = find_by_reference(self.store, code, now)
         if transaction is None:
             return None
-        page = ShownPage(transaction.authenticated or now, "", "")
-        return self._show(page, transaction.person_id)
+        return self._show(ShownPage(transaction.authenticated or now), transaction.person_id)
 
     def _find_by_borrower(self, typed: str) -> FoundPerson | None:
         number = typed.strip()

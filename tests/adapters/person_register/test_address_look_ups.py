@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_only_an_active_unprotected_person_gets_an_address(
     persons.change("person", lambda each: each.request_look_up(cpr, "7", RegisterRule("always"), now()), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed
-    ports = EnrolmentPorts(library, persons, persons.hmacs, now)
+    pins: Any = None  # a look-up concerns no PIN
+    ports = EnrolmentPorts(library, persons, persons.hmacs, now, pins)
     RegisterLookUps(ports, stage.opened()).carry_out(claimed)
     record = persons.read("person", now())
     assert record

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -191,7 +192,12 @@ class World:
         if self.has_breaker:
             library = self.breaker = GuardedLibrary(library, self.store, hmacs, lambda: self.now)
         self.notices: list[tuple[str, str, str]] = []  # drafted notices of a first match
-        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, draft_match_notice=self._draft_notice)
+        pins: Any = SimpleNamespace(
+            draft_match_notice=self._draft_notice,
+            draft_welcome_mail=lambda *_: (),
+            outbox=SimpleNamespace(wake_worker=lambda: None),
+        )
+        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, pins)
         self.persons = persons
         wake = Event()
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
