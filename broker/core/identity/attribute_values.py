@@ -6,7 +6,6 @@ docs/saml.md#what-is-believed.
 
 import re
 from collections.abc import Collection, Mapping
-from functools import cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
@@ -46,7 +45,7 @@ def is_match(value: str, pattern: str | None) -> bool:
     """
     if pattern is None:
         return True
-    return _compile(pattern).fullmatch(value) is not None
+    return re.fullmatch(pattern, value) is not None
 
 
 def is_in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
@@ -103,11 +102,6 @@ def read_level(value: str) -> Assurance | None:
         part, _, named = value.rpartition("/")
         value = named if part in _NSIS_PARTS else ""
     return _LEVELS.get(value.lower())
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 SCOPED_AFFILIATION: Final = "eduPersonScopedAffiliation"

@@ -275,7 +275,7 @@ class LoginFlow:
         if not isinstance(self.next_step(held, now), OfferUpgrade):
             return held
         if wanted:
-            return self.transactions.change(held, _accept_upgrade, now)
+            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
         self.lookup.borrowers.keep_category(held.transaction)
         kept = self.transactions.change(
             held, lambda each: replace(each.clear_look_up(), upgrade=False), now
@@ -377,10 +377,6 @@ class LoginFlow:
             received_class=rules.authn_context(login.authentication, login.reading),
             cpr=login.reading.attributes.one(CPR_ATTRIBUTE),
         )
-
-
-def _accept_upgrade(transaction: Transaction) -> Transaction:
-    return replace(transaction, upgrade=True)
 
 
 def _make_transaction(

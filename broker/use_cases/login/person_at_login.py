@@ -13,14 +13,7 @@ from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import (
-    LIFETIME,
-    OWN_ERRANDS,
-    Account,
-    AccountState,
-    Person,
-    Transaction,
-)
+from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Account, AccountState, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -128,7 +121,7 @@ class PersonAtLogin:
         """
         if not login.trusted:
             return transaction, login, None
-        found = self._find_if_named(login)
+        found = self.persons.find(login) if self.persons.is_named(login) else None
         if transaction.errand in OWN_ERRANDS:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
@@ -230,9 +223,6 @@ class PersonAtLogin:
         entity_id = self.rules.service(transaction.request.service).entity_id
         name_id = self.naming.compute("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
-
-    def _find_if_named(self, login: EvaluatedLogin) -> Person | None:
-        return self.persons.find(login) if self.persons.is_named(login) else None
 
     def _evaluate_again(
         self, transaction: Transaction, login: EvaluatedLogin, now: datetime

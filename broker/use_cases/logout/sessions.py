@@ -8,6 +8,7 @@ found there and no third index is necessary.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from broker.core.login.transaction import Authentication, Transaction
@@ -101,7 +102,7 @@ class Sessions:
         for browser in browsers:
             records = self._records.list("session", self._browser_group(browser), now)
             sessions += [record.value for record in records]
-        return tuple(sorted(sessions, key=_began_at))
+        return tuple(sorted(sessions, key=attrgetter("at")))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
         """Mark sessions as ended and drop their transactions, so that Back sends nothing.
@@ -232,10 +233,6 @@ class Sessions:
     @property
     def _end_marks(self) -> Records[Ended]:
         return Records(self.store, Ended)
-
-
-def _began_at(session: Session) -> datetime:
-    return session.at
 
 
 def session_group(transaction: Transaction) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from broker.core.help_codes import ShownPage, StatelessReferences, is_stateless, normalize_code
@@ -118,7 +119,9 @@ class StaffSearch:
         if enrolment is None:
             # Text in the shape of a help code is a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
-            return None if is_code else self._unknown_borrower(number)
+            if is_code:
+                return None
+            return FoundPerson(None, None, None, (), self._list_mails(number), number)
         return self._show(None, enrolment.person_id)
 
     def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
@@ -135,14 +138,7 @@ class StaffSearch:
         note = record.value.register_note
         return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
 
-    def _unknown_borrower(self, number: str) -> FoundPerson:
-        return FoundPerson(None, None, None, (), self._list_mails(number), number)
-
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""
         mails = [mail for each in about if each for mail in self.outbox.list_mails(each)]
-        return tuple(sorted(mails, key=_queue_time, reverse=True)[:_MOST_MAILS])
-
-
-def _queue_time(mail: QueuedMail) -> datetime:
-    return mail.queued_at
+        return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True)[:_MOST_MAILS])
