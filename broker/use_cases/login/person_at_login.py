@@ -170,7 +170,7 @@ class PersonAtLogin:
         None if the login carries no identifier: such a proof would block the address for its
         holder.
         """
-        if not login.trusted or login.basis.intent is None:
+        if not login.trusted or login.transaction.intent is None:
             return None
         step = proof_step(login.facts, login.policies, now)
         if step is None or not self.persons.is_named(login):

@@ -56,7 +56,8 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), ids=IDS)
+        came = transaction.authentication.authn_context if transaction.authentication else None
+        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask

@@ -283,7 +283,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 ) -> None:
     """A proof of nobody would keep the address from its holder."""
     held = look_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now)
+    step = logins.lookup.find_missing_proof(held.evaluated, logins.world.now)
     assert isinstance(step, ProveMailbox) == asked
     if step:
         assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
@@ -292,7 +292,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
     """Once is enough."""
     held = look_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
-    assert logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now) is None
+    assert logins.lookup.find_missing_proof(held.evaluated, logins.world.now) is None
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:

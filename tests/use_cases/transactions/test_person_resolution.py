@@ -1,6 +1,6 @@
 """The person of a login: of its CPR number, its library account or its identifier."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -12,7 +12,7 @@ from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import PersonResolution, display_name, usable_cpr
 from tests.use_cases.conftest import World
 
@@ -46,8 +46,9 @@ class Desk:
     def _arrived(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
         values = {name: (value,) for name, value in said.items()}
         reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None, ground=ground)
-        basis = LoginBasis(came, (), came.upstream, None, "my-loans", borrower=False)
-        return EvaluatedLogin(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
+        transaction: Any = None  # the person does not depend on it
+        decision = Decision(Effect.PERMIT, (), ground=ground)
+        return EvaluatedLogin(transaction, came, reading, decision, PolicySet((), ""))
 
 
 @pytest.fixture
