@@ -81,7 +81,7 @@ class Sessions:
         """
         named = []
         name_id = request.name_id
-        latest = request.find_cutoff(now)
+        latest = request.issued_by
         group = self._name_id_group(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -125,9 +125,9 @@ class Sessions:
         """
         self._mark(self._person_mark_key(browser, person)._replace(name=upstream), until)
 
-    def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
+    def close_upstream(self, request: LogoutRequest) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
-        until = request.find_cutoff(now)
+        until = request.issued_by
         of_subject = self._subject_mark_key(request.peer.name, request.name_id.value)
         names = [self._index_name(index) for index in request.indexes]
         for name in names or [of_subject.name]:

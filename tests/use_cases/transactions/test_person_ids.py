@@ -6,12 +6,7 @@ from typing import Final
 import pytest
 
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
-from broker.core.identity.person_id import (
-    IDENTIFIER_TYPES,
-    NAME_ID,
-    compute_person_id_of_borrower,
-    compute_person_id_of_cpr,
-)
+from broker.core.identity.person_id import IDENTIFIER_TYPES, NAME_ID, compute_person_id_of_cpr
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Authentication
 from broker.core.lookup_hmacs import LookupHmacs
@@ -73,13 +68,6 @@ def test_an_identifier_is_good_within_its_institution_only(came: Authentication)
     """Two institutions may assert the same value."""
     logins = (came, replace(came, institution="https://ku.example"), replace(came, upstream="campus"))
     assert len({identify(each, eduPersonPrincipalName="asta@au.dk") for each in logins}) == 3
-
-
-def test_a_library_account_is_not_the_person_of_a_number(came: Authentication) -> None:
-    """The number in that record may be somebody else's."""
-    account = identify(replace(came, upstream="library", institution="", name_id=CPR), Ground.LIBRARY_ACCOUNT)
-    assert account == compute_person_id_of_borrower(HMACS, CPR)
-    assert account != compute_person_id_of_cpr(HMACS, CPR)
 
 
 def test_a_login_without_an_identifier_has_no_person_id(came: Authentication) -> None:
