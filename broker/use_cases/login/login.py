@@ -332,9 +332,11 @@ class LoginFlow:
         The policies decide again after the wait.
         """
         held = self.lookup.evaluate(held, now)
-        if not isinstance(self.next_step(held, now), Enrol):
+        login = held.evaluated
+        if login is None or not isinstance(self.next_step(held, now), Enrol):
             return held
-        account = self.lookup.enrol(held, language=language, patience=patience)
+        enrol = self.lookup.borrowers.enrol
+        account = enrol(held.transaction, login, language=language, patience=patience)
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )

@@ -13,7 +13,7 @@ from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Account, AccountState, Transaction
+from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -152,17 +152,6 @@ class PersonAtLogin:
         """Return the pseudonym of person and service that receipts carry."""
         person_id = transaction.person_id or ""
         return self.hmacs.compute("receipts", person_id, transaction.request.service)
-
-    def enrol(self, held: Held, *, language: str, patience: float) -> Account:
-        """Store the request, wait ``patience`` seconds, and return the account as it is then.
-
-        A library system that does not answer is no error.
-        """
-        if held.evaluated is None:
-            return Account(None, AccountState.NONE)
-        return self.borrowers.enrol(
-            held.transaction, held.evaluated, language=language, patience=patience
-        )
 
     def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, or None.
