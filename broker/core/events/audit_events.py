@@ -30,13 +30,7 @@ class AuditEventKind(StrEnum):
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"
     ENROLMENT_WANTED = "enrolment_wanted"
-    ENROLMENT_MADE = "enrolment_made"
-    ENROLMENT_FOUND = "enrolment_found"
-    ENROLMENT_FILLED_IN = "enrolment_filled_in"
-    ENROLMENT_UPDATED = "enrolment_updated"
-    ENROLMENT_UPGRADED = "enrolment_upgraded"
-    ENROLMENT_LOWERED = "enrolment_lowered"
-    ENROLMENT_CLAIMED = "enrolment_claimed"
+    ENROLMENT_DONE = "enrolment_done"  # its reason is the ``EnrolmentOutcome``
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_RETRIED = "enrolment_retried"
     REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number

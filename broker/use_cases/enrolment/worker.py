@@ -30,15 +30,6 @@ from broker.use_cases.storage.worker_loop import retry_delay
 
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3
-_EVENTS: Final = {
-    EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
-    EnrolmentOutcome.FILLED_IN: AuditEventKind.ENROLMENT_FILLED_IN,
-    EnrolmentOutcome.UPDATED: AuditEventKind.ENROLMENT_UPDATED,
-    EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
-    EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
-    EnrolmentOutcome.CLAIMED: AuditEventKind.ENROLMENT_CLAIMED,
-    EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +261,7 @@ class _Attempt:
         self._change(end, done, mails)
         if mails:
             ports.pins.outbox.wake_worker()
-        ports.record_event(_EVENTS[made], self.person_id, done)
+        ports.record_event(AuditEventKind.ENROLMENT_DONE, self.person_id, done, made.value)
 
     def _end_without_borrower(self) -> None:
         """End a request that may not create a borrower; the next login says so."""
