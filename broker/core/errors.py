@@ -51,7 +51,11 @@ class BrokerError(Exception):
     reason: ClassVar[str] = "unexpected"
     status: ClassVar[Status] = AUTHN_FAILED
     http: ClassVar[int] = 503
-    setting: str | None = None
+
+    def __init__(self, cause: str = "", setting: str | None = None) -> None:
+        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
+        super().__init__(cause)
+        self.setting = setting
 
 
 class MessageRefused(BrokerError):
@@ -214,11 +218,6 @@ class LibraryError(BrokerError):
     ("category_id STUDENT", "minPasswordLength"). It is None if the cause is this person's data, or
     a system that is down.
     """
-
-    def __init__(self, cause: str, setting: str | None = None) -> None:
-        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
-        super().__init__(cause)
-        self.setting = setting
 
 
 class LibraryUnavailable(LibraryError):

@@ -14,7 +14,7 @@ from broker.core.borrowers.register_look_up import (
     note_for_staff,
 )
 from broker.core.borrowers.registered_person import RegisterError, RegisterRefused
-from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
+from broker.core.errors import AuditUnavailable, BrokerError, LibraryError, LibraryRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
@@ -66,18 +66,15 @@ class RegisterLookUps:
             else:
                 outcome, note = self._look_up(person_id, look_up, claimed.lease)
                 self._failures = 0
-        except RegisterError as error:
+        except (RegisterError, LibraryError, AuditUnavailable) as error:
             self._report_failure(look_up, error)
             if not isinstance(error, RegisterRefused) or error.setting:
-                self._rest()
+                if isinstance(error, RegisterError):
+                    self._rest()
                 self._postpone(claimed)
                 return
             # The record of this person cannot be read: asked again, it would be the same.
             outcome = LookUpOutcome.UNREADABLE
-        except (LibraryUnavailable, LibraryRefused, AuditUnavailable) as error:
-            self._report_failure(look_up, error)
-            self._postpone(claimed)
-            return
         self.ports.hold(claimed.lease)
         now = self.ports.now()
         self.ports.persons.change(person_id, lambda record: record.end_look_up(note, now), now)
@@ -141,7 +138,7 @@ class RegisterLookUps:
         facts = {
             "reason": error.reason,
             "cause": str(error),
-            "setting": getattr(error, "setting", None),
+            "setting": error.setting,
             "attempts": look_up.attempts + 1,
         }
         self.ports.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
