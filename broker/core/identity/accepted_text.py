@@ -40,7 +40,7 @@ _LONGEST: Final = {
     TextKind.NAME_ID: 256,
     TextKind.SESSION_INDEX: 256,
 }
-# Texts that people read. All others are identifiers, which are compared.
+# Kinds that people read. Every other kind is an identifier, which is compared.
 _READ: Final = frozenset({TextKind.PERSON_NAME, TextKind.PROSE})
 _OF_ATTRIBUTE: Final = {
     "mail": TextKind.MAIL_ADDRESS,

@@ -1,19 +1,30 @@
 """The person of a login: of its CPR number, its library account or its identifier."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
-from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
+from broker.core.identity.person_id import (
+    IDENTIFIER_TYPES,
+    NAME_ID,
+    compute_person_id_of_borrower,
+    compute_person_id_of_cpr,
+)
 from broker.core.identity.rights import Ground
 from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
-from broker.use_cases.transactions.person_resolution import PersonResolution, display_name, usable_cpr
+from broker.use_cases.transactions.person_resolution import (
+    PersonResolution,
+    compute_person_id,
+    display_name,
+    usable_cpr,
+)
 from tests.use_cases.conftest import World
 
 CPR, REPLACEMENT = "0101990000", "6101990000"
@@ -33,6 +44,11 @@ class Desk:
         """Give what the flow would hand over."""
         came = Authentication("wayf", "hub", "https://au.example", (), (), self.now, None, self.now, self.now, **facts)  # type: ignore[arg-type]
         return self._arrived(came, said, ground)
+
+    def read(self, said: Said, **facts: Any) -> tuple[Authentication, AttributeReading]:
+        """Return an authentication without a usable number, and its attributes."""
+        login = self.arrived(said, Ground.NOTHING, **facts)
+        return login.authentication, login.reading
 
     def come(self, said: Said, ground: Ground = Ground.IDENTIFIER, **facts: str) -> Person:
         """Log in with an upstream."""
@@ -103,6 +119,26 @@ def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
     assert (named[0] == named[2], named[0] == named[1]) == (True, False)
     transient = {"name_id": "abc", "name_id_format": "transient"}
     assert desk.come({}, Ground.NOTHING, **transient) != desk.come({}, Ground.NOTHING, **transient)
+
+
+def test_the_first_identifier_of_the_list_counts(desk: Desk) -> None:
+    """A further identifier of a lower rank changes nothing."""
+    said: Said = {}
+    ids = []
+    for name in reversed(IDENTIFIER_TYPES):
+        alone = {name: "same value"}
+        said |= alone
+        came = {"name_id": said.get(NAME_ID)}
+        ids.append(compute_person_id(HMACS, *desk.read(said, **came)))
+        assert ids[-1] == compute_person_id(HMACS, *desk.read(alone, name_id=alone.get(NAME_ID)))
+    assert len(set(ids)) == len(IDENTIFIER_TYPES)
+
+
+def test_an_identifier_is_good_within_its_institution_only(desk: Desk) -> None:
+    """Two institutions may assert the same value."""
+    came, reading = desk.read({"eduPersonPrincipalName": "asta@au.dk"})
+    logins = (came, replace(came, institution="https://ku.example"), replace(came, upstream="campus"))
+    assert len({compute_person_id(HMACS, each, reading) for each in logins}) == 3
 
 
 def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
