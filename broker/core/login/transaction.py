@@ -18,9 +18,6 @@ from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEF
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
 MOST_OCTETS: Final = 1200
-# On a computer that others use too a browser may bring the cookies back.
-SHARED_IDLE_FOR: Final = TRANSACTION_LEFT_ALONE.span
-SHARED_FINISHED_FOR: Final = TRANSACTION_DONE.span
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
 _QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)

@@ -13,9 +13,6 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID, Session
 from broker.core.retention import LOGOUT
 
-# A person who reads the page and goes through several services needs time; a transaction has as
-# much.
-LOGOUT_LIFETIME: Final = LOGOUT.span
 # More hops than that no browser should make; the rest is reported as not logged out.
 MOST_ASKED: Final = 20
 
