@@ -13,7 +13,7 @@ from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Transaction
+from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -121,7 +121,7 @@ class PersonAtLogin:
         """
         if not login.trusted:
             return transaction, login, None
-        found = self.persons.find(login) if self.persons.is_named(login) else None
+        found = self.persons.find(login)
         if transaction.errand in OWN_ERRANDS:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
@@ -132,7 +132,8 @@ class PersonAtLogin:
             login = self._evaluate_again(known, login, now)
         if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, login, record
-        person = found or self.persons.find(login)
+        # A login without an identifier is a person of its own.
+        person = found or Person(secrets.token_hex(16))
         known = replace(known, person=person)
         if not login.is_permitted:
             # A person who has a borrower already needs nothing that self-service requires.
@@ -172,10 +173,10 @@ class PersonAtLogin:
         For a login without an identifier it is an id of this login only.
         """
         login = self.evaluate(held, now).evaluated
-        if login and self.persons.is_named(login):
-            person = held.transaction.person or self.persons.find(login)
-            return person.id
-        return self.hmacs.compute("nobody", held.transaction.id)
+        found = self.persons.find(login) if login else None
+        if found is None:
+            return self.hmacs.compute("nobody", held.transaction.id)
+        return held.transaction.person_id or found.id
 
     def person_name(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" if the upstream sent none."""

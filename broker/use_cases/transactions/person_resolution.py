@@ -1,6 +1,5 @@
 """Computes the person of a login, and keeps the fingerprint of the keys that do it."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,19 +61,19 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, login: EvaluatedLogin) -> Person:
-        """Return the person; a random id if the login carries no identifier.
+    def find(self, login: EvaluatedLogin) -> Person | None:
+        """Return the person; None if the login carries no identifier.
 
         A login with the library account is the person of the CPR number in its borrower's record
         only if that person has logged in with the number and was led to this borrower.
         """
-        authentication = login.authentication
-        if login.decision.ground is not Ground.LIBRARY_ACCOUNT:
-            return Person(self._compute(login) or secrets.token_hex(16))
-        number, holder = authentication.name_id, authentication.cpr_person_id
+        person_id = self._compute(login)
+        if person_id is None or login.reading.ground is not Ground.LIBRARY_ACCOUNT:
+            return Person(person_id) if person_id else None
+        number, holder = login.authentication.name_id, login.authentication.cpr_person_id
         if number and holder and self.has_borrower(holder, number):
             return Person(holder, number)
-        return Person(self._compute(login) or secrets.token_hex(16), number)
+        return Person(person_id, number)
 
     def find_cpr_person_of(self, borrower: Borrower, now: datetime) -> str | None:
         """Return the person id of the CPR number in a borrower's record, or None.
