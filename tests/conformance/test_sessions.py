@@ -77,7 +77,7 @@ def test_a_service_finds_its_own_sessions(
     sessions: Sessions, entity_id: str, name_id: NameID, indexes: tuple[str, ...], found: str
 ) -> None:
     """Sessions match by entityID and NameID, and by SessionIndex if the request has one (core 3.7.1)."""
-    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes, issued_by=NOW)
+    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes, issued_by=NOW + 3 * SECOND)
     hit = sessions.find_named(entity_id, request, NOW + 3 * SECOND)
     assert "".join(sorted(each.id[0] for each in hit)) == found
 

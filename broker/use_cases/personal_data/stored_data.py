@@ -21,7 +21,7 @@ from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, lease_key
-from broker.core.retention import RecordKind
+from broker.core.retention import SESSION, RecordKind
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.storage.person_records import PersonRecords, person_key
@@ -99,6 +99,18 @@ class StoredRecord:
     key: Key
     until: datetime
     fact: Any
+
+    @property
+    def write_time(self) -> datetime:
+        """Return when the record was written."""
+        match self.fact:
+            case Session() | TraceFacts():
+                return self.fact.at
+            case QueuedMail():
+                return self.fact.queued_at
+            case Transaction():
+                return self.fact.authenticated or self.fact.begun
+        return self.until - SESSION.span  # a pointer to a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +241,16 @@ class StoredData:
     def _delete(self, person: PersonIds, before: datetime | None) -> bool:
         """Delete what was written until ``before``, or everything; return whether there was any.
 
-        Of the person record and the audit keys only what is older goes. Logins, mails and help
-        codes go whenever they were written: the person can repeat them.
-
         Logins are marked as over first, so that a request in progress sends nothing. The person
         record, which leads to the others, goes last: if the process dies, the next deletion finds
         them again.
         """
         now = self.now()
-        records = [record for record in self.list_records(person) if record.key.kind != "person"]
+        records = [
+            record
+            for record in self.list_records(person)
+            if record.key.kind != "person" and (before is None or record.write_time <= before)
+        ]
         self._end_logins(records, now)
         for record in records:
             self.persons.store.drop(record.key)

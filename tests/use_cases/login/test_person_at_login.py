@@ -10,7 +10,7 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import BrowserUnmatched
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, Account, AccountState, Authentication, Errand, Person, Transaction
+from broker.core.login.transaction import LIFETIME, Authentication, Errand, Person, Transaction
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
@@ -186,15 +186,6 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
     with pytest.raises(BrowserUnmatched):
         logins.lookup.look_up_and_store(held, logins.world.now)
     assert store_person(logins, held) == after.transaction
-
-
-def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is neither an account nor a request for one."""
-    known = replace(look_up(logins, logins.student()), evaluated=None)
-    for held in (logins.begun(), known):
-        account = logins.lookup.enrol(held, language="en", patience=0)
-        assert account == Account(None, AccountState.NONE)
-    assert not logins.world.worker.step()
 
 
 # Proofs of a mailbox
