@@ -35,7 +35,6 @@ ITEM = st.builds(
     st.lists(st.text(min_size=1), max_size=3).map(tuple),
     st.just(WHY),
     st.booleans(),
-    st.booleans(),
 )
 Question = Callable[..., Ask]
 
