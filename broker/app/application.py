@@ -154,9 +154,9 @@ def _make_blueprints(
     entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
-    codes, outbox, texts = parts.codes, parts.outbox, parts.mail_texts
-    claims = BorrowerClaims(parts.borrower_finder, codes, outbox, texts)
-    proof = MailboxProof(parts.persons, codes, outbox, texts)
+    codes, outbox = parts.codes, parts.outbox
+    claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
+    proof = MailboxProof(parts.persons, codes, outbox)
     given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield step_answers.blueprint(ports, pages, entry)
@@ -167,7 +167,7 @@ def _make_blueprints(
     yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data)
     logins = library_login.LibraryLoginPages(ports, pages, entry, parts.library_logins)
     yield library_login.blueprint(logins)
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pin_choices, parts.pin_mails))
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pins))
     role = _make_logout_role(parts)
     sessions = Sessions(parts.store, parts.keys.index)
     flow = SingleLogoutFlow(
