@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
+
+from pydantic import SecretStr
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import BrokerError
@@ -25,42 +27,36 @@ class Cause(NamedTuple):
 Causes = Mapping[tuple[int, str], Cause]
 
 
-class NoToken(Protocol):
-    """The error for a refused token."""
+@dataclass(slots=True, repr=False)
+class AccessTokens:
+    """Fetches and caches the bearer token of the client ``client_id``.
 
-    def __call__(self, cause: str, setting: str | None = None) -> BrokerError:
-        """Return the error; ``setting`` is the one at fault, None if it is not known."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class OauthClient:
-    """A client of a token endpoint; without a secret its certificate identifies it (RFC 8705).
-
-    ``causes`` are the refusals that the endpoint distinguishes, by status and error code.
+    Without a secret its certificate identifies it (RFC 8705). ``causes`` are the refusals that the
+    endpoint distinguishes, by status and error code. ``unavailable`` is the error without a token;
+    its second argument is the setting at fault.
     """
 
-    id: str
-    secret: str
+    exchange: Exchange
+    path: str
+    client_id: str
+    secret: SecretStr
     causes: Causes
-    unavailable: NoToken
-
-
-class AccessTokens:
-    """Fetches and caches the bearer token of a client."""
-
-    def __init__(self, exchange: Exchange, path: str, client: OauthClient) -> None:
-        self._exchange = exchange
-        self._path = path
-        self._client = client
-        self._unavailable = client.unavailable
-        self._lock = threading.Lock()
-        self._token = ""
-        self._renew_at = 0.0
+    unavailable: Callable[..., BrokerError]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _token: str = ""
+    _renew_at: float = 0.0
 
     def __repr__(self) -> str:
         """Show the endpoint, but no secret or token."""
-        return f"AccessTokens({self._path!r})"
+        return f"AccessTokens({self.path!r})"
+
+    def send(self, call: Callable[[str], HttpAnswer], until: float) -> HttpAnswer:
+        """Call with the header of a token, and again with a new one if it is refused (401)."""
+        token = self.current(until)
+        answer = call(f"Bearer {token}")
+        if answer.status != 401:
+            return answer
+        return call(f"Bearer {self.current(until, token)}")
 
     def current(self, until: float, refused: str = "") -> str:
         """Return a valid token other than the ``refused`` one.
@@ -70,7 +66,7 @@ class AccessTokens:
         """
         seconds = max(0.0, until - time.monotonic())
         if not self._lock.acquire(timeout=seconds):
-            raise self._unavailable("no token: another thread is still waiting for it")
+            raise self.unavailable("no token: another thread is still waiting for it")
         try:
             if self._token in {"", refused} or time.monotonic() >= self._renew_at:
                 self._fetch(until)
@@ -79,12 +75,12 @@ class AccessTokens:
             self._lock.release()
 
     def _fetch(self, until: float) -> None:
-        form = {"grant_type": "client_credentials", "client_id": self._client.id}
-        if self._client.secret:
-            form["client_secret"] = self._client.secret
-        answer = self._exchange.call(
+        form = {"grant_type": "client_credentials", "client_id": self.client_id}
+        if secret := self.secret.get_secret_value():
+            form["client_secret"] = secret
+        answer = self.exchange.call(
             "POST",
-            self._path,
+            self.path,
             until,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
@@ -100,7 +96,7 @@ class AccessTokens:
             raise self._make_refusal(answer.status, grant)
         token = grant.get("access_token")
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
-            raise self._unavailable("no token: 200 without a token that can be sent")
+            raise self.unavailable("no token: 200 without a token that can be sent")
         seconds = grant.get("expires_in")
         # Huge numbers and infinity cannot be added to a time.
         if isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_S:
@@ -109,8 +105,8 @@ class AccessTokens:
 
     def _make_refusal(self, status: int, grant: Any) -> BrokerError:
         error = grant.get("error") if isinstance(grant, dict) else None
-        cause = self._client.causes.get((status, str(error)))
+        cause = self.causes.get((status, str(error)))
         if cause is None:
-            return self._unavailable(f"no token: {status}")
-        sentence = cause.sentence.format(client_id=self._client.id)
-        return self._unavailable(f"no token: {status}: {sentence}", cause.setting)
+            return self.unavailable(f"no token: {status}")
+        sentence = cause.sentence.format(client_id=self.client_id)
+        return self.unavailable(f"no token: {status}: {sentence}", cause.setting)

@@ -4,10 +4,11 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from pydantic import SecretStr
 
 from broker.adapters import oauth_tokens
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.oauth_tokens import AccessTokens, OauthClient
+from broker.adapters.oauth_tokens import AccessTokens
 from broker.core.errors import LibraryUnavailable
 
 
@@ -30,8 +31,8 @@ class Endpoint:
 def test_a_lifetime_that_is_none_is_taken_as_unstated(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token is used, and another is fetched soon."""
     endpoint = Endpoint(seconds)
-    client = OauthClient("id", "secret", {}, LibraryUnavailable)
-    tokens = AccessTokens(endpoint, "/token", client)  # type: ignore[arg-type]
+    secret = SecretStr("secret")
+    tokens = AccessTokens(endpoint, "/token", "id", secret, {}, LibraryUnavailable)  # type: ignore[arg-type]
     began = time.monotonic()
     assert [tokens.current(began + 9), tokens.current(began + 9)] == ["t1", "t1"]
     monkeypatch.setattr(oauth_tokens, "time", SimpleNamespace(monotonic=lambda: began + 600))

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -37,10 +38,14 @@ class PersonKeys:
     cache: dict[Key, bytes] = field(default_factory=dict)
     cached_since: datetime | None = None
 
-    def groups(self, person_ids: Names, borrower_numbers: Names) -> Names:
+    def groups(
+        self, person_ids: Iterable[str | None], borrower_numbers: Iterable[str | None]
+    ) -> Names:
         """Return the groups of the keys for events that name these persons or borrowers."""
-        persons = (self.hmacs.compute("audit-person", each) for each in person_ids)
-        borrowers = (self.hmacs.compute("audit-borrower", each) for each in borrower_numbers)
+        persons = (self.hmacs.compute("audit-person", each) for each in person_ids if each)
+        borrowers = (
+            self.hmacs.compute("audit-borrower", each) for each in borrower_numbers if each
+        )
         return (*persons, *borrowers)
 
     def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
@@ -50,9 +55,10 @@ class PersonKeys:
         """
         facts = {"reference": event.reference, "about": event.about}
         facts = {name: value for name, value in facts.items() if value}
-        group = self._group(event)
-        if group is None:
+        groups = self.groups([event.person], [event.borrower])
+        if not groups:
             return dict(facts)
+        group = groups[0]
         key = self._key(Key(KIND, group, f"{event.at:%Y-%m}"), event.at)
         pseudonym = group.partition(".")[2][:_PSEUDONYM_LENGTH]
         text = json.dumps({"person": pseudonym, **facts}, separators=(",", ":"))
@@ -72,11 +78,6 @@ class PersonKeys:
             self.store.drop(key)
             self.cache.pop(key, None)
         return len(keys)
-
-    def _group(self, event: AuditEvent) -> str | None:
-        persons = (event.person,) if event.person else ()
-        borrowers = (event.borrower,) if event.borrower else ()
-        return next(iter(self.groups(persons, borrowers)), None)
 
     def _key(self, place: Key, now: datetime) -> bytes:
         since = self.cached_since

@@ -10,15 +10,9 @@ from typing import Any, Final
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
+from broker.adapters.oauth_tokens import AccessTokens, Cause
 from broker.core.borrowers.library_system import LibraryCallObserver
-from broker.core.errors import (
-    CallNotMade,
-    CallNotSent,
-    LibraryRefused,
-    LibrarySilent,
-    LibraryUnavailable,
-)
+from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
@@ -53,10 +47,16 @@ class Calls:
     """Calls a Koha as one of its API clients; threads may share it."""
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
-        secret = settings.client_secret.get_secret_value()
         self._exchange = settings.open_exchange()
-        client = OauthClient(settings.client_id, secret, _NO_TOKEN, CallNotMade)
-        self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
+        self._tokens = AccessTokens(
+            # Nothing was sent if there is no answer about a token.
+            settings.open_exchange(CallNotSent),
+            _TOKEN_PATH,
+            settings.client_id,
+            settings.client_secret,
+            _NO_TOKEN,
+            CallNotMade,
+        )
         self._timeout = settings.timeout
         self._observe = observe
 
@@ -102,23 +102,12 @@ class Calls:
         if body is not None:
             content = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        token = self._token(until)
-        sent["Authorization"] = f"Bearer {token}"
-        answer = self._exchange.call(method, path, until, headers=sent, body=content)
-        if answer.status != 401:
-            return answer
-        token = self._token(until, token)
-        sent["Authorization"] = f"Bearer {token}"
-        return self._exchange.call(method, path, until, headers=sent, body=content)
 
-    def _token(self, until: float, refused: str = "") -> str:
-        """Return a token other than the ``refused`` one; CallNotMade if Koha grants none."""
-        try:
-            return self._tokens.current(until, refused)
-        except LibraryUnavailable as error:
-            is_silent = isinstance(error, LibrarySilent)
-            failed = CallNotSent if is_silent else CallNotMade
-            raise failed(str(error), error.setting) from error
+        def send(authorization: str) -> HttpAnswer:
+            sent["Authorization"] = authorization
+            return self._exchange.call(method, path, until, headers=sent, body=content)
+
+        return self._tokens.send(send, until)
 
 
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:

@@ -11,7 +11,7 @@ from broker.adapters.connectors import ConnectorKeys, check_address
 from broker.adapters.http_exchange import Exchange
 from broker.adapters.library_systems.sip2 import PinMachine, Sip2Client, Sip2Keys
 from broker.core.borrowers.library_system import LibraryCallObserver
-from broker.core.errors import CallNotMade, CallNotSent, LibrarySilent
+from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
 from broker.core.ports import LibrarySystem
 
 
@@ -42,12 +42,12 @@ class ConnectionKeys(ConnectorKeys):
             return None
         return PinMachine(Sip2Client(self.sip2, self.ca_file, observe))
 
-    def open_exchange(self) -> Exchange:
-        """Return the HTTP client of the library system."""
+    def open_exchange(self, unavailable: type[LibraryError] = LibrarySilent) -> Exchange:
+        """Return an HTTP client of the library system; ``unavailable`` is raised without answer."""
         return Exchange(
             self.url,
             self.ca_file,
-            unavailable=LibrarySilent,
+            unavailable=unavailable,
             unsent=CallNotSent,
             busy=CallNotMade,
             connections=self.connections,

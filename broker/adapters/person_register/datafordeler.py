@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from broker.adapters.connectors import check_address
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
+from broker.adapters.oauth_tokens import AccessTokens, Cause
 from broker.adapters.person_register.register_answers import (
     NOT_NOW,
     CprRegister,
@@ -112,18 +112,24 @@ class Datafordeler(CprRegister):
         super().__init__(keys, observe)
         self._service = open_exchange(keys.url, keys)
         self._path = f"/CPR/custom/PublicSector/{keys.version}"
-        secret = keys.client_secret.get_secret_value()
-        client = OauthClient(keys.client_id, secret, _NO_TOKEN, RegisterUnavailable)
         tokens = open_exchange(keys.token_url, keys)
-        self._tokens = AccessTokens(tokens, urlsplit(keys.token_url).path, client)
+        self._tokens = AccessTokens(
+            tokens,
+            urlsplit(keys.token_url).path,
+            keys.client_id,
+            keys.client_secret,
+            _NO_TOKEN,
+            RegisterUnavailable,
+        )
 
     def _find(self, cpr: str, until: float) -> RegisteredPerson | None:
         body = json.dumps({"query": _QUERY, "variables": {"numbers": [cpr]}}).encode()
-        token = self._tokens.current(until)
-        answer = self._post(body, token, until)
-        if answer.status == 401:
-            answer = self._post(body, self._tokens.current(until, refused=token), until)
-        service = _read_data(answer).get(_SERVICE)
+
+        def post(authorization: str) -> HttpAnswer:
+            headers = {"Authorization": authorization, "Content-Type": "application/json"}
+            return self._service.call("POST", self._path, until, headers=headers, body=body)
+
+        service = _read_data(self._tokens.send(post, until)).get(_SERVICE)
         if not isinstance(service, Mapping):
             raise RegisterRefused("the answer has no persons")
         nodes = list(_rows(service, "nodes", is_required=True))
@@ -133,10 +139,6 @@ class Datafordeler(CprRegister):
 
     def _probe(self, until: float) -> None:
         self._tokens.current(until)
-
-    def _post(self, body: bytes, token: str, until: float) -> HttpAnswer:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        return self._service.call("POST", self._path, until, headers=headers, body=body)
 
 
 def _read_data(answer: HttpAnswer) -> Mapping[str, Any]:

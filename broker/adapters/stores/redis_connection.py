@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis import Redis, Sentinel
@@ -41,33 +41,17 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
-class _RequiredSetting(NamedTuple):
-    """A setting of a Redis server, the value it must have, and the reason."""
-
-    setting: str
-    value: str
-    why: str
-
-
-# With Debian's defaults a killed server lost every acknowledged write
-# (docs/reference/design.md#4b).
+# Settings, the values that they must have, and why. With Debian's defaults a killed server lost
+# every acknowledged write (docs/reference/design.md#4b).
 _REQUIRED_SETTINGS: Final = (
-    _RequiredSetting(
-        "appendonly", "yes", "without it a restart forgets every write since the last snapshot"
-    ),
-    _RequiredSetting(
-        "appendfsync", "always", "otherwise a power cut forgets writes that were acknowledged"
-    ),
-    _RequiredSetting(
+    ("appendonly", "yes", "without it a restart forgets every write since the last snapshot"),
+    ("appendfsync", "always", "otherwise a power cut forgets writes that were acknowledged"),
+    (
         "no-appendfsync-on-rewrite",
         "no",
         "otherwise a power cut during a rewrite forgets acknowledged writes",
     ),
-    _RequiredSetting(
-        "maxmemory-policy",
-        "noeviction",
-        "any other policy throws records away when memory is short",
-    ),
+    ("maxmemory-policy", "noeviction", "any other policy throws records away when memory is short"),
 )
 
 
