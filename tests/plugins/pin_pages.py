@@ -5,6 +5,7 @@ import re
 from werkzeug.test import TestResponse
 
 from broker.core.help_codes import StatelessReferences
+from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, Person, find_text, form
 
 CPR, PIN = "1111024568", "4071"  # Karla, whom the desk registered with a hyphen
@@ -30,6 +31,13 @@ def comparable_page(deployment: Deployment, page: TestResponse) -> tuple[int, st
     text = re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
     text = _END_OF_CODE.sub("", _HELP_CODE.sub(read_help_code, text))
     return page.status_code, text, tuple(sorted(page.headers.keys()))
+
+
+def has_no_number(page: TestResponse, name: str = "asta") -> bool:
+    """Return whether a page contains neither the persona's CPR number nor its last four digits outside random ids."""
+    text = page.get_data(as_text=True)
+    number = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
+    return number not in text and not re.search(rf"(?<![\w+/=]){number[-4:]}(?![\w+/=-])", text)
 
 
 def karla(deployment: Deployment) -> str:
