@@ -207,7 +207,7 @@ LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "proxies": _allows_no_proxy,
     "loop": _is_loop,
 }
-# What the service is answered; REQUEST_UNSUPPORTED for the others.
+# The status of the answer to the service; REQUEST_UNSUPPORTED for the other limits.
 _STATUSES: Final = {
     "binding": UNSUPPORTED_BINDING,
     "name_id": INVALID_NAME_ID_POLICY,

@@ -135,12 +135,12 @@ class _Row:
         return "scopes" in self.institution.unwritten
 
     @property
-    def held(self) -> Iterable[str]:
+    def owned_scopes(self) -> Iterable[str]:
         """Return the scopes that no other institution may claim."""
         return (*self.institution.scopes, *(self.had if self.is_open else ()))
 
     @property
-    def claimed(self) -> tuple[str, ...]:
+    def claimed_scopes(self) -> tuple[str, ...]:
         """Return the scopes that the metadata claims now, if they count."""
         return self.claim.scopes if self.claim and self.is_open else ()
 
@@ -196,11 +196,11 @@ def _find_fault(scope: str, row: _Row, others: Sequence[_Row]) -> str | None:
     name = row.institution.entity_id
     settle = "write who has it into broker.toml"
     for other in others:
-        if any(_has_overlap(scope, each) for each in other.held):
+        if any(_has_overlap(scope, each) for each in other.owned_scopes):
             owner = other.institution.entity_id
             return f"{name} claims {scope}, and {owner} has it or a part of it: {settle}"
     for other in others if scope not in row.had else ():
-        if any(_has_overlap(scope, each) for each in other.claimed):
+        if any(_has_overlap(scope, each) for each in other.claimed_scopes):
             owner = other.institution.entity_id
             return f"{name} and {owner} both claim {scope} or a part of it: {settle}"
     return None
