@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.messages.upstream_profiles import traits_of
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor, ServiceDescriptor
 from broker.app.assembly import Parts, now
 from broker.configuration.checked_files import did_you_mean
 from broker.core.entities import Institution, Service, Upstream
@@ -18,7 +18,6 @@ _NO_DESCRIPTOR: Final = (
     "No descriptor of it is in force: no login is possible (broker metadata check)."
 )
 _BINDINGS: Final = {"redirect": "HTTP-Redirect", "post": "HTTP-POST"}
-Descriptor = ServiceDescriptor | UpstreamDescriptor
 
 
 def describe_party(parts: Parts, name: str) -> list[str]:
@@ -158,7 +157,7 @@ def _describe_institution(institution: Institution) -> str:
     )
 
 
-def _describe_logout(descriptor: Descriptor, ours: str) -> str:
+def _describe_logout(descriptor: PeerDescriptor, ours: str) -> str:
     if descriptor.logout is None:
         return "It has no SingleLogoutService, so that a logout does not reach it."
     where = f"{descriptor.logout.location} by {_BINDINGS[descriptor.logout.binding]}"
