@@ -27,9 +27,7 @@ PersonRead = Record[PersonRecord] | None
 
 _NO_ACCOUNT: Final = Account(None, AccountState.NONE)
 # The cases that a search shows before anything is requested.
-_SHOWN_BY_SEARCH = frozenset(
-    {CaseReason.SEVERAL_BORROWERS.value, CaseReason.DIFFERENT_PERSON.value}
-)
+_SHOWN_BY_SEARCH = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 _ENDS_WITHOUT_MAIL: Final = frozenset(
     {AccountState.MAIL_REQUIRED, AccountState.CASE, AccountState.CLOSED}
 )
@@ -362,7 +360,7 @@ def _make_account(
             enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:
-        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
+        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
         return replace(_make_case_account(enrolment.reason, enrolment.id), can_claim=is_duplicate)
     return Account(number, AccountState.WANTED, reason=enrolment.reason, enrolment=enrolment.id)
 
