@@ -233,7 +233,6 @@ class Issued:
     assertion: str
     at: datetime
     name_id: str
-    number: str | None
     content: str
 
 

@@ -60,7 +60,6 @@ class Issuance:
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
             name_id=step.disclosure.address or own,
-            number=step.number,
             content=content,
         )
 

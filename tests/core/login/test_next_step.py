@@ -137,7 +137,7 @@ def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Ne
 def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
     """The login is over: another question would send two answers to one request."""
     decision = permit()
-    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", None, "c"))
+    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", "c"))
     assert isinstance(after(issued, decision), Issue)
     other = permit(sn=("Ravn",), mail=("a@b.example",))
     assert after(issued, other) == Refuse("finished", AUTHN_FAILED, other)

@@ -263,7 +263,7 @@ def test_what_is_on_file_is_read_again_after_a_while(
 ) -> None:
     """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
     if "issued" in facts:
-        facts = {"issued": Issued("_r", "_a", world.now, "n", None, "c")}
+        facts = {"issued": Issued("_r", "_a", world.now, "n", "c")}
     begun = answers.transactions.put(replace(held.transaction, **facts), held.version, world.now)
     assert begun
     withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
