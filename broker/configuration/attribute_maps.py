@@ -145,7 +145,7 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
     if bool(wire_map.reads) == bool(wire_map.writes):
         what = "must have either reads or writes"
         fix = "reads is for what an upstream sends, writes for what a service gets"
-        yield Fault(f"{where}:{node.line}", what, fix)
+        yield Fault(f"{where}:{line(node, ())}", what, fix)
     if wire_map.complete and not wire_map.reads:
         place = f"{where}:{line(node, ('complete',))}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from broker.configuration.checked_files import S, validate_node
+from broker.configuration.checked_files import S, line, validate_node
 from broker.configuration.policies.file_checks import PolicyProblem, faults_at, find_cpr_literals
 from broker.configuration.policies.file_schema import (
     LoginShape,
@@ -86,7 +86,7 @@ def _read_services(octets: bytes, folder: str) -> tuple[Services | None, list[Fa
     shape, node, faults = _read_shape(ServicesShape, SERVICES, octets, folder)
     if shape is None or node is None:
         return None, faults
-    return shape.services(FilePlace.top(SERVICES, node)), faults
+    return shape.services(FilePlace(SERVICES, node, line(node, ()))), faults
 
 
 def _read(
@@ -96,7 +96,7 @@ def _read(
     shape, node, faults = _read_shape(PolicyShape, name, octets, folder)
     if shape is None or node is None or services is None:
         return None, faults
-    place = FilePlace.top(name, node)
+    place = FilePlace(name, node, line(node, ()))
     unstated = list(faults_at(folder, shape.find_faults(place, services)))
     if unstated:
         return None, [*faults, *unstated]

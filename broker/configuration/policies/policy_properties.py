@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean, validate_node
+from broker.configuration.checked_files import did_you_mean, line, validate_node
 from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import NameableInPolicies
-from broker.configuration.strict_yaml import LARGEST, YamlNode, YamlSequence, read
+from broker.configuration.strict_yaml import LARGEST, YamlSequence, read
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
@@ -52,10 +52,15 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         for place, what, _ in find_cpr_literals(octets, path.name)
     ]
     rules = []
-    for node in _read_rule_nodes(read(octets, path.name), path.name):
+    root = read(octets, path.name)
+    if not isinstance(root, YamlSequence):
+        fix = "write - name: ..., one for each rule"
+        where = f"{path.name}:{line(root, ())}"
+        raise ConfigurationFaults([Fault(where, "must be a list of rules", fix)])
+    for node, number in zip(root, root.lines, strict=True):
         try:
             written = validate_node(SiteRuleShape, node, path.name)
-            rules.append(written.rule(PolicyLine(path.name, node.line)))
+            rules.append(written.rule(PolicyLine(path.name, number)))
         except ConfigurationFaults as found:
             faults += found.faults
     faults += _find_doubled_names(rules)
@@ -108,13 +113,6 @@ def _find_misnamed_file(path: Path) -> Iterator[Fault]:
         alike = other.stem.casefold() == path.stem.casefold()
         if alike and other.name != path.name and other.suffix.casefold() in {".yml", ".yaml"}:
             yield Fault(other.name, "holds no site rules under this name", f"name it {path.name}")
-
-
-def _read_rule_nodes(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
-    if not isinstance(root, YamlSequence):
-        fix = "write - name: ..., one for each rule"
-        raise ConfigurationFaults([Fault(f"{name}:{root.line}", "must be a list of rules", fix)])
-    return root.nodes
 
 
 def _find_doubled_names(rules: Collection[SiteRule]) -> Iterator[Fault]:

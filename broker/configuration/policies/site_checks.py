@@ -69,7 +69,6 @@ _USUAL_NAMES: Final = {
     "affiliation": "eduPersonScopedAffiliation",
     "entitlement": "eduPersonEntitlement",
 }
-_UNMAPPED: Final = {"until": "only a domain under proofs can end on a day"}
 # A decision may release these too: we make them, or the library system has them.
 _OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 
@@ -263,7 +262,7 @@ def _find_unknown_attributes(
                 if usual in attributes
                 else did_you_mean(name, attributes)
             )
-            yield place, f"unknown attribute {name!r}", fix or _UNMAPPED.get(name, _NOT_IN_MAPS)
+            yield place, f"unknown attribute {name!r}", fix or _NOT_IN_MAPS
 
 
 def _list_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
