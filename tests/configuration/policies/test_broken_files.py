@@ -1190,7 +1190,7 @@ def test_a_broken_file_says_what_to_mend(tmp_path: Path, broken: tuple[str, str,
 
 def find_messages(folder: Path, name: str, octets: bytes) -> list[str]:
     """Break a file of a loaded folder and return the messages; the set in force must stay."""
-    live = LivePolicies.load(folder, NAMES, NOW)
+    live = LivePolicies(folder, NAMES, NOW)
     before = live.current
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(octets)
