@@ -52,9 +52,8 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
-    search = parts.staff_search(entrance.ports.now)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)
+    StaffCases(entrance, parts.staff_search, parts.pin_mails, url).add_to(routes)
     return routes
 
 
@@ -70,7 +69,7 @@ def borrower_url(parts: Parts, number: str) -> str:
 
 def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Decide a login by the policies in force, as ``broker policy try``; store nothing."""
-    site = parts.trial_site()
+    site = parts.make_trial_site()
     trial = try_login(site, given, (service,) if service else (), now())
     lines = trial_lines(site, trial, now(), Wording(language, translate))
     return TriedLogin(site.policies.digest, tuple(lines))
@@ -78,7 +77,7 @@ def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
     """Return what a help code stands for; None if no page of the last thirty days has it."""
-    found = parts.explainer().explain(reference, now())
+    found = parts.make_explainer().explain(reference, now())
     if found is None:
         return None
     lines = explanation_lines(found, Wording(language, translate))
