@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -67,20 +68,13 @@ class AttributeMaps:
     @property
     def incoming(self) -> frozenset[str]:
         """Return the names of the upstreams' maps."""
-        names = set()
-        for name, wire_map in self.maps.items():
-            if not wire_map.outgoing:
-                names.add(name)
-        return frozenset(names)
+        return frozenset(name for name, each in self.maps.items() if not each.outgoing)
 
     @property
     def attributes(self) -> frozenset[str]:
         """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
-        names = set(OURS)
-        for map_name in self.incoming:
-            for row in self.maps[map_name].rows:
-                names.add(row.name)
-        return frozenset(names)
+        read = {row.name for name in self.incoming for row in self.maps[name].rows}
+        return frozenset(read | OURS)
 
 
 def map_schema() -> JsonSchema:
@@ -98,15 +92,26 @@ def load(folder: Path) -> AttributeMaps:
 
     Raise ConfigurationFaults with all faults of all files.
     """
-    paths = _map_files(folder)
+    paths = [path for path in sorted(folder.glob("[!.]*.yaml")) if path.name != LABELS]
+    if not paths:
+        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
+        raise ConfigurationFaults([fault])
     faults: list[Fault] = []
     maps: dict[str, AttributeMap] = {}
     for path in paths:
         where = f"{folder.name}/{path.name}"
         try:
-            maps[path.stem] = _map(path, where)
+            node = read_file(path, where)
+            written = validate_node(MapShape, node, where)
         except ConfigurationFaults as error:
             faults += error.faults
+            continue
+        found = list(_map_faults(written, node, where))
+        faults += found
+        if not found:
+            maps[path.stem] = AttributeMap(
+                path.stem, written.rows(), outgoing=bool(written.writes), complete=written.complete
+            )
     labels: Mapping[str, Text] = {}
     try:
         labels = _labels(folder, maps.values())
@@ -115,29 +120,6 @@ def load(folder: Path) -> AttributeMaps:
     if faults:
         raise ConfigurationFaults(faults)
     return AttributeMaps(maps, labels)
-
-
-def _map_files(folder: Path) -> list[Path]:
-    paths = [
-        path
-        for path in sorted(folder.glob("*.yaml"))
-        if path.name != LABELS and not path.name.startswith(".")
-    ]
-    if not paths:
-        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
-        raise ConfigurationFaults([fault])
-    return paths
-
-
-def _map(path: Path, where: str) -> AttributeMap:
-    node = read_file(path, where)
-    wire_map = validate_node(MapShape, node, where)
-    faults = list(_map_faults(wire_map, node, where))
-    if faults:
-        raise ConfigurationFaults(faults)
-    return AttributeMap(
-        path.stem, wire_map.rows(), outgoing=bool(wire_map.writes), complete=wire_map.complete
-    )
 
 
 def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
@@ -149,22 +131,19 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
     if wire_map.complete and not wire_map.reads:
         place = f"{where}:{line(node, ('complete',))}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")
-    for wire, name in wire_map.reads.items():
-        place = f"{where}:{line(node, ('reads', wire))}"
-        if name in OURS:
-            what = f"an upstream cannot assert {name}"
+    read = ((("reads", wire), name, f"{name}: our name") for wire, name in wire_map.reads.items())
+    written = (
+        (("writes", name), name, f"{wire}: {name}") for name, wire in wire_map.writes.items()
+    )
+    for path, name, right in chain(read, written):
+        place = f"{where}:{line(node, path)}"
+        if name in OURS and wire_map.reads:
             fix = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, what, fix)
-        yield from _check_swapped_names(place, name, f"{name}: our name")
-    for name, wire in wire_map.writes.items():
-        place = f"{where}:{line(node, ('writes', name))}"
-        yield from _check_swapped_names(place, name, f"{wire}: {name}")
-
-
-def _check_swapped_names(place: str, name: str, right: str) -> Iterator[Fault]:
-    """Find a name on the wire in place of our name: only names on the wire have a colon."""
-    if ":" in name:
-        yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
+            yield Fault(place, f"an upstream cannot assert {name}", fix)
+        # Only names on the wire have a colon.
+        if ":" in name:
+            what = f"{name} is a name on the wire, not one of ours"
+            yield Fault(place, what, f"write {right}")
 
 
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
@@ -174,16 +153,10 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:
-        line_number = line(node, ("labels",))
-        place = f"{where}:{line_number}"
-        names = ", ".join(missing)
-        what = f"no label for {names}"
+        place = f"{where}:{line(node, ('labels',))}"
         fix = "people are asked about attributes by these names"
-        raise ConfigurationFaults([Fault(place, what, fix)])
-    labels = {}
-    for name, label in written.items():
-        labels[name] = Text(label.en, label.da)
-    return labels
+        raise ConfigurationFaults([Fault(place, f"no label for {', '.join(missing)}", fix)])
+    return {name: Text(label.en, label.da) for name, label in written.items()}
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:

@@ -87,8 +87,8 @@ def _plain(schema: Any) -> Any:
     if _NULL in schema.get("anyOf", ()):
         parts = [part for part in schema["anyOf"] if part != _NULL]
         schema = parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
-    kept = {}
-    for key, part in schema.items():
-        if key not in _FOR_PROGRAMS or isinstance(part, dict):
-            kept[key] = _plain(part)
-    return kept
+    return {
+        key: _plain(part)
+        for key, part in schema.items()
+        if key not in _FOR_PROGRAMS or isinstance(part, dict)
+    }

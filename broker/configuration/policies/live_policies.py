@@ -8,7 +8,7 @@ from pathlib import Path
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import compile_files, find_unused_services
-from broker.configuration.policies.example_failures import find_failures, find_unlike_live_logins
+from broker.configuration.policies.example_failures import find_failures, find_unmade_accounts
 from broker.configuration.policies.examples import Result, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
@@ -76,7 +76,7 @@ def load_found(
         policies = list(map(_drop_register, policies))
     loaded = PolicySet(tuple(policies), found.digest)
     results = run_examples(loaded, None, now)
-    warnings += faults_at(folder, find_unlike_live_logins(results, names))
+    warnings += faults_at(folder, find_unmade_accounts(results))
     failed = list(faults_at(folder, find_failures(loaded, results, now.date())))
     if not found.binding:
         warnings += failed
@@ -84,9 +84,9 @@ def load_found(
         # Import the analysis only for a proposed set: it is slow to import.
         from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
-        judgement = policy_properties.check_rules(loaded, names, now)
-        failed += judgement.faults
-        warnings += judgement.warnings
+        broken, unproved = policy_properties.check_rules(loaded, names, now)
+        failed += broken
+        warnings += unproved
     if failed and found.binding:
         raise ConfigurationFaults(failed)
     return replace(loaded, warnings=tuple(warnings))

@@ -73,19 +73,18 @@ class PolicyFolder:
 
     def files(self) -> FoundFiles:
         """Read each file once, so that the same bytes are parsed, hashed and stored."""
-        files = {}
-        removed = b""
         try:
-            listed = self._list_files()
-            for path in listed:
-                if path.name == REMOVED:
-                    removed = _read(path)
-                elif path.name.endswith(_ENDING) and not _RULES.fullmatch(path.name):
-                    files[path.name] = _read(path)
+            listed = {path.name: path for path in self._list_files()}
+            files = {
+                name: _read(path)
+                for name, path in listed.items()
+                if name.endswith(_ENDING) and not _RULES.fullmatch(name)
+            }
+            removed = _read(listed[REMOVED]) if REMOVED in listed else b""
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
-        misnamed = tuple(_find_misnamed_files(self.path.name, [path.name for path in listed]))
+        misnamed = tuple(_find_misnamed_files(self.path.name, listed))
         if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
@@ -118,24 +117,24 @@ def file_marks(path: Path) -> tuple[int, int, int] | None:
 def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of files whose names make them copies, or files that are not read."""
     for name in names:
-        if not _MEANT.search(name) and name != REMOVED:
+        where = f"{folder}/{name}"
+        is_copy = _COPY.search(name)
+        if name == REMOVED:
+            continue
+        if not _MEANT.search(name):
             what = "is a folder with policy files, and is not read"
-            yield Fault(f"{folder}/{name}", what, "move its files up into this folder")
-            continue
-        if _RULES.fullmatch(name):
+            yield Fault(where, what, "move its files up into this folder")
+        elif _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
-            fix = "move it beside this folder, as policy_properties.yaml"
-            yield Fault(f"{folder}/{name}", what, fix)
-            continue
-        if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
-            continue
-        meant = f"{_MEANT.split(name)[0]}{_ENDING}"
-        what = "is no policy file by its name, and is not read"
-        fix = f"rename it to {meant}, or move it out of the folder"
-        if _COPY.search(name) or meant in names:
-            what = "is by its name a copy of a policy file"
-            fix = "remove it, or move it out of the folder"
-        yield Fault(f"{folder}/{name}", what, fix)
+            yield Fault(where, what, "move it beside this folder, as policy_properties.yaml")
+        elif is_copy or not name.endswith(_ENDING):
+            meant = f"{_MEANT.split(name)[0]}{_ENDING}"
+            if is_copy or meant in names:
+                what = "is by its name a copy of a policy file"
+                yield Fault(where, what, "remove it, or move it out of the folder")
+            else:
+                what = "is no policy file by its name, and is not read"
+                yield Fault(where, what, f"rename it to {meant}, or move it out of the folder")
 
 
 def _read(path: Path) -> bytes:

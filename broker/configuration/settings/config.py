@@ -18,9 +18,9 @@ from broker.configuration.checked_files import (
 )
 from broker.configuration.exposed_files import find_exposed_files
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
-from broker.configuration.settings.crosschecks import crosschecks
+from broker.configuration.settings.crosschecks import crosscheck, find_weak_secrets
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
-from broker.configuration.settings.pictures import find_picture_faults, find_pictures
+from broker.configuration.settings.pictures import find_pictures
 from broker.configuration.settings.raw_settings import RawSettings, find_unfilled, variable
 from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
@@ -219,8 +219,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     raw = read(path, environ)
     blanks = find_unfilled(raw)
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *crosschecks(raw), *find_exposed_files(Path(str(raw.tree["keys"])))]
-    faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))
+    faults = [
+        *raw.faults,
+        *find_weak_secrets(raw),
+        *find_exposed_files(Path(str(raw.tree["keys"]))),
+    ]
     config = None
     try:
         config = Config(**raw.tree)
@@ -229,6 +232,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         faults.extend(_fault(misfit, raw) for misfit in once(Config, misfits))
     places = {blank.where for blank in blanks}
     faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
+    if config and not faults:
+        faults.extend(crosscheck(config, raw.where))
     if config is None or faults:
         # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
@@ -249,7 +254,7 @@ _WORDS: Final = {
 def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
     """Return the fault of what the validator refused; the value is never part of it."""
     path = tuple(step for step in misfit["loc"] if step != "[key]")
-    where = raw.where(path)
+    where = raw.where(*path)
     if misfit["type"] == "missing":
         return Fault(where, "is missing", f"write it there, or set {variable(path)}")
     if misfit["type"] == "extra_forbidden":
