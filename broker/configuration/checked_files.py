@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
@@ -31,6 +31,14 @@ _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 FILL_IN: Final = "FILL IN"  # begins each value that `broker init` leaves to the administrator
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
+_UNITS: Final = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "mo": timedelta(days=365) / 12,
+    "ye": timedelta(days=365),
+}
 
 # Pydantic's kinds of errors in the words of a person who writes the file.
 _WORDS: Final = {
@@ -93,10 +101,23 @@ def _day(text: object) -> object:
     return text
 
 
+def _span(text: object) -> object:
+    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
+    number, unit = written.groups()
+    return int(number) * (_UNITS.get(unit[:2]) or _UNITS[unit[0]])
+
+
 # Every scalar arrives as text; these types state which text may become something else.
 Flag = Annotated[StrictBool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
+]
 # Text here, and a number to the editors that go by the JSON Schema.
 Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from broker.configuration.checked_files import Day, Flag, Shape, Whole, did_you_mean
+from broker.configuration.checked_files import Day, Flag, Shape, Span, Whole, did_you_mean
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.policies.file_checks import PolicyProblem
 from broker.configuration.policies.policy_folder import SERVICES
@@ -29,7 +29,6 @@ from broker.configuration.policies.value_syntax import (
     NameList,
     OneLineText,
     ShortForm,
-    Span,
     Values,
 )
 from broker.core.entities import Assurance, Text

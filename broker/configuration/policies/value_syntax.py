@@ -3,7 +3,6 @@
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
@@ -15,12 +14,9 @@ from broker.configuration.strict_yaml import YamlMapping, YamlNode
 from broker.core.policy.expiry import MONTHS, Expiry
 from broker.core.policy.model import Expectation, PolicyLine
 
-_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
 _DAY_OF_YEAR: Final = re.compile(f"([1-9]|[12][0-9]|3[01]) ({'|'.join(MONTHS)})")
 _COMMON_YEAR: Final = 2027
-_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
-_MINUTES_A_DAY: Final = 1440
 
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
 Level = Literal["self_asserted", "low", "substantial", "high"]
@@ -60,19 +56,6 @@ def _several(written: object) -> object:
     return [written] if isinstance(written, str) else written
 
 
-def _span(text: object) -> object:
-    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
-    if written is None:
-        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
-    number, unit = written.groups()
-    # Months and years by their plural, the other units by their first letter.
-    long = unit.startswith(("month", "year"))
-    key = unit.rstrip("s") + "s" if long else unit[0]
-    days = int(number) * _DAYS[key]
-    minutes = round(days * _MINUTES_A_DAY)
-    return timedelta(days=minutes / _MINUTES_A_DAY)
-
-
 def _expiry(text: object) -> object:
     if isinstance(text, str) and (span := _MONTHS.fullmatch(text)):
         return Expiry(int(span[1]) * (12 if span[2].startswith("year") else 1))
@@ -95,11 +78,6 @@ CprKinds = Annotated[
     tuple[CprKind, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
 ]
 NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
-Span = Annotated[
-    timedelta,
-    BeforeValidator(_span),
-    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
-]
 ExpiryText = Annotated[
     Expiry,
     BeforeValidator(_expiry),

@@ -162,11 +162,9 @@ class Config(SettingsTable):
         """Return the names of the upstreams whose messages are kept: those of NemLog-in."""
         if self.message_log is None:
             return ()
-        names = []
-        for name, upstream in self.upstreams.items():
-            if upstream.profile == "oiosaml3":
-                names.append(name)
-        return tuple(names)
+        return tuple(
+            name for name, upstream in self.upstreams.items() if upstream.profile == "oiosaml3"
+        )
 
     def service(self, name: str) -> Service:
         """Return the service of this name as a value of the core; KeyError if there is none.
@@ -174,15 +172,15 @@ class Config(SettingsTable):
         Its ``encrypts`` is still False: metadata decides it.
         """
         table = self.services[name]
-        controller = None
-        if table.controller:
-            controller = table.controller.controller()
+        # Four digits are a weak proof: a service takes the library account where it is named,
+        # never by default.
+        methods = (name for name, each in self.upstreams.items() if each.profile != "library")
         return Service(
             name=name,
             entity_id=table.entity_id,
             label=table.label.text(),
-            methods=self._methods(table),
-            controller=controller,
+            methods=tuple(methods) if table.methods is None else table.methods,
+            controller=table.controller.controller() if table.controller else None,
             categories=table.categories,
             description=optional_text(table.description),
             privacy_notice=optional_text(table.privacy_notice),
@@ -195,17 +193,6 @@ class Config(SettingsTable):
     def pictures(self) -> Mapping[str, Path]:
         """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
         return {path.stem: path for path in find_pictures(self.site)}
-
-    def _methods(self, table: ServiceTable) -> tuple[str, ...]:
-        if table.methods is not None:
-            return table.methods
-        names = []
-        for name, upstream in self.upstreams.items():
-            # Four digits are a weak proof: a service takes the library account where it is named,
-            # never by default.
-            if upstream.profile != "library":
-                names.append(name)
-        return tuple(names)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

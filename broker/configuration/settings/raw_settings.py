@@ -1,6 +1,6 @@
 """The settings as they are written, before they are checked, and the place of every key."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ class RawSettings:
 
     tree: SettingsTree
     file: str
-    variables: Mapping[KeyPath, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    variables: dict[KeyPath, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
     def where(self, *path: str | int) -> str:
         """Return the place where a key was written: its variable, or ``broker.toml:idp.scope``."""

@@ -6,16 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from broker.configuration.checked_files import Shape
+from broker.configuration.checked_files import Shape, Span
 from broker.configuration.settings.address_types import (
     AttributeScope,
     EntityId,
@@ -44,23 +37,15 @@ def _printable(value: str) -> str:
 
 Printed = Annotated[str, AfterValidator(_printable)]
 
-_MINUTES: Final = {"m": 1, "h": 60}
-_A_DAY: Final = timedelta(days=1)
 
-
-def _trust(value: object) -> object:
-    """Read "1h" or "30m", up to a day."""
-    found = re.fullmatch("([1-9][0-9]{0,3})(m|h)", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError('must be a time like "30m" or "1h"')
-    minutes = int(found[1]) * _MINUTES[found[2]]
-    trust = timedelta(minutes=minutes)
-    if trust > _A_DAY:
+def _check_trust(trust: timedelta) -> timedelta:
+    """Refuse more than a day."""
+    if trust > timedelta(days=1):
         raise ValueError("must be a day at most")
     return trust
 
 
-Trust = Annotated[timedelta, BeforeValidator(_trust)]
+Trust = Annotated[Span, AfterValidator(_check_trust)]
 
 
 class SettingsTable(Shape):
