@@ -70,13 +70,9 @@ class Shape(BaseModel):
 
 def _flag(text: object) -> object:
     """Read true and false, the spellings of YAML 1.2; "yes" and "on" stay texts and are refused."""
-    match text:
-        case "true":
-            return True
-        case "false":
-            return False
-        case _:
-            return text
+    if text in ("true", "false"):
+        return text == "true"
+    return text
 
 
 def is_whole(text: str) -> bool:
@@ -91,14 +87,14 @@ def _whole(text: object) -> object:
 
 
 def _day(text: object) -> object:
-    if isinstance(text, str):
-        try:
-            if _DAY.fullmatch(text):
-                return date.fromisoformat(text)
-        except ValueError:
-            pass
-        raise ValueError("must be a day like 2027-06-30")
-    return text
+    if not isinstance(text, str):
+        return text
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError("must be a day like 2027-06-30")
 
 
 def _span(text: object) -> object:

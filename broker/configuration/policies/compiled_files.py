@@ -14,7 +14,7 @@ from broker.configuration.policies.file_schema import (
 )
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import FilePlace
-from broker.configuration.strict_yaml import LARGEST, read
+from broker.configuration.strict_yaml import read
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import LoginFacts, Policy
 
@@ -90,8 +90,7 @@ def read_login(path: Path) -> LoginFacts:
 
     ConfigurationFaults with everything wrong, a CPR number too, which is not quoted; OSError.
     """
-    with path.open("rb") as file:
-        octets = file.read(LARGEST + 1)
+    octets = path.read_bytes()
     numbers = list(faults_at(str(path.parent), find_cpr_literals(octets, path.name)))
     if numbers:
         raise ConfigurationFaults(numbers)

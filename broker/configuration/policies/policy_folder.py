@@ -8,8 +8,6 @@ from os.path import realpath
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean
-from broker.configuration.strict_yaml import LARGEST
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy
 
@@ -76,11 +74,11 @@ class PolicyFolder:
         try:
             listed = {path.name: path for path in self._list_files()}
             files = {
-                name: _read(path)
+                name: path.read_bytes()
                 for name, path in listed.items()
                 if name.endswith(_ENDING) and not _RULES.fullmatch(name)
             }
-            removed = _read(listed[REMOVED]) if REMOVED in listed else b""
+            removed = listed[REMOVED].read_bytes() if REMOVED in listed else b""
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
@@ -137,11 +135,6 @@ def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]
                 yield Fault(where, what, f"rename it to {meant}, or move it out of the folder")
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LARGEST + 1)
-
-
 def _read_names(octets: bytes) -> Iterator[str]:
     """Yield the names in the file ``REMOVED``; a # begins a comment."""
     for text in octets.decode(errors="replace").splitlines():
@@ -164,12 +157,9 @@ def find_missing_affiliations(
         name = policy.affiliation
         if name in kept or name in found.removed:
             continue
-        slip = did_you_mean(name, found.removed)
         where = f"{found.place}/{policy.file}"
         what = f"the affiliation {name} is in force, and no file is of it any more"
         fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
-        if slip:
-            fix = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
         yield Fault(where, what, fix)
 
 

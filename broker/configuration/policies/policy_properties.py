@@ -9,7 +9,7 @@ from broker.configuration.checked_files import did_you_mean, line, validate_node
 from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import OURS, NameableInPolicies
-from broker.configuration.strict_yaml import LARGEST, YamlSequence, read
+from broker.configuration.strict_yaml import YamlSequence, read
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -24,8 +24,7 @@ _MOST: Final = 3  # that are shown of one rule
 def load(path: Path) -> tuple[SiteRule, ...]:
     """Return the rules of a file, none without a file; raise ConfigurationFaults."""
     try:
-        with path.open("rb") as file:
-            octets = file.read(LARGEST + 1)
+        octets = path.read_bytes()
     except FileNotFoundError:
         if faults := list(_find_misnamed_file(path)):
             raise ConfigurationFaults(faults) from None
@@ -109,14 +108,14 @@ def _find_unknown_names(
     """Yield the unknown names of a rule, with a known name that may be meant."""
     for what, written, known in _list_names(rule, policies, names):
         for name in written:
-            if name not in known:
+            if name is not None and name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
 
 
 def _list_names(
     rule: SiteRule, policies: PolicySet, names: NameableInPolicies
-) -> Iterator[tuple[str, Collection[str], Collection[str]]]:
+) -> Iterator[tuple[str, Collection[str | None], Collection[str]]]:
     """Yield the kind of the names in a rule, the names, and the known names of that kind."""
     proofs = {proof.name for policy in policies.policies for proof in policy.proofs}
     domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
@@ -125,10 +124,9 @@ def _list_names(
     expect, configured = rule.expect, names.configured or {}
     yield "upstream", rule.when.upstreams, names.upstreams or ()
     yield "attribute", [each.name for each in rule.when.conditions], attributes - OURS
-    yield "affiliation", rule.when.intents, policies.named
-    yield "affiliation", [expect.affiliation] if expect.affiliation else (), policies.named
-    yield "reason", [expect.reason] if expect.reason else (), FIRST_REASONS
-    yield "category", [expect.category] if expect.category else (), categories
+    yield "affiliation", (*rule.when.intents, expect.affiliation), policies.named
+    yield "reason", (expect.reason,), FIRST_REASONS
+    yield "category", (expect.category,), categories
     released = (*(expect.releases or ()), *rule.never_releases)
     yield "attribute", released, attributes | proofs | OURS
     services = (*rule.services, *rule.excepted)

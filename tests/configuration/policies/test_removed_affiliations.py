@@ -83,12 +83,12 @@ def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothin
 
 
 def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
-    """Else nobody would see why it does not help."""
+    """The fault names the line to write."""
     live = LivePolicies(folder, ANY_NAMES, NOW)
     move_file_away(folder)
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
-    assert str(live.stale[0]).endswith("(REMOVED names hopsital: write hospital)")
+    assert str(live.stale[0]).endswith("or write the line hospital into policies/REMOVED)")
 
 
 def test_a_name_in_removed_that_is_still_there_is_a_warning(folder: Path) -> None:

@@ -295,7 +295,7 @@ BAD = [
     ("https://login.library.example/broker/", "http://login.library.example", "base_url: is http"),
     ("https://login.library.example/broker/", "login.library.example", "is no http or https address"),
     ("https://login.library.example/broker/", "https://x.example/?a=b", "base_url: has a query"),
-    ("https://login.library.example/broker/", "https://u:p@x.example/", "base_url: has a query, fragment or user"),
+    ("https://login.library.example/broker/", "https://u:p@x.example/", "base_url: has a fragment or user name"),
     ('profile = "wayf"', 'profile = "wyf"', "upstreams.wayf.profile: input should be 'wayf'"),
     ('profile = "wayf"', 'profile = ["wayf"]', "upstreams.wayf.profile: input should be 'wayf'"),
     ('profile = "wayf"', 'profil = "wayf"', "upstreams.wayf.profil: is no key of the configuration (did you mean"),
