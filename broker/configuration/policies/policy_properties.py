@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean, line, validate_node
-from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import OURS, NameableInPolicies
-from broker.configuration.strict_yaml import YamlSequence, read
+from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -23,21 +22,14 @@ _MOST: Final = 3  # that are shown of one rule
 
 def load(path: Path) -> tuple[SiteRule, ...]:
     """Return the rules of a file, none without a file; raise ConfigurationFaults."""
-    try:
-        octets = path.read_bytes()
-    except FileNotFoundError:
-        if faults := list(_find_misnamed_file(path)):
-            raise ConfigurationFaults(faults) from None
+    faults: list[Fault] = []
+    if not path.exists():
+        faults += _find_misnamed_file(path)
+        if faults:
+            raise ConfigurationFaults(faults)
         return ()
-    except OSError as error:
-        unreadable = Fault(path.name, f"cannot be read: {error.strerror}")
-        raise ConfigurationFaults([unreadable]) from None
-    faults = [
-        Fault(str(place), what, "a rule says cpr: real")
-        for place, what, _ in find_cpr_literals(octets, path.name)
-    ]
     rules = []
-    root = read(octets, path.name)
+    root = read_file(path, path.name)
     if not isinstance(root, YamlSequence):
         fix = "write - name: ..., one for each rule"
         where = f"{path.name}:{line(root, ())}"
