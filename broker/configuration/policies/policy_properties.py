@@ -103,6 +103,13 @@ def _find_unknown_names(
             if name is not None and name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
+    for name in _list_absent_services(rule, names.configured or ()):
+        if fix := did_you_mean(name, names.configured or ()):
+            yield Fault(str(rule.place), f"unknown service {name!r}", fix)
+
+
+def _list_absent_services(rule: SiteRule, configured: Collection[str]) -> list[str]:
+    return [name for name in (*rule.services, *rule.excepted) if name not in configured]
 
 
 def _list_names(
@@ -113,7 +120,7 @@ def _list_names(
     domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
     attributes = {*(names.attributes or ()), *domains}
     categories = {each.borrower.category for each in policies.policies if each.borrower}
-    expect, configured = rule.expect, names.configured or {}
+    expect = rule.expect
     yield "upstream", rule.when.upstreams, names.upstreams or ()
     yield "attribute", [each.name for each in rule.when.conditions], attributes - OURS
     yield "affiliation", (*rule.when.intents, expect.affiliation), policies.named
@@ -121,14 +128,12 @@ def _list_names(
     yield "category", (expect.category,), categories
     released = (*(expect.releases or ()), *rule.never_releases)
     yield "attribute", released, attributes | proofs | OURS
-    services = (*rule.services, *rule.excepted)
-    yield "service", [each for each in services if did_you_mean(each, configured)], configured
 
 
 def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
     """Yield the services that are not configured; a name near a known one is a fault instead."""
-    for name in (*rule.services, *rule.excepted):
-        if name not in configured and not did_you_mean(name, configured):
+    for name in _list_absent_services(rule, configured):
+        if not did_you_mean(name, configured):
             fix = "add it to broker.toml, or remove it here"
             yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
 
