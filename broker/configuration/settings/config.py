@@ -204,7 +204,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
     raw = read(path, environ)
-    blanks = find_unfilled(raw)
+    blanks = list(find_unfilled(raw))
     resolve_paths(raw, base.resolve())
     config, misfits = _validate(raw)
     faults = [
