@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from broker.configuration.checked_files import Flag, Shape, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.strict_yaml import YamlNode, read_file
+from broker.configuration.strict_yaml import read_file
 from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
@@ -31,12 +30,40 @@ _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
 _Filled = Annotated[str, Field(min_length=1)]
 
 
+def _check_our_name(name: str) -> str:
+    """Refuse a name on the wire in place of our name: only names on the wire have a colon."""
+    if ":" in name:
+        raise ValueError(f"{name} is a name on the wire, not one of ours: write the two in turn")
+    return name
+
+
+def _check_read_name(name: str) -> str:
+    """Refuse a name of ours: it comes from a proof or the library system."""
+    if name in OURS:
+        raise ValueError(f"an upstream cannot assert {name}: remove the line")
+    return name
+
+
+_OurName = Annotated[_Filled, AfterValidator(_check_our_name)]
+_ReadName = Annotated[_OurName, AfterValidator(_check_read_name)]
+
+
 class MapShape(Shape):
     """One map: our names for what an upstream sends, or the names under which a service gets it."""
 
-    reads: dict[_Filled, _Filled] = Field(default_factory=dict)  # name on the wire: our name
-    writes: dict[_Filled, _Filled] = Field(default_factory=dict)  # our name: name on the wire
+    reads: dict[_Filled, _ReadName] = Field(default_factory=dict)  # name on the wire: our name
+    writes: dict[_OurName, _Filled] = Field(default_factory=dict)  # our name: name on the wire
     complete: Flag = False
+
+    @model_validator(mode="after")
+    def _has_one_direction(self) -> "MapShape":
+        if bool(self.reads) == bool(self.writes):
+            raise ValueError(
+                "must have either reads, for what an upstream sends, or writes, for a service"
+            )
+        if self.complete and self.writes:
+            raise ValueError("complete is for reading: remove it from a service's map")
+        return self
 
     def rows(self) -> tuple[MapRow, ...]:
         """Return the rows of the map."""
@@ -101,17 +128,13 @@ def load(folder: Path) -> AttributeMaps:
     for path in paths:
         where = f"{folder.name}/{path.name}"
         try:
-            node = read_file(path, where)
-            written = validate_node(MapShape, node, where)
+            written = validate_node(MapShape, read_file(path, where), where)
         except ConfigurationFaults as error:
             faults += error.faults
             continue
-        found = list(_map_faults(written, node, where))
-        faults += found
-        if not found:
-            maps[path.stem] = AttributeMap(
-                path.stem, written.rows(), outgoing=bool(written.writes), complete=written.complete
-            )
+        maps[path.stem] = AttributeMap(
+            path.stem, written.rows(), outgoing=bool(written.writes), complete=written.complete
+        )
     labels: Mapping[str, Text] = {}
     try:
         labels = _labels(folder, maps.values())
@@ -120,30 +143,6 @@ def load(folder: Path) -> AttributeMaps:
     if faults:
         raise ConfigurationFaults(faults)
     return AttributeMaps(maps, labels)
-
-
-def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Yield the faults of one map: its direction, and rows that no map may have."""
-    if bool(wire_map.reads) == bool(wire_map.writes):
-        what = "must have either reads or writes"
-        fix = "reads is for what an upstream sends, writes for what a service gets"
-        yield Fault(f"{where}:{line(node, ())}", what, fix)
-    if wire_map.complete and not wire_map.reads:
-        place = f"{where}:{line(node, ('complete',))}"
-        yield Fault(place, "complete is for reading", "remove it from a service's map")
-    read = ((("reads", wire), name, f"{name}: our name") for wire, name in wire_map.reads.items())
-    written = (
-        (("writes", name), name, f"{wire}: {name}") for name, wire in wire_map.writes.items()
-    )
-    for path, name, right in chain(read, written):
-        place = f"{where}:{line(node, path)}"
-        if name in OURS and wire_map.reads:
-            fix = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, f"an upstream cannot assert {name}", fix)
-        # Only names on the wire have a colon.
-        if ":" in name:
-            what = f"{name} is a name on the wire, not one of ours"
-            yield Fault(place, what, f"write {right}")
 
 
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:

@@ -179,7 +179,8 @@ def step_into(node: YamlNode | None, step: str | int) -> tuple[YamlNode, int] | 
 
 
 def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) -> Fault:
-    kind, path = misfit["type"], misfit["loc"]
+    kind = misfit["type"]
+    path = tuple(step for step in misfit["loc"] if step != "[key]")
     where = f"{name}:{line(node, path)}"
     if kind == "extra_forbidden":
         key = str(path[-1])

@@ -69,11 +69,17 @@ def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
     Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
-    second document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text,
-    and nesting deeper than sixteen (docs/reference/policies.md#format).
+    second document, what looks like a CPR number, a directive, anchor, alias, tag, merge key,
+    doubled key, key that is no text, and nesting deeper than sixteen
+    (docs/reference/policies.md#format).
     """
     text = _decode(octets, name)
     reader = _Reader(name)
+    for number, written in enumerate(text.splitlines(), 1):
+        # In comments too: these files are copied and mailed.
+        if looks_like_cpr(written):
+            what = "holds what looks like a CPR number"
+            reader.faults.append(Fault(f"{name}:{number}", what, "an example says cpr: real"))
     try:
         node = reader.document(CSafeLoader(text).get_event)
     except YAMLError as error:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from broker.configuration.checked_files import S, line, validate_node
-from broker.configuration.policies.file_checks import PolicyProblem, faults_at, find_cpr_literals
+from broker.configuration.policies.file_checks import PolicyProblem, faults_at
 from broker.configuration.policies.file_schema import (
     LoginShape,
     PolicyShape,
@@ -76,13 +76,11 @@ def _read_shape(
 ) -> tuple[S | None, FilePlace, tuple[Fault, ...]]:
     """Return what a file says, None if it is not well formed, its first place, and its faults."""
     path = f"{folder}/{name}"
-    faults = tuple(faults_at(folder, find_cpr_literals(octets, name)))
     try:
         node = read(octets, path)
-        place = FilePlace(name, node, line(node, ()))
-        return validate_node(shape, node, path), place, faults
+        return validate_node(shape, node, path), FilePlace(name, node, line(node, ())), ()
     except ConfigurationFaults as found:
-        return None, FilePlace(name, None, 1), (*faults, *found.faults)
+        return None, FilePlace(name, None, 1), found.faults
 
 
 def read_login(path: Path) -> LoginFacts:
@@ -90,11 +88,7 @@ def read_login(path: Path) -> LoginFacts:
 
     ConfigurationFaults with everything wrong, a CPR number too, which is not quoted; OSError.
     """
-    octets = path.read_bytes()
-    numbers = list(faults_at(str(path.parent), find_cpr_literals(octets, path.name)))
-    if numbers:
-        raise ConfigurationFaults(numbers)
-    written = validate_node(LoginShape, read(octets, str(path)), str(path))
+    written = validate_node(LoginShape, read(path.read_bytes(), str(path)), str(path))
     if written.day is not None:
         raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
     return written.facts()

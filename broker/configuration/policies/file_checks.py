@@ -43,15 +43,6 @@ def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]
         yield Fault(f"{folder}/{place}", what, fix)
 
 
-def find_cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
-    """Find lines with a CPR-like number, in comments too: a policy file is copied and mailed."""
-    lines = octets.decode(errors="replace").splitlines()
-    for number, text in enumerate(lines, 1):
-        if looks_like_cpr(text):
-            what = "holds what looks like a CPR number"
-            yield PolicyLine(file, number), what, "an example says cpr: real"
-
-
 def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Yield the faults of each file, then those that two files have together."""
     for policy in policies:

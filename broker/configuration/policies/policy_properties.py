@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean, line, validate_node
-from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import OURS, NameableInPolicies
-from broker.configuration.strict_yaml import YamlSequence, read
+from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -23,21 +22,14 @@ _MOST: Final = 3  # that are shown of one rule
 
 def load(path: Path) -> tuple[SiteRule, ...]:
     """Return the rules of a file, none without a file; raise ConfigurationFaults."""
-    try:
-        octets = path.read_bytes()
-    except FileNotFoundError:
-        if faults := list(_find_misnamed_file(path)):
-            raise ConfigurationFaults(faults) from None
+    faults: list[Fault] = []
+    if not path.exists():
+        faults += _find_misnamed_file(path)
+        if faults:
+            raise ConfigurationFaults(faults)
         return ()
-    except OSError as error:
-        unreadable = Fault(path.name, f"cannot be read: {error.strerror}")
-        raise ConfigurationFaults([unreadable]) from None
-    faults = [
-        Fault(str(place), what, "a rule says cpr: real")
-        for place, what, _ in find_cpr_literals(octets, path.name)
-    ]
     rules = []
-    root = read(octets, path.name)
+    root = read_file(path, path.name)
     if not isinstance(root, YamlSequence):
         fix = "write - name: ..., one for each rule"
         where = f"{path.name}:{line(root, ())}"
@@ -111,6 +103,13 @@ def _find_unknown_names(
             if name is not None and name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
+    for name in _list_absent_services(rule, names.configured or ()):
+        if fix := did_you_mean(name, names.configured or ()):
+            yield Fault(str(rule.place), f"unknown service {name!r}", fix)
+
+
+def _list_absent_services(rule: SiteRule, configured: Collection[str]) -> list[str]:
+    return [name for name in (*rule.services, *rule.excepted) if name not in configured]
 
 
 def _list_names(
@@ -121,7 +120,7 @@ def _list_names(
     domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
     attributes = {*(names.attributes or ()), *domains}
     categories = {each.borrower.category for each in policies.policies if each.borrower}
-    expect, configured = rule.expect, names.configured or {}
+    expect = rule.expect
     yield "upstream", rule.when.upstreams, names.upstreams or ()
     yield "attribute", [each.name for each in rule.when.conditions], attributes - OURS
     yield "affiliation", (*rule.when.intents, expect.affiliation), policies.named
@@ -129,14 +128,12 @@ def _list_names(
     yield "category", (expect.category,), categories
     released = (*(expect.releases or ()), *rule.never_releases)
     yield "attribute", released, attributes | proofs | OURS
-    services = (*rule.services, *rule.excepted)
-    yield "service", [each for each in services if did_you_mean(each, configured)], configured
 
 
 def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
     """Yield the services that are not configured; a name near a known one is a fault instead."""
-    for name in (*rule.services, *rule.excepted):
-        if name not in configured and not did_you_mean(name, configured):
+    for name in _list_absent_services(rule, configured):
+        if not did_you_mean(name, configured):
             fix = "add it to broker.toml, or remove it here"
             yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
 

@@ -45,7 +45,6 @@ from broker.core.policy.model import (
     Policy,
     PolicyLine,
     Release,
-    ReleasedAttribute,
 )
 
 _SCOPES: Final = "scopes"
@@ -187,19 +186,19 @@ def _check_wire_names(
 ) -> Iterator[PolicyProblem]:
     """Find an attribute that has no name on the wire of the service, or that of another one."""
     attribute_map = (names.maps or {}).get(service.attribute_map)
+    if attribute_map is None:
+        return
     first: dict[str, str] = {}
-    for listed in release.attributes if attribute_map else ():
-        if names.attributes is not None and listed.name not in names.attributes:
-            continue  # reported as an unknown attribute
-        row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
+    for listed in release.attributes:
+        row = find_outgoing_row(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
             fix = f"add a row to attribute_maps/{service.attribute_map}.yaml"
-            yield listed.place, what, fix
-            continue
-        earlier = first.setdefault(row.wire, listed.name)
-        if earlier != listed.name:
-            what = f"{listed.name} and {earlier} have one wire name at {service.name}"
+            # An unknown attribute has a fault already.
+            if listed.name in (names.attributes or {listed.name}):
+                yield listed.place, what, fix
+        elif first.setdefault(row.wire, listed.name) != listed.name:
+            what = f"{listed.name} and {first[row.wire]} have one wire name at {service.name}"
             fix = "release one of them, or give the service a map of its own"
             yield listed.place, what, fix
 
@@ -208,35 +207,32 @@ def _check_wire_names(
 _MAY_CONTAIN_CPR: Final = frozenset({"norEduPersonLIN", "schacPersonalUniqueCode"})
 
 
-def _find_unencrypted_cpr(listed: ReleasedAttribute, service: Service) -> Iterator[PolicyProblem]:
-    what = f"assertions to {service.name} are not encrypted"
-    if listed.name == CPR_ATTRIBUTE:
-        fix = f"remove services.{service.name}.encryption; until then the CPR is withheld"
-        yield listed.place, what, fix
-    elif listed.name in _MAY_CONTAIN_CPR:
-        fix = f"remove the attribute, or services.{service.name}.encryption"
-        yield listed.place, f"{listed.name} may contain a CPR number, and {what}", fix
-
-
 def _find_withheld_attributes(release: Release, service: Service) -> Iterator[PolicyProblem]:
     """Find attributes that the service never gets as it is configured.
 
     A CPR number needs a controller and an encryption key (docs/reference/design.md#invariant-4), an
     identifier needs a scope.
     """
+    setting = f"services.{service.name}"
+    unencrypted = f"assertions to {service.name} are not encrypted"
     for listed in release.attributes:
-        is_cpr = listed.name == CPR_ATTRIBUTE
-        if is_cpr and service.controller is None:
-            fix = f"set services.{service.name}.controller; until then the CPR is withheld"
-            yield listed.place, f"{service.name} states no controller", fix
-        if service.encryption == "none":
-            yield from _find_unencrypted_cpr(listed, service)
-        elif is_cpr and not service.encrypts:
-            fix = "until its metadata carries one the CPR is withheld"
-            yield listed.place, f"{service.name} publishes no encryption key", fix
         if listed.name in MINTED and service.scope is None:
             fix = f"set idp.scope; until then {listed.name} is withheld"
             yield listed.place, "there is no scope to make identifiers under", fix
+        if service.encryption == "none" and listed.name in _MAY_CONTAIN_CPR:
+            what = f"{listed.name} may contain a CPR number, and {unencrypted}"
+            yield listed.place, what, f"remove the attribute, or {setting}.encryption"
+        if listed.name != CPR_ATTRIBUTE:
+            continue
+        if service.controller is None:
+            fix = f"set {setting}.controller; until then the CPR is withheld"
+            yield listed.place, f"{service.name} states no controller", fix
+        if service.encryption == "none":
+            fix = f"remove {setting}.encryption; until then the CPR is withheld"
+            yield listed.place, unencrypted, fix
+        elif not service.encrypts:
+            fix = "until its metadata carries one the CPR is withheld"
+            yield listed.place, f"{service.name} publishes no encryption key", fix
 
 
 # Attributes, and the fields that they fill
@@ -264,7 +260,7 @@ def _list_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
     """Yield the attributes, and proofs, that releases, conditions and borrower fields name."""
     for listed in (each for release in policy.releases for each in release.attributes):
         yield listed.name, listed.place
-    for condition in (each for alternative in policy.match for each in alternative.conditions):
+    for condition in policy.conditions:
         if condition.name not in _NO_ATTRIBUTES:
             yield condition.name, condition.place
     for field in policy.borrower.fields if policy.borrower else ():

@@ -204,27 +204,31 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
     raw = read(path, environ)
-    blanks = find_unfilled(raw)
+    blanks = list(find_unfilled(raw))
     resolve_paths(raw, base.resolve())
+    config, misfits = _validate(raw)
     faults = [
         *raw.faults,
         *find_weak_secrets(raw),
         *find_exposed_files(Path(str(raw.tree["keys"]))),
+        *misfits,
     ]
-    config = None
-    try:
-        config = Config(**raw.tree)
-    except ValidationError as error:
-        misfits = error.errors(include_url=False, include_input=False)
-        faults.extend(_fault(misfit, raw) for misfit in once(Config, misfits))
     places = {blank.where for blank in blanks}
     faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
     if config and not faults:
         faults.extend(crosscheck(config, raw.where))
     if config is None or faults:
-        # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
     return config
+
+
+def _validate(raw: RawSettings) -> tuple[Config | None, list[Fault]]:
+    """Return the settings, None if some have faults, and the faults."""
+    try:
+        return Config(**raw.tree), []
+    except ValidationError as error:
+        misfits = error.errors(include_url=False, include_input=False)
+        return None, [_fault(misfit, raw) for misfit in once(Config, misfits)]
 
 
 # Messages of the validator in the words of TOML.

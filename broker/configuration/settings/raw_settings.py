@@ -50,25 +50,24 @@ def find_repeated(values: Iterable[tuple[str | None, str]], what: str) -> "Fault
             yield Fault(where, f"{value} {what}", f"it is at {first[value]} too; keep one")
 
 
-def find_unfilled(raw: RawSettings) -> tuple[Fault, ...]:
-    """Return a fault for every value that still says ``FILL IN``, and what to fill in."""
-    return tuple(_find_unfilled(raw, (), raw.tree))
+def list_values(table: Any, above: KeyPath = ()) -> "Iterator[tuple[KeyPath, Any, Any]]":
+    """Yield the path of every value below a table or a list, what holds it, and the value."""
+    for step in list(table) if isinstance(table, dict) else range(len(table)):
+        path, value = (*above, step), table[step]
+        yield path, table, value
+        if isinstance(value, dict | list):
+            yield from list_values(value, path)
 
 
-def _find_unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from _find_unfilled(raw, (*path, key), below)
-    elif isinstance(value, list):
-        for index, below in enumerate(value):
-            yield from _find_unfilled(raw, (*path, index), below)
-    elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
-        _, _, wanted = value.partition(FILL_IN)
-        fix = wanted.strip(" :\n")
-        if str(path[-1]).endswith(SECRET_KEYS):
-            # The secret itself may stand behind the words already: it goes into no journal.
-            fix = "with the secret, and nothing else beside it"
-        yield Fault(raw.where(*path), "is to be filled in", fix)
+def find_unfilled(raw: RawSettings) -> "Faults":
+    """Yield a fault for every value that still says ``FILL IN``, and what to fill in."""
+    for path, _, value in list_values(raw.tree):
+        if isinstance(value, str) and value.lstrip().startswith(FILL_IN):
+            fix = value.partition(FILL_IN)[2].strip(" :\n")
+            if str(path[-1]).endswith(SECRET_KEYS):
+                # The secret itself may stand behind the words already: it goes into no journal.
+                fix = "with the secret, and nothing else beside it"
+            yield Fault(raw.where(*path), "is to be filled in", fix)
 
 
 Faults = Iterator[Fault]

@@ -63,29 +63,23 @@ class Wording(SettingsTable):
         return Text(self.en, self.da)
 
 
-class PrintedWording(SettingsTable):
+class PrintedWording(Wording):
     """A text in both languages that fits into one line."""
 
     en: Annotated[Printed, Field(min_length=1)]
     da: Annotated[Printed, Field(min_length=1)]
 
 
-class AddressPerLanguage(SettingsTable):
+class AddressPerLanguage(Wording):
     """An address per language."""
 
     en: Url
     da: Url
 
-    def text(self) -> Text:
-        """Return the addresses as a value of the core."""
-        return Text(self.en, self.da)
 
-
-def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
+def optional_text(wording: Wording | None) -> Text | None:
     """Return the text as a value of the core; None if none is written."""
-    if wording is None:
-        return None
-    return wording.text()
+    return wording.text() if wording else None
 
 
 class Contact(SettingsTable):
@@ -100,10 +94,8 @@ class Contact(SettingsTable):
     def library_name(self) -> Text | None:
         """Return the library's name in both languages; None if none is written."""
         if isinstance(self.name, PrintedWording):
-            return Text(self.name.en, self.name.da)
-        if not self.name:
-            return None
-        return Text(self.name, self.name)
+            return self.name.text()
+        return Text(self.name, self.name) if self.name else None
 
 
 class RecordTable(SettingsTable):

@@ -12,6 +12,7 @@ from broker.configuration.settings.raw_settings import (
     SECRET_KEYS,
     RawSettings,
     SettingsTree,
+    list_values,
 )
 from broker.core.errors import ConfigurationFaults, Fault
 
@@ -35,7 +36,7 @@ def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
             key = _read_key(name)
             raw.variables[key] = name
             _set_key(raw.tree, key, _parse(environ[name]))
-    raw.faults.extend(_read_secret_files(raw, raw.tree, (), path.parent if path else Path()))
+    raw.faults.extend(_read_secret_files(raw, path.parent if path else Path()))
     return raw
 
 
@@ -84,23 +85,19 @@ def _set_key(tree: SettingsTree, key: KeyPath, value: object) -> None:
         tree[last] = value
 
 
-def _read_secret_files(
-    raw: RawSettings, table: SettingsTree, above: KeyPath, base: Path
-) -> Iterator[Fault]:
+def _read_secret_files(raw: RawSettings, base: Path) -> Iterator[Fault]:
     """Replace each ``..._file`` key by the secret in the file.
 
     A variable overrules the file broker.toml. The file with the secret becomes its place, for its
     faults.
     """
-    for key, value in tuple(table.items()):
-        path = (*above, key)
-        if isinstance(value, dict):
-            yield from _read_secret_files(raw, value, path, base)
+    for path, table, value in list_values(raw.tree):
+        key = str(path[-1])
         if not isinstance(value, str) or not key.endswith(_SECRET_FILES):
             continue
         del table[key]
         secret = key.removesuffix("_file")
-        variable = raw.variables.get((*above, secret))
+        variable = raw.variables.get((*path[:-1], secret))
         if variable and path not in raw.variables:
             continue
         if variable or (secret in table and path not in raw.variables):
@@ -116,4 +113,4 @@ def _read_secret_files(
             fix = f"make {named}, with nothing else in it, for the broker's user to read"
             yield Fault(raw.where(*path), "names a file that cannot be read", fix)
             table[secret] = _UNREADABLE
-        raw.variables[*above, secret] = str(named)
+        raw.variables[*path[:-1], secret] = str(named)

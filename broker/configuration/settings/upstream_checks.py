@@ -61,13 +61,16 @@ def find_upstream_faults(config: "Config", where: Where) -> Faults:
     # AuthenticatingAuthority would be ambiguous.
     names = [(name, place) for place, each in placed for name in each.names()]
     yield from find_repeated(names, "names two institutions")
-    # Our identifiers would pass for those of the institution.
-    own = config.idp.scope
+    yield from _check_scope(config.idp.scope, placed, where)
+    yield from _check_feeds(config, where)
+
+
+def _check_scope(own: str | None, placed: Iterable[_Placed], where: Where) -> Faults:
+    """Refuse an institution's scope for our own identifiers: ours would pass for theirs."""
     for place, each in placed:
         if own in (each.scopes or ()):
             what = f"{own} is a scope of the institution at {place}"
             yield Fault(where("idp", "scope"), what, "use a domain that belongs to the library")
-    yield from _check_feeds(config, where)
 
 
 def _check_keys(name: str, upstream: UpstreamTable, where: Where) -> Faults:
