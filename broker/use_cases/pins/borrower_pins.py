@@ -1,4 +1,7 @@
-"""A borrower chooses a PIN. It is set once and verified, and neither stored nor mailed."""
+"""The PINs of borrowers: chosen here, set once and verified, and neither stored nor mailed.
+
+A PIN mail has a link behind which the borrower chooses a PIN.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +18,17 @@ from broker.core.errors import (
     LibraryRefused,
     LibraryUnavailable,
     LinkGone,
+    PinNoAddress,
     PinUnderWay,
     StoreUnavailable,
 )
-from broker.core.mail.mail_contents import ChangedPinMail
-from broker.core.ports import Key, LibrarySystem, MailTexts
+from broker.core.mail.mail_contents import (
+    ChangedPinMail,
+    ConnectedAccountMail,
+    PinLinkMail,
+    WelcomeMail,
+)
+from broker.core.ports import Key, LibrarySystem, Write
 from broker.use_cases.library_system.guarded_library import (
     LATE,
     BorrowerLeases,
@@ -27,7 +36,7 @@ from broker.use_cases.library_system.guarded_library import (
     waiting_slot,
 )
 from broker.use_cases.pins.known_browsers import KnownBrowsers
-from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.pins.mailed_codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
 _CALL: Final = timedelta(seconds=15)
@@ -47,8 +56,8 @@ class PinChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class PinChoices:
-    """Sets PINs in the library system.
+class BorrowerPins:
+    """Sets PINs in the library system, and queues PIN mails and notices to borrowers.
 
     ``pin_categories`` returns the borrower categories that may get a PIN here. Accounts of staff
     are in none of them.
@@ -59,7 +68,6 @@ class PinChoices:
     codes: MailedCodes
     browsers: KnownBrowsers
     outbox: MailOutbox
-    letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True  # False: library.mode is not live
@@ -97,6 +105,50 @@ class PinChoices:
         """End the PIN links, login codes and known browsers of a borrower."""
         self.codes.end_codes(borrower_number)
         self.browsers.end_all(borrower_number)
+
+    def request(self, typed: str, language: str, asked_at: str) -> None:
+        """Mail a link to the borrower whose number was typed, unless three links are valid.
+
+        No mail is sent if the number belongs to nobody or to several borrowers, or if the library
+        system has no address. The page before it says the same in every case.
+        """
+        if not self.live:
+            return
+        found = self.library.find_typed(typed, self.now() + _CALL)
+        if len(found) == 1:
+            self._mail(found[0], language, asked_at, always=False)
+
+    def request_by_staff(self, borrower_number: str, language: str, asked_at: str) -> None:
+        """Mail a link, whatever was mailed before.
+
+        Raises LibraryUnavailable, and PinNoAddress if the borrower has no mail address or gets no
+        PIN here.
+        """
+        if not self.live:
+            raise LibraryUnavailable("library.mode is not live: no PIN is set")
+        borrower = self.library.read(borrower_number, self.now() + _CALL)
+        if borrower is None or not self._mail(borrower, language, asked_at, always=True):
+            raise PinNoAddress("no borrower, no mail address, or no PIN for the category")
+
+    def draft_welcome_mail(
+        self, borrower_number: str, address: str, language: str
+    ) -> tuple[Write, ...]:
+        """Return the writes that queue the welcome mail of a new borrower with its link.
+
+        Pass them to ``Store.put_many`` with the write that ends the enrolment, then call
+        ``outbox.wake_worker``.
+        """
+        token, link = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
+        content = WelcomeMail(self._url(token, language))
+        mail = self.outbox.draft_mail(address, content, language, about=borrower_number)
+        return link, mail
+
+    def draft_match_notice(
+        self, borrower_number: str, address: str, language: str
+    ) -> tuple[Write, ...]:
+        """Return the writes that queue the notice of a first match."""
+        notice = ConnectedAccountMail()
+        return (self.outbox.draft_mail(address, notice, language, about=borrower_number),)
 
     def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
         if not self.can_choose(borrower):
@@ -148,8 +200,9 @@ class PinChoices:
     def _queue_notice(self, borrower: Borrower, language: str, due: datetime) -> Key | None:
         if borrower.email is None:
             return None
-        mail_text = self.letters.render(ChangedPinMail(), language)
-        return self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, due=due)
+        return self.outbox.queue_mail(
+            borrower.email, ChangedPinMail(), language, about=borrower.number, due=due
+        )
 
     def _release(self, notice: Key | None) -> None:
         if notice is not None:
@@ -160,6 +213,21 @@ class PinChoices:
         if notice is not None:
             with suppress(StoreUnavailable):
                 self.outbox.cancel_mail(notice)
+
+    def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
+        if borrower.email is None or not self.can_choose(borrower):
+            return False
+        token = self.codes.make_link(borrower.number, lasts=LINK_LASTS, always=always)
+        if token is None:
+            return False
+        content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)
+        self.outbox.queue_mail(
+            borrower.email, content, language, about=borrower.number, lasts=LINK_LASTS
+        )
+        return True
+
+    def _url(self, token: str, language: str) -> str:
+        return f"{self.outbox.texts.pin_url}?link={token}&lang={language}"
 
 
 def _unknown(lease_ends: datetime) -> PinChoice:
