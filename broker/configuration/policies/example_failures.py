@@ -69,9 +69,8 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
     Return None if the example expects no affiliation, or accepts any.
     """
     expect = result.example.expect
-    for policy in policies.policies:
-        if expect.affiliation == policy.affiliation:
-            return policy
+    if named := policies.named.get(expect.affiliation or ""):
+        return named
     if expect.reason == "no_affiliation" or (expect.effect == "deny" and expect.reason is None):
         return None
     own = result.example.place.file

@@ -63,11 +63,9 @@ class PolicyFolder:
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
         try:
-            listed = self._list_files()
+            return tuple((path.name, file_marks(path)) for path in self._list_files())
         except OSError:
             return ()
-        marks = [(path.name, file_marks(path)) for path in listed]
-        return () if None in dict(marks).values() else tuple(marks)
 
     def files(self) -> FoundFiles:
         """Read each file once, so that the same bytes are parsed, hashed and stored."""
@@ -86,9 +84,7 @@ class PolicyFolder:
         if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
-        return FoundFiles(
-            files, self.path.name, removed=frozenset(_read_names(removed)), misnamed=misnamed
-        )
+        return FoundFiles(files, self.path.name, removed=_read_names(removed), misnamed=misnamed)
 
     def _list_files(self) -> list[Path]:
         """Return the paths of the folder's files, without hidden ones.
@@ -135,12 +131,10 @@ def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]
                 yield Fault(where, what, f"rename it to {meant}, or move it out of the folder")
 
 
-def _read_names(octets: bytes) -> Iterator[str]:
-    """Yield the names in the file ``REMOVED``; a # begins a comment."""
-    for text in octets.decode(errors="replace").splitlines():
-        name = text.partition("#")[0].strip()
-        if name:
-            yield name
+def _read_names(octets: bytes) -> frozenset[str]:
+    """Return the names in the file ``REMOVED``, one a line; a # begins a comment."""
+    lines = octets.decode(errors="replace").splitlines()
+    return frozenset(text.partition("#")[0].strip() for text in lines) - {""}
 
 
 def find_missing_affiliations(
