@@ -125,10 +125,6 @@ def quote(word: object) -> str:
     return repr(word)
 
 
-class _Unreadable(Exception):
-    """Raised after a fault that would cause only follow-up faults in the rest of the file."""
-
-
 class _Reader:
     """Turns the parser's events into nodes or faults; it never constructs an object from a tag."""
 
@@ -139,14 +135,11 @@ class _Reader:
     def document(self, take: _Take) -> YamlNode | None:
         """Return the node of the one document, None where there is none."""
         node: YamlNode | None = None
-        try:
-            while (event := take()) is not None:
-                if isinstance(event, DocumentStartEvent):
-                    self._document_start(event, first=node is None)
-                elif isinstance(event, _NODE_STARTS):
-                    node = self._node(event, take, 1)
-        except _Unreadable:
-            return None
+        while (event := take()) is not None:
+            if isinstance(event, DocumentStartEvent):
+                self._document_start(event, first=node is None)
+            elif isinstance(event, _NODE_STARTS):
+                node = self._node(event, take, 1)
         return node
 
     def _document_start(self, event: Any, *, first: bool) -> None:
@@ -154,7 +147,8 @@ class _Reader:
             self._fault(event, "carries a directive", "remove the line that begins with %")
         if not first:
             self._fault(event, "holds a second document", "one file is one document")
-            raise _Unreadable
+            # The rest of the file would cause only follow-up faults.
+            raise ConfigurationFaults(self.faults)
 
     def _node(self, event: Any, take: _Take, depth: int) -> YamlNode:
         if isinstance(event, AliasEvent):
@@ -169,7 +163,7 @@ class _Reader:
             return str(event.value)
         if depth > _DEEPEST:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
-            raise _Unreadable
+            raise ConfigurationFaults(self.faults)
         if isinstance(event, SequenceStartEvent):
             return self._items(YamlSequence(_line(event)), take, depth)
         return self._entries(YamlMapping(_line(event)), take, depth)

@@ -331,17 +331,17 @@ def _find_foreign_scopes(
         return  # their scopes come with the metadata feed
     for condition in alternative.conditions:
         reading = [each for each in upstreams if _reads(each, condition.name, maps)]
-        for scope in _list_foreign_scopes(condition, _list_scopes(reading)):
+        for scope in _list_foreign_scopes(condition, reading):
             what = f"{condition.name}: no institution may assert {scope}"
             added = "add it to an institution in broker.toml, or remove it"
             meant = did_you_mean(scope, _list_scopes(upstreams))
             yield condition.place, what, f"{meant} else {added}" if meant else added
 
 
-def _list_foreign_scopes(condition: Condition, scopes: Collection[str]) -> Iterator[str]:
-    """Yield the scopes of exact values that are none of ``scopes``."""
-    kind = find_properties(condition.name).scope
-    for value in condition.values if kind and scopes else ():
+def _list_foreign_scopes(condition: Condition, reading: Collection[Upstream]) -> Iterator[str]:
+    """Yield the scopes of exact values that no institution behind these upstreams may assert."""
+    kind, scopes = find_properties(condition.name).scope, _list_scopes(reading)
+    for value in condition.values if reading else ():
         if kind and not value.endswith("*") and not is_in_scope(value, kind, scopes):
             yield value.rpartition("@")[2]
 
