@@ -54,7 +54,7 @@ def _compile_services(octets: bytes, folder: str) -> tuple[Services | None, tupl
     return (shape.services(place) if shape else None), faults
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _compile_policy(
     name: str, octets: bytes, texts: bytes, folder: str
 ) -> tuple[Policy | None, tuple[Fault, ...]]:
