@@ -38,7 +38,7 @@ def _check_our_name(name: str) -> str:
 
 
 def _check_read_name(name: str) -> str:
-    """Refuse a name of ours: it comes from a proof or the library system."""
+    """Refuse one of our own attributes: a proof or the library system yields it."""
     if name in OURS:
         raise ValueError(f"an upstream cannot assert {name}: remove the line")
     return name

@@ -1,10 +1,11 @@
 """Checks across keys."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from broker.configuration.settings.address_types import loopback
+from broker.configuration.settings.config_model import Config
 from broker.configuration.settings.pictures import find_picture_faults
 from broker.configuration.settings.raw_settings import (
     SECRET_KEYS,
@@ -17,9 +18,6 @@ from broker.configuration.settings.raw_settings import (
 from broker.configuration.settings.upstream_checks import find_upstream_faults, list_institutions
 from broker.core.errors import Fault
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER
-
-if TYPE_CHECKING:
-    from broker.configuration.settings.config import Config
 
 SHORTEST_SECRET: Final = 16
 # Secrets of examples and tutorials. They are refused whatever their length.
@@ -47,7 +45,7 @@ def find_weak_secrets(raw: RawSettings) -> Faults:
                 yield Fault(raw.where(name, key), what, "make one with: openssl rand -base64 32")
 
 
-def crosscheck(config: "Config", where: Where) -> Faults:
+def crosscheck(config: Config, where: Where) -> Faults:
     """Find settings that are right by themselves and do not agree."""
     yield from find_upstream_faults(config, where)
     yield from _check_services(config, where)
@@ -63,7 +61,7 @@ def crosscheck(config: "Config", where: Where) -> Faults:
     yield from find_picture_faults(config.site, config.services)
 
 
-def _check_services(config: "Config", where: Where) -> Faults:
+def _check_services(config: Config, where: Where) -> Faults:
     for name, service in config.services.items():
         for index, method in enumerate(service.methods or ()):
             place = where("services", name, "methods", index)
@@ -75,7 +73,7 @@ def _check_services(config: "Config", where: Where) -> Faults:
     yield from find_repeated(ids, "is the entity_id of two services")
 
 
-def _check_sign_up(config: "Config", where: Where) -> Faults:
+def _check_sign_up(config: Config, where: Where) -> Faults:
     """Refuse a name that does not exist, or is the library account, and a second such account."""
     local = [name for name, each in config.upstreams.items() if each.profile == "library"]
     upstreams = [name for name in config.upstreams if name not in local]
@@ -89,7 +87,7 @@ def _check_sign_up(config: "Config", where: Where) -> Faults:
         yield Fault(where("upstreams", second), what, f"keep {where('upstreams', local[0])}")
 
 
-def _check_staff_institution(config: "Config", where: Where) -> Faults:
+def _check_staff_institution(config: Config, where: Where) -> Faults:
     """Refuse an institution that no upstream has, or that its upstream never asks."""
     if config.admin is None:
         return
@@ -107,7 +105,7 @@ def _check_staff_institution(config: "Config", where: Where) -> Faults:
             yield Fault(place, f"{institution} is not in upstreams.{name}.only", "add it there")
 
 
-def _check_addresses(config: "Config", where: Where) -> Faults:
+def _check_addresses(config: Config, where: Where) -> Faults:
     """Refuse mail in clear text to another machine, and a shared origin, unless accepted.
 
     The mail carries PINs and codes. Another application at this origin can read our pages, the one
@@ -125,7 +123,7 @@ def _check_addresses(config: "Config", where: Where) -> Faults:
         yield Fault(where("base_url"), what, fix)
 
 
-def _check_keys_folder(config: "Config", where: Where) -> Faults:
+def _check_keys_folder(config: Config, where: Where) -> Faults:
     """Refuse data in the folder of the keys: a backup of it would hold what opens it."""
     folders = {where("state"): config.state}
     if config.store.url.startswith(_SQLITE):

@@ -1,8 +1,9 @@
 """Checks of upstreams and feeds across keys: profiles, institutions, scopes, classes."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from broker.configuration.settings.config_model import Config
 from broker.configuration.settings.federation_tables import (
     InstitutionTable,
     ServiceTable,
@@ -18,9 +19,6 @@ from broker.configuration.settings.raw_settings import (
 )
 from broker.core.errors import Fault
 from broker.core.login.authn_context import is_overstated
-
-if TYPE_CHECKING:
-    from broker.configuration.settings.config import Config
 
 _OF_UPSTREAMS: Final = ("upstreams", "institutions")
 _OF_SERVICES: Final = ("services",)
@@ -40,7 +38,7 @@ def list_institutions(name: str, upstream: UpstreamTable, where: Where) -> Itera
         yield where("upstreams", name, "entity_id"), own
 
 
-def find_upstream_faults(config: "Config", where: Where) -> Faults:
+def find_upstream_faults(config: Config, where: Where) -> Faults:
     """Find faults of upstreams, and of the feeds of upstreams and services."""
     placed: list[_Placed] = []
     for name, upstream in config.upstreams.items():
@@ -122,7 +120,7 @@ def _check_authn_contexts(name: str, upstream: UpstreamTable, where: Where) -> F
             yield Fault(where("upstreams", name, "authn_contexts", wanted), what, fix)
 
 
-def _check_feeds(config: "Config", where: Where) -> Faults:
+def _check_feeds(config: Config, where: Where) -> Faults:
     """Refuse an upstream, or a service, for which two feeds may speak.
 
     If the first feed loses the entity, the publisher of the second could give it another key
@@ -138,7 +136,7 @@ def _check_feeds(config: "Config", where: Where) -> Faults:
 
 
 def _check_speakers(
-    config: "Config", party: UpstreamTable | ServiceTable, kinds: Iterable[str], place: str
+    config: Config, party: UpstreamTable | ServiceTable, kinds: Iterable[str], place: str
 ) -> Faults:
     feeds = config.feeds
     for name in party.feed:
