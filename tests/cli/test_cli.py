@@ -417,7 +417,7 @@ proxies = 99
 
 
 def test_all_faults_of_single_keys_are_told_at_once(run: Run, folder: Path) -> None:
-    """Each with its place and a fix, none twice. Keys that do not agree are told when each is right by itself."""
+    """Each with its place and a fix, none twice. Checks across keys follow when each key is right by itself."""
     (folder / "broker.toml").write_text(FAULTY)
     told = run("check", "--json", **configure(folder))
     faults = json.loads(told.stdout)["faults"]
