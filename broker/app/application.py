@@ -35,7 +35,6 @@ from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages import error_pages
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.page_security import FormTokens
-from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_pages
@@ -95,12 +94,11 @@ def create_app(settings: Config | None = None) -> Flask:
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
     ports = _make_web_ports(parts, person_lookup, pictures)
-    pages = StepPages(ports)
     app.register_blueprint(public_pages.picture_pages(pictures))
-    for blueprint in _make_blueprints(parts, ports, pages, person_lookup):
+    for blueprint in _make_blueprints(parts, ports, person_lookup):
         app.register_blueprint(blueprint)
     app.register_blueprint(_make_metadata_and_health(parts, proxies))
-    error_pages.install(app, ports, pages)
+    error_pages.install(app, ports)
     return app
 
 
@@ -119,7 +117,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         idp_role=_make_idp_role(parts),
         sp_role=_make_sp_role(parts, broker),
         cookies=cookies,
-        forms=FormTokens(index, base_url),
+        forms=FormTokens(index, base_url, now),
         now=now,
         tell=parts.tell,
         services=parts.services,
@@ -140,37 +138,30 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
 
 
 def _make_blueprints(
-    parts: Parts, ports: WebPorts, pages: StepPages, person_lookup: PersonAtLogin
+    parts: Parts, ports: WebPorts, person_lookup: PersonAtLogin
 ) -> Iterator[Blueprint]:
     """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
     staff_door = staff_view.make_door(parts, ports)
-    entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
-    yield login.blueprint(entry)
-    yield step_answers.blueprint(ports, pages, entry)
-    yield public_pages.service_error_page(ports, pages)
+    yield login.blueprint(login.LoginEndpoints(ports, staff_door))
+    yield step_answers.blueprint(ports)
+    yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
-    yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
-    yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, parts.build_stored_data())
-    yield from _make_pin_blueprints(parts, ports, pages, entry)
+    yield claim.blueprint(claim.ClaimPages(ports, parts.claims))
+    proof = mailbox_proof.MailboxProofPages(ports, parts.mailbox_proof, person_lookup)
+    yield mailbox_proof.blueprint(proof)
+    choices = my_choices.MyChoices(ports, parts.build_stored_data(), given_consents)
+    yield my_choices.blueprint(choices)
+    yield library_login.blueprint(library_login.LibraryLoginPages(ports, parts.library_logins))
+    yield pin.blueprint(pin.PinPages(ports, parts.pin_choices, parts.pin_mails))
     role = _make_logout_role(parts)
     yield logout.blueprint(ports, role, _make_single_logout(parts, role))
     sign_up = configured_texts.make_sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
     yield _make_metrics_endpoint(parts)
-
-
-def _make_pin_blueprints(
-    parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
-) -> Iterator[Blueprint]:
-    logins = parts.library_logins
-    yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
-    choices, pin_mails = parts.pin_choices, parts.pin_mails
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
 
 
 def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:

@@ -37,10 +37,10 @@ def render_reason(code: str) -> str:
         form=None,
         retry="/again",
         ways_token="t~t",
-        eid="",
+        ways=(),
         shared=False,
         admitted=(),
-        admitted_to="",
+        admitted_to=None,
         decision=None,
     )
 

@@ -191,7 +191,7 @@ _REASONS: Final = {
 }
 
 
-def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
+def service_error_page(ports: WebPorts) -> Blueprint:
     """Return ``/error``: its query picks among the reasons that we know, and is never shown."""
     routes = Blueprint("service_errors", __name__)
 
@@ -202,7 +202,7 @@ def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
         name = ports.stranger_reference("/error", reason)
         facts = {"reference": name, "reason": reason, "service": service}
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
-        return pages.error(reason, 200, name, None, service)
+        return StepPages(ports).error(reason, 200, name, service=service)
 
     return routes
 

@@ -18,7 +18,7 @@ from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import Action
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text, Upstream
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Profile, Service, Text, Upstream
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
@@ -127,6 +127,11 @@ def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     return consent_screen.describe_question(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
 
 
+def make_way(name: str, label: str, institutions: tuple[Institution, ...] = (), profile: Profile = "wayf") -> Upstream:
+    """Return a way to log in with the same label in both languages."""
+    return Upstream(name, profile, "", "", "", Text(label, label), institutions)
+
+
 @cache
 def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     """Give every page there is under a name: its template and its values."""
@@ -138,7 +143,11 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     unmet = Decision(Effect.DENY, (Reason("too_young", PolicyLine("private.yaml", 18)),), "private")
     nearest = Reason("value_not_matched", PolicyLine("student.yaml", 11))
     unmatched = Decision(Effect.DENY, (Reason("no_affiliation"), nearest))
-    ways = [("library", "Lånerkonto", True), ("wayf", "Universitetslogin (WAYF)", False), ("nemid", "NemID", False)]
+    ways = [
+        make_way("library", "Lånerkonto", profile="library"),
+        make_way("wayf", "Universitetslogin (WAYF)"),
+        make_way("nemid", "NemID", (Institution("https://nemid.example", national_eid=True),)),
+    ]
     choose: dict[str, Any] = {
         "step": "choose",
         "service": service,
@@ -151,10 +160,9 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "rememberable": True,
         "remembered": False,
         "shared": False,
-        "eid": "NemID",
         "sign_up": "/sign-up?service=my-loans",
     }
-    refused |= {"signing_up": False, "admitted": (), "admitted_to": service, "ways_token": "t~t", "eid": "NemID"}
+    refused |= {"signing_up": False, "admitted": (), "admitted_to": SERVICE, "ways_token": "t~t", "ways": ways}
     back = Action("return", lazy_gettext("Return to %(service)s", service=service))
     contact = Action("contact", lazy_gettext("Contact the library"))
     refused |= {"actions": (contact, back)}
@@ -180,16 +188,17 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
         "about": "/sign-up/hospital/kaldemail",
     }  # fmt: skip
-    changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
+    decision = make_question().decision
+    changed = {"step": "changed", "service": service, "decision": decision, "token": "t~t"}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
-    typed = {**form, "identifier": "", "problem": "", "reason": ""}
+    typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
     left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
     left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
     left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
     return {
-        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "eid": "NemID"}),
-        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": [], "eid": ""}),
-        "pin-asked": ("pin_asked.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "back": BEGUN}),
+        "pin-ask": ("pin_ask.html", typed),
+        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": []}),
+        "pin-asked": ("pin_asked.html", {**typed, "back": BEGUN}),
         "pin-login": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url}),
         "pin-login-problem": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url, "problem": "pin_wrong"}),
         "pin-code": ("pin_code.html", {**typed, "forgotten": "/pin", "others": url, "rememberable": True}),
@@ -221,11 +230,11 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
         "choose-bare": (
             "choose.html",
-            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": "", "eid": ""},
+            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": ""},
         ),
         "changed": ("changed.html", {**changed, "reason": "upgraded"}),
         "changed-lowered": ("changed.html", {**changed, "reason": "lowered"}),
-        "upgrade": ("upgrade.html", {"step": "upgrade", "affiliation": labelled, "token": "t~t"}),
+        "upgrade": ("upgrade.html", {"step": "upgrade", "decision": decision, "token": "t~t"}),
         "done": ("done.html", done),
         "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
@@ -30,7 +30,7 @@ from broker.core.logout.single_logout import (
     find_status,
     next_logout_step,
 )
-from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
+from broker.core.saml_ports import LogoutRefused, LogoutRole
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
@@ -51,13 +51,12 @@ def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> B
 
 
 @dataclass(frozen=True, slots=True)
-class SingleLogoutPages:
+class SingleLogoutPages(OutgoingSaml):
     """The endpoints over the web ports.
 
     ``role`` reads and writes the messages, ``logouts`` keeps what is under way.
     """
 
-    ports: WebPorts
     role: LogoutRole
     logouts: SingleLogoutFlow
 
@@ -181,7 +180,7 @@ class SingleLogoutPages:
             return self.show(logout.id)
         self._tell(EventKind.LOGOUT_SENT, participant.peer)
         message = self.role.request(participant, request_id, self.ports.now())
-        return self._leave(message, participant.peer)
+        return self.leave(message, "logout", self._label(participant.peer))
 
     def _respond(self, logout: Logout) -> Response | None:
         """Return the answer to the peer that asked; None where it wants none or has no place."""
@@ -195,13 +194,7 @@ class SingleLogoutPages:
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
         if message is None:
             return None
-        return self._leave(message, asked.peer)
-
-    def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
-        if isinstance(message, str):
-            return redirect(message, 302)
-        party = self._label(peer)
-        return post_page("peer_post.html", message, self.ports.base_url, step="logout", party=party)
+        return self.leave(message, "logout", self._label(asked.peer))
 
     def _over(self, logout: Logout) -> Response:
         """Show what was ended and what stays open, with the way back to the peer that asked."""

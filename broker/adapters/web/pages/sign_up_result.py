@@ -42,9 +42,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         "pin": pin_url(ports, transaction.back),
         "choose_action": f"{ports.base_url}/pin?login={transaction.id}",
         "choose_token": (
-            ports.forms.token(transaction, "pin", ports.now())
-            if may_choose_pin(step, transaction)
-            else ""
+            ports.forms.token(transaction, "pin") if may_choose_pin(step, transaction) else ""
         ),
         "back": back,
     }

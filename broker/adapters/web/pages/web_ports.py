@@ -15,9 +15,11 @@ from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, TraceFacts
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.refused_facts import RefusedFacts
+from broker.core.login.steps import Step
 from broker.core.login.transaction import Transaction
 from broker.core.saml_ports import IdpRole, SpRole
 from broker.use_cases.login.login import LoginFlow
+from broker.use_cases.transactions.transactions import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class WebPorts:
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 2.0  # seconds that a request waits for its enrolment
 
+    def next_step(self, held: Held) -> Step:
+        """Return what comes next in a login."""
+        return self.broker.next_step(held, self.now())
+
     def stranger_reference(self, step: str, reason: str) -> str:
         """Return the reference of a page for which nothing is stored, as it is shown now."""
         return StatelessReferences(self.broker.hmacs).encode(step, reason, self.now())
@@ -67,6 +73,17 @@ class WebPorts:
             written = make_login_event(audit, self.now(), transaction.names, **audited)
         shown = {"reference": transaction.reference, **(facts or {})}
         self.tell(BrokerEvent(kind, shown, written, trace))
+
+    def tell_proved(self, transaction: Transaction, proof: str, **audited: Any) -> None:
+        """Tell that a code, an answer or a card number of a login has proved something."""
+        self.tell_login(
+            EventKind.MAILBOX_PROVED,
+            transaction,
+            {"proof": proof},
+            audit=AuditEventKind.PROVED,
+            about=proof,
+            **audited,
+        )
 
     def tell_proof_refused(self, transaction: Transaction, step: str, reason: str) -> None:
         """Tell that a code, address or card number of a login proved nothing."""

@@ -9,10 +9,9 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -63,10 +62,9 @@ _PROBLEMS: Final[Mapping[str, FormProblem]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class StaffDoor:
+class StaffDoor(OutgoingSaml):
     """The endpoints of login and logout over the web ports, and what other pages ask of them."""
 
-    ports: WebPorts
     logins: StaffLogins
     sessions: StaffSessions
 
@@ -75,7 +73,7 @@ class StaffDoor:
         routes = Blueprint("admin", __name__)
         routes.get(f"{PATH}/login")(self.begin)
         routes.get(f"{PATH}/login/<login_id>")(self.arrive)
-        routes.post(f"{PATH}/logout")(self.leave)
+        routes.post(f"{PATH}/logout")(self.log_out)
         routes.register_error_handler(StaffLoginNeeded, self.login_needed)
         return routes
 
@@ -142,7 +140,7 @@ class StaffDoor:
         ports.cookies.set_staff_cookie(response, session_token)
         return response
 
-    def leave(self) -> Response:
+    def log_out(self) -> Response:
         """End the session of this browser."""
         member = self.member()
         self.form(member, _LOGOUT)
@@ -194,11 +192,11 @@ class StaffDoor:
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
-        return self.ports.forms.read(request, member, f"staff {purpose}", self.ports.now())
+        return self.ports.forms.read(member, f"staff {purpose}")
 
     def token(self, member: StaffMember, purpose: str) -> str:
         """Return the token of a form for ``form``."""
-        return self.ports.forms.token(member, f"staff {purpose}", self.ports.now())
+        return self.ports.forms.token(member, f"staff {purpose}")
 
     def form_page(
         self, template: str, member: StaffMember, page: StaffPage, problem: str = "", **values: Any
@@ -242,19 +240,14 @@ class StaffDoor:
             raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None
         facts = {"reference": login.reference, "upstream": name}
         ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
-        if isinstance(leaving, str):
-            return redirect(leaving, 302)
-        party = ports.upstreams[name].label[language()]
-        return post_page(
-            "peer_post.html", leaving, ports.base_url, step="authenticate", party=party
-        )
+        return self.leave(leaving, "authenticate", spoken(ports.upstreams[name].label))
 
     def _way(self) -> str:
         """Return what people call the place where staff log in."""
         upstream = self.logins.upstream()
         institution = upstream.institution(self.logins.rules.institution)
         label = institution.label if institution else None
-        return (label or upstream.label)[language()]
+        return spoken(label or upstream.label)
 
     def _event(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> AuditEvent:
         return AuditEvent(
