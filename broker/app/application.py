@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
 from typing import Any, Final
@@ -30,7 +29,7 @@ from broker.adapters.web.login import (
     mailbox_proof,
     step_answers,
 )
-from broker.adapters.web.login.message_logging import LoggedLogoutRole, LoggedSpRole
+from broker.adapters.web.message_recording import MessageRecorder
 from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages import error_pages
 from broker.adapters.web.pages.cookies import BrowserCookies
@@ -44,7 +43,7 @@ from broker.app.named_configuration import configuration
 from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.saml_ports import LogoutRole, SpRole
+from broker.core.saml_ports import LogoutRole
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
@@ -115,7 +114,8 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     return WebPorts(
         broker=broker,
         idp_role=_make_idp_role(parts),
-        sp_role=_make_sp_role(parts, broker),
+        sp_role=_make_sp_role(parts),
+        messages=MessageRecorder(parts.messages, config.message_log_upstreams(), now),
         cookies=cookies,
         forms=FormTokens(index, base_url, now),
         now=now,
@@ -214,7 +214,7 @@ def _make_idp_role(parts: Parts) -> IdentityProvider:
 
 
 def _make_logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.from_keys(
+    return SingleLogout.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -222,38 +222,15 @@ def _make_logout_role(parts: Parts) -> LogoutRole:
         services=parts.services,
         upstreams=parts.saml_upstreams,
     )
-    if parts.messages is None:
-        return role
-    logged = parts.config.message_log_upstreams()
-    return LoggedLogoutRole(role, parts.messages, logged, ClientAddresses.address)
 
 
-def _make_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
-    """Return the SP role, which writes the message log if there is one."""
-    role = ServiceProvider.from_keys(
+def _make_sp_role(parts: Parts) -> ServiceProvider:
+    return ServiceProvider.from_keys(
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
         upstreams=parts.saml_upstreams,
         idp_entity_id=parts.config.idp_entity_id,
-    )
-    if parts.messages is None:
-        return role
-
-    staff = staff_view.make_logins(parts)
-
-    def find_reference(request_id: str, moment: datetime) -> str:
-        if staff is not None and staff.is_staff_request(request_id):
-            return staff.find_reference(request_id, moment)
-        transaction_id = request_id[1:33]
-        return broker.read(transaction_id, moment).transaction.reference
-
-    return LoggedSpRole(
-        role,
-        parts.messages,
-        parts.config.message_log_upstreams(),
-        find_reference,
-        ClientAddresses.address,
     )
 
 

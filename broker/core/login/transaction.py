@@ -287,6 +287,13 @@ class Transaction:
         return self.request.force_authn or self.shared
 
     @property
+    def upstream_request(self) -> AuthnRequest:
+        """Return the request as an upstream gets it: forced wherever the login is."""
+        if self.is_forced == self.request.force_authn:
+            return self.request
+        return replace(self.request, force_authn=self.is_forced)
+
+    @property
     def borrower_number(self) -> str | None:
         """Return the library system's number of the borrower that this login leads to, or None."""
         if self.account and self.account.number:

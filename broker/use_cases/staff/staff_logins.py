@@ -98,10 +98,6 @@ class StaffLogins:
             raise TransactionGone("not an outstanding request of this upstream")
         return login
 
-    def find_reference(self, request_id: str, now: datetime) -> str:
-        """Return the help code of the login of this request; raises TransactionGone."""
-        return self.find_awaited_login(request_id, self.rules.upstream, now).reference
-
     def end(self, login: StaffLogin) -> None:
         """End a login whose answer was refused, so that it cannot be tried again."""
         self._records.drop(_key(login.id))

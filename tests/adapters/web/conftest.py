@@ -22,6 +22,8 @@ from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution,
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest, Participant, ParticipantState
 from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Reason, Release, Requirement
 from broker.core.saml_ports import PostForm
 
@@ -124,7 +126,7 @@ def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     wayf = Upstream("wayf", "wayf", "https://wayf.example", "", "", UNIVERSITY, (university,))
     chain = Authentication("wayf", wayf.entity_id, university.entity_id, (university.entity_id,), (), at, None, at, at)
     login = transaction(authentication=chain)
-    return consent_screen.describe_question(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
+    return consent_screen.ConsentScreen(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
 
 
 def make_way(name: str, label: str, institutions: tuple[Institution, ...] = (), profile: Profile = "wayf") -> Upstream:
@@ -192,9 +194,11 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     changed = {"step": "changed", "service": service, "decision": decision, "token": "t~t"}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
-    left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
-    left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
-    left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
+    silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
+    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"))
+    logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
+    left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda _: "MyPrint", "both": True}
+    left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}
     return {
         "pin-ask": ("pin_ask.html", typed),
         "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": []}),

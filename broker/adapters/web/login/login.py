@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from flask import Blueprint, Request, redirect, request
@@ -14,7 +13,7 @@ from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.core.errors import FormRefused, MessageRefused, NetworkBusy, StoreUnavailable
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand, Outstanding, Transaction
+from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import Held
 
@@ -106,13 +105,19 @@ class LoginEndpoints(LoginPages):
         if self.staff is not None and self.staff.logins.is_staff_request(request_id):
             return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
+        transaction = held.transaction
         try:
-            arrival_token = self._arrival(message, held.transaction, outstanding, now)
+            asked, reference = transaction.upstream_request, transaction.reference
+            received = ports.messages.receive(ports.sp_role, message, asked, outstanding, reference)
+            identity = received.message_id, received.until
+            arrival_token = ports.broker.arrivals.add(
+                transaction.id, outstanding.id, received.answer, identity, now
+            )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
                 ports.broker.consume_request(held, outstanding, now)
             raise
-        return redirect(add_query(self.url(held.transaction), {"arrival": arrival_token}), 303)
+        return redirect(add_query(self.url(transaction), {"arrival": arrival_token}), 303)
 
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
@@ -182,24 +187,6 @@ class LoginEndpoints(LoginPages):
         if request.method != "POST" or same_origin(request.headers, self.ports.base_url):
             return False
         return (request.content_length or 0) <= _MOST_POSTED_AGAIN
-
-    def _arrival(
-        self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
-    ) -> str:
-        """Verify ``message`` and store what it brought; return the arrival token."""
-        ports = self.ports
-        received = ports.sp_role.receive(
-            outstanding.upstream,
-            message,
-            outstanding,
-            force_authn=transaction.is_forced,
-            now=now,
-            idp_list=transaction.request.idp_list,
-        )
-        identity = received.message_id, received.until
-        return ports.broker.arrivals.add(
-            transaction.id, outstanding.id, received.answer, identity, now
-        )
 
     def _find_remembered(self, transaction: Transaction) -> str:
         """Return the upstream that this browser remembers, if it is one of this request's."""

@@ -1,21 +1,22 @@
 """Single logout in the browser: messages in, messages out, and the page of what stays open."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, assert_never
-from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
+from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_posted, write_wire
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
@@ -30,7 +31,7 @@ from broker.core.logout.single_logout import (
     find_status,
     next_logout_step,
 )
-from broker.core.saml_ports import LogoutRefused, LogoutRole
+from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
@@ -65,10 +66,26 @@ class SingleLogoutPages(OutgoingSaml):
 
         LogoutRefused where it is not believed.
         """
+        now = self.ports.now()
         try:
-            return self._message(upstream)
+            if request.method == "POST":
+                wire = read_posted(request.form)
+                message = self.role.read_post(upstream, pairs(request), now)
+            else:
+                wire = query_of(request)
+                message = self.role.read_redirect(upstream, wire, now)
         except MessageRefused as refused:
             raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
+        record, peer = self.ports.messages.record_logout, message.peer
+        if isinstance(message, LogoutRequest):
+            record("LogoutRequest", peer, wire, message.id, subject=message.name_id.value)
+            return self._request(message, now)
+        outcome = "accepted" if message.ended else REFUSED_BY_UPSTREAM
+        record("LogoutResponse", peer, wire, message.in_response_to, outcome=outcome)
+        name = self.logouts.record_answer(message, now)
+        ended = "yes" if message.ended else "no"
+        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
+        return redirect(self._url(name), 303)
 
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
@@ -109,21 +126,8 @@ class SingleLogoutPages(OutgoingSaml):
         under_way = self.logouts.read(logout, browsers, now)
         if not isinstance(next_logout_step(under_way), Finish):
             return self._turn(under_way)
-        self._finish(under_way)
-        return self._respond(under_way) or self._over(under_way)
-
-    def _message(self, upstream: str | None) -> Response:
-        now = self.ports.now()
-        if request.method == "POST":
-            message = self.role.read_post(upstream, pairs(request), now)
-        else:
-            message = self.role.read_redirect(upstream, query_of(request), now)
-        if isinstance(message, LogoutRequest):
-            return self._request(message, now)
-        name = self.logouts.record_answer(message, now)
-        ended = "yes" if message.ended else "no"
-        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
-        return redirect(self._url(name), 303)
+        self._log_end(under_way)
+        return self._respond(under_way) or self._page(under_way, "over")
 
     def _request(self, message: LogoutRequest, now: datetime) -> Response:
         """End what the request names before anybody is asked, and go on in the browser.
@@ -162,17 +166,12 @@ class SingleLogoutPages(OutgoingSaml):
             case Send():
                 return self._send(logout, turn.participant)
             case Finish():
-                self._finish(logout)
-                return self._show_result(logout)
+                self._log_end(logout)
+                # Answer the peer that asked, where there is nothing to show first.
+                answer = self._respond(logout) if self._is_finished_at_once(logout) else None
+                return answer or self._page(logout, "over")
             case _:
                 assert_never(turn)
-
-    def _show_result(self, logout: Logout) -> Response:
-        """Answer the peer that asked, where there is nothing to show first; else show the end."""
-        answer = None
-        if self._is_finished_at_once(logout):
-            answer = self._respond(logout)
-        return answer or self._over(logout)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
         request_id = self.logouts.record_request(logout, participant, self.ports.now())
@@ -180,6 +179,9 @@ class SingleLogoutPages(OutgoingSaml):
             return self.show(logout.id)
         self._tell(EventKind.LOGOUT_SENT, participant.peer)
         message = self.role.request(participant, request_id, self.ports.now())
+        self._record_sent(
+            "LogoutRequest", participant.peer, message, request_id, participant.name_id
+        )
         return self.leave(message, "logout", self._label(participant.peer))
 
     def _respond(self, logout: Logout) -> Response | None:
@@ -194,59 +196,37 @@ class SingleLogoutPages(OutgoingSaml):
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
         if message is None:
             return None
+        self._record_sent("LogoutResponse", asked.peer, message, asked.id, asked.name_id)
         return self.leave(message, "logout", self._label(asked.peer))
 
-    def _over(self, logout: Logout) -> Response:
-        """Show what was ended and what stays open, with the way back to the peer that asked."""
-        return self._page(logout, "over")
+    def _record_sent(
+        self, kind: str, peer: LogoutPeer, message: str | PostForm, request_id: str, name_id: NameID
+    ) -> None:
+        """Keep a message in the message log before it leaves."""
+        wire, subject = write_wire(message), name_id.value
+        self.ports.messages.record_logout(
+            kind, peer, wire, request_id, subject=subject, outcome="sent"
+        )
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
-        asker = logout.request.peer
+        """Show the question, the silent participant, or what was ended and what stays open."""
+        asked = logout.request
         page = render_template(
             "logout.html",
             step="logout",
             reason=_reason(logout, kind),
             kind=kind,
-            asker=self._label(asker),
-            by_upstream=asker.side == "upstream",
-            rows=self._rows(logout),
+            logout=logout,
+            waiting=waiting,
+            label=self._label,
             both=_sides_to_choose(logout) == {"service", "upstream"},
-            scopes={name: self._on(logout, scope=name) for name in _SCOPES},
-            back=self._back(logout),
+            address=f"{self._url(logout.id)}/on",
+            can_go_back=not asked.asynchronous
+            and self.role.can_reach(asked.peer, self.ports.now()),
             shared=self.ports.shared(request),
-            elsewhere=logout.leaves_others,
             kept={},
-            **self._links_past(logout, waiting),
         )
         return Response(page, mimetype="text/html")
-
-    def _rows(self, logout: Logout) -> list[tuple[str, str, str]]:
-        """Return label, side and state of every participant."""
-        return [
-            (self._label(participant.peer), participant.peer.side, participant.state.value)
-            for participant in logout.participants
-        ]
-
-    def _links_past(self, logout: Logout, waiting: Participant | None) -> dict[str, str]:
-        """Return the silent participant's label, and the links past it; empty without one."""
-        if waiting is None:
-            return {"waiting": "", "without": "", "again": ""}
-        asked = waiting.request or ""
-        return {
-            "waiting": self._label(waiting.peer),
-            "without": self._on(logout, without=asked),
-            "again": self._on(logout, again=asked),
-        }
-
-    def _back(self, logout: Logout) -> str:
-        """Return the address that leads back to the peer that asked.
-
-        "" where it wants no answer, or has no place for one.
-        """
-        asked = logout.request
-        if asked.asynchronous or not self.role.can_reach(asked.peer, self.ports.now()):
-            return ""
-        return self._on(logout, back="1")
 
     def _label(self, peer: LogoutPeer) -> str:
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
@@ -259,19 +239,15 @@ class SingleLogoutPages(OutgoingSaml):
     def _url(self, name: str) -> str:
         return f"{self.ports.base_url}/logout/{name}"
 
-    def _on(self, logout: Logout, **chosen: str) -> str:
-        return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
-
-    def _finish(self, logout: Logout) -> None:
+    def _log_end(self, logout: Logout) -> None:
         """Write the end on the audit log once: also where nobody goes back, and not at a reload."""
         if not self.logouts.mark_logged(logout, self.ports.now()):
             return
         count = len(_not_ended(logout))
         partial = count or logout.leaves_others
         kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE
-        self._audit(
-            kind, logout, count=count, reason=None if logout.names_session else "no_session"
-        )
+        reason = None if logout.names_session else "no_session"
+        self._audit(kind, logout, count=count, reason=reason)
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the audit log for each person whose sessions were named.
@@ -279,16 +255,10 @@ class SingleLogoutPages(OutgoingSaml):
         The logout goes on whether it can be written or not.
         """
         peer = logout.request.peer
-        event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
-        if peer.side == "service":
-            event = replace(event, service=peer.name)
-        else:
-            event = replace(event, upstream=peer.name)
-        persons = sorted({person for _, person in logout.groups})
-        if not persons:
-            self.ports.tell(event)
-        for person in persons:
-            self.ports.tell(replace(event, person=person))
+        facts = {peer.side: peer.name, "about": logout.id, **more}
+        persons: list[str | None] = [*sorted({person for _, person in logout.groups})]
+        for person in persons or [None]:
+            self.ports.tell(AuditEvent(kind, self.ports.now(), person=person, **facts))
 
     def _tell(self, kind: EventKind, peer: LogoutPeer, **facts: str) -> None:
         self.ports.tell(BrokerEvent(kind, {peer.side: peer.name, **facts}))

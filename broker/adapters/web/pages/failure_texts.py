@@ -16,13 +16,15 @@ class Explanation:
     """The texts of one reason, in the language of the page that shows them.
 
     ``happened`` is one sentence, ``advice`` stands under "More help", and ``main`` is the kind of
-    the main button, where the page has an action of that kind.
+    the main button, where the page has an action of that kind. ``error_url_code`` is the code of
+    REFEDS errorURL for the upstream's own page; "" where that page could not help.
     """
 
     title: LazyString
     happened: LazyString
     advice: tuple[LazyString, ...] = ()
     main: ActionKind = "contact"
+    error_url_code: str = ""
 
 
 _CONTACT: Final = _("Contact the library and give them the help code on this page.")

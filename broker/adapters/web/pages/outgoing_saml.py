@@ -1,7 +1,7 @@
 """The messages that leave in the browser: AuthnRequests to upstreams, Responses to services."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from flask import redirect, render_template, request
@@ -40,11 +40,9 @@ class OutgoingSaml:
         """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records."""
         ports = self.ports
         transaction = held.transaction
-        asked = transaction.request
-        if transaction.is_forced != asked.force_authn:
-            asked = replace(asked, force_authn=transaction.is_forced)
         upstream = outstanding.upstream
-        leaving = ports.sp_role.ask(upstream, outstanding.id, asked, ports.now())
+        asked, reference = transaction.upstream_request, transaction.reference
+        leaving = ports.messages.ask(ports.sp_role, asked, outstanding, reference)
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, {"upstream": upstream})
         return self.leave(leaving, "authenticate", spoken(ports.upstreams[upstream].label))
 

@@ -24,6 +24,7 @@ _UNTRUSTED: Final = Explanation(
     ),
     advice=(_HOME, _CONTACT),
     main="help",
+    error_url_code="IDENTIFICATION_FAILURE",
 )
 
 REFUSALS: Final[Mapping[str, Explanation]] = {
@@ -40,12 +41,14 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         happened=_("%(service)s needs better proof of who you are than your login gives."),
         advice=(_OTHER_WAY, _CONTACT),
         main="again",
+        error_url_code="AUTHENTICATION_FAILURE",
     ),
     "upstream_refused": Explanation(
         title=_("You were not logged in"),
         happened=_("The place where you log in did not accept your login, or you cancelled it."),
         advice=(_("Try to log in again."), _HOME),
         main="again",
+        error_url_code="OTHER_ERROR",
     ),
     "login_not_finished": Explanation(
         title=_("You did not finish logging in"),
@@ -85,6 +88,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_OTHER_WAY,),
         main="again",
+        error_url_code="AUTHORIZATION_FAILURE",
     ),
     "company_identity": Explanation(
         title=_("Use your personal login"),
@@ -110,6 +114,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             ),
         ),
         main="way",
+        error_url_code="IDENTIFICATION_FAILURE",
     ),
     "replacement_number": Explanation(
         title=_("You have a replacement for a CPR number"),
@@ -208,6 +213,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_OTHER_WAY, _CONTACT),
         main="again",
+        error_url_code="IDENTIFICATION_FAILURE",
     ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,

@@ -1,6 +1,6 @@
 """The buttons and links of a refusal: ways to log in, sign-up pages, help, the way back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,28 +31,8 @@ _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }
 
-_IDENTIFICATION: Final = "IDENTIFICATION_FAILURE"
-_AUTHENTICATION: Final = "AUTHENTICATION_FAILURE"
-_AUTHORIZATION: Final = "AUTHORIZATION_FAILURE"
-_OTHER: Final = "OTHER_ERROR"
-_NUMBER: Final = "schacPersonalUniqueID"
-# Reason: code of REFEDS errorURL, and the names (never values) of the attributes that it is about.
-_ERROR_URL_CODES: Final = {
-    "scope_mismatch": (_IDENTIFICATION, ""),
-    "several_values": (_IDENTIFICATION, ""),
-    "bad_value": (_IDENTIFICATION, ""),
-    "no_verified_address": (_IDENTIFICATION, "mail"),
-    "bad_characters": (_IDENTIFICATION, ""),
-    "blanks_around": (_IDENTIFICATION, ""),
-    "too_long": (_IDENTIFICATION, ""),
-    "cpr_shaped": (_IDENTIFICATION, ""),
-    "cpr_disagrees": (_IDENTIFICATION, ""),
-    "attributes_refused": (_IDENTIFICATION, ""),
-    "cpr_required": (_IDENTIFICATION, _NUMBER),
-    "no_affiliation": (_AUTHORIZATION, ""),
-    "assurance_too_low": (_AUTHENTICATION, ""),
-    "upstream_refused": (_OTHER, ""),
-}
+# Reason: the names (never values) of the attributes that the upstream's own page is told of.
+_ATTRIBUTES: Final = {"no_verified_address": "mail", "cpr_required": "schacPersonalUniqueID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +56,25 @@ def choose_actions(
     step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
 ) -> tuple[Action, ...]:
     """Return the buttons and links of a refusal, the main one first."""
-    actions = tuple(_find_actions(step, transaction, ports, retry))
-    return order_actions(step.reason, actions, _find_return(transaction, ports))
+    actions = []
+    for upstream in ways_to_borrower(step, transaction, ports):
+        label = _("Log in with your library account")
+        if not upstream.local:
+            label = _("Log in with %(way)s", way=spoken(upstream.label))
+        actions.append(Action("way", label, way=upstream.name))
+    page = find_sign_up_page(step, transaction, ports.sign_up)
+    if page:
+        actions.append(page)
+    if explain(step.reason).main == "again":
+        actions.append(Action("again", _("Log in again"), retry))
+    help_url = upstream_help_url(step, transaction, ports)
+    if help_url:
+        actions.append(Action("help", _("Get help where you logged in"), help_url))
+    back = _go_on_to(ports.services.get(transaction.back or ""))
+    if transaction.errand is Errand.LOGIN:
+        service = ports.services[transaction.request.service]
+        back = Action("return", _("Return to %(service)s", service=spoken(service.label)))
+    return order_actions(step.reason, tuple(actions), back)
 
 
 def choose_error_actions(
@@ -105,33 +102,6 @@ def order_actions(
         return (back, *actions, _CONTACT)
     first, *others = sorted((*actions, _CONTACT), key=lambda action: action.kind != main)
     return (first, back, *others) if back else (first, *others)
-
-
-def _find_actions(
-    step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
-) -> Iterator[Action]:
-    for upstream in ways_to_borrower(step, transaction, ports):
-        label = _("Log in with your library account")
-        if not upstream.local:
-            label = _("Log in with %(way)s", way=spoken(upstream.label))
-        yield Action("way", label, way=upstream.name)
-    page = find_sign_up_page(step, transaction, ports.sign_up)
-    if page:
-        yield page
-    if explain(step.reason).main == "again":
-        yield Action("again", _("Log in again"), retry)
-    help_url = upstream_help_url(step, transaction, ports)
-    if help_url:
-        yield Action("help", _("Get help where you logged in"), help_url)
-
-
-def _find_return(transaction: Transaction, ports: WebPorts) -> Action | None:
-    """Return the way to the service that the person came from, if there is one to return to."""
-    if transaction.errand is Errand.LOGIN:
-        service = ports.services[transaction.request.service]
-        label = _("Return to %(service)s", service=spoken(service.label))
-        return Action("return", label)
-    return _go_on_to(ports.services.get(transaction.back or ""))
 
 
 def _go_on_to(service: Service | None) -> Action | None:
@@ -193,15 +163,12 @@ def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str,
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:
     """Return the upstream's own page for ``step``; None where it has none or could not help."""
+    code = explain(step.reason).error_url_code
     upstream = transaction.upstream
-    if upstream is None or upstream in ports.broker.rules.local:
+    if not code or upstream is None or upstream in ports.broker.rules.local:
         return None
-    if step.reason not in _ERROR_URL_CODES:
-        return None
-    code, names = _ERROR_URL_CODES[step.reason]
-    role = ports.sp_role
-    now = ports.now()
-    return role.error_url(upstream, code, transaction.reference, names, now)
+    names = _ATTRIBUTES.get(step.reason, "")
+    return ports.sp_role.error_url(upstream, code, transaction.reference, names, ports.now())
 
 
 def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:

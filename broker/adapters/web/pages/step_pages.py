@@ -7,7 +7,8 @@ from typing import Final
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages import consent_screen, sign_up_result
+from broker.adapters.web.pages import sign_up_result
+from broker.adapters.web.pages.consent_screen import ConsentScreen
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import add_query
@@ -177,21 +178,15 @@ class StepPages(OutgoingSaml):
         now = ports.now()
         shown = step.question.disclosure.page_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
-        screen = consent_screen.describe_question(
-            step,
-            service,
-            ports.labels,
-            language(),
-            transaction,
-            now,
-            upstream=ports.upstreams.get(transaction.upstream or ""),
-        )
+        upstream = ports.upstreams.get(transaction.upstream or "")
         return self.page(
             "consent.html",
             "ask",
             transaction,
             token=ports.forms.token(transaction, "consent", shown),
-            screen=screen,
+            screen=ConsentScreen(
+                step, service, ports.labels, language(), transaction, now, upstream
+            ),
             choices=f"{ports.base_url}/my-choices",
             claim=self.url(transaction, "claim") if step.can_claim else "",
             account_address=ports.broker.find_account_address(held, now),

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Request
 
+from broker.adapters.web.message_recording import MessageRecorder
 from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.page_security import FormTokens
@@ -29,6 +30,7 @@ class WebPorts:
     broker: LoginFlow
     idp_role: IdpRole
     sp_role: SpRole
+    messages: MessageRecorder
     cookies: BrowserCookies
     forms: FormTokens
     now: Callable[[], datetime]

@@ -100,8 +100,8 @@ class StaffDoor(OutgoingSaml):
         login = self.logins.find_awaited_login(request_id, upstream, now)
         asked = self.logins.authn_request()
         try:
-            received = ports.sp_role.receive(
-                upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
+            received = ports.messages.receive(
+                ports.sp_role, message, asked, login.request, login.reference
             )
             identity = received.message_id, received.until
             arrival_token = self.logins.arrivals.add(
@@ -232,8 +232,8 @@ class StaffDoor(OutgoingSaml):
         ports = self.ports
         name = login.request.upstream
         try:
-            leaving = ports.sp_role.ask(
-                name, login.request.id, self.logins.authn_request(), ports.now()
+            leaving = ports.messages.ask(
+                ports.sp_role, self.logins.authn_request(), login.request, login.reference
             )
         except RequestRefused as refused:
             # No service asked: there is nobody but the person to answer.
