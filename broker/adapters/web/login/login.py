@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
@@ -176,7 +177,8 @@ class LoginEndpoints(LoginPages):
         if upstream in self.ports.broker.rules.local:
             return self.url(transaction, "pin")
         token = self.ports.forms.token(transaction, _purpose_of(upstream))
-        return add_query(self.url(transaction, "upstream"), {"to": upstream, "token": token})
+        query = urlencode({"to": upstream, "token": token})
+        return f"{self.url(transaction, 'upstream')}?{query}"
 
     def _came_without_cookies(self) -> bool:
         """Return whether another site posted the request, so that its browser brought no cookie.

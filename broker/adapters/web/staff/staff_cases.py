@@ -1,6 +1,6 @@
 """The pages of the service desk: the open cases, and the person that staff help."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,7 +131,7 @@ class StaffCases:
             found=found,
             sentence=_sentence(found) if found else None,
             page_action=PAGES.get(found.page.reason) if found and found.page else None,
-            proofs=_proofs(found) if found else (),
+            mask_address=mask_address,
             register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
             borrower_url=self.borrower_url,
             done=done,
@@ -157,10 +157,3 @@ def _sentence(found: FoundPerson) -> StaffSentence | None:
     if found.enrolment is not None:
         return found.enrolment.sentence
     return None if found.page else STATES["unknown"]
-
-
-def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
-    return [
-        {"name": proof.name, "address": mask_address(proof.address), "until": proof.until}
-        for proof in found.proofs
-    ]
