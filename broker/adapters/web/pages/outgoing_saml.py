@@ -63,9 +63,7 @@ class OutgoingSaml:
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
-        label = spoken(ports.library)
-        page = render_template("peer_post.html", form=form, step="authenticate", party=label)
-        return Response(page, mimetype="text/html")
+        return self.leave(form, "authenticate", spoken(ports.library))
 
     def post_to_service(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

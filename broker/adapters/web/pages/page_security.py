@@ -1,7 +1,5 @@
 """Security headers of each kind of page, and the tokens that protect forms."""
 
-import hmac
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,9 +100,6 @@ def _form_action(kind: PageKind, base_url: str) -> str:
     return "'self' https:"
 
 
-_SECONDS: Final = re.compile(r"[0-9]{1,11}")
-
-
 # A form belongs to a transaction or to a staff session.
 FormOwner = Transaction | StaffMember
 
@@ -153,7 +148,7 @@ class FormTokens:
         ``shown`` is the digest of what the page shows.
         """
         seconds = str(int(self.now().timestamp()))
-        digest = self._digest(owner, purpose, shown, seconds)
+        digest = self.hmacs.compute("form", *_bound_to(owner, purpose, shown, seconds))
         return f"{seconds}~{shown}~{digest}"
 
     def read(self, owner: FormOwner, purpose: str) -> SubmittedForm:
@@ -185,18 +180,14 @@ class FormTokens:
         """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
-        if not _SECONDS.fullmatch(seconds):
-            raise TokenRefused("a token without a time")
-        expected = self._digest(owner, purpose, shown, seconds)
-        if not hmac.compare_digest(digest.encode(), expected.encode()):
+        if not self.hmacs.matches(digest, "form", *_bound_to(owner, purpose, shown, seconds)):
             raise TokenRefused("a token of another form, transaction or page")
         made = datetime.fromtimestamp(int(seconds), UTC)
-        age = self.now() - made
-        if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
+        if abs(self.now() - made) >= TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
         return shown
 
-    def _digest(self, owner: FormOwner, purpose: str, shown: str, seconds: str) -> str:
-        # arrival: a token shown before a new login of the same transaction is worthless after it.
-        bound = (owner.id, owner.browser or "", owner.arrival or "")
-        return self.hmacs.compute("form", *bound, purpose, shown, seconds)
+
+def _bound_to(owner: FormOwner, purpose: str, shown: str, seconds: str) -> tuple[str, ...]:
+    # arrival: a token shown before a new login of the same transaction is worthless after it.
+    return (owner.id, owner.browser or "", owner.arrival or "", purpose, shown, seconds)
