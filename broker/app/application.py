@@ -145,7 +145,7 @@ def _make_blueprints(
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
-    yield login.blueprint(login.LoginEndpoints(ports, staff_door))
+    yield login.blueprint(login.LoginEndpoints(ports))
     yield step_answers.blueprint(ports)
     yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)

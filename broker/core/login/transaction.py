@@ -39,6 +39,7 @@ class Errand(StrEnum):
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
     KEPT = "kept"  # to see and delete what is stored about oneself
+    STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
 # Stored data belongs to its person, whatever the policies decide. These errands create nothing.

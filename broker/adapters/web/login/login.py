@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.login.login_pages import LoginPages
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
-from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.core.errors import FormRefused, MessageRefused, NetworkBusy, StoreUnavailable
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Errand, Transaction
@@ -47,8 +46,6 @@ def blueprint(login: "LoginEndpoints") -> Blueprint:
 @dataclass(frozen=True, slots=True)
 class LoginEndpoints(LoginPages):
     """The endpoints of a login."""
-
-    staff: StaffDoor | None = None
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and redirect to it.
@@ -103,8 +100,6 @@ class LoginEndpoints(LoginPages):
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.sp_role.parse_response(upstream, pairs(request))
-        if self.staff is not None and self.staff.logins.is_staff_request(request_id):
-            return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
         transaction = held.transaction
         try:

@@ -76,7 +76,8 @@ class StepPages(OutgoingSaml):
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
-        address = f"{self.ports.base_url}/login/{transaction.id}"
+        folder = "admin/login" if transaction.errand is Errand.STAFF else "login"
+        address = f"{self.ports.base_url}/{folder}/{transaction.id}"
         return f"{address}/{page}" if page else address
 
     def show_next(self, held: Held, decided: Step | None = None) -> Response:

@@ -12,16 +12,15 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
+from broker.core.errors import BrokerError, CookiesNeeded
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.staff.staff_rules import (
     StaffLoginNeeded,
     StaffPage,
     StaffRefused,
     StaffRoleMissing,
 )
-from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
+from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
 PATH: Final = "/admin"
@@ -86,32 +85,12 @@ class StaffDoor(OutgoingSaml):
         ports.limits.count_beginning(request)
         browsers = ports.cookies.browsers(request)
         if browsers:
-            return self._away(self.logins.begin(browsers[0], ports.now()))
+            return self.send_request(*self.logins.begin(browsers[0], ports.now()))
         if request.args.get("cookie"):
             raise CookiesNeeded("no cookie after it was set")
         response = redirect(f"{self.url('login')}?cookie=1", 303)
         ports.cookies.set_browser_cookie(response)
         return response
-
-    def acs(self, upstream: str, message: object, request_id: str) -> Response:
-        """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
-        ports = self.ports
-        now = ports.now()
-        login = self.logins.find_awaited_login(request_id, upstream, now)
-        asked = self.logins.authn_request()
-        try:
-            received = ports.messages.receive(
-                ports.sp_role, message, asked, login.request, login.reference
-            )
-            identity = received.message_id, received.until
-            arrival_token = self.logins.arrivals.add(
-                login.id, login.request.id, received.answer, identity, now
-            )
-        except MessageRefused as refused:
-            if refused.cause != "response.replayed":
-                self.logins.end(login)
-            raise
-        return redirect(f"{self.url('login')}/{login.id}?arrival={arrival_token}", 303)
 
     def arrive(self, login_id: str) -> Response:
         """Let a person in who arrives from the upstream, if broker.toml lists them with a role.
@@ -227,20 +206,6 @@ class StaffDoor(OutgoingSaml):
             logout_token=self.token(member, _LOGOUT),
             **values,
         )
-
-    def _away(self, login: StaffLogin) -> Response:
-        ports = self.ports
-        name = login.request.upstream
-        try:
-            leaving = ports.messages.ask(
-                ports.sp_role, self.logins.authn_request(), login.request, login.reference
-            )
-        except RequestRefused as refused:
-            # No service asked: there is nobody but the person to answer.
-            raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None
-        facts = {"reference": login.reference, "upstream": name}
-        ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
-        return self.leave(leaving, "authenticate", spoken(ports.upstreams[name].label))
 
     def _way(self) -> str:
         """Return what people call the place where staff log in."""
