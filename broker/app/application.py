@@ -44,11 +44,13 @@ from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutRole
+from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from broker.use_cases.personal_data.given_consents import GivenConsents
+from broker.use_cases.pins.mailbox_proofs import MailboxProof
 
 LARGEST_BODY: Final = 1024 * 1024  # far above any SAML message or form
 MOST_WAITING: Final = 20
@@ -89,7 +91,7 @@ def create_app(settings: Config | None = None) -> Flask:
     pictures = Pictures.read(config.base_url, config.pictures())
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
-    person_lookup = parts.person_lookup()
+    person_lookup = parts.person_lookup
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
     ports = _make_web_ports(parts, person_lookup, pictures)
@@ -144,17 +146,20 @@ def _make_blueprints(
     staff_door = staff_view.make_door(parts, ports)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
-    given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
+    codes, outbox, texts = parts.codes, parts.outbox, parts.mail_texts
+    claims = BorrowerClaims(parts.borrower_finder, codes, outbox, texts)
+    proof = MailboxProof(parts.persons, codes, outbox, texts)
+    given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
     yield login.blueprint(login.LoginEndpoints(ports))
     yield step_answers.blueprint(ports)
     yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
-    yield claim.blueprint(claim.ClaimPages(ports, parts.claims))
-    proof = mailbox_proof.MailboxProofPages(ports, parts.mailbox_proof, person_lookup)
-    yield mailbox_proof.blueprint(proof)
-    choices = my_choices.MyChoices(ports, parts.build_stored_data(), given_consents)
-    yield my_choices.blueprint(choices)
-    yield library_login.blueprint(library_login.LibraryLoginPages(ports, parts.library_logins))
+    yield claim.blueprint(claim.ClaimPages(ports, claims))
+    proof_pages = mailbox_proof.MailboxProofPages(ports, proof, person_lookup)
+    yield mailbox_proof.blueprint(proof_pages)
+    yield my_choices.blueprint(my_choices.MyChoices(ports, parts.stored_data, given_consents))
+    logins = library_login.LibraryLoginPages(ports, parts.library_logins)
+    yield library_login.blueprint(logins)
     yield pin.blueprint(pin.PinPages(ports, parts.pin_choices, parts.pin_mails))
     role = _make_logout_role(parts)
     yield logout.blueprint(ports, role, _make_single_logout(parts, role))

@@ -3,10 +3,10 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from threading import Event, Semaphore
 from typing import Final
 
@@ -18,13 +18,7 @@ from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
-from broker.adapters.observability.event_sinks import (
-    EventSinks,
-    RoutedAuditLog,
-    to_audit_log,
-    to_log,
-    to_traces,
-)
+from broker.adapters.observability.event_sinks import EventSinks, to_audit_log, to_log, to_traces
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.observability.sealed_message_log import MessageLog
@@ -50,7 +44,6 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
@@ -63,7 +56,6 @@ from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
-from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
@@ -82,9 +74,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
-    """Everything that endpoints, commands and the background worker use."""
+    """Everything that endpoints, commands and the background worker use.
+
+    The fields were opened from the configuration. Use cases are made of them at their first use.
+    """
 
     config: config.Config
     keys: key_ring.KeyRing
@@ -95,57 +90,209 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     audit_log: StoredAuditLog
-    tell: EventPort
+    events: EventSinks
     library: LibrarySystem
     register: PersonRegister | None
-    library_proof: LibraryProof
-    enrolment_ports: EnrolmentPorts
-    enrolments: EnrolmentRequests
-    borrower_finder: BorrowerFinder
-    enrolment_cases: EnrolmentCases
-    person_worker: PersonWorker
-    codes: MailedCodes
-    outbox: MailOutbox
-    mailbox_proof: MailboxProof
-    claims: BorrowerClaims
-    pin_choices: PinChoices
-    pin_mails: PinMails
-    library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
-    wake: Event
-    messages: MessageLog | None = None
+    messages: MessageLog | None
+    wake: Event = field(default_factory=Event)
+
+    @property
+    def tell(self) -> EventPort:
+        """The port that carries an event to every sink of its row."""
+        return self.events.tell
 
     @property
     def saml_upstreams(self) -> Mapping[str, Upstream]:
         """The upstreams that speak SAML, by name."""
         return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
-    def person_events(self) -> PersonEvents:
-        """Return the events of persons in the audit log of this machine."""
-        return PersonEvents(self.audit_log)
+    @cached_property
+    def persons(self) -> PersonRecords:
+        """The person records."""
+        return PersonRecords(self.store, self.keys.index)
 
-    def build_stored_data(self) -> StoredData:
-        """Return the use case that exports and deletes everything about a person."""
-        forgotten = ForgottenFile(self.config.state)
-        persons = self.enrolment_ports.persons
-        return StoredData(persons, self.person_events(), forgotten, self.services, now)
+    @cached_property
+    def waiting_slots(self) -> Semaphore:
+        """Slots for the threads that wait for the library system: the others serve logins."""
+        return Semaphore(max(1, self.config.serve.threads // 2))
 
-    def staff_search(self, clock: Callable[[], datetime] = now) -> StaffSearch:
-        """Return the search for the person that staff help."""
-        return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, clock)
+    # PINs and mails
 
-    def make_configured_entities(self) -> ConfiguredEntities:
-        """Return the configured services and upstreams, under the policy set of the moment."""
-        return ConfiguredEntities(
-            services=self.services,
-            upstreams=self.upstreams,
-            maps=self.maps.maps,
-            policies=lambda: self.policies.current,
-            pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
+    @cached_property
+    def smtp(self) -> Smtp:
+        """The configured mail server."""
+        mail = self.config.mail
+        password = mail.password.get_secret_value() if mail.password else None
+        return Smtp(mail.url, mail.sender, mail.username, password)
+
+    @cached_property
+    def outbox(self) -> MailOutbox:
+        """The queue of mails."""
+        return MailOutbox(self.store, self.keys.index, self.smtp, now, self.wake, self.tell)
+
+    @cached_property
+    def mail_texts(self) -> LibraryMailTexts:
+        """The texts of mails."""
+        contact = self.config.contact
+        pin_page = f"{self.config.base_url}/pin"
+        return LibraryMailTexts(contact.library_name(), pin_page, contact.email or contact.phone)
+
+    @cached_property
+    def codes(self) -> MailedCodes:
+        """The codes and links in mails."""
+        return MailedCodes(self.store, self.keys.index, now)
+
+    @cached_property
+    def browsers(self) -> KnownBrowsers:
+        """The browsers in which borrowers log in without a mailed code."""
+        return KnownBrowsers(self.persons, self.keys.index, now)
+
+    def pin_categories(self) -> frozenset[str]:
+        """Return the borrower categories that may get a PIN here."""
+        named = ExpectedSetup.from_policies(self.policies.current).categories
+        return frozenset(named) | frozenset(self.config.library.pin_categories)
+
+    @cached_property
+    def pin_choices(self) -> PinChoices:
+        """The choice of a PIN."""
+        return PinChoices(
+            self.library,
+            BorrowerLeases(self.store, self.keys.index, now),
+            self.codes,
+            self.browsers,
+            self.outbox,
+            self.mail_texts,
+            self.pin_categories,
+            now,
+            self.config.library.mode == "live",
+            self.waiting_slots,
         )
 
-    def trial_site(self) -> TrialSite:
+    @cached_property
+    def pin_mails(self) -> PinMails:
+        """The mails with a link to choose a PIN."""
+        return PinMails(
+            self.library,
+            self.codes,
+            self.outbox,
+            self.mail_texts,
+            self.pin_categories,
+            now,
+            self.config.library.mode == "live",
+        )
+
+    @cached_property
+    def library_logins(self) -> LibraryLogins:
+        """The login with the library account."""
+        return LibraryLogins(
+            self.library,
+            self.codes,
+            self.browsers,
+            self.outbox,
+            self.mail_texts,
+            now,
+            self.config.library_account.mail_code,
+            self.waiting_slots,
+        )
+
+    # Borrowers and enrolments
+
+    @cached_property
+    def enrolment_ports(self) -> EnrolmentPorts:
+        """The ports of enrolments."""
+        return EnrolmentPorts(
+            library=self.library,
+            persons=self.persons,
+            asks_register=self.register is not None,
+            hmacs=self.keys.index,
+            now=now,
+            trust_for=self.config.library.trust_for,
+            audit_log=self.events,
+            log=self.tell,
+            draft_welcome_mail=self.pin_mails.draft_welcome_mail,
+            draft_match_notice=self.pin_mails.draft_match_notice,
+            wake_mails=self.outbox.wake_worker,
+            end_mailed_access=self.pin_choices.end_mailed_access,
+        )
+
+    @cached_property
+    def enrolments(self) -> EnrolmentRequests:
+        """The requests for borrowers."""
+        return EnrolmentRequests(self.enrolment_ports, self.wake, time.sleep, self.waiting_slots)
+
+    @cached_property
+    def borrower_finder(self) -> BorrowerFinder:
+        """The search for a person's borrower."""
+        return BorrowerFinder(self.enrolment_ports, self.waiting_slots)
+
+    @cached_property
+    def enrolment_cases(self) -> EnrolmentCases:
+        """The cases that staff decide."""
+        return EnrolmentCases(self.enrolment_ports, self.wake)
+
+    @cached_property
+    def person_worker(self) -> PersonWorker:
+        """The worker that carries out enrolments and look-ups in the register of persons."""
+        look_ups = None
+        if self.register is not None:
+            look_ups = RegisterLookUps(
+                self.persons, self.register, self.library, self.events, self.tell, now
+            )
+        return PersonWorker(self.enrolment_ports, look_ups)
+
+    @cached_property
+    def library_proof(self) -> LibraryProof:
+        """The regular check of the library system's set-up."""
+
+        def find_expected_setup() -> ExpectedSetup:
+            # Only ``broker work`` checks the set-up, and nothing else reloads its policies.
+            return ExpectedSetup.from_policies(self.policies.refresh(now()))
+
+        return LibraryProof(self.library, self.store, find_expected_setup, self.tell, now)
+
+    # Persons at a login
+
+    @cached_property
+    def person_lookup(self) -> PersonAtLogin:
+        """The look-up of the person who logs in, and of their borrower."""
+        return PersonAtLogin(
+            self.persons,
+            self.keys.index,
+            self.keys.person,
+            ConfiguredEntities(
+                services=self.services,
+                upstreams=self.upstreams,
+                maps=self.maps.maps,
+                policies=lambda: self.policies.current,
+                pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
+            ),
+            PersonResolution(self.keys.index, self.borrower_finder.has_borrower),
+            BorrowerAtLogin(
+                self.enrolment_ports,
+                self.enrolments,
+                self.borrower_finder,
+                self.config.library.mode,
+            ),
+            self.events,
+        )
+
+    @property
+    def stored_data(self) -> StoredData:
+        """The export and the deletion of everything about a person."""
+        forgotten = ForgottenFile(self.config.state)
+        events = PersonEvents(self.audit_log)
+        return StoredData(self.persons, events, forgotten, self.services, now)
+
+    # Staff
+
+    @property
+    def staff_search(self) -> StaffSearch:
+        """The search for the person that staff help."""
+        return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, now)
+
+    def make_trial_site(self) -> TrialSite:
         """Return the site that staff try logins against: the policies in force."""
         return TrialSite(
             policies=self.policies.current,
@@ -158,29 +305,10 @@ class Parts:
             signs_up_at=self.config.sign_up.service,
         )
 
-    def explainer(self) -> RefusalExplainer:
+    def make_explainer(self) -> RefusalExplainer:
         """Return the explainer of references, by the policies in force."""
         references = StatelessReferences(self.keys.index)
-        return RefusalExplainer(self.trial_site(), references, SupportTraces(self.store))
-
-    def person_lookup(self) -> PersonAtLogin:
-        """Return the look-up of a person through the ports."""
-        configured = self.make_configured_entities()
-        index = self.keys.index
-        persons = PersonResolution(index, self.borrower_finder.has_borrower)
-        borrowers = BorrowerAtLogin(
-            self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
-        )
-        audit_log = RoutedAuditLog(self.tell)
-        return PersonAtLogin(
-            self.enrolment_ports.persons,
-            index,
-            self.keys.person,
-            configured,
-            persons,
-            borrowers,
-            audit_log,
-        )
+        return RefusalExplainer(self.make_trial_site(), references, SupportTraces(self.store))
 
 
 def open_broker() -> Parts:
@@ -191,189 +319,49 @@ def open_broker() -> Parts:
 
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all parts."""
-    opened = _open(settings)
-    ring, store = opened.keys, opened.store
-    audit_log = _route_audit_log(opened.audit_log, store, opened.sinks)
-    wake = Event()
-    library = GuardedLibrary(opened.library, store, ring.index, now)
-    pins = _make_pins(settings, opened, library, wake, audit_log.tell)
-    pin_mails = pins.pin_mails
-    ports = _enrolment_ports(settings, ring, library, audit_log, pins)
-    look_ups = _look_ups(ports, opened.register)
-    codes, outbox = pin_mails.codes, pin_mails.outbox
-    finder = BorrowerFinder(ports, pins.waiting_slots)
-    return Parts(
-        config=settings,
-        keys=ring,
-        metadata=opened.metadata,
-        services=opened.services,
-        upstreams=opened.upstreams,
-        maps=opened.maps,
-        policies=opened.policies,
-        store=store,
-        audit_log=opened.audit_log,
-        tell=audit_log.tell,
-        library=ports.library,
-        register=opened.register,
-        library_proof=_library_proof(opened, store, audit_log.tell),
-        enrolment_ports=ports,
-        enrolments=EnrolmentRequests(ports, wake, time.sleep, pins.waiting_slots),
-        borrower_finder=finder,
-        enrolment_cases=EnrolmentCases(ports, wake),
-        person_worker=PersonWorker(ports, look_ups),
-        codes=codes,
-        outbox=outbox,
-        mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
-        claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
-        pin_choices=pins.choices,
-        pin_mails=pin_mails,
-        library_logins=pins.logins,
-        texts=opened.texts,
-        metrics=opened.metrics,
-        wake=wake,
-        messages=opened.messages,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The parts that were opened from the configuration and checked one by one."""
-
-    metrics: Metrics
-    sinks: EventSinks
-    keys: key_ring.KeyRing
-    metadata: LiveMetadata
-    maps: attribute_maps.AttributeMaps
-    store: Store
-    audit_log: StoredAuditLog
-    library: LibrarySystem
-    register: PersonRegister | None
-    services: Mapping[str, Service]
-    upstreams: Mapping[str, Upstream]
-    texts: Texts
-    messages: MessageLog | None
-    policies: live_policies.LivePolicies
-
-
-def _open(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
     log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
-    sinks = EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
+    sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
+    startup = EventSinks(sinks)
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
-    surroundings = policy_configuration.load(settings, sinks.tell, now())
-    metadata = surroundings.metadata
-    maps = surroundings.maps
+    surroundings = policy_configuration.load(settings, startup.tell, now())
+    metadata, maps = surroundings.metadata, surroundings.maps
     faults += surroundings.faults
-    store = collect_faults(faults, lambda: _open_store(settings))
-    sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
+    raw_store = collect_faults(faults, lambda: _open_store(settings))
+    store = None
+    if raw_store and keys:
+        store = EncryptedStore(raw_store, keys.sealing, keys.sealing_id)
     library = collect_faults(faults, lambda: _open_library(settings, metrics))
     register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))
     messages = collect_faults(faults, lambda: _open_message_log(settings))
-    audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, sealed))
+    audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, store))
     policies = collect_faults(
-        faults, lambda: _load_policies(settings, surroundings, sinks.tell, audit_log)
+        faults, lambda: _load_policies(settings, surroundings, startup.tell, audit_log)
     )
     if faults or not (
-        keys and metadata and maps and sealed and audit_log and library and texts and policies
+        keys and metadata and maps and store and audit_log and library and texts and policies
     ):
         raise ConfigurationFaults(faults)
-    return _Opened(
-        metrics=metrics,
-        sinks=sinks,
+    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log)
+    sinks[Sink.TRACE] = to_traces(SupportTraces(store))
+    return Parts(
+        config=settings,
         keys=keys,
         metadata=metadata,
-        maps=maps,
-        store=sealed,
-        audit_log=audit_log,
-        library=library,
-        register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,
-        texts=texts,
-        messages=messages,
+        maps=maps,
         policies=policies,
-    )
-
-
-def _enrolment_ports(
-    settings: config.Config,
-    ring: key_ring.KeyRing,
-    library: GuardedLibrary,
-    audit_log: RoutedAuditLog,
-    pins: "_Pins",
-) -> EnrolmentPorts:
-    pin_mails = pins.pin_mails
-    store = pin_mails.codes.store
-    persons = PersonRecords(store, ring.index)
-    return EnrolmentPorts(
-        library=library,
-        persons=persons,
-        asks_register=settings.person_register is not None,
-        hmacs=ring.index,
-        now=now,
-        trust_for=settings.library.trust_for,
+        store=store,
         audit_log=audit_log,
-        log=audit_log.tell,
-        draft_welcome_mail=pin_mails.draft_welcome_mail,
-        draft_match_notice=pin_mails.draft_match_notice,
-        wake_mails=pin_mails.outbox.wake_worker,
-        end_mailed_access=pins.choices.end_mailed_access,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pins:
-    """The use cases around PINs and the library account, and the slots that limit waiting."""
-
-    waiting_slots: Semaphore
-    choices: PinChoices
-    pin_mails: PinMails
-    logins: LibraryLogins
-
-
-def _make_pins(
-    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: EventPort
-) -> _Pins:
-    store, index = opened.store, opened.keys.index
-    codes = MailedCodes(store, index, now)
-    outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
-    letters = _mail_texts(settings)
-    browsers = KnownBrowsers(PersonRecords(store, index), index, now)
-    live = settings.library.mode == "live"
-    # At most half of the threads wait for the library system: the others keep serving logins.
-    waiting = Semaphore(max(1, settings.serve.threads // 2))
-
-    def pin_categories() -> frozenset[str]:
-        named = ExpectedSetup.from_policies(opened.policies.current).categories
-        return frozenset(named) | frozenset(settings.library.pin_categories)
-
-    return _Pins(
-        waiting,
-        PinChoices(
-            library,
-            BorrowerLeases(store, index, now),
-            codes,
-            browsers,
-            outbox,
-            letters,
-            pin_categories,
-            now,
-            live,
-            waiting_slots=waiting,
-        ),
-        PinMails(library, codes, outbox, letters, pin_categories, now, live),
-        LibraryLogins(
-            library,
-            codes,
-            browsers,
-            outbox,
-            letters,
-            now,
-            settings.library_account.mail_code,
-            waiting_slots=waiting,
-        ),
+        events=EventSinks(sinks),
+        library=GuardedLibrary(library, store, keys.index, now),
+        register=register,
+        texts=texts,
+        metrics=metrics,
+        messages=messages,
     )
 
 
@@ -395,18 +383,6 @@ def _open_audit_log(
     return open_audit_log(
         settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
     )
-
-
-def _route_audit_log(
-    audit_log: StoredAuditLog, store: Store, startup: EventSinks
-) -> RoutedAuditLog:
-    """Return the audit log whose events reach every sink that ``ROUTES`` names for them."""
-    sinks = {
-        **startup.sinks,
-        Sink.AUDIT_LOG: to_audit_log(audit_log),
-        Sink.TRACE: to_traces(SupportTraces(store)),
-    }
-    return RoutedAuditLog(EventSinks(sinks).tell)
 
 
 def _load_policies(
@@ -456,36 +432,6 @@ def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister 
     if table is None:
         return None
     return open_register(table.system, table.settings, metrics.register_call)
-
-
-def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> RegisterLookUps | None:
-    if register is None:
-        return None
-    return RegisterLookUps(
-        ports.persons, register, ports.library, ports.audit_log, ports.log, ports.now
-    )
-
-
-def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
-    def find_expected_setup() -> ExpectedSetup:
-        # Only ``broker work`` checks the set-up, and nothing else reloads its policies.
-        return ExpectedSetup.from_policies(opened.policies.refresh(now()))
-
-    return LibraryProof(opened.library, store, find_expected_setup, tell, now)
-
-
-def _mail_texts(settings: config.Config) -> LibraryMailTexts:
-    contact = settings.contact
-    return LibraryMailTexts(
-        contact.library_name(), f"{settings.base_url}/pin", contact.email or contact.phone
-    )
-
-
-def smtp(settings: config.Config) -> Smtp:
-    """Return the configured mail server."""
-    mail = settings.mail
-    password = mail.password.get_secret_value() if mail.password else None
-    return Smtp(mail.url, mail.sender, mail.username, password)
 
 
 def _log_policy_faults(tell: EventPort, faults: tuple[Fault, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
-from broker.app.assembly import Parts, now, smtp
+from broker.app.assembly import Parts, now
 from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
@@ -177,7 +177,7 @@ def _logout(parts: Parts) -> Iterator[str]:
 
 
 def _mail(parts: Parts) -> Iterator[str]:
-    for fault in smtp(parts.config).probe(now() + _MAIL_TIMEOUT):
+    for fault in parts.smtp.probe(now() + _MAIL_TIMEOUT):
         yield f"mail: {fault}"
 
 
@@ -304,7 +304,7 @@ def _short(name_id_format: str) -> str:
 def find_restored_persons(parts: Parts) -> Iterator[str]:
     """Yield how many deleted persons a restored backup has brought back."""
     try:
-        count = parts.build_stored_data().count_restored()
+        count = parts.stored_data.count_restored()
     except StoreUnavailable:
         return  # a fault of the store
     except OSError as error:

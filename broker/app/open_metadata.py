@@ -45,15 +45,15 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
     service_feeds = {name: table.feed for name, table in settings.services.items()}
-    wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds)
+    wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds, feeds)
     path = settings.metadata
-    folder = MetadataFolder(path, wanted.list_folder_ids(feeds), _folders.get(path))
+    folder = MetadataFolder(path, wanted.list_folder_ids(), _folders.get(path))
     _folders[path] = folder.contents
     state = settings.state / "metadata"
     live = LiveMetadata(
         folder,
         wanted,
-        list(feed_refreshes(feeds, folder.contents, wanted, state)),
+        list(feed_refreshes(folder.contents, wanted, state)),
         partial(_log_news, tell),
         now,
         record=ScopeRecord(state / "scopes.json"),

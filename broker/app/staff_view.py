@@ -15,7 +15,6 @@ from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff.staff_rules import StaffRules
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.policy_trials.explanations import explanation_lines
 from broker.use_cases.policy_trials.login_trials import try_login
@@ -26,21 +25,14 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_logins(parts: Parts) -> StaffLogins | None:
-    """Return the logins of staff, or None without a staff view."""
-    rules = _find_rules(parts)
+def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
+    """Return the entrance of the staff view, or None without one."""
+    rules = parts.config.staff_rules()
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
-    return StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
-
-
-def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the entrance of the staff view, or None without one."""
-    found = make_logins(parts)
-    if found is None:
-        return None
-    sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
+    found = StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
+    sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
     return StaffDoor(ports, found, sessions)
@@ -52,14 +44,9 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
-    search = parts.staff_search(entrance.ports.now)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)
+    StaffCases(entrance, parts.staff_search, parts.pin_mails, url).add_to(routes)
     return routes
-
-
-def _find_rules(parts: Parts) -> StaffRules | None:
-    return parts.config.staff_rules()
 
 
 def borrower_url(parts: Parts, number: str) -> str:
@@ -70,7 +57,7 @@ def borrower_url(parts: Parts, number: str) -> str:
 
 def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Decide a login by the policies in force, as ``broker policy try``; store nothing."""
-    site = parts.trial_site()
+    site = parts.make_trial_site()
     trial = try_login(site, given, (service,) if service else (), now())
     lines = trial_lines(site, trial, now(), Wording(language, translate))
     return TriedLogin(site.policies.digest, tuple(lines))
@@ -78,7 +65,7 @@ def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
     """Return what a help code stands for; None if no page of the last thirty days has it."""
-    found = parts.explainer().explain(reference, now())
+    found = parts.make_explainer().explain(reference, now())
     if found is None:
         return None
     lines = explanation_lines(found, Wording(language, translate))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.person_events import PersonEvents
 from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.app import assembly
 from broker.app.assembly import Parts, now
@@ -91,11 +92,11 @@ def find_events(
     staff: str | None = None,
 ) -> Sequence[Row]:
     """Return the events of a help code, of a borrower or of the member of staff with an eppn."""
-    events = parts.person_events()
+    events = PersonEvents(parts.audit_log)
     if reference is not None:
         return list(events.list_by_reference(reference, now()))
     if borrower is not None:
-        stored = parts.build_stored_data()
+        stored = parts.stored_data
         return stored.list_events(stored.find_of_borrower(borrower))
     rules = parts.config.staff_rules()
     if rules is None:
@@ -129,7 +130,7 @@ def accept(*, as_json: bool) -> None:
     report = verify_configured(parts)
     if report.findings:
         marks = [finding.mark for finding in report.findings]
-        parts.audit_log.files.accept(now(), marks)
+        parts.audit_log.files.accept(now(), marks, (report.number, report.link))
         parts.audit_log.anchors.drop_after(report.number, now())
     count = len(report.findings)
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)

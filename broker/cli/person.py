@@ -75,7 +75,7 @@ def find_person(parts: Parts, typed: str) -> FoundPerson:
     """
     if looks_like_cpr(typed, apart=True):
         raise NoPerson("a CPR number is no argument: type it on standard input")
-    found = parts.staff_search().find(typed.strip(), _STAFF_ID)
+    found = parts.staff_search.find(typed.strip(), _STAFF_ID)
     if found is None:
         raise NoPerson("no page of the last 30 days has this code, and nobody this number or id")
     return found
@@ -90,7 +90,7 @@ def export(borrower: str | None, login: Login | None) -> None:
     CPR numbers are masked. Mail texts and secrets are left out.
     """
     parts = assembly.open_broker()
-    stored = parts.build_stored_data().export(_find(parts, borrower, login))
+    stored = parts.stored_data.export(_find(parts, borrower, login))
     click.echo(json.dumps(stored, indent=2, ensure_ascii=False))
 
 
@@ -115,12 +115,12 @@ def forget(
     if replay:
         if borrower or login:
             raise click.UsageError("--replay is for everybody in forgotten.log: name no person")
-        stored = assembly.open_broker().build_stored_data()
+        stored = assembly.open_broker().stored_data
         count = stored.replay()
         _show_outcome({"person_ids": count, "pending": list(stored.purge())}, as_json=as_json)
         return
     parts = assembly.open_broker()
-    stored = parts.build_stored_data()
+    stored = parts.stored_data
     found = _find(parts, borrower, login)
     exported = stored.export(found)
     outcome: dict[str, Any] = {
@@ -168,7 +168,7 @@ def _find(parts: Parts, borrower: str | None, login: Login | None) -> PersonIds:
     if looks_like_cpr(borrower or "", apart=True):
         raise click.UsageError("a CPR number is no argument: type it on standard input")
     if borrower is not None:
-        return parts.build_stored_data().find(borrower=borrower)
+        return parts.stored_data.find(borrower=borrower)
     if sys.stdin.isatty():
         typed = click.prompt("CPR number or identifier", hide_input=True, err=True)
     else:
@@ -176,4 +176,4 @@ def _find(parts: Parts, borrower: str | None, login: Login | None) -> PersonIds:
     if not typed:
         what = "a CPR number or an identifier on standard input, or --borrower"
         raise click.UsageError(f"name the person: {what}")
-    return parts.build_stored_data().find(typed, login)
+    return parts.stored_data.find(typed, login)

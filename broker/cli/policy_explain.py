@@ -32,7 +32,7 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
     now = datetime.now(UTC)
     parts = assembly.open_broker()
-    explainer = parts.explainer()
+    explainer = parts.make_explainer()
     found = explainer.explain(typed, now)
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")

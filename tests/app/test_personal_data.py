@@ -95,19 +95,19 @@ class Killed(Exception):
 
 def asta(parts: Parts) -> PersonIds:
     """Find Asta by her CPR number."""
-    return parts.build_stored_data().find(typed=ASTA.cpr)
+    return parts.stored_data.find(typed=ASTA.cpr)
 
 
 def test_a_person_is_found_by_each_thing_that_leads_to_them(parts_with_persons: Parts) -> None:
     """CPR number and borrower number lead to the same records; the library id of the borrower is among them."""
-    by_number = parts_with_persons.build_stored_data().find(typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
+    by_number = parts_with_persons.stored_data.find(typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
     assert len(by_number.ids) == 2
-    assert by_number == parts_with_persons.build_stored_data().find(borrower=ASTA.number) == asta(parts_with_persons)
+    assert by_number == parts_with_persons.stored_data.find(borrower=ASTA.number) == asta(parts_with_persons)
     with pytest.raises(NoPerson, match="--login"):
-        parts_with_persons.build_stored_data().find(typed=ASTA.eppn)
+        parts_with_persons.stored_data.find(typed=ASTA.eppn)
     for named in ({"typed": "1111116666"}, {"borrower": "no such"}):
         with pytest.raises(NoPerson, match="nothing is stored"):
-            parts_with_persons.build_stored_data().find(**named)  # type: ignore[arg-type]
+            parts_with_persons.stored_data.find(**named)  # type: ignore[arg-type]
 
 
 def test_an_identifier_leads_to_its_own_person(parts_with_persons: Parts) -> None:
@@ -116,15 +116,15 @@ def test_an_identifier_leads_to_its_own_person(parts_with_persons: Parts) -> Non
     person_id = compute_person_id_of_identifier(parts_with_persons.keys.index, *login, "kim@au.dk")
     answer = replace(receipt(), record_id="kim")
     file_receipt(parts_with_persons.store, person_id, "my-loans", answer, now(), hmacs=parts_with_persons.keys.index)
-    assert parts_with_persons.build_stored_data().find(typed="Kim@AU.dk", login=login).ids == (person_id,)
+    assert parts_with_persons.stored_data.find(typed="Kim@AU.dk", login=login).ids == (person_id,)
     for other in (("wayf", "https://idp.ku.example", login[2]), ("wayf", AU, "subject-id")):
         with pytest.raises(NoPerson):
-            parts_with_persons.build_stored_data().find(typed="kim@au.dk", login=other)
+            parts_with_persons.stored_data.find(typed="kim@au.dk", login=other)
 
 
 def test_the_export_holds_everything_and_no_secret(parts_with_persons: Parts) -> None:
     """Records, events and recipients; no CPR number, mail text or hash that lets somebody in."""
-    report = parts_with_persons.build_stored_data().export(asta(parts_with_persons))
+    report = parts_with_persons.stored_data.export(asta(parts_with_persons))
     text = json.dumps(report)
     assert {each["kind"] for each in report["kept"]} == KINDS
     assert all(each["until"] for each in report["kept"])
@@ -147,7 +147,7 @@ def test_an_export_names_no_borrower_of_another_person(parts_with_persons: Parts
         return record.set_enrolment(replace(case, ruled_out=("990018",)))
 
     persons.change(person_id, open_case, now())
-    text = json.dumps(parts_with_persons.build_stored_data().export(asta(parts_with_persons)))
+    text = json.dumps(parts_with_persons.stored_data.export(asta(parts_with_persons)))
     assert ASTA.number in text
     assert "990017" not in text
     assert "990018" not in text
@@ -160,15 +160,15 @@ def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(par
     persons = parts_with_persons.enrolment_ports.persons
     persons.change(karla, lambda record: record.confirm_borrower(corrected, now()), now())
     assert asta(parts_with_persons) == PersonIds((RecordWriter(parts_with_persons, ASTA).id,))
-    account = persons.read(parts_with_persons.build_stored_data().find(borrower=ASTA.number).ids[1], now())
+    account = persons.read(parts_with_persons.stored_data.find(borrower=ASTA.number).ids[1], now())
     assert account
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     assert persons.read(account.key.group, now()) == account
 
 
 def test_every_kind_of_record_is_deleted_or_ends_by_itself(parts_with_persons: Parts) -> None:
     """A row that is added to the retention table is exported and deleted, or is named here."""
-    found = {each.key.kind for each in parts_with_persons.build_stored_data().list_records(asta(parts_with_persons))}
+    found = {each.key.kind for each in parts_with_persons.stored_data.list_records(asta(parts_with_persons))}
     assert found == {row.kind for row in set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS}
 
 
@@ -178,8 +178,8 @@ def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(parts_
     indexes = {key for key in list_keys(parts_with_persons) if key.kind == "index"}
     before = octets_of(parts_with_persons, mine)
     assert len(mine) == 11
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
-    assert parts_with_persons.build_stored_data().purge() == ()
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
+    assert parts_with_persons.stored_data.purge() == ()
     assert mine & list_keys(parts_with_persons) == set()
     assert list_person_keys(parts_with_persons, KARLA) == theirs
     with pytest.raises(NoPerson):
@@ -198,8 +198,8 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
     for who in (ASTA, KARLA):
         RecordWriter(parts, who).write_all()
     mine, theirs = list_person_keys(parts, ASTA), list_person_keys(parts, KARLA)
-    parts.build_stored_data().forget(asta(parts))
-    assert parts.build_stored_data().purge() == ()
+    parts.stored_data.forget(asta(parts))
+    assert parts.stored_data.purge() == ()
     assert mine & list_keys(parts) == set()
     assert list_person_keys(parts, KARLA) == theirs
 
@@ -207,7 +207,7 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
 def test_a_login_under_way_delivers_nothing_more(parts_with_persons: Parts) -> None:
     """It is marked as over before it is dropped, for a request that has read it already."""
     transaction = Transactions(parts_with_persons.store).read(f"tx-{ASTA.number}", now()).transaction
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     assert Sessions(parts_with_persons.store, parts_with_persons.keys.index).is_over(transaction, now())
 
 
@@ -221,9 +221,9 @@ def test_the_line_stands_before_anything_is_deleted(parts_with_persons: Parts, m
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space"):
-            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+            parts_with_persons.stored_data.forget(asta(parts_with_persons))
     assert mine <= list_keys(parts_with_persons)
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     written = (parts_with_persons.config.state / "forgotten.log").read_text()
     assert ASTA.cpr not in written
     assert ASTA.number not in written.replace(RecordWriter(parts_with_persons, ASTA).id, "").split()
@@ -236,12 +236,12 @@ def test_a_deletion_beside_the_worker_is_not_complete(parts_with_persons: Parts)
     assert parts_with_persons.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
     person = asta(parts_with_persons)
     with pytest.raises(PersonBusy):
-        parts_with_persons.build_stored_data().forget(person)
+        parts_with_persons.stored_data.forget(person)
     assert list(checks.find_restored_persons(parts_with_persons)) == [
         "person: 2 deleted person records are there again: broker person forget --replay"
     ]
     parts_with_persons.store.drop(place)
-    parts_with_persons.build_stored_data().forget(person)
+    parts_with_persons.stored_data.forget(person)
     with pytest.raises(NoPerson):
         asta(parts_with_persons)
 
@@ -252,7 +252,7 @@ def test_a_worker_that_comes_late_makes_no_record_again(parts_with_persons: Part
     person_id = RecordWriter(parts_with_persons, ASTA).id
     read = persons.read(person_id, now())
     assert read
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     persons.change(person_id, lambda record: record.set_enrolment(None), now(), read=read)
     assert persons.read(person_id, now()) is None
 
@@ -261,33 +261,33 @@ def test_a_replay_deletes_what_a_restored_backup_brings_back(parts_with_persons:
     """`broker check` says so until it is done; the other person keeps everything."""
     backup = read_rows(parts_with_persons)
     mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     assert list(checks.find_restored_persons(parts_with_persons)) == []
     restore_rows(parts_with_persons, backup)
     assert mine <= list_keys(parts_with_persons)
     assert "--replay" in next(checks.find_restored_persons(parts_with_persons))
-    assert parts_with_persons.build_stored_data().replay() > 0
+    assert parts_with_persons.stored_data.replay() > 0
     assert mine & list_keys(parts_with_persons) == set()
     assert list_person_keys(parts_with_persons, KARLA) == theirs
     assert list(checks.find_restored_persons(parts_with_persons)) == []
-    assert parts_with_persons.build_stored_data().replay() == 0
+    assert parts_with_persons.stored_data.replay() == 0
 
 
 def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
     audit_log = parts_with_persons.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     audit_log.person_keys.cache.clear()
     RecordWriter(parts_with_persons, ASTA).write_all()
     again = list_person_keys(parts_with_persons, ASTA)
     indexes = {key for key in list_keys(parts_with_persons) if key.kind == "index"}
-    events = parts_with_persons.build_stored_data().list_events(asta(parts_with_persons))
+    events = parts_with_persons.stored_data.list_events(asta(parts_with_persons))
     assert events
-    assert parts_with_persons.build_stored_data().replay() == 0
+    assert parts_with_persons.stored_data.replay() == 0
     assert list_person_keys(parts_with_persons, ASTA) == again
     assert indexes <= list_keys(parts_with_persons)
-    assert parts_with_persons.build_stored_data().list_events(asta(parts_with_persons)) == events
+    assert parts_with_persons.stored_data.list_events(asta(parts_with_persons)) == events
     proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
     assert not parts_with_persons.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
@@ -296,11 +296,11 @@ def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(parts_with
     """The backup was restored and the person logged in before the replay."""
     backup = read_rows(parts_with_persons)
     person_id = RecordWriter(parts_with_persons, ASTA).id
-    parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+    parts_with_persons.stored_data.forget(asta(parts_with_persons))
     restore_rows(parts_with_persons, backup)
     fresh = replace(receipt(), record_id="fresh")
     file_receipt(parts_with_persons.store, person_id, "my-loans", fresh, now(), hmacs=parts_with_persons.keys.index)
-    parts_with_persons.build_stored_data().replay()
+    parts_with_persons.stored_data.replay()
     record = parts_with_persons.enrolment_ports.persons.read(person_id, now())
     assert record
     assert record.value.receipts == {"my-loans": (fresh,)}
@@ -319,14 +319,14 @@ def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(
     with pytest.MonkeyPatch.context() as patch:
         dying(patch, after)
         with pytest.raises(Killed):
-            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+            parts_with_persons.stored_data.forget(asta(parts_with_persons))
     for key, _ in list(parts_with_persons.store.list("lease", None, now())):
         parts_with_persons.store.drop(key)  # it has ended by itself within seconds
     if not is_replayed:
         with suppress(NoPerson):
-            parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
+            parts_with_persons.stored_data.forget(asta(parts_with_persons))
     else:
-        parts_with_persons.build_stored_data().replay()
+        parts_with_persons.stored_data.replay()
     assert mine & list_keys(parts_with_persons) == set()
     assert list_person_keys(parts_with_persons, KARLA) == theirs
 

@@ -166,18 +166,18 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown code gives nothing."""
     SupportTraces(parts.store).add_trace(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
-    found = parts.staff_search().find("bcdf ghjk", "test")
+    found = parts.staff_search.find("bcdf ghjk", "test")
     assert found is not None
     assert found.page is not None
     assert (found.page.step, found.page.reason) == ("ask", "too_many")
-    assert parts.staff_search().find("BCDFGHJM", "test") is None
+    assert parts.staff_search.find("BCDFGHJM", "test") is None
 
 
 def test_the_help_code_of_a_stranger_is_decoded(parts: Parts) -> None:
     """The code itself holds minute, step and reason."""
     at = now()
     code = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
-    found = parts.staff_search().find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
+    found = parts.staff_search.find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
     assert found is not None
     row = found.as_row()
     assert (row["page_step"], row["page_reason"]) == ("/login/<name>", "transaction_gone")

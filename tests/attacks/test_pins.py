@@ -1,7 +1,6 @@
 """Attack: guessing PINs and codes, enumerating borrowers, replaying links and forging forms."""
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +15,18 @@ from broker.demo.people.personas import persona
 from tests.plugins import eid_deployment
 from tests.plugins.deployment import Deployment, Person, form, mark
 from tests.plugins.example_counts import choose_size
-from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
+from tests.plugins.pin_pages import (
+    CPR,
+    PIN,
+    USER_NAME,
+    code_in,
+    comparable_page,
+    karla,
+    link_in,
+    log_in,
+    pin_page,
+    send,
+)
 
 NOBODY = "0303820008"
 ADDRESS = "karla@post.example"
@@ -28,15 +38,6 @@ CAMPUS = {"BROKER_LIMITS__CAMPUSES": '{"127.0.0.0/8": 100000}'}
 def number(deployment: Deployment) -> str:
     """Give Karla a mail address and return her internal number."""
     return karla(deployment)
-
-
-HELP_CODE = re.compile(r'(?<=<span class="code">)[A-Z0-9]+')
-
-
-def plain(page: TestResponse) -> tuple[int, str, list[str]]:
-    """Return status, text and header names of a page without the parts that differ on every page."""
-    text = re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
-    return page.status_code, text, sorted(page.headers.keys())
 
 
 def ask(person: Person, typed: str = CPR) -> TestResponse:
@@ -236,10 +237,10 @@ def test_a_cross_site_form_sets_no_pin(
 @pytest.mark.parametrize("typed", [CPR, NOBODY, "T-2001", "no-such-card"])
 def test_a_pin_mail_request_reveals_nothing(deployment: Deployment, typed: str) -> None:
     """Enumeration: known and unknown borrowers get the same page, before the library system is asked."""
-    known = plain(ask(deployment.person()))
-    assert plain(ask(deployment.person(), typed)) == known
+    known = comparable_page(deployment, ask(deployment.person()))
+    assert comparable_page(deployment, ask(deployment.person(), typed)) == known
     deployment.koha.faults.down = True
-    assert plain(ask(deployment.person(), typed)) == known
+    assert comparable_page(deployment, ask(deployment.person(), typed)) == known
 
 
 ODD_NUMBERS = (
@@ -251,11 +252,14 @@ ODD_NUMBERS = (
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
 def test_an_odd_number_gets_the_usual_page(deployment: Deployment, typed: str) -> None:
     """Odd numbers get the same pages as other numbers, and cause no mail to another borrower."""
-    usual = plain(ask(deployment.person().use_address("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
+    usual = (
+        comparable_page(deployment, ask(deployment.person().use_address("10.5.0.7"), NOBODY)),
+        comparable_page(deployment, guess(deployment.person(), NOBODY)),
+    )
     stranger = deployment.person().use_address("10.5.0.8")
     asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
     if page.status_code == 303:
-        assert (plain(asked), plain(stranger.get(page.location))) == usual
+        assert (comparable_page(deployment, asked), comparable_page(deployment, stranger.get(page.location))) == usual
     else:
         assert page.status_code == 422  # not a number, so the library system is not asked
     deployment.wait_until_idle()
@@ -272,7 +276,10 @@ def test_a_stranger_learns_nothing_from_number_and_pin(deployment: Deployment) -
         stranger = deployment.person().use_address(f"10.0.0.{len(seen) + 7}")
         deployment.koha.faults.down = not typed
         page = guess(stranger, typed or CPR, pin or PIN)
-        pages = [plain(page), *(plain(send(stranger, page, "code", code="0000 0000")) for _ in range(7))]
+        pages = [
+            comparable_page(deployment, page),
+            *(comparable_page(deployment, send(stranger, page, "code", code="0000 0000")) for _ in range(7)),
+        ]
         seen.add(str(pages))
         assert stranger.cookies("a-") == []
         assert stranger.cookies("k-") == []
@@ -331,8 +338,7 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
     """
     owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
-    pages: set[str] = set()
-    began = time.monotonic()
+    pages: set[object] = set()
     taken = 0
     stranger = deployment.person()
     page = pin_page(stranger)
@@ -341,7 +347,9 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
         pin = PIN if each % 5 == 0 else f"{each:04}"
         asked = send(stranger, page, "login", identifier=CPR, pin=pin)
         if asked.status_code == 303:
-            pages.add(str(plain(send(stranger, stranger.get(asked.location), "code", code="0000 0000"))))
+            pages.add(
+                comparable_page(deployment, send(stranger, stranger.get(asked.location), "code", code="0000 0000"))
+            )
             taken += 1
         ask(stranger)
         if each % 20 == 19:
@@ -350,10 +358,7 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
         assert stranger.cookies("a-") == []
     deployment.wait_until_idle()
     assert taken > networks // 10  # a busy machine drops more guesses
-    # The pages for a wrong code and for used-up codes. The help code shows only minute and reason.
-    assert len({HELP_CODE.sub("", page) for page in pages}) <= 2
-    minutes = (time.monotonic() - began) // 60 + 2
-    assert len(pages) <= 2 * minutes
+    assert len(pages) <= 2  # the pages for a wrong code and for used-up codes
     texts = [mail.text for mail in deployment.mailbox.mails() if mail.recipients == (ADDRESS,)]
     assert sum("/pin?link=" in text for text in texts) == 3
     assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
@@ -369,9 +374,9 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
 def test_a_network_with_too_many_requests_gets_no_mails(deployment: Deployment) -> None:
     """After twenty requests an hour a network sees the same page, but no mail is sent."""
     attacker = deployment.person()
-    pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
-    pages.add(plain(ask(attacker))[1])
-    pages.add(plain(ask(deployment.person().use_address("10.2.0.7")))[1])
+    pages = {comparable_page(deployment, ask(attacker, f"card-{each}"))[1] for each in range(20)}
+    pages.add(comparable_page(deployment, ask(attacker))[1])
+    pages.add(comparable_page(deployment, ask(deployment.person().use_address("10.2.0.7")))[1])
     deployment.wait_for_mails(1)
     deployment.wait_until_idle()
     assert len(pages) == 1

@@ -33,7 +33,7 @@ def reference_on(page: object) -> str:
 
 def find_shown_page(deployment: Deployment, page: object) -> ShownPage:
     """Return what staff see when they look up the page's help code."""
-    found = deployment.parts.staff_search().find(reference_on(page), "test")
+    found = deployment.parts.staff_search.find(reference_on(page), "test")
     assert found is not None
     assert found.page is not None
     return found.page

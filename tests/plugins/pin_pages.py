@@ -4,10 +4,40 @@ import re
 
 from werkzeug.test import TestResponse
 
+from broker.core.help_codes import StatelessReferences
+from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, Person, find_text, form
 
 CPR, PIN = "1111024568", "4071"  # Karla, whom the desk registered with a hyphen
 USER_NAME = "karla.dam"
+
+_HELP_CODE = re.compile(r'(?<=<span class="code">)[A-Z0-9]+')
+_END_OF_CODE = re.compile(r"(?<=<time datetime=)[^<]*")
+
+
+def comparable_page(deployment: Deployment, page: TestResponse) -> tuple[int, str, tuple[str, ...]]:
+    """Return status, text and header names of a page to compare it with another page of the same deployment.
+
+    Form tokens and random identifiers are removed, as is the time until which a mailed code works. A help code holds
+    minute, step and reason: it is replaced with its step and reason.
+    """
+    references = StatelessReferences(deployment.parts.keys.index)
+
+    def read_help_code(found: re.Match[str]) -> str:
+        facts = references.read(found[0], deployment.clock.now())
+        assert facts
+        return f"{facts.step} {facts.reason}"
+
+    text = re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
+    text = _END_OF_CODE.sub("", _HELP_CODE.sub(read_help_code, text))
+    return page.status_code, text, tuple(sorted(page.headers.keys()))
+
+
+def has_no_number(page: TestResponse, name: str = "asta") -> bool:
+    """Return whether a page contains neither the persona's CPR number nor its last four digits outside random ids."""
+    text = page.get_data(as_text=True)
+    number = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
+    return number not in text and not re.search(rf"(?<![\w+/=]){number[-4:]}(?![\w+/=-])", text)
 
 
 def karla(deployment: Deployment) -> str:

@@ -207,8 +207,8 @@ def list_keys(parts: Parts) -> set[Key]:
 
 def list_person_keys(parts: Parts, who: StoredPerson) -> set[Key]:
     """Return the keys of a person's records, index entries and audit keys."""
-    person = parts.build_stored_data().find(typed=who.cpr)
-    own = {each.key for each in parts.build_stored_data().list_records(person)}
+    person = parts.stored_data.find(typed=who.cpr)
+    own = {each.key for each in parts.stored_data.list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     groups = {*audit_log.person_keys.groups(person.ids, (who.number,))}

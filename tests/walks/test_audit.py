@@ -152,7 +152,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -
     }
     reference = str(before[0]["reference"])
     assert find_events(deployment.parts, reference=reference)[0]["event"] == "decided"
-    stored = deployment.parts.build_stored_data()
+    stored = deployment.parts.stored_data
     stored.forget(stored.find(borrower=number))
     assert find_events(deployment.parts, borrower=number) == find_events(deployment.parts, reference=reference) == []
     assert verify_configured(deployment.parts).findings == []

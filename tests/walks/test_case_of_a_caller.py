@@ -53,7 +53,7 @@ def test_the_reference_of_a_refused_page_names_the_case(
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "several_borrowers")
     assert list_offered_links(page) == []  # a further account or a new PIN would not help
-    found = deployment.parts.staff_search().find(reference(page), "test")
+    found = deployment.parts.staff_search.find(reference(page), "test")
     assert found is not None
     assert found.page is not None
     [case] = deployment.list_staff_cases()

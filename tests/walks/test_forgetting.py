@@ -39,7 +39,7 @@ def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deploym
     _log_in_with_pin(deployment, userid)
     before = [each["event"] for each in find_events(deployment.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
-    stored = deployment.parts.build_stored_data()
+    stored = deployment.parts.stored_data
     stored.forget(stored.find(borrower=number))
     assert (find_events(deployment.parts, borrower=number), _keys(deployment)) == ([], 0)
     assert verify_configured(deployment.parts).findings == []

@@ -160,7 +160,7 @@ def test_a_tried_login_is_the_real_one(deployment: Deployment, who: Persona) -> 
         if who.way not in deployment.parts.services[service].methods:
             continue
         described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
-        (played,) = try_login(deployment.parts.trial_site(), described, (service,), deployment.clock.now()).played
+        (played,) = try_login(deployment.parts.make_trial_site(), described, (service,), deployment.clock.now()).played
         walk = Walk(deployment, deployment.person_without_code(), who)
         compare(deployment, played, walk.walk_to_end(walk.log_in_at(service)))
         borrower_after(deployment, who, played)
@@ -173,7 +173,7 @@ def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
         if who.sign_up is None:
             continue
         (played,) = try_login(
-            deployment.parts.trial_site(), facts(deployment, who), ("my-loans",), deployment.clock.now()
+            deployment.parts.make_trial_site(), facts(deployment, who), ("my-loans",), deployment.clock.now()
         ).played
         walk = Walk(deployment, deployment.person_without_code(), who)
 

@@ -1,6 +1,5 @@
 """Files of the audit log: one for each month, appended to under one lock."""
 
-import errno
 import fcntl
 import os
 import time
@@ -56,11 +55,14 @@ class AuditFiles:
         try:
             with ExitStack() as opened:
                 with self.hold_lock() as lock:
-                    head = self._recover(self._head(lock) or self._write_head(lock, _begin(at)))
+                    # The first head is written before the first line, so that no line lacks one.
+                    head = self._head(lock) or self._write_head(lock, _begin(at))
+                    file = opened.enter_context(self._open(head.month))
+                    head = self._recover(file, head)
                     # A clock that was set back does not open an earlier month again.
                     if (month := f"{at:%Y-%m}") > head.month:
-                        head = self._recover(head._replace(month=month, size=0))
-                    file = opened.enter_context(self._open(head.month))
+                        file = opened.enter_context(self._open(month))
+                        head = self._recover(file, head._replace(month=month, size=0))
                     head = self._write_head(lock, self._write(file, head, at, facts))
                 # Other writers need not wait for the disk. The descriptor that wrote the line is
                 # synced, because it reports every lost write since it was opened.
@@ -93,24 +95,26 @@ class AuditFiles:
         if months[:1] != [month] or len(months) == 1:
             what = "is not the oldest month, or it is the one that is open"
             raise AuditUnavailable(f"{month} {what}")
-        lines = (line for _, line in self.read_lines(month) if line)
-        if any(str(line.facts.get("at"))[:7] > month for line in lines):
-            raise AuditUnavailable(f"{month} has lines of a later month: see broker audit verify")
-        ended = (self._find_last_line(month) or _begin(at)).link
+        ended = GENESIS
+        for _, line in self.read_lines(month):
+            if line and str(line.facts.get("at"))[:7] > month:
+                what = "has lines of a later month: see broker audit verify"
+                raise AuditUnavailable(f"{month} {what}")
+            ended = line.link if line else ended
         facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": ended}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
         durable_files.sync_folder(self.folder)
 
-    def accept(self, at: datetime, marks: Sequence[str]) -> None:
+    def accept(self, at: datetime, marks: Sequence[str], last: tuple[int, str]) -> None:
         """Write that staff have accepted findings, at most 400 at a time.
 
-        If the head is missing, the chain continues after the last line.
+        If the head is missing, the chain continues after the ``last`` line, its number and link.
         """
         with self.hold_lock() as lock:
             if parse_head(self.key, os.pread(lock, HEAD_SIZE, 0)) is None:
-                found = map(self._find_last_line, reversed(self.months()))
-                self._write_head(lock, next(filter(None, found), None) or _begin(at))
+                month = max([f"{at:%Y-%m}", *self.months()])
+                self._write_head(lock, ChainHead(*last, month, 0))
         accepted = list(marks[:_MOST_ACCEPTED])
         facts = {"event": AuditEventKind.ACCEPTED, "count": len(accepted), "findings": accepted}
         self.append(at, facts, sync=True)
@@ -161,40 +165,28 @@ class AuditFiles:
         os.pwrite(lock, encode_head(self.key, head), 0)
         return head
 
-    def _find_last_line(self, month: str) -> ChainHead | None:
-        """Return the head of a chain that ends with the last readable line of ``month``."""
-        head = None
-        size = 0
-        for octets, line in self.read_lines(month):
-            size += len(octets)
-            if line is not None:
-                head = ChainHead(line.number, line.link, month, size)
-        return head
-
-    def _recover(self, head: ChainHead) -> ChainHead:
+    def _recover(self, file: int, head: ChainHead) -> ChainHead:
         """Return the head that fits the file of its month, which a crash may have left longer.
 
         A whole line that follows the head counts, and half a line is cut off: its writer died
         before it was confirmed. If lines are missing, or foreign, the chain continues from the
         head, and ``verify`` reports them.
         """
-        path = self.path(head.month)
-        size = path.stat().st_size if path.exists() else 0
+        size = os.fstat(file).st_size
         if size == head.size:
             return head
-        with self._open(head.month) as file:
-            lines = os.pread(file, max(size - head.size, 0), head.size).splitlines(keepends=True)
-            for octets in lines:
-                line = parse_line(octets)
-                if line is None or line.link != compute_link(self.key, head.link, line.body):
-                    break
-                head = ChainHead(line.number, line.link, head.month, head.size + len(octets))
-            rest = os.pread(file, size, head.size)
-            if rest and b"\n" not in rest:
-                os.ftruncate(file, head.size)
-            elif size and os.pread(file, 1, size - 1) != b"\n":
-                os.write(file, b"\n")
-            return head._replace(size=os.fstat(file).st_size)
+        lines = os.pread(file, max(size - head.size, 0), head.size).splitlines(keepends=True)
+        for octets in lines:
+            line = parse_line(octets)
+            if line is None or line.link != compute_link(self.key, head.link, line.body):
+                break
+            head = ChainHead(line.number, line.link, head.month, head.size + len(octets))
+        rest = os.pread(file, size, head.size)
+        if rest and b"\n" not in rest:
+            os.ftruncate(file, head.size)
+        elif size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")
+        return head._replace(size=os.fstat(file).st_size)
 
     def _write(self, file: int, head: ChainHead, at: datetime, facts: Facts) -> ChainHead:
         """Write one line after the head and return the new head; write nothing if it fails."""
@@ -203,13 +195,15 @@ class AuditFiles:
         octets, link = build_line(self.key, head.link, number, dated)
         if len(octets) > LONGEST:
             raise AuditUnavailable("audit log: the line is too long")
+        written = 0
         try:
-            if os.write(file, octets) != len(octets):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - undone below
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(file, head.size)
-            raise
+            written = os.write(file, octets)
+        finally:
+            if written < len(octets):
+                with suppress(OSError):
+                    os.ftruncate(file, head.size)
+        if written < len(octets):
+            raise AuditUnavailable("audit log: the disk is full")
         return ChainHead(number, link, head.month, head.size + len(octets))
 
     @contextmanager
@@ -226,7 +220,7 @@ class AuditFiles:
 
 
 def _begin(at: datetime) -> ChainHead:
-    """Return the head of a chain without lines; it is written first, so that no line lacks one."""
+    """Return the head of a chain without lines."""
     return ChainHead(0, GENESIS, f"{at:%Y-%m}", 0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.events.audit_events import AuditEvent
-from broker.core.events.broker_events import ROUTES, BrokerEvent, EventPort, Sink, TraceFacts
+from broker.core.events.broker_events import ROUTES, BrokerEvent, Sink, TraceFacts
 from broker.core.ports import AuditLog
 
 SinkPort = Callable[[BrokerEvent], None]
@@ -25,6 +25,10 @@ class EventSinks:
 
     sinks: Mapping[Sink, SinkPort]
 
+    def add(self, event: AuditEvent) -> None:
+        """Carry an event before its action takes effect, as the port ``AuditLog``."""
+        self.tell(event)
+
     def tell(self, event: BrokerEvent | AuditEvent) -> None:
         """Carry ``event`` to each sink of its row, in the row's order.
 
@@ -36,17 +40,6 @@ class EventSinks:
             event = BrokerEvent(event.kind, facts, event)
         for sink in ROUTES[event.kind].sinks:
             self.sinks[sink](event)
-
-
-@dataclass(frozen=True, slots=True)
-class RoutedAuditLog:
-    """The port ``AuditLog`` for use cases: carries an added event to the sinks of its row."""
-
-    tell: EventPort
-
-    def add(self, event: AuditEvent) -> None:
-        """Carry one event before its action takes effect; AuditUnavailable as the port says."""
-        self.tell(event)
 
 
 def to_log(

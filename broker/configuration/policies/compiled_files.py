@@ -1,6 +1,6 @@
 """Compile policy files; a file whose bytes have not changed is not read again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,12 +41,9 @@ class CompiledFiles:
         self._services: Services = {}
 
     def compile_files(
-        self, files: Mapping[str, bytes], folder: str, let_others_run: Callable[[], None]
+        self, files: Mapping[str, bytes], folder: str
     ) -> tuple[list[Policy], list[Fault]]:
-        """Return the policies of the well-formed files, and the faults of all files.
-
-        ``let_others_run`` is called before each file.
-        """
+        """Return the policies of the well-formed files, and the faults of all files."""
         policies: list[Policy] = []
         known: dict[str, _Compiled] = {}
         texts = files.get(SERVICES, b"")
@@ -55,7 +52,6 @@ class CompiledFiles:
         for name, octets in sorted(files.items()):
             if name == SERVICES:
                 continue
-            let_others_run()
             digest = sha256(sha256(texts).digest() + octets).digest()
             before = self._known.get(name)
             if before is not None and before.digest == digest:

@@ -1,6 +1,6 @@
 """Run the examples of the policy files with the engine that decides live logins."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
@@ -29,20 +29,16 @@ class Result:
 
 
 def run_examples(
-    policies: PolicySet,
-    services: Mapping[str, Service] | None,
-    now: datetime,
-    let_others_run: Callable[[], None] = lambda: None,
+    policies: PolicySet, services: Mapping[str, Service] | None, now: datetime
 ) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
     A service that ``services`` does not have counts as complete: with controller, key and scope. An
-    example with a day is decided as on that day. Call ``let_others_run`` before each example.
+    example with a day is decided as on that day.
     """
     known = services or {}
     results = []
     for example in (example for policy in policies.policies for example in policy.examples):
-        let_others_run()
         name = example.service
         service = known.get(name) or ideal_service(name)
         moment = noon(example.day) if example.day else now

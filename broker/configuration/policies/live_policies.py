@@ -30,7 +30,6 @@ __all__ = [
 # The pause after an unexpected error, such as a full disk.
 _TRIED_EVERY: Final = timedelta(seconds=10)
 
-LetOthersRun = Callable[[], None]
 # Gets the digests of the old and the new set.
 TellChange = Callable[[str, str], None]
 # Writes both digests to the audit log before the set is in force; raises AuditUnavailable.
@@ -50,26 +49,12 @@ def load(
     affiliations of the last good set in ``state`` that disappear without a line in ``REMOVED``.
     """
     found = PolicyFolder(folder).files()
-    return _load_set(found, now, names, _read_policies_in_force(found, state))
-
-
-def load_found(
-    found: FoundFiles,
-    now: datetime,
-    names: NameableInPolicies = ANY_NAMES,
-    in_force: Iterable[Policy] = (),
-    let_others_run: LetOthersRun = lambda: None,
-) -> PolicySet:
-    """Return the policies of files that were read already; raise ConfigurationFaults as ``load``.
-
-    Call ``let_others_run`` every few milliseconds.
-    """
-    return _load_set(found, now, names, in_force, let_others_run)
+    return load_found(found, now, names, _read_policies_in_force(found, state))
 
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
     """Return the policies of the well-formed files, without further checks."""
-    return CompiledFiles().compile_files(files, place, lambda: None)[0]
+    return CompiledFiles().compile_files(files, place)[0]
 
 
 def load_or_last_good(
@@ -88,7 +73,7 @@ def load_or_last_good(
     """
     try:
         found = PolicyFolder(folder).files()
-        policies = _load_set(
+        policies = load_found(
             found, now, names, _read_policies_in_force(found, state), compiled=compiled
         )
     except ConfigurationFaults as refused:
@@ -98,7 +83,7 @@ def load_or_last_good(
         try:
             # An example that fails only because time has passed must not end every login.
             good = FoundFiles(kept, folder.name, binding=False)
-            return _load_set(good, now, names, compiled=compiled), refused.faults
+            return load_found(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
             raise refused from None
     return _promote_files(state, found.files, policies, record, None), ()
@@ -165,12 +150,11 @@ class LivePolicies:
         """Return the faults of the files; none if they are the set in force."""
         return self._held[1]
 
-    def refresh(self, now: datetime, let_others_run: LetOthersRun = lambda: None) -> PolicySet:
+    def refresh(self, now: datetime) -> PolicySet:
         """Load the files if they have changed, and return the set in force.
 
         An unexpected error is raised for the caller to log, and the load is retried after ten
-        seconds. Requests never call this method: they read ``current``. Call ``let_others_run``
-        every few milliseconds.
+        seconds. Requests never call this method: they read ``current``.
         """
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
@@ -179,7 +163,7 @@ class LivePolicies:
             if seen != self._seen or self._is_due(now):
                 self._seen = seen
                 self._try_again_from = now
-                self._reload(now, let_others_run)
+                self._reload(now)
                 self._try_again_from = None
         finally:
             self._reloading.release()
@@ -190,15 +174,13 @@ class LivePolicies:
         ended = self._try_again_from
         return ended is not None and abs(now - ended) >= _TRIED_EVERY
 
-    def _reload(self, now: datetime, let_others_run: LetOthersRun) -> None:
+    def _reload(self, now: datetime) -> None:
         policies, faults_before = self._held
         before = policies.digest
         faults: tuple[Fault, ...] = ()
         try:
             found = self._folder.files()
-            parsed = _load_set(
-                found, now, self._names, policies.policies, let_others_run, compiled=self._compiled
-            )
+            parsed = load_found(found, now, self._names, policies.policies, compiled=self._compiled)
             policies = _promote_files(self._state, found.files, parsed, self._record, before)
         except ConfigurationFaults as found:
             faults = found.faults
@@ -214,12 +196,11 @@ def _signature(folder: PolicyFolder, names: NameableInPolicies) -> object:
     return folder.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
-def _load_set(
+def load_found(
     found: FoundFiles,
     now: datetime,
     names: NameableInPolicies,
     in_force: Iterable[Policy] = (),
-    let_others_run: LetOthersRun = lambda: None,
     *,
     compiled: CompiledFiles | None = None,
 ) -> PolicySet:
@@ -229,7 +210,7 @@ def _load_set(
     """
     with pause_garbage_collection():
         remembering = compiled or CompiledFiles()
-        policies, faults = remembering.compile_files(found.files, found.place, let_others_run)
+        policies, faults = remembering.compile_files(found.files, found.place)
         faults += faults_at(found.place, site_checks.find_problems(policies, names))
         faults += found.misnamed
         if not faults:
@@ -237,16 +218,12 @@ def _load_set(
         if faults:
             raise ConfigurationFaults(faults)
         unused = faults_at(found.place, remembering.find_unused_services(policies))
-        loaded = _run_set_examples(found, policies, now, names, let_others_run)
+        loaded = _run_set_examples(found, policies, now, names)
         return replace(loaded, warnings=(*loaded.warnings, *unused))
 
 
 def _run_set_examples(
-    found: FoundFiles,
-    policies: list[Policy],
-    now: datetime,
-    names: NameableInPolicies,
-    let_others_run: LetOthersRun,
+    found: FoundFiles, policies: list[Policy], now: datetime, names: NameableInPolicies
 ) -> PolicySet:
     folder = found.place
     warnings = [
@@ -256,12 +233,12 @@ def _run_set_examples(
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
     loaded = PolicySet(tuple(policies), found.digest, tuple(warnings))
-    results = run_examples(loaded, None, now, let_others_run)
+    results = run_examples(loaded, None, now)
     unlike = tuple(faults_at(folder, find_unlike_live_logins(results, names)))
     loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))
     failed = list(faults_at(folder, find_failures(loaded, results, now.date())))
     if found.binding:
-        return _check_site_rules(loaded, failed, names, now, let_others_run)
+        return _check_site_rules(loaded, failed, names, now)
     return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
 
 
@@ -273,11 +250,7 @@ def _drop_register(policy: Policy) -> Policy:
 
 
 def _check_site_rules(
-    loaded: PolicySet,
-    failed: list[Fault],
-    names: NameableInPolicies,
-    now: datetime,
-    let_others_run: LetOthersRun,
+    loaded: PolicySet, failed: list[Fault], names: NameableInPolicies, now: datetime
 ) -> PolicySet:
     """Check a proposed set against the site rules; a set in force was checked before."""
     warnings: tuple[Fault, ...] = ()
@@ -285,7 +258,7 @@ def _check_site_rules(
         # Import the analysis only for a proposed set: it is slow to import.
         from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
-        found = policy_properties.check_rules(loaded, names, now, let_others_run)
+        found = policy_properties.check_rules(loaded, names, now)
         failed = [*failed, *found.faults]
         warnings = found.warnings
     if failed:

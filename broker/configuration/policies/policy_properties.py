@@ -1,6 +1,6 @@
 """Read the site rules of policy_properties.yaml, and check a set of policies against them."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,16 +64,8 @@ def load(path: Path) -> tuple[SiteRule, ...]:
     return tuple(rules)
 
 
-def check_rules(
-    policies: PolicySet,
-    names: NameableInPolicies,
-    now: datetime,
-    let_others_run: Callable[[], None] = lambda: None,
-) -> Judgement:
-    """Check a set against the rules of ``names``; without a file or a site there are no faults.
-
-    Call ``let_others_run`` at each login that is played.
-    """
+def check_rules(policies: PolicySet, names: NameableInPolicies, now: datetime) -> Judgement:
+    """Check a set against the rules of ``names``; without a file or a site there are no faults."""
     if names.site_rules is None or names.configured is None or names.maps is None:
         return Judgement()
     try:
@@ -92,7 +84,7 @@ def check_rules(
         if not unguarded:
             warnings += _find_unconfigured_services(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
-            proof = check_rule(rule, policies, site, now, let_others_run)
+            proof = check_rule(rule, policies, site, now)
             faults += _find_broken_rule(proof, now)
             warnings += _warn_of_incomplete_proof(proof)
     return Judgement(tuple(faults), tuple(warnings))

@@ -1,6 +1,6 @@
 """Check site rules, which must hold for every login, against every persona."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -68,14 +68,8 @@ class RuleResult:
     incomplete: Names = ()
 
 
-def check_rule(
-    rule: SiteRule,
-    policies: PolicySet,
-    site: Site,
-    now: datetime,
-    let_others_run: Callable[[], None] = lambda: None,
-) -> RuleResult:
-    """Check ``rule`` with every persona; ``let_others_run`` is called before each."""
+def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -> RuleResult:
+    """Check ``rule`` with every persona."""
     here = replace(site, services=tuple(filter(rule.concerns, site.services)))
     trial = Analysis((policies,), here, now, rule.when)
     found: dict[object, Breach] = {}
@@ -85,7 +79,6 @@ def check_rule(
         met = True
         if not can_break:
             break
-        let_others_run()
         for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.

@@ -146,7 +146,8 @@ def test_nothing_is_written_without_a_head(two_months: AuditFiles) -> None:
     (two_months.folder / HEAD).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
         two_months.append(NOW, {"event": "decided"}, sync=False)
-    two_months.accept(NOW, [each.mark for each in verify(two_months).findings])
+    report = verify(two_months)
+    two_months.accept(NOW, [each.mark for each in report.findings], (report.number, report.link))
     report = verify(two_months)
     assert (report.findings, report.number) == ([], 13)
 

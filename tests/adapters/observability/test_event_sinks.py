@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_audit_log, to_log, to_traces
+from broker.adapters.observability.event_sinks import EventSinks, to_audit_log, to_log, to_traces
 from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
@@ -84,7 +84,7 @@ def test_each_sink_gets_its_part() -> None:
 def test_an_event_of_a_use_case_reaches_the_audit_log() -> None:
     """The audit log that use cases get carries it to the sinks."""
     recorder = Recorder()
-    audit_log = RoutedAuditLog(recorder.sinks().tell)
+    audit_log = recorder.sinks()
     event = AuditEvent(AuditEventKind.RELEASED, NOW)
     audit_log.add(event)
     assert recorder.calls == [(Sink.AUDIT_LOG, event)]
@@ -94,7 +94,7 @@ def test_an_audit_log_that_fails_stops_the_release() -> None:
     """The error reaches the use case, and later sinks get nothing."""
     recorder = Recorder(broken=True)
     with pytest.raises(AuditUnavailable):
-        RoutedAuditLog(recorder.sinks().tell).add(AuditEvent(AuditEventKind.RELEASED, NOW))
+        recorder.sinks().add(AuditEvent(AuditEventKind.RELEASED, NOW))
     with pytest.raises(AuditUnavailable):
         recorder.sinks().tell(make_event(EventKind.CONSENT_TAKEN_BACK))
     assert recorder.calls == []

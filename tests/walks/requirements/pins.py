@@ -1,13 +1,11 @@
 """R09, R10, R25, R26, R34, R41 and R42: PINs, what they open, and how a person gets or changes one."""
 
-import re
 from urllib.parse import urlsplit
-
-from werkzeug.test import TestResponse
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, form, mark
+from tests.plugins.pin_pages import comparable_page
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     action,
@@ -34,11 +32,6 @@ from tests.walks.requirements.visits import (
 _VERA, _HERS = "0303651330", "8362"  # whom the desk has registered, and her PIN
 
 
-def _bare(page: TestResponse) -> tuple[int, str]:
-    """Return a page without what differs on every page."""
-    return page.status_code, re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
-
-
 def r09(deployment: Deployment) -> None:
     """Answer everybody alike who asks for a PIN, write to the address on file only, and stop who asks for everybody."""
     leaf = answer_sign_up(visitor(deployment), "student", "yes")
@@ -47,7 +40,7 @@ def r09(deployment: Deployment) -> None:
         person = visitor(deployment)
         page = person.get(action(leaf, "pin_by_email"))
         assert form(page)[0].partition("?")[2].startswith("login=")
-        seen.add(_bare(person.press(page, identifier=identifier)))
+        seen.add(comparable_page(deployment, person.press(page, identifier=identifier)))
     assert len(seen) == 1
     assert next(iter(seen))[0] == 200
     assert deployment.koha.patrons.find_by_password(_VERA, _HERS)
@@ -58,7 +51,7 @@ def r09(deployment: Deployment) -> None:
     assert mail_to(deployment, "vera@own.example", "has just been chosen|lige valgt")
     greedy = visitor(deployment)
     for _ in range(30):  # twenty an hour of one network are carried out, and the answer is always the same
-        assert _bare(greedy.press(greedy.get("/pin"), identifier="T-2002")) in seen
+        assert comparable_page(deployment, greedy.press(greedy.get("/pin"), identifier="T-2002")) in seen
     assert mail_to(deployment, "ivan@own.example", r"/pin\?link=")
     links = [mail for mail in deployment.mailbox.mails() if "/pin?link=" in mail.text]
     assert {mail.recipients for mail in links} == {("vera@own.example",), ("ivan@own.example",)}
@@ -106,8 +99,8 @@ def r25(deployment: Deployment) -> None:
     pages = set()
     for pin in ("0000", "1111", _HERS):
         answer = stranger.press(guess, do="login", identifier=_VERA, pin=pin)
-        pages.add(_bare(answer))
-    pages.add(_bare(stranger.press(guess, do="login", identifier="nobody", pin="0000")))
+        pages.add(comparable_page(deployment, answer))
+    pages.add(comparable_page(deployment, stranger.press(guess, do="login", identifier="nobody", pin="0000")))
     assert len(pages) == 1
     assert stranger.cookies("a-") == []
     code = code_to(deployment, "vera@own.example")

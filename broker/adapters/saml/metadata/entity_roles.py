@@ -1,9 +1,9 @@
-"""Reads descriptors, entity categories and scopes of an entity from a file or a feed."""
+"""Reads the roles of an entity in a file or a feed: its descriptors, categories and scopes."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from lxml import etree
 
@@ -23,13 +23,22 @@ from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import MD, SAML
 from broker.core.errors import Fault, MessageRefused
 
+# Expressions (regexp="true", shibmd) are ignored: overlaps with the scopes of other institutions
+# could not be found.
 _SCOPES: Final = etree.XPath(
-    "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope"
+    "(../md:Extensions | md:Extensions)/shibmd:Scope"
     "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
     namespaces={"md": MD, "shibmd": SHIBMD},
 )
 _MOST_FAULTS: Final = 20
 _FEED: Final = "feed"
+_FIXES: Final = {
+    "xml.doctype": "take the DOCTYPE out",
+    "xml.schema": "validate it against saml-schema-metadata-2.0.xsd",
+    "xml.size": "keep only the entities you need",
+    "xml.encoding": "save it as UTF-8",
+    "xml.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
+}
 _CATEGORIES: Final = etree.XPath(
     "md:Extensions/attr:EntityAttributes"
     "/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
@@ -37,17 +46,14 @@ _CATEGORIES: Final = etree.XPath(
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _Descriptor = TypeVar("_Descriptor")
-_DescriptorRead_co = TypeVar("_DescriptorRead_co", covariant=True)
 
 
-class RoleReader(Protocol[_DescriptorRead_co]):
-    """Reads the descriptor of an entity from a role; None if it cannot be used."""
+@dataclass(frozen=True, slots=True)
+class PublishedScopes:
+    """The scopes that an identity provider publishes, and when they expire."""
 
-    def __call__(
-        self, entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks, /
-    ) -> _DescriptorRead_co | None:
-        """Add the reasons to ``remarks``."""
-        ...
+    scopes: tuple[str, ...]
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,60 +66,76 @@ class FoundRole(Generic[_Descriptor]):
     notices: tuple[str, ...] = ()
 
 
-def read_upstream_roles(
-    where: str, entity: etree._Element, until: Sequence[datetime]
-) -> Iterator[FoundRole[UpstreamDescriptor]]:
-    """Yield the IdP role of a rewritten entity, if it has one.
+@dataclass(frozen=True, slots=True)
+class FoundEntity:
+    """The roles of an entity in one place; None for a role that it does not have."""
+
+    upstream: FoundRole[UpstreamDescriptor] | None
+    service: FoundRole[ServiceDescriptor] | None
+    scopes: FoundRole[PublishedScopes] | None
+    categories: frozenset[str] = frozenset()
+
+
+def read_entity(where: str, entity: etree._Element, until: Sequence[datetime]) -> FoundEntity:
+    """Return the roles of an entity; each is faulty if it is no sound metadata.
 
     ``until`` is the expiry dates of the entity and of the collections around it.
     """
-    return _read_roles(where, entity, until, (IDP_ROLE, read_upstream))
+    try:
+        element = rewrite(entity)
+    except MessageRefused as refused:
+        return _refuse(where, entity.get("entityID", ""), refused)
+    return FoundEntity(
+        upstream=_read_role(where, element, until, IDP_ROLE, read_upstream),
+        service=_read_role(where, element, until, SP_ROLE, read_service),
+        scopes=_read_role(where, element, until, IDP_ROLE, _read_scopes),
+        categories=frozenset(_read_texts(element, _CATEGORIES)),
+    )
 
 
-def read_service_roles(
-    where: str, entity: etree._Element, until: Sequence[datetime]
-) -> Iterator[FoundRole[ServiceDescriptor]]:
-    """Yield the SP role of a rewritten entity, if it has one."""
-    return _read_roles(where, entity, until, (SP_ROLE, read_service))
+def _refuse(where: str, name: str, refused: MessageRefused) -> FoundEntity:
+    faulty: FoundRole[Any] = FoundRole(where, None, (explain_refusal(where, refused, f"{name} "),))
+    return FoundEntity(faulty, faulty, faulty)
 
 
-def _read_roles(
+def explain_refusal(where: str, refused: MessageRefused, of_what: str = "") -> Fault:
+    """Return why a file or an entity in it is refused, with a fix."""
+    what = f"{of_what}is no sound metadata: {refused}"
+    return Fault(where, what, _FIXES.get(refused.cause, ""))
+
+
+def _read_role(
     where: str,
     entity: etree._Element,
     until: Sequence[datetime],
-    kind: tuple[str, RoleReader[_Descriptor]],
-) -> Iterator[FoundRole[_Descriptor]]:
-    """Yield one result for an entity that has the role; two roles of a kind are a fault."""
-    role, read = kind
+    role: str,
+    read: Callable[[str, etree._Element, datetime | None, Remarks], _Descriptor | None],
+) -> FoundRole[_Descriptor] | None:
+    """Read a role of a rewritten entity; two roles of a kind are a fault."""
     elements = entity.findall(role)
+    if not elements:
+        return None
     entity_id = entity.get("entityID", "")
     if len(elements) > 1:
         name = role.rpartition("}")[2]
-        yield FoundRole(
+        return FoundRole(
             where, None, (Fault(where, f"{entity_id} has several {name}s", "keep one"),)
         )
-        return
-    for element in elements:
-        remarks = Remarks()
-        end = min((*until, *read_ends([element])), default=None)
-        descriptor = read(entity_id, element, end, remarks)
-        faults = [Fault(where, f"{entity_id} {what}", fix) for what, fix in remarks.faults]
-        notices = [f"{where}: {entity_id} {notice}" for notice in remarks.notices]
-        yield FoundRole(where, descriptor, tuple(faults), tuple(notices))
+    remarks = Remarks()
+    end = min((*until, *read_ends(elements)), default=None)
+    descriptor = read(entity_id, elements[0], end, remarks)
+    faults = [Fault(where, f"{entity_id} {what}", fix) for what, fix in remarks.faults]
+    notices = [f"{where}: {entity_id} {notice}" for notice in remarks.notices]
+    return FoundRole(where, descriptor, tuple(faults), tuple(notices))
 
 
-def read_scopes(entity: etree._Element) -> tuple[str, ...] | None:
-    """Return the published scopes of a rewritten entity, or None if it has not one IdP role.
-
-    Expressions (``regexp="true"``, shibmd) are ignored: overlaps with the scopes of other
-    institutions could not be found.
-    """
-    if len(entity.findall(IDP_ROLE)) != 1:
-        return None
-    return tuple(read_texts(entity, _SCOPES))
+def _read_scopes(
+    _entity_id: str, role: etree._Element, until: datetime | None, _remarks: Remarks
+) -> PublishedScopes:
+    return PublishedScopes(tuple(_read_texts(role, _SCOPES)), until)
 
 
-def read_texts(element: etree._Element, path: etree.XPath) -> list[str]:
+def _read_texts(element: etree._Element, path: etree.XPath) -> list[str]:
     """Return the texts of the elements at a path."""
     found: Any = path(element)
     return [(value.text or "").strip() for value in found]
@@ -128,17 +150,18 @@ def read_ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
 
 @dataclass(frozen=True, slots=True)
 class FeedDescriptors:
-    """The descriptors of a feed by entityID, and notices about what is not used."""
+    """The descriptors and scopes of a feed by entityID, and notices about what is not used."""
 
     upstreams: Mapping[str, UpstreamDescriptor]
     services: Mapping[str, ServiceDescriptor]
+    scopes: Mapping[str, PublishedScopes]
     notices: Sequence[str]
 
 
 def read_feed_descriptors(
     kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
 ) -> FeedDescriptors:
-    """Return the descriptors of the named entities; ``kept`` is by entityID.
+    """Return the descriptors of the named entities, and all scopes; ``kept`` is by entityID.
 
     A service gets the entity categories that the feed's publisher vouches for
     (docs/reference/saml-profiles.md#48).
@@ -146,49 +169,29 @@ def read_feed_descriptors(
     notices: list[str] = []
     idps: dict[str, UpstreamDescriptor] = {}
     sps: dict[str, ServiceDescriptor] = {}
-    wanted = [name for name in kept if name in upstreams or name in services]
-    for name in wanted:
-        entity = kept[name]
-        try:
-            element = parse_entity(entity)
-        except MessageRefused as refused:
-            notices.append(str(Fault(name, f"is no sound metadata: {refused}")))
-            continue
-        if name in upstreams:
-            idp = _take_only(read_upstream_roles(_FEED, element, [entity.until]), notices)
-            idps |= {name: idp} if idp else {}
-        if name in services:
-            sp = _take_only(read_service_roles(_FEED, element, [entity.until]), notices)
-            sps |= {name: _add_categories(sp, element)} if sp else {}
-    return FeedDescriptors(idps, sps, notices[:_MOST_FAULTS])
+    scopes: dict[str, PublishedScopes] = {}
+    for name, entity in kept.items():
+        found = _read_feed_entity(entity)
+        if name in upstreams and (idp := _take(found.upstream, notices)):
+            idps[name] = idp
+        if name in services and (sp := _take(found.service, notices)):
+            sps[name] = replace(sp, categories=found.categories)
+        if found.scopes and found.scopes.descriptor:
+            scopes[name] = found.scopes.descriptor
+    return FeedDescriptors(idps, sps, scopes, notices[:_MOST_FAULTS])
 
 
-def _take_only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descriptor | None:
-    """Return the descriptor of the only role, if it can be used; add to ``notices`` why not."""
-    role = next(roles, None)
+def _take(role: FoundRole[_Descriptor] | None, notices: list[str]) -> _Descriptor | None:
+    """Return the descriptor of a role if it can be used; add to ``notices`` why not."""
     if role is None:
         return None
     notices += (*map(str, role.faults), *role.notices)
     return role.descriptor
 
 
-def _add_categories(descriptor: ServiceDescriptor, entity: etree._Element) -> ServiceDescriptor:
-    categories = frozenset(read_texts(entity, _CATEGORIES))
-    return replace(descriptor, categories=categories)
-
-
-def read_feed_scopes(entity: Entity) -> Sequence[str] | None:
-    """Return the scopes of an identity provider in a verified feed; None if it is unusable."""
-    try:
-        return read_scopes(parse_entity(entity))
-    except MessageRefused:
-        return None
-
-
-def parse_entity(entity: Entity) -> etree._Element:
-    """Return a rewritten entity of a feed; ``MessageRefused`` if it cannot be used."""
+def _read_feed_entity(entity: Entity) -> FoundEntity:
     if len(entity.octets) > BOUNDS.octets:
-        raise MessageRefused("xml.size")
+        return _refuse(_FEED, entity.entity_id, MessageRefused("xml.size"))
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -196,4 +199,4 @@ def parse_entity(entity: Entity) -> etree._Element:
         remove_comments=True,
         remove_pis=True,
     )
-    return rewrite(etree.fromstring(entity.octets, parser))
+    return read_entity(_FEED, etree.fromstring(entity.octets, parser), [entity.until])

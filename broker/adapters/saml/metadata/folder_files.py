@@ -1,25 +1,17 @@
 """Reads one file of the metadata folder: bounded, rewritten, and checked as strictly as a feed."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from xml.sax.saxutils import unescape
 
 from lxml import etree
 
 from broker.adapters.saml.feeds.aggregates import entity_descriptors
 from broker.adapters.saml.metadata import entity_roles
-from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
-from broker.adapters.saml.metadata.entity_roles import FoundRole
-from broker.adapters.saml.metadata.role_descriptors import (
-    IDP_ROLE,
-    ServiceDescriptor,
-    UpstreamDescriptor,
-)
+from broker.adapters.saml.metadata.entity_roles import FoundEntity
 from broker.adapters.saml.xml_security import xml_structure_checks
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds, MessageTree, Octets
@@ -33,16 +25,8 @@ _ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OCTETS: Final = ("size", "nul", "doctype", "namespaces")
 _TREE: Final = ("nodes", "attributes", "depth", "scope")
-_FIXES: Final = {
-    "xml.doctype": "take the DOCTYPE out",
-    "xml.schema": "validate it against saml-schema-metadata-2.0.xsd",
-    "xml.size": "keep only the entities you need",
-    "xml.encoding": "save it as UTF-8",
-    "xml.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
-}
 
 Stamp = tuple[int, int, int]
-_Descriptor = TypeVar("_Descriptor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +42,21 @@ class WantedIds:
     fed: frozenset[str] = frozenset()
 
     @property
-    def parties(self) -> frozenset[str]:
-        """Return the entityIDs of upstreams and services."""
-        return self.upstreams | self.services
-
-
-@dataclass(frozen=True, slots=True)
-class FoundScopes:
-    """The published scopes of an identity provider, and when they expire.
-
-    ``sole`` is False if the file has the entity twice, or it cannot be used.
-    """
-
-    scopes: tuple[str, ...]
-    until: datetime | None = None
-    sole: bool = True
+    def every(self) -> frozenset[str]:
+        """Return all entityIDs."""
+        return self.upstreams | self.services | self.institutions
 
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """One version of a file: the descriptors of wanted entities in it, by entityID.
+    """One version of a file: what it says of each wanted entity, by entityID.
 
     ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
     describes, or that its earlier version contained. ``others`` is the entities not wanted.
     """
 
     stamp: Stamp | None = None
-    upstreams: Mapping[str, FoundRole[UpstreamDescriptor]] = field(default_factory=dict)
-    services: Mapping[str, FoundRole[ServiceDescriptor]] = field(default_factory=dict)
-    scopes: Mapping[str, FoundScopes] = field(default_factory=dict)
+    entities: Mapping[str, Sequence[FoundEntity]] = field(default_factory=dict)
     fault: Fault | None = None
     mentioned: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
@@ -94,24 +64,7 @@ class FolderFile:
     @property
     def names(self) -> frozenset[str]:
         """Return all entityIDs in the file, or in its earlier version if it broke."""
-        parties = self.upstreams.keys() | self.services.keys()
-        return self.mentioned | parties | self.scopes.keys()
-
-    def find_smuggled(self, fed: frozenset[str]) -> Mapping[str, Fault]:
-        """Return a fault for each upstream of a feed that is in one file with a service.
-
-        Otherwise the sender of a service's metadata could replace the keys of the hub.
-        """
-        services = sorted(self.services.keys() - self.upstreams.keys())
-        found = {}
-        for name, role in self.upstreams.items() if services else ():
-            if name in fed:
-                what = (
-                    f"holds {name}, which a feed publishes, together with the service {services[0]}"
-                )
-                fix = "it is not used: put it into a file of its own"
-                found[name] = Fault(role.where, what, fix)
-        return found
+        return self.mentioned | self.entities.keys()
 
 
 def read_file(
@@ -130,80 +83,21 @@ def read_file(
         fault = Fault(where, f"cannot be read: {error.strerror}")
         return FolderFile(stamp, fault=fault, mentioned=before)
     except MessageRefused as refused:
-        named = _list_described(raw) & (wanted.parties | wanted.institutions)
-        return FolderFile(stamp, fault=_make_fault(where, refused), mentioned=before | named)
-    reading = _Reading(where, wanted)
+        named = _list_described(raw) & wanted.every
+        fault = entity_roles.explain_refusal(where, refused)
+        return FolderFile(stamp, fault=fault, mentioned=before | named)
+    known = wanted.every
+    found: dict[str, list[FoundEntity]] = {}
+    others = set()
     for entity in entity_descriptors(root):
-        reading.add(entity)
-    return FolderFile(
-        stamp, reading.upstreams, reading.services, reading.scopes, others=frozenset(reading.others)
-    )
-
-
-class _Reading:
-    """The findings in one file while it is read."""
-
-    def __init__(self, where: str, wanted: WantedIds) -> None:
-        self.where = where
-        self.wanted = wanted
-        self.known = wanted.parties | wanted.institutions
-        self.met: Counter[str] = Counter()
-        self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
-        self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
-        self.scopes: dict[str, FoundScopes] = {}
-        self.others: set[str] = set()
-
-    def add(self, entity: etree._Element) -> None:
-        """Add an entity if it is wanted."""
         name = entity.get("entityID", "")
-        wanted = self.wanted
-        if name not in self.known:
-            self.others.add(name)
-            return
-        if self.met[name] > 1:  # a duplicate is reported already
-            return
-        self.met[name] += 1
-        try:
-            element = rewrite(entity)
-        except MessageRefused as refused:
-            self._refuse(name, _make_fault(self.where, refused, name))
-            return
-        until = list(_list_ends(entity))
-        if name in wanted.upstreams:
-            for idp in entity_roles.read_upstream_roles(self.where, element, until):
-                self.upstreams[name] = self._merge(self.upstreams.get(name), idp, name)
-        if name in wanted.services:
-            for sp in entity_roles.read_service_roles(self.where, element, until):
-                self.services[name] = self._merge(self.services.get(name), sp, name)
-        if name in wanted.institutions and element.find(IDP_ROLE) is not None:
-            self._add_scopes(name, element, until)
-
-    def _add_scopes(self, name: str, element: etree._Element, until: Sequence[datetime]) -> None:
-        scopes = entity_roles.read_scopes(element)
-        sole = scopes is not None and name not in self.scopes
-        self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
-
-    def _refuse(self, name: str, fault: Fault) -> None:
-        if name in self.wanted.upstreams:
-            self.upstreams[name] = FoundRole(self.where, None, (fault,))
-        if name in self.wanted.services:
-            self.services[name] = FoundRole(self.where, None, (fault,))
-        if name in self.wanted.institutions:
-            self.scopes[name] = FoundScopes((), sole=False)
-
-    def _merge(
-        self, before: FoundRole[_Descriptor] | None, found: FoundRole[_Descriptor], name: str
-    ) -> FoundRole[_Descriptor]:
-        """Return the role of an entity; a second one in the file makes both faulty."""
-        if before is None:
-            return found
-        fault = Fault(self.where, f"{name} has several descriptors", "keep one")
-        return FoundRole(self.where, None, (fault,))
-
-
-def _list_ends(entity: etree._Element) -> Iterator[datetime]:
-    """Yield the ends of an entity and of all collections around it."""
-    return entity_roles.read_ends([entity, *entity.iterancestors(ENTITIES)])
+        if name not in known:
+            others.add(name)
+        elif len(found.setdefault(name, [])) < 2:  # a duplicate is reported already
+            around = [entity, *entity.iterancestors(ENTITIES)]
+            until = list(entity_roles.read_ends(around))
+            found[name].append(entity_roles.read_entity(where, entity, until))
+    return FolderFile(stamp, found, others=frozenset(others))
 
 
 def _list_described(raw: bytes) -> frozenset[str]:
@@ -213,12 +107,6 @@ def _list_described(raw: bytes) -> frozenset[str]:
     """
     found = _ENTITY_ID.findall(raw.replace(b"\0", b""))
     return frozenset(unescape(name.decode("utf-8", "replace")) for name in found)
-
-
-def _make_fault(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
-    of_what = f"{entity_id} " if entity_id else ""
-    fix = _FIXES.get(refused.cause, "")
-    return Fault(where, f"{of_what}is no sound metadata: {refused}", fix)
 
 
 def _decode_utf8(raw: bytes) -> bytes:

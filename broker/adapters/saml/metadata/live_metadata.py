@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from broker.adapters.saml.feeds.feed_copies import Copies
-from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, MetadataFolder
-from broker.adapters.saml.metadata.published_scopes import ScopeRecord, list_spellings
+from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
-from broker.adapters.saml.metadata.snapshots import Snapshot, list_lacking, take_snapshot
+from broker.adapters.saml.metadata.snapshots import Snapshot, take_snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times
 from broker.core.login.transaction import SKEW
@@ -239,19 +238,17 @@ def _list_endings(
 
 
 def feed_refreshes(
-    feeds: Sequence[Feed], contents: FolderContents, wanted: WantedEntities, state: Path
+    contents: FolderContents, wanted: WantedEntities, state: Path
 ) -> Iterator[FeedRefresh]:
     """Yield the refresh of every feed, for the entities that the folder does not contain.
 
     A party in the folder is never taken from a feed, even if its file is broken. ``state`` is the
     folder of the copies.
     """
-    local = {*contents.metadata.upstreams, *contents.metadata.services, *contents.faults}
-    for feed in feeds:
-        ids = set(list_lacking(wanted.upstreams_of(feed, feeds), local))
-        ids.update(list_lacking(wanted.services_of(feed, feeds), local))
-        for institution in wanted.institutions_of(feed, feeds):
-            ids.update(list_spellings(institution, feed.birk))
+    metadata = contents.metadata
+    local = {*metadata.upstreams, *metadata.services, *contents.faults}
+    for feed in wanted.feeds:
+        ids = wanted.list_feed_ids(feed, local)
         yield FeedRefresh(feed, ids, Copies(state / feed.name))
 
 

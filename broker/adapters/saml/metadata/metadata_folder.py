@@ -3,20 +3,14 @@
 Signatures are not verified: the administrator who writes the folder also writes broker.toml.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from broker.adapters.saml.metadata.entity_roles import FoundRole
-from broker.adapters.saml.metadata.folder_files import (
-    FolderFile,
-    FoundScopes,
-    Stamp,
-    WantedIds,
-    read_file,
-)
+from broker.adapters.saml.metadata.entity_roles import FoundEntity, FoundRole, PublishedScopes
+from broker.adapters.saml.metadata.folder_files import FolderFile, Stamp, WantedIds, read_file
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.core.entities import Upstream
 from broker.core.errors import Fault
@@ -98,7 +92,7 @@ class FolderContents:
     broken: tuple[Fault, ...] = ()
     notices: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
-    scopes: Mapping[str, FoundScopes] = field(default_factory=dict)
+    scopes: Mapping[str, PublishedScopes] = field(default_factory=dict)
     files: Mapping[Path, FolderFile] = field(default_factory=dict, repr=False)
     wanted: WantedIds = field(default_factory=WantedIds, repr=False)
 
@@ -141,109 +135,106 @@ def _join_files(
     files: Mapping[Path, FolderFile], wanted: WantedIds, before: FolderContents
 ) -> FolderContents:
     read = list(files.values())
-    good = before.metadata
-    faults: dict[str, tuple[Fault, ...]] = {}
     broken = [file.fault for file in read if file.fault]
-    mentioned = _find_mentioned(read)
-    found = []
+    mentioned: dict[str, Fault] = {}
     for file in read:
-        smuggled = file.find_smuggled(wanted.fed)
-        broken += smuggled.values()
-        found.append({name: idp for name, idp in file.upstreams.items() if name not in smuggled})
-    idps = _Parties(found, wanted.upstreams)
-    upstreams = idps.choose_descriptors(mentioned, good.upstreams, faults)
-    sps = _Parties([file.services for file in read], wanted.services)
-    services = sps.choose_descriptors(mentioned, good.services, faults)
+        if file.fault:
+            mentioned |= dict.fromkeys(file.mentioned, file.fault)
+    idps = _list_roles(read, wanted.upstreams, lambda entity: entity.upstream)
+    sps = _list_roles(read, wanted.services, lambda entity: entity.service)
+    scopes = _list_roles(read, wanted.institutions, lambda entity: entity.scopes)
+    broken += _drop_smuggled(idps, sps, wanted.fed)
+    parties = _Choice(mentioned)
+    upstreams = parties.choose(idps, before.metadata.upstreams)
+    services = parties.choose(sps, before.metadata.services)
+    institutions = _Choice(mentioned)
+    chosen_scopes = institutions.choose(scopes, before.scopes)
+    disputed = [name for name in institutions.faults if scopes[name]]
     return FolderContents(
         metadata=Metadata(upstreams, services),
-        faults=faults,
+        faults=parties.faults,
         broken=tuple(broken),
-        notices=(*idps.notices(), *sps.notices(), *_describe_disputed_scopes(files.values())),
-        places={**idps.places(), **sps.places()},
-        scopes=dict(_join_scopes(files.values(), mentioned, before.scopes)),
+        notices=(*parties.notices, *map(_describe_disputed_scopes, disputed)),
+        places=parties.places,
+        scopes=chosen_scopes,
         files=files,
         wanted=wanted,
     )
 
 
-def _join_scopes(
-    files: Collection[FolderFile], mentioned: Collection[str], before: Mapping[str, FoundScopes]
-) -> Iterator[tuple[str, FoundScopes]]:
-    """Yield the scopes of the identity providers that are in exactly one file.
-
-    With two files neither is used, since one may come from a stranger. Then, and if a file broke,
-    the earlier scopes stay in force.
-    """
-    for name in sorted({*mentioned, *(name for file in files for name in file.scopes)}):
-        found = [file.scopes[name] for file in files if name in file.scopes]
-        if len(found) == 1 and found[0].sole:
-            yield name, found[0]
-        elif name in before:
-            yield name, before[name]
+_Listed = dict[str, list[FoundRole[_Descriptor]]]
 
 
-def _describe_disputed_scopes(files: Collection[FolderFile]) -> Iterator[str]:
-    """Yield why scopes of identity providers in the folder are not used."""
-    for name in sorted({name for file in files for name in file.scopes}):
-        found = [file.scopes[name] for file in files if name in file.scopes]
-        if len(found) > 1 or not found[0].sole:
-            several = "publishes its scopes in several places, or in one that cannot be used"
-            yield f"{name} {several}: keep one sound entity of it in the folder"
-
-
-def _find_mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:
-    """Return, by entityID, the fault of the broken file that mentions the entity."""
-    mentioned: dict[str, Fault] = {}
+def _list_roles(
+    files: Sequence[FolderFile],
+    ids: Collection[str],
+    pick: Callable[[FoundEntity], FoundRole[_Descriptor] | None],
+) -> _Listed[_Descriptor]:
+    """Return the roles of one kind in all files, for each of the entities ``ids``."""
+    listed: _Listed[_Descriptor] = {name: [] for name in sorted(ids)}
     for file in files:
-        if file.fault:
-            mentioned |= dict.fromkeys(file.mentioned, file.fault)
-    return mentioned
+        for name in file.entities.keys() & ids:
+            listed[name] += filter(None, map(pick, file.entities[name]))
+    return listed
 
 
-class _Parties(Generic[_Descriptor]):
-    """The descriptors of the parties of one kind in all files."""
+def _drop_smuggled(
+    idps: _Listed[UpstreamDescriptor], sps: _Listed[ServiceDescriptor], fed: Collection[str]
+) -> Iterator[Fault]:
+    """Drop an upstream of a feed that is in one file with a service, and yield a fault for it.
 
-    def __init__(
-        self, found: Sequence[Mapping[str, FoundRole[_Descriptor]]], ids: Collection[str]
-    ) -> None:
-        self._found: dict[str, list[FoundRole[_Descriptor]]] = {}
-        for name in sorted(ids):
-            self._found[name] = [each[name] for each in found if name in each]
+    Otherwise the sender of a service's metadata could replace the keys of the hub.
+    """
+    services: dict[str, str] = {}  # the first of each file
+    for name, roles in sps.items():
+        own_files = [idp.where for idp in idps.get(name, ())]
+        for role in roles:
+            if role.where not in own_files:
+                services.setdefault(role.where, name)
+    for name in sorted(fed):
+        for where in [role.where for role in idps[name] if role.where in services]:
+            what = (
+                f"holds {name}, which a feed publishes, together with the service {services[where]}"
+            )
+            yield Fault(where, what, "it is not used: put it into a file of its own")
+        idps[name] = [role for role in idps[name] if role.where not in services]
 
-    def choose_descriptors(
-        self,
-        mentioned: Mapping[str, Fault],
-        before: Mapping[str, _Descriptor],
-        faults: dict[str, tuple[Fault, ...]],
+
+def _describe_disputed_scopes(name: str) -> str:
+    several = "publishes its scopes in several places, or in one that cannot be used"
+    return f"{name} {several}: keep one sound entity of it in the folder"
+
+
+class _Choice:
+    """Chooses the only descriptor of each entity, and collects what is to be said about them."""
+
+    def __init__(self, mentioned: Mapping[str, Fault]) -> None:
+        self._mentioned = mentioned
+        self.faults: dict[str, tuple[Fault, ...]] = {}
+        self.notices: list[str] = []
+        self.places: dict[str, str] = {}
+
+    def choose(
+        self, listed: _Listed[_Descriptor], before: Mapping[str, _Descriptor]
     ) -> dict[str, _Descriptor]:
-        """Return the only descriptor of each party; add to ``faults`` why a party has none."""
-        descriptors: dict[str, _Descriptor] = {}
-        for name, roles in self._found.items():
-            wrong = _find_faults(name, roles, mentioned)
+        """Return the descriptors by entityID; a faulty entity keeps the one that it had before.
+
+        With two descriptors of an entity neither is used, since one may come from a stranger.
+        """
+        chosen: dict[str, _Descriptor] = {}
+        for name, roles in listed.items():
+            for role in roles:
+                self.notices += role.notices
+                self.places[name] = role.where
+            found = [role.descriptor for role in roles]
+            wrong = _find_faults(name, roles, self._mentioned)
             if wrong:
-                earlier = faults.get(name, ())
-                faults[name] = earlier + wrong
-                if name in before:
-                    descriptors[name] = before[name]
-                continue
-            for role in roles:
-                if role.descriptor is not None:
-                    descriptors[name] = role.descriptor
-        return descriptors
-
-    def notices(self) -> Iterator[str]:
-        """Yield notices about ignored parts of usable metadata."""
-        for roles in self._found.values():
-            for role in roles:
-                yield from role.notices
-
-    def places(self) -> Mapping[str, str]:
-        """Return the file of each party."""
-        places = {}
-        for name, roles in self._found.items():
-            for role in roles:
-                places[name] = role.where
-        return places
+                self.faults[name] = self.faults.get(name, ()) + wrong
+                found = [before.get(name)]
+            for descriptor in found:
+                if descriptor is not None:
+                    chosen[name] = descriptor
+        return chosen
 
 
 def _find_faults(
@@ -251,7 +242,7 @@ def _find_faults(
 ) -> tuple[Fault, ...]:
     """Return why an entity has no usable descriptor; nothing if no file contains it."""
     if len(roles) > 1:
-        places = ", ".join(sorted(role.where for role in roles))
+        places = ", ".join(sorted({role.where for role in roles}))
         return (Fault(places, f"{name} has several descriptors", "keep one"),)
     if roles:
         return roles[0].faults

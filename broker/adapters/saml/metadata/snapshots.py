@@ -1,13 +1,13 @@
 """Combines folder and feeds into one state of all metadata; the folder has priority."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
-from broker.adapters.saml.feeds.aggregates import Entity
 from broker.adapters.saml.feeds.feed_refresh import FeedRefresh
-from broker.adapters.saml.metadata import entity_roles
+from broker.adapters.saml.metadata.entity_roles import PublishedScopes, read_feed_descriptors
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, drop_expired
 from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
@@ -44,11 +44,11 @@ def take_snapshot(
     now: datetime,
 ) -> Snapshot:
     """Return all metadata as it is now; ``undisputed`` is the content of the scope record."""
-    gathered = _Gathered(wanted, folder, followed, now)
+    gathered = _Gathered(wanted, folder, now)
     for feed in followed:
         gathered.add(feed, now)
-    completed = complete_upstreams(wanted.upstreams, gathered.published, undisputed)
-    metadata = Metadata(gathered.upstreams, gathered.services, completed.upstreams)
+    completed = complete_upstreams(wanted.upstreams, gathered.found["institution"], undisputed)
+    metadata = Metadata(gathered.found["upstream"], gathered.found["service"], completed.upstreams)
     services = {
         name: _complete_service(service, metadata) for name, service in wanted.services.items()
     }
@@ -59,80 +59,58 @@ def take_snapshot(
 class _Gathered:
     """Collects the metadata of folder and feeds for a snapshot; the first source wins."""
 
-    def __init__(
-        self,
-        wanted: WantedEntities,
-        folder: FolderContents,
-        followed: Sequence[FeedRefresh],
-        now: datetime,
-    ) -> None:
+    def __init__(self, wanted: WantedEntities, folder: FolderContents, now: datetime) -> None:
         self.wanted = wanted
-        self.feeds = [each.feed for each in followed]
-        self.upstreams = dict(folder.metadata.upstreams)
-        self.services = dict(folder.metadata.services)
-        # If the file of an upstream is broken, a feed must not replace its key.
-        self.broken = frozenset(folder.faults)
-        self.published = dict(_read_folder_scopes(wanted.institutions, folder, now))
-        self.notices = [*folder.notices, *_describe_ignored_scopes(wanted, folder)]
+        self.found: dict[str, dict[str, Any]] = {"upstream": {}, "service": {}, "institution": {}}
         self.sources: dict[tuple[str, str], str] = {}
-        self._name_source("upstream", self.upstreams, FOLDER)
-        self._name_source("service", self.services, FOLDER)
-        self._name_source("institution", self.published, FOLDER)
+        # If the file of a party is broken, a feed must not replace its key.
+        self.broken = folder.faults.keys()
+        self.notices = [*folder.notices, *_describe_ignored_scopes(wanted, folder)]
+        valid = {name: each for name, each in folder.scopes.items() if drop_expired(each, now)}
+        institutions = [each for each in wanted.institutions if each.folder_scopes]
+        self._keep(FOLDER, folder.metadata, _join_scopes(institutions, valid, ""))
 
     def add(self, followed: FeedRefresh, now: datetime) -> None:
         """Add the entities that this feed may publish, and that no earlier source has."""
         feed = followed.feed
-        kept = followed.entities(now)
-        written = {*self.upstreams, *self.broken}
-        upstream_ids = list_lacking(self.wanted.upstreams_of(feed, self.feeds), written)
-        service_ids = list_lacking(self.wanted.services_of(feed, self.feeds), self.services)
-        found = entity_roles.read_feed_descriptors(kept, upstream_ids, service_ids)
+        upstreams = (
+            set(self.wanted.upstreams_of(feed)) - self.found["upstream"].keys() - self.broken
+        )
+        services = set(self.wanted.services_of(feed)) - self.found["service"].keys() - self.broken
+        found = read_feed_descriptors(followed.entities(now), upstreams, services)
         for notice in (*found.notices, *followed.notices()):
             self.notices.append(f"{feed.name}: {notice}")
-        self.upstreams |= found.upstreams
-        self.services |= found.services
-        self._name_source("upstream", found.upstreams, feed.name)
-        self._name_source("service", found.services, feed.name)
-        institutions = self.wanted.institutions_of(feed, self.feeds)
-        published = dict(_read_feed_scopes(institutions, kept, feed.birk))
-        more = {name: each for name, each in published.items() if name not in self.published}
-        self.published |= more
-        self._name_source("institution", more, feed.name)
+        institutions = self.wanted.institutions_of(feed)
+        published = _join_scopes(institutions, found.scopes, feed.birk)
+        self._keep(feed.name, Metadata(found.upstreams, found.services), published)
 
-    def _name_source(self, kind: str, ids: Collection[str], source: str) -> None:
-        for entity_id in ids:
-            self.sources[kind, entity_id] = source
+    def _keep(
+        self, source: str, metadata: Metadata, published: Mapping[str, PublishedInstitution]
+    ) -> None:
+        more: dict[str, Mapping[str, Any]]
+        more = {
+            "upstream": metadata.upstreams,
+            "service": metadata.services,
+            "institution": published,
+        }
+        for kind, found in more.items():
+            for name in found.keys() - self.found[kind].keys():
+                self.found[kind][name] = found[name]
+                self.sources[kind, name] = source
 
 
-def list_lacking(ids: Iterable[str], found: Collection[str]) -> list[str]:
-    """Return the entityIDs that are not in ``found``."""
-    return [entity_id for entity_id in ids if entity_id not in found]
-
-
-def _read_folder_scopes(
-    institutions: Iterable[Institution], folder: FolderContents, now: datetime
-) -> Iterator[tuple[str, PublishedInstitution]]:
-    """Yield the names and scopes in the folder of institutions configured to use them."""
+def _join_scopes(
+    institutions: Iterable[Institution], scopes: Mapping[str, PublishedScopes], prefix: str
+) -> Mapping[str, PublishedInstitution]:
+    """Return the names of the institutions in a source, with the scopes of all their names."""
+    joined = {}
     for institution in institutions:
-        if not institution.folder_scopes:
-            continue
-        names = []
-        listed = []
-        for name in list_spellings(institution, ""):
-            found = drop_expired(folder.scopes.get(name), now)
-            if found is not None:
-                names.append(name)
-                listed.append(found.scopes)
-        if names:
-            yield institution.entity_id, PublishedInstitution(tuple(names), _join_scopes(listed))
-
-
-def _join_scopes(listed: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """Return the scopes of several names of an institution, each once."""
-    every: dict[str, None] = {}
-    for scopes in listed:
-        every |= dict.fromkeys(scopes)
-    return tuple(every)
+        names = list_spellings(institution, prefix)
+        listed = [scopes[name].scopes for name in names if name in scopes]
+        if listed:
+            every = tuple(dict.fromkeys(chain(*listed)))
+            joined[institution.entity_id] = PublishedInstitution(names, every)
+    return joined
 
 
 def _describe_ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[str]:
@@ -149,18 +127,6 @@ def _describe_ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> 
                 if listed:
                     what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
                     yield f"{what} ({listed}): write {entry} in {where}"
-
-
-def _read_feed_scopes(
-    institutions: Iterable[Institution], kept: Mapping[str, Entity], birk: str
-) -> Iterator[tuple[str, PublishedInstitution]]:
-    """Yield the names and scopes of the institutions in a feed, by entityID."""
-    for institution in institutions:
-        names = list_spellings(institution, birk)
-        listed = [entity_roles.read_feed_scopes(kept[name]) for name in names if name in kept]
-        found = [scopes for scopes in listed if scopes is not None]
-        if found:
-            yield institution.entity_id, PublishedInstitution(names, _join_scopes(found))
 
 
 def _complete_service(service: Service, metadata: Metadata) -> Service:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, TypeVar
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.metadata.folder_files import WantedIds
@@ -12,6 +12,7 @@ from broker.core.entities import Institution, Service, Upstream
 UPSTREAMS: Final = "upstreams"
 INSTITUTIONS: Final = "institutions"
 SERVICES: Final = "services"
+_Party = TypeVar("_Party", Upstream, Service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class WantedEntities:
     services: Mapping[str, Service]
     named_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     service_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    feeds: Sequence[Feed] = ()
 
     @property
     def upstream_ids(self) -> list[str]:
@@ -43,52 +45,51 @@ class WantedEntities:
         for upstream in self.upstreams.values():
             yield from upstream.institutions
 
-    def list_folder_ids(self, feeds: Sequence[Feed]) -> WantedIds:
+    def list_folder_ids(self) -> WantedIds:
         """Return the entityIDs to read from the metadata folder."""
         names: set[str] = set()
         for institution in self.institutions:
             names.update(list_spellings(institution, ""))
         upstreams, services = frozenset(self.upstream_ids), frozenset(self.service_ids)
-        fed = frozenset(name for feed in feeds for name in self.upstreams_of(feed, feeds))
+        fed = frozenset(name for feed in self.feeds for name in self.upstreams_of(feed))
         return WantedIds(upstreams, services, frozenset(names), fed)
 
-    def upstreams_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
+    def list_feed_ids(self, feed: Feed, local: Collection[str]) -> set[str]:
+        """Return the entityIDs that ``feed`` may publish; ``local`` is parties of the folder."""
+        ids = {*self.upstreams_of(feed), *self.services_of(feed)}.difference(local)
+        for institution in self.institutions_of(feed):
+            ids.update(list_spellings(institution, feed.birk))
+        return ids
+
+    def upstreams_of(self, feed: Feed) -> list[str]:
         """Return the entityIDs of the upstreams that ``feed`` may publish."""
-        found = self._list_upstreams(feed, feeds, UPSTREAMS)
+        found = self._list_parties(feed, UPSTREAMS, self.upstreams, self.named_feeds)
         return [upstream.entity_id for upstream in found if not upstream.local]
 
-    def services_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
-        """Return the entityIDs of the services that ``feed`` may publish.
+    def services_of(self, feed: Feed) -> list[str]:
+        """Return the entityIDs of the services that ``feed`` may publish."""
+        found = self._list_parties(feed, SERVICES, self.services, self.service_feeds)
+        return [service.entity_id for service in found]
 
-        If that feed loses a service, no other feed replaces it: its publisher could set another
-        ACS and encryption key.
-        """
-        feed_names = [each.name for each in feeds if SERVICES in each.speaks_for]
-        found = []
-        for name, service in self.services.items():
-            if _choose_feed(feed_names, self.service_feeds.get(name, ())) == feed.name:
-                found.append(service.entity_id)
-        return found
-
-    def institutions_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[Institution]:
+    def institutions_of(self, feed: Feed) -> list[Institution]:
         """Return the institutions that ``feed`` may publish."""
-        found = self._list_upstreams(feed, feeds, INSTITUTIONS)
+        found = self._list_parties(feed, INSTITUTIONS, self.upstreams, self.named_feeds)
         return [institution for upstream in found for institution in upstream.institutions]
 
-    def _list_upstreams(
-        self, feed: Feed, feeds: Sequence[Feed], kind: Literal["upstreams", "institutions"]
-    ) -> Iterator[Upstream]:
-        """Yield the upstreams that only this feed may publish.
+    def _list_parties(
+        self,
+        feed: Feed,
+        kind: str,
+        parties: Mapping[str, _Party],
+        named: Mapping[str, tuple[str, ...]],
+    ) -> Iterator[_Party]:
+        """Yield the parties that only this feed may publish: the first that may, and is named.
 
-        If that feed loses an upstream, no other feed replaces it: its publisher could set another
-        key (docs/reference/attacks.md#33).
+        If that feed loses a party, no other feed replaces it: its publisher could set another key,
+        ACS or encryption key (docs/reference/attacks.md#33).
         """
-        feed_names = [each.name for each in feeds if kind in each.speaks_for]
-        for name, upstream in self.upstreams.items():
-            if _choose_feed(feed_names, self.named_feeds.get(name, ())) == feed.name:
-                yield upstream
-
-
-def _choose_feed(feed_names: Sequence[str], named: Collection[str]) -> str | None:
-    """Return the first of the named feeds, or of all feeds if none is named."""
-    return next((each for each in feed_names if not named or each in named), None)
+        feed_names = [each.name for each in self.feeds if kind in each.speaks_for]
+        for name, party in parties.items():
+            allowed = named.get(name) or feed_names
+            if next((each for each in feed_names if each in allowed), None) == feed.name:
+                yield party

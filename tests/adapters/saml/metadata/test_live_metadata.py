@@ -85,8 +85,9 @@ class Station:
 
     def following(self, feeds: Sequence[Feed], parties: WantedEntities, now: datetime = NOW) -> LiveMetadata:
         """Give the metadata of a broker with these parties that follows these feeds."""
-        folder = MetadataFolder(self.folder / "metadata", parties.list_folder_ids(feeds), None)
-        followed = list(feed_refreshes(feeds, folder.contents, parties, self.folder / "state"))
+        parties = replace(parties, feeds=feeds)
+        folder = MetadataFolder(self.folder / "metadata", parties.list_folder_ids(), None)
+        followed = list(feed_refreshes(folder.contents, parties, self.folder / "state"))
         record = ScopeRecord(self.folder / "state" / "scopes.json")
         return LiveMetadata(folder, parties, followed, self.store_change, now, record=record)
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import folder_files, metadata_folder
+from broker.adapters.saml.metadata import entity_roles, folder_files, metadata_folder
 from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
@@ -374,7 +374,7 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
         read.append(each.get("entityID"))
         return rewrite(each)
 
-    monkeypatch.setattr(f"{folder_files.__name__}.rewrite", count)
+    monkeypatch.setattr(f"{entity_roles.__name__}.rewrite", count)
     space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
     (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
     assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]

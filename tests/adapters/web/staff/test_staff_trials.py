@@ -50,7 +50,7 @@ def test_the_page_says_what_the_command_says(
     """Line for line in English, but for the set and where it is from, which stand apart on the page."""
     admin.get("/admin?lang=en")
     parts = admin.deployment.parts
-    monkeypatch.setattr(policy_configuration, "open_trial_site", lambda *_: parts.trial_site())
+    monkeypatch.setattr(policy_configuration, "open_trial_site", lambda *_: parts.make_trial_site())
     printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()
     corner = f"set {parts.policies.current.digest[:12]}, in force"
     assert printed[-1] == corner
