@@ -28,6 +28,7 @@ _OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_y
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
     "no_affiliation": ("", _("See how you can become a borrower")),
+    "no_library_account": ("", _("Sign up for a library account")),
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }
 
@@ -119,10 +120,17 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
     there are none.
     """
     affiliation = step.decision.affiliation if step.decision else None
-    page = _page(step.reason, affiliation)
-    if page is None or sign_up is None:
+    path, label = _PAGES.get(step.reason, (None, ""))
+    if step.reason in _NUMBERLESS and affiliation in _UNIVERSITY:
+        # People without a CPR number are served in person, each affiliation with its own papers
+        # (docs/reference/requirements.md#r11, #r12 and #r36).
+        path, label = f"/{affiliation}/temporary", _("See what to bring to a service location")
+    elif step.reason == "no_library_account" and affiliation in _AFFILIATIONS:
+        path = f"/{affiliation}"
+    elif step.reason == "no_policy_for_service" and affiliation != "private":
+        path = None
+    if path is None or sign_up is None:
         return None
-    path, label = page
     back = transaction.back
     if transaction.errand is Errand.LOGIN:
         back = transaction.request.service
@@ -169,21 +177,3 @@ def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -
         return None
     names = _ATTRIBUTES.get(step.reason, "")
     return ports.sp_role.error_url(upstream, code, transaction.reference, names, ports.now())
-
-
-def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:
-    """Return path and label of the page that helps with a reason; None where none does."""
-    if reason in _NUMBERLESS:
-        # People without a CPR number are served in person, each affiliation with its own papers
-        # (docs/reference/requirements.md#r11, #r12 and #r36).
-        if affiliation not in _UNIVERSITY:
-            return None
-        return f"/{affiliation}/temporary", _("See what to bring to a service location")
-    if reason == "no_library_account":
-        label = _("Sign up for a library account")
-        if affiliation in _AFFILIATIONS:
-            return f"/{affiliation}", label
-        return "", label
-    if reason == "no_policy_for_service" and affiliation != "private":
-        return None
-    return _PAGES.get(reason)

@@ -72,7 +72,7 @@ class StaffCases:
             return self._page(member, problem=problem)
         found = self.search.find(typed, member.staff_id)
         if found is None:
-            return self._page(member, typed=typed, problem="person_unknown")
+            return self._page(member, typed=typed, problem="find_unknown")
         if button == "find":
             return self._page(member, typed=typed, found=found)
         # Written to the audit log first: what cannot be written does not happen.
@@ -149,7 +149,7 @@ def _read_typed(form: SubmittedForm) -> tuple[str, str]:
     if looks_like_cpr(typed, apart=True):
         return "", "find_cpr"
     if len(typed) > _LONGEST:
-        return "", "person_unknown"
+        return "", "find_unknown"
     return typed, ""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from flask import Blueprint, redirect, render_template, request
 from flask_babel import lazy_gettext as _
@@ -28,35 +28,23 @@ _LOGOUT: Final = "logout"
 _UNPROCESSABLE: Final = 422
 
 
-class FormProblem(NamedTuple):
-    """A sentence for people, and the id of the field that they fix."""
-
-    field: str
-    text: LazyString
-
-
 _CPR: Final = _(
     "That looked like a CPR number. It has been thrown away: no CPR number belongs in this field."
 )
-_PROBLEMS: Final[Mapping[str, FormProblem]] = {
-    "find_missing": FormProblem("find", _("Write the help code or the borrower number.")),
-    "find_cpr": FormProblem("find", _CPR),
-    "person_unknown": FormProblem(
-        "find", _("No page of the last thirty days has this code, and no borrower this number.")
+# A sentence for people by the code of a problem, which begins with the id of the field to fix.
+_PROBLEMS: Final[Mapping[str, LazyString]] = {
+    "find_missing": _("Write the help code or the borrower number."),
+    "find_cpr": _CPR,
+    "find_unknown": _(
+        "No page of the last thirty days has this code, and no borrower this number."
     ),
-    "reference_missing": FormProblem("reference", _("Write the help code.")),
-    "reference_cpr": FormProblem("reference", _CPR),
-    "reference_unread": FormProblem(
-        "reference", _("A help code has eight or twelve letters and digits.")
-    ),
-    "reference_unknown": FormProblem(
-        "reference", _("No page of the last thirty days has this code. Ask for it again.")
-    ),
-    "affiliation_cpr": FormProblem("affiliation", _CPR),
-    "affiliation_unread": FormProblem(
-        "affiliation", _("Write affiliations with their scope, as student@au.dk.")
-    ),
-    "age_unread": FormProblem("age", _("Write the age as a whole number from 0 to 125.")),
+    "reference_missing": _("Write the help code."),
+    "reference_cpr": _CPR,
+    "reference_unread": _("A help code has eight or twelve letters and digits."),
+    "reference_unknown": _("No page of the last thirty days has this code. Ask for it again."),
+    "affiliation_cpr": _CPR,
+    "affiliation_unread": _("Write affiliations with their scope, as student@au.dk."),
+    "age_unread": _("Write the age as a whole number from 0 to 125."),
 }
 
 
