@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request
+from flask import Blueprint, Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
@@ -127,8 +127,8 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.log_unexpected,
-        shared=lambda request: addresses.is_shared(request) or cookies.is_marked_shared(request),
-        network=addresses.network,
+        shared=lambda: addresses.is_shared(request) or cookies.is_marked_shared(),
+        network=lambda: addresses.network(request),
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,
         library=configured_texts.library_name_in_sentence(config),
@@ -190,8 +190,8 @@ def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Bluepr
 
 
 def _make_network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
-    def mark(request: Request) -> str | None:
-        return cookies.login_mark(request, now())
+    def mark() -> str | None:
+        return cookies.login_mark(now())
 
     table = parts.config.limits
     campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]

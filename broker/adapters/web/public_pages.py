@@ -104,7 +104,7 @@ def start_page(
 
     @routes.get(PATH)
     def show() -> str:
-        remembered = upstreams.get(cookies.upstream(request) or "")
+        remembered = upstreams.get(cookies.upstream() or "")
         way = spoken(remembered.label if remembered else None)
         return render_template("start.html", step="start", way=way)
 
@@ -115,7 +115,7 @@ def start_page(
         if not same_origin(request.headers, base_url):
             raise TokenRefused("a form from another origin")
         response = redirect(f"{base_url}{PATH}", 303)
-        cookies.remember_upstream(request, response, None)
+        cookies.remember_upstream(response, None)
         return response
 
     return routes

@@ -112,8 +112,8 @@ class MyChoices(OwnRecordPages):
         if by is None:
             abort(404)
         if way is not None:
-            shared = ports.shared(request)
-            ports.limits.count_beginning(request)
+            shared = ports.shared()
+            ports.limits.count_beginning()
             held = ports.broker.begin_errand(errand, ports.now(), upstream=way, shared=shared)
             return redirect(self.url(held.transaction), 303)
         ways = [ports.upstreams[name] for name in ports.services[by].methods]

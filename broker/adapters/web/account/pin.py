@@ -58,7 +58,7 @@ class PinPages(LoginPages):
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
         name = request.args.get("login", "")
-        browsers = self.ports.cookies.browsers(request)
+        browsers = self.ports.cookies.browsers()
         if not browsers:
             raise CookiesNeeded("no cookie came back with the form")
         held = self.require_browser(name, browsers)
@@ -80,9 +80,9 @@ class PinPages(LoginPages):
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
-        self.ports.limits.count_beginning(request)
+        self.ports.limits.count_beginning()
         back = request.args.get("service")
-        shared = self.ports.shared(request)
+        shared = self.ports.shared()
         return self.ports.broker.begin_errand(
             errand, self.ports.now(), upstream=upstream, back=back, shared=shared
         )
@@ -106,7 +106,7 @@ class PinPages(LoginPages):
         ports = self.ports
         held = self._begin(Errand.PIN_BY_MAIL)
         with_cookie = Response()
-        browsers = ports.cookies.browsers(request)
+        browsers = ports.cookies.browsers()
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
         held = ports.broker.bind(held, browser, ports.now())
         response = self._choosing(held, link=token)
@@ -123,7 +123,7 @@ class PinPages(LoginPages):
             problem = "pin_number_unread" if text else "pin_number_missing"
             return self._asking(held, problem, text)
         at, spoken_language = format_datetime(ports.now(), "long"), language()
-        if ports.limits.count_pin_request(request) and not ports.submit(
+        if ports.limits.count_pin_request() and not ports.submit(
             lambda: self.pin_mails.request(typed, spoken_language, at)
         ):
             return self._asking(held, "account_busy", text)
@@ -158,7 +158,7 @@ class PinPages(LoginPages):
         )
         if form.value("own", "") and not held.transaction.shared:
             browser = self.choices.browsers.remember(number)
-            ports.cookies.remember_browser(request, response, browser)
+            ports.cookies.remember_browser(response, browser)
         # End the login: Back must not lead to a form that changes the PIN.
         ports.broker.transactions.end(held)
         return response

@@ -73,9 +73,9 @@ class LibraryLoginPages(LoginPages):
         if typed is None or not pin:
             problem = "pin_missing" if typed else "pin_number_unread"
             return self._form(held, problem if text else "pin_number_missing", form)
-        known = self.logins.find_known(self.ports.cookies.find_known_browsers(request))
+        known = self.logins.find_known(self.ports.cookies.find_known_browsers())
         outcome = self.logins.log_in_known(known, typed, pin) if known else None
-        if outcome is None and not self.ports.limits.count_account_try(request, typed):
+        if outcome is None and not self.ports.limits.count_account_try(typed):
             outcome = "pin_throttled"
         if outcome is None and self.logins.mail_code == "never":
             outcome = self.logins.log_in_without_code(typed, pin)
@@ -95,9 +95,9 @@ class LibraryLoginPages(LoginPages):
         return LoginAttempt(typed, pin, browser, decoy_hash, language(), at, self._origin())
 
     def _origin(self) -> str:
-        if self.ports.shared(request):
+        if self.ports.shared():
             return str(_("one of the library's own computers"))
-        network = self.ports.network(request)
+        network = self.ports.network()
         begins = network.partition("/")[0].removesuffix(".0").partition("::")[0]
         if "/" not in network or not begins:
             return str(_("a place that we cannot name"))
@@ -111,7 +111,7 @@ class LibraryLoginPages(LoginPages):
         response = self._join(held, borrower)
         if form.value("own", "") and not held.transaction.shared:
             token = self.logins.browsers.remember(borrower.number)
-            self.ports.cookies.remember_browser(request, response, token)
+            self.ports.cookies.remember_browser(response, token)
         return response
 
     def _join(self, held: Held, borrower: Borrower) -> Response:
@@ -128,7 +128,7 @@ class LibraryLoginPages(LoginPages):
             borrower=borrower.number,
         )
         response = self.show_next(held)
-        ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
     def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:

@@ -54,7 +54,7 @@ class LoginEndpoints(LoginPages):
         """
         ports = self.ports
         try:
-            ports.limits.count_beginning(request)
+            ports.limits.count_beginning()
         except NetworkBusy:
             if not self._came_without_cookies():
                 raise
@@ -63,10 +63,10 @@ class LoginEndpoints(LoginPages):
         browser = None
         if request.method == "GET":
             asked = ports.idp_role.read_redirect(query_of(request), now)
-            browser = next(iter(ports.cookies.browsers(request)), None)
+            browser = next(iter(ports.cookies.browsers()), None)
         else:
             asked = ports.idp_role.read_post(pairs(request), now)
-        shared = ports.shared(request)
+        shared = ports.shared()
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.send_request(held, outstanding)
@@ -80,7 +80,7 @@ class LoginEndpoints(LoginPages):
         ports = self.ports
         query = request.args
         affiliation = query.get("affiliation", "")
-        ports.limits.count_beginning(request)
+        ports.limits.count_beginning()
         if affiliation not in ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
         held = ports.broker.begin_errand(
@@ -89,7 +89,7 @@ class LoginEndpoints(LoginPages):
             intent=affiliation,
             upstream=query.get("upstream"),
             back=query.get("service"),
-            shared=ports.shared(request),
+            shared=ports.shared(),
         )
         return redirect(self.url(held.transaction), 303)
 
@@ -134,7 +134,7 @@ class LoginEndpoints(LoginPages):
         # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
         # login cookie is spent on it.
         if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
-            request, transaction
+            transaction
         ):
             return redirect(self.url(transaction, "upstream"), 303)
         return self.show_next(ports.broker.resume(held, ports.now()))
@@ -158,7 +158,7 @@ class LoginEndpoints(LoginPages):
         Both stand in one write, before the AuthnRequest is made.
         """
         ports = self.ports
-        shared = ports.shared(request)
+        shared = ports.shared()
         bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
         if outstanding is None:
             return bound
@@ -192,7 +192,7 @@ class LoginEndpoints(LoginPages):
         ways = self.ports.broker.rules.ways(asked, transaction.errand)
         if transaction.errand is not Errand.LOGIN or transaction.shared or asked.is_passive:
             return ""
-        upstream = self.ports.cookies.upstream(request)
+        upstream = self.ports.cookies.upstream()
         return upstream if upstream and upstream in ways else ""
 
     def _arrive(self, name: str, arrival_token: str) -> Response:
@@ -212,7 +212,7 @@ class LoginEndpoints(LoginPages):
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
-        browsers = ports.cookies.browsers(request)
+        browsers = ports.cookies.browsers()
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self.note_shared_computer(brought.held))
         joined = matching.match(brought, browsers, ports.now())
@@ -221,7 +221,7 @@ class LoginEndpoints(LoginPages):
         response = self._join(joined)
         transaction = joined.transaction
         if response is not None and transaction.authentication is not None:
-            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+            ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
     def _join(self, matched: Held) -> Response | None:
@@ -254,7 +254,7 @@ class LoginEndpoints(LoginPages):
         if upstream in ports.broker.rules.ways(transaction.request, transaction.errand):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
-            ports.cookies.remember_upstream(request, response, remembered)
+            ports.cookies.remember_upstream(response, remembered)
         return response
 
 

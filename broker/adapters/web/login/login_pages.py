@@ -30,7 +30,7 @@ class LoginPages(StepPages):
         """
         ports = self.ports
         held = ports.broker.read(name, ports.now())
-        browsers = ports.cookies.browsers(request)
+        browsers = ports.cookies.browsers()
         bound_to = held.transaction.browser
         if bound_to is None and not browsers:
             return self._introduce(held, url)
@@ -42,7 +42,7 @@ class LoginPages(StepPages):
 
     def bind(self, held: Held, browser: str) -> Held | Response:
         """Bind the transaction to its first browser; a subclass may answer instead."""
-        shared = self.ports.shared(request)
+        shared = self.ports.shared()
         return self.ports.broker.bind(held, browser, self.ports.now(), shared=shared)
 
     def require_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
@@ -54,7 +54,7 @@ class LoginPages(StepPages):
         browser = held.transaction.browser
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")
-        if browser not in (brought or self.ports.cookies.browsers(request)):
+        if browser not in (brought or self.ports.cookies.browsers()):
             raise BrowserUnmatched("a transaction of another browser")
         return self.note_shared_computer(held)
 
@@ -66,7 +66,7 @@ class LoginPages(StepPages):
         Source: docs/reference/design.md#4a-4.
         """
         held = self.require_browser(name)
-        if not self.ports.cookies.brings_login_cookie(request, held.transaction):
+        if not self.ports.cookies.brings_login_cookie(held.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resume(held, self.ports.now())
 
@@ -103,7 +103,7 @@ class LoginPages(StepPages):
         logged in at the IdP.
         """
         browser = held.transaction.browser
-        if browser is None or held.transaction.shared or not self.ports.shared(request):
+        if browser is None or held.transaction.shared or not self.ports.shared():
             return held
         return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
 

@@ -90,7 +90,7 @@ class SingleLogoutPages(OutgoingSaml):
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
         now = self.ports.now()
-        browsers = self.ports.cookies.browsers(request)
+        browsers = self.ports.cookies.browsers()
         try:
             return self._turn(self.logouts.read(logout, browsers, now))
         except BrowserUnmatched:
@@ -111,7 +111,7 @@ class SingleLogoutPages(OutgoingSaml):
         """
         now = self.ports.now()
         chosen = request.args
-        browsers = self.ports.cookies.browsers(request)
+        browsers = self.ports.cookies.browsers()
         if "scope" in chosen:
             scope = _SCOPES.get(chosen["scope"])
             if scope is None:
@@ -141,7 +141,7 @@ class SingleLogoutPages(OutgoingSaml):
             return redirect(f"{self._url(logout.id)}?{_REPEATED}=1", 303)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if request.method != "POST":
-            browsers = self.ports.cookies.browsers(request)
+            browsers = self.ports.cookies.browsers()
             logout = self.logouts.read(logout.id, browsers, now)
             if self._is_finished_at_once(logout):
                 return self._turn(logout)
@@ -154,7 +154,7 @@ class SingleLogoutPages(OutgoingSaml):
             # open a page of this logout.
             return True
         turn = next_logout_step(logout)
-        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
+        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared()
 
     def _turn(self, logout: Logout) -> Response:
         turn = next_logout_step(logout)
@@ -223,7 +223,7 @@ class SingleLogoutPages(OutgoingSaml):
             address=f"{self._url(logout.id)}/on",
             can_go_back=not asked.asynchronous
             and self.role.can_reach(asked.peer, self.ports.now()),
-            shared=self.ports.shared(request),
+            shared=self.ports.shared(),
             kept={},
         )
         return Response(page, mimetype="text/html")

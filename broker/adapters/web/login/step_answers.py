@@ -119,7 +119,7 @@ class StepAnswers(LoginPages):
             held = self.require_browser(request.form.get("login", ""))
             self.ports.broker.transactions.end(held)
         response = Response(render_template("ended.html", step="end"), mimetype="text/html")
-        self.ports.cookies.drop_all(request, response)
+        self.ports.cookies.drop_all(response)
         return response
 
     def _reveal(self, held: Held) -> Response:

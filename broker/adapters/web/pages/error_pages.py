@@ -146,7 +146,7 @@ class ErrorPages(StepPages):
             held = self.ports.broker.read(name, self.ports.now())
         except BrokerError:
             return None
-        own = {None, *self.ports.cookies.browsers(request)}
+        own = {None, *self.ports.cookies.browsers()}
         return held if held.transaction.browser in own else None
 
     def _error_page(self, reason: str, status: int, name: str, held: Held | None) -> Response:

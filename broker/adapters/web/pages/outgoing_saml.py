@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from flask import redirect, render_template, request
+from flask import redirect, render_template
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import spoken
@@ -33,7 +33,7 @@ class OutgoingSaml:
         """
         ports = self.ports
         if held.transaction.sent and held.transaction.authentication is None:
-            ports.limits.count_beginning(request)
+            ports.limits.count_beginning()
         return self.send_request(*ports.broker.ask_upstream(held, upstream, ports.now()))
 
     def send_request(self, held: Held, outstanding: Outstanding) -> Response:

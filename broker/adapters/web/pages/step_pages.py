@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from flask import redirect, render_template, request
+from flask import redirect, render_template
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import sign_up_result
@@ -122,7 +122,7 @@ class StepPages(OutgoingSaml):
             again=bool(transaction.sent),
             tells="cpr" in released and not rules.local.issuperset(names),
             rememberable=len(names) > 1 and not transaction.shared,
-            remembered=ports.cookies.upstream(request) is not None,
+            remembered=ports.cookies.upstream() is not None,
             sign_up=self._sign_up(transaction, entries),
         )
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Request
-
 from broker.adapters.web.message_recording import MessageRecorder
 from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
@@ -40,8 +38,8 @@ class WebPorts:
     labels: Mapping[str, Text]  # canonical attribute name to what people call it
     base_url: str
     unexpected: Callable[[BaseException, str], None]
-    shared: Callable[[Request], bool]  # whether several people use the computer that asks
-    network: Callable[[Request], str]  # the network that asks, as limits count
+    shared: Callable[[], bool]  # whether several people use the computer that asks
+    network: Callable[[], str]  # the network that asks, as limits count
     limits: NetworkLimits
     submit: Callable[[Callable[[], None]], bool]  # queues a check of an account; False if full
     library: Text  # what people call the library

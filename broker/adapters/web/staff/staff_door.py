@@ -70,8 +70,8 @@ class StaffDoor(OutgoingSaml):
         CookiesNeeded where the browser keeps none: without one the answer could be anybody's.
         """
         ports = self.ports
-        ports.limits.count_beginning(request)
-        browsers = ports.cookies.browsers(request)
+        ports.limits.count_beginning()
+        browsers = ports.cookies.browsers()
         if browsers:
             return self.send_request(*self.logins.begin(browsers[0], ports.now()))
         if request.args.get("cookie"):
@@ -88,7 +88,7 @@ class StaffDoor(OutgoingSaml):
         """
         ports = self.ports
         now = ports.now()
-        browsers = ports.cookies.browsers(request)
+        browsers = ports.cookies.browsers()
         token = request.args.get("arrival", "")
         try:
             answer, browser = self.logins.join_arrival(login_id, token, browsers, now)
@@ -129,10 +129,10 @@ class StaffDoor(OutgoingSaml):
 
     def member(self) -> StaffMember:
         """Return who asks; StaffLoginNeeded where nobody of the staff is logged in here."""
-        token = self.ports.cookies.staff_token(request)
+        token = self.ports.cookies.staff_token()
         if not token:
             raise StaffLoginNeeded("no cookie of the staff view")
-        return self.sessions.find(token, self.ports.cookies.browsers(request), self.ports.now())
+        return self.sessions.find(token, self.ports.cookies.browsers(), self.ports.now())
 
     def require_page(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
