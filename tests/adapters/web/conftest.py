@@ -173,9 +173,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     again = Action("again", lazy_gettext("Log in again"), f"{url}/upstream")
     abroad = Action("help", lazy_gettext("Get help where you logged in"), "https://idp.example/help?code=OTHER_ERROR")
     labelled = LABEL[spoken]
+    decision = make_question().decision
     done: dict[str, Any] = {
-        "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
-        "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
+        "step": "done", "service": service, "number": "409900017", "decision": decision,
+        "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
         "account": labelled, "declined": False, "mailed": True, "cpr_cards": True, "address": "kim@post.example",
         "choose_token": "t~t", "choose_action": "/pin?login=0",
     }  # fmt: skip
@@ -190,7 +191,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
         "about": "/sign-up/hospital/kaldemail",
     }  # fmt: skip
-    decision = make_question().decision
     changed = {"step": "changed", "service": service, "decision": decision, "token": "t~t"}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
@@ -240,7 +240,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "changed-lowered": ("changed.html", {**changed, "reason": "lowered"}),
         "upgrade": ("upgrade.html", {"step": "upgrade", "decision": decision, "token": "t~t"}),
         "done": ("done.html", done),
-        "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
+        "done-shared": ("done.html", {**kept, "outcome": "upgraded", "decision": mismatch.decision, "shared": True}),
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
         "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
         "done-claimed": ("done.html", {**kept, "outcome": "claimed"}),

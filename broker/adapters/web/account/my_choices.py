@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from flask import Blueprint, abort, redirect, request
+from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import PATH, OwnRecordPages, attach_json
@@ -112,10 +112,7 @@ class MyChoices(OwnRecordPages):
         if by is None:
             abort(404)
         if way is not None:
-            shared = ports.shared()
-            ports.limits.count_beginning()
-            held = ports.broker.begin_errand(errand, ports.now(), upstream=way, shared=shared)
-            return redirect(self.url(held.transaction), 303)
+            return self.redirect_to(self.begin_errand(errand, way).transaction)
         ways = [ports.upstreams[name] for name in ports.services[by].methods]
         if errand is Errand.CHOICES:
             return self.account_page("choices_begin.html", "begin", ways=ways, kept={})

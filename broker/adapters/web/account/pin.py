@@ -51,9 +51,9 @@ class PinPages(LoginPages):
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
-            held = self._begin(Errand.PIN, query["change"])
-            return redirect(self.url(held.transaction), 303)
-        return redirect(self._address(self._begin(Errand.PIN_BY_MAIL).transaction), 303)
+            held = self.begin_errand(Errand.PIN, query["change"])
+            return self.redirect_to(held.transaction)
+        return redirect(self._address(self.begin_errand(Errand.PIN_BY_MAIL).transaction), 303)
 
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
@@ -79,14 +79,6 @@ class PinPages(LoginPages):
     def _address(self, transaction: Transaction) -> str:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
-    def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
-        self.ports.limits.count_beginning()
-        back = request.args.get("service")
-        shared = self.ports.shared()
-        return self.ports.broker.begin_errand(
-            errand, self.ports.now(), upstream=upstream, back=back, shared=shared
-        )
-
     def _show(self, name: str) -> Response:
         held = self.bound(name, self._address)
         if isinstance(held, Response):
@@ -98,13 +90,13 @@ class PinPages(LoginPages):
             held = self.require_person(name)
             if self._number(held):
                 return self._choosing(held)
-        return redirect(self.url(held.transaction), 303)
+        return self.redirect_to(held.transaction)
 
     def _follow_link(self, token: str) -> Response:
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
         self.choices.codes.find_link(token)
         ports = self.ports
-        held = self._begin(Errand.PIN_BY_MAIL)
+        held = self.begin_errand(Errand.PIN_BY_MAIL)
         with_cookie = Response()
         browsers = ports.cookies.browsers()
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)

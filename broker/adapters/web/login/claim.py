@@ -45,7 +45,7 @@ class ClaimPages(LoginPages):
         held = self.require_person(name)
         step = self.ports.next_step(held)
         if not can_claim(step):
-            return redirect(self.url(held.transaction), 303)
+            return self.redirect_to(held.transaction)
         if "code" in request.args:
             return self._code_page(held, step)
         if isinstance(step, ClaimBorrower):

@@ -70,28 +70,19 @@ class LoginEndpoints(LoginPages):
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.send_request(held, outstanding)
-        return redirect(self.url(held.transaction), 303)
+        return self.redirect_to(held.transaction)
 
     def begin_sign_up(self) -> Response:
         """Begin a sign-up with the affiliation that the person named: an intent.
 
         Source: docs/reference/design.md#invariant-7.
         """
-        ports = self.ports
         query = request.args
         affiliation = query.get("affiliation", "")
-        ports.limits.count_beginning()
-        if affiliation not in ports.broker.rules.affiliations():
+        if affiliation not in self.ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
-        held = ports.broker.begin_errand(
-            Errand.SIGN_UP,
-            ports.now(),
-            intent=affiliation,
-            upstream=query.get("upstream"),
-            back=query.get("service"),
-            shared=ports.shared(),
-        )
-        return redirect(self.url(held.transaction), 303)
+        held = self.begin_errand(Errand.SIGN_UP, query.get("upstream"), affiliation)
+        return self.redirect_to(held.transaction)
 
     def acs(self, upstream: str) -> Response:
         """Verify an upstream's answer and redirect with its arrival; no cookie is read or set."""
@@ -128,7 +119,7 @@ class LoginEndpoints(LoginPages):
         if transaction.upstream is None:
             remembered = self._find_remembered(transaction)
             if remembered in ports.broker.rules.local:
-                return redirect(self.url(transaction, "pin"), 303)
+                return self.redirect_to(transaction, "pin")
             if remembered:
                 return self.send_to_upstream(held, remembered)
         # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
@@ -136,7 +127,7 @@ class LoginEndpoints(LoginPages):
         if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
             transaction
         ):
-            return redirect(self.url(transaction, "upstream"), 303)
+            return self.redirect_to(transaction, "upstream")
         return self.show_next(ports.broker.resume(held, ports.now()))
 
     def upstream(self, name: str) -> Response:
@@ -217,7 +208,7 @@ class LoginEndpoints(LoginPages):
             brought = replace(brought, held=self.note_shared_computer(brought.held))
         joined = matching.match(brought, browsers, ports.now())
         if joined is None:
-            return redirect(self.url(brought.held.transaction, "upstream"), 303)
+            return self.redirect_to(brought.held.transaction, "upstream")
         response = self._join(joined)
         transaction = joined.transaction
         if response is not None and transaction.authentication is not None:
@@ -234,7 +225,7 @@ class LoginEndpoints(LoginPages):
         if isinstance(step, Issue):
             return self.issue(matched, step)
         joined = ports.broker.matching.join(matched, ports.now())
-        return redirect(self.url(joined.transaction), 303) if joined else None
+        return self.redirect_to(joined.transaction) if joined else None
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
         """Lead on to the chosen upstream, and remember it where the person ticked that.

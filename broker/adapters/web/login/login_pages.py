@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flask import redirect, request
+from flask import request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, LoginCookieMissing
 from broker.core.login.steps import Refuse, Step
-from broker.core.login.transaction import Transaction
+from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
 
 S = TypeVar("S", bound=Step)
@@ -20,6 +20,21 @@ S = TypeVar("S", bound=Step)
 @dataclass(frozen=True, slots=True)
 class LoginPages(StepPages):
     """Pages of a transaction, with the checks by which they let a browser in."""
+
+    def begin_errand(
+        self, errand: Errand, upstream: str | None = None, intent: str | None = None
+    ) -> Held:
+        """Begin a transaction that no service asked for, with the way back of the query."""
+        ports = self.ports
+        ports.limits.count_beginning()
+        return ports.broker.begin_errand(
+            errand,
+            ports.now(),
+            intent=intent,
+            upstream=upstream,
+            back=request.args.get("service"),
+            shared=ports.shared(),
+        )
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
@@ -80,7 +95,7 @@ class LoginPages(StepPages):
             step = self.ports.next_step(held)
             if isinstance(step, kind):
                 return show(held, step)
-            return redirect(self.url(held.transaction), 303)
+            return self.redirect_to(held.transaction)
 
         return show_step
 
@@ -115,6 +130,4 @@ class LoginPages(StepPages):
             raise CookiesNeeded("no cookie after it was set")
         back = url(held.transaction)
         mark = "&" if "?" in back else "?"
-        response = redirect(f"{back}{mark}cookie=1", 303)
-        self.ports.cookies.set_browser_cookie(response)
-        return response
+        return self.introduce(f"{back}{mark}cookie=1")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages
@@ -95,7 +95,7 @@ class MailboxProofPages(LoginPages):
             now=now,
         )
         self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": step.name})
-        return redirect(self.url(held.transaction, "proof"), 303)
+        return self.redirect_to(held.transaction, "proof")
 
     def _prove(self, held: Held, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages
@@ -53,7 +53,7 @@ class StepAnswers(LoginPages):
             receipt = held.transaction.receipt
             if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
                 held = ports.broker.answers.undo_refusal(held, now)
-            return redirect(self.url(held.transaction, "consent"), 303)
+            return self.redirect_to(held.transaction, "consent")
         answer = form.choice("answer", _YES_OR_NO)
         held = ports.broker.answers.record_answer(
             held,
@@ -72,7 +72,7 @@ class StepAnswers(LoginPages):
             return self.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
             # Redirect, so that a reload of the next page does not send the form again.
-            return redirect(self.url(transaction), 303)
+            return self.redirect_to(transaction)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
         step = ports.next_step(held)

@@ -58,6 +58,12 @@ class OutgoingSaml:
         response = Response(page, status, mimetype="text/html")
         return protect(response, self.ports.base_url, "leaving")
 
+    def introduce(self, back: str) -> Response:
+        """Set the browser cookie, and come ``back`` to see whether the browser keeps it."""
+        response = redirect(back, 303)
+        self.ports.cookies.set_browser_cookie(response)
+        return response
+
     def post_again(self, fields: Mapping[str, str]) -> Response:
         """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
         ports = self.ports

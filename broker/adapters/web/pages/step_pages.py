@@ -80,6 +80,10 @@ class StepPages(OutgoingSaml):
         address = f"{self.ports.base_url}/{folder}/{transaction.id}"
         return f"{address}/{page}" if page else address
 
+    def redirect_to(self, transaction: Transaction, page: str = "") -> Response:
+        """Redirect to a transaction, or to one of its pages."""
+        return redirect(self.url(transaction, page), 303)
+
     def show_next(self, held: Held, decided: Step | None = None) -> Response:
         """Answer with what comes next.
 
@@ -100,7 +104,7 @@ class StepPages(OutgoingSaml):
             case Refuse():
                 return self.show_refusal(held, step)
             case _:
-                return redirect(self.url(held.transaction, _PAGES[type(step)]), 303)
+                return self.redirect_to(held.transaction, _PAGES[type(step)])
 
     def choose(self, held: Held) -> Response:
         """Show the ways to log in; refuse a request that may show no page (IsPassive)."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
@@ -76,9 +76,7 @@ class StaffDoor(OutgoingSaml):
             return self.send_request(*self.logins.begin(browsers[0], ports.now()))
         if request.args.get("cookie"):
             raise CookiesNeeded("no cookie after it was set")
-        response = redirect(f"{self.url('login')}?cookie=1", 303)
-        ports.cookies.set_browser_cookie(response)
-        return response
+        return self.introduce(f"{self.url('login')}?cookie=1")
 
     def arrive(self, login_id: str) -> Response:
         """Let a person in who arrives from the upstream, if broker.toml lists them with a role.
