@@ -197,7 +197,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
     asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"))
     logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
-    left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda _: "MyPrint", "both": True}
+    left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda peer: peer.name, "both": True}
     left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}
     return {
         "pin-ask": ("pin_ask.html", typed),

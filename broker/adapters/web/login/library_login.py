@@ -73,12 +73,7 @@ class LibraryLoginPages(LoginPages):
         if typed is None or not pin:
             problem = "pin_missing" if typed else "pin_number_unread"
             return self._form(held, problem if text else "pin_number_missing", form)
-        known = self.logins.find_known(self.ports.cookies.find_known_browsers())
-        outcome = self.logins.log_in_known(known, typed, pin) if known else None
-        if outcome is None and not self.ports.limits.count_account_try(typed):
-            outcome = "pin_throttled"
-        if outcome is None and self.logins.mail_code == "never":
-            outcome = self.logins.log_in_without_code(typed, pin)
+        outcome = self._check_at_once(typed, pin)
         if isinstance(outcome, Borrower):
             return self._join(held, outcome)
         if outcome is None:
@@ -87,6 +82,18 @@ class LibraryLoginPages(LoginPages):
                 # The same answer for a right PIN, a wrong one, an unknown number and any error.
                 return redirect(f"{self.url(held.transaction, _PURPOSE)}?code=1", 303)
         return self._form(held, outcome or "account_busy", form)
+
+    def _check_at_once(self, typed: str, pin: str) -> Borrower | str | None:
+        """Return the borrower or a problem; None where the answer comes by a mailed code."""
+        known = self.logins.find_known(self.ports.cookies.find_known_browsers())
+        outcome = self.logins.log_in_known(known, typed, pin) if known else None
+        if outcome is not None:
+            return outcome
+        if not self.ports.limits.count_account_try(typed):
+            return "pin_throttled"
+        if self.logins.mail_code == "never":
+            return self.logins.log_in_without_code(typed, pin)
+        return None
 
     def _attempt(self, held: Held, typed: str, pin: str) -> LoginAttempt:
         at = format_datetime(self.ports.now(), "long")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Request, redirect, request
+from flask import Blueprint, Request, g, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages
@@ -203,6 +203,7 @@ class LoginEndpoints(LoginPages):
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
+        g.held = brought.held
         browsers = ports.cookies.browsers()
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self.note_shared_computer(brought.held))

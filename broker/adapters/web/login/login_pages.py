@@ -36,6 +36,12 @@ class LoginPages(StepPages):
             shared=ports.shared(),
         )
 
+    def read(self, name: str) -> Held:
+        """Return the transaction of the address; the page of an error may need it again."""
+        held = self.ports.broker.read(name, self.ports.now())
+        g.held = held
+        return held
+
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
 
@@ -44,7 +50,7 @@ class LoginPages(StepPages):
         (docs/reference/design.md#4a-1).
         """
         ports = self.ports
-        held = ports.broker.read(name, ports.now())
+        held = self.read(name)
         browsers = ports.cookies.browsers()
         bound_to = held.transaction.browser
         if bound_to is None and not browsers:
@@ -65,7 +71,7 @@ class LoginPages(StepPages):
 
         ``brought`` are the browsers of the present request where the caller has read them already.
         """
-        held = self.ports.broker.read(name, self.ports.now())
+        held = self.read(name)
         browser = held.transaction.browser
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")

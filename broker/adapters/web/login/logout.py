@@ -66,26 +66,10 @@ class SingleLogoutPages(OutgoingSaml):
 
         LogoutRefused where it is not believed.
         """
-        now = self.ports.now()
         try:
-            if request.method == "POST":
-                wire = read_posted(request.form)
-                message = self.role.read_post(upstream, pairs(request), now)
-            else:
-                wire = query_of(request)
-                message = self.role.read_redirect(upstream, wire, now)
+            return self._message(upstream)
         except MessageRefused as refused:
             raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
-        record, peer = self.ports.messages.record_logout, message.peer
-        if isinstance(message, LogoutRequest):
-            record("LogoutRequest", peer, wire, message.id, subject=message.name_id.value)
-            return self._request(message, now)
-        outcome = "accepted" if message.ended else REFUSED_BY_UPSTREAM
-        record("LogoutResponse", peer, wire, message.in_response_to, outcome=outcome)
-        name = self.logouts.record_answer(message, now)
-        ended = "yes" if message.ended else "no"
-        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
-        return redirect(self._url(name), 303)
 
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
@@ -128,6 +112,25 @@ class SingleLogoutPages(OutgoingSaml):
             return self._turn(under_way)
         self._log_end(under_way)
         return self._respond(under_way) or self._page(under_way, "over")
+
+    def _message(self, upstream: str | None) -> Response:
+        now = self.ports.now()
+        if request.method == "POST":
+            wire = read_posted(request.form)
+            message = self.role.read_post(upstream, pairs(request), now)
+        else:
+            wire = query_of(request)
+            message = self.role.read_redirect(upstream, wire, now)
+        record, peer = self.ports.messages.record_logout, message.peer
+        if isinstance(message, LogoutRequest):
+            record("LogoutRequest", peer, wire, message.id, subject=message.name_id.value)
+            return self._request(message, now)
+        outcome = "accepted" if message.ended else REFUSED_BY_UPSTREAM
+        record("LogoutResponse", peer, wire, message.in_response_to, outcome=outcome)
+        name = self.logouts.record_answer(message, now)
+        ended = "yes" if message.ended else "no"
+        self._tell(EventKind.LOGOUT_ANSWERED, peer, ended=ended)
+        return redirect(self._url(name), 303)
 
     def _request(self, message: LogoutRequest, now: datetime) -> Response:
         """End what the request names before anybody is asked, and go on in the browser.

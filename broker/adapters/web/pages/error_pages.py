@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flask import Flask, request
+from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -139,12 +139,8 @@ class ErrorPages(StepPages):
 
     def _own_transaction(self) -> Held | None:
         """Return the transaction of the address if it is this browser's, or still unbound."""
-        name = (request.view_args or {}).get("name")
-        if not name:
-            return None
-        try:
-            held = self.ports.broker.read(name, self.ports.now())
-        except BrokerError:
+        held: Held | None = g.get("held")
+        if held is None or "name" not in (request.view_args or {}):
             return None
         own = {None, *self.ports.cookies.browsers()}
         return held if held.transaction.browser in own else None

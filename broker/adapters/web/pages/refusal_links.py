@@ -32,7 +32,7 @@ _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }
 
-# Reason: the names (never values) of the attributes that the upstream's own page is told of.
+# Reason: the names (never values) of the attributes that the upstream's own page gets.
 _ATTRIBUTES: Final = {"no_verified_address": "mail", "cpr_required": "schacPersonalUniqueID"}
 
 

@@ -96,7 +96,7 @@ class StaffPolicies:
         """Show the form for a login."""
         member = self.door.require_page(StaffPage.TRY)
         self.door.log_look(member, StaffPage.TRY)
-        return self._try_page(member, dict.fromkeys(self._offered(), "") | _UNTYPED)
+        return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
 
     def try_login(self) -> Response:
         """Show what the policies in force would make of a login; nothing is stored."""
@@ -109,7 +109,7 @@ class StaffPolicies:
         tried = self.try_policies(_facts(typed), typed["service"], language())
         return self._try_page(member, typed, tried=tried)
 
-    def _offered(self) -> Mapping[str, tuple[str, ...]]:
+    def _list_offered(self) -> Mapping[str, tuple[str, ...]]:
         """Return the values that the page offers by field; "" is made up, or stands for all."""
         ports = self.door.ports
         return {
@@ -125,7 +125,7 @@ class StaffPolicies:
 
         A field with a problem comes back empty: what was typed by mistake may be somebody's number.
         """
-        chosen = {name: form.choice(name, values) for name, values in self._offered().items()}
+        chosen = {name: form.choice(name, values) for name, values in self._list_offered().items()}
         typed = {name: form.value(name, "").strip() for name in _UNTYPED}
         problem = _affiliation_problem(typed["affiliation"]) or _age_problem(typed["age"])
         return chosen | (_UNTYPED if problem else typed), problem
@@ -151,7 +151,7 @@ class StaffPolicies:
             problem,
             upstreams=self.door.ports.upstreams,
             services=self.door.ports.services,
-            offered=self._offered(),
+            offered=self._list_offered(),
             typed=typed,
             tried=tried,
             shown=_DIGITS,
