@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flask import request
+from flask import g, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.page_security import SubmittedForm
