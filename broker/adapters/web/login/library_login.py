@@ -84,7 +84,7 @@ class LibraryLoginPages(LoginPages):
         return self._form(held, outcome or "account_busy", form)
 
     def _check_at_once(self, typed: str, pin: str) -> Borrower | str | None:
-        """Return the borrower or a problem; None where the answer comes by a mailed code."""
+        """Return the borrower or a problem; None where a code is mailed first."""
         known = self.logins.find_known(self.ports.cookies.find_known_browsers())
         outcome = self.logins.log_in_known(known, typed, pin) if known else None
         if outcome is not None:

@@ -80,7 +80,7 @@ class SignUpPages:
             view=self,
             came=came,
             anchors=sign_up_questions.ANCHORS,
-            kept={**self.carried, "from": came} if came else self.carried,
+            kept={**self.query_fields, "from": came} if came else self.query_fields,
             help=self.href("faq", came),
         )
 
@@ -98,7 +98,7 @@ class SignUpPages:
             node=node,
             page=self.texts.pages[node.name],
             # The other language shows the error again, but never what was sent.
-            kept={**self.carried, "answer": ""} if answers else self.carried,
+            kept={**self.query_fields, "answer": ""} if answers else self.query_fields,
             wrong=bool(answers),
             help=self.href("faq", node.name),
         )
@@ -110,7 +110,7 @@ class SignUpPages:
         From base_url and the tree alone: no query chooses where this leads (CWE-601).
         """
         path = sign_up_questions.NODES[name].path
-        return redirect(add_query(self.base_url + path, self.carried), 303)
+        return redirect(add_query(self.base_url + path, self.query_fields), 303)
 
     @property
     def base(self) -> str:
@@ -118,15 +118,15 @@ class SignUpPages:
         return base_path(self.base_url)
 
     @property
-    def carried(self) -> Mapping[str, str]:
+    def query_fields(self) -> Mapping[str, str]:
         """Return what the request's links carry on: a service, a language, a login that waits."""
         known = {"service": self.setting.services, "lang": LANGUAGES}
         brought = {name: request.args.get(name, "") for name in known}
-        carried = {name: value for name, value in brought.items() if value in known[name]}
+        query_fields = {name: value for name, value in brought.items() if value in known[name]}
         login = login_named(request)
         if login:
-            carried["login"] = login
-        return carried
+            query_fields["login"] = login
+        return query_fields
 
     @property
     def login(self) -> str:
@@ -137,7 +137,7 @@ class SignUpPages:
     @property
     def service(self) -> str:
         """Return what people call the service that the person came from; "" for none."""
-        return spoken(self.setting.services.get(self.carried.get("service", "")))
+        return spoken(self.setting.services.get(self.query_fields.get("service", "")))
 
     def plain(self, text: TextShape) -> str:
         """Return a title or a label."""
@@ -155,7 +155,7 @@ class SignUpPages:
         """
         name, _, anchor = target.partition("#")
         if name == "faq":
-            query = {**self.carried, "from": here}
+            query = {**self.query_fields, "from": here}
             fragment = f"#{anchor}" if anchor else ""
             return add_query(self.base + sign_up_questions.FAQ, query) + fragment
         if target == "pin":
@@ -164,7 +164,7 @@ class SignUpPages:
             return self.base + sign_up_questions.CHOICES
         if target in sign_up_questions.NODES:
             path = sign_up_questions.NODES[target].path
-            return add_query(self.base + path, self.carried)
+            return add_query(self.base + path, self.query_fields)
         if target in sign_up_questions.FIXED:
             return sign_up_questions.FIXED[target]
         return spoken(self.setting.links.get(target)) or None
@@ -180,7 +180,7 @@ class SignUpPages:
         return add_query(self.base + action.path, {**query, **self._service()})
 
     def _service(self) -> Mapping[str, str | None]:
-        return {"service": self.carried.get("service")}
+        return {"service": self.query_fields.get("service")}
 
     def _words(self) -> Mapping[str, str]:
         return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}
