@@ -20,7 +20,7 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
-from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
+from broker.adapters.web.client_address import UncountedProxies, find_network, is_within
 from broker.adapters.web.login import (
     claim,
     library_login,
@@ -107,7 +107,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.from_networks(config.shared_networks)
+    shared_networks = tuple(map(ip_network, config.shared_networks))
     broker = LoginFlow(
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
@@ -127,8 +127,8 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.log_unexpected,
-        shared=lambda: addresses.is_shared(request) or cookies.is_marked_shared(),
-        network=lambda: addresses.network(request),
+        shared=lambda: is_within(request, shared_networks) or cookies.is_marked_shared(),
+        network=lambda: find_network(request),
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,
         library=configured_texts.library_name_in_sentence(config),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
-from broker.adapters.web.client_address import ClientAddresses
+from broker.adapters.web.client_address import find_address
 from broker.core.errors import MessageLogUnavailable, MessageRefused
 from broker.core.events.message_log import LoggedMessage, MessageLogPort
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
@@ -114,7 +114,7 @@ class MessageRecorder:
 
     def _keep(self, message: LoggedMessage) -> None:
         if self.log is not None and message.upstream in self.upstreams:
-            address = ClientAddresses.address(request)
+            address = find_address(request)
             self.log.write(replace(message, address=address), self.now())
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from flask import request
 
-from broker.adapters.web.client_address import ClientAddresses, is_unaccounted
+from broker.adapters.web.client_address import find_network, is_unaccounted, is_within
 from broker.core.errors import NetworkBusy
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.minute_counts import MinuteCounts, seconds_left
@@ -103,10 +103,10 @@ class NetworkLimits:
 
     def _campus(self) -> Campus | None:
         for campus in self.campuses:
-            if ClientAddresses.is_within(request, (campus.network,)):
+            if is_within(request, (campus.network,)):
                 return campus
         return None
 
     @staticmethod
     def _network(campus: Campus | None) -> str:
-        return str(campus.network) if campus else ClientAddresses.network(request)
+        return str(campus.network) if campus else find_network(request)

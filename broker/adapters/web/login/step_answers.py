@@ -1,7 +1,9 @@
 """The pages of a login with one question: consent, another category, whose address it is."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
@@ -20,21 +22,24 @@ from broker.core.login.transaction import Errand
 from broker.use_cases.transactions.transactions import Held
 
 _YES_OR_NO = ("yes", "no")
+Show = Callable[[Held, Any], Response]
+Answer = Callable[[Held, SubmittedForm], Response]
 
 
 def blueprint(ports: WebPorts) -> Blueprint:
     """Return the pages below ``/login/<transaction>``, and ``/end`` for a shared computer."""
     answers = StepAnswers(ports)
     routes = Blueprint("step_answers", __name__)
-    at, answer_to = answers.show_at, answers.answer_to
-    routes.get("/login/<name>/consent", endpoint="ask")(at(Ask, answers.ask_consent))
-    routes.post("/login/<name>/consent", endpoint="consent")(answer_to("consent", answers.consent))
-    routes.get("/login/<name>/upgrade", endpoint="offer")(at(OfferUpgrade, answers.offer))
-    routes.post("/login/<name>/upgrade", endpoint="upgrade")(answer_to("upgrade", answers.upgrade))
-    routes.get("/login/<name>/changed", endpoint="tell")(at(TellChange, answers.tell_change))
-    routes.post("/login/<name>/changed", endpoint="told")(answer_to("changed", answers.go_on))
-    routes.get("/login/<name>/address", endpoint="whose")(at(ConfirmAddress, answers.ask_address))
-    routes.post("/login/<name>/address", endpoint="own")(answer_to("address", answers.own_address))
+    pages: tuple[tuple[str, type[Any], Show, Answer], ...] = (
+        ("consent", Ask, answers.ask_consent, answers.consent),
+        ("upgrade", OfferUpgrade, answers.offer, answers.upgrade),
+        ("changed", TellChange, answers.tell_change, answers.go_on),
+        ("address", ConfirmAddress, answers.ask_address, answers.own_address),
+    )
+    for page, step, show, answer in pages:
+        address = f"/login/<name>/{page}"
+        routes.get(address, endpoint=f"show_{page}")(answers.show_at(step, show))
+        routes.post(address, endpoint=f"answer_{page}")(answers.answer_to(page, answer))
     routes.post("/end")(answers.end)
     return routes
 
