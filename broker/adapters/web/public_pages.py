@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Blueprint, abort, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -53,21 +53,15 @@ def metadata_and_health(
         faults = checks()
         ready = not any(faults.values())
         answer: dict[str, Any] = {"ready": ready}
-        details = _details(faults, notes())
         # Details only to this machine: what is broken is nobody else's business.
         if on_this_machine(request):
+            details = dict(notes())
+            for part, sentences in faults.items():
+                answer[part] = list(sentences) or details.pop(part, "ok")
             answer |= details
         return jsonify(answer), 200 if ready else 503
 
     return routes
-
-
-def _details(
-    faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
-) -> dict[str, list[str] | str]:
-    """Return for every part its faults, else its note, else "ok"; and every other note."""
-    found = {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}
-    return {**notes, **found}
 
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -126,8 +120,7 @@ OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
 _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """The octets of a picture and their media type."""
 
     octets: bytes

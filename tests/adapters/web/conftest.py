@@ -174,6 +174,9 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     abroad = Action("help", lazy_gettext("Get help where you logged in"), "https://idp.example/help?code=OTHER_ERROR")
     labelled = LABEL[spoken]
     decision = make_question().decision
+    policy = decision.policy
+    assert policy
+    admitted = policy, replace(policy, require=Requirement(age=18))
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "decision": decision,
         "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
@@ -280,10 +283,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "actions": (onward, back, contact)}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "actions": leading}),
-        "refused-others": (
-            "refused.html",
-            {**refused, "reason": "no_policy_for_service", "admitted": ((labelled, None), (labelled, 18))},
-        ),
+        "refused-others": ("refused.html", {**refused, "reason": "no_policy_for_service", "admitted": admitted}),
         "refused-rule": ("refused.html", {**refused, "reason": "too_young", "decision": unmet}),
         "refused-no-rule": ("refused.html", {**refused, "reason": "no_affiliation", "decision": unmatched}),
         "refused-errand": (

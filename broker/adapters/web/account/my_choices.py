@@ -45,10 +45,9 @@ class MyChoices(OwnRecordPages):
             is_for_records = query.get("do") == "kept"
             return self._begin(query.get("with"), Errand.KEPT if is_for_records else Errand.CHOICES)
         held = self._enter()
+        if isinstance(held, Response):
+            return held
         transaction = held.transaction
-        step = self.ports.next_step(held)
-        if isinstance(step, Refuse):  # the person was let in, and is so no more
-            return self.show_refusal(held, step)
         if transaction.errand is not Errand.CHOICES:
             return self.show_records(held)
         as_file = query.get("format") == "json"
@@ -64,10 +63,9 @@ class MyChoices(OwnRecordPages):
         ports = self.ports
         now = ports.now()
         held = self._enter()
+        if isinstance(held, Response):
+            return held
         transaction = held.transaction
-        step = ports.next_step(held)
-        if isinstance(step, Refuse):
-            return self.show_refusal(held, step)
         if transaction.errand is Errand.KEPT:
             return self.delete_records(held)
         form = ports.forms.read(transaction, "choices")
@@ -119,17 +117,19 @@ class MyChoices(OwnRecordPages):
         ways = [way for way in ways if not way.local]
         return self.account_page("kept_begin.html", "begin", ways=ways, kept={"do": "kept"})
 
-    def _enter(self) -> Held:
+    def _enter(self) -> Held | Response:
         """Return the transaction of the address if both cookies are its own.
 
-        TransactionGone where it is a login for something else.
+        The answer is a refusal where the person was let in, and is so no more. TransactionGone
+        where it is a login for something else.
 
         Source: docs/reference/design.md#4a-4.
         """
         held = self.require_person(request.args.get("login", ""))
         if held.transaction.errand not in OWN_ERRANDS:
             raise TransactionGone("not a login for one's choices")
-        return held
+        step = self.ports.next_step(held)
+        return self.show_refusal(held, step) if isinstance(step, Refuse) else held
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""

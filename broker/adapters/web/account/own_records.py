@@ -24,7 +24,6 @@ from broker.use_cases.transactions.transactions import Held
 PATH: Final = "/my-choices"
 # A screen that was left open shows and deletes nothing.
 _FRESH: Final = timedelta(minutes=5)
-_MOST_EVENTS: Final = 50
 # The parts of the export, by their kind, in the order of the page.
 STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     "person": (
@@ -85,31 +84,23 @@ class OwnRecordPages(LoginPages):
             return self.account_page("kept_unknown.html", "unknown", over=True)
         export = self.stored.export_own(person.id)
         kept = {"login": transaction.id}
-        shown = {"parts_stored": _list_parts(export), "recipients": export["recipients"]}
+        parts = _list_parts(export)
         if request.args.get("do") == "forget":
-            is_pending = any(
-                each["value"].get("enrolment", {}).get("state") == "pending"
-                for each in export["kept"]
-            )
+            token = ports.forms.token(transaction, "forget")
+            kept |= {"do": "forget"}
             return self.account_page(
-                "forget_confirm.html",
-                "confirm",
-                token=ports.forms.token(transaction, "forget"),
-                waiting=is_pending,
-                kept={**kept, "do": "forget"},
-                **shown,
+                "forget_confirm.html", "confirm", token=token, export=export, parts=parts, kept=kept
             )
-        as_file = request.args.get("format") == "json" and not transaction.shared
+        shared = transaction.shared
+        as_file = request.args.get("format") == "json" and not shared
         facts = {"as": "file" if as_file else "page"}
         ports.tell_login(
             EventKind.RECORDS_SHOWN, transaction, facts, audit=AuditEventKind.RECORDS_SHOWN
         )
         if as_file:
             return attach_json(export, "what-is-kept.json")
-        events = export["events"][: -_MOST_EVENTS - 1 : -1]
-        shared = transaction.shared
         return self.account_page(
-            "kept.html", "kept", events=events, shared=shared, kept=kept, **shown
+            "kept.html", "kept", export=export, parts=parts, shared=shared, kept=kept
         )
 
     def delete_records(self, held: Held) -> Response:
@@ -125,13 +116,13 @@ class OwnRecordPages(LoginPages):
         kind = AuditEventKind.FORGET_ASKED
         ports.tell_login(EventKind.FORGET_ASKED, transaction, audit=kind)
         found = self.stored.find_of_person(person.id)
-        recipients = self.stored.export(found)["recipients"]
+        export = self.stored.export(found)
         try:
             self.stored.forget(found)
         except PersonBusy:
             return self.account_page("forget_busy.html", "busy", over=True)
         ports.broker.transactions.end(held)
-        return self.account_page("forgotten.html", "forgotten", recipients=recipients, over=True)
+        return self.account_page("forgotten.html", "forgotten", export=export, over=True)
 
     def account_page(self, template: str, reason: str, **values: object) -> Response:
         """Return a page below ``/my-choices``."""

@@ -58,10 +58,9 @@ class PinPages(LoginPages):
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
         name = request.args.get("login", "")
-        browsers = self.ports.cookies.browsers()
-        if not browsers:
+        if not self.ports.cookies.browsers():
             raise CookiesNeeded("no cookie came back with the form")
-        held = self.require_browser(name, browsers)
+        held = self.require_browser(name)
         errand = held.transaction.errand
         if errand in _AFTER_LOGIN:
             held = self.require_person(name)

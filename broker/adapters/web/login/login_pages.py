@@ -1,6 +1,6 @@
 """The base of the pages inside a login: whose browser asks, and which person is logged in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -66,16 +66,13 @@ class LoginPages(StepPages):
         shared = self.ports.shared()
         return self.ports.broker.bind(held, browser, self.ports.now(), shared=shared)
 
-    def require_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
-        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise.
-
-        ``brought`` are the browsers of the present request where the caller has read them already.
-        """
+    def require_browser(self, name: str) -> Held:
+        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
         held = self.read(name)
         browser = held.transaction.browser
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")
-        if browser not in (brought or self.ports.cookies.browsers()):
+        if browser not in self.ports.cookies.browsers():
             raise BrowserUnmatched("a transaction of another browser")
         return self.note_shared_computer(held)
 

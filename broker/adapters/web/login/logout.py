@@ -177,15 +177,14 @@ class SingleLogoutPages(OutgoingSaml):
                 assert_never(turn)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        request_id = self.logouts.record_request(logout, participant, self.ports.now())
+        now = self.ports.now()
+        request_id = self.logouts.record_request(logout, participant, now)
         if request_id is None:
             return self.show(logout.id)
-        self._tell(EventKind.LOGOUT_SENT, participant.peer)
-        message = self.role.request(participant, request_id, self.ports.now())
-        self._record_sent(
-            "LogoutRequest", participant.peer, message, request_id, participant.name_id
-        )
-        return self.leave(message, "logout", self._label(participant.peer))
+        peer, name_id = participant.peer, participant.name_id
+        self._tell(EventKind.LOGOUT_SENT, peer)
+        message = self.role.request(participant, request_id, now)
+        return self._deliver("LogoutRequest", peer, message, request_id, name_id)
 
     def _respond(self, logout: Logout) -> Response | None:
         """Return the answer to the peer that asked; None where it wants none or has no place."""
@@ -199,17 +198,16 @@ class SingleLogoutPages(OutgoingSaml):
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
         if message is None:
             return None
-        self._record_sent("LogoutResponse", asked.peer, message, asked.id, asked.name_id)
-        return self.leave(message, "logout", self._label(asked.peer))
+        return self._deliver("LogoutResponse", asked.peer, message, asked.id, asked.name_id)
 
-    def _record_sent(
+    def _deliver(
         self, kind: str, peer: LogoutPeer, message: str | PostForm, request_id: str, name_id: NameID
-    ) -> None:
-        """Keep a message in the message log before it leaves."""
+    ) -> Response:
+        """Keep a message in the message log, and send the browser off with it."""
         wire, subject = write_wire(message), name_id.value
-        self.ports.messages.record_logout(
-            kind, peer, wire, request_id, subject=subject, outcome="sent"
-        )
+        record = self.ports.messages.record_logout
+        record(kind, peer, wire, request_id, subject=subject, outcome="sent")
+        return self.leave(message, "logout", self._label(peer))
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         """Show the question, the silent participant, or what was ended and what stays open."""

@@ -15,6 +15,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.policy.model import Policy
 from broker.use_cases.transactions.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
@@ -153,17 +154,14 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
     return sorted(leading, key=lambda upstream: upstream.local)
 
 
-def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
-    """Return who may use the service, where it is not the person who is refused.
-
-    By the label of each policy that releases anything to it, with the least age where there is one.
-    """
+def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ...]:
+    """Return the policies of other people, who may use the service that refuses this person."""
     if step.reason not in _OF_OTHERS:
         return ()
     service = ports.services[held.transaction.request.service]
     names = {service.name, *service.categories}
     return tuple(
-        (spoken(policy.label), policy.require.age)
+        policy
         for policy in ports.broker.policies(held).policies
         if any(release.service in names for release in policy.releases)
     )

@@ -43,10 +43,10 @@ class WebPorts:
     limits: NetworkLimits
     submit: Callable[[Callable[[], None]], bool]  # queues a check of an account; False if full
     library: Text  # what people call the library
-    cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
-    logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
-    sign_up: str | None = None  # the address of our sign-up pages, where there are any
-    local: str | None = None  # the upstream where the library system verifies a number and PIN
+    cpr_cards: bool  # whether the CPR number is the card number; else the system gives one
+    logo: Callable[[str], str]  # the address of a service's picture, or ""
+    sign_up: str | None  # the address of our sign-up pages, where there are any
+    local: str | None  # the upstream where the library system verifies a number and PIN
     patience: float = 2.0  # seconds that a request waits for its enrolment
 
     def next_step(self, held: Held) -> Step:

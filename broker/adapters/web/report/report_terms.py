@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.adapters.translations.catalogue import translate
 from broker.core.marked_text import mark as _
@@ -42,8 +42,7 @@ _RECEIVERS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AskedQuestion:
+class AskedQuestion(NamedTuple):
     """A question in words, and the key of broker.toml to answer in."""
 
     text: str

@@ -5,7 +5,6 @@ A file of texts has both languages everywhere, nothing endless, and links only t
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -181,14 +180,12 @@ class Texts:
 
     def list_link_targets(self) -> frozenset[str]:
         """Return every target that some text links to."""
-        texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
-        return frozenset(chain.from_iterable(map(targets, texts)))
-
-    def phrases(self) -> Iterator[PhraseShape]:
-        """Return every text that may hold links."""
-        yield from (page.lead for page in self.pages.values() if page.lead)
+        phrases = [page.lead for page in self.pages.values() if page.lead]
         parts: list[PageShape | EntryShape] = [*self.pages.values(), *self.faq.entries.values()]
-        yield from (phrase for part in parts for block in part.blocks for phrase in block.phrases)
+        for part in parts:
+            for block in part.blocks:
+                phrases += block.phrases
+        return frozenset(target for each in phrases for target in targets(each.en + each.da))
 
 
 def _find_files(folder: Path | None, faults: list[Fault]) -> Mapping[str, Path]:

@@ -57,9 +57,7 @@ class StaffCases:
 
     def ask(self) -> Response:
         """Show the form for a help code or a borrower number."""
-        member = self.door.require_page(StaffPage.PERSON)
-        self.door.log_look(member, StaffPage.PERSON)
-        return self._page(member)
+        return self._page(self.door.open_page(StaffPage.PERSON))
 
     def help_person(self) -> Response:
         """Show a person, or press one of the buttons and show the person afterwards."""

@@ -88,19 +88,24 @@ class StaffDoor(OutgoingSaml):
         now = ports.now()
         browsers = ports.cookies.browsers()
         token = request.args.get("arrival", "")
+        upstream, institution = self.logins.rules.upstream, None
         try:
             answer, browser = self.logins.join_arrival(login_id, token, browsers, now)
-        except StaffRefused as refused:
-            ports.tell(self._refuse(refused, self.logins.rules.upstream))
-            raise
-        try:
+            upstream, institution = answer.upstream, answer.institution
             identity = self.logins.identify(answer, now)
             member, session_token = self.sessions.open(identity, browser, now)
         except StaffRefused as refused:
-            ports.tell(self._refuse(refused, answer.upstream, answer.institution))
+            ports.tell(
+                AuditEvent(
+                    AuditEventKind.REFUSED,
+                    now,
+                    upstream=upstream,
+                    institution=institution or None,
+                    reason=f"staff_{refused}",
+                )
+            )
             raise
-        kind = AuditEventKind.STAFF_LOGGED_IN
-        ports.tell(self._event(kind, member, upstream=answer.upstream))
+        self._tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
         ports.cookies.set_staff_cookie(response, session_token)
         return response
@@ -110,7 +115,7 @@ class StaffDoor(OutgoingSaml):
         member = self.member()
         self.form(member, _LOGOUT)
         self.sessions.end(member)
-        self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
+        self._tell(AuditEventKind.STAFF_LOGGED_OUT, member)
         response = _render(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
@@ -138,8 +143,14 @@ class StaffDoor(OutgoingSaml):
         try:
             member.check(page)
         except StaffRoleMissing as missing:
-            self.ports.tell(self._event(AuditEventKind.REFUSED, member, reason=missing.reason))
+            self._tell(AuditEventKind.REFUSED, member, reason=missing.reason)
             raise
+        return member
+
+    def open_page(self, page: StaffPage) -> StaffMember:
+        """Return who asks for ``page``, and write down that they look at it."""
+        member = self.require_page(page)
+        self.log_look(member, page)
         return member
 
     def log_look(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
@@ -147,13 +158,11 @@ class StaffDoor(OutgoingSaml):
 
         To be called before anything is shown.
         """
-        kind = AuditEventKind.STAFF_LOOKED
-        self.ports.tell(self._event(kind, member, reason=page.value, about=about))
+        self._tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
 
     def log_action(self, member: StaffMember, button: str, about: str) -> None:
         """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
-        kind = AuditEventKind.STAFF_ACTED
-        self.ports.tell(self._event(kind, member, reason=button, about=about))
+        self._tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=about)
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
@@ -200,20 +209,9 @@ class StaffDoor(OutgoingSaml):
         label = institution.label if institution else None
         return spoken(label or upstream.label)
 
-    def _event(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> AuditEvent:
-        return AuditEvent(
-            kind, self.ports.now(), person=member.staff_id, by=member.role_words or None, **more
-        )
-
-    def _refuse(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:
-        """Return the event of somebody who comes from the upstream, and is not let in."""
-        return AuditEvent(
-            AuditEventKind.REFUSED,
-            self.ports.now(),
-            upstream=upstream,
-            institution=institution or None,
-            reason=f"staff_{cause}",
-        )
+    def _tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
+        by = member.role_words or None
+        self.ports.tell(AuditEvent(kind, self.ports.now(), person=member.staff_id, by=by, **more))
 
     def url(self, page: str = "") -> str:
         """Return the address of a page of the staff view."""

@@ -71,9 +71,7 @@ class StaffPolicies:
 
     def ask_reference(self) -> Response:
         """Show the form for a help code."""
-        member = self.door.require_page(StaffPage.EXPLAIN)
-        self.door.log_look(member, StaffPage.EXPLAIN)
-        return self._explain_page(member)
+        return self._explain_page(self.door.open_page(StaffPage.EXPLAIN))
 
     def explain(self) -> Response:
         """Show which rule refused, and what the policies in force would make of it now.
@@ -94,16 +92,13 @@ class StaffPolicies:
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
-        member = self.door.require_page(StaffPage.TRY)
-        self.door.log_look(member, StaffPage.TRY)
+        member = self.door.open_page(StaffPage.TRY)
         return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
 
     def try_login(self) -> Response:
         """Show what the policies in force would make of a login; nothing is stored."""
-        member = self.door.require_page(StaffPage.TRY)
-        form = self.door.form(member, StaffPage.TRY)
-        self.door.log_look(member, StaffPage.TRY)
-        typed, problem = self._read_login(form)
+        member = self.door.open_page(StaffPage.TRY)
+        typed, problem = self._read_login(self.door.form(member, StaffPage.TRY))
         if problem:
             return self._try_page(member, typed, problem)
         tried = self.try_policies(_facts(typed), typed["service"], language())
