@@ -202,7 +202,5 @@ def service_error_page(ports: WebPorts) -> Blueprint:
 
 def _service(ports: WebPorts, entity_id: str) -> str | None:
     """Return the name of the service with this entityID, or None."""
-    for service in ports.services.values():
-        if service.entity_id == entity_id:
-            return service.name
-    return None
+    named = (each.name for each in ports.services.values() if each.entity_id == entity_id)
+    return next(named, None)

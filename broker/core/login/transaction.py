@@ -288,6 +288,11 @@ class Transaction:
         return self.request.force_authn or self.shared
 
     @property
+    def service_before(self) -> str | None:
+        """Return the name of the service that the person came from, or None."""
+        return self.request.service if self.errand is Errand.LOGIN else self.back
+
+    @property
     def upstream_request(self) -> AuthnRequest:
         """Return the request as an upstream gets it: forced wherever the login is."""
         if self.is_forced == self.request.force_authn:

@@ -140,7 +140,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     service = SERVICE.label[spoken]
     url = "https://login.library.example/login/00"
     marked = {"reference": "K7MW3QZX", "now": NOW, "iso": NOW.isoformat(), "moment": "1 December 2026"}
-    refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
+    refused = {"step": "refuse", "service": service, "form": FORM, "address": url, **marked}
     refused |= {"shared": False, "decision": None}
     unmet = Decision(Effect.DENY, (Reason("too_young", PolicyLine("private.yaml", 18)),), "private")
     nearest = Reason("value_not_matched", PolicyLine("student.yaml", 11))
@@ -270,13 +270,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
             {**consent, "screen": screen(spoken, make_question()), "problem": "token_refused"},
         ),
         "reveal": ("reveal.html", {"step": "reveal", "number": "010188-1235", "back": f"{url}/consent"}),
-        "declined": (
-            "declined.html",
-            {**refused, "reason": "consent_refused", "review": f"{url}/consent", "token": "t~t"},
-        ),
+        "declined": ("declined.html", {**refused, "reason": "consent_refused", "token": "t~t"}),
         "declined-sign-up": (
             "declined.html",
-            {**refused, "reason": "consent_refused", "review": url, "token": "t~t", "signing_up": True, "form": None},
+            {**refused, "reason": "consent_refused", "token": "t~t", "signing_up": True, "form": None},
         ),
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),

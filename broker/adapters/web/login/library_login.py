@@ -156,13 +156,12 @@ class LibraryLoginPages(LoginPages):
         transaction = held.transaction
         if problem:
             self._tell_failed(held, problem)
-        back = transaction.request.service if transaction.errand is Errand.LOGIN else None
         return self.form_page(
             template,
             _PURPOSE,
             held,
             problem,
-            forgotten=pin_url(self.ports, back),
+            forgotten=pin_url(self.ports, transaction.service_before),
             others=self.url(transaction, "upstream"),
             **values,
         )

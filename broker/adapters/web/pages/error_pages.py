@@ -20,7 +20,7 @@ from broker.core.errors import (
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest, Errand
+from broker.core.login.transaction import AuthnRequest
 from broker.use_cases.transactions.transactions import Held, draw_reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -150,10 +150,8 @@ class ErrorPages(StepPages):
         if held is None:
             return self.error(reason, status, name)
         transaction = held.transaction
-        service = transaction.back
-        if transaction.errand is Errand.LOGIN:
-            service = transaction.request.service
-        return self.error(reason, status, name, self.url(transaction, "upstream"), service)
+        retry = self.url(transaction, "upstream")
+        return self.error(reason, status, name, retry, transaction.service_before)
 
 
 def _route() -> str:

@@ -132,10 +132,8 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
         path = None
     if path is None or sign_up is None:
         return None
-    back = transaction.back
-    if transaction.errand is Errand.LOGIN:
-        back = transaction.request.service
-    return Action("sign_up", label, add_query(sign_up + path, {"service": back}))
+    url = add_query(sign_up + path, {"service": transaction.service_before})
+    return Action("sign_up", label, url)
 
 
 def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
