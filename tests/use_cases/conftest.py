@@ -22,7 +22,8 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Text
-from broker.core.errors import MailUnavailable
+from broker.core.errors import AuditUnavailable, MailUnavailable
+from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
@@ -39,6 +40,20 @@ CPR = "0101990000"
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
 T = TypeVar("T")
+
+
+class StoredAuditLog(NoAuditLog):
+    """An audit log in memory; ``is_full`` refuses events."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+        self.is_full = False
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        if self.is_full:
+            raise AuditUnavailable("full")
+        self.events.append(event)
 
 
 class Hooks:

@@ -264,16 +264,6 @@ def test_an_account_that_is_not_made_is_refused_with_a_reason(
         assert step.reason == (reason or "account_case")
 
 
-def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
-    """Staff's case is named on the page."""
-    decision = permit(borrower="make")
-    step = after(
-        replace(agreed(decision), account=Account(None, AccountState.CASE, reason="several_borrowers")), decision
-    )
-    assert isinstance(step, Refuse)
-    assert step.reason == "several_borrowers"
-
-
 @pytest.mark.parametrize(
     ("ground", "permits", "step"),
     [

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Assurance, Text
-from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
@@ -115,23 +114,6 @@ class Logins:
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)
         self.world.worker.step()
-
-
-class StoredAuditLog(NoAuditLog):
-    """A audit log that keeps its events."""
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-
-@pytest.fixture
-def audit_log() -> StoredAuditLog:
-    """Give an empty audit log."""
-    return StoredAuditLog()
 
 
 @pytest.fixture

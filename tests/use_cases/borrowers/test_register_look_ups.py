@@ -19,7 +19,8 @@ from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.storage.person_records import person_key
-from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
+from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins
+from tests.use_cases.conftest import StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")

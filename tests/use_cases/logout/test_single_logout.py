@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.errors import BrowserUnmatched
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import (
     MOST_ASKED,
@@ -209,15 +208,6 @@ def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
 def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
     """An ended session is not asked to log out."""
     assert ask_participant(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
-
-
-def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> None:
-    """Of the browser that follows it; then of no other."""
-    made = flow(AT_LOANS, BOOKS)
-    logout, _ = made.receive(BY_LOANS, NOW)
-    assert ask_participant(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
-    with pytest.raises(BrowserUnmatched):
-        made.read(logout.id, ("b2",), NOW)
 
 
 def test_the_trail_is_told_once(flow: Flow) -> None:

@@ -179,13 +179,16 @@ class Texts:
         return cls(files, files.pop(_FAQ))
 
     def list_link_targets(self) -> frozenset[str]:
-        """Return every target that some text links to."""
+        """Return every target that some text or action links to."""
         phrases = [page.lead for page in self.pages.values() if page.lead]
         parts: list[PageShape | EntryShape] = [*self.pages.values(), *self.faq.entries.values()]
         for part in parts:
             for block in part.blocks:
                 phrases += block.phrases
-        return frozenset(target for each in phrases for target in targets(each.en + each.da))
+        linked = {target for each in phrases for target in targets(each.en + each.da)}
+        for node in sign_up_questions.NODES.values():
+            linked.update(action.link for action in node.actions if action.link)
+        return frozenset(linked)
 
 
 def _find_files(folder: Path | None, faults: list[Fault]) -> Mapping[str, Path]:

@@ -169,8 +169,13 @@ class SignUpPages:
             return sign_up_questions.FIXED[target]
         return spoken(self.setting.links.get(target)) or None
 
-    def doing(self, action: sign_up_questions.Action) -> str:
-        """Return the address of something to do at an end, with the intent that it begins with."""
+    def doing(self, action: sign_up_questions.Action) -> str | None:
+        """Return the address of something to do at an end, with the intent that it begins with.
+
+        None for a page of the library that is not configured.
+        """
+        if action.link:
+            return self.href(action.link)
         query = dict(action.fields)
         by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
         if action.way == "university":
