@@ -376,6 +376,8 @@ def _spelt(thing: Any) -> Iterator[str]:
         yield thing
     elif is_dataclass(thing):
         yield from (text for field in fields(thing) for text in _spelt(getattr(thing, field.name)))
+        if isinstance(thing, consent_screen.ConsentScreen):
+            yield from _spelt((thing.rows, thing.choices))
     elif isinstance(thing, Mapping):
         yield from (text for value in thing.values() for text in _spelt(value))
     elif isinstance(thing, list | tuple):

@@ -205,7 +205,7 @@ def test_an_unsolicited_answer_is_nobody_s(shared_deployment: Deployment) -> Non
     """A well-formed id that belongs to no login is refused."""
     staff = shared_deployment.person()
     acs, fields = answer(shared_deployment, begin(staff), persona(ADMIN))
-    for record in list(shared_deployment.parts.store.list("session", "staff", shared_deployment.clock.now())):
+    for record in list(shared_deployment.parts.store.list("transaction", None, shared_deployment.clock.now())):
         shared_deployment.parts.store.drop(record[0])
     page = staff.deliver(acs, fields)
     assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
