@@ -146,9 +146,9 @@ def _make_blueprints(
     staff_door = staff_view.make_door(parts, ports)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
-    codes, outbox, texts = parts.codes, parts.outbox, parts.mail_texts
-    claims = BorrowerClaims(parts.borrower_finder, codes, outbox, texts)
-    proof = MailboxProof(parts.persons, codes, outbox, texts)
+    codes, outbox = parts.codes, parts.outbox
+    claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
+    proof = MailboxProof(parts.persons, codes, outbox)
     given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
     yield login.blueprint(login.LoginEndpoints(ports))
     yield step_answers.blueprint(ports)
@@ -160,7 +160,7 @@ def _make_blueprints(
     yield my_choices.blueprint(my_choices.MyChoices(ports, parts.stored_data, given_consents))
     logins = library_login.LibraryLoginPages(ports, parts.library_logins)
     yield library_login.blueprint(logins)
-    yield pin.blueprint(pin.PinPages(ports, parts.pin_choices, parts.pin_mails))
+    yield pin.blueprint(pin.PinPages(ports, parts.pins))
     role = _make_logout_role(parts)
     yield logout.blueprint(ports, role, _make_single_logout(parts, role))
     sign_up = configured_texts.make_sign_up(parts.config, parts.services)

@@ -89,8 +89,8 @@ STORIES: Final = (
                 "Vælg Per Toft. Skranken har oprettet ham to gange: personalet skal afgøre det.",
             ),
             (
-                "Open the staff view as Bo Lindegaard. The case says what to correct.",
-                "Åbn personalets side som Bo Lindegaard. Sagen fortæller, hvad der skal rettes.",
+                "Open the staff view as Cilla Overgaard. The case says what to correct.",
+                "Åbn personalets side som Cilla Overgaard. Sagen fortæller, hvad der skal rettes.",
             ),
         ),
         "/my-loans?way=nemid",

@@ -17,7 +17,6 @@ from lxml import etree
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings
-from broker.demo.library.services import mask_cpr_numbers
 
 _KEPT: Final = 300
 _SHOWN: Final = 60
@@ -25,6 +24,8 @@ _LOG_OCTETS: Final = 60_000  # of the end of the broker's log
 _LONGEST_VALUE: Final = 200
 BROKER: Final = "Broker"
 _RESPONSE: Final = re.compile(r'name="SAMLResponse" value="([^"]+)"')
+# Not a part of a random identifier.
+_CPR_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(\d{6})[- ]?[0-9A-Z]{4}(?![0-9A-Za-z])")
 _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
 # Fields of the broker's log lines that are no part of the story.
 _HIDDEN: Final = frozenset({"event", "timestamp", "level", "reference", "policy", "near_misses"})
@@ -112,7 +113,7 @@ class Timeline:
 
 
 def _mask(entry: Entry) -> Entry:
-    title, detail = mask_cpr_numbers(entry.title), mask_cpr_numbers(entry.detail)
+    title, detail = (_CPR_NUMBER.sub(r"\1-••••", text) for text in (entry.title, entry.detail))
     return Entry(entry.at, entry.sender, entry.receiver, title, _PIN.sub(r'\1"••••"', detail))
 
 

@@ -72,7 +72,7 @@ IMPRINT = Imprint(
 FORM = PostForm("https://loans.library.example/acs", {"SAMLResponse": "PHNhbWxwOlJlc3BvbnNlLz4=", "RelayState": "x"})
 ITEMS = (
     Item("borrower_number", (), Text("So that we find your account.", "Så vi kan finde din konto.")),
-    Item("cpr", (CPR,), Text("So that we know who borrows.", "Så vi ved, hvem der låner."), mask=True),
+    Item("cpr", (CPR,), Text("So that we know who borrows.", "Så vi ved, hvem der låner.")),
     Item(
         "eduPersonScopedAffiliation",
         ("employee@clin.au.dk", "member@au.dk"),
@@ -198,7 +198,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
     silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
-    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"))
+    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), issued_by=NOW)
     logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
     left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda peer: peer.name, "both": True}
     left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}

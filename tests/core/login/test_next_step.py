@@ -56,7 +56,8 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        came = transaction.authentication.authn_context if transaction.authentication else None
+        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
@@ -188,7 +189,7 @@ def test_the_number_leaves_that_no_decision_holds(
     """It is in the question and in what is issued; where there is none, neither is its stand-in."""
     decision = permit(sn=("Ravn",), cpr=CPR_STAND_IN)
     shown = permit(sn=("Ravn",), cpr=("1403044004",))
-    terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf",), ids=IDS, cpr="1403044004")
+    terms = Terms(service, GIVER, hmacs, decision, None, ("wayf",), ids=IDS, cpr="1403044004")
     step = next_step(agreed(shown), terms, now)
     assert isinstance(step, Issue)
     assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]

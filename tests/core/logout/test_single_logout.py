@@ -27,7 +27,7 @@ from broker.core.logout.single_logout import (
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 A, B, UP = LogoutPeer("service", "a"), LogoutPeer("service", "b"), LogoutPeer("upstream", "wayf")
-REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"))
+REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"), issued_by=NOW)
 
 
 def logout(

@@ -26,7 +26,7 @@ from broker.core.policy.model import (
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
@@ -77,8 +77,9 @@ class Logins:
             Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True
         )
         decision = replace(permitted, **decided)
-        basis = LoginBasis(came, (), "wayf", None, "my-loans", borrower=False)
-        return EvaluatedLogin(came, reading, decision, PolicySet((), ""), basis)
+        transaction: Any = None  # the account does not depend on it
+        reading = replace(reading, ground=decision.ground)
+        return EvaluatedLogin(transaction, came, reading, decision, PolicySet((), ""))
 
     def private(self, *without: str, **more: Any) -> EvaluatedLogin:
         """Give the login of a person whom the university no longer calls a student."""

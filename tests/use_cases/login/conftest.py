@@ -112,15 +112,16 @@ class Logins:
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
         self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
-        outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
-        self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
+        outbox = MailOutbox(world.store, KEY, world.post, world.letters, world.ports.now)
+        self.proving = MailboxProof(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.audit_log = StoredAuditLog()
-        self.lookup = PersonAtLogin(
-            world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.audit_log
-        )
+        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell)
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
         self.messages = 0
+
+    def _tell(self, event: Any) -> None:
+        self.audit_log.add(event)
 
     def request(self, service: str = "my-loans", **facts: Any) -> AuthnRequest:
         """Give the request of a service."""

@@ -13,7 +13,7 @@ from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import REQUEST_DENIED
-from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
 from broker.core.login.transaction import AuthnRequest, Issued, Person, Transaction
@@ -52,6 +52,10 @@ class Lookup:
     records: PersonRecords
     audit_log: StoredAuditLog = field(default_factory=StoredAuditLog)
     ground: Ground = Ground.INSTITUTION
+
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
 
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""

@@ -10,7 +10,7 @@ import pytest
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
-from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Person, Transaction
 from broker.core.logout.sessions import NameID, session_index
@@ -40,7 +40,11 @@ class Lookup:
     @property
     def borrowers(self) -> Any:
         """Give what queues look-ups in the register."""
-        return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
+        return SimpleNamespace(request_look_up=lambda transaction, _login, _record: self.owed.append(transaction))
+
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
 
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""

@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, Account, AccountState, Authentication, Errand, Transaction
+from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_receipts import keep_proof
 
@@ -127,15 +127,6 @@ def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: 
     assert (held.evaluated.trusted, held.transaction.person) == (False, None)
 
 
-def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is neither an account nor a request for one."""
-    known = replace(look_up(logins, logins.student()), evaluated=None)
-    for held in (logins.begun(), known):
-        account = logins.lookup.enrol(held, language="en", patience=0)
-        assert account == Account(None, AccountState.NONE)
-    assert not logins.world.worker.step()
-
-
 # Proofs of a mailbox
 
 
@@ -222,7 +213,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 ) -> None:
     """A proof of nobody would keep the address from its holder."""
     held = look_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now)
+    step = logins.lookup.find_missing_proof(held.evaluated, logins.world.now)
     assert isinstance(step, ProveMailbox) == asked
     if step:
         assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
@@ -231,7 +222,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
     """Once is enough."""
     held = look_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
-    assert logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now) is None
+    assert logins.lookup.find_missing_proof(held.evaluated, logins.world.now) is None
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:

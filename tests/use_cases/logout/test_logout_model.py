@@ -201,7 +201,7 @@ class LogoutMachine(RuleBasedStateMachine):
         world = self.world
         world.now += SECOND
         message = world.messages[-1 - which % len(world.messages)]
-        if world.now > message.request.issued_by - SKEW + FRESH:  # type: ignore[operator]
+        if world.now > message.request.issued_by - SKEW + FRESH:
             return
         self._is_one_jar(browsers)
         before = self._ended()
@@ -277,7 +277,7 @@ class LogoutMachine(RuleBasedStateMachine):
 
     def _issued(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
-        return requests[0].find_cutoff(datetime.max.replace(tzinfo=UTC)) - SKEW
+        return requests[0].issued_by - SKEW
 
     # The parties
 
@@ -378,7 +378,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.world.now += SECOND
         for message in self.world.messages:
             if not message.delivered and not message.request.indexes:
-                latest = message.request.find_cutoff(datetime.max.replace(tzinfo=UTC))
+                latest = message.request.issued_by
                 self.world.now = max(self.world.now, latest + SECOND)
 
 
@@ -528,7 +528,7 @@ CLAUSES: Final = {
         "            pass\n        self.sessions.end(named, now)",
     ),
     "the upstream's session out of reach": Clause(
-        partial_and_again, "        return self.participants.is_upstream_asked(session)\n", "        return False\n"
+        partial_and_again, "        return self._is_upstream_asked(session)\n", "        return False\n"
     ),
 }
 

@@ -66,8 +66,10 @@ def session(name: str, service: str = "books", person: str = "asta", browser: st
 
 BOOKS: Final = session("books")
 BOS: Final = session("bos", person="bo")
-BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id)
-BY_WAYF: Final = LogoutRequest(LogoutPeer("upstream", "wayf"), "_q", NameID("_t1"), ("_i1",))
+# Sent by clocks that are far ahead: every session existed then.
+LATER: Final = datetime.max.replace(tzinfo=UTC)
+BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, issued_by=LATER)
+BY_WAYF: Final = LogoutRequest(LogoutPeer("upstream", "wayf"), "_q", NameID("_t1"), ("_i1",), issued_by=LATER)
 IDS: Final = count()
 Flow = Callable[..., SingleLogoutFlow]
 
@@ -273,5 +275,5 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
     held_back = since + SECOND
     made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
-    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
+    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id, issued_by=LATER)
     assert ask_participant(begun(made, by_books, now=held_back)) == [("wayf", "open")]

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import ReceiptEvent, select_on_file
 from broker.core.entities import Controller, Service, Text
-from broker.core.events.audit_events import NO_AUDIT_LOG
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
@@ -150,7 +150,7 @@ class Lookup:
     """The parts of ``PersonAtLogin`` that answers use."""
 
     records: PersonRecords
-    audit_log: Any = NO_AUDIT_LOG
+    tell: EventPort = discard_event
 
     def evaluate(self, _held: Held, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""
@@ -205,7 +205,7 @@ class Consents(RuleBasedStateMachine):
         held = self.logins[browser]
         decision = self.policies.decision()
         terms = Terms(
-            self.policies.service(), self.policies.giver, KEY, lambda *_: decision, lambda *_: None, ("wayf",)
+            self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
         step = next_step(held.transaction, terms, self.clock)
         if isinstance(step, Ask):

@@ -134,7 +134,7 @@ def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) ->
 def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
     """It keeps its place in the queue only if it is queued again."""
     records = tallies(WatchedStore())
-    added = records.add(KEY, NOBODY, UNTIL, NOW, due=SOON)
+    added = records.write(KEY, Content(NOBODY, UNTIL, SOON), None, NOW)
     assert added
     assert (added.until, added.due) == (UNTIL, SOON)
     first = write_over(records, added, Tally(("a",)), NOW)
@@ -150,12 +150,12 @@ def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
 def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: bool) -> None:
     """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
     records = tallies(WatchedStore())
-    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    records.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     claimed = records.claim("mail", SOON, NOW)
     assert claimed
     assert bool(tallies(records.store).claim("mail", SOON, SOON + after)) is free
     later = tallies(WatchedStore())
-    later.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    later.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     renewed = later.claim("mail", NOW, NOW)
     assert renewed
     assert renewed.lease.renew(SOON, NOW)
@@ -165,7 +165,7 @@ def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: 
 def test_a_lease_that_has_ended_is_nobody_s() -> None:
     """It is not renewed: who overslept it may be beside another already; and its end ends no lease of another."""
     records = tallies(WatchedStore())
-    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    records.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     first = records.claim("mail", NOW, NOW)
     assert first
     assert not first.lease.renew(SOON, NOW + BEYOND)

@@ -19,8 +19,7 @@ from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
-from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
 from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "pin"
@@ -40,8 +39,7 @@ def blueprint(pin: "PinPages") -> Blueprint:
 class PinPages(LoginPages):
     """The endpoints over the web ports."""
 
-    choices: PinChoices
-    pin_mails: PinMails
+    pins: BorrowerPins
 
     def ask(self) -> Response:
         """Begin asking for a PIN mail or a login, or go on where the address says."""
@@ -73,7 +71,7 @@ class PinPages(LoginPages):
         if form.choice("do", ("ask", "choose")) == "ask":
             return self._answer_request(held, form)
         token = form.value("link")
-        return self._chosen(held, self.choices.codes.find_link(token), form, token)
+        return self._chosen(held, self.pins.codes.find_link(token), form, token)
 
     def _address(self, transaction: Transaction) -> str:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
@@ -93,7 +91,7 @@ class PinPages(LoginPages):
 
     def _follow_link(self, token: str) -> Response:
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
-        self.choices.codes.find_link(token)
+        self.pins.codes.find_link(token)
         ports = self.ports
         held = self.begin_errand(Errand.PIN_BY_MAIL)
         with_cookie = Response()
@@ -115,7 +113,7 @@ class PinPages(LoginPages):
             return self._asking(held, problem, text)
         at, spoken_language = format_datetime(ports.now(), "long"), language()
         if ports.limits.count_pin_request() and not ports.submit(
-            lambda: self.pin_mails.request(typed, spoken_language, at)
+            lambda: self.pins.request(typed, spoken_language, at)
         ):
             return self._asking(held, "account_busy", text)
         by = "cpr" if is_cpr(typed) else "number"
@@ -129,7 +127,7 @@ class PinPages(LoginPages):
         if pin != remove_invisible(form.value("again", "")):
             return self._choosing(held, "pin_differs", token)
         try:
-            choice = self.choices.choose(number, pin, language(), link_token=token)
+            choice = self.pins.choose(number, pin, language(), link_token=token)
         except LibraryUnavailable as error:
             return self._choosing(held, error.reason, token)
         if choice.result == "refused":
@@ -148,7 +146,7 @@ class PinPages(LoginPages):
             EventKind.PIN_CHOSEN, held.transaction, audit=AuditEventKind.PIN_CHOSEN, borrower=number
         )
         if form.value("own", "") and not held.transaction.shared:
-            browser = self.choices.browsers.remember(number)
+            browser = self.pins.browsers.remember(number)
             ports.cookies.remember_browser(response, browser)
         # End the login: Back must not lead to a form that changes the PIN.
         ports.broker.transactions.end(held)

@@ -182,7 +182,7 @@ class ConsentScreen:
         values = () if hidden else item.values
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
-        if item.mask or is_cpr:
+        if is_cpr:
             values = tuple(map(mask, values))
         label = self.labels.get(item.name)
         return DisclosureRow(

@@ -103,5 +103,5 @@ class WebPorts:
             reason,
             transaction.upstream,
             refused,
-            transaction.names.person,
+            transaction.person_id,
         )
