@@ -220,7 +220,6 @@ class Account:
     can_claim: bool = False
     # the question of a first match: nothing else comes before the answer
     address_question: AddressQuestion | None = None
-    enrolment: str | None = None  # the id under which staff find it, or the case that it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,6 @@ class Issued:
     assertion: str
     at: datetime
     name_id: str
-    number: str | None
     content: str
 
 
