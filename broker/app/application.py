@@ -215,19 +215,25 @@ def _make_metrics_endpoint(parts: Parts) -> Blueprint:
 
 
 def _make_idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider.from_keys(
+    return IdentityProvider(
         parts.config.base_url,
         parts.config.idp_entity_id,
-        parts.keys.idp,
+        parts.keys.idp.load_signing_key(),
         parts.metadata,
-        services=parts.services,
+        services={service.entity_id: service for service in parts.services.values()},
         maps=parts.maps.maps,
-        sp_entity_ids=[each.sp_entity_id for each in parts.saml_upstreams.values()],
+        own=_list_own_entity_ids(parts),
     )
 
 
+def _list_own_entity_ids(parts: Parts) -> frozenset[str]:
+    """Return the entityIDs of all our roles, which reveal a loop."""
+    sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
+    return frozenset((parts.config.idp_entity_id, *sp_entity_ids))
+
+
 def _make_logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.from_keys(
+    role = SingleLogout(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -243,12 +249,13 @@ def _make_logout_role(parts: Parts) -> LogoutRole:
 
 def _make_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
     """Return the SP role, which writes the message log if there is one."""
-    role = ServiceProvider.from_keys(
+    role = ServiceProvider(
         parts.config.base_url,
-        parts.keys.sp,
+        parts.keys.sp.load_signing_key(),
+        parts.keys.sp.load_decryption_keys(),
         parts.metadata,
         upstreams=parts.saml_upstreams,
-        idp_entity_id=parts.config.idp_entity_id,
+        own=_list_own_entity_ids(parts),
     )
     if parts.messages is None:
         return role
