@@ -257,7 +257,7 @@ class Parties:
 
     def make_ids(self) -> Issued:
         """Return the ids of an assertion."""
-        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711", "c")
+        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "c")
 
     def disclosure(self, *items: Item, service: str = "my-loans", entity: str = LOANS) -> Disclosure:
         """Return a disclosure with these items, or a plain one."""

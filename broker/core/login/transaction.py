@@ -219,7 +219,6 @@ class Account:
     can_claim: bool = False
     # the question of a first match: nothing else comes before the answer
     address_question: AddressQuestion | None = None
-    enrolment: str | None = None  # the id under which staff find it, or the case that it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,6 @@ class Issued:
     assertion: str
     at: datetime
     name_id: str
-    number: str | None
     content: str
 
 

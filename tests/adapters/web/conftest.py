@@ -113,7 +113,7 @@ def make_question(
         items=items,
         policy="d" * 64,
     )
-    question = Question("ask" if basis == "consent" else "inform", disclosure, changed)
+    question = Question(disclosure, changed)
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
