@@ -298,6 +298,7 @@ class StepPages(OutgoingSaml):
             service=spoken(label),
             now=self.ports.now(),
             help_code=self._help_code(transaction),
+            ends_soon=transaction.shared and transaction.authentication is not None,
             login=transaction.id,
             **{"shared": transaction.shared, "reference": transaction.reference, **values},
         )
