@@ -25,21 +25,14 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_logins(parts: Parts) -> StaffLogins | None:
-    """Return the logins of staff, or None without a staff view."""
+def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
+    """Return the entrance of the staff view, or None without one."""
     rules = parts.config.staff_rules()
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
-    return StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
-
-
-def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the entrance of the staff view, or None without one."""
-    found = make_logins(parts)
-    if found is None:
-        return None
-    sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
+    found = StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
+    sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
     return StaffDoor(ports, found, sessions)
@@ -49,8 +42,8 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     """Return everything below ``/admin``."""
     routes = entrance.routes()
     limits = Limits(parts.store, parts.keys.index, now)
-    explain, decide = partial(explain_refusal, parts), partial(try_policies, parts)
-    StaffPolicies(entrance, limits, explain, decide).add_to(routes)
+    explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
+    StaffPolicies(entrance, limits, explained, tried).add_to(routes)
     url = partial(borrower_url, parts)
     StaffCases(entrance, parts.staff_search, parts.pins, url).add_to(routes)
     return routes
