@@ -289,6 +289,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             help_code=self._help_code(transaction),
+            ends_soon=transaction.shared and transaction.authentication is not None,
             **{"shared": transaction.shared, "reference": transaction.reference, **values},
             login=transaction.id,
         )
