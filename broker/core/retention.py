@@ -301,13 +301,6 @@ AUDIT_ANCHOR: Final = Retention(
     _("the line"),
     _("to detect removed lines"),
 )
-STAFF_LOGIN: Final = Retention(
-    "session",
-    _("a staff login in progress: the browser, the request to the upstream; no person"),
-    10 * _MINUTE,
-    _("its beginning"),
-    _("to let staff log in at their institution"),
-)
 STAFF_SESSION: Final = Retention(
     "session",
     _("a session of the staff view: keyed hashes of eppn and browser"),
