@@ -24,14 +24,14 @@ from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
-from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.login.given_facts import make_identity_map
+from broker.core.login.site import Site
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.plays import Analysis, Progress
-from broker.core.policy_analysis.sources import Site
-from broker.core.policy_analysis.two_sites import join_sites
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
-from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, make_identity_map
+from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
 
 T = TypeVar("T")
 _TIMEOUT: Final = timedelta(seconds=10)  # of the library system, at a check of policies
@@ -209,17 +209,15 @@ def check_categories(
 
 @dataclass(frozen=True, slots=True)
 class ComparedSets:
-    """Two policy sets and the site that they are compared for.
+    """Two policy sets, and the site that they are compared for, or the site of each.
 
-    ``failures`` are the failing examples and broken site rules of the second set. ``sites`` are
-    the two sites that ``site`` joins, where whole configurations are compared. Then
-    ``rules_differ`` says whether their site rules are not the same text.
+    ``failures`` are the failing examples and broken site rules of the second set.
+    ``rules_differ`` says of whole configurations whether their site rules are not the same text.
     """
 
     sets: tuple[PolicySet, ...]
-    site: Site
+    sites: tuple[Site, ...]
     failures: tuple[Fault, ...] = ()
-    sites: tuple[Site, ...] = ()
     rules_differ: bool = False
 
 
@@ -234,11 +232,11 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     if CONFIG not in os.environ:
         sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
         failures = _find_failures(folders[-1], moment, ANY_NAMES)
-        return ComparedSets(sets, Site.from_policies(sets), failures)
+        return ComparedSets(sets, (Site.from_policies(sets),), failures)
     found = _load_surroundings(moment)
     sets = tuple(_load_unbound(folders, moment, found.names))
     failures = _find_failures(folders[-1], moment, found.proving)
-    return ComparedSets(sets, found.site.unlimited_by_metadata, failures)
+    return ComparedSets(sets, (found.site.unlimited_by_metadata,), failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -254,7 +252,7 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     failures = _find_failures(policies[-1], moment, ANY_NAMES)
     rules = [each.policy_properties for each in settings]
     texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
-    return ComparedSets(sets, join_sites(*sites), failures, sites, rules_differ=len(texts) > 1)
+    return ComparedSets(sets, sites, failures, rules_differ=len(texts) > 1)
 
 
 def _make_configured_site(settings: Config) -> Site:
@@ -321,10 +319,7 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     return TrialSite(
         policies=policies,
         origin=str(folder) if folder else "as configured",
-        services=found.services,
-        upstreams=found.upstreams,
-        maps=maps.maps,
-        configured=True,
+        site=found.site,
         issuer=settings.idp_entity_id,
         acs=dict(_find_acs(metadata, found.services.values(), now)),
         signs_up_at=settings.sign_up.service,
@@ -338,10 +333,7 @@ def _make_ideal_site(folder: Path, now: datetime) -> TrialSite:
     return TrialSite(
         policies=policies,
         origin=str(folder),
-        services={each.service: ideal_service(each.service) for each in releases},
-        upstreams={},
-        maps={},
-        configured=False,
+        site=Site.from_policies((policies,)),
         signs_up_at=next(making, None),
     )
 
@@ -363,7 +355,7 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
     if disclosure is None:
         return None
     service = played.service
-    attribute_map = site.maps.get(service.attribute_map) or make_identity_map(
+    attribute_map = site.site.maps.get(service.attribute_map) or make_identity_map(
         tuple(item.name for item in disclosure.items)
     )
     upstream = site.find_upstream(trial.login.upstream)
@@ -376,20 +368,17 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
     )
 
 
-def make_report(
-    folder: Path | None, day: date | None, show_progress: Callable[[int], Progress]
-) -> PolicyReport:
+def make_report(folder: Path | None, day: date | None, show_progress: Progress) -> PolicyReport:
     """Return the report for the data protection officer, as of ``day``.
 
-    It is about the policies of ``folder``, or those configured. ``show_progress`` returns the
-    callback for the progress of so many institutions. ConfigurationFaults with all faults.
+    It is about the policies of ``folder``, or those configured. ConfigurationFaults with all
+    faults.
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
     around = _load_surroundings(moment)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
-    progress = show_progress(len(around.site.sources))
-    trial = Analysis((policies,), around.site, moment, report_progress=progress)
+    trial = Analysis((policies,), (around.site,), moment, report_progress=show_progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

@@ -15,11 +15,11 @@ from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.person_id import MINTED
+from broker.core.login.site import Site
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import Breach, RuleResult, SiteRule, check_rule
-from broker.core.policy_analysis.sources import Site
 
 # A login may release these too: we make them, or the library system has them.
 _OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
@@ -83,10 +83,9 @@ def check_rules(policies: PolicySet, names: NameableInPolicies, now: datetime) -
         faults += unknown + unguarded
         if not unguarded:
             warnings += _find_unconfigured_services(rule, names.configured)
-        if not unknown and any(map(rule.concerns, site.services)):
+        if not unknown and any(map(rule.concerns, site.services.values())):
             proof = check_rule(rule, policies, site, now)
             faults += _find_broken_rule(proof, now)
-            warnings += _warn_of_incomplete_proof(proof)
     return Judgement(tuple(faults), tuple(warnings))
 
 
@@ -200,9 +199,3 @@ def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
 
 def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
-
-
-def _warn_of_incomplete_proof(proof: RuleResult) -> Iterator[Fault]:
-    for name in proof.incomplete:
-        what = f"{proof.rule.name!r} is not proved whole"
-        yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")

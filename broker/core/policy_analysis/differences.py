@@ -41,15 +41,13 @@ class Row:
 class Differences:
     """The changes between two sets, the widest first, and the number of compared logins.
 
-    ``asked_again`` are the services where people must answer again. ``incomplete`` are the
-    upstreams and institutions where not everything was compared.
+    ``asked_again`` are the services where people must answer again.
     """
 
     rows: tuple[Row, ...]
     logins: int
     today: date
     asked_again: Names = ()
-    incomplete: Names = ()
 
 
 def find_differences(trial: Analysis) -> Differences:
@@ -83,11 +81,7 @@ def find_differences(trial: Analysis) -> Differences:
         ),
     )
     return Differences(
-        rows=tuple(ordered),
-        logins=logins,
-        today=trial.now.date(),
-        asked_again=tuple(sorted(again)),
-        incomplete=trial.incomplete(),
+        rows=tuple(ordered), logins=logins, today=trial.now.date(), asked_again=tuple(sorted(again))
     )
 
 

@@ -54,7 +54,6 @@ class Findings:
 
     found: tuple[Finding, ...] = ()
     logins: int = 0
-    incomplete: tuple[str, ...] = ()
     reached: dict[Decided, tuple[DescribedLogin, PlayedLogin]] = field(default_factory=dict)
     entries: set[PolicyLine] = field(default_factory=set)
     leaving: set[_Line] = field(default_factory=set)
@@ -67,17 +66,17 @@ class Findings:
 def find_faults(trial: Analysis) -> Findings:
     """Play every persona under the one set of ``trial`` and return what is wrong with its lines."""
     (policies,) = trial.sets
-    seen = Findings(incomplete=trial.incomplete())
+    seen = Findings()
     for play in trial.plays():
         seen.logins += 1
         _note(seen, play)
     seen.found = (
         *_find_dead_alternatives(trial, policies),
-        *_find_dead_entries(policies, seen, trial.site.services),
+        *_find_dead_entries(policies, seen, trial.services),
         *_find_dead_requirements(policies, seen),
         *_find_idle_categories(policies),
         *_find_late_refusals(policies, seen),
-        *_find_ties(policies, trial.site.services),
+        *_find_ties(policies, trial.services),
     )
     return seen
 

@@ -9,9 +9,9 @@ from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
+from broker.core.login.site import CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
-from broker.core.policy_analysis.sources import CATEGORY
 
 Value = str | int | bool | list[str] | dict[str, str]
 
