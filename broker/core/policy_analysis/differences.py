@@ -16,6 +16,7 @@ from broker.core.policy_analysis.changes import (
     affiliation_of,
     find_changes,
 )
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation
 from broker.core.policy_analysis.plays import Analysis, Play
 
 _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
@@ -90,7 +91,7 @@ def _effort(login: DescribedLogin) -> tuple[bool, ...]:
     reading = login.reading
     is_remembered = login.borrower is not None and reading.cpr != "real"
     return (
-        bool(reading.withheld),
+        has_withheld_affiliation(login),
         is_remembered,
         reading.assurance is None,
         login.intent is not None,

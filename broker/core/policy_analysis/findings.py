@@ -11,7 +11,7 @@ from broker.core.login.described_login import DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
-from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
 from broker.core.policy_analysis.personas import DecidingPolicy
 from broker.core.policy_analysis.plays import Analysis, Play
 
@@ -88,7 +88,7 @@ def _note(seen: Findings, play: Play) -> None:
     if affiliation is None:
         return
     key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
-    if not play.login.reading.withheld:
+    if not has_withheld_affiliation(play.login):
         seen.reached.setdefault(key, (play.login, played))
     release = decision.release
     if release is not None:

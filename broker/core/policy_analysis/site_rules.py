@@ -10,7 +10,7 @@ from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
-from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
 from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.plays import Analysis, Play
 
@@ -82,7 +82,7 @@ def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -
         for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
-            if key not in found or found[key].login.reading.withheld:
+            if key not in found or has_withheld_affiliation(found[key].login):
                 found[key] = _breach(what, place, play, trial)
     return RuleResult(rule, tuple(found.values()), met)
 

@@ -38,8 +38,8 @@ _EVERY_VALUE: Final = "*"
 # Values that meet the pattern of some attribute, and endings of a value whose beginning is named.
 # Policies are unlikely to name them. Several are alike, so that one is unused.
 _USUAL_VALUES: Final = (
-    "other@mail.example",
     "something",
+    "other@mail.example",
     "x7q",
     "x",
     "7",
