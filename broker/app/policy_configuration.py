@@ -168,13 +168,13 @@ def default_folder() -> Path:
 
 
 def load_checked(
-    folder: Path | None, moment: datetime, *, proving: bool = False
+    folder: Path | None, moment: datetime, *, proving: bool = False, in_force: bool = True
 ) -> CheckedPolicies:
     """Load the policies of ``folder``, or those configured, against all that is configured.
 
-    The set in force on this machine is part of it: no affiliation of it goes without a word.
     ConfigurationFaults with all faults. Without a configuration names are not checked, which is a
-    warning. ``proving``: the policies are held against the site rules too.
+    warning. ``proving``: the policies are held against the site rules too. ``in_force``: no
+    affiliation of the set in force on this machine goes without a word.
     """
     if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
         loaded = live_policies.load(folder or _HERE, moment)
@@ -184,7 +184,7 @@ def load_checked(
     faults = list(found.faults)
     read = folder or settings.policies
     names = found.proving if proving else found.names
-    state = settings.state / "policies"
+    state = settings.state / "policies" if in_force else None
     checked = collect_faults(faults, lambda: live_policies.load(read, moment, names, state))
     if checked is None or faults:
         raise ConfigurationFaults(faults)
@@ -306,44 +306,30 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     Without a configuration the policies of ``folder``, or of ./policies, with services that
     withhold nothing. ConfigurationFaults with all faults.
     """
-    if CONFIG not in os.environ and (folder or _HERE.is_dir()):
-        return _make_ideal_site(folder or _HERE, now)
+    checked = load_checked(folder, now, in_force=False)
+    policies, around = checked.policies, checked.surroundings
+    if around is None:
+        releases = [release for policy in policies.policies for release in policy.releases]
+        making = (release.service for release in releases if release.borrower == "make")
+        origin, signs_up_at = str(folder or _HERE), next(making, None)
+        return TrialSite(policies, origin, checked.site, signs_up_at=signs_up_at)
     settings = configuration()
-    found = load(settings, discard_event, now)
-    faults = list(found.faults)
-    read = folder or settings.policies
-    policies = collect_faults(faults, lambda: live_policies.load(read, now, found.names))
-    metadata, maps = found.metadata, found.maps
-    if faults or policies is None or metadata is None or maps is None:
-        raise ConfigurationFaults(faults)
     return TrialSite(
         policies=policies,
         origin=str(folder) if folder else "as configured",
-        site=found.site,
+        site=checked.site,
         issuer=settings.idp_entity_id,
-        acs=dict(_find_acs(metadata, found.services.values(), now)),
+        acs=dict(_find_acs(around.metadata, around.services.values(), now)),
         signs_up_at=settings.sign_up.service,
     )
 
 
-def _make_ideal_site(folder: Path, now: datetime) -> TrialSite:
-    policies = live_policies.load(folder, now)
-    releases = [release for policy in policies.policies for release in policy.releases]
-    making = (release.service for release in releases if release.borrower == "make")
-    return TrialSite(
-        policies=policies,
-        origin=str(folder),
-        site=Site.from_policies((policies,)),
-        signs_up_at=next(making, None),
-    )
-
-
 def _find_acs(
-    metadata: LiveMetadata, services: Iterable[Service], now: datetime
+    metadata: LiveMetadata | None, services: Iterable[Service], now: datetime
 ) -> Iterator[tuple[str, str]]:
     """Yield the first ACS of each service that has metadata."""
     for service in services:
-        descriptor = metadata.current.service(service.entity_id, now)
+        descriptor = metadata.current.service(service.entity_id, now) if metadata else None
         if descriptor and descriptor.acs:
             yield service.name, descriptor.acs[0].location
 
