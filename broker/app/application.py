@@ -149,9 +149,9 @@ def _make_blueprints(
     entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
-    codes, outbox, texts = parts.codes, parts.outbox, parts.mail_texts
-    claims = BorrowerClaims(parts.borrower_finder, codes, outbox, texts)
-    proof = MailboxProof(parts.persons, codes, outbox, texts)
+    codes, outbox = parts.codes, parts.outbox
+    claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
+    proof = MailboxProof(parts.persons, codes, outbox)
     given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield step_answers.blueprint(ports, pages, entry)
@@ -174,8 +174,7 @@ def _make_pin_blueprints(
 ) -> Iterator[Blueprint]:
     logins = parts.library_logins
     yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
-    choices, pin_mails = parts.pin_choices, parts.pin_mails
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pins))
 
 
 def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:

@@ -42,7 +42,7 @@ from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, 
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.site import Site
-from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
+from broker.core.ports import LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
@@ -55,11 +55,10 @@ from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_choice import PinChoices
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.policy_trials.explanations import RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
@@ -131,7 +130,9 @@ class Parts:
     @cached_property
     def outbox(self) -> MailOutbox:
         """The queue of mails."""
-        return MailOutbox(self.store, self.keys.index, self.smtp, now, self.wake, self.tell)
+        return MailOutbox(
+            self.store, self.keys.index, self.smtp, self.mail_texts, now, self.wake, self.tell
+        )
 
     @cached_property
     def mail_texts(self) -> LibraryMailTexts:
@@ -156,32 +157,18 @@ class Parts:
         return frozenset(named) | frozenset(self.config.library.pin_categories)
 
     @cached_property
-    def pin_choices(self) -> PinChoices:
-        """The choice of a PIN."""
-        return PinChoices(
+    def pins(self) -> BorrowerPins:
+        """The choice of a PIN, and the mails with a link to it."""
+        return BorrowerPins(
             self.library,
             BorrowerLeases(self.store, self.keys.index, now),
             self.codes,
             self.browsers,
             self.outbox,
-            self.mail_texts,
             self.pin_categories,
             now,
             self.config.library.mode == "live",
             self.waiting_slots,
-        )
-
-    @cached_property
-    def pin_mails(self) -> PinMails:
-        """The mails with a link to choose a PIN."""
-        return PinMails(
-            self.library,
-            self.codes,
-            self.outbox,
-            self.mail_texts,
-            self.pin_categories,
-            now,
-            self.config.library.mode == "live",
         )
 
     @cached_property
@@ -192,7 +179,6 @@ class Parts:
             self.codes,
             self.browsers,
             self.outbox,
-            self.mail_texts,
             now,
             self.config.library_account.mail_code,
             self.waiting_slots,
@@ -210,12 +196,8 @@ class Parts:
             hmacs=self.keys.index,
             now=now,
             trust_for=self.config.library.trust_for,
-            audit_log=self.events,
-            log=self.tell,
-            draft_welcome_mail=self.pin_mails.draft_welcome_mail,
-            draft_match_notice=self.pin_mails.draft_match_notice,
-            wake_mails=self.outbox.wake_worker,
-            end_mailed_access=self.pin_choices.end_mailed_access,
+            pins=self.pins,
+            tell=self.tell,
         )
 
     @cached_property
@@ -236,12 +218,8 @@ class Parts:
     @cached_property
     def person_worker(self) -> PersonWorker:
         """The worker that carries out enrolments and look-ups in the register of persons."""
-        look_ups = None
-        if self.register is not None:
-            look_ups = RegisterLookUps(
-                self.persons, self.register, self.library, self.events, self.tell, now
-            )
-        return PersonWorker(self.enrolment_ports, look_ups)
+        ports, register = self.enrolment_ports, self.register
+        return PersonWorker(ports, RegisterLookUps(ports, register) if register else None)
 
     @cached_property
     def library_proof(self) -> LibraryProof:
@@ -276,7 +254,7 @@ class Parts:
                 self.borrower_finder,
                 self.config.library.mode,
             ),
-            self.events,
+            self.tell,
         )
 
     @property
@@ -342,7 +320,7 @@ def assemble(settings: config.Config) -> Parts:
         keys and metadata and maps and store and audit_log and library and texts and policies
     ):
         raise ConfigurationFaults(faults)
-    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log)
+    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
     sinks[Sink.TRACE] = to_traces(SupportTraces(store))
     return Parts(
         config=settings,
@@ -387,7 +365,7 @@ def _load_policies(
     settings: config.Config,
     surroundings: PolicySurroundings,
     tell: EventPort,
-    audit_log: AuditLog | None,
+    audit_log: StoredAuditLog | None,
 ) -> live_policies.LivePolicies:
     """Load the policies. Without an audit log only check them: the start fails anyway."""
 

@@ -53,7 +53,7 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, parts.staff_search, parts.pin_mails, url).add_to(routes)
+    StaffCases(entrance, parts.staff_search, parts.pins, url).add_to(routes)
     return routes
 
 

@@ -14,18 +14,26 @@ class Status(NamedTuple):
     second: str | None = None
 
 
+def _responder(second: str) -> Status:
+    return Status(_STATUS + "Responder", _STATUS + second)
+
+
+def _requester(second: str) -> Status:
+    return Status(_STATUS + "Requester", _STATUS + second)
+
+
 SUCCESS = Status(_STATUS + "Success")
-AUTHN_FAILED = Status(_STATUS + "Responder", _STATUS + "AuthnFailed")
-NO_PASSIVE = Status(_STATUS + "Responder", _STATUS + "NoPassive")
-NO_AUTHN_CONTEXT = Status(_STATUS + "Responder", _STATUS + "NoAuthnContext")
-NO_AVAILABLE_IDP = Status(_STATUS + "Responder", _STATUS + "NoAvailableIDP")
-NO_SUPPORTED_IDP = Status(_STATUS + "Responder", _STATUS + "NoSupportedIDP")
-PROXY_COUNT_EXCEEDED = Status(_STATUS + "Responder", _STATUS + "ProxyCountExceeded")
-REQUEST_DENIED = Status(_STATUS + "Responder", _STATUS + "RequestDenied")
-REQUEST_UNSUPPORTED = Status(_STATUS + "Requester", _STATUS + "RequestUnsupported")
-UNSUPPORTED_BINDING = Status(_STATUS + "Requester", _STATUS + "UnsupportedBinding")
-INVALID_NAME_ID_POLICY = Status(_STATUS + "Requester", _STATUS + "InvalidNameIDPolicy")
-UNKNOWN_PRINCIPAL = Status(_STATUS + "Requester", _STATUS + "UnknownPrincipal")
+AUTHN_FAILED = _responder("AuthnFailed")
+NO_PASSIVE = _responder("NoPassive")
+NO_AUTHN_CONTEXT = _responder("NoAuthnContext")
+NO_AVAILABLE_IDP = _responder("NoAvailableIDP")
+NO_SUPPORTED_IDP = _responder("NoSupportedIDP")
+PROXY_COUNT_EXCEEDED = _responder("ProxyCountExceeded")
+REQUEST_DENIED = _responder("RequestDenied")
+REQUEST_UNSUPPORTED = _requester("RequestUnsupported")
+UNSUPPORTED_BINDING = _requester("UnsupportedBinding")
+INVALID_NAME_ID_POLICY = _requester("InvalidNameIDPolicy")
+UNKNOWN_PRINCIPAL = _requester("UnknownPrincipal")
 # Success on top: services tell their user what stays open, where an error would tell of a failed
 # logout.
 PARTIAL_LOGOUT = Status(_STATUS + "Success", _STATUS + "PartialLogout")
@@ -43,7 +51,11 @@ class BrokerError(Exception):
     reason: ClassVar[str] = "unexpected"
     status: ClassVar[Status] = AUTHN_FAILED
     http: ClassVar[int] = 503
-    setting: str | None = None
+
+    def __init__(self, cause: str = "", setting: str | None = None) -> None:
+        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
+        super().__init__(cause)
+        self.setting = setting
 
 
 class MessageRefused(BrokerError):
@@ -206,11 +218,6 @@ class LibraryError(BrokerError):
     ("category_id STUDENT", "minPasswordLength"). It is None if the cause is this person's data, or
     a system that is down.
     """
-
-    def __init__(self, cause: str, setting: str | None = None) -> None:
-        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
-        super().__init__(cause)
-        self.setting = setting
 
 
 class LibraryUnavailable(LibraryError):

@@ -120,12 +120,17 @@ REASONS: Final[Sequence[str]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceFacts:
-    """The page of a help code; "" for a step or reason without a number."""
+class ShownPage:
+    """The page of a help code: when it was shown, its step, and the reason on it.
+
+    ``step`` and ``reason`` are "" if they are unknown, or if the page showed no error.
+    ``is_visitor`` means that nobody had authenticated.
+    """
 
     at: datetime
-    step: str
-    reason: str
+    step: str = ""
+    reason: str = ""
+    is_visitor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class StatelessReferences:
         facts = (minute * _STEPS + _place(step, STEPS)) * _REASONS + _place(reason, REASONS)
         return spell_number(facts * _MACS + self._mac(facts), LENGTH)
 
-    def read(self, spoken: str, now: datetime) -> ReferenceFacts | None:
+    def read(self, spoken: str, now: datetime) -> ShownPage | None:
         """Return the facts of a code, in any case and spacing; None if it is not ours."""
         if not is_stateless(spoken):
             return None
@@ -154,7 +159,7 @@ class StatelessReferences:
         minute, step = divmod(rest, _STEPS)
         ago = (_minute(now) - minute) % _MINUTES
         at = now.replace(second=0, microsecond=0) - ago * _MINUTE
-        return ReferenceFacts(at, _entry(step, STEPS), _entry(reason, REASONS))
+        return ShownPage(at, _entry(step, STEPS), _entry(reason, REASONS), is_visitor=True)
 
     def _mac(self, facts: int) -> int:
         _, _, digits = self.hmacs.compute(_LABEL, str(facts)).partition(".")

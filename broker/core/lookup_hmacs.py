@@ -32,7 +32,3 @@ class LookupHmacs:
         """Return whether ``pseudonym`` is the hash of ``parts``, in constant time."""
         expected = self.compute(label, *parts)
         return hmac.compare_digest(pseudonym.encode(), expected.encode())
-
-    def __repr__(self) -> str:
-        """Name the key by its id only."""
-        return f"LookupHmacs({self.key_id!r})"

@@ -21,8 +21,9 @@ class MinuteCounts:
 
     def count(self, name: str, now: datetime) -> int:
         """Count ``name`` once more, and return its count in this window."""
-        if not self.is_current(now):
-            self.minute = self._window(now)
+        window = int(now.timestamp()) // self.seconds
+        if window != self.minute:
+            self.minute = window
             self.counts.clear()
         came = self.counts.get(name, 0) + 1
         self.counts[name] = came
@@ -30,13 +31,6 @@ class MinuteCounts:
         if len(self.counts) > self.most:
             self.counts.popitem(last=False)
         return came
-
-    def is_current(self, now: datetime) -> bool:
-        """Return whether the counts are those of the current window."""
-        return self._window(now) == self.minute
-
-    def _window(self, now: datetime) -> int:
-        return int(now.timestamp()) // self.seconds
 
 
 def seconds_left(now: datetime) -> int:

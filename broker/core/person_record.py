@@ -64,7 +64,8 @@ class PersonRecord:
     @property
     def due(self) -> datetime | None:
         """Return when the worker must look at this person; None for never."""
-        times = [self.enrolment_due, self.look_up_due]
+        look_up = self.register_look_up
+        times = [self.enrolment_due, look_up.due_at if look_up else None]
         return min((time for time in times if time), default=None)
 
     @property
@@ -73,11 +74,6 @@ class PersonRecord:
         if self.enrolment and self.enrolment.state is EnrolmentState.PENDING:
             return self.enrolment.next_attempt
         return None
-
-    @property
-    def look_up_due(self) -> datetime | None:
-        """Return when the register of persons is asked next; None for never."""
-        return self.register_look_up.due_at if self.register_look_up else None
 
     @property
     def has_open_case(self) -> bool:
@@ -273,10 +269,6 @@ class PersonRecord:
             declined_at=keep(self.declined_at, self.declined_at),
         )
         return None if kept == PersonRecord(self.last_seen) else kept
-
-    def __repr__(self) -> str:
-        """Show no value: everything here is personal."""
-        return "PersonRecord(...)"
 
 
 def _select_receipts(

@@ -1,4 +1,4 @@
-"""The ports to the outside, as protocols: store, library system, register, mail and audit log."""
+"""The ports to the outside, as protocols: store, library system, register and mail."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -16,7 +16,6 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
-from broker.core.events.audit_events import AuditEvent
 from broker.core.mail.mail_contents import MailContent, MailText
 from broker.core.retention import RecordKind
 
@@ -79,7 +78,6 @@ class Store(Protocol):
 
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Return the record; None if there is none or it has expired."""
-        ...
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
@@ -90,11 +88,9 @@ class Store(Protocol):
         and finds its own version has succeeded. ``durable`` waits until a power cut cannot undo the
         write.
         """
-        ...
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
         """Return what ``get`` returns for each key, in their order, in one call of the store."""
-        ...
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
@@ -105,7 +101,6 @@ class Store(Protocol):
         process may die between the first and the others if they share no group. The same call again
         finds the first one standing and writes the others.
         """
-        ...
 
     def put_many_then_get(
         self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
@@ -120,13 +115,11 @@ class Store(Protocol):
 
     def drop(self, key: Key) -> None:
         """Remove the record if there is one."""
-        ...
 
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
         """Return the unexpired records of a group, or of the whole kind if ``group`` is None."""
-        ...
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
@@ -137,7 +130,6 @@ class Store(Protocol):
         under ``lease_key``, without a value, with the version ``token``, until ``until``. To renew
         it, put it again with that version. To end it, put it with an end in the past.
         """
-        ...
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` to the counter and return its new value.
@@ -145,7 +137,6 @@ class Store(Protocol):
         An expired counter starts at 0 with this ``until``. With ``by`` 0 it is read, and nothing is
         written.
         """
-        ...
 
     def sweep(self, now: datetime) -> bool:
         """Remove some expired records, and return whether there may be more.
@@ -164,7 +155,6 @@ class Store(Protocol):
 
     def faults(self) -> Sequence[str]:
         """Return in sentences what makes this store unfit for production; empty if nothing does."""
-        ...
 
 
 class LibrarySystem(Protocol):
@@ -177,18 +167,15 @@ class LibrarySystem(Protocol):
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
         """Return what this system can do as it is configured; no call is made."""
-        ...
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return every borrower with this CPR number, in any field and spelling that staff use."""
-        ...
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower of this number, or None.
 
         It may have another number, if this one was merged into it.
         """
-        ...
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
@@ -198,18 +185,15 @@ class LibrarySystem(Protocol):
         They are candidates for a possible duplicate. Borrowers with the mail address come first.
         Without ``FOUND_BY_BIRTH_DATE`` the birth date finds nobody.
         """
-        ...
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
-        ...
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
         None if the system answers that such a borrower exists already: search again.
         """
-        ...
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Set fields, category, expiry and mark of one borrower, and first a CPR number it lacked.
@@ -218,11 +202,9 @@ class LibrarySystem(Protocol):
         that was interrupted is found by its CPR number, and is complete after it is repeated.
         Raises LibraryUnavailable if another borrower has the number now.
         """
-        ...
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Set the borrower's PIN."""
-        ...
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
@@ -232,25 +214,21 @@ class LibrarySystem(Protocol):
         name. The returned field is compared again: case folded, zeros kept, cards in ASCII. The
         internal number is never looked up (docs/reference/design.md#4d).
         """
-        ...
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return whether ``pin`` is right for a borrower that was read a moment ago.
 
         Without the capability ``PIN_CHECKED`` the answer is UNKNOWN, and no call is made.
         """
-        ...
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults in the set-up that would break a promise; nothing is written."""
-        ...
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Make a borrower in each category, set and check a PIN, delete it; nothing is raised.
 
         Trial borrowers carry a reserved mark, by which the next trial deletes those that are left.
         """
-        ...
 
 
 class PersonRegister(Protocol):
@@ -262,11 +240,9 @@ class PersonRegister(Protocol):
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
         """Return what the register says about a CPR number; None if it does not know the number."""
-        ...
 
     def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in the set-up stops every look-up; nobody is looked up, nothing raised."""
-        ...
 
 
 class Mail(Protocol):
@@ -277,7 +253,6 @@ class Mail(Protocol):
 
         ``RecipientRefused``, which is one, if another try would not help.
         """
-        ...
 
 
 class MailTexts(Protocol):
@@ -286,21 +261,6 @@ class MailTexts(Protocol):
     @property
     def pin_url(self) -> str:
         """Return the address of the page where a borrower makes a PIN."""
-        ...
 
     def render(self, letter: MailContent, language: str) -> MailText:
         """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
-        ...
-
-
-class AuditLog(Protocol):
-    """The audit log: events in one chain for all workers, apart from the log (docs/audit.md)."""
-
-    def add(self, event: AuditEvent) -> None:
-        """Write one event before its effect is visible outside.
-
-        Raises AuditUnavailable only for an event of ``audit_events.REQUIRED`` that cannot be
-        written: then it must not happen. The loss of another event is counted and reported, so that
-        a logout or a refusal goes on.
-        """
-        ...

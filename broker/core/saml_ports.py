@@ -41,11 +41,9 @@ class IdpRole(Protocol):
 
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-Redirect, from the raw query string."""
-        ...
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs."""
-        ...
 
     def respond(
         self,
@@ -55,17 +53,14 @@ class IdpRole(Protocol):
         issued: Issued,
     ) -> PostForm:
         """Write the signed Response with exactly what ``disclosure`` holds."""
-        ...
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
         """Return the NameID under which the assertion of ``issued`` names the person."""
-        ...
 
     def refuse(
         self, request: AuthnRequest, status: Status, response_id: str, now: datetime
     ) -> PostForm:
         """Write the signed error Response."""
-        ...
 
 
 class SpRole(Protocol):
@@ -75,7 +70,6 @@ class SpRole(Protocol):
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
         """Return the URL, or the form, that carries our signed AuthnRequest."""
-        ...
 
     def parse_response(
         self, upstream: str, fields: Sequence[tuple[str, str]]
@@ -84,7 +78,6 @@ class SpRole(Protocol):
 
         The message is not trusted yet.
         """
-        ...
 
     def receive(
         self,
@@ -100,13 +93,11 @@ class SpRole(Protocol):
 
         MessageRefused names the check that failed.
         """
-        ...
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
         """Return an upstream's error page for its own people, filled in; None if it has none."""
-        ...
 
 
 class LogoutRefused(MessageRefused):
@@ -128,7 +119,6 @@ class LogoutRole(Protocol):
 
         MessageRefused names the check that failed.
         """
-        ...
 
     def read_post(
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
@@ -137,11 +127,9 @@ class LogoutRole(Protocol):
 
         MessageRefused names the check that failed.
         """
-        ...
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return the URL or the form that takes our signed LogoutRequest to a participant."""
-        ...
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
@@ -150,8 +138,6 @@ class LogoutRole(Protocol):
 
         None where it has no address for one.
         """
-        ...
 
     def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked, and its answer be believed."""
-        ...

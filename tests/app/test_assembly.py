@@ -13,4 +13,4 @@ def test_whatever_changes_a_borrower_does_so_under_the_lock(setting: Setting, tm
     parts = assemble(load(setting.config, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
     assert isinstance(parts.library, GuardedLibrary)
     assert parts.enrolments.ports.library is parts.library
-    assert parts.pin_choices.library is parts.library
+    assert parts.pins.library is parts.library

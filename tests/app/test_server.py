@@ -145,22 +145,6 @@ def unchanged(lasting: Server) -> Server:
     return lasting
 
 
-def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path) -> None:
-    """A test whose server does not become what it waits for leaves neither it nor a worker running."""
-    seen: list[int] = []
-
-    def fail_when_ready(server: Server) -> bool:
-        if both(server):
-            seen.extend((server.running.pid, *server.workers()))
-            raise AssertionError("waited in vain")
-        return False
-
-    with pytest.raises(AssertionError, match="waited in vain"), serving(setting, tmp_path, fail_when_ready):
-        pass
-    assert len(seen) == 3
-    assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
-
-
 def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: Server) -> None:
     """On SIGTERM a request in progress is answered.
 

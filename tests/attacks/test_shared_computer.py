@@ -11,7 +11,7 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
+from broker.core.retention import TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, code_in, has_no_number, karla, link_in, pin_page, send
@@ -51,7 +51,7 @@ def test_a_finished_login_expires_after_thirty_seconds(deployment: Deployment, a
     person = deployment.person()
     page = person.log_in("asta")
     person.agree(page, answer=answer)
-    deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else TRANSACTION_LEFT_ALONE.span + SECOND
     for got in try_restored_browser(person, page):
         assert mark(got) == GONE
         assert has_no_personal_data(got)
@@ -65,7 +65,7 @@ def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
     fields = {**consent_fields(page), "answer": "yes"}
     first, second = (deployment.landing(person.post(page.request.path, fields)) for _ in range(2))
     assert (first.name_id, first.status) == (second.name_id, "Success")
-    deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    deployment.clock.ahead = TRANSACTION_DONE.span + SECOND
     assert mark(person.post(page.request.path, fields)) == GONE
 
 
@@ -94,7 +94,7 @@ def test_a_login_becomes_shared_once_it_comes_from_a_shared_network(deployment: 
     path = page.request.path.removesuffix("/consent")
     page = person.get(path + page_of)
     assert mark(person.post(page.request.path, {**consent_fields(page), "reveal": "1"}))[0] == "authenticate"
-    deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = TRANSACTION_LEFT_ALONE.span + SECOND
     assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
@@ -134,7 +134,7 @@ def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     arrived = person.deliver(*deployment.answer(again, "asta"))
     page = person.get(arrived.location)
     assert mark(page)[0] == "ask"
-    deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = TRANSACTION_LEFT_ALONE.span + SECOND
     assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
@@ -174,7 +174,7 @@ def test_the_last_page_has_a_button_that_ends_it(deployment: Deployment, answer:
     assert person.cookies("a-") + person.cookies("b-") == []
     for each in kept:
         person.client.set_cookie(each.key, each.value, domain="broker.localhost")
-    deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    deployment.clock.ahead = TRANSACTION_DONE.span + SECOND
     assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 

@@ -17,9 +17,9 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
 from broker.core.errors import TransactionGone
+from broker.core.help_codes import ShownPage
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
-from broker.use_cases.staff.staff_search import ShownPage
 from tests.plugins.deployment import Deployment, find_text, form, mark
 
 # Class 31: forged addresses, cookies and proxy headers.

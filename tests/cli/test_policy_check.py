@@ -56,24 +56,6 @@ def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
     assert "warning: student.yaml:11: this alternative is never reached" in result.stderr
 
 
-@pytest.mark.long("analyses the shipped policies")
-@pytest.mark.parametrize("key", ["upgrades", "lowers"])
-def test_a_category_that_no_login_changes_is_a_warning(tmp_path: Path, key: str) -> None:
-    """Where each entry of the file only needs an account: with the line of the key."""
-    copy = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
-    path = copy / "hospital.yaml"
-    text = path.read_text().partition("examples:\n")[0].replace("{make: [", "{need: [")
-    lines = [each for each in text.splitlines() if not each.startswith(("  upgrades:", "  lowers:"))]
-    at = lines.index("  category: HOSPITAL") + 1
-    written = {"lowers": "{by: [wayf], categories: [STUDENT]}"}.get(key, "[TEMP]")
-    lines.insert(at, f"  {key}: {written}")
-    example = "  - {name: x, login: {upstream: nemid}, service: my-loans, expect: {effect: deny}}"
-    path.write_text("\n".join((*lines, "examples:", example, "")))
-    told = [each for each in check(copy).stderr.splitlines() if "no login changes a category" in each]
-    said = f"hospital.yaml:{at + 1}: no login changes a category by {key}: no entry says borrower: make"
-    assert told == [f"warning: {said}"]
-
-
 def test_the_analysis_can_be_left_out() -> None:
     """And the examples that it would print with it."""
     assert "analysis" not in check(POLICIES, "--no-analysis").stdout

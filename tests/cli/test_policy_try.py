@@ -136,19 +136,6 @@ def test_a_number_that_its_institution_may_not_assert_is_explained(tried: Try, s
     assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
 
 
-def test_a_number_that_was_not_read_for_another_reason_is_no_matter_of_its_institution(
-    tried: Try, setting: Setting
-) -> None:
-    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no fix is named."""
-    environ = {"BROKER_CONFIG": str(setting.config)}
-    person = ("--cpr", "real", "--borrower", "PRIVATE", "--service", "my-loans")
-    distrusted = tried("--upstream", "wayf", "--as", "student@evil.example", *person, **environ)
-    by_pin = tried("--upstream", "library", *person, **environ)
-    assert "refused: scope_mismatch" in distrusted.stdout
-    assert "receives  borrower_number" in by_pin.stdout
-    assert "may_assert in broker.toml" not in distrusted.stdout + by_pin.stdout
-
-
 def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:
     """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
     Path("policies/walker.yaml").write_text(_WALKER)
@@ -157,29 +144,6 @@ def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> No
     assert "borrower  WALKER stays (walker.yaml:8)\n" in told
     assert "note: no rule names" not in told
     assert "note: no rule names the category 'WALKR'" in tried(*person, "--borrower", "WALKR").stdout
-
-
-def test_a_look_up_in_the_register_is_printed(tried: Try) -> None:
-    """The output has the rule with its line, and nothing for logins without a look-up."""
-    path = Path("policies/student.yaml")
-    rule = "  register: set_if_empty"
-    words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
-    line = next(at for at, each in enumerate(path.read_text().splitlines(), 1) if "register:" in each)
-    said = f"  looks up  address set_if_empty (student.yaml:{line})\n"
-    assert said in tried(*words).stdout
-    (row,) = json.loads(tried(*words, "--json").stdout)["services"]
-    (asked,) = (each for each in row["effects"] if each["topic"] == "looks up")
-    assert (asked["text"], asked["line"]) == ("set_if_empty", f"student.yaml:{line}")
-    there = ("--borrower", "STUDENT", "--service", "my-loans")
-    assert "  looks up  " in tried(*STUDENT, "--cpr", "real", *there).stdout
-    unproved = (*STUDENT, "--cpr", "real", "--assurance", "self_asserted")
-    for nobody in (("--upstream", "library"), (*STUDENT, "--cpr", "none"), unproved):
-        told = tried(*nobody, *there, "--json").stdout
-        assert "looks up" not in {each["topic"] for each in json.loads(told)["services"][0]["effects"]}
-    assert "borrower  STUDENT stays" in tried("--upstream", "library", *there).stdout
-    assert "  looks up  " not in tried(*STUDENT, "--cpr", "real", "--service", "e-resources").stdout
-    path.write_text(path.read_text().replace(rule, "  register: never"))
-    assert "  looks up  address never (student.yaml" in tried(*words).stdout
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,7 @@ def permit() -> Permit:
 @pytest.fixture
 def disclosure() -> Disclosure:
     """Give a disclosure of a name, a CPR number and a borrower number that is not made yet."""
-    items = (
-        Item("sn", ("Ravn",), WORDS),
-        Item("cpr", ("1403044004",), WORDS, mask=True),
-        Item("borrower_number", (), WORDS),
-    )
+    items = (Item("sn", ("Ravn",), WORDS), Item("cpr", ("1403044004",), WORDS), Item("borrower_number", (), WORDS))
     giver, receiver = Controller(Text("AU", "AU")), Controller(Text("Library", "Bibliotek"))
     return Disclosure(
         "my-loans", "https://loans.example/acs", "persistent", WORDS, "consent", giver, receiver, items, "d"

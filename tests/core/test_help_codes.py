@@ -4,15 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.help_codes import (
-    LENGTH,
-    REASONS,
-    SPEAKABLE,
-    STEPS,
-    ReferenceFacts,
-    StatelessReferences,
-    normalize_code,
-)
+from broker.core.help_codes import LENGTH, REASONS, SPEAKABLE, STEPS, ShownPage, StatelessReferences, normalize_code
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
@@ -29,13 +21,13 @@ def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
     assert set(reference) <= set(SPEAKABLE)
     spoken = f" {reference[:4].lower()} {reference[4:]}"
     for later in (timedelta(0), timedelta(days=30), timedelta(days=45)):
-        assert REFERENCES.read(spoken, NOW + later) == ReferenceFacts(MINUTE, step, reason)
+        assert REFERENCES.read(spoken, NOW + later) == ShownPage(MINUTE, step, reason, is_visitor=True)
 
 
 def test_what_has_no_number_is_another() -> None:
     """An unknown step or reason still gets a code."""
     reference = REFERENCES.encode("/no-such-route", "no_such_reason", NOW)
-    assert REFERENCES.read(reference, NOW) == ReferenceFacts(MINUTE, "", "")
+    assert REFERENCES.read(reference, NOW) == ShownPage(MINUTE, is_visitor=True)
 
 
 def test_a_reference_may_be_typed_as_it_is_heard() -> None:

@@ -44,9 +44,8 @@ class ProofBench:
     def open_proofs(self) -> MailboxProof:
         """Return the mailbox proofs of another worker, with a separate store on the same file."""
         store = SqliteStore(self.path)
-        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
-        return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox(), letters)
+        return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox())
 
     def list_valid_proofs(self, owner: str) -> tuple[Proved, ...]:
         """Return the valid proofs of a person."""
@@ -57,7 +56,8 @@ class ProofBench:
     def outbox(self) -> MailOutbox:
         """Return the outbox to the mail server."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example")
-        return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, lambda: self.now)
+        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, letters, lambda: self.now)
 
     @property
     def transactions(self) -> Transactions:

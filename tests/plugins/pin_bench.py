@@ -15,11 +15,10 @@ from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.library_system.guarded_library import BorrowerLeases
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_choice import PinChoices
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 
@@ -117,14 +116,13 @@ class PinBench:
         self.library.now = self.clock
         self.library.pins = {NUMBER: "4071", "99": "password", "18": "8362"}
         self.codes = MailedCodes(self.store, HMACS, self.clock)
-        self.outbox = MailOutbox(self.store, HMACS, None, self.clock)
-        self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
         letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        self.outbox = MailOutbox(self.store, HMACS, None, letters, self.clock)
+        self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
         library: Any = self.library
         leases = BorrowerLeases(self.store, HMACS, self.clock)
-        shared = (self.codes, self.browsers, self.outbox, letters)
-        self.choices = PinChoices(library, leases, *shared, lambda: frozenset({"STUD"}), self.clock)
-        self.mails = PinMails(library, self.codes, self.outbox, letters, lambda: frozenset({"STUD"}), self.clock)
+        shared = (self.codes, self.browsers, self.outbox)
+        self.pins = BorrowerPins(library, leases, *shared, lambda: frozenset({"STUD"}), self.clock)
         self.logins = LibraryLogins(library, *shared, self.clock)
 
     def pass_time(self, **span: float) -> None:

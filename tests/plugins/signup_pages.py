@@ -15,7 +15,15 @@ from broker.core.entities import Text
 BASE: Final = "https://login.library.example"
 LIBRARY: Final = Text("AU Library", "AU Library")
 STATEMENT: Final = "https://was.digst.dk/library-example"
-NAMES: Final = ("service_locations", "my_loans", "search_engine", "subject_guides", "databases", "faq_hospital_da")
+NAMES: Final = (
+    "service_locations",
+    "my_loans",
+    "search_engine",
+    "subject_guides",
+    "databases",
+    "electronic_resources",
+    "faq_hospital_da",
+)
 LINKS: Final = {name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}") for name in NAMES}
 SETTING: Final = SignUp(
     university="wayf",

@@ -26,7 +26,7 @@ from broker.core.identity.person_id import compute_person_id_of_borrower, comput
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
-from broker.core.mail.mail_contents import MailText
+from broker.core.mail.mail_contents import WelcomeMail
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key
@@ -123,7 +123,7 @@ class RecordWriter:
         )
         Sessions(store, hmacs).add(session, moment)
         peer = LogoutPeer("service", "my-loans")
-        asked = LogoutRequest(peer, "_l1", session.name_id)
+        asked = LogoutRequest(peer, "_l1", session.name_id, issued_by=moment)
         logout = Logout(f"logout-{self.who.number}", asked, moment, groups=((session.browser, self.id),))
         Records(store, Logout).add(Key("logout", logout.id), logout, logout.until, moment)
 
@@ -148,7 +148,7 @@ class RecordWriter:
         """Make a PIN link and queue a mail with it."""
         self.parts.codes.make_link(self.who.number)
         outbox = self.parts.outbox
-        outbox.queue_mail(self.who.address, MailText("PIN", "link"), about=self.who.number)
+        outbox.queue_mail(self.who.address, WelcomeMail("link"), "en", about=self.who.number)
 
     def prove_mailbox(self) -> None:
         """Store the proof of a mailbox."""

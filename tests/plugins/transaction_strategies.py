@@ -57,7 +57,7 @@ LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None,
 def terms_of(decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()) -> Terms:
     """Return terms with a fixed decision and a fixed missing mailbox proof."""
     ways = ("wayf", "library")
-    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, lambda *_: decision, lambda *_: lacking, ways, local)
+    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, decision, lacking, ways, local)
 
 
 @st.composite

@@ -22,15 +22,18 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Text
-from broker.core.errors import MailUnavailable
+from broker.core.errors import AuditUnavailable, MailUnavailable
+from broker.core.events.audit_events import AuditEvent
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
+from broker.use_cases.library_system.guarded_library import BorrowerLeases
+from broker.use_cases.pins.borrower_pins import BorrowerPins
+from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Records
@@ -39,6 +42,20 @@ CPR = "0101990000"
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
 T = TypeVar("T")
+
+
+class StoredAuditLog:
+    """An audit log in memory; ``is_full`` refuses events."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+        self.is_full = False
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        if self.is_full:
+            raise AuditUnavailable("full")
+        self.events.append(event)
 
 
 class Hooks:
@@ -241,17 +258,11 @@ class World:
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         codes = MailedCodes(self.store, hmacs, clock)
-        self.outbox = MailOutbox(self.store, hmacs, self.post, clock)
+        self.outbox = MailOutbox(self.store, hmacs, self.post, letters, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
-        mails = PinMails(self.library, codes, self.outbox, letters, categories, clock)
-        self.ports = EnrolmentPorts(
-            self.library,
-            self.persons,
-            hmacs,
-            clock,
-            draft_welcome_mail=mails.draft_welcome_mail,
-            draft_match_notice=mails.draft_match_notice,
-        )
+        leases, browsers = BorrowerLeases(self.store, hmacs, clock), KnownBrowsers(self.persons, hmacs, clock)
+        pins = BorrowerPins(self.library, leases, codes, browsers, self.outbox, categories, clock)
+        self.ports = EnrolmentPorts(self.library, self.persons, hmacs, clock, pins)
 
     def id_of(self, cpr: str) -> str:
         """Give the person id of a CPR number."""

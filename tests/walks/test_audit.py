@@ -15,7 +15,7 @@ from broker.use_cases.storage.records import Reads
 from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, mark
 
-LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
+LOOP = {"enrolment_done"}  # written by the worker, before or after the request's next line
 
 
 def _trail(deployment: Deployment) -> StoredAuditLog:
@@ -50,7 +50,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
         "enrolment_wanted",
         "released",
     ]
-    assert [each for each in first if each in LOOP] == ["enrolment_made"]
+    assert [each for each in first if each in LOOP] == ["enrolment_done"]
     again = deployment.person()
     deployment.landing(again.log_in("asta"))
     told = [each for each in _events(deployment) if each not in LOOP]
@@ -147,7 +147,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -
         "decided",
         "consent_given",
         "enrolment_wanted",
-        "enrolment_made",
+        "enrolment_done",
         "released",
     }
     reference = str(before[0]["reference"])

@@ -1,4 +1,4 @@
-"""The port ``AuditLog``: writes each event as a masked and sealed line, and counts losses."""
+"""The audit log: writes each event as a masked and sealed line, and counts losses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class StoredAuditLog:
     _refusals: MinuteCounts = field(default_factory=lambda: MinuteCounts(1))
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event as ``AuditLog`` says. Beyond a minute's limit refusals are lost."""
+        """Write one event as ``EventPort`` says. Beyond a minute's limit refusals are lost."""
         refusals = 0
         if event.kind is AuditEventKind.REFUSED:
             refusals = self._refusals.count("refused", event.at)

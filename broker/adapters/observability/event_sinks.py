@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.events.audit_events import AuditEvent
-from broker.core.events.broker_events import ROUTES, BrokerEvent, Sink, TraceFacts
-from broker.core.ports import AuditLog
+from broker.core.events.broker_events import BrokerEvent, Sink, TraceFacts, find_route
 
 SinkPort = Callable[[BrokerEvent], None]
 
@@ -25,20 +24,16 @@ class EventSinks:
 
     sinks: Mapping[Sink, SinkPort]
 
-    def add(self, event: AuditEvent) -> None:
-        """Carry an event before its action takes effect, as the port ``AuditLog``."""
-        self.tell(event)
-
     def tell(self, event: BrokerEvent | AuditEvent) -> None:
         """Carry ``event`` to each sink of its row, in the row's order.
 
         Raise ``AuditUnavailable`` when the audit log refuses a release or an enrolment
-        (``AuditLog.add``): later sinks get nothing, and the action must not happen.
+        (``EventPort``): later sinks get nothing, and the action must not happen.
         """
         if isinstance(event, AuditEvent):
             facts = {"reason": event.reason} if event.reason else {}
             event = BrokerEvent(event.kind, facts, event)
-        for sink in ROUTES[event.kind].sinks:
+        for sink in find_route(event.kind).sinks:
             self.sinks[sink](event)
 
 
@@ -51,7 +46,7 @@ def to_log(
     """
 
     def write_line(event: BrokerEvent) -> None:
-        route = ROUTES[event.kind]
+        route = find_route(event.kind)
         level = {"level": "error"} if route.level == "error" else {}
         port = write_limited if route.budgeted and write_limited else write
         port(route.line, **level, **event.facts)
@@ -59,12 +54,12 @@ def to_log(
     return write_line
 
 
-def to_audit_log(audit_log: AuditLog) -> SinkPort:
+def to_audit_log(add: Callable[[AuditEvent], None]) -> SinkPort:
     """Return the sink that adds an event to the audit log."""
 
     def add_event(event: BrokerEvent) -> None:
         if event.audit is not None:
-            audit_log.add(event.audit)
+            add(event.audit)
 
     return add_event
 

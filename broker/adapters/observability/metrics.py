@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind, find_route
 
 _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
@@ -86,7 +86,7 @@ class Metrics:
             case EventKind.WORK_STARTED:
                 self._starts.inc()
             case kind:
-                reason = _reason(ROUTES[kind].line, facts)
+                reason = _reason(find_route(kind).line, facts)
                 self._refusals.labels(reason).inc()
 
     def library_call(self, call: str, outcome: str, seconds: float) -> None:

@@ -47,10 +47,6 @@ class Borrower:
             pins |= suggest_by_cpr(self.cpr)
         return frozenset(pins)
 
-    def __repr__(self) -> str:
-        """Show number and category only."""
-        return f"Borrower({self.number!r}, {self.category!r})"
-
 
 def list_numbers(borrowers: Iterable[Borrower]) -> Names:
     """Return the library system's own numbers of borrowers, each once."""

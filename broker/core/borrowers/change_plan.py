@@ -23,10 +23,6 @@ class Change:
     expires: date | None = None
     cpr: str | None = None
 
-    def __repr__(self) -> str:
-        """Show number and category only."""
-        return f"Change({self.number!r}, {self.category!r})"
-
 
 _RENEW_BELOW_DAYS: Final = 180
 

@@ -161,10 +161,6 @@ class Enrolment:
         """Return the enrolment when the borrower is as wanted, without the CPR number."""
         return Enrolment(self.id, EnrolmentState.DONE, self.requested_at, outcome=outcome)
 
-    def __repr__(self) -> str:
-        """Show id, state and reason only."""
-        return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"
-
 
 def merge_wanted(pending: WantedBorrower, later: WantedBorrower) -> WantedBorrower:
     """Return the wanted borrower of a pending enrolment after a later request.

@@ -16,7 +16,6 @@ class LibraryCallObserver(Protocol):
 
         ``outcome`` is "done", "refused" (by the library system) or "unavailable".
         """
-        ...
 
 
 def ignore_call(call: str, outcome: str, seconds: float) -> None:

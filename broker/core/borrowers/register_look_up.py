@@ -101,10 +101,6 @@ class RegisterLookUp:
         """Return the look-up after a failed attempt, to be tried again at ``due_at``."""
         return replace(self, due_at=due_at, attempts=self.attempts + 1)
 
-    def __repr__(self) -> str:
-        """Show the reason only."""
-        return f"RegisterLookUp({self.reason.value!r})"
-
 
 def note_for_staff(person: RegisteredPerson | None) -> str | None:
     """Return the note about a CPR number that is not active; None if it is active.

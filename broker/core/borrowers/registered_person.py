@@ -13,11 +13,6 @@ class RegisterError(BrokerError):
     names what must be corrected; None if the register is down.
     """
 
-    def __init__(self, cause: str, setting: str | None = None) -> None:
-        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
-        super().__init__(cause)
-        self.setting = setting
-
 
 class RegisterUnavailable(RegisterError):
     """The register did not answer in time, or cannot answer now: retry."""
@@ -71,10 +66,6 @@ class RegisteredPerson:
     residence: Residence
     address: RegisteredAddress | None
     protected: bool
-
-    def __repr__(self) -> str:
-        """Show where the person is only."""
-        return f"RegisteredPerson({self.residence.value!r})"
 
 
 def street_line(road: str, house: str, floor: str, door: str) -> str:

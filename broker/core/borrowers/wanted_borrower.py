@@ -51,10 +51,6 @@ class WantedBorrower:
     register: RegisterRule | None = None
     person: PersonFacts = NO_FACTS
 
-    def __repr__(self) -> str:
-        """Show affiliation and category only."""
-        return f"WantedBorrower({self.affiliation!r}, {self.category!r})"
-
     @property
     def email(self) -> str | None:
         """Return the mail address that the borrower would get, or None."""

@@ -39,17 +39,12 @@ _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that leaves: name, values, purpose, and whether the page masks it."""
+    """One attribute that leaves: name, values and purpose."""
 
     name: str
     values: Values
     why: Text
-    mask: bool = False
     optional: bool = False
-
-    def __repr__(self) -> str:
-        """Show the name only: values are personal."""
-        return f"Item({self.name!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,7 @@ def disclose(
         msg = "a decision without a release entry discloses nothing"
         raise ValueError(msg)
     items = tuple(
-        Item(listed.name, values, listed.why, listed.mask, listed.optional)
+        Item(listed.name, values, listed.why, listed.optional)
         for listed, values in decision.released
     )
     return Disclosure(

@@ -1,11 +1,11 @@
 """The events of the audit log, and the facts that they may carry, none of them personal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from broker.core.login.login_names import LoginNames
 from broker.core.policy.model import Decision
 
 
@@ -30,13 +30,7 @@ class AuditEventKind(StrEnum):
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"
     ENROLMENT_WANTED = "enrolment_wanted"
-    ENROLMENT_MADE = "enrolment_made"
-    ENROLMENT_FOUND = "enrolment_found"
-    ENROLMENT_FILLED_IN = "enrolment_filled_in"
-    ENROLMENT_UPDATED = "enrolment_updated"
-    ENROLMENT_UPGRADED = "enrolment_upgraded"
-    ENROLMENT_LOWERED = "enrolment_lowered"
-    ENROLMENT_CLAIMED = "enrolment_claimed"
+    ENROLMENT_DONE = "enrolment_done"  # its reason is the ``EnrolmentOutcome``
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_RETRIED = "enrolment_retried"
     REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number
@@ -104,36 +98,20 @@ class AuditEvent:
     by: str | None = None
     base: str | None = None
 
-    def __repr__(self) -> str:
-        """Show the kind only."""
-        return f"AuditEvent({self.kind!s})"
-
-
-class NoAuditLog:
-    """The audit log of a broker that keeps none."""
-
-    def add(self, event: AuditEvent) -> None:
-        """Write nothing."""
-
-
-NO_AUDIT_LOG: Final = NoAuditLog()
-
 
 def make_login_event(
     kind: AuditEventKind,
     at: datetime,
-    login: LoginNames,
+    login: Mapping[str, str | None],
     decision: Decision | None = None,
     **more: Any,
 ) -> AuditEvent:
-    """Return the event with the facts of a login; ``more`` are further fields of ``AuditEvent``."""
-    facts: dict[str, Any] = {
-        "reference": login.reference,
-        "person": login.person,
-        "service": login.service,
-        "upstream": login.upstream,
-        "institution": login.institution,
-    }
+    """Return the event of a login.
+
+    ``login`` are the names of the login (``Transaction.names``) and ``more`` other facts, both by
+    the fields of ``AuditEvent``.
+    """
+    facts: dict[str, Any] = {**login}
     if decision is not None:
         facts["affiliation"] = decision.affiliation
         facts["policy"] = deciding_line(decision)

@@ -31,4 +31,3 @@ class MessageLogPort(Protocol):
 
     def write(self, message: LoggedMessage, now: datetime) -> None:
         """Store a message; raises MessageLogUnavailable if it must be stored and cannot be."""
-        ...

@@ -8,7 +8,6 @@ Identifier Attributes Profile 1.0, 3.3.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -31,24 +30,18 @@ class TextKind(StrEnum):
     SESSION_INDEX = "SessionIndex"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """The longest text of a kind; ``identifier``: the text is compared, and not only read."""
-
-    longest: int
-    identifier: bool = True
-
-
-_RULES: Final = {
-    TextKind.LOCAL_PART: _Rule(127),
-    TextKind.SCOPE: _Rule(127),
-    TextKind.MAIL_ADDRESS: _Rule(254),
-    TextKind.PERSON_NAME: _Rule(256, identifier=False),
-    TextKind.PROSE: _Rule(1024, identifier=False),
-    TextKind.VALUE: _Rule(1024),
-    TextKind.NAME_ID: _Rule(256),
-    TextKind.SESSION_INDEX: _Rule(256),
+_LONGEST: Final = {
+    TextKind.LOCAL_PART: 127,
+    TextKind.SCOPE: 127,
+    TextKind.MAIL_ADDRESS: 254,
+    TextKind.PERSON_NAME: 256,
+    TextKind.PROSE: 1024,
+    TextKind.VALUE: 1024,
+    TextKind.NAME_ID: 256,
+    TextKind.SESSION_INDEX: 256,
 }
+# Kinds that people read. Every other kind is an identifier, which is compared.
+_READ: Final = frozenset({TextKind.PERSON_NAME, TextKind.PROSE})
 _OF_ATTRIBUTE: Final = {
     "mail": TextKind.MAIL_ADDRESS,
     "cn": TextKind.PERSON_NAME,
@@ -86,14 +79,12 @@ def find_text_fault(text: str, kind: TextKind) -> str | None:
     No kind accepts control, format, private and unassigned characters or halves of surrogate pairs.
     An identifier must be in NFKC form and have no invisible character.
     """
-    rule = _RULES[kind]
-    if len(text) > rule.longest:
+    if len(text) > _LONGEST[kind]:
         return TOO_LONG
     if text != text.strip():
         return BLANKS_AROUND
-    if rule.identifier:
-        return None if _is_plain(text) else BAD_CHARACTERS
-    return None if _is_read(text) else BAD_CHARACTERS
+    is_accepted = _is_readable(text) if kind in _READ else _is_plain(text)
+    return None if is_accepted else BAD_CHARACTERS
 
 
 def find_scoped_text_fault(value: str) -> str | None:
@@ -106,7 +97,7 @@ def find_scoped_text_fault(value: str) -> str | None:
     return find_text_fault(scope, TextKind.SCOPE)
 
 
-def _is_read(text: str) -> bool:
+def _is_readable(text: str) -> bool:
     """Return whether people can read a text: it has no foreign character, and some visible one."""
     seen = _PEOPLES.sub("", text)
     if not seen.isprintable():

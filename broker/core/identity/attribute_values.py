@@ -6,7 +6,6 @@ docs/saml.md#what-is-believed.
 
 import re
 from collections.abc import Collection, Mapping
-from functools import cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
@@ -46,7 +45,7 @@ def is_match(value: str, pattern: str | None) -> bool:
     """
     if pattern is None:
         return True
-    return _compile(pattern).fullmatch(value) is not None
+    return re.fullmatch(pattern, value) is not None
 
 
 def is_in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
@@ -105,11 +104,6 @@ def read_level(value: str) -> Assurance | None:
     return _LEVELS.get(value.lower())
 
 
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 SCOPED_AFFILIATION: Final = "eduPersonScopedAffiliation"
 AFFILIATIONS: Final = (SCOPED_AFFILIATION, "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
 # eduPerson 2.2.1; the values differ by case in no meaning.
@@ -162,45 +156,44 @@ _WITHOUT_LEVEL: Final = frozenset(
 
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _MICROSOFT: Final = "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/"
+
+
+def _list_classes(prefix: str, names: str) -> Names:
+    return tuple(prefix + name for name in names.split())
+
+
 # One factor or none: within every cap, because every account has as much.
 PLAIN_CLASSES: Final = frozenset(
     {
         UNSPECIFIED_CLASS,
         "https://refeds.org/profile/sfa",
         "urn:federation:authentication:windows",
-        f"{_MICROSOFT}password",
-        f"{_MICROSOFT}windows",
-        f"{_SAML}InternetProtocol",
-        f"{_SAML}InternetProtocolPassword",
-        f"{_SAML}Kerberos",
-        f"{_SAML}Password",
-        f"{_SAML}PasswordProtectedTransport",
-        f"{_SAML}PreviousSession",
-        f"{_SAML}SecureRemotePassword",
-        f"{_SAML}Telephony",
-        f"{_SAML}NomadTelephony",
-        f"{_SAML}PersonalTelephony",
-        f"{_SAML}AuthenticatedTelephony",
+        *_list_classes(_MICROSOFT, "password windows"),
+        *_list_classes(
+            _SAML,
+            "InternetProtocol InternetProtocolPassword Kerberos Password"
+            " PasswordProtectedTransport PreviousSession SecureRemotePassword Telephony"
+            " NomadTelephony PersonalTelephony AuthenticatedTelephony",
+        ),
     }
 )
+_CLASSES_OF_LEVEL: Final = {
+    Assurance.LOW: _list_classes(_SAML, "MobileOneFactorUnregistered MobileOneFactorContract"),
+    Assurance.SUBSTANTIAL: (
+        *_list_classes(_MICROSOFT, "x509 tlsclient"),
+        *_list_classes(
+            _SAML,
+            "MobileTwoFactorUnregistered MobileTwoFactorContract TimeSyncToken TLSClient X509 PGP"
+            " SPKI XMLDSig SoftwarePKI",
+        ),
+    ),
+    Assurance.HIGH: (
+        *_list_classes(_MICROSOFT, "smartcard smartcardpki"),
+        *_list_classes(_SAML, "Smartcard SmartcardPKI"),
+    ),
+}
 _MOST_OF_CLASS: Final = {
-    f"{_MICROSOFT}x509": Assurance.SUBSTANTIAL,
-    f"{_MICROSOFT}tlsclient": Assurance.SUBSTANTIAL,
-    f"{_MICROSOFT}smartcard": Assurance.HIGH,
-    f"{_MICROSOFT}smartcardpki": Assurance.HIGH,
-    f"{_SAML}MobileOneFactorUnregistered": Assurance.LOW,
-    f"{_SAML}MobileOneFactorContract": Assurance.LOW,
-    f"{_SAML}MobileTwoFactorUnregistered": Assurance.SUBSTANTIAL,
-    f"{_SAML}MobileTwoFactorContract": Assurance.SUBSTANTIAL,
-    f"{_SAML}TimeSyncToken": Assurance.SUBSTANTIAL,
-    f"{_SAML}TLSClient": Assurance.SUBSTANTIAL,
-    f"{_SAML}X509": Assurance.SUBSTANTIAL,
-    f"{_SAML}PGP": Assurance.SUBSTANTIAL,
-    f"{_SAML}SPKI": Assurance.SUBSTANTIAL,
-    f"{_SAML}XMLDSig": Assurance.SUBSTANTIAL,
-    f"{_SAML}SoftwarePKI": Assurance.SUBSTANTIAL,
-    f"{_SAML}Smartcard": Assurance.HIGH,
-    f"{_SAML}SmartcardPKI": Assurance.HIGH,
+    authn_class: level for level, classes in _CLASSES_OF_LEVEL.items() for authn_class in classes
 }
 
 

@@ -65,7 +65,7 @@ Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order
 
 
 class Attributes(Mapping[str, Values]):
-    """Canonical attribute names and their values, frozen; its repr shows names only."""
+    """Canonical attribute names and their values, frozen. Its repr shows neither."""
 
     __slots__ = ("_values",)
 
@@ -91,10 +91,6 @@ class Attributes(Mapping[str, Values]):
         values = self._values.get(name)
         return values[0] if values else None
 
-    def __repr__(self) -> str:
-        """Show names only: values are personal."""
-        return f"Attributes({', '.join(sorted(self._values))})"
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WireAttribute:
@@ -102,10 +98,6 @@ class WireAttribute:
 
     name: str
     values: Values
-
-    def __repr__(self) -> str:
-        """Show the name only: values are personal."""
-        return f"WireAttribute({self.name!r})"
 
 
 # FriendlyNames and prefixes of values, by the Name on the wire, where they differ from our names.

@@ -159,13 +159,10 @@ def _birth_date(number: str | None, written: str, today: date) -> date | None:
     born = cpr.birth_date(number or "")
     if born:
         return born
-    digits = written.replace("-", "")
-    year, month, day = digits[:4], digits[4:6], digits[6:]
-    day_first = written[2:3] == "-"
-    if day_first:
-        day, month, year = digits[:2], digits[2:4], digits[4:]
+    if written[2:3] == "-":
+        written = "-".join(reversed(written.split("-")))  # 04-03-2004
     try:
-        born = date(int(year), int(month), int(day))
+        born = date.fromisoformat(written)
     except ValueError:
         return None
     return born if born <= today else None

@@ -5,14 +5,11 @@ on: their scope is not the library's. Source: SAML V2.0 Subject Identifier Attri
 docs/reference/saml-profiles.md#30.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.identity.canonical_attributes import Attributes
-from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 
 NAME_ID: Final = "NameID"
@@ -29,50 +26,11 @@ _LABEL: Final = "person"
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class LoginIdentifiers:
-    """The identifiers of one login.
-
-    ``identifiers`` maps an identifier type to its value. ``NAME_ID`` is in it only if the NameID is
-    a persistent one.
-    """
-
-    ground: Ground
-    upstream: str
-    institution: str
-    cpr: str | None = None
-    borrower_number: str | None = None
-    identifiers: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_identifiers(attributes: Attributes, persistent_name_id: str | None) -> dict[str, str]:
-    """Return the identifiers among the attributes of a login, by their type."""
-    named = {name: attributes.one(name) for name in IDENTIFIER_TYPES}
-    found = {**named, NAME_ID: persistent_name_id}
-    return {name: _fold(name, value) for name, value in found.items() if value}
-
-
-def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None:
-    """Return the person id of a login; None if it carries no identifier.
-
-    The same CPR number is the same person through every upstream. An identifier is good only within
-    its institution: two institutions may assert the same value.
-    """
-    if login.cpr is not None and has_usable_cpr(login.ground):
-        return compute_person_id_of_cpr(hmacs, login.cpr)
-    if login.borrower_number is not None and login.ground is Ground.LIBRARY_ACCOUNT:
-        return compute_person_id_of_borrower(hmacs, login.borrower_number)
-    for identifier_type in IDENTIFIER_TYPES:
-        value = login.identifiers.get(identifier_type)
-        if value:
-            return compute_person_id_of_identifier(
-                hmacs, login.upstream, login.institution, identifier_type, value
-            )
-    return None
-
-
 def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:
-    """Return the person id of everybody who brings this usable CPR number: one person."""
+    """Return the person id of everybody who brings this usable CPR number: one person.
+
+    The same CPR number is the same person through every upstream.
+    """
     return hmacs.compute(_LABEL, "cpr", cpr)
 
 
@@ -84,17 +42,13 @@ def compute_person_id_of_borrower(hmacs: LookupHmacs, borrower_number: str) -> s
 def compute_person_id_of_identifier(
     hmacs: LookupHmacs, upstream: str, institution: str, identifier_type: str, value: str
 ) -> str:
-    """Return the person id of a login without a usable CPR number, by its identifier."""
-    folded = _fold(identifier_type, value)
-    return hmacs.compute(_LABEL, "name", upstream, institution, identifier_type, folded)
+    """Return the person id of a login without a usable CPR number, by its identifier.
 
-
-def _fold(identifier_type: str, value: str) -> str:
-    """Return the identifier as it is compared: only a NameID distinguishes capitals.
-
-    Source: SAML V2.0 Subject Identifier Attributes Profile 2.1.
+    An identifier is good only within its institution: two institutions may assert the same value.
     """
-    return value if identifier_type == NAME_ID else value.translate(_SMALL)
+    # Only a NameID distinguishes capitals (SAML V2.0 Subject Identifier Attributes Profile 2.1).
+    folded = value if identifier_type == NAME_ID else value.translate(_SMALL)
+    return hmacs.compute(_LABEL, "name", upstream, institution, identifier_type, folded)
 
 
 SUBJECT: Final = "subject-id"

@@ -1,6 +1,6 @@
 """The next step of a login: one pure function, the only place that decides it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -59,7 +59,6 @@ from broker.core.login.transaction import (
     OWN_ERRANDS,
     Account,
     AccountState,
-    Authentication,
     AuthnRequest,
     Errand,
     Transaction,
@@ -73,22 +72,21 @@ from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 class Terms:
     """Everything except the transaction on which the next step depends.
 
-    ``ways`` are the upstreams that this request may use, ``local`` those where the library system
-    itself verifies the person, ``meets`` the classes that the upstream's meet, ``ids`` the
-    identifiers that we make for this person at this service, and ``cpr`` the person's CPR number,
-    which no decision holds.
+    ``lacking`` is the step for a proof that the person's intent needs. ``ways`` are the upstreams
+    that this request may use, ``local`` those where the library system itself verifies the person.
+    ``received_class`` is the class of the authentication, and ``meets`` the classes that the
+    upstream's meet. ``ids`` are the identifiers that we make for this person at this service, and
+    ``cpr`` is the person's CPR number, which no decision holds.
     """
 
     service: Service
     giver: Controller | None
     hmacs: LookupHmacs
-    decide: Callable[[Transaction, datetime], Decision]
-    lacking: Callable[[Transaction, datetime], ProveMailbox | None]
+    decision: Decision
+    lacking: ProveMailbox | None
     ways: tuple[str, ...]
     local: frozenset[str] = frozenset()
-    authn_context: Callable[[Authentication, datetime], str | None] = lambda authentication, _: (
-        authentication.authn_context
-    )
+    received_class: str | None = None
     meets: Meets = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     cpr: str | None = field(default=None, repr=False)
@@ -110,22 +108,21 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     """Return the next step. Every transaction has exactly one."""
     if transaction.errand is Errand.PIN_BY_MAIL:
         return Done()  # nobody is logged in for it, and nothing is looked up of anybody
-    unknown = _find_authentication_step(transaction, terms, now)
+    unknown = _find_authentication_step(transaction, terms)
     if unknown:
         return unknown
     if transaction.errand in OWN_ERRANDS:
         return Done()
-    decision = terms.decide(transaction, now)
-    lacking = None if transaction.unproved else terms.lacking(transaction, now)
-    if lacking:
-        return _unless_passive(transaction, lacking, decision)
+    decision = terms.decision
+    if terms.lacking and not transaction.unproved:
+        return _unless_passive(transaction, terms.lacking, decision)
     if decision.effect is not Effect.PERMIT or decision.release is None:
         code = decision.reasons[0].code
         return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
-    return _continue_permitted(transaction, decision, terms, now)
+    return _continue_permitted(transaction, terms, now)
 
 
-def _find_authentication_step(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
+def _find_authentication_step(transaction: Transaction, terms: Terms) -> Step | None:
     """Return the step that authenticates the person as requested; None if that is done."""
     if transaction.upstream is None:
         return _unless_passive(transaction, Choose(terms.ways))
@@ -136,9 +133,9 @@ def _find_authentication_step(transaction: Transaction, terms: Terms, now: datet
         return _unless_passive(transaction, VerifyPin())
     if transaction.authentication is None:
         return Authenticate(transaction.upstream)
-    received = terms.authn_context(transaction.authentication, now)
-    if class_for_service(transaction.request, received, terms.meets) is None:
-        detail = describe_unmet(transaction.request, received, transaction.upstream)
+    received, request = terms.received_class, transaction.request
+    if class_for_service(request, received, terms.meets) is None:
+        detail = describe_unmet(request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     if local and transaction.errand in _BY_NO_PIN:
         # A person who guessed a PIN must not be able to choose a new one or to delete data.
@@ -146,9 +143,8 @@ def _find_authentication_step(transaction: Transaction, terms: Terms, now: datet
     return None
 
 
-def _continue_permitted(
-    transaction: Transaction, decision: Decision, terms: Terms, now: datetime
-) -> Step:
+def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -> Step:
+    decision = terms.decision
     refused = _find_barrier(transaction, decision)
     if refused:
         return refused
@@ -162,11 +158,11 @@ def _continue_permitted(
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
-    disclosure = _make_disclosure(transaction, decision, terms)
-    asked = _find_question_step(transaction, decision, disclosure, terms, now)
+    disclosure = _make_disclosure(transaction, terms)
+    asked = _find_question_step(transaction, disclosure, terms, now)
     if asked:
         return asked
-    return _finish(transaction, decision, disclosure, terms, now)
+    return _finish(transaction, disclosure, terms, now)
 
 
 def _confirm_address(
@@ -199,18 +195,15 @@ def _choose_pin(account: Account | None, decision: Decision) -> Done | Refuse:
 
 
 def _find_question_step(
-    transaction: Transaction,
-    decision: Decision,
-    disclosure: Disclosure,
-    terms: Terms,
-    now: datetime,
+    transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime
 ) -> Step | None:
     """Return the step that asks or informs the person before anything leaves, or None."""
+    decision = terms.decision
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
-    asked = _find_question(transaction, decision, disclosure, terms, now)
+    asked = _find_question(transaction, disclosure, terms, now)
     if asked and transaction.issued:
         # Something else has left already. To ask again in the same login would send two answers to
         # one request.
@@ -249,19 +242,13 @@ def _find_offered_category(transaction: Transaction) -> str | None:
     return account.upgrade_from
 
 
-def _make_disclosure(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
-    disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
+def _make_disclosure(transaction: Transaction, terms: Terms) -> Disclosure:
+    disclosure = disclose(terms.decision, terms.service, transaction.request.acs, terms.giver)
     return fill_cpr(fill_identifiers(disclosure, terms.ids), terms.cpr)
 
 
-def _finish(
-    transaction: Transaction,
-    decision: Decision,
-    disclosure: Disclosure,
-    terms: Terms,
-    now: datetime,
-) -> Step:
-    account = transaction.account
+def _finish(transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime) -> Step:
+    account, decision = transaction.account, terms.decision
     number = account.number if account else None
     unfinished = _find_unfinished_step(account, decision)
     if unfinished:
@@ -353,12 +340,9 @@ def _missing_account_reason(account: Account | None) -> str:
 
 
 def _find_question(
-    transaction: Transaction,
-    decision: Decision,
-    disclosure: Disclosure,
-    terms: Terms,
-    now: datetime,
+    transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime
 ) -> Question | None:
+    decision = terms.decision
     asked = find_question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
     if asked is None or asked.variant == "ask":
         return asked

@@ -6,6 +6,7 @@ from typing import Final
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
 from broker.core.entities import Service
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
 from broker.core.policy.expiry import Expiry
@@ -124,7 +125,7 @@ class PlayedLogin:
         return tuple(
             Leaving(
                 name=item.name,
-                mask=item.mask,
+                mask=item.name == CPR_ATTRIBUTE,
                 optional=item.optional,
                 place=fates[item.name].place,
                 in_part=fates[item.name].code == "released_in_part",

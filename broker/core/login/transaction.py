@@ -7,22 +7,17 @@ from typing import Final
 
 from broker.core.borrowers.enrolment import Claim, EnrolmentOutcome
 from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
-from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
-from broker.core.login.login_names import LoginNames
 from broker.core.logout.sessions import NameID
 from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
 
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
 MOST_OCTETS: Final = 1200
-# On a computer that others use too a browser may bring the cookies back.
-SHARED_IDLE_FOR: Final = TRANSACTION_LEFT_ALONE.span
-SHARED_FINISHED_FOR: Final = TRANSACTION_DONE.span
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
 _QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
@@ -225,8 +220,6 @@ class Account:
     # the question of a first match: nothing else comes before the answer
     address_question: AddressQuestion | None = None
     enrolment: str | None = None  # the id under which staff find it, or the case that it is
-    # why the person is to be looked up in the register, once they have been told of it
-    look_up: LookUpReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,15 +287,23 @@ class Transaction:
         return self.person.number if self.person else None
 
     @property
-    def names(self) -> LoginNames:
-        """Return the names of this login for logs."""
-        return LoginNames(
-            reference=self.reference,
-            service=self.request.service,
-            upstream=self.upstream,
-            institution=self.authentication.institution if self.authentication else None,
-            person=self.person.id if self.person else None,
-        )
+    def names(self) -> dict[str, str | None]:
+        """Return the names of this login for the audit log, by the fields of ``AuditEvent``.
+
+        They are codes, references and random ids, and no personal value.
+        """
+        return {
+            "reference": self.reference,
+            "service": self.request.service,
+            "upstream": self.upstream,
+            "institution": self.authentication.institution if self.authentication else None,
+            "person": self.person_id,
+        }
+
+    @property
+    def person_id(self) -> str | None:
+        """Return the id of the person who has logged in, or None."""
+        return self.person.id if self.person else None
 
     def bind(self, browser: str, *, shared: bool = False) -> "Transaction":
         """Bind to one browser for good; raises BrowserUnmatched if it is bound to another.

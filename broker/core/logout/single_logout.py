@@ -13,9 +13,6 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID, Session
 from broker.core.retention import LOGOUT
 
-# A person who reads the page and goes through several services needs time; a transaction has as
-# much.
-LOGOUT_LIFETIME: Final = LOGOUT.span
 # More hops than that no browser should make; the rest is reported as not logged out.
 MOST_ASKED: Final = 20
 
@@ -48,18 +45,9 @@ class LogoutRequest:
     indexes: tuple[str, ...] = ()
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
-    # its IssueInstant, by the latest that the peer's clock may mean; None in what an older release
-    # kept
-    issued_by: datetime | None = None
-
-    def find_cutoff(self, now: datetime) -> datetime:
-        """Return the time after which a session began that the request cannot mean.
-
-        A request that was delayed does not end logins that began later.
-        """
-        if self.issued_by is None:
-            return now
-        return min(self.issued_by, now)
+    # The IssueInstant, by the latest that the peer's clock may mean: a request that was delayed
+    # does not end logins that began later.
+    issued_by: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

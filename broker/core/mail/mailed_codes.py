@@ -32,10 +32,6 @@ class Code:
     expires_at: datetime
     tries_left: int = TRIES
 
-    def is_live(self, now: datetime) -> bool:
-        """Return whether the code has not expired."""
-        return now < self.expires_at
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredCodes:
@@ -45,7 +41,7 @@ class StoredCodes:
 
     def drop_expired(self, now: datetime) -> "StoredCodes":
         """Return the codes that have not expired."""
-        return StoredCodes(tuple(code for code in self.codes if code.is_live(now)))
+        return StoredCodes(tuple(code for code in self.codes if now < code.expires_at))
 
     def add_code(self, code: Code) -> "StoredCodes":
         """Return the codes with one more, the newest last."""

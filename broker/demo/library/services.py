@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from flask import Flask, abort, redirect, render_template, request
+from flask import Flask, abort, g, redirect, render_template, request
 from lxml import etree
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
@@ -176,6 +176,7 @@ def create_app(
         landing = land(http_bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
+        g.landing = landing
         answer = _landing_page(landing, service, services[service], desk)
         if landing.session:
             sessions.begin(answer, service, landing.session)

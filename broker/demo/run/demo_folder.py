@@ -150,6 +150,7 @@ LINKS: Final = {
     "search_engine": "search",
     "subject_guides": "subject-guides",
     "databases": "databases",
+    "electronic_resources": "e-resources?way=wayf",
     "faq_hospital_da": "hospital-da",
 }
 
@@ -299,10 +300,10 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
 
 
 def _addresses(library: str, paths: Mapping[str, str]) -> str:
-    lines = (
-        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
-        for key, path in paths.items()
-    )
+    lines = []
+    for key, path in paths.items():
+        url = f"{library}/{path}{'&' if '?' in path else '?'}lang="
+        lines.append(f'{key} = {{ en = "{url}en", da = "{url}da" }}')
     return "\n".join(lines)
 
 

@@ -11,35 +11,11 @@ from typing import Final
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Arrivals
-from flask import Flask, Response, jsonify, render_template_string
+from flask import Flask, Response, jsonify, render_template
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 _KEPT: Final = 200
 _READY_WITHIN: Final = 60.0  # seconds, on a busy machine
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Demo mailbox</title>
-</head>
-<body>
-<main>
-<h1>Demo mailbox</h1>
-<p>Every mail the demo sends ends here, newest first, and nowhere else.</p>
-{% for mail in mails %}
-<article>
-<h2>{{ mail.subject }}</h2>
-<p>To {{ mail.recipients | join(", ") }}, {{ mail.received.strftime("%H:%M:%S") }} UTC</p>
-<pre tabindex="0">{{ mail.text }}</pre>
-</article>
-{% else %}
-<p>No mail yet.</p>
-{% endfor %}
-</main>
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +67,11 @@ class Mailbox:
 
 def page(mailbox: Mailbox) -> Flask:
     """Return the application that shows ``mailbox``: ``/`` and, for programs, ``/mails.json``."""
-    app = Flask("broker.demo", static_folder=None)
+    app = Flask("broker.demo")
 
     @app.get("/")
     def index() -> str:
-        return render_template_string(_PAGE, mails=mailbox.mails())
+        return render_template("mailbox.html", mails=mailbox.mails())
 
     @app.get("/mails.json")
     def listing() -> Response:
@@ -108,7 +84,8 @@ def page(mailbox: Mailbox) -> Flask:
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
+        response.headers["Content-Security-Policy"] = policy
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

@@ -30,6 +30,8 @@ from broker.demo.run.demo_folder import EID, HUB, PARTIES, SERVICES, Ports, Sett
 from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
+from broker.demo.story import stories
+from broker.demo.story.timeline import BROKER, Entry, Timeline
 from broker.demo.upstreams import nemlogin, wayf_hub
 
 _READY_WITHIN: Final = 120.0  # seconds, on a busy machine
@@ -207,6 +209,23 @@ class RunningParties:
     register: SimulatedDatafordeler | None
 
 
+def _tell_stories(setting: Setting, parties: Mapping[str, Flask], mailbox: Mailbox) -> None:
+    """Record what the parties send each other, and add stories and timeline to the library."""
+
+    def list_mails() -> Iterator[Entry]:
+        for mail in mailbox.mails():
+            yield Entry(mail.received, BROKER, "Mailbox", f"Mail: {mail.subject}", mail.text)
+
+    timeline = Timeline(_log_file(setting), list_mails)
+    timeline.watch_identity_provider(parties["hub"], "WAYF")
+    timeline.watch_identity_provider(parties["nemlogin"], "NemLog-in")
+    timeline.watch_library(parties["library"], "Library")
+    timeline.watch_library_system(parties["patrons"], "Library system")
+    origin = setting.ports.origin
+    places = setting.folder / "policies", origin("mailbox"), origin("patrons")
+    stories.serve(parties["library"], timeline, *places)
+
+
 @contextmanager
 def run_parties(
     setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
@@ -218,11 +237,12 @@ def run_parties(
     ports = setting.ports
     _check_ports(ports, setting.parties[1:])
     parties, library = _parties(setting, simulate)
+    mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
+    _tell_stories(setting, parties, mailbox)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
         stack.enter_context(library.serve_machines(ports.number("sip2")))
-        mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)
         register = None

@@ -23,6 +23,7 @@ NAMES: Final = {
     "organizationName": "urn:oid:2.5.4.10",
     "schacHomeOrganization": "urn:oid:1.3.6.1.4.1.25178.1.2.9",
     "schacPersonalUniqueID": "urn:oid:1.3.6.1.4.1.25178.1.2.15",
+    "eduPersonEntitlement": "urn:oid:1.3.6.1.4.1.5923.1.1.1.7",
     "eduPersonAssurance": "urn:oid:1.3.6.1.4.1.5923.1.1.1.11",
     "preferredLanguage": "urn:oid:2.16.840.1.113730.3.1.39",
     "cprUuid": "cprUuid",

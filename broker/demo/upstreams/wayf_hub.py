@@ -12,6 +12,7 @@ from saml2 import saml
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.demo.people.persona import university_attributes
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer
@@ -19,6 +20,7 @@ from broker.demo.upstreams.assertion_writer import NAMES, ResponseAddressee
 
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_OTHER: Final = "somebody-else"
 _INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen", NEMLOGIN: "NemID"}
 
 
@@ -92,7 +94,23 @@ def _choice(authn_request: ReceivedAuthnRequest, query: str, everybody: Sequence
         names=_INSTITUTIONS,
         institutions=authn_request.institutions,
         query=query,
+        other=_OTHER,
+        other_at=AU in authn_request.institutions,
     )
+
+
+def _read_other_person() -> Persona:
+    """Return the person of Aarhus University that the form describes."""
+    form = request.form
+    name = form["name"].strip() or "Robin Lund"
+    user_name = "".join(filter(str.isalnum, name.lower()))
+    affiliations = tuple(form["affiliations"].split()) or ("member@au.dk",)
+    cpr = form["cpr"].strip() or None
+    attributes = university_attributes(user_name, name, cpr, affiliations)
+    if form["entitlements"].split():
+        attributes["eduPersonEntitlement"] = tuple(form["entitlements"].split())
+    attributes["eduPersonAssurance"] = (form["assurance"],)
+    return Persona(_OTHER, AU, "", attributes, "")
 
 
 def _read_known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
@@ -126,7 +144,10 @@ def create_app(
     def log_persona_in() -> Response:
         authn_request = _read_known_request(descriptors)
         name = request.form["persona"]
-        person = persona(name, people) if name else None
+        if name == _OTHER:
+            person: Persona | None = _read_other_person()
+        else:
+            person = persona(name, people) if name else None
         if person and person.institution not in authn_request.institutions:
             abort(500, "no common federations")
         return _answer(authn_request, person)

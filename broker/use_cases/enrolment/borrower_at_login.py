@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal, assert_never
+from typing import Final, Literal
 
 from broker.core.borrowers.change_plan import Change, plan_change
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
-from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
-from broker.core.consent.disclosure import find_look_up_purpose
 from broker.core.errors import LibraryError
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
@@ -17,7 +15,7 @@ from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import describe_missing_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.person_record import PersonRecord
-from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
 from broker.use_cases.storage.records import Record
@@ -59,7 +57,10 @@ class BorrowerAtLogin:
         """
         if transaction.person is None or not _needs_borrower(login):
             return None
-        return transaction.person.number or self._find(transaction, login, record).number
+        if transaction.person.number:
+            return transaction.person.number
+        found = self._find(transaction, login, record)
+        return found.number if found else None
 
     def find_account(
         self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
@@ -74,19 +75,26 @@ class BorrowerAtLogin:
         wanted = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
             wanted = self._derive_wanted_before_answer(transaction, login, record)
-        account = self._describe(transaction, login, record, wanted)
-        return replace(account, look_up=self._look_up_reason(record, account, login))
+        return self._describe(transaction, login, record, wanted)
 
-    def request_look_up(self, transaction: Transaction, login: EvaluatedLogin) -> None:
-        """Request the look-up of a person who has read that the register is asked."""
-        account, person = transaction.account, transaction.person
-        policy = login.decision.policy
+    def request_look_up(
+        self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
+    ) -> None:
+        """Request the look-up of a person who has read that the register is asked.
+
+        Request nothing if the last answer of the register is recent.
+        """
+        ports, person_id, cpr = self.ports, transaction.person_id, usable_cpr(login)
+        policy, account = login.decision.policy, transaction.account
         rule = policy.borrower.register if policy and policy.borrower else None
-        ports, number, cpr = self.ports, account and account.number, usable_cpr(login)
-        if ports.asks_register and person and account and account.look_up and number and cpr:
+        number = account.number if account else None
+        if self.mode == "live" and ports.asks_register and person_id and number and cpr:
             now = ports.now()
             ports.persons.change(
-                person.id, lambda each: each.request_look_up(cpr, number, rule, now), now
+                person_id,
+                lambda each: each.request_look_up(cpr, number, rule, now),
+                now,
+                read=record,
             )
 
     def enrol(
@@ -96,10 +104,10 @@ class BorrowerAtLogin:
 
         A library system that does not answer is no error: the request is stored.
         """
-        person = transaction.person
-        if person is None:
+        person_id = transaction.person_id
+        if person_id is None:
             return _NO_ACCOUNT
-        record = self._read(person.id)
+        record = self._read(person_id)
         # Only a person who was offered another category, and agreed, gets it.
         upgrade = transaction.upgrade is True
         wanted = _derive_wanted(login, language, self.ports.now(), upgrade=upgrade)
@@ -114,18 +122,18 @@ class BorrowerAtLogin:
             account = _close_if_silent(self._describe(transaction, login, record, wanted))
             if account.state in _ENDS_WITHOUT_MAIL:
                 return account
-        account = self._enrol(transaction, person.id, wanted, patience)
+        account = self._enrol(transaction, person_id, wanted, patience)
         if account.state is AccountState.DONE and account.number is None:
             # A first match that the worker met: the person is asked about it.
-            return self._describe(transaction, login, self._read(person.id))
+            return self._describe(transaction, login, self._read(person_id))
         return account
 
     def keep_category(self, transaction: Transaction) -> None:
         """Remember that the person does not want another category."""
         now = self.ports.now()
-        if transaction.person:
+        if transaction.person_id:
             self.ports.persons.change(
-                transaction.person.id, lambda each: replace(each, declined_at=now), now
+                transaction.person_id, lambda each: replace(each, declined_at=now), now
             )
 
     def _read(self, person_id: str) -> PersonRead:
@@ -174,30 +182,39 @@ class BorrowerAtLogin:
         login: EvaluatedLogin,
         record: PersonRead,
         wanted: WantedBorrower | None = None,
-    ) -> FoundBorrower:
-        """Return the borrower that the login leads to, and open or end the case that it shows."""
-        person_id = transaction.person.id if transaction.person else ""
+    ) -> FoundBorrower | None:
+        """Return the borrower that the login leads to, and open or end the case that it shows.
+
+        None if the library system does not answer and nothing is known.
+        """
         cpr = usable_cpr(login)
         if cpr is None:
-            return FoundBorrower(Finding.CASE, reason=missing_cpr_reason(login.reading.cpr))
+            return FoundBorrower(reason=missing_cpr_reason(login.reading.cpr))
         attributes = login.reading.attributes
         facts = read_person_facts(attributes)
         if not facts.has_name:
-            return FoundBorrower(Finding.CASE, reason="name_required")
+            return FoundBorrower(reason="name_required")
         answer = transaction.address_answer
-        confirmed = answer.match_hash if answer and answer.is_own else None
-        email = attributes.one(MAIL_PROOF)
-        find = self.finder.find_borrower
-        found = find(person_id, cpr, facts, record, wanted, email=email, confirmed=confirmed)
+        search = BorrowerSearch(
+            transaction.person_id or "",
+            cpr,
+            facts,
+            record,
+            wanted,
+            email=attributes.one(MAIL_PROOF),
+            confirmed=answer.match_hash if answer and answer.is_own else None,
+        )
+        found = self.finder.find_borrower(search)
         address = _find_replacement(transaction, login, found)
-        if address and found.number and self.mode == "live":
+        if address and found and found.number and self.mode == "live":
             try:
                 self._replace_address(found.number, address)
             except LibraryError:
                 return found  # the login says so, and the next one asks again
-            record = self._read(person_id)
-            found = find(person_id, cpr, facts, record, wanted, email=address)
-        self._update_case(person_id, found, record, wanted)
+            search = replace(search, record=self._read(search.person_id), email=address)
+            found = self.finder.find_borrower(search)
+        if found:
+            self._update_case(search, found)
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
@@ -207,26 +224,20 @@ class BorrowerAtLogin:
         answer is lost.
         """
         change = Change(borrower_number, ((EMAIL, address),))
-        self.ports.end_mailed_access(borrower_number)
+        self.ports.pins.end_mailed_access(borrower_number)
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
-        self.ports.end_mailed_access(borrower_number)
+        self.ports.pins.end_mailed_access(borrower_number)
 
-    def _update_case(
-        self,
-        person_id: str,
-        found: FoundBorrower,
-        record: PersonRead,
-        wanted: WantedBorrower | None,
-    ) -> None:
+    def _update_case(self, search: BorrowerSearch, found: FoundBorrower) -> None:
         """Open a case that a search shows, or end one that staff have corrected meanwhile."""
-        enrolment = record.value.enrolment if record else None
+        enrolment = search.stored_record.enrolment if search.stored_record else None
         is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
         reason = enrolment.reason if enrolment and is_open else None
-        if found.finding is Finding.CASE and reason != found.reason:
-            before = enrolment or new_enrolment(self.ports, wanted)
-            self._open_case(person_id, found, before)
-        elif found.finding is Finding.FOUND and enrolment and reason in _SHOWN_BY_SEARCH:
-            self._end_case(person_id, enrolment)
+        if found.reason and found.reason != reason:
+            before = enrolment or new_enrolment(self.ports, search.wanted)
+            self._open_case(search.person_id, found, before)
+        elif found.number and enrolment and reason in _SHOWN_BY_SEARCH:
+            self._end_case(search.person_id, enrolment)
 
     def _open_case(self, person_id: str, found: FoundBorrower, before: Enrolment) -> None:
         ports = self.ports
@@ -268,18 +279,13 @@ class BorrowerAtLogin:
             # Number and PIN were verified a moment ago.
             return Account(person.number, AccountState.KNOWN)
         found = self._find(transaction, login, record, wanted)
-        match found.finding:
-            case Finding.FOUND:
-                account = self._describe_found(found, wanted)
-                return replace(account, address_question=found.question)
-            case Finding.NONE:
-                return self._describe_none(wanted, login)
-            case Finding.SILENT:
-                return Account(None, AccountState.UNAVAILABLE)
-            case Finding.CASE:
-                return self._describe_case(person.id, found.reason)
-            case _:
-                assert_never(found.finding)
+        if found is None:
+            return Account(None, AccountState.UNAVAILABLE)
+        if found.reason:
+            return self._describe_case(person.id, found.reason)
+        if found.number is None:
+            return self._describe_none(wanted, login)
+        return replace(self._describe_found(found, wanted), address_question=found.question)
 
     def _describe_case(self, person_id: str, reason: str | None) -> Account:
         record = self._read(person_id)
@@ -324,18 +330,6 @@ class BorrowerAtLogin:
         is_kept = has_declined and transaction.errand is not Errand.SIGN_UP
         return replace(wanted, upgrade=not is_kept)
 
-    def _look_up_reason(
-        self, record: PersonRead, account: Account, login: EvaluatedLogin
-    ) -> LookUpReason | None:
-        """Return why the register would be asked about the person, or None."""
-        if not self.ports.asks_register or self.mode != "live" or account.number is None:
-            return None
-        if not find_look_up_purpose(login.decision) or not usable_cpr(login):
-            return None
-        if record is None:
-            return LookUpReason.ENROLMENT
-        return record.value.find_look_up_reason(self.ports.now())
-
 
 def _needs_borrower(login: EvaluatedLogin) -> bool:
     release = login.decision.release
@@ -374,10 +368,10 @@ def _make_account(
 
 
 def _find_replacement(
-    transaction: Transaction, login: EvaluatedLogin, found: FoundBorrower
+    transaction: Transaction, login: EvaluatedLogin, found: FoundBorrower | None
 ) -> str | None:
     """Return the proved address that replaces one that the person said is not their own."""
-    answer, question = transaction.address_answer, found.question
+    answer, question = transaction.address_answer, found.question if found else None
     if answer is None or answer.is_own or question is None:
         return None
     if answer.match_hash != question.match_hash or not login.decision.has(Right.WRITE_BORROWER):

@@ -9,7 +9,6 @@ from broker.core.borrowers.matching import PersonFacts, can_be_claimed, fold_add
 from broker.core.errors import ClaimRefused, TooMany
 from broker.core.mail.mail_contents import ClaimCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
-from broker.core.ports import MailTexts
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -39,7 +38,6 @@ class BorrowerClaims:
     finder: BorrowerFinder
     codes: MailedCodes
     outbox: MailOutbox
-    letters: MailTexts
 
     def find_offered(self, claimant: Claimant) -> Borrower | None:
         """Return the possible duplicate to whose address a code can be mailed, or None."""
@@ -129,8 +127,9 @@ class BorrowerClaims:
             "claim", subject, browser=claimant.browser, person_id=claimant.person_id
         )
         letter = ClaimCodeMail(spell_code(code), claimant.name)
-        mail_text = self.letters.render(letter, claimant.language)
-        self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=CODE_LASTS)
+        self.outbox.queue_mail(
+            address, letter, claimant.language, about=borrower.number, lasts=CODE_LASTS
+        )
 
     def _make_decoy(self, claimant: Claimant) -> None:
         self.codes.make_decoy("claim", browser=claimant.browser, person_id=claimant.person_id)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, list_numbers
@@ -23,31 +22,45 @@ T = TypeVar("T")
 _TRUST_WHILE_SILENT: Final = timedelta(days=1)
 
 
-class Finding(StrEnum):
-    """The answer to the question which borrower belongs to a person."""
+@dataclass(frozen=True, slots=True, repr=False)
+class BorrowerSearch:
+    """A login whose borrower is searched.
 
-    FOUND = "found"
-    NONE = "none"
-    CASE = "case"  # several, or one that is another person's; staff must decide
-    SILENT = "silent"  # the library system does not answer, and nothing is known
+    ``record`` is the person's record if there is one, and ``wanted`` the borrower that the login
+    wants, None if nothing is changed. ``email`` is the address that the login brings, and
+    ``confirmed`` the hash of the first match whose address the person has confirmed.
+    """
+
+    person_id: str
+    cpr: str
+    facts: PersonFacts
+    record: Record[PersonRecord] | None
+    wanted: WantedBorrower | None = None
+    email: str | None = None
+    confirmed: str | None = None
+
+    @property
+    def stored_record(self) -> PersonRecord | None:
+        """Return the content of the person's record."""
+        return self.record.value if self.record else None
 
 
 @dataclass(frozen=True, slots=True)
 class FoundBorrower:
-    """The borrower that was found.
+    """The result of a search; without ``number`` and ``reason`` the person has no borrower.
 
+    ``reason`` is why staff must decide first, and ``borrowers`` are the borrowers of that case.
     ``borrower`` is None if the stored number was used without asking the library system; then
-    ``stored`` is the record that names it. ``borrowers`` are the numbers of the borrowers of a
-    case.
+    ``stored`` is the record that names it. ``question`` is that of a first match which the person
+    has not confirmed.
     """
 
-    finding: Finding
     number: str | None = None
     borrower: Borrower | None = None
     reason: str | None = None
     borrowers: Names = ()
     stored: PersonRecord | None = None
-    question: AddressQuestion | None = None  # of a first match that the person has not confirmed
+    question: AddressQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,76 +73,48 @@ class BorrowerFinder:
     ports: EnrolmentPorts
     slots: WaitingSlots | None = None
 
-    def find_borrower(
-        self,
-        person_id: str,
-        cpr_number: str,
-        person: PersonFacts,
-        record: Record[PersonRecord] | None,
-        wanted: WantedBorrower | None = None,
-        *,
-        email: str | None = None,
-        confirmed: str | None = None,
-    ) -> FoundBorrower:
+    def find_borrower(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the borrower with the CPR number, if it is this person's.
 
-        ``email`` is the address that the login brings, and ``confirmed`` the hash of the first
-        match whose address the person has confirmed. Without one of them a first match comes with a
-        question, and the record does not name the borrower.
+        None if the library system does not answer and nothing is known. A first match comes with a
+        question, and the record does not name the borrower, unless the login brings its address or
+        the person has confirmed it.
 
         The library system is not asked within ``trust_for`` of its last answer, unless the borrower
-        must be changed to be as ``wanted``. The stored number counts only for the name and birth
-        date that agreed with the borrower.
+        must be changed to be as wanted. The stored number counts only for the name and birth date
+        that agreed with the borrower.
         """
-        ports = self.ports
-        stored = record.value if record else None
-        known = self._find_stored(stored, person)
+        ports, stored = self.ports, search.stored_record
+        known = self._find_stored(search)
         age = self._age_of(stored)
-        if known and age < ports.trust_for and self.is_as_wanted(stored, wanted):
+        if known and age < ports.trust_for and self.is_as_wanted(stored, search.wanted):
             return known
         try:
-            found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
+            found = self.call(lambda deadline: ports.library.find(search.cpr, deadline))
         except LibraryError:
-            if known and age < _TRUST_WHILE_SILENT:
-                return known
-            return FoundBorrower(Finding.SILENT)
-        reason = find_case_reason(found, person, cpr_number)
+            return known if age < _TRUST_WHILE_SILENT else None
+        reason = find_case_reason(found, search.facts, search.cpr)
         if reason or not found:
-            self._forget_stored(person_id, stored)
-            finding = Finding.CASE if reason else Finding.NONE
-            return FoundBorrower(finding, reason=reason, borrowers=list_numbers(found))
-        question = self._find_question(stored, found[0], email, confirmed)
-        self._note_found(
-            person_id, record, found[0], person=person, wanted=wanted, question=question
-        )
-        return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
+            if stored and stored.borrower_number:
+                # It was deleted or merged, or it is another person's now.
+                forget = PersonRecord.forget_borrower
+                ports.persons.change(search.person_id, forget, ports.now())
+            return FoundBorrower(reason=reason, borrowers=list_numbers(found))
+        borrower = found[0]
+        question = ports.ask_about_match(stored, borrower, search.email)
+        if question and question.match_hash == search.confirmed:
+            question = None
+        self._note_found(search, borrower, question)
+        return FoundBorrower(borrower.number, borrower, question=question)
 
-    def _find_question(
-        self,
-        stored: PersonRecord | None,
-        borrower: Borrower,
-        email: str | None,
-        confirmed: str | None,
-    ) -> AddressQuestion | None:
-        """Return the question of a first match, unless the person has confirmed its address."""
-        question = self.ports.ask_about_match(stored, borrower, email)
-        return None if question and question.match_hash == confirmed else question
-
-    def _find_stored(
-        self, stored: PersonRecord | None, person: PersonFacts
-    ) -> FoundBorrower | None:
+    def _find_stored(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the stored borrower, if the facts that agreed with it are the login's."""
+        stored = search.stored_record
         if stored is None or stored.borrower_number is None:
             return None
-        if stored.borrower_facts_hash != self.ports.hash_facts(person):
+        if stored.borrower_facts_hash != self.ports.hash_facts(search.facts):
             return None
-        return FoundBorrower(Finding.FOUND, stored.borrower_number, stored=stored)
-
-    def _forget_stored(self, person_id: str, stored: PersonRecord | None) -> None:
-        """Remove the stored borrower: it was deleted or merged, or it is another person's now."""
-        if stored and stored.borrower_number:
-            ports = self.ports
-            ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
+        return FoundBorrower(stored.borrower_number, stored=stored)
 
     def has_borrower(self, person_id: str, borrower_number: str) -> bool:
         """Return whether the record of a person names this borrower.
@@ -165,18 +150,11 @@ class BorrowerFinder:
         return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
 
     def _note_found(
-        self,
-        person_id: str,
-        record: Record[PersonRecord] | None,
-        borrower: Borrower,
-        *,
-        person: PersonFacts,
-        wanted: WantedBorrower | None,
-        question: AddressQuestion | None,
+        self, search: BorrowerSearch, borrower: Borrower, question: AddressQuestion | None
     ) -> None:
         """Write the borrower into the person record, or the open question, and mail the notice."""
-        ports, now = self.ports, self.ports.now()
-        facts_hash, wanted_hash = ports.hash_facts(person), None
+        ports, wanted, now = self.ports, search.wanted, self.ports.now()
+        facts_hash, wanted_hash = ports.hash_facts(search.facts), None
         if wanted and plan_change(borrower, wanted, now.date()) is None:
             wanted_hash = ports.hash_wanted(wanted)
 
@@ -185,9 +163,8 @@ class BorrowerFinder:
                 return each.note_match(question.match_hash)
             return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
 
-        stored = record.value if record else None
         language = wanted.language if wanted else "da"
-        notice = ports.draft_notice_of_match(stored, borrower, language)
-        ports.persons.change(person_id, note, now, read=record, others=notice)
+        notice = ports.draft_notice_of_match(search.stored_record, borrower, language)
+        ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
         if notice:
-            ports.wake_mails()
+            ports.pins.outbox.wake_worker()

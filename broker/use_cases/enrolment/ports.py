@@ -9,42 +9,51 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import AuditLog, LibrarySystem, Write
+from broker.core.ports import LibrarySystem, Write
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.storage.records import Lease
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
 REQUEST_CALL: Final = timedelta(seconds=3)
 
 
+class Superseded(Exception):
+    """Another worker has the lease, or a login has changed the record: stop at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, person records and audit log.
+    """Library system, person records, PINs and the port of events.
 
     ``asks_register`` says whether a register of persons is configured. ``trust_for`` is how long an
-    answer of the library system counts. ``draft_welcome_mail`` returns the writes that queue the
-    welcome mail of a created borrower, from number, address and language. ``draft_match_notice``
-    does so for the notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN
-    links, login codes and known browsers of a borrower.
+    answer of the library system counts.
     """
 
     library: LibrarySystem
     persons: PersonRecords
     hmacs: LookupHmacs
     now: Callable[[], datetime]
+    pins: BorrowerPins
     asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
-    audit_log: AuditLog = NO_AUDIT_LOG
-    log: EventPort = discard_event
-    draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
-    draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
-    wake_mails: Callable[[], object] = lambda: None
-    end_mailed_access: Callable[[str], object] = lambda _: None
+    tell: EventPort = discard_event
+
+    def hold(self, lease: Lease) -> datetime:
+        """Return the deadline of the worker's next call, until which the lease is held.
+
+        Raises Superseded if another worker has the lease.
+        """
+        deadline = self.now() + CALL
+        if not lease.renew(deadline, self.now()):
+            raise Superseded
+        return deadline
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that were compared with a borrower."""
@@ -91,11 +100,11 @@ class EnrolmentPorts:
             return ()
         if record and record.match_hash == self.hash_match(borrower):
             return ()
-        return self.draft_match_notice(borrower.number, borrower.email, language)
+        return self.pins.draft_match_notice(borrower.number, borrower.email, language)
 
     def record_event(
         self, kind: AuditEventKind, person_id: str, enrolment: Enrolment, reason: str | None = None
     ) -> None:
         """Write an event of an enrolment to the audit log."""
         event = AuditEvent(kind, self.now(), person=person_id, reason=reason, about=enrolment.id)
-        self.audit_log.add(event)
+        self.tell(event)

@@ -1,6 +1,5 @@
 """Asks the register of persons for addresses in the background, and writes them to borrowers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,21 +14,16 @@ from broker.core.borrowers.register_look_up import (
     note_for_staff,
 )
 from broker.core.borrowers.registered_person import RegisterError, RegisterRefused
-from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
+from broker.core.errors import AuditUnavailable, BrokerError, LibraryError, LibraryRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
-from broker.core.ports import AuditLog, LibrarySystem, PersonRegister
-from broker.use_cases.storage.person_records import PersonRecords
+from broker.core.ports import PersonRegister
+from broker.use_cases.enrolment.ports import EnrolmentPorts, Superseded
 from broker.use_cases.storage.records import Claimed, Lease
 from broker.use_cases.storage.worker_loop import retry_delay
 
-_CALL: Final = timedelta(seconds=15)
 _LONGEST_REST: Final = timedelta(minutes=10)
-
-
-class LeaseLost(Exception):
-    """Another worker may have this person now: stop before the next call."""
 
 
 @dataclass(slots=True)
@@ -39,61 +33,54 @@ class RegisterLookUps:
     While the register does not answer, all look-ups pause, for ten minutes at most.
     """
 
-    persons: PersonRecords
+    ports: EnrolmentPorts
     register: PersonRegister
-    library: LibrarySystem
-    audit_log: AuditLog
-    tell: EventPort
-    now: Callable[[], datetime]
     _failures: int = field(default=0, init=False)
     _rests_until: datetime | None = field(default=None, init=False)
 
     def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
         """Carry out the look-up of a claimed person, or postpone it while the register pauses."""
         try:
-            if self._rests_until and self.now() < self._rests_until:
+            if self._rests_until and self.ports.now() < self._rests_until:
                 self._postpone(claimed)
             else:
                 self._carry_out(claimed)
-        except LeaseLost:
+        except Superseded:
             pass
         except Exception:
             # A look-up that stays due would be claimed before all others.
             self._postpone(claimed)
             raise
         finally:
-            claimed.lease.end(self.now())
+            claimed.lease.end(self.ports.now())
 
     def _carry_out(self, claimed: Claimed[PersonRecord]) -> None:
         look_up = claimed.record.value.register_look_up
-        if look_up is None or look_up.due_at > self.now():
+        if look_up is None or look_up.due_at > self.ports.now():
             return
         person_id = claimed.record.key.group
         note = None
         try:
-            if look_up.is_too_old(self.now()):
+            if look_up.is_too_old(self.ports.now()):
                 outcome = LookUpOutcome.GIVEN_UP
             else:
                 outcome, note = self._look_up(person_id, look_up, claimed.lease)
                 self._failures = 0
-        except RegisterError as error:
+        except (RegisterError, LibraryError, AuditUnavailable) as error:
             self._report_failure(look_up, error)
             if not isinstance(error, RegisterRefused) or error.setting:
-                self._rest()
+                if isinstance(error, RegisterError):
+                    self._rest()
                 self._postpone(claimed)
                 return
             # The record of this person cannot be read: asked again, it would be the same.
             outcome = LookUpOutcome.UNREADABLE
-        except (LibraryUnavailable, LibraryRefused, AuditUnavailable) as error:
-            self._report_failure(look_up, error)
-            self._postpone(claimed)
-            return
-        self._deadline(claimed.lease)
-        now = self.now()
-        self.persons.change(person_id, lambda record: record.end_look_up(note, now), now)
+        self.ports.hold(claimed.lease)
+        now = self.ports.now()
+        self.ports.persons.change(person_id, lambda record: record.end_look_up(note, now), now)
         self._record(AuditEventKind.REGISTER_ANSWERED, person_id, outcome)
         facts = {"for": look_up.reason, "outcome": outcome}
-        self.tell(BrokerEvent(EventKind.REGISTER_LOOKED_UP, facts))
+        self.ports.tell(BrokerEvent(EventKind.REGISTER_LOOKED_UP, facts))
 
     def _look_up(
         self, person_id: str, look_up: RegisterLookUp, lease: Lease
@@ -103,7 +90,7 @@ class RegisterLookUps:
             return LookUpOutcome.NO_BORROWER, None
         # The audit log comes first: no CPR number leaves for the register without its line.
         self._record(AuditEventKind.REGISTER_ASKED, person_id, look_up.reason)
-        person = self.register.look_up(look_up.cpr, self._deadline(lease))
+        person = self.register.look_up(look_up.cpr, self.ports.hold(lease))
         note = note_for_staff(person)
         if note or person is None:
             return LookUpOutcome.NOT_ACTIVE, note
@@ -117,7 +104,7 @@ class RegisterLookUps:
         if not fields:
             return LookUpOutcome.UNCHANGED, None
         try:
-            self.library.change(Change(borrower.number, fields), self._deadline(lease))
+            self.ports.library.change(Change(borrower.number, fields), self.ports.hold(lease))
         except LibraryRefused as error:
             if error.setting:
                 raise
@@ -127,7 +114,7 @@ class RegisterLookUps:
 
     def _find_borrower(self, look_up: RegisterLookUp, lease: Lease) -> Borrower | None:
         """Return the borrower if it is still the only one with the CPR number."""
-        found = self.library.find(look_up.cpr, self._deadline(lease))
+        found = self.ports.library.find(look_up.cpr, self.ports.hold(lease))
         if [borrower.number for borrower in found] != [look_up.borrower_number]:
             return None
         return found[0]
@@ -136,30 +123,26 @@ class RegisterLookUps:
         look_up = claimed.record.value.register_look_up
         if look_up is None:
             return
-        now = self.now()
+        now = self.ports.now()
         due_at = now + retry_delay(look_up.attempts)
         person_id = claimed.record.key.group
-        self.persons.change(person_id, lambda each: each.postpone_look_up(look_up, due_at), now)
+        self.ports.persons.change(
+            person_id, lambda each: each.postpone_look_up(look_up, due_at), now
+        )
 
     def _rest(self) -> None:
-        self._rests_until = self.now() + min(retry_delay(self._failures), _LONGEST_REST)
+        self._rests_until = self.ports.now() + min(retry_delay(self._failures), _LONGEST_REST)
         self._failures += 1
-
-    def _deadline(self, lease: Lease) -> datetime:
-        """Return the deadline of the next call, and hold the lease until after it."""
-        deadline = self.now() + _CALL
-        if not lease.renew(deadline, self.now()):
-            raise LeaseLost
-        return deadline
 
     def _report_failure(self, look_up: RegisterLookUp, error: BrokerError) -> None:
         facts = {
             "reason": error.reason,
             "cause": str(error),
-            "setting": getattr(error, "setting", None),
+            "setting": error.setting,
             "attempts": look_up.attempts + 1,
         }
-        self.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
+        self.ports.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
 
     def _record(self, kind: AuditEventKind, person_id: str, reason: str) -> None:
-        self.audit_log.add(AuditEvent(kind, self.now(), person=person_id, reason=reason))
+        event = AuditEvent(kind, self.ports.now(), person=person_id, reason=reason)
+        self.ports.tell(event)

@@ -6,7 +6,6 @@ The process may die between any two lines. So every attempt looks again before i
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower, list_numbers
@@ -24,26 +23,13 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Write
-from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
+from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts, Superseded
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.storage.records import Lease
 from broker.use_cases.storage.worker_loop import retry_delay
 
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3
-_EVENTS: Final = {
-    EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
-    EnrolmentOutcome.FILLED_IN: AuditEventKind.ENROLMENT_FILLED_IN,
-    EnrolmentOutcome.UPDATED: AuditEventKind.ENROLMENT_UPDATED,
-    EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
-    EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
-    EnrolmentOutcome.CLAIMED: AuditEventKind.ENROLMENT_CLAIMED,
-    EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
-}
-
-
-class _Superseded(Exception):
-    """Another worker has the lease, or a login has changed the enrolment: stop at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class _Attempt:
         """Do all that can be done now. After a failure the enrolment is due again later."""
         enrolment = self.enrolment
         if enrolment and enrolment.state is EnrolmentState.PENDING:
-            with suppress(_Superseded):
+            with suppress(Superseded):
                 if enrolment.wanted:
                     self._try(enrolment, enrolment.wanted)
                 else:
@@ -137,11 +123,11 @@ class _Attempt:
     @property
     def _current(self) -> Enrolment:
         if self.enrolment is None:
-            raise _Superseded
+            raise Superseded
         return self.enrolment
 
     def _find(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
-        return self.ports.library.find(wanted.cpr or "", self._hold_lease())
+        return self.ports.library.find(wanted.cpr or "", self.ports.hold(self.lease))
 
     def _finish_with(self, found: tuple[Borrower, ...], wanted: WantedBorrower) -> None:
         """Change the one borrower of this person as wanted, or open a case."""
@@ -159,7 +145,7 @@ class _Attempt:
         mails = self._draft_mails(borrower, made, wanted)
         question = self._ask_about_match(borrower, made, wanted)
         if change:
-            borrower = self.ports.library.change(change, self._hold_lease())
+            borrower = self.ports.library.change(change, self.ports.hold(self.lease))
         self._finish(borrower, made, wanted, mails, question)
 
     def _ask_about_match(
@@ -183,7 +169,7 @@ class _Attempt:
             return self.ports.draft_notice_of_match(self.person, borrower, wanted.language)
         if wanted.pin_to is None:
             return ()
-        return self.ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
+        return self.ports.pins.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
 
     def _is_created_by_us(self, borrower: Borrower) -> bool:
         enrolment = self._current
@@ -198,7 +184,7 @@ class _Attempt:
         claim = self._current.claimed
         if claim is None:
             return None
-        borrower = self.ports.library.read(claim.borrower_number, self._hold_lease())
+        borrower = self.ports.library.read(claim.borrower_number, self.ports.hold(self.lease))
         if borrower is not None and borrower.cpr == wanted.cpr:
             raise LibraryUnavailable("the claimed borrower is not found by the CPR number yet")
         return borrower
@@ -213,7 +199,7 @@ class _Attempt:
         if not can_be_claimed(wanted.person, borrower, is_by_card=is_by_card):
             return False
         change = Change(borrower.number, (), cpr=wanted.cpr)
-        self.ports.library.change(change, self._hold_lease())
+        self.ports.library.change(change, self.ports.hold(self.lease))
         if not self._find(wanted):
             raise LibraryUnavailable("the claimed borrower has not got the CPR number")
         return True
@@ -221,7 +207,7 @@ class _Attempt:
     def _find_possible_duplicates(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
         person = wanted.person
         email = wanted.email
-        deadline = self._hold_lease()
+        deadline = self.ports.hold(self.lease)
         candidates = self.ports.library.find_similar(person.birth_date, email, deadline)
         ruled_out = self._current.ruled_out
         return tuple(
@@ -234,7 +220,7 @@ class _Attempt:
         """Create the borrower; False if a unique field rejected it."""
         before = self._current
         self._write(before.count_create())
-        made = self.ports.library.create(wanted, before.id, self._hold_lease())
+        made = self.ports.library.create(wanted, before.id, self.ports.hold(self.lease))
         if made is None:
             self._write(self._current.count_conflict())
         return made is not None
@@ -274,8 +260,8 @@ class _Attempt:
 
         self._change(end, done, mails)
         if mails:
-            ports.wake_mails()
-        ports.record_event(_EVENTS[made], self.person_id, done)
+            ports.pins.outbox.wake_worker()
+        ports.record_event(AuditEventKind.ENROLMENT_DONE, self.person_id, done, made.value)
 
     def _end_without_borrower(self) -> None:
         """End a request that may not create a borrower; the next login says so."""
@@ -300,15 +286,7 @@ class _Attempt:
             "setting": error.setting,
             "attempts": enrolment.attempts + 1,
         }
-        self.ports.log(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
-
-    def _hold_lease(self) -> datetime:
-        """Return the deadline of the next call, until which the lease is held."""
-        now = self.ports.now()
-        deadline = now + CALL
-        if not self.lease.renew(deadline, now):
-            raise _Superseded
-        return deadline
+        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
 
     def _write(self, enrolment: Enrolment) -> None:
         self._change(lambda person: person.set_enrolment(enrolment), enrolment)
@@ -333,5 +311,5 @@ class _Attempt:
 
         self.ports.persons.change(self.person_id, write, self.ports.now(), others=others)
         if is_superseded:
-            raise _Superseded
+            raise Superseded
         self.enrolment = after

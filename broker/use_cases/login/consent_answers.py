@@ -133,7 +133,7 @@ class ConsentAnswers:
         )
 
     def _list_answers(self, transaction: Transaction, now: datetime) -> tuple[Receipt, ...]:
-        person_id = transaction.person.id if transaction.person else ""
+        person_id = transaction.person_id
         record = self.lookup.records.read(person_id, now) if person_id else None
         return record.value.list_receipts(transaction.request.service) if record else ()
 
@@ -204,12 +204,12 @@ class ConsentAnswers:
     def _change(
         self, held: Held, change: Callable[[PersonRecord], PersonRecord], now: datetime
     ) -> None:
-        person = held.transaction.person
-        if person:
-            self.lookup.records.change(person.id, change, now)
+        person_id = held.transaction.person_id
+        if person_id:
+            self.lookup.records.change(person_id, change, now)
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
-        self.lookup.audit_log.add(
+        self.lookup.tell(
             make_login_event(
                 _KINDS[made.event],
                 now,

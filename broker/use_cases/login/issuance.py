@@ -108,7 +108,7 @@ class Issuance:
             event = make_login_event(
                 AuditEventKind.NOT_RELEASED, now, transaction.names, about=about
             )
-            self.lookup.audit_log.add(event)
+            self.lookup.tell(event)
             return True
         return False
 
@@ -116,7 +116,7 @@ class Issuance:
         """Request the look-up in the register, which the page named and the person accepted."""
         login = self.lookup.evaluate(held, now).evaluated
         if login and step.disclosure.looked_up:
-            self.lookup.borrowers.request_look_up(held.transaction, login)
+            self.lookup.borrowers.request_look_up(held.transaction, login, held.person)
 
     def _record(
         self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime
@@ -128,7 +128,7 @@ class Issuance:
         between, the log has a release that did not happen, never the other way round.
         """
         transaction = held.transaction
-        audit_log = self.lookup.audit_log
+        tell = self.lookup.tell
         event = make_login_event(
             AuditEventKind.RELEASED,
             now,
@@ -137,7 +137,7 @@ class Issuance:
             attributes=tuple(item.name for item in step.disclosure.items),
             about=issued.assertion.removeprefix("_"),
         )
-        audit_log.add(event)
+        tell(event)
         left = transaction.record_issued(issued)
         others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]
         marks = self.sessions.list_marks(transaction)
@@ -145,7 +145,7 @@ class Issuance:
         if reads is not None:
             return self.sessions.is_over_by(transaction, marks, reads)
         if not self._is_recorded(transaction, issued, now):
-            audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
+            tell(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
 
     def _draft_seen(self, held: Held, now: datetime) -> Sequence[Write]:

@@ -184,7 +184,7 @@ class LoginFlow:
     def next_step(self, held: Held, now: datetime) -> Step:
         """Return the next step."""
         held = self.lookup.evaluate(held, now)
-        return next_step(held.transaction, self._collect_terms(held), now)
+        return next_step(held.transaction, self._collect_terms(held, now), now)
 
     def collect_refused_facts(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
         """Return the facts that led to a refusal; None if nothing was decided."""
@@ -275,7 +275,7 @@ class LoginFlow:
         if not isinstance(self.next_step(held, now), OfferUpgrade):
             return held
         if wanted:
-            return self.transactions.change(held, _accept_upgrade, now)
+            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
         self.lookup.borrowers.keep_category(held.transaction)
         kept = self.transactions.change(
             held, lambda each: replace(each.clear_look_up(), upgrade=False), now
@@ -332,9 +332,11 @@ class LoginFlow:
         The policies decide again after the wait.
         """
         held = self.lookup.evaluate(held, now)
-        if not isinstance(self.next_step(held, now), Enrol):
+        login = held.evaluated
+        if login is None or not isinstance(self.next_step(held, now), Enrol):
             return held
-        account = self.lookup.enrol(held, language=language, patience=patience)
+        enrol = self.lookup.borrowers.enrol
+        account = enrol(held.transaction, login, language=language, patience=patience)
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
@@ -354,18 +356,17 @@ class LoginFlow:
             return None
         return _make_authn_request(transaction, upstream, now)
 
-    def _collect_terms(self, held: Held) -> Terms:
-        transaction = held.transaction
-        login = held.evaluated
+    def _collect_terms(self, held: Held, now: datetime) -> Terms:
+        transaction, login, rules = held.transaction, held.evaluated, self.rules
         terms = Terms(
-            service=self.rules.service(transaction.request.service),
-            giver=self.rules.giver(transaction.authentication),
+            service=rules.service(transaction.request.service),
+            giver=rules.giver(transaction.authentication),
             hmacs=self.hmacs,
-            decide=lambda *_: deny("no_affiliation", self.rules.policies()),
-            lacking=lambda *_: None,
-            ways=self.rules.ways(transaction.request, transaction.errand),
-            local=self.rules.local,
-            meets=self.rules.meets(transaction.authentication),
+            decision=deny("no_affiliation", rules.policies()),
+            lacking=None,
+            ways=rules.ways(transaction.request, transaction.errand),
+            local=rules.local,
+            meets=rules.meets(transaction.authentication),
             ids=self.lookup.compute_service_ids(transaction),
         )
         if login is None:
@@ -373,17 +374,11 @@ class LoginFlow:
             return terms
         return replace(
             terms,
-            decide=lambda *_: login.decision,
-            lacking=lambda each, now: self.lookup.find_missing_proof(each, login, now),
-            authn_context=lambda authentication, _: self.rules.authn_context(
-                authentication, login.reading
-            ),
+            decision=login.decision,
+            lacking=self.lookup.find_missing_proof(login, now),
+            received_class=rules.authn_context(login.authentication, login.reading),
             cpr=login.reading.attributes.one(CPR_ATTRIBUTE),
         )
-
-
-def _accept_upgrade(transaction: Transaction) -> Transaction:
-    return replace(transaction, upgrade=True)
 
 
 def _make_transaction(

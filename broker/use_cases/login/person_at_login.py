@@ -6,26 +6,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import select_on_file
-from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEventKind, make_login_event
+from broker.core.events.audit_events import AuditEventKind, make_login_event
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import (
-    LIFETIME,
-    OWN_ERRANDS,
-    Account,
-    AccountState,
-    Person,
-    Transaction,
-)
+from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
-from broker.core.ports import AuditLog
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
@@ -49,7 +42,7 @@ class PersonAtLogin:
     rules: ConfiguredEntities
     persons: PersonResolution
     borrowers: BorrowerAtLogin
-    audit_log: AuditLog = NO_AUDIT_LOG
+    tell: EventPort = discard_event
 
     def evaluate(self, held: Held, now: datetime) -> Held:
         """Return the transaction with attributes and decision.
@@ -114,7 +107,7 @@ class PersonAtLogin:
         if login is None or not login.is_permitted or transaction.person is None:
             return
         if transaction.errand not in OWN_ERRANDS:
-            self.audit_log.add(
+            self.tell(
                 make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
 
@@ -128,7 +121,7 @@ class PersonAtLogin:
         """
         if not login.trusted:
             return transaction, login, None
-        found = self._find_if_named(login)
+        found = self.persons.find(login)
         if transaction.errand in OWN_ERRANDS:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
@@ -139,7 +132,8 @@ class PersonAtLogin:
             login = self._evaluate_again(known, login, now)
         if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, login, record
-        person = found or self.persons.find(login)
+        # A login without an identifier is a person of its own.
+        person = found or Person(secrets.token_hex(16))
         known = replace(known, person=person)
         if not login.is_permitted:
             # A person who has a borrower already needs nothing that self-service requires.
@@ -157,29 +151,16 @@ class PersonAtLogin:
 
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts carry."""
-        person = transaction.person.id if transaction.person else ""
-        return self.hmacs.compute("receipts", person, transaction.request.service)
+        person_id = transaction.person_id or ""
+        return self.hmacs.compute("receipts", person_id, transaction.request.service)
 
-    def enrol(self, held: Held, *, language: str, patience: float) -> Account:
-        """Store the request, wait ``patience`` seconds, and return the account as it is then.
-
-        A library system that does not answer is no error.
-        """
-        if held.evaluated is None:
-            return Account(None, AccountState.NONE)
-        return self.borrowers.enrol(
-            held.transaction, held.evaluated, language=language, patience=patience
-        )
-
-    def find_missing_proof(
-        self, transaction: Transaction, login: EvaluatedLogin, now: datetime
-    ) -> ProveMailbox | None:
+    def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, or None.
 
         None if the login carries no identifier: such a proof would block the address for its
         holder.
         """
-        if not login.trusted or transaction.intent is None:
+        if not login.trusted or login.transaction.intent is None:
             return None
         step = proof_step(login.facts, login.policies, now)
         if step is None or not self.persons.is_named(login):
@@ -192,10 +173,10 @@ class PersonAtLogin:
         For a login without an identifier it is an id of this login only.
         """
         login = self.evaluate(held, now).evaluated
-        if login and self.persons.is_named(login):
-            person = held.transaction.person or self.persons.find(login)
-            return person.id
-        return self.hmacs.compute("nobody", held.transaction.id)
+        found = self.persons.find(login) if login else None
+        if found is None:
+            return self.hmacs.compute("nobody", held.transaction.id)
+        return held.transaction.person_id or found.id
 
     def person_name(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" if the upstream sent none."""
@@ -232,9 +213,6 @@ class PersonAtLogin:
         entity_id = self.rules.service(transaction.request.service).entity_id
         name_id = self.naming.compute("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
-
-    def _find_if_named(self, login: EvaluatedLogin) -> Person | None:
-        return self.persons.find(login) if self.persons.is_named(login) else None
 
     def _evaluate_again(
         self, transaction: Transaction, login: EvaluatedLogin, now: datetime

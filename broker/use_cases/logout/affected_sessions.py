@@ -3,15 +3,23 @@
 Source: docs/reference/design.md#4a-logout.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 
 from broker.core.entities import Service, Upstream
-from broker.core.logout.sessions import Session
-from broker.core.logout.single_logout import Logout, LogoutRequest, LogoutResponse
-from broker.use_cases.logout.participants import Participants
+from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.single_logout import (
+    MOST_ASKED,
+    Logout,
+    LogoutPeer,
+    LogoutRequest,
+    LogoutResponse,
+    Participant,
+    ParticipantState,
+)
 from broker.use_cases.logout.sessions import Sessions
 
 Group = tuple[str, str]  # browser and person
@@ -19,12 +27,15 @@ Group = tuple[str, str]  # browser and person
 
 @dataclass(frozen=True, slots=True)
 class AffectedSessions:
-    """Finds and ends sessions in the store."""
+    """Finds and ends sessions in the store, and makes participants from sessions.
+
+    ``can_reach`` says whether the metadata of a peer has an address for a LogoutRequest.
+    """
 
     sessions: Sessions
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    participants: Participants
+    can_reach: Callable[[LogoutPeer, datetime], bool]
 
     def find_named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
         """Return the sessions that a service's request names.
@@ -39,9 +50,9 @@ class AffectedSessions:
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
         """End the named sessions, and the waiting pages of their people."""
         request = logout.request
-        until = request.find_cutoff(now)
+        until = request.issued_by
         if request.peer.side == "upstream":
-            self.sessions.close_upstream(request, now)
+            self.sessions.close_upstream(request)
         for browser, person in logout.groups:
             self.sessions.close(browser, person, until)
         self.sessions.end(named, now)
@@ -104,13 +115,13 @@ class AffectedSessions:
             return not logout.has_participant_of(session)
         if session.browser in logout.reached_browsers or session.upstream_ended:
             return False
-        return self.participants.is_upstream_asked(session)
+        return self._is_upstream_asked(session)
 
     def _find_by_service(self, logout: Logout, now: datetime) -> Logout:
         """Find the other sessions in this browser of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
-        until = request.find_cutoff(now)
+        until = request.issued_by
         self._mark_over(logout, until)
         reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
@@ -122,8 +133,8 @@ class AffectedSessions:
         latest = max(until, last)
         meant = _select_begun_by(latest, reached)
         elsewhere = [each for each in meant if each.service != asker]
-        services = self.participants.list_services(_select_open(elsewhere), now)
-        upstreams = self.participants.list_upstreams(meant, now)
+        services = self._list_services(_select_open(elsewhere), now)
+        upstreams = self._list_upstreams(meant, now)
         participants = (*services, *upstreams)
         found = replace(logout, participants=participants)
         return found.skip_question()
@@ -138,7 +149,7 @@ class AffectedSessions:
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
-        until = request.find_cutoff(now)
+        until = request.issued_by
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
         given = _select_from(upstream, known)
         named = [each for each in given if _is_named_by(request, each, until)]
@@ -149,7 +160,7 @@ class AffectedSessions:
         latest = max(until, _find_latest(named, until))
         meant = _select_begun_by(latest, own)
         self.sessions.end_upstream(meant, now)
-        services = self.participants.list_services(_select_open(meant), now)
+        services = self._list_services(_select_open(meant), now)
         found = replace(logout, participants=tuple(services))
         return found.skip_question()
 
@@ -180,6 +191,74 @@ class AffectedSessions:
         for session in self.sessions.list_in_browsers(logout.reached_browsers, now):
             if session.index in indexes:
                 yield session
+
+    def _is_upstream_asked(self, session: Session) -> bool:
+        """Return whether a logout of this session may reach its upstream."""
+        upstream = self.upstreams.get(session.upstream)
+        return upstream is not None and not upstream.local and upstream.logout != "never"
+
+    def _list_services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
+        """Yield a participant for each NameID at each service, with its SessionIndexes.
+
+        At most 20 are asked. The others count as unreachable.
+        """
+        groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
+        for session in sessions:
+            names = (session.service, session.name_id.value)
+            groups[names].append(session)
+        for number, own in enumerate(groups.values()):
+            asked = number < MOST_ASKED and self._reaches_service(own[0], now)
+            yield Participant(
+                LogoutPeer("service", own[0].service),
+                own[0].name_id,
+                tuple(session.index for session in own),
+                ParticipantState.OPEN if asked else ParticipantState.UNREACHABLE,
+            )
+
+    def _reaches_service(self, session: Session, now: datetime) -> bool:
+        service = self.services.get(session.service)
+        # Another service may have the name now. It must not learn about this person.
+        if service is None or service.entity_id != session.entity_id:
+            return False
+        return self.can_reach(LogoutPeer("service", session.service), now)
+
+    def _list_upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
+        """Yield each upstream once, with the NameID that it sent last.
+
+        An upstream has one session, however many logins used it.
+        """
+        still_open = [session for session in sessions if not session.upstream_ended]
+        for name in dict.fromkeys(session.upstream for session in still_open):
+            upstream = self.upstreams.get(name)
+            if upstream is not None and not upstream.local:
+                given = [session for session in still_open if session.upstream == name]
+                yield self._make_upstream_participant(upstream, given, now)
+
+    def _make_upstream_participant(
+        self, upstream: Upstream, given: Sequence[Session], now: datetime
+    ) -> Participant:
+        newest = given[-1]
+        # Another upstream may have the name now. It must not get this NameID.
+        name_id = newest.upstream_name_id if newest.is_from(upstream) else None
+        indexes = [each.upstream_index for each in given if each.upstream_name_id == name_id]
+        return Participant(
+            LogoutPeer("upstream", upstream.name),
+            name_id or NameID(""),
+            tuple(dict.fromkeys(index for index in indexes if index)),
+            self._find_upstream_state(upstream, name_id, now),
+            always=upstream.logout == "always",
+        )
+
+    def _find_upstream_state(
+        self, upstream: Upstream, name_id: NameID | None, now: datetime
+    ) -> ParticipantState:
+        if upstream.logout == "never":
+            return ParticipantState.KEPT
+        # Without a NameID the request would name nobody.
+        peer = LogoutPeer("upstream", upstream.name)
+        if name_id is None or not self.can_reach(peer, now):
+            return ParticipantState.UNREACHABLE
+        return ParticipantState.OPEN
 
 
 def list_groups(sessions: Iterable[Session]) -> tuple[Group, ...]:

@@ -8,6 +8,7 @@ found there and no third index is necessary.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from broker.core.login.transaction import Authentication, Transaction
@@ -80,7 +81,7 @@ class Sessions:
         """
         named = []
         name_id = request.name_id
-        latest = request.find_cutoff(now)
+        latest = request.issued_by
         group = self._name_id_group(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -101,7 +102,7 @@ class Sessions:
         for browser in browsers:
             records = self._records.list("session", self._browser_group(browser), now)
             sessions += [record.value for record in records]
-        return tuple(sorted(sessions, key=_began_at))
+        return tuple(sorted(sessions, key=attrgetter("at")))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
         """Mark sessions as ended and drop their transactions, so that Back sends nothing.
@@ -124,9 +125,9 @@ class Sessions:
         """
         self._mark(self._person_mark_key(browser, person)._replace(name=upstream), until)
 
-    def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
+    def close_upstream(self, request: LogoutRequest) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
-        until = request.find_cutoff(now)
+        until = request.issued_by
         of_subject = self._subject_mark_key(request.peer.name, request.name_id.value)
         names = [self._index_name(index) for index in request.indexes]
         for name in names or [of_subject.name]:
@@ -234,10 +235,6 @@ class Sessions:
         return Records(self.store, Ended)
 
 
-def _began_at(session: Session) -> datetime:
-    return session.at
-
-
 def session_group(transaction: Transaction) -> str:
     """Return the group of a transaction's sessions: the person id, or the transaction's own id."""
-    return transaction.person.id if transaction.person else transaction.id
+    return transaction.person_id or transaction.id

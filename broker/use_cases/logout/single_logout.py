@@ -21,7 +21,6 @@ from broker.core.logout.single_logout import (
 )
 from broker.core.ports import Key, Store
 from broker.use_cases.logout.affected_sessions import AffectedSessions, list_groups
-from broker.use_cases.logout.participants import Participants
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.storage.records import Amended, Content, Record, Records
 
@@ -45,8 +44,7 @@ class SingleLogoutFlow:
     @property
     def affected_sessions(self) -> AffectedSessions:
         """Return the part that finds and ends the sessions of a logout."""
-        participants = Participants(self.services, self.upstreams, self.can_reach)
-        return AffectedSessions(self.sessions, self.services, self.upstreams, participants)
+        return AffectedSessions(self.sessions, self.services, self.upstreams, self.can_reach)
 
     def receive(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
         """Begin a logout by a verified LogoutRequest and end the sessions it names.
@@ -56,7 +54,7 @@ class SingleLogoutFlow:
         upstream's are found once a browser is joined.
         """
         # A login that begins during the logout is not part of it.
-        request = replace(request, issued_by=request.find_cutoff(now))
+        request = replace(request, issued_by=min(request.issued_by, now))
         named = self.affected_sessions.find_named(request, now)
         logout = Logout(
             self._compute_id(request),

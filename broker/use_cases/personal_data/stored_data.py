@@ -70,11 +70,9 @@ class ForgottenLog(Protocol):
 
     def add(self, person_ids: Names, at: datetime) -> None:
         """Append one line for each person id, and return once it is on the disk."""
-        ...
 
     def read(self) -> Iterable[tuple[str, datetime]]:
         """Return person id and time of each line, oldest first."""
-        ...
 
 
 class PersonAuditLog(Protocol):
@@ -84,7 +82,6 @@ class PersonAuditLog(Protocol):
         self, person_ids: Names, borrower_numbers: Names, now: datetime
     ) -> Iterable[Row]:
         """Return the events that the person's keys open, oldest first."""
-        ...
 
     def erase(
         self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
@@ -93,7 +90,6 @@ class PersonAuditLog(Protocol):
 
         With ``before`` None all keys are deleted.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -331,7 +327,7 @@ class StoredData:
 
 def _person_of(fact: Any) -> object:
     """Return the person id that a session, a pointer to one, a login or a help code carries."""
-    return fact.names.person if isinstance(fact, Transaction) else fact.person
+    return fact.person_id if isinstance(fact, Transaction) else fact.person
 
 
 def _read_as(shapes: Iterable[type], octets: bytes) -> Any:

@@ -11,8 +11,8 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import CodeRefused, LibraryError, TooMany
 from broker.core.mail.mail_contents import LoginCodeMail
-from broker.core.mail.mailed_codes import spell_code
-from broker.core.ports import LibrarySystem, MailTexts
+from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
+from broker.core.ports import LibrarySystem
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
@@ -21,7 +21,6 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 MailCode = Literal["unknown_browsers", "always", "never"]
 
 _CALL: Final = timedelta(seconds=8)
-_CODE_MAIL_LASTS: Final = timedelta(minutes=30)
 _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set longer PINs than we do
 
 # Problems that the page shows in a known browser; in an unknown browser it shows none.
@@ -55,7 +54,6 @@ class LibraryLogins:
     codes: MailedCodes
     browsers: KnownBrowsers
     outbox: MailOutbox
-    letters: MailTexts
     now: Callable[[], datetime]
     mail_code: MailCode = "unknown_browsers"
     waiting_slots: WaitingSlots | None = None
@@ -126,8 +124,9 @@ class LibraryLogins:
             "library_account", attempt.decoy_hash, borrower.number, browser=attempt.browser
         )
         content = LoginCodeMail(spell_code(code), attempt.asked_at, attempt.asked_from)
-        mail_text = self.letters.render(content, attempt.language)
-        self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=_CODE_MAIL_LASTS)
+        self.outbox.queue_mail(
+            address, content, attempt.language, about=borrower.number, lasts=CODE_LASTS
+        )
 
     def _find(self, typed: str) -> Borrower | None:
         found = self.library.find_typed(typed, self.now() + _CALL)

@@ -10,7 +10,6 @@ from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.mail.mail_contents import MailboxCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
-from broker.core.ports import MailTexts
 from broker.core.retention import PROOF
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -30,7 +29,6 @@ class MailboxProof:
     persons: PersonRecords
     codes: MailedCodes
     outbox: MailOutbox
-    letters: MailTexts
 
     def mail_code(
         self,
@@ -62,8 +60,7 @@ class MailboxProof:
         )
         minutes = max(1, int((until - now).total_seconds() // 60))
         content = MailboxCodeMail(code=spell_code(code), asker=asker, minutes=minutes)
-        mail_text = self.letters.render(content, language)
-        self.outbox.queue_mail(address, mail_text, about=owner, lasts=until - now)
+        self.outbox.queue_mail(address, content, language, about=owner, lasts=until - now)
         return held
 
     def try_code(

@@ -23,16 +23,15 @@ from broker.core.mail.mailed_codes import (
     read_code,
 )
 from broker.core.ports import Key, Store, Write
-from broker.core.retention import CODE, CODES_ENDED, LIMIT, PIN_LINK
+from broker.core.retention import CODE, CODES_ENDED, PIN_LINK
+from broker.use_cases.storage.rate_limits import Limit, Limits
 from broker.use_cases.storage.records import Content, Record, Records
 
-MAILS_A_DAY: Final = 3
-CARDS_A_DAY: Final = 5
+MAILS_A_DAY: Final = Limit("code mails", 3, timedelta(days=1))
+CARDS_A_DAY: Final = Limit("claimed cards", 5, timedelta(days=1))
 MOST_LINKS: Final = 3
 LINK_LASTS: Final = timedelta(hours=24)
 WELCOME_LINK_LASTS: Final = timedelta(days=7)
-_DAY: Final = timedelta(days=1)
-_MAIL_COUNTER: Final = "code mails"
 _HANDLE: Final = 16  # hex digits by which the links of a borrower are found
 
 
@@ -62,28 +61,26 @@ class MailedCodes:
             "borrower": borrower_number,
             "mailbox": fold_mailbox(address) if address else "",
         }
-        counted = []
-        for what, name in names.items():
-            if name:
-                counted.append((_MAIL_COUNTER, what, name))
-                if self._count(*counted[-1]) > MAILS_A_DAY:
-                    for each in counted:
-                        self._count(*each, by=-1)
-                    raise TooMany("codes mailed within a day")
+        counted: list[Key] = []
+        try:
+            for what, name in names.items():
+                if name:
+                    counted.append(self._limits.take(MAILS_A_DAY, what, name))
+        except TooMany:
+            for counter in counted:
+                self._limits.give_back(counter)
+            raise
 
     def count_card(self, person_id: str) -> None:
         """Count one card number that a person types to claim a borrower.
 
         Raises TooMany if the person has tried five within a day.
         """
-        if self._count("claimed cards", person_id) > CARDS_A_DAY:
-            raise TooMany("card numbers typed within a day")
+        self._limits.take(CARDS_A_DAY, person_id)
 
-    def _count(self, label: str, *name: str, by: int = 1) -> int:
-        """Count within a day, and return the new count."""
-        now = self.now()
-        key = Key("counter", self.hmacs.compute(label, *name))
-        return self.store.count(key, by, LIMIT.ends(now + _DAY), now)
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.store, self.hmacs, self.now)
 
     def make_code(
         self,

@@ -29,7 +29,7 @@ from broker.core.retention import STAFF_LOGIN
 from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.staff_sessions import staff_key
-from broker.use_cases.storage.records import Record, Records, read_together
+from broker.use_cases.storage.records import Records, read_together
 from broker.use_cases.transactions.transactions import draw_reference
 
 # The ids of all other requests have a hex digit here. So an answer to a request of staff is never
@@ -127,7 +127,8 @@ class StaffLogins:
         if login is None or arrival is None or not _belongs(arrival.value, login.value, now):
             raise TransactionGone("not an arrival of this login")
         answer = arrival.value.answer
-        if answer is None or not self._spent(arrival, now):
+        spent = self.arrivals.draft_spent(arrival)
+        if answer is None or not self.arrivals.store.put(*spent, now):
             raise TransactionGone("an arrival that is spent")
         self._records.drop(login.key)
         if isinstance(answer, UpstreamRefusal):
@@ -149,9 +150,6 @@ class StaffLogins:
         except AttributesRefused as refused:
             raise StaffRefused(refused.cause) from None
         return identify_staff(reading, self.rules)
-
-    def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
-        return self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now)
 
     def _read(self, login_id: str, now: datetime) -> StaffLogin:
         record = self._records.get(_key(login_id), now)

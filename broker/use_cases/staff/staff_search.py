@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
-from broker.core.help_codes import StatelessReferences, is_stateless, normalize_code
+from broker.core.help_codes import ShownPage, StatelessReferences, is_stateless, normalize_code
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
@@ -24,20 +25,6 @@ UNKNOWN_CODES: Final = Limit("staff-unknown-references", 10, timedelta(minutes=1
 _MOST_MAILS: Final = 10
 _PERSON_ID: Final = re.compile(r"[^.]{1,40}\.[0-9a-f]{64}")
 _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class ShownPage:
-    """The page of a help code: when it was shown, and the reason on it.
-
-    ``reason`` is "" for a page without an error. ``is_visitor`` means that nobody had
-    authenticated.
-    """
-
-    at: datetime
-    reason: str
-    step: str
-    is_visitor: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,17 +102,14 @@ class StaffSearch:
         now = self.now()
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
-            page = ShownPage(stranger.at, stranger.reason, stranger.step, is_visitor=True)
-            return FoundPerson(None, page, None, (), (), None)
+            return FoundPerson(None, stranger, None, (), (), None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
-            page = ShownPage(trace.at, trace.reason or "", trace.step or "")
-            return self._show(page, trace.person)
+            return self._show(ShownPage(trace.at, trace.step, trace.reason), trace.person)
         transaction = find_by_reference(self.store, code, now)
         if transaction is None:
             return None
-        page = ShownPage(transaction.authenticated or now, "", "")
-        return self._show(page, transaction.names.person)
+        return self._show(ShownPage(transaction.authenticated or now), transaction.person_id)
 
     def _find_by_borrower(self, typed: str) -> FoundPerson | None:
         number = typed.strip()
@@ -135,7 +119,9 @@ class StaffSearch:
         if enrolment is None:
             # Text in the shape of a help code is a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
-            return None if is_code else self._unknown_borrower(number)
+            if is_code:
+                return None
+            return FoundPerson(None, None, None, (), self._list_mails(number), number)
         return self._show(None, enrolment.person_id)
 
     def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
@@ -152,14 +138,7 @@ class StaffSearch:
         note = record.value.register_note
         return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
 
-    def _unknown_borrower(self, number: str) -> FoundPerson:
-        return FoundPerson(None, None, None, (), self._list_mails(number), number)
-
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""
         mails = [mail for each in about if each for mail in self.outbox.list_mails(each)]
-        return tuple(sorted(mails, key=_queue_time, reverse=True)[:_MOST_MAILS])
-
-
-def _queue_time(mail: QueuedMail) -> datetime:
-    return mail.queued_at
+        return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True)[:_MOST_MAILS])

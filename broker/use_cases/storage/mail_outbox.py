@@ -11,8 +11,8 @@ from broker.core.errors import MailUnavailable, RecipientRefused
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, discard_event
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.mail.mail_contents import MailText
-from broker.core.ports import Key, Mail, Store, Write
+from broker.core.mail.mail_contents import MailContent
+from broker.core.ports import Key, Mail, MailTexts, Store, Write
 from broker.core.retention import MAIL, MAIL_SENT
 from broker.use_cases.storage.records import Content, Record, Records
 from broker.use_cases.storage.worker_loop import WakeSignal, retry_delay
@@ -62,6 +62,7 @@ class MailOutbox:
     store: Store
     hmacs: LookupHmacs
     mail: Mail | None
+    texts: MailTexts
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
     tell: EventPort = discard_event
@@ -69,7 +70,8 @@ class MailOutbox:
     def queue_mail(
         self,
         recipient: str,
-        mail_text: MailText,
+        content: MailContent,
+        language: str,
         *,
         about: str,
         lasts: timedelta = MAIL.span,
@@ -79,7 +81,7 @@ class MailOutbox:
 
         A mail with a later ``due`` waits until then, or until ``release_mail``.
         """
-        draft = self.draft_mail(recipient, mail_text, about=about, lasts=lasts, due=due)
+        draft = self.draft_mail(recipient, content, language, about=about, lasts=lasts, due=due)
         self.store.put(*draft, self.now())
         self.wake_worker()
         return draft.key
@@ -87,7 +89,8 @@ class MailOutbox:
     def draft_mail(
         self,
         recipient: str,
-        mail_text: MailText,
+        content: MailContent,
+        language: str,
         *,
         about: str,
         lasts: timedelta = MAIL.span,
@@ -95,10 +98,11 @@ class MailOutbox:
     ) -> Write:
         """Return the write that queues a mail, for ``put_many``; then call ``wake_worker``."""
         now = self.now()
+        mail_text = self.texts.render(content, language)
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)
-        content = Content(queued, min(MAIL.until(now), now + lasts), due or now)
+        queue_entry = Content(queued, min(MAIL.until(now), now + lasts), due or now)
         key = Key("mail", mail_group(self.hmacs, about), secrets.token_hex(16))
-        return self._mails.draft(key, content, None)
+        return self._mails.draft(key, queue_entry, None)
 
     def wake_worker(self) -> None:
         """Tell the background worker that a mail is due."""

@@ -1,4 +1,4 @@
-"""Limits on tries. A try takes a place first, by one atomic count for all workers."""
+"""Limits on tries. A try is counted first, by one atomic count for all workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,20 +27,19 @@ class Limits:
     hmacs: LookupHmacs
     now: Callable[[], datetime]
 
-    def take(self, limit: Limit, name: str) -> Key:
-        """Take a place in a limit and return it; raises TooMany if all are taken.
+    def take(self, limit: Limit, *name: str) -> Key:
+        """Count a try and return its counter; raises TooMany, with nothing counted, beyond it.
 
-        The try that counts a place from 0 to 1 has it until it expires. So no span of this length
-        has more tries than places.
+        The span begins with the first try.
         """
         now = self.now()
-        group = self.hmacs.compute("limit", limit.name, name)
-        for number in range(limit.most):
-            key = Key("counter", group, str(number))
-            if self.store.count(key, 1, LIMIT.ends(now + limit.within), now) == 1:
-                return key
-        raise TooMany(limit.name)
+        counter = Key("counter", self.hmacs.compute("limit", limit.name, *name))
+        if self.store.count(counter, 1, LIMIT.ends(now + limit.within), now) > limit.most:
+            self.give_back(counter)
+            raise TooMany(limit.name)
+        return counter
 
-    def give_back(self, place: Key) -> None:
-        """Free the place of a try that does not count."""
-        self.store.drop(place)
+    def give_back(self, counter: Key) -> None:
+        """Take back a try that does not count."""
+        now = self.now()
+        self.store.count(counter, -1, LIMIT.ends(now), now)

@@ -150,11 +150,9 @@ class Records(Generic[T]):
             raise
         return Claimed(record, lease)
 
-    def add(
-        self, key: Key, value: T, until: datetime, now: datetime, *, due: datetime | None = None
-    ) -> Record[T] | None:
+    def add(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
         """Write a new record; None, with nothing written, if there is one already."""
-        return self.write(key, Content(value, until, due), None, now)
+        return self.write(key, Content(value, until), None, now)
 
     def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
         """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""

@@ -1,6 +1,6 @@
 """The evaluation of a login: its attributes and the decision of the policies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,31 +18,19 @@ _NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class LoginBasis:
-    """The facts of a transaction on which attributes and decision depend."""
-
-    authentication: Authentication
-    proofs: tuple[Proved, ...]
-    upstream: str | None
-    intent: str | None
-    service: str
-    borrower: bool  # whether the person is known to have one
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class EvaluatedLogin:
     """The attributes of an authentication, and the decision about it.
 
-    It is valid for ``basis`` only. ``policies`` is the set at the beginning of the request, which
-    counts for all of it. If ``trusted`` is False, the attributes are left out and the decision
-    denies.
+    ``transaction`` is the transaction that was evaluated, with its ``authentication``.
+    ``policies`` is the set at the beginning of the request, which counts for all of it. If
+    ``trusted`` is False, the attributes are left out and the decision denies.
     """
 
+    transaction: Transaction
     authentication: Authentication
     reading: AttributeReading
     decision: Decision
     policies: PolicySet
-    basis: LoginBasis
     trusted: bool = True
 
     @property
@@ -53,7 +41,7 @@ class EvaluatedLogin:
     @property
     def facts(self) -> LoginFacts:
         """Return the facts on which the decision rests."""
-        return _collect_facts(self.reading, self.basis)
+        return _collect_facts(self.reading, self.transaction)
 
 
 def evaluate_login(
@@ -67,18 +55,43 @@ def evaluate_login(
     ``before`` is an earlier evaluation in this request. It is returned if the facts are the same.
     Otherwise only what depends on a changed fact is computed again.
     """
-    if transaction.authentication is None:
+    authentication, proofs = transaction.authentication, transaction.proofs
+    if authentication is None:
         return None
-    basis = _find_basis(transaction, transaction.authentication)
-    if before is None:
-        return _evaluate(rules, rules.policies(), basis, now)
-    if before.basis == basis:
+    if before and _list_causes(before.transaction) == _list_causes(transaction):
         return before
-    is_read = (before.authentication, before.basis.proofs) == (basis.authentication, basis.proofs)
-    if before.trusted and is_read:
-        decision = _decide(rules, before.policies, before.reading, basis, now)
-        return replace(before, decision=decision, basis=basis)
-    return _evaluate(rules, before.policies, basis, now)
+    policies = before.policies if before else rules.policies()
+    if before and (before.authentication, before.transaction.proofs) == (authentication, proofs):
+        reading, trusted = before.reading, before.trusted
+    else:
+        reading, trusted = _NOTHING_READ, False
+    try:
+        if not trusted:
+            reading = read_login(rules, authentication, policies, now, proofs)
+    except AttributesRefused as refused:
+        decision = deny(refused.cause, policies, refused.name)
+        return EvaluatedLogin(
+            transaction, authentication, _NOTHING_READ, decision, policies, trusted=False
+        )
+    service = add_required_names(rules.service(transaction.request.service), rules.maps)
+    decision = evaluate(policies, _collect_facts(reading, transaction), service, now)
+    return EvaluatedLogin(transaction, authentication, reading, decision, policies)
+
+
+def _list_causes(transaction: Transaction) -> tuple[object, ...]:
+    """Return everything in a transaction on which attributes and decision depend."""
+    return (
+        transaction.authentication,
+        transaction.proofs,
+        transaction.upstream,
+        transaction.intent,
+        transaction.request.service,
+        _has_borrower(transaction),
+    )
+
+
+def _has_borrower(transaction: Transaction) -> bool:
+    return transaction.person is not None and transaction.person.number is not None
 
 
 def read_login(
@@ -105,44 +118,10 @@ def read_login(
     )
 
 
-def _evaluate(
-    rules: ConfiguredEntities, policies: PolicySet, basis: LoginBasis, now: datetime
-) -> EvaluatedLogin:
-    authentication = basis.authentication
-    try:
-        reading = read_login(rules, authentication, policies, now, basis.proofs)
-    except AttributesRefused as refused:
-        decision = deny(refused.cause, policies, refused.name)
-        return EvaluatedLogin(
-            authentication, _NOTHING_READ, decision, policies, basis, trusted=False
-        )
-    decision = _decide(rules, policies, reading, basis, now)
-    return EvaluatedLogin(authentication, reading, decision, policies, basis)
-
-
-def _decide(
-    rules: ConfiguredEntities,
-    policies: PolicySet,
-    reading: AttributeReading,
-    basis: LoginBasis,
-    now: datetime,
-) -> Decision:
-    service = add_required_names(rules.service(basis.service), rules.maps)
-    return evaluate(policies, _collect_facts(reading, basis), service, now)
-
-
-def _collect_facts(reading: AttributeReading, basis: LoginBasis) -> LoginFacts:
+def _collect_facts(reading: AttributeReading, transaction: Transaction) -> LoginFacts:
     return login_facts(
-        reading.mask_cpr(), upstream=basis.upstream, intent=basis.intent, borrower=basis.borrower
-    )
-
-
-def _find_basis(transaction: Transaction, authentication: Authentication) -> LoginBasis:
-    return LoginBasis(
-        authentication=authentication,
-        proofs=transaction.proofs,
+        reading.mask_cpr(),
         upstream=transaction.upstream,
         intent=transaction.intent,
-        service=transaction.request.service,
-        borrower=transaction.person is not None and transaction.person.number is not None,
+        borrower=_has_borrower(transaction),
     )

@@ -1,6 +1,5 @@
 """Computes the person of a login, and keeps the fingerprint of the keys that do it."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +10,11 @@ from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
 from broker.core.identity.cpr import CprKind, classify
 from broker.core.identity.person_id import (
-    LoginIdentifiers,
-    compute_person_id,
+    IDENTIFIER_TYPES,
+    NAME_ID,
+    compute_person_id_of_borrower,
     compute_person_id_of_cpr,
-    read_identifiers,
+    compute_person_id_of_identifier,
 )
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.login.transaction import Authentication, Person
@@ -61,19 +61,19 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, login: EvaluatedLogin) -> Person:
-        """Return the person; a random id if the login carries no identifier.
+    def find(self, login: EvaluatedLogin) -> Person | None:
+        """Return the person; None if the login carries no identifier.
 
         A login with the library account is the person of the CPR number in its borrower's record
         only if that person has logged in with the number and was led to this borrower.
         """
-        authentication = login.authentication
-        if login.decision.ground is not Ground.LIBRARY_ACCOUNT:
-            return Person(self._compute(login) or secrets.token_hex(16))
-        number, holder = authentication.name_id, authentication.cpr_person_id
+        person_id = self._compute(login)
+        if person_id is None or login.reading.ground is not Ground.LIBRARY_ACCOUNT:
+            return Person(person_id) if person_id else None
+        number, holder = login.authentication.name_id, login.authentication.cpr_person_id
         if number and holder and self.has_borrower(holder, number):
             return Person(holder, number)
-        return Person(self._compute(login) or secrets.token_hex(16), number)
+        return Person(person_id, number)
 
     def find_cpr_person_of(self, borrower: Borrower, now: datetime) -> str | None:
         """Return the person id of the CPR number in a borrower's record, or None.
@@ -94,24 +94,31 @@ class PersonResolution:
         return self._compute(login) is not None
 
     def _compute(self, login: EvaluatedLogin) -> str | None:
-        ground = login.decision.ground
-        return compute_id(self.hmacs, login.authentication, login.reading, ground)
+        return compute_person_id(self.hmacs, login.authentication, login.reading)
 
 
-def compute_id(
-    hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading, ground: Ground
+def compute_person_id(
+    hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading
 ) -> str | None:
-    """Return the person id of a login as it was read; None if it carries no identifier."""
-    is_account = ground is Ground.LIBRARY_ACCOUNT
-    login = LoginIdentifiers(
-        ground,
-        authentication.upstream,
-        authentication.institution,
-        cpr=reading.attributes.one(CPR_ATTRIBUTE),
-        borrower_number=authentication.name_id if is_account else None,
-        identifiers=read_identifiers(reading.attributes, authentication.persistent_name_id),
-    )
-    return compute_person_id(hmacs, login)
+    """Return the person id of a login as it was read; None if it carries no identifier.
+
+    It is that of the usable CPR number, of the borrower that logged in with its account, or of the
+    first identifier of ``IDENTIFIER_TYPES``. A NameID counts only if it is persistent.
+    """
+    cpr, name_id = reading.attributes.one(CPR_ATTRIBUTE), authentication.persistent_name_id
+    if cpr and has_usable_cpr(reading.ground):
+        return compute_person_id_of_cpr(hmacs, cpr)
+    if name_id and reading.ground is Ground.LIBRARY_ACCOUNT:
+        return compute_person_id_of_borrower(hmacs, name_id)
+    upstream, institution = authentication.upstream, authentication.institution
+    for identifier_type in IDENTIFIER_TYPES:
+        is_name_id = identifier_type == NAME_ID
+        value = name_id if is_name_id else reading.attributes.one(identifier_type)
+        if value:
+            return compute_person_id_of_identifier(
+                hmacs, upstream, institution, identifier_type, value
+            )
+    return None
 
 
 def display_name(reading: AttributeReading) -> str:

@@ -174,19 +174,6 @@ def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library:
     assert raised.value.setting is None
 
 
-def test_a_cpr_that_arrives_later_is_the_users_alone(
-    alma: Simulation, library: Alma, made: Borrower, soon: Soon
-) -> None:
-    """Another's number is worth another look; a user with another number is a case."""
-    desk_user(alma, "T-1", user_identifier=make_identifiers(BARCODE="T-4711"))
-    with pytest.raises(LibraryUnavailable, match="another user's by now"):
-        library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
-    after = library.change(Change("T-1", (), "STUDENT", UNTIL, OTHER), soon())
-    assert (after.number, after.cpr, after.card) == ("T-1", OTHER, OTHER)
-    with pytest.raises(LibraryRefused, match="another number"):
-        library.change(Change(made.number, (), cpr=OTHER), soon())
-
-
 def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma, soon: Soon) -> None:
     """Services would see it: a case, whose sentence does not hold it."""
     desk_user(alma, CPR, user_identifier=make_identifiers(CPR=CPR))

@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.change_plan import Change
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
 pytestmark = pytest.mark.server
@@ -65,32 +65,6 @@ def test_the_number_goes_where_those_of_created_borrowers_lie(
     assert library.read(number, soon()) == after
 
 
-@pytest.mark.parametrize("lost", range(3))
-@pytest.mark.parametrize("fault", ["lose_answer", "fail"])
-def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
-    *, koha: Simulation, library: Koha, soon: Soon, fault: str, lost: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each of the three writes may fail or lose its answer; a repetition completes the borrower."""
-    number, calls, call = _temporary(koha), iter(range(99)), library._calls.call
-
-    def struck(asked: str, method: str, *given: Any, **more: Any) -> Any:
-        if method in {"PUT", "POST"} and next(calls) == lost:
-            setattr(koha.faults, fault, 1)
-        return call(asked, method, *given, **more)
-
-    monkeypatch.setattr(library._calls, "call", struck)
-    with pytest.raises(LibraryUnavailable):
-        library.change(_change(number), soon())
-    found = library.find(CPR, soon())
-    assert [each.number for each in found] == ([] if (lost, fault) == (0, "fail") else [number])
-    whole = (lost, fault) == (2, "lose_answer")
-    assert [each.category for each in found] == ["STUDENT" if whole else "TEMP"] * len(found)
-    library.change(_change(number), soon())
-    assert _read_row(koha) == {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR} | ADOPTED
-    (row,) = koha.patrons.rows()
-    assert len(row["extended_attributes"]) == 1
-
-
 def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Two carry the number then: the next look finds both."""
     number = _temporary(koha)
@@ -99,16 +73,6 @@ def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulati
         library.change(_change(number), soon())
     assert koha.patrons.row(int(number))["category_id"] == "TEMP"
     assert len(library.find(CPR, soon())) == 2
-
-
-def test_a_patron_with_another_number_is_refused_before_any_write(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """The number of one person is never put beside that of another."""
-    number = _temporary(koha, extended_attributes=[{"type": "CPR", "value": "0202810000"}])
-    before = _read_row(koha)
-    with pytest.raises(LibraryRefused) as caught:
-        library.change(_change(number), soon())
-    assert _read_row(koha) == before
-    assert not any(each in str(caught.value) for each in (CPR, "0202810000"))
 
 
 @pytest.mark.parametrize(

@@ -117,13 +117,6 @@ def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha, soo
     assert library.check_pin(borrower, "5182", soon()) is PinAnswer.RIGHT
 
 
-def test_wrong_tries_alone_lock_nobody(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Without the setting they are counted, and the right PIN is right."""
-    borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
-    answers = [library.check_pin(borrower, pin, soon()) for pin in ("4072", "4073", "4074", "4071")]
-    assert answers == [*[PinAnswer.WRONG] * 3, PinAnswer.RIGHT]
-
-
 def test_a_pin_that_koha_did_not_set_is_wrong(koha: Simulation, library: Koha, soon: Soon) -> None:
     """It answered 200: its notice about the new password is missing."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR, email="aase@post.example")

@@ -78,14 +78,6 @@ def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wante
     assert sum("oauth/token" in line for line in koha.access.lines()) == 2
 
 
-def test_credentials_that_are_refused_are_a_fault_of_the_setup(
-    opened: Opened, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """A changed secret ends no enrolment: it is retried after staff have fixed the setting."""
-    with pytest.raises(LibraryUnavailable, match="no token: 403: the secret is not that of the API key broker"):
-        opened(client_secret="wrong").create(wanted, MARK, soon())
-
-
 @pytest.mark.parametrize(
     ("status", "error", "setting", "words"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from broker.adapters.observability.event_sinks import to_log
 from broker.adapters.observability.log_budget import MOST_A_MINUTE, LogBudget
-from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink
+from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -55,7 +55,7 @@ def test_lines_of_authenticated_persons_are_not_limited(log: Log) -> None:
 
 def test_no_limited_event_is_in_the_audit_log() -> None:
     """A visitor without a login fills neither the audit log nor the store."""
-    budgeted = [route for route in ROUTES.values() if route.budgeted]
+    budgeted = [kind.value for kind in EventKind if kind.value.budgeted]
     assert len(budgeted) == 8
     assert all(Sink.LOG in route.sinks for route in budgeted)
     assert not any({Sink.AUDIT_LOG, Sink.TRACE}.intersection(route.sinks) for route in budgeted)

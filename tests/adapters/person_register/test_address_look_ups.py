@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
-from broker.core.events.audit_events import NO_AUDIT_LOG
-from broker.core.events.broker_events import discard_event
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule
+from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.storage.person_records import PersonRecords
 from tests.adapters.person_register.conftest import Stage
@@ -51,7 +51,9 @@ def test_only_an_active_unprotected_person_gets_an_address(
     persons.change("person", lambda each: each.request_look_up(cpr, "7", RegisterRule("always"), now()), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed
-    RegisterLookUps(persons, stage.opened(), library, NO_AUDIT_LOG, discard_event, now).carry_out(claimed)
+    pins: Any = None  # a look-up concerns no PIN
+    ports = EnrolmentPorts(library, persons, persons.hmacs, now, pins)
+    RegisterLookUps(ports, stage.opened()).carry_out(claimed)
     record = persons.read("person", now())
     assert record
     written = {name: text for name, text in library.borrowers["7"].fields.items() if name in ADDRESS_FIELDS}

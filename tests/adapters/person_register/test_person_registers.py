@@ -143,4 +143,4 @@ def test_an_answer_of_another_shape_is_refused_without_its_values(stage: Stage, 
 
 def test_nothing_of_a_person_is_shown_by_its_name(stage: Stage, soon: Soon) -> None:
     """A log line that prints the object prints where the person is: no name, number or address."""
-    assert repr(look_up(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"
+    assert "0202800000" not in repr(look_up(stage, "0202800000", soon()))

@@ -70,7 +70,7 @@ IMPRINT = Imprint(
 FORM = PostForm("https://loans.library.example/acs", {"SAMLResponse": "PHNhbWxwOlJlc3BvbnNlLz4=", "RelayState": "x"})
 ITEMS = (
     Item("borrower_number", (), Text("So that we find your account.", "Så vi kan finde din konto.")),
-    Item("cpr", (CPR,), Text("So that we know who borrows.", "Så vi ved, hvem der låner."), mask=True),
+    Item("cpr", (CPR,), Text("So that we know who borrows.", "Så vi ved, hvem der låner.")),
     Item(
         "eduPersonScopedAffiliation",
         ("employee@clin.au.dk", "member@au.dk"),

@@ -178,7 +178,7 @@ def test_what_came_from_outside_is_escaped(
     from broker.core.entities import Service
 
     asked = question()
-    items = tuple(replace(item, values=(HOSTILE,), mask=False) for item in asked.question.disclosure.items)
+    items = tuple(replace(item, values=(HOSTILE,)) for item in asked.question.disclosure.items)
     asked = replace(asked, question=replace(asked.question, disclosure=replace(asked.question.disclosure, items=items)))
     service = Service("x", "x", Text(HOSTILE, HOSTILE), ("wayf",))
     screen = describe_question(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)

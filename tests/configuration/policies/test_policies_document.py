@@ -20,7 +20,17 @@ from broker.configuration.strict_yaml import read, read_file
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.model import PolicySet
-from tests.plugins.policies_document import DOCUMENT, JOBS, SITE_RULES, do, key_sections, sections
+from tests.plugins.policies_document import (
+    DOCUMENT,
+    JOBS,
+    KEYS,
+    KEYS_DOCUMENT,
+    SITE_RULES,
+    do,
+    key_table,
+    sections,
+    write_key_tables,
+)
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -136,34 +146,6 @@ def test_the_reasons_of_an_account_are_in_the_document() -> None:
     assert {"several_borrowers", "different_person", "name_required"} <= told
 
 
-# The sections of keys, each with the shape that it is about, a file that has one, and where.
-KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
-    "keys-file": ("PolicyShape", "student", ()),
-    "keys-texts": ("Words", "student", ("label",)),
-    "keys-match": ("AlternativeShape", "student", ("match", 0)),
-    "keys-proofs": ("ProofShape", "hospital", ("proofs", "kaldemail")),
-    "keys-proofs-domains": ("DomainShape", "hospital", ("proofs", "kaldemail", "domains", 3)),
-    "keys-require": ("RequireShape", "student", ("require",)),
-    "keys-exceptions": ("ExceptionShape", "student", ("exceptions", "au.dk")),
-    "keys-borrower": ("BorrowerShape", "student", ("borrower",)),
-    "keys-borrower-lowers": ("LowersShape", "private", ("borrower", "lowers")),
-    "keys-borrower-fields": ("FieldShape", "student", ("borrower", "fields", "phone")),
-    "keys-release": ("ReleaseShape", "student", ("release", "my-loans")),
-    "keys-attributes": ("AttributeShape", "student", ("release", "booking", "none", 0, "mail")),
-    "keys-examples": ("ExampleShape", "student", ("examples", 0)),
-    "keys-examples-login": ("LoginShape", "student", ("examples", 0, "login")),
-    "keys-examples-expect": ("ExpectShape", "student", ("examples", 0, "expect")),
-    "keys-examples-expect-borrower": ("ExpectBorrowerShape", "student", ("examples", 0, "expect", "borrower")),
-    "keys-services": ("ServicesShape", "services", ()),
-    "keys-service": ("ServiceShape", "services", ("myprint",)),
-    "keys-rules": ("SiteRuleShape", "policy_properties", (0,)),
-    "keys-rules-when": ("WhenShape", "policy_properties", (0, "when")),
-    "keys-rules-age": ("AgeShape", "policy_properties", (0, "when", "age")),
-    "keys-rules-expect": ("RuleExpectShape", "policy_properties", (0, "expect")),
-    "keys-map": ("MapShape", "wayf", ()),
-    "keys-labels": ("LabelsShape", "labels", ()),
-    "keys-label": ("LabelShape", "labels", ("labels", "gn")),
-}
 # Keys that another file has, or another place.
 ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
     ("PolicyShape", "proofs"): ("hospital", ()),
@@ -199,13 +181,19 @@ BY_MAIL: Final[dict[str, Any]] = {
 STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
 
 
-@pytest.mark.parametrize("anchor", KEYS)
-def test_the_tables_of_keys_say_what_editors_show(anchor: str) -> None:
-    """Every key of the shape has its row, with the sentence and the example of the editors' schemas."""
-    shape, _, _ = KEYS[anchor]
-    rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", key_sections()[anchor], re.MULTILINE)
-    shown = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
-    assert shown == descriptions()[shape]
+def test_the_tables_of_keys_say_what_editors_show() -> None:
+    """``python -m tests.plugins.policies_document`` writes them into docs/reference/policy-keys.md#keys-file."""
+    text = KEYS_DOCUMENT.read_text(encoding="utf-8")
+    assert write_key_tables(text) == text
+    shown = {anchor for anchor, (shape, _, _) in KEYS.items() if key_table(shape) in text}
+    assert KEYS.keys() - shown == {
+        "keys-texts",
+        "keys-label",
+        "keys-proofs-domains",
+        "keys-examples-expect-borrower",
+        "keys-rules-age",
+        "keys-rules-expect",
+    }
 
 
 def list_descriptions(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:

@@ -508,11 +508,16 @@ def test_few_keys_are_left_to_set() -> None:
 
 
 def test_every_key_is_documented() -> None:
-    """docs/configuration.md has a row about each key, with the administrator who sets it."""
+    """docs/configuration.md has a row about each key, with the administrator who sets it.
+
+    A text in two languages is one key. A table has a section.
+    """
     text = (ROOT / "docs" / "configuration.md").read_text()
     rows = [line for line in text.splitlines() if re.match(r"\| `.*?` \| (identity|server|library) \| ", line)]
     described = "\n".join(rows)
-    assert [each for each in keys() if f"`{each}`" not in described] == []
+    single = {each.removesuffix(".en").removesuffix(".da") for each in keys()}
+    tables = {each for each in single if any(other.startswith(f"{each}.") for other in single)}
+    assert [each for each in single - tables if f"`{each}`" not in described] == []
     assert "| key | default |" not in text
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.events.broker_events import BrokerEvent, EventKind, Sink, TraceFacts, find_route
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
@@ -13,29 +13,24 @@ AUDIT = AuditEvent(AuditEventKind.PIN_CHOSEN, NOW, borrower=CPR)
 TRACE = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong")
 
 
-def test_every_kind_has_a_row() -> None:
-    """The table has exactly the kinds of events that exist."""
-    assert set(ROUTES) == {*EventKind, *AuditEventKind}
-
-
 def test_what_the_flows_tell_is_on_the_trail_alone() -> None:
     """A kind of the audit log names no line and no counter."""
-    assert {ROUTES[kind].sinks for kind in AuditEventKind} == {(Sink.AUDIT_LOG,)}
+    assert {find_route(kind).sinks for kind in AuditEventKind} == {(Sink.AUDIT_LOG,)}
 
 
-@pytest.mark.parametrize("kind", ROUTES)
+@pytest.mark.parametrize("kind", [*EventKind, *AuditEventKind])
 def test_a_row_names_each_sink_once_and_its_line_where_it_is_logged(kind: EventKind | AuditEventKind) -> None:
     """No event reaches a sink twice, and a line of the log has a name."""
-    route = ROUTES[kind]
+    route = find_route(kind)
     assert route.sinks
     assert len(set(route.sinks)) == len(route.sinks)
     assert bool(route.line) == (Sink.LOG in route.sinks)
 
 
-@pytest.mark.parametrize("kind", ROUTES)
+@pytest.mark.parametrize("kind", [*EventKind, *AuditEventKind])
 def test_an_event_that_a_sink_could_not_read_is_not_made(kind: EventKind | AuditEventKind) -> None:
     """The audit log loses no event because somebody forgot its facts, and gets none that its row does not name."""
-    sinks = ROUTES[kind].sinks
+    sinks = find_route(kind).sinks
     for audit in (AUDIT, None):
         for trace in (TRACE, None):
             carried = (audit is not None, trace is not None)
@@ -46,7 +41,8 @@ def test_an_event_that_a_sink_could_not_read_is_not_made(kind: EventKind | Audit
                     BrokerEvent(kind, {}, audit, trace)
 
 
-def test_an_event_shows_its_kind_only() -> None:
+def test_an_event_shows_nothing() -> None:
     """An exception's text may quote an event, and whose it is stays out of it."""
     event = BrokerEvent(EventKind.PIN_CHOSEN, {"reference": "BCDFGHJK"}, AUDIT)
-    assert repr(event) == "BrokerEvent(PIN_CHOSEN)"
+    assert CPR not in repr(event)
+    assert "BCDFGHJK" not in repr(event)

@@ -14,7 +14,6 @@ from broker.core.identity.canonical_attributes import (
     OURS,
     AttributeMap,
     AttributeReading,
-    Attributes,
     MapRow,
     WireAttribute,
     find_outgoing_row,
@@ -198,13 +197,6 @@ def test_a_stated_assurance_counts_only_if_none_came(institution: Institution, s
     assert "eduPersonAssurance" not in reading.attributes or "assurance" in sent
 
 
-def test_assurance_is_capped_by_the_institution() -> None:
-    """An institution good for low asserts low, whatever it writes, and the higher value goes no further."""
-    reading = read(Institution("i", max_assurance=Assurance.LOW), assurance=("High", "3"))
-    assert reading.assurance is Assurance.LOW
-    assert "eduPersonAssurance" not in reading.attributes
-
-
 @pytest.mark.parametrize(
     ("sent", "kept", "withheld"),
     [
@@ -300,14 +292,6 @@ def test_reading_never_invents_a_value(sent: dict[str, list[str]]) -> None:
     assert reading.unknown == len(sent.keys() & {"x"})
 
 
-@given(st.permutations([("sn", "Ravn"), ("mail", "a@b.dk"), ("eppn-oid", "a@au.dk"), ("schac", URN + "1403044004")]))
-def test_the_order_on_the_wire_is_irrelevant(sent: list[tuple[str, str]]) -> None:
-    """An assertion lists attributes as it likes."""
-    reading = read_attributes([WireAttribute(name, (value,)) for name, value in sent], MAP, AU, TODAY)
-    assert len(reading.attributes) == 4
-    assert reading.cpr == "real"
-
-
 def test_a_service_is_written_to_by_its_own_map() -> None:
     """The map tells Name, NameFormat, FriendlyName and what stands before the value."""
     outgoing = AttributeMap(
@@ -320,13 +304,3 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert find_outgoing_row(outgoing, "sn") is None
     assert (MAP.outgoing, MAP.complete) == (False, False)
-
-
-def test_attributes_are_a_mapping_without_empty_names() -> None:
-    """A name without values is not there."""
-    attributes = Attributes({"sn": ("Ravn",), "gn": ()})
-    assert list(attributes) == ["sn"]
-    assert (attributes.one("sn"), attributes.one("gn")) == ("Ravn", None)
-    assert ("sn" in attributes, "gn" in attributes) == (True, False)
-    assert (attributes.get("sn"), attributes.get("gn"), attributes.get("gn", ())) == (("Ravn",), None, ())
-    assert dict(attributes.items()) == {"sn": ("Ravn",)}

@@ -28,7 +28,7 @@ def terms(service: Service, hmacs: LookupHmacs) -> Any:
     def make(decision: Decision, lacking: ProveMailbox | None = None) -> Terms:
         giver = Controller(Text("AU", "AU"))
         ways, local = ("wayf", "library"), frozenset({"library"})
-        return Terms(service, giver, hmacs, lambda *_: decision, lambda *_: lacking, ways, local)
+        return Terms(service, giver, hmacs, decision, lacking, ways, local)
 
     return make
 

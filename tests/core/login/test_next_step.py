@@ -56,7 +56,8 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        came = transaction.authentication.authn_context if transaction.authentication else None
+        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
@@ -188,7 +189,7 @@ def test_the_number_leaves_that_no_decision_holds(
     """It is in the question and in what is issued; where there is none, neither is its stand-in."""
     decision = permit(sn=("Ravn",), cpr=CPR_STAND_IN)
     shown = permit(sn=("Ravn",), cpr=("1403044004",))
-    terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf",), ids=IDS, cpr="1403044004")
+    terms = Terms(service, GIVER, hmacs, decision, None, ("wayf",), ids=IDS, cpr="1403044004")
     step = next_step(agreed(shown), terms, now)
     assert isinstance(step, Issue)
     assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
@@ -262,16 +263,6 @@ def test_an_account_that_is_not_made_is_refused_with_a_reason(
         assert step.reason == "library_unavailable"
     else:
         assert step.reason == (reason or "account_case")
-
-
-def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
-    """Staff's case is named on the page."""
-    decision = permit(borrower="make")
-    step = after(
-        replace(agreed(decision), account=Account(None, AccountState.CASE, reason="several_borrowers")), decision
-    )
-    assert isinstance(step, Refuse)
-    assert step.reason == "several_borrowers"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, TooMany
-from broker.core.login.login_names import LoginNames
 from broker.core.login.transaction import (
     Account,
     AccountState,
@@ -205,7 +204,8 @@ def test_no_repr_shows_an_attribute(arrived: Transaction) -> None:
 
 def test_a_login_is_written_down_by_names_alone(arrived: Transaction) -> None:
     """Codes of configuration, its reference and the person's random id; without an authentication fewer of them."""
-    names = LoginNames("BCDFGHJK", "my-loans", "wayf", "https://idp.au.example", "p1")
-    assert arrived.names == names
+    names = {"reference": "BCDFGHJK", "service": "my-loans"}
+    person = {"upstream": "wayf", "institution": "https://idp.au.example", "person": "p1"}
+    assert arrived.names == names | person
     begun = replace(arrived, upstream=None, authentication=None, person=None)
-    assert begun.names == replace(names, upstream=None, institution=None, person=None)
+    assert begun.names == names | dict.fromkeys(person)

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
 from broker.core.logout.sessions import NameID
@@ -29,7 +27,7 @@ from broker.core.logout.single_logout import (
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 A, B, UP = LogoutPeer("service", "a"), LogoutPeer("service", "b"), LogoutPeer("upstream", "wayf")
-REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"))
+REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"), issued_by=NOW)
 
 
 def logout(
@@ -201,21 +199,6 @@ def test_two_tabs_ask_once() -> None:
     begun = logout((A, ParticipantState.OPEN))
     sent = begun.record_request(begun.participants[0], "_q", NOW)
     assert sent.record_request(begun.participants[0], "_r", NOW) == sent
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([A, B, UP]), st.sampled_from(ParticipantState)), max_size=5, unique_by=lambda x: x[0]
-    )
-)
-def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPeer, ParticipantState]]) -> None:
-    """After Success every service is ended, and no open session is hidden."""
-    found = logout(*states)
-    turn = next_logout_step(found)
-    if isinstance(turn, Finish) and turn.status == SUCCESS:
-        assert all(state is ParticipantState.ENDED for peer, state in states if peer.side == "service")
-        assert not turn.remains
-        assert not has_open_sessions(found)
 
 
 @pytest.mark.parametrize(

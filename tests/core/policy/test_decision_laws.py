@@ -123,13 +123,6 @@ def test_the_index_leaves_no_match_out(policies: list[Policy], login: LoginFacts
     assert decide(login, LOANS, *policies).affiliation == highest
 
 
-@given(POLICIES, LOGINS)
-def test_a_service_no_file_names_gets_nothing(policies: list[Policy], login: LoginFacts) -> None:
-    """A service without an entry receives nothing."""
-    decision = decide(login, replace(LOANS, name="unheard-of", categories=()), *policies)
-    assert (decision.effect, decision.released) == (Effect.DENY, ())
-
-
 REQUIREMENT = st.builds(
     Requirement,
     cpr=st.booleans(),

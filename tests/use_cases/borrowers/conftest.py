@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Assurance, Text
-from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
@@ -27,7 +26,7 @@ from broker.core.policy.model import (
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
@@ -78,8 +77,9 @@ class Logins:
             Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True
         )
         decision = replace(permitted, **decided)
-        basis = LoginBasis(came, (), "wayf", None, "my-loans", borrower=False)
-        return EvaluatedLogin(came, reading, decision, PolicySet((), ""), basis)
+        transaction: Any = None  # the account does not depend on it
+        reading = replace(reading, ground=decision.ground)
+        return EvaluatedLogin(transaction, came, reading, decision, PolicySet((), ""))
 
     def private(self, *without: str, **more: Any) -> EvaluatedLogin:
         """Give the login of a person whom the university no longer calls a student."""
@@ -115,23 +115,6 @@ class Logins:
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)
         self.world.worker.step()
-
-
-class StoredAuditLog(NoAuditLog):
-    """A audit log that keeps its events."""
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-
-@pytest.fixture
-def audit_log() -> StoredAuditLog:
-    """Give an empty audit log."""
-    return StoredAuditLog()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
-from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
@@ -17,7 +16,6 @@ from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 
 CPR = "0101990000"
-UUID = "6f1c0000-0000-4000-8000-000000000001"
 
 
 def down() -> None:
@@ -187,27 +185,6 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
     assert account == Account(None, AccountState.CASE, reason=reason)
 
 
-@pytest.mark.parametrize("kind", ["replacement", "constructed"])
-def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: Any, kind: str) -> None:
-    """The rule holds even if a policy forgets to demand a real number."""
-    arrived = logins.arrived(ground=Ground.NOTHING)
-    arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
-    lacking = Account(None, AccountState.CASE, reason=f"{kind}_number")
-    assert logins.account(logins.transaction(), arrived) == lacking
-    assert logins.enrol(logins.transaction(), arrived) == lacking
-    assert world.library.borrowers == {}
-
-
-def test_a_cpr_uuid_leads_to_no_borrower(logins: Any) -> None:
-    """Not even where it came with the number before."""
-    student = logins.student()
-    arrived = logins.arrived("cpr", borrower="need")
-    said = Attributes({**arrived.reading.attributes, "cprUuid": (UUID,)})
-    arrived = replace(arrived, reading=replace(arrived.reading, attributes=said, assurance=Assurance.SUBSTANTIAL))
-    for errand in (Errand.LOGIN, Errand.PIN):
-        assert logins.account(logins.transaction(student, errand=errand), arrived) == LACKING
-
-
 def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
     """The PIN was verified a moment ago: the library system is not asked again."""
     for borrower in ("need", "make"):
@@ -261,48 +238,6 @@ def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, priv
 
 
 @pytest.mark.parametrize(
-    ("mode", "account", "category"),
-    [
-        ("live", Account("1", AccountState.DONE, EnrolmentOutcome.LOWERED, category="PRIV"), "PRIV"),
-        ("frozen", Account("1", AccountState.KNOWN), "STUD"),
-    ],
-)
-def test_who_has_left_is_lowered_unless_frozen(
-    world: Any, logins: Any, mode: Any, account: Account, category: str
-) -> None:
-    """By the number that the university still sends; nothing else of the record is written (R47)."""
-    student, arrived = logins.student(), logins.private()
-    before = world.library.borrowers["1"]
-    assert logins.account(logins.transaction(student), arrived, mode) == Account("1", AccountState.NONE)
-    reached = logins.enrol(logins.transaction(student), arrived, mode)
-    assert replace(reached, enrolment=None) == account
-    assert reached.enrolment == (world.stored(student.id).id if mode == "live" else None)
-    assert world.library.borrowers["1"] == replace(before, category=category)
-
-
-@pytest.mark.parametrize("may_lower", [False, True])
-def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *, may_lower: bool) -> None:
-    """However well the name is known: not before the request, and there is none."""
-    student, arrived = logins.student(), logins.private("cpr", permits_lowering=may_lower)
-    before = dict(world.library.borrowers)
-    for account in (
-        logins.account(logins.transaction(student), arrived),
-        logins.enrol(logins.transaction(student), arrived),
-    ):
-        assert account == LACKING
-    world.settle()
-    assert world.library.borrowers == before
-
-
-def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any) -> None:
-    """They need the national eID first, before the consent question."""
-    account = logins.account(logins.transaction(), logins.private())
-    assert account == Account(None, AccountState.CASE, reason="national_eid_required")
-    world.settle()
-    assert world.library.borrowers == {}
-
-
-@pytest.mark.parametrize(
     ("waited", "begun", "outcome"),
     [
         (AccountState.WANTED, 0, EnrolmentOutcome.CREATED),
@@ -322,12 +257,3 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
     world.now += timedelta(seconds=60)
     later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
     assert logins.enrol(later, logins.arrived()).outcome is outcome
-
-
-def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
-    """The waiting login shows that staff must decide, with the case."""
-    world.library.add(CPR, replace(private, number="6"))
-    account = logins.enrol(logins.transaction(), logins.arrived())
-    case = world.stored("p")
-    assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=case.id)
-    assert case.borrowers == ("5", "6")

@@ -19,7 +19,8 @@ from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.storage.person_records import person_key
-from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
+from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins
+from tests.use_cases.conftest import StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
@@ -63,16 +64,18 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Open it all."""
-        self.world.ports = replace(self.world.ports, asks_register=True, audit_log=self.audit_log)
+        self.world.ports = replace(self.world.ports, asks_register=True, tell=self._tell)
         self.worker = self.another_worker()
 
     def another_worker(self) -> PersonWorker:
         """Give another worker."""
-        ports = self.world.ports
-        look_ups = RegisterLookUps(
-            self.world.persons, self.register, ports.library, self.audit_log, self._log, ports.now
-        )
-        return PersonWorker(ports, look_ups)
+        return PersonWorker(self.world.ports, RegisterLookUps(self.world.ports, self.register))
+
+    def _tell(self, event: BrokerEvent | AuditEvent) -> None:
+        if isinstance(event, AuditEvent):
+            self.audit_log.add(event)
+        else:
+            self.logged.append(event)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
@@ -109,10 +112,6 @@ class Desk:
     def fields(self) -> Any:
         """Give the fields of the student's borrower."""
         return self.world.library.borrowers["1"].fields
-
-    def _log(self, event: BrokerEvent | AuditEvent) -> None:
-        if isinstance(event, BrokerEvent):
-            self.logged.append(event)
 
 
 @pytest.fixture(name="desk")
@@ -161,20 +160,20 @@ def test_a_protected_address_is_never_written(desk: Desk) -> None:
 
 
 def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
-    """A login notes the reason, and the request is written when its answer leaves."""
+    """The request is written when the answer of a login leaves."""
     logins = Logins(desk.world)
     rule = replace(STUDENT, register=RULE)
     arrived = logins.arrived(rule=rule)
     person = logins.student()
     desk.world.settle()
-    for age, reason in ((timedelta(0), "enrolment"), (REFRESH - timedelta(days=1), None), (REFRESH, "refresh")):
+    for age, is_asked in ((timedelta(0), True), (REFRESH - timedelta(days=1), False), (REFRESH, True)):
         desk.world.now += age
         transaction = logins.transaction(person)
         account = logins.account(transaction, arrived)
         assert account
-        assert account.look_up == reason
-        logins.borrowers().request_look_up(replace(transaction, account=account), arrived)
-        assert desk.run() == (reason is not None)
+        record = desk.world.persons.read("aase", desk.world.now)
+        logins.borrowers().request_look_up(replace(transaction, account=account), arrived, record)
+        assert desk.run() == is_asked
     assert desk.register.asked == [CPR, CPR]
 
 
@@ -310,7 +309,7 @@ def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: De
     reading = replace(former.reading, attributes=Attributes({**values, "cpr": (other,), "mail": ("new@example.org",)}))
     latter = replace(former, reading=reading)
     persons = [logins.persons().find(each) for each in (former, latter)]
-    assert persons[0].id != persons[1].id
+    assert persons[0] != persons[1]
     accounts = [
         logins.enrol(logins.transaction(person), arrived)
         for person, arrived in zip(persons, (former, latter), strict=True)

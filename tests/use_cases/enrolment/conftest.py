@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -22,7 +23,7 @@ from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
@@ -191,7 +192,12 @@ class World:
         if self.has_breaker:
             library = self.breaker = GuardedLibrary(library, self.store, hmacs, lambda: self.now)
         self.notices: list[tuple[str, str, str]] = []  # drafted notices of a first match
-        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, draft_match_notice=self._draft_notice)
+        pins: Any = SimpleNamespace(
+            draft_match_notice=self._draft_notice,
+            draft_welcome_mail=lambda *_: (),
+            outbox=SimpleNamespace(wake_worker=lambda: None),
+        )
+        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, pins)
         self.persons = persons
         wake = Event()
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
@@ -207,10 +213,10 @@ class World:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def find(self, person_id: str, person: PersonFacts, cpr_number: str) -> FoundBorrower:
+    def find(self, person_id: str, person: PersonFacts, cpr_number: str) -> FoundBorrower | None:
         """Find a person's borrower, as a login does."""
         record = self.persons.read(person_id, self.now)
-        return self.finder.find_borrower(person_id, cpr_number, person, record)
+        return self.finder.find_borrower(BorrowerSearch(person_id, cpr_number, person, record))
 
     def enrol(self, wanted: WantedBorrower | None = None, person_id: str = "aase") -> Enrolment:
         """Request a borrower, carry out what is due, and return the enrolment."""

@@ -15,7 +15,7 @@ from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutc
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.use_cases.enrolment import find_borrower, worker
-from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.enrolment.ports import EnrolmentPorts, Superseded
 from broker.use_cases.library_system import guarded_library
 from broker.use_cases.storage.records import Lease
 from tests.use_cases.enrolment.conftest import Library
@@ -60,7 +60,7 @@ def _open_case_at_a_conflict(patch: Patch) -> None:
         if not made:
             self._write(self._current.count_conflict())
             self._open_case(CaseReason.LIBRARY_REFUSED, last_error="the unique field is taken")
-            raise worker._Superseded
+            raise Superseded
         return made
 
     patch.setattr(_Attempt, "_create", create)

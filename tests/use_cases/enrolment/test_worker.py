@@ -13,7 +13,6 @@ from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
 from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
-NEIGHBOUR = PersonFacts("Prøvesen", "Bo", date(1970, 5, 5))
 
 
 def test_a_person_without_a_borrower_gets_one(world: Any) -> None:
@@ -25,47 +24,6 @@ def test_a_person_without_a_borrower_gets_one(world: Any) -> None:
     record = world.persons.read("aase", world.now)
     assert record.value.borrower_number == borrower.number
     assert AASE_CPR not in str(world.store.get(record.key, world.now).value)
-
-
-def test_a_borrower_of_this_person_is_changed_by_the_change_plan(world: Any) -> None:
-    """An upgrade that the person agreed to, and an empty mail address that is filled."""
-    world.library.add(AASE, AASE_CPR, category="PRIV", expires=date(2027, 1, 1))
-    done = world.enrol()
-    assert done.outcome is EnrolmentOutcome.UPGRADED
-    (borrower,) = world.library.borrowers.values()
-    assert (borrower.category, borrower.fields["email"], borrower.mark) == ("STUD", "åse@post.example", None)
-
-
-def test_a_match_by_the_worker_is_told_once(world: Any) -> None:
-    """The notice goes to the address that the record had before the worker changed it."""
-    hers = world.library.add(AASE, AASE_CPR, email="aase@own.example")
-    world.enrol()
-    world.enrol()
-    assert world.notices == [(hers.number, "aase@own.example", "da")]
-
-
-def test_several_borrowers_are_a_case(world: Any) -> None:
-    """Staff merge them and press Try again."""
-    first, second = world.library.add(AASE, AASE_CPR), world.library.add(AASE, AASE_CPR)
-    case = world.enrol()
-    assert (case.state, case.reason) == (EnrolmentState.CASE, CaseReason.SEVERAL_BORROWERS)
-    assert case.borrowers == (first.number, second.number)
-    assert world.library.borrowers == {first.number: first, second.number: second}
-    del world.library.borrowers[second.number]
-    assert world.cases.try_again("aase")
-    world.work()
-    assert world.enrolment().state is EnrolmentState.DONE
-
-
-@pytest.mark.parametrize("mark", [None, "our own"])
-def test_another_persons_record_is_not_read_or_written(world: Any, mark: str | None) -> None:
-    """It has the person's CPR number, and even our enrolment id, but another name."""
-    other = world.library.add(IDA, AASE_CPR, mark=mark)
-    case = world.enrol()
-    assert (case.reason, case.borrowers) == (CaseReason.DIFFERENT_PERSON, (other.number,))
-    assert world.library.borrowers == {other.number: other}
-    assert world.persons.read("aase", world.now).value.borrower_number is None
-    assert [each.person_id for each in world.cases.list_open()] == ["aase"]
 
 
 @pytest.mark.parametrize(
@@ -130,51 +88,6 @@ def test_only_a_possible_duplicate_can_be_ruled_out(world: Any) -> None:
     world.enrol()
     assert not world.cases.rule_out("aase", (found.number,))
     assert world.enrolment().state is EnrolmentState.CASE
-
-
-def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
-    """No second one is made, and what the desk wrote stays."""
-    old = world.library.add(AASE, category="TEMP", email="aase@old.example")
-    world.enrol()
-    claim(world, old.number)
-    (borrower,) = world.library.borrowers.values()
-    assert (borrower.number, borrower.cpr, borrower.email) == (old.number, AASE_CPR, "aase@old.example")
-    assert world.enrolment().outcome is EnrolmentOutcome.CLAIMED
-
-
-def claim(world: Any, number: str) -> None:
-    """Claim a borrower, and let the worker carry it out."""
-    world.persons.change(
-        "aase", lambda each: each.set_enrolment(each.enrolment.claim(Claim(number), world.now)), world.now
-    )
-    world.work()
-
-
-@pytest.mark.parametrize("changes", [{"cpr": "0101990018"}, {"born": date(1999, 1, 2)}])
-def test_a_claim_is_checked_again_by_the_worker(world: Any, changes: dict[str, Any]) -> None:
-    """The record may have changed since: nothing is written into another person's borrower."""
-    old = world.library.add(AASE)
-    world.enrol()
-    changed = world.library.borrowers[old.number] = replace(old, **changes)
-    claim(world, old.number)
-    assert world.library.borrowers[old.number] == changed
-
-
-def test_a_create_without_effect_is_retried_three_times(world: Any) -> None:
-    """Then staff look."""
-    world.library.loses_creates = True
-    assert world.enrol().state is EnrolmentState.PENDING
-    world.settle()
-    assert world.enrolment().reason == CaseReason.LIBRARY_REFUSED
-    assert world.library.calls.count("create") == 3
-
-
-def test_a_unique_field_in_another_record_is_a_case(world: Any) -> None:
-    """The first rejection leads to a new search, the second one to staff."""
-    world.library.unique[AASE_CPR] = "77"
-    case = world.enrol()
-    assert case.reason == CaseReason.LIBRARY_REFUSED
-    assert world.library.calls == ["find", "find_similar", "create"] * 2
 
 
 def test_a_refusal_is_a_case_and_the_next_login_tries_again(world: Any) -> None:
@@ -274,14 +187,6 @@ def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> 
     world.settle()
     assert len(world.library.borrowers) == 1
     assert world.enrolment().state is EnrolmentState.DONE
-
-
-def test_a_case_blocks_nobody_else(world: Any) -> None:
-    """The next person is enrolled while the first one waits for staff."""
-    world.library.add(IDA, AASE_CPR)
-    world.enrol()
-    assert world.enrol(wanted_for(NEIGHBOUR, "0505700003"), "bo").state is EnrolmentState.DONE
-    assert world.enrolment().state is EnrolmentState.CASE
 
 
 def test_a_later_request_keeps_what_the_first_one_may(world: Any) -> None:

@@ -1,7 +1,7 @@
 """Logins to three services: by a university, by another upstream, and by the PIN of the library system."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Institution, Profile, Service, Text, Upstream
-from broker.core.events.audit_events import AuditEvent
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
@@ -38,6 +37,7 @@ from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.transactions.person_resolution import PersonResolution
 from broker.use_cases.transactions.transactions import Held
+from tests.use_cases.conftest import StoredAuditLog
 
 MINUTE: Final = timedelta(minutes=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -90,25 +90,6 @@ NURSES: Final = _policy(
 BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(_release("my-loans", "need"),))
 
 
-@dataclass
-class AuditLog:
-    """An audit log in memory."""
-
-    events: list[AuditEvent] = field(default_factory=list)
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-    def count_lost(self) -> int:
-        """Lose nothing."""
-        return 0
-
-    def faults(self) -> tuple[str, ...]:
-        """Find nothing wrong."""
-        return ()
-
-
 class Logins:
     """The flow over a real store; ``set`` is the policy set in force."""
 
@@ -131,15 +112,16 @@ class Logins:
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
         self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
-        outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
-        self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
+        outbox = MailOutbox(world.store, KEY, world.post, world.letters, world.ports.now)
+        self.proving = MailboxProof(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
-        self.audit_log = AuditLog()
-        self.lookup = PersonAtLogin(
-            world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.audit_log
-        )
+        self.audit_log = StoredAuditLog()
+        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell)
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
         self.messages = 0
+
+    def _tell(self, event: Any) -> None:
+        self.audit_log.add(event)
 
     def request(self, service: str = "my-loans", **facts: Any) -> AuthnRequest:
         """Give the request of a service."""

@@ -109,62 +109,6 @@ def test_an_arrival_joins_once(logins: Any) -> None:
     assert logins.world.hooks.calls.count("put") == puts
 
 
-def test_one_request_has_one_answer(logins: Any) -> None:
-    """A second answer to it joins nothing, though it arrived before the first was joined."""
-    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
-    first, second = (logins.arrive(asked, sent.id, logins.student()) for _ in range(2))
-    joined = logins.match(asked, first)
-    assert joined
-    assert logins.match(joined, second) is None
-    assert logins.match(asked, second) is None  # read before the first
-    assert store_arrival(logins, joined) == joined.transaction
-
-
-def test_a_lost_race_is_read_again(logins: Any) -> None:
-    """The other request's write stays, and the answer is added to it."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    _, beside = logins.flow.ask_upstream(held, "other", logins.world.now)
-    joined = logins.match(held, token)
-    assert joined
-    assert joined.transaction.outstanding == (beside,)
-    assert joined.transaction.authentication
-
-
-def test_of_two_workers_with_one_answer_both_go_on_with_the_login_of_the_first(logins: Any) -> None:
-    """It is joined once."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    won: list[Held | None] = []
-
-    def other_worker() -> None:
-        won.append(logins.match(held, token))
-
-    logins.world.hooks.before["put"] = other_worker
-    lost = logins.match(held, token, now=logins.world.now + INSTANT)
-    assert lost
-    [first] = won
-    assert first
-    assert lost.transaction == first.transaction
-    assert lost.transaction.authenticated == logins.world.now
-
-
-def test_what_is_matched_is_not_written_yet(logins: Any) -> None:
-    """Transaction and arrival are as they were, so that whatever is decided next stands or falls with the join."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    match_only(logins, held, token)
-    assert store_arrival(logins, held) == held.transaction
-    assert waits(logins, token)
-
-
-def test_a_join_that_lost_its_race_writes_nothing(logins: Any) -> None:
-    """Neither the answer nor that it was spent: the winner's facts stay, and all is read again."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    matched = match_only(logins, held, token)
-    asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
-    assert logins.flow.matching.join(matched, logins.world.now) is None
-    assert store_arrival(logins, held) == asked.transaction
-    assert waits(logins, token)
-
-
 def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
     """A change of a matched transaction that is not written yet uses up the arrival too."""
     held, token = logins.answered(logins.begun(), logins.student())
@@ -172,16 +116,6 @@ def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
     changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
     assert store_arrival(logins, held) == changed.transaction == replace(matched.transaction, told=True)
     assert not waits(logins, token)
-
-
-def test_a_fact_of_a_match_that_lost_its_race_is_nobody_s(logins: Any) -> None:
-    """It is refused, and the arrival stays as it was."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    matched = match_only(logins, held, token)
-    asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
-    with pytest.raises(BrowserUnmatched):
-        logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
-    assert store_arrival(logins, held) == asked.transaction
 
 
 def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:

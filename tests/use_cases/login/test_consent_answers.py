@@ -12,7 +12,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
-from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
+from broker.core.errors import REQUEST_DENIED
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
@@ -23,6 +23,7 @@ from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import Held, Transactions
 from tests.plugins.stored_receipts import file_receipt, list_receipts
+from tests.use_cases.conftest import StoredAuditLog
 
 INSTANT: Final = timedelta(microseconds=1)
 FRESH: Final = timedelta(seconds=5)
@@ -45,23 +46,16 @@ ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
 
 @dataclass
-class AuditLog:
-    """An audit log in memory."""
-
-    events: list[AuditEvent] = field(default_factory=list)
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-
-@dataclass
 class Lookup:
     """The parts of ``PersonAtLogin`` that answers use."""
 
     records: PersonRecords
-    audit_log: AuditLog = field(default_factory=AuditLog)
+    audit_log: StoredAuditLog = field(default_factory=StoredAuditLog)
     ground: Ground = Ground.INSTITUTION
+
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
 
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""
@@ -230,30 +224,6 @@ def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
     assert (refused.event, refused.valid_until, refused.language) == (ReceiptEvent.REFUSED, None, "en")
     assert (refused.names, refused.shown) == (given.names, "the page")
     assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
-
-
-def test_what_has_left_is_not_refused_any_more(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
-) -> None:
-    """It stays on the receipt that it left on: a later answer is neither a fact nor on file."""
-    agreed = answer(held)
-    issued = Issued("_r", "_a", world.now, "n", None, "c")
-    left = answers.transactions.change(agreed, lambda found: replace(found, issued=issued), world.now)
-    assert answer(left, ISSUE, "no").transaction == left.transaction
-    assert answer(left, ASK, "no").transaction == left.transaction
-    assert answer(agreed, ISSUE, "no").transaction == left.transaction  # it left while the person said no
-    assert on_file(world) == [ReceiptEvent.GIVEN]
-    assert len(lookup.audit_log.events) == 1
-
-
-def test_an_answer_is_nobody_s_where_another_person_has_joined(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
-) -> None:
-    """It is taken off the file again."""
-    answers.transactions.put(replace(held.transaction, arrival="other"), held.version, world.now)
-    with pytest.raises(BrowserUnmatched):
-        answer(held)
-    assert (on_file(world), lookup.audit_log.events) == ([], [])
 
 
 def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:

@@ -12,13 +12,14 @@ from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Issued, Person, Transaction
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Person, Transaction
 from broker.core.logout.sessions import NameID, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.transactions.transactions import Held, Transactions
+from tests.use_cases.conftest import StoredAuditLog
 
 INSTANT: Final = timedelta(microseconds=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -29,36 +30,21 @@ STEP: Final = Issue(LEAVING, Decision(Effect.PERMIT, (Reason("ok"),)), "42")
 
 
 @dataclass
-class AuditLog:
-    """An audit log in memory; ``full`` refuses events."""
-
-    events: list[AuditEvent] = field(default_factory=list)
-    full: bool = False
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        if self.full:
-            raise AuditUnavailable("full")
-        self.events.append(event)
-
-    @property
-    def kinds(self) -> list[AuditEventKind]:
-        """Give the kinds."""
-        return [event.kind for event in self.events]
-
-
-@dataclass
 class Lookup:
     """The parts of ``PersonAtLogin`` that issuance uses."""
 
-    audit_log: AuditLog = field(default_factory=AuditLog)
+    audit_log: StoredAuditLog = field(default_factory=StoredAuditLog)
     reading: str | None = None
     owed: list[Transaction] = field(default_factory=list)
 
     @property
     def borrowers(self) -> Any:
         """Give what queues look-ups in the register."""
-        return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
+        return SimpleNamespace(request_look_up=lambda transaction, _login, _record: self.owed.append(transaction))
+
+    def tell(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        self.audit_log.add(event)
 
     def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
@@ -133,16 +119,6 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
     assert leave(world, issuance, held, addressed).name_id == "asta@au.dk"
 
 
-@pytest.mark.parametrize("errand", [errand for errand in Errand if errand is not Errand.LOGIN])
-def test_no_assertion_is_anybody_s_that_no_service_asked_for(
-    world: Any, issuance: Issuance, held: Held, errand: Errand
-) -> None:
-    """Neither new ids nor those recorded (docs/reference/design.md#invariant-3)."""
-    for issued in (None, leave(world, issuance, held)):
-        other = replace(held, transaction=replace(held.transaction, errand=errand, issued=issued))
-        assert issuance.make_ids(other, STEP, world.now) is None
-
-
 OTHERS: Final = {
     "another value": replace(STEP, disclosure=replace(LEAVING, items=(replace(ITEMS[0], values=("Falk",)), ITEMS[1]))),
     "another attribute": replace(STEP, disclosure=replace(LEAVING, items=ITEMS[:1])),
@@ -189,24 +165,11 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
 
 def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """Neither transaction nor session is written."""
-    lookup.audit_log.full = True
+    lookup.audit_log.is_full = True
     with pytest.raises(AuditUnavailable):
         issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued is None
     assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
-
-
-def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
-    """The audit log has that the other did not, with nothing released."""
-    first = leave(world, issuance, held)
-    assert issuance.record_release(held, STEP, first, NameID("n"), world.now)
-    assert not issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
-    assert issuance.transactions.read("t", world.now).transaction.issued == first
-    assert [each.index for each in issuance.sessions.list_in_browsers(["b"], world.now)] == [
-        session_index(first.assertion)
-    ]
-    assert lookup.audit_log.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
-    assert lookup.audit_log.events[-1].attributes == ()
 
 
 def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
@@ -231,32 +194,3 @@ def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issua
     with pytest.raises(TransactionGone):
         issuance.record_release(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
-
-
-@pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
-def test_whose_person_has_logged_out_gets_nothing(
-    world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, repeated: bool
-) -> None:
-    """The session is ended at once, the transaction gone, and the audit log told of what has not left before."""
-    issued = leave(world, issuance, held)
-    issuance.sessions.close("b", "asta", world.now)
-    submitted = replace(held, transaction=replace(held.transaction, issued=issued if repeated else None))
-    with pytest.raises(TransactionGone):
-        issuance.record_release(submitted, STEP, issued, NameID("n"), world.now)
-    [session] = issuance.sessions.list_in_browsers(["b"], world.now)
-    assert session.ended == world.now
-    with pytest.raises(TransactionGone):
-        issuance.transactions.reread(held, world.now)
-    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
-    assert lookup.audit_log.kinds == ([] if repeated else told)
-
-
-def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:
-    """Until a logout; then the transaction is gone."""
-    assert issuance.check_not_logged_out(held, world.now) is held
-    assert issuance.transactions.reread(held, world.now) == held
-    issuance.sessions.close("b", "asta", world.now)
-    with pytest.raises(TransactionGone):
-        issuance.check_not_logged_out(held, world.now)
-    with pytest.raises(TransactionGone):
-        issuance.transactions.reread(held, world.now)

@@ -1,6 +1,5 @@
 """One login from request to assertion: whose browser, whose answer, and whose facts each step goes by."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -8,20 +7,8 @@ from typing import Any, Final
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, FormRefused, RequestRefused, TransactionGone
-from broker.core.identity.mailbox_proofs import Mailing, Proved
-from broker.core.login.steps import Enrol, Issue, OfferUpgrade
-from broker.core.login.transaction import (
-    MOST_OCTETS,
-    Account,
-    AccountState,
-    Errand,
-    Issued,
-    Person,
-    Transaction,
-    UpstreamRefusal,
-)
+from broker.core.login.transaction import MOST_OCTETS, Errand, Transaction, UpstreamRefusal
 from broker.use_cases.storage.records import dump
 from broker.use_cases.transactions.transactions import Held
 
@@ -283,80 +270,10 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
 # Led to by one authentication, and by no other
 
 
-def older(now: Any) -> dict[str, Any]:
-    """Give everything that an authentication may have led to."""
-    until = now + MINUTE
-    receipt = Receipt("r", ReceiptEvent.GIVEN, now, "en", "g", "d", "consent", (), "s", None)
-    return {
-        "person": Person("someone", "7"),
-        "receipts": (receipt,),
-        "receipt": receipt,
-        "account": Account("7", AccountState.DONE),
-        "proofs": (Proved("kaldemail", "nurse@auh.rm.dk", now, until),),
-        "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", until),
-        "unproved": True,
-        "upgrade": True,
-        "issued": Issued("_r", "_a", now, "n", "7", "c"),
-    }
-
-
-def pin_browser(logins: Any, held: Held) -> Held:
-    """Log in by a PIN."""
-    joined: Held = logins.flow.join_verified_pin(held, "pin", Borrower("42", "STUD"), logins.world.now)[0]
-    return joined
-
-
 def refused(logins: Any, held: Held) -> Held:
     """Have the upstream refuse."""
     joined: Held = logins.log_in(held, NO)
     return joined
-
-
-def stranger(logins: Any, held: Held) -> Held:
-    """Log in as somebody of whom no policy speaks."""
-    joined: Held = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
-    return joined
-
-
-def agree(logins: Any, held: Held) -> Held:
-    """Answer the page that is shown with yes."""
-    flow, now = logins.flow, logins.world.now
-    step = flow.next_step(held, now)
-    shown = step.question.disclosure.page_digest(flow.hmacs)
-    answered: Held = flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="en")
-    return answered
-
-
-@pytest.mark.parametrize("log_in", [stranger, refused, pin_browser])
-def test_an_authentication_discards_what_an_older_one_led_to(logins: Any, log_in: Callable[..., Held]) -> None:
-    """Consent, proof, borrower and enrolment of the earlier person are dropped."""
-    facts = older(logins.world.now)
-    before = logins.flow.transactions.change(logins.begun(), lambda each: replace(each, **facts), logins.world.now)
-    assert all(getattr(before.transaction, name) == fact for name, fact in facts.items())
-    after = log_in(logins, before).transaction
-    assert [name for name, fact in facts.items() if getattr(after, name) == fact] == []
-    assert (after.receipts, after.receipt, after.proofs, after.mailing, after.unproved) == ((), None, (), None, False)
-    assert (after.upgrade, after.issued) == (None, None)
-
-
-@pytest.mark.parametrize("fact", ["upgrade", "keep", "enrol"])
-def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None:
-    """Where somebody else has logged in since the page was shown, nothing of them changes."""
-    if fact != "enrol":
-        logins.shelved()
-    flow, now = logins.flow, logins.world.now
-    held = logins.log_in(logins.begun(), logins.student())
-    if fact == "enrol":
-        held = agree(logins, held)
-    after = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
-    late: dict[str, Callable[[], object]] = {
-        "upgrade": lambda: flow.answer_upgrade(held, now, wanted=True),
-        "keep": lambda: flow.answer_upgrade(held, now, wanted=False),
-        "enrol": lambda: flow.enrol(held, now, language="en", patience=0),
-    }
-    with pytest.raises(BrowserUnmatched):
-        late[fact]()
-    assert read_stored(logins, held) == after.transaction
 
 
 # By a PIN
@@ -406,39 +323,6 @@ def test_who_has_logged_out_does_not_go_on(logins: Any) -> None:
 
 
 # The borrower
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) -> None:
-    """A person who declines is not asked again, in this login or the next."""
-    logins.shelved()
-    flow, now = logins.flow, logins.world.now
-    offered = logins.log_in(logins.begun(), logins.student())
-    assert isinstance(flow.next_step(offered, now), OfferUpgrade)
-    told = flow.answer_upgrade(offered, now, wanted=wanted)
-    assert read_stored(logins, told) == told.transaction
-    assert (told.transaction.upgrade, told.transaction.account.upgrade_from) == (wanted, "PRIV" if wanted else None)
-    assert not isinstance(flow.next_step(told, now), OfferUpgrade)
-    later = logins.log_in(logins.begun(), logins.student())
-    assert isinstance(flow.next_step(later, now), OfferUpgrade) == wanted
-
-
-def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
-    """First as wanted, later as done. The policies decide again after the wait."""
-    flow, now = logins.flow, logins.world.now
-    held = agree(logins, logins.log_in(logins.begun(), logins.student()))
-    assert isinstance(flow.next_step(held, now), Enrol)
-    wanted = flow.enrol(held, now, language="en", patience=0)
-    assert (wanted.transaction.account.state, wanted.transaction.account.number) == (AccountState.WANTED, None)
-    assert read_stored(logins, wanted) == wanted.transaction
-    logins.set = replace(logins.set, digest="edited")
-    logins.world.worker.step()
-    done = flow.enrol(wanted, now, language="en", patience=0)
-    assert (done.transaction.account.state, done.transaction.account.number) == (AccountState.DONE, "1")
-    assert flow.policies(done).digest == "edited"
-    assert isinstance(flow.next_step(done, now), Issue)
-    [borrower] = logins.world.library.borrowers.values()
-    assert borrower.category == "STUD"
 
 
 def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:

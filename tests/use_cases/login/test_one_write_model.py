@@ -548,7 +548,7 @@ CLAUSES: Final = {
     "ended with the logout": Clause(logout_before_the_write, "            self.sessions.end([session], now)\n", ""),
     "told first": Clause(
         dies("dies after"),
-        "        audit_log.add(event)\n"
+        "        tell(event)\n"
         "        left = transaction.record_issued(issued)\n"
         "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]\n"
         "        marks = self.sessions.list_marks(transaction)\n"
@@ -558,15 +558,15 @@ CLAUSES: Final = {
         "        marks = self.sessions.list_marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n"
         "        if reads is not None:\n"
-        "            audit_log.add(event)\n",
+        "            tell(event)\n",
     ),
     "taken back where it lost": Clause(
         another_tab_asks,
-        "            audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
+        "            tell(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
         "            pass",
     ),
     "taken back after a logout": Clause(
-        logout_before_the_write, "            self.lookup.audit_log.add(event)\n", "            pass\n"
+        logout_before_the_write, "            self.lookup.tell(event)\n", "            pass\n"
     ),
     "not taken back where it stands": Clause(
         asked_twice, "if not self._is_recorded(transaction, issued, now):", "if True:"

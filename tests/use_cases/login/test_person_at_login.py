@@ -6,16 +6,13 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.errors import BrowserUnmatched
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, Account, AccountState, Authentication, Errand, Person, Transaction
+from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
-from tests.plugins.stored_receipts import file_receipt, keep_proof
+from tests.plugins.stored_receipts import keep_proof
 
 DAY: Final = timedelta(days=1)
-INSTANT: Final = timedelta(microseconds=1)
 NURSE: Final = "nurse@auh.rm.dk"
 EPPN: Final = "kim@au.dk"
 
@@ -109,19 +106,6 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
     assert (held.transaction.account is not None) == there
 
 
-def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
-    """However often the number came with it: a person of their own, who has none."""
-    logins.shelved(category="STUD")
-    known = look_up(logins, logins.student()).transaction.person
-    held = look_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
-    assert held.transaction.person
-    assert known
-    assert held.transaction.person.id != known.id
-    assert held.transaction.person.number is None
-    assert held.evaluated
-    assert held.evaluated.decision.reasons[0].code == "cpr_required"
-
-
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     """They are found by the identifiers of the login; no account is looked up."""
     assert look_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
@@ -141,60 +125,6 @@ def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: 
     held = look_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
     assert held.evaluated
     assert (held.evaluated.trusted, held.transaction.person) == (False, None)
-
-
-def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> None:
-    """The person's own at this service, the last of them first, and none that a later no has ended."""
-    first = look_up(logins, logins.student())
-    assert first.transaction.receipts == ()
-    person = first.transaction.person
-    assert person
-    store, now = logins.world.store, logins.world.now
-    group = logins.lookup.make_pseudonym(first.transaction)
-    elsewhere = replace(first.transaction, request=logins.request("e-resources"))
-    stranger = replace(first.transaction, person=Person("stranger"))
-    assert len({logins.lookup.make_pseudonym(each) for each in (elsewhere, stranger)} | {group}) == 3
-    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "s", now + DAY)
-    last = replace(made, record_id="2", event_time=now + INSTANT)
-    ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
-    end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)
-    for each in (ended, end, made, last):
-        file_receipt(store, person.id, "my-loans", each, now)
-    file_receipt(store, person.id, "e-resources", replace(last, record_id="3"), now)
-    file_receipt(store, "stranger", "my-loans", replace(last, record_id="4"), now)
-    assert look_up(logins, logins.student()).transaction.receipts == (last, made)
-
-
-@pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
-def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) -> None:
-    """The look-up without the new answer is dropped and repeated."""
-    held = came(logins, logins.student())
-    facts = {"proofs": (proof(logins.world.now),)} if "proofs" in told else told
-    logins.flow.transactions.change(held, lambda each: replace(each, **facts), logins.world.now)
-    found = logins.lookup.look_up_and_store(held, logins.world.now)
-    assert found.transaction.person is None
-    assert found.transaction == store_person(logins, held)
-    again = logins.lookup.look_up_and_store(found, logins.world.now)
-    assert again.transaction.person
-    assert {name: getattr(again.transaction, name) for name in facts} == facts
-
-
-def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
-    """Where another authentication has joined meanwhile it is nobody's."""
-    held = came(logins, logins.student())
-    after = logins.log_in(held, logins.answer(eppn=EPPN))
-    with pytest.raises(BrowserUnmatched):
-        logins.lookup.look_up_and_store(held, logins.world.now)
-    assert store_person(logins, held) == after.transaction
-
-
-def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is neither an account nor a request for one."""
-    known = replace(look_up(logins, logins.student()), evaluated=None)
-    for held in (logins.begun(), known):
-        account = logins.lookup.enrol(held, language="en", patience=0)
-        assert account == Account(None, AccountState.NONE)
-    assert not logins.world.worker.step()
 
 
 # Proofs of a mailbox
@@ -283,7 +213,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 ) -> None:
     """A proof of nobody would keep the address from its holder."""
     held = look_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now)
+    step = logins.lookup.find_missing_proof(held.evaluated, logins.world.now)
     assert isinstance(step, ProveMailbox) == asked
     if step:
         assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
@@ -292,7 +222,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
     """Once is enough."""
     held = look_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
-    assert logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now) is None
+    assert logins.lookup.find_missing_proof(held.evaluated, logins.world.now) is None
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:

@@ -5,7 +5,7 @@ late or again, by whatever browser; and what began later than a LogoutRequest is
 """
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,14 +33,13 @@ from broker.core.logout.single_logout import (
     next_logout_step,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key
 from broker.core.retention import SESSION
 from broker.use_cases.logout import affected_sessions as affected_room
 from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout import single_logout as logout_room
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from tests.plugins.example_counts import scale_examples
-from tests.plugins.unbatched_store import UnbatchedStore
+from tests.plugins.memory_store import MemoryStore
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -50,48 +49,6 @@ SERVICES: Final = {name: Service(name, f"https://{name}.example", WORDS, ("wayf"
 WAYF: Final = Upstream("wayf", "wayf", "https://wayf.example", "https://broker.example", "wayf", WORDS)
 BROWSERS: Final = ("b1", "b2")
 PEOPLE: Final = ("asta", "bo")
-
-
-class DictStore(UnbatchedStore):
-    """A store without faults."""
-
-    def __init__(self) -> None:
-        self.kept: dict[Key, Kept] = {}
-
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give what is kept and has not expired."""
-        found = self.kept.get(key)
-        return found if found and now < found.until else None
-
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
-        """Write if the version is the expected one."""
-        del durable
-        present = self.get(key, now)
-        if (present.version if present else None) != was:
-            return False
-        self.kept[key] = kept
-        return True
-
-    def drop(self, key: Key) -> None:
-        """Forget."""
-        self.kept.pop(key, None)
-
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """List a group."""
-        for key, kept in list(self.kept.items()):
-            if (key.kind, key.group) == (kind, group) and now < kept.until:
-                yield key, kept
-
-    def claim(self, *_: object) -> None:
-        """Claim nothing: nothing here is queued."""
-
-    def count(self, *_: object) -> int:
-        """Count nothing: limits are not what is tried here."""
-        return 1
-
-    def faults(self) -> tuple[str, ...]:
-        """Find nothing wrong."""
-        return ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +120,7 @@ class LogoutMachine(RuleBasedStateMachine):
     def __init__(self, flow: Any = SingleLogoutFlow, sessions: Any = sessions_room.Sessions) -> None:
         super().__init__()
         self.world = World()
-        self.store = DictStore()
+        self.store = MemoryStore()
         self.sessions = sessions(self.store, LookupHmacs("k1", b"k" * 32))
         self.flow = flow(self.store, self.sessions, SERVICES, {"wayf": WAYF}, lambda *_: True)
 
@@ -244,7 +201,7 @@ class LogoutMachine(RuleBasedStateMachine):
         world = self.world
         world.now += SECOND
         message = world.messages[-1 - which % len(world.messages)]
-        if world.now > message.request.issued_by - SKEW + FRESH:  # type: ignore[operator]
+        if world.now > message.request.issued_by - SKEW + FRESH:
             return
         self._is_one_jar(browsers)
         before = self._ended()
@@ -320,7 +277,7 @@ class LogoutMachine(RuleBasedStateMachine):
 
     def _issued(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
-        return requests[0].find_cutoff(datetime.max.replace(tzinfo=UTC)) - SKEW
+        return requests[0].issued_by - SKEW
 
     # The parties
 
@@ -421,7 +378,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.world.now += SECOND
         for message in self.world.messages:
             if not message.delivered and not message.request.indexes:
-                latest = message.request.find_cutoff(datetime.max.replace(tzinfo=UTC))
+                latest = message.request.issued_by
                 self.world.now = max(self.world.now, latest + SECOND)
 
 
@@ -571,7 +528,7 @@ CLAUSES: Final = {
         "            pass\n        self.sessions.end(named, now)",
     ),
     "the upstream's session out of reach": Clause(
-        partial_and_again, "        return self.participants.is_upstream_asked(session)\n", "        return False\n"
+        partial_and_again, "        return self._is_upstream_asked(session)\n", "        return False\n"
     ),
 }
 

@@ -67,7 +67,7 @@ def test_a_session_is_kept_for_twelve_hours() -> None:
 def is_gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:
     """Give what an upstream's LogoutRequest of that moment does."""
     request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, issued_by=now)
-    return lambda kept: kept.close_upstream(request, NOW)
+    return lambda kept: kept.close_upstream(request)
 
 
 CLOSED: dict[str, tuple[Callable[[Sessions], None], bool]] = {

@@ -4,7 +4,6 @@ One person, two browsers at once, each with a login of its own, by machines of w
 model knows names and values in clear and no digest.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
@@ -25,7 +24,7 @@ from hypothesis.stateful import (
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import ReceiptEvent, select_on_file
 from broker.core.entities import Controller, Service, Text
-from broker.core.events.audit_events import NO_AUDIT_LOG
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
@@ -43,14 +42,13 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.ports import Kept, Key
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import Held, Transactions
 from tests.plugins.example_counts import scale_examples
+from tests.plugins.memory_store import MemoryStore
 from tests.plugins.stored_receipts import list_receipts
-from tests.plugins.unbatched_store import UnbatchedStore
 
 INSTANT: Final = timedelta(microseconds=1)
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -147,54 +145,12 @@ class Said:
         )
 
 
-class DictStore(UnbatchedStore):
-    """A store without faults."""
-
-    def __init__(self) -> None:
-        self.kept: dict[Key, Kept] = {}
-
-    def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give what is kept and has not expired."""
-        found = self.kept.get(key)
-        return found if found and now < found.until else None
-
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
-        """Write if the version is the expected one."""
-        del durable
-        present = self.get(key, now)
-        if (present.version if present else None) != was:
-            return False
-        self.kept[key] = kept
-        return True
-
-    def drop(self, key: Key) -> None:
-        """Forget."""
-        self.kept.pop(key, None)
-
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """List a group."""
-        for key, kept in list(self.kept.items()):
-            if key.kind == kind and group in {None, key.group} and now < kept.until:
-                yield key, kept
-
-    def claim(self, *_: object) -> None:
-        """Claim nothing: nothing here is queued."""
-
-    def count(self, *_: object) -> int:
-        """Count nothing: limits are not what is tried here."""
-        return 1
-
-    def faults(self) -> tuple[str, ...]:
-        """Find nothing wrong."""
-        return ()
-
-
 @dataclass
 class Lookup:
     """The parts of ``PersonAtLogin`` that answers use."""
 
     records: PersonRecords
-    audit_log: Any = NO_AUDIT_LOG
+    tell: EventPort = discard_event
 
     def evaluate(self, _held: Held, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""
@@ -217,7 +173,7 @@ class Consents(RuleBasedStateMachine):
     def begin(self) -> None:
         """Begin with nothing on file."""
         self.now = START
-        self.store = cast("Any", DictStore())
+        self.store = cast("Any", MemoryStore())
         self.transactions = Transactions(self.store)
         self.answers = ConsentAnswers(KEY, cast("Any", Lookup(PersonRecords(self.store, KEY))), self.transactions)
         self.policies = Rules()
@@ -249,7 +205,7 @@ class Consents(RuleBasedStateMachine):
         held = self.logins[browser]
         decision = self.policies.decision()
         terms = Terms(
-            self.policies.service(), self.policies.giver, KEY, lambda *_: decision, lambda *_: None, ("wayf",)
+            self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
         step = next_step(held.transaction, terms, self.clock)
         if isinstance(step, Ask):

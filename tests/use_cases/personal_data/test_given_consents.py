@@ -84,16 +84,6 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     assert choices.list_all("", LATER) == ()
 
 
-def test_a_receipt_is_shown_to_its_person_alone(choices: GivenConsents, answered: Given) -> None:
-    """A record id from elsewhere finds nothing."""
-    made = answered(ASTA, remember=True)
-    found = choices.find_receipt(ASTA, made.record_id, NOW)
-    assert found is not None
-    assert (found[0], found[1].record_id) == ("my-loans", made.record_id)
-    assert choices.find_receipt(BO, made.record_id, NOW) is None
-    assert choices.find_receipt(ASTA, "", NOW) is None
-
-
 @pytest.mark.parametrize(
     ("basis", "remember", "offer"),
     [

@@ -88,7 +88,7 @@ def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: PinBench
         assert outcome(desk, "12345678", f"browser {each}") == "code_wrong"
         if each % 100 == 0:
             attempt(desk, browser=f"another {each}")
-            desk.mails.request(CPR, "en", "now")
+            desk.pins.request(CPR, "en", "now")
     mails = desk.due_mails()
     assert sum("The code is" in mail for mail in mails) == 3
     assert sum("link=" in mail for mail in mails) == 3
@@ -130,20 +130,20 @@ def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: 
 def test_pin_mails_of_a_stranger_take_nothing_away(desk: PinBench) -> None:
     """Three links a day reach the mailbox; they all work, and staff can always send one."""
     for _ in range(10):
-        desk.mails.request(CPR, "en", "now")
-        desk.mails.request("nobody", "en", "now")
+        desk.pins.request(CPR, "en", "now")
+        desk.pins.request("nobody", "en", "now")
     mails = desk.due_mails()
     assert len(mails) == 3
     tokens = [re.findall(r"link=([0-9a-f]{48})", text)[0] for text in mails]
     assert [desk.codes.find_link(token) for token in tokens] == [NUMBER] * 3
     assert not any(CPR in text or "Ann" in text for text in mails)
-    desk.mails.request_by_staff(NUMBER, "en", "now")
+    desk.pins.request_by_staff(NUMBER, "en", "now")
     assert len(desk.due_mails()) == 4
 
 
 def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: PinBench) -> None:
     """Mail and link appear with the write that ends the enrolment."""
-    first, *others = desk.mails.draft_welcome_mail("20", "new@post.example", "en")
+    first, *others = desk.pins.draft_welcome_mail("20", "new@post.example", "en")
     assert desk.due_mails() == []
     assert desk.store.put_many(first, others, desk.clock())
     [text] = desk.due_mails()

@@ -130,14 +130,6 @@ def test_a_code_expires_after_thirty_minutes(bench: Bench) -> None:
     assert bench.attempt(codes[1]) == "code_none"
 
 
-def test_a_decoy_counts_down_like_a_code(bench: Bench) -> None:
-    """A stranger cannot tell by wrong tries whether a code was mailed."""
-    bench.make(browser="real")
-    bench.codes.make_decoy("library_account", browser="decoy")
-    answers = {browser: [bench.attempt("00000000", browser) for _ in range(7)] for browser in ("real", "decoy")}
-    assert answers["real"] == answers["decoy"]
-
-
 def test_a_new_pin_ends_login_codes_and_links_of_its_borrower_alone(bench: Bench) -> None:
     """A stranger who asked for a code before the change gets in no more."""
     mine, others = bench.make("17"), bench.make("18")

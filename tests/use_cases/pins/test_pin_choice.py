@@ -14,8 +14,8 @@ from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
 from broker.use_cases.library_system.guarded_library import BorrowerLeases
-from broker.use_cases.pins import pin_choice
-from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
+from broker.use_cases.pins import borrower_pins
+from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
 from broker.use_cases.storage.records import Lease
 from tests.plugins.pin_bench import NUMBER, Killed, PinBench
 
@@ -24,7 +24,7 @@ PIN = "5926"
 
 def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: PinBench) -> None:
     """The store and the mails hold no PIN at any time, and a notice is mailed."""
-    assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
+    assert desk.pins.choose(NUMBER, PIN, "en").result == "set"
     assert desk.library.pins[NUMBER] == PIN
     assert desk.library.checks == 1
     [notice] = desk.due_mails()
@@ -37,18 +37,18 @@ def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: PinBench) 
 @pytest.mark.parametrize("poor", ["407", "40715", "abcd", "1234", "1987", "0101", "9900"])
 def test_a_poor_pin_is_refused_before_anything_is_called(desk: PinBench, poor: str) -> None:
     """Not four digits, a pattern, a year, or part of the CPR number: the PIN is as it was."""
-    assert desk.choices.choose(NUMBER, poor, "en").result == "refused"
+    assert desk.pins.choose(NUMBER, poor, "en").result == "refused"
     assert desk.library.pins[NUMBER] == "4071"
     assert desk.due_mails() == []
 
 
 def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: PinBench) -> None:
     """A category that neither a policy nor library.pin_categories names gets no PIN, by no way."""
-    choice = desk.choices.choose("99", PIN, "en")
+    choice = desk.pins.choose("99", PIN, "en")
     assert (choice.result, choice.reason) == ("refused", "pin_not_here")
     token = desk.codes.make_link("99")
-    assert desk.choices.choose("99", PIN, "en", link_token=token).result == "refused"
-    desk.mails.request("S-99", "en", "now")
+    assert desk.pins.choose("99", PIN, "en", link_token=token).result == "refused"
+    desk.pins.request("S-99", "en", "now")
     assert desk.due_mails() == []
     assert desk.library.pins["99"] == "password"
 
@@ -56,24 +56,24 @@ def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: PinBench) -
 def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: PinBench) -> None:
     """The page says the reason, no notice is mailed, and the person chooses again at once."""
     desk.library.next_call = "refused"
-    assert desk.choices.choose(NUMBER, PIN, "en").reason == "pin_refused"
+    assert desk.pins.choose(NUMBER, PIN, "en").reason == "pin_refused"
     desk.pass_time(minutes=11)
     assert desk.due_mails() == []
-    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"
+    assert desk.pins.choose(NUMBER, "6038", "en").result == "set"
 
 
 @pytest.mark.parametrize("call", ["lost", "done", "late 300"])
 def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: PinBench, call: str) -> None:
     """The call may still be carried out: nobody chooses meanwhile, and the notice is mailed."""
     desk.library.next_call = call
-    choice = desk.choices.choose(NUMBER, PIN, "en")
+    choice = desk.pins.choose(NUMBER, PIN, "en")
     assert choice.result == "unknown"
     assert len(desk.due_mails()) == 1
     with pytest.raises(PinUnderWay):
-        desk.choices.choose(NUMBER, "6038", "en")
+        desk.pins.choose(NUMBER, "6038", "en")
     assert choice.again_at is not None
     desk.pass_time(seconds=(choice.again_at - desk.clock()).total_seconds())
-    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"
+    assert desk.pins.choose(NUMBER, "6038", "en").result == "set"
     desk.pass_time(hours=1)
     assert desk.library.pins[NUMBER] == "6038"
 
@@ -81,15 +81,15 @@ def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: PinB
 def test_an_answer_without_a_right_verification_is_not_set(desk: PinBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """That the library system took the call proves nothing, where it can be asked."""
     monkeypatch.setattr(type(desk.library), "set_pin", lambda *_: None)
-    assert desk.choices.choose(NUMBER, PIN, "en").result == "unknown"
+    assert desk.pins.choose(NUMBER, PIN, "en").result == "unknown"
     with pytest.raises(PinUnderWay):
-        desk.choices.choose(NUMBER, PIN, "en")
+        desk.pins.choose(NUMBER, PIN, "en")
 
 
 def test_without_a_check_the_answer_counts(desk: PinBench) -> None:
     """Alma cannot verify a PIN."""
     desk.library.capabilities = desk.library.capabilities - {LibraryCapability.PIN_CHECKED}
-    assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
+    assert desk.pins.choose(NUMBER, PIN, "en").result == "set"
     assert desk.library.checks == 0
 
 
@@ -99,25 +99,24 @@ def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: PinBench) -> 
     assert token is not None
     known = desk.browsers.remember(NUMBER)
     desk.library.next_call = "lost"
-    assert desk.choices.choose(NUMBER, PIN, "en", link_token=token).result == "unknown"
+    assert desk.pins.choose(NUMBER, PIN, "en", link_token=token).result == "unknown"
     assert desk.codes.find_link(token) == NUMBER
     assert desk.browsers.find([known])
     desk.pass_time(minutes=11)
-    assert desk.choices.choose(NUMBER, PIN, "en", link_token=token).result == "set"
+    assert desk.pins.choose(NUMBER, PIN, "en", link_token=token).result == "set"
     assert desk.browsers.find([known]) == ()
     with pytest.raises(LinkGone):
-        desk.choices.choose(NUMBER, "6038", "en", link_token=token)
+        desk.pins.choose(NUMBER, "6038", "en", link_token=token)
     assert desk.library.pins[NUMBER] == PIN
-    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"  # the lease was released
+    assert desk.pins.choose(NUMBER, "6038", "en").result == "set"  # the lease was released
 
 
 def test_a_library_that_is_not_live_is_not_written_to(desk: PinBench) -> None:
     """Observed or frozen: no PIN is set and no mail is sent."""
-    object.__setattr__(desk.choices, "live", False)
-    object.__setattr__(desk.mails, "live", False)
+    object.__setattr__(desk.pins, "live", False)
     with pytest.raises(LibraryUnavailable):
-        desk.choices.choose(NUMBER, PIN, "en")
-    desk.mails.request("0101990000", "en", "now")
+        desk.pins.choose(NUMBER, PIN, "en")
+    desk.pins.request("0101990000", "en", "now")
     assert desk.due_mails() == []
 
 
@@ -161,7 +160,7 @@ class PinModel(RuleBasedStateMachine):
         is_same = self.desk.library.pins[NUMBER] == pin
         self.desk.library.next_call = "answered" if is_same and call == "answered 60" else call
         try:
-            result = self.desk.choices.choose(NUMBER, pin, "en").result
+            result = self.desk.pins.choose(NUMBER, pin, "en").result
         except PinUnderWay:
             return
         except Killed:
@@ -220,10 +219,10 @@ REAL_HOLD = BorrowerLeases.hold
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
     [
-        (PinChoices, "_is_verified", lambda *_: True),
+        (BorrowerPins, "_is_verified", lambda *_: True),
         (BorrowerLeases, "hold", hold_nothing),
-        (pin_choice, "LATE", timedelta(minutes=5)),
-        (pin_choice, "_unknown", lambda _: PinChoice("set")),
+        (borrower_pins, "LATE", timedelta(minutes=5)),
+        (borrower_pins, "_unknown", lambda _: PinChoice("set")),
     ],
     ids=["verification", "lease", "ten minutes", "unknown"],
 )

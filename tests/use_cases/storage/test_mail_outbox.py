@@ -11,7 +11,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import MailUnavailable, RecipientRefused
 from broker.core.events.broker_events import BrokerEvent
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.mail.mail_contents import MailText
+from broker.core.mail.mail_contents import ConnectedAccountMail, MailContent, MailText
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
 ADDRESS = "ann@post.example"
@@ -33,6 +33,16 @@ class Server:
         self.sent.append((recipient, subject, text))
 
 
+class Texts:
+    """Texts of mails, always the same."""
+
+    pin_url = "https://login.example/pin"
+
+    def render(self, _letter: MailContent, _language: str) -> MailText:
+        """Return the text."""
+        return TEXT
+
+
 @dataclass(slots=True)
 class Bench:
     """A queue over one SQLite file, a scripted server and a clock that is set."""
@@ -47,7 +57,7 @@ class Bench:
         """Return the queue as one more process has it."""
         hmacs = LookupHmacs("k1", b"k" * 32)
         store = SqliteStore(self.path)
-        return MailOutbox(store, hmacs, self.server, lambda: self.now, tell=self.events.append)  # type: ignore[arg-type]
+        return MailOutbox(store, hmacs, self.server, Texts(), lambda: self.now, tell=self.events.append)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,7 +69,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_mail_is_sent_once_and_only_the_masked_address_stays(bench: Bench) -> None:
     """Staff see that it was sent; the text with the code is gone."""
-    bench.outbox.queue_mail(ADDRESS, TEXT, about="17")
+    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
     assert [bench.outbox.step(), bench.outbox.step()] == [True, False]
     assert bench.server.sent == [(ADDRESS, *TEXT)]
     [mail] = bench.outbox.list_mails("17")
@@ -69,7 +79,7 @@ def test_a_mail_is_sent_once_and_only_the_masked_address_stays(bench: Bench) -> 
 
 def test_a_server_that_is_down_gets_the_mail_later(bench: Bench) -> None:
     """The pauses grow, and the mail leaves when the server is back."""
-    bench.outbox.queue_mail(ADDRESS, TEXT, about="17")
+    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
     bench.server.error = MailUnavailable("down")
     attempts = 0
     for _ in range(120):
@@ -84,14 +94,14 @@ def test_a_server_that_is_down_gets_the_mail_later(bench: Bench) -> None:
 
 def test_a_mail_is_given_up_when_its_code_has_expired(bench: Bench) -> None:
     """A code that is void is not mailed."""
-    bench.outbox.queue_mail(ADDRESS, TEXT, about="17", lasts=timedelta(minutes=30))
+    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17", lasts=timedelta(minutes=30))
     bench.now += timedelta(minutes=30)
     assert not bench.outbox.step()
 
 
 def test_a_refused_recipient_is_not_tried_again(bench: Bench) -> None:
     """Staff see it in the list, and the log has an event without the address."""
-    bench.outbox.queue_mail(ADDRESS, TEXT, about="17")
+    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
     bench.server.error = RecipientRefused("RCPT answered 550")
     assert bench.outbox.step()
     bench.server.error = None
@@ -108,7 +118,9 @@ def test_a_waiting_mail_is_released_or_cancelled(bench: Bench) -> None:
     """A notice waits until the outcome is known; without an outcome it is sent at its time."""
     outbox = bench.outbox
     later = bench.now + timedelta(minutes=10)
-    released, cancelled, _ = (outbox.queue_mail(f"{each}@post.example", TEXT, about="17", due=later) for each in "abc")
+    released, cancelled, _ = (
+        outbox.queue_mail(f"{each}@post.example", ConnectedAccountMail(), "en", about="17", due=later) for each in "abc"
+    )
     assert not outbox.step()
     outbox.release_mail(released)
     outbox.cancel_mail(cancelled)
@@ -120,7 +132,7 @@ def test_a_waiting_mail_is_released_or_cancelled(bench: Bench) -> None:
 
 def test_a_mail_whose_worker_died_is_sent_by_the_next(bench: Bench) -> None:
     """The lease ends, and the mail is due again."""
-    bench.outbox.queue_mail(ADDRESS, TEXT, about="17")
+    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
     bench.server.error = KeyboardInterrupt()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         bench.outbox.step()
@@ -133,5 +145,5 @@ def test_a_mail_whose_worker_died_is_sent_by_the_next(bench: Bench) -> None:
 
 def test_no_key_names_anybody(bench: Bench) -> None:
     """Keys hold neither address nor borrower number."""
-    key = bench.outbox.queue_mail(ADDRESS, TEXT, about="borrower-17")
+    key = bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="borrower-17")
     assert not any(secret in repr(key) for secret in (ADDRESS, "borrower-17"))

@@ -40,18 +40,6 @@ def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
     assert persons.read("anna", NOW + timedelta(days=731)) is None
 
 
-def test_two_writers_lose_nothing(persons: PersonRecords) -> None:
-    """A writer whose record is out of date is asked again on what the other wrote."""
-    read = persons.change(
-        "anna", lambda person: person.forget_borrower().confirm_borrower(Borrower("16", "STUD"), NOW), NOW
-    )
-    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    later = NOW + timedelta(days=2)
-    changed = persons.change("anna", lambda person: replace(person, last_seen=later), later, read=read)
-    assert changed
-    assert (changed.value.borrower_number, changed.value.last_seen) == ("17", later)
-
-
 def test_a_borrower_number_leads_to_the_person_who_has_it_now(persons: PersonRecords) -> None:
     """A number that the record no longer names leads to nobody."""
     persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
@@ -116,14 +104,6 @@ def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> N
     later = NOW + timedelta(days=731)
     last = consent("late", later)
     assert record.add_receipt("my-loans", last, later).list_receipts("my-loans")[-1].record_id != "first"
-
-
-def test_a_refusal_of_another_category_counts_for_half_a_year() -> None:
-    """From the day on which it was said last."""
-    record = replace(PersonRecord(NOW), declined_at=NOW)
-    assert not PersonRecord(NOW).has_declined(NOW)
-    assert record.has_declined(NOW + timedelta(days=179))
-    assert not record.has_declined(NOW + timedelta(days=180))
 
 
 def test_a_mailbox_proves_one_person_until_the_proof_ends(persons: PersonRecords) -> None:

@@ -1,21 +1,19 @@
 """Records of one type: compare-and-set for each write, durable as the kind says, and no fact lost to another's."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store, lease_key
+from broker.core.ports import Kept, Key, Store
 from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
-from tests.plugins.unbatched_store import UnbatchedStore
+from tests.plugins.memory_store import MemoryStore
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)
@@ -35,60 +33,25 @@ class Tally:
 NOBODY = Tally(())
 
 
-@dataclass
-class MemoryStore(UnbatchedStore):
-    """A store in memory; ``before_put`` is called before each compare-and-set, ``durable`` says how each was asked."""
+class WatchedStore(MemoryStore):
+    """Calls ``before_put`` before each write; ``durable`` says how each was asked."""
 
-    kept: dict[Key, Kept] = field(default_factory=dict)
-    before_put: Callable[[], None] = lambda: None
-    durable: list[bool] = field(default_factory=list)
-    gets: int = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_put: Callable[[], None] = lambda: None
+        self.durable: list[bool] = []
+        self.gets = 0
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give what is kept and has not expired."""
+        """Read, and count."""
         self.gets += 1
-        found = self.kept.get(key)
-        return found if found and now < found.until else None
+        return super().get(key, now)
 
     def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
-        """Write if the version is the expected one."""
+        """Write, and note how."""
         self.before_put()
         self.durable.append(durable)
-        present = self.kept.get(key)
-        version = present.version if present and now < present.until else None
-        if version != was:
-            return False
-        self.kept[key] = kept
-        return True
-
-    def drop(self, key: Key) -> None:
-        """Forget."""
-        self.kept.pop(key, None)
-
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """Give those of a group."""
-        found = [(key, kept) for key, kept in self.kept.items() if key.kind == kind and group in {None, key.group}]
-        return iter([(key, kept) for key, kept in found if now < kept.until])
-
-    def claim(
-        self, kind: str, group: str | None, token: str, until: datetime, now: datetime
-    ) -> tuple[Key, Kept] | None:
-        """Give the one that has been due longest and is not leased."""
-        due = [(kept.due, key) for key, kept in self.list(kind, group, now) if kept.due and kept.due <= now]
-        free = [(at, key) for at, key in due if self.get(lease_key(key), now) is None]
-        if not free:
-            return None
-        key = min(free)[1]
-        self.kept[lease_key(key)] = Kept(b"", token, until)
-        return key, self.kept[key]
-
-    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Count nothing."""
-        raise NotImplementedError
-
-    def faults(self) -> tuple[str, ...]:
-        """Find nothing wrong."""
-        return ()
+        return super().put(key, kept, was, now, durable=durable)
 
 
 def tallies(store: Store, *, durable: bool = False) -> Records[Tally]:
@@ -113,16 +76,16 @@ def counting(name: str) -> Callable[[Record[Tally] | None], Content[Tally]]:
     return counted
 
 
-def present(store: MemoryStore) -> tuple[str, ...] | None:
+def present(store: WatchedStore) -> tuple[str, ...] | None:
     """Give the names that are kept."""
     record = tallies(store).get(KEY, NOW)
     return record.value.names if record else None
 
 
 @pytest.fixture
-def stale() -> tuple[MemoryStore, Record[Tally]]:
+def stale() -> tuple[WatchedStore, Record[Tally]]:
     """Give a store, and a record of it that another has written over since it was read."""
-    store = MemoryStore()
+    store = WatchedStore()
     read = tallies(store).add(KEY, Tally(("a",)), UNTIL, NOW)
     assert read is not None
     assert write_over(tallies(store), read, Tally(("b",)), NOW)
@@ -147,7 +110,7 @@ WRITES: dict[str, tuple[Write, bool, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("write", "written", "stands"), WRITES.values(), ids=WRITES)
 def test_what_another_wrote_is_lost_only_where_that_is_meant(
-    stale: tuple[MemoryStore, Record[Tally]], write: Write, stands: tuple[str, ...], *, written: bool
+    stale: tuple[WatchedStore, Record[Tally]], write: Write, stands: tuple[str, ...], *, written: bool
 ) -> None:
     """A write by an old version gives nothing and writes nothing; amend decides again on what is there by now."""
     store, read = stale
@@ -158,7 +121,7 @@ def test_what_another_wrote_is_lost_only_where_that_is_meant(
 @pytest.mark.parametrize("durable", [False, True])
 def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) -> None:
     """The store waits for the disk exactly if the kind is durable."""
-    store = MemoryStore()
+    store = WatchedStore()
     records = tallies(store, durable=durable)
     added = records.add(KEY, NOBODY, UNTIL, NOW)
     assert added
@@ -170,8 +133,8 @@ def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) ->
 
 def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
     """It keeps its place in the queue only if it is queued again."""
-    records = tallies(MemoryStore())
-    added = records.add(KEY, NOBODY, UNTIL, NOW, due=SOON)
+    records = tallies(WatchedStore())
+    added = records.write(KEY, Content(NOBODY, UNTIL, SOON), None, NOW)
     assert added
     assert (added.until, added.due) == (UNTIL, SOON)
     first = write_over(records, added, Tally(("a",)), NOW)
@@ -186,13 +149,13 @@ def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
 @pytest.mark.parametrize(("after", "free"), [(BEYOND - INSTANT, False), (BEYOND, True)])
 def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: bool) -> None:
     """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
-    records = tallies(MemoryStore())
-    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    records = tallies(WatchedStore())
+    records.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     claimed = records.claim("mail", SOON, NOW)
     assert claimed
     assert bool(tallies(records.store).claim("mail", SOON, SOON + after)) is free
-    later = tallies(MemoryStore())
-    later.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    later = tallies(WatchedStore())
+    later.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     renewed = later.claim("mail", NOW, NOW)
     assert renewed
     assert renewed.lease.renew(SOON, NOW)
@@ -201,8 +164,8 @@ def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: 
 
 def test_a_lease_that_has_ended_is_nobody_s() -> None:
     """It is not renewed: who overslept it may be beside another already; and its end ends no lease of another."""
-    records = tallies(MemoryStore())
-    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    records = tallies(WatchedStore())
+    records.write(KEY, Content(NOBODY, UNTIL, NOW), None, NOW)
     first = records.claim("mail", NOW, NOW)
     assert first
     assert not first.lease.renew(SOON, NOW + BEYOND)
@@ -216,7 +179,7 @@ def test_a_lease_that_has_ended_is_nobody_s() -> None:
 
 def test_a_write_that_always_loses_ends() -> None:
     """After eight tries, StoreUnavailable: what loses for ever is a fault, not a race."""
-    store, names = MemoryStore(), count()
+    store, names = WatchedStore(), count()
     records = tallies(store)
 
     def interfere() -> None:
@@ -237,7 +200,7 @@ def test_a_write_that_always_loses_ends() -> None:
 
 def test_what_was_read_already_is_not_read_again() -> None:
     """One turn of the store where nobody interferes."""
-    store = MemoryStore()
+    store = WatchedStore()
     read = tallies(store).add(KEY, NOBODY, UNTIL, NOW)
     assert tallies(store).amend(KEY, counting("a"), NOW, read=read).written
     assert store.gets == 0
@@ -245,7 +208,7 @@ def test_what_was_read_already_is_not_read_again() -> None:
 
 def test_a_change_that_refuses_writes_nothing() -> None:
     """Its error is raised, at the first try and at a later one."""
-    store = MemoryStore()
+    store = WatchedStore()
 
     def refuse(record: Record[Tally] | None) -> Content[Tally] | None:
         raise KeyError(record)
@@ -255,28 +218,6 @@ def test_a_change_that_refuses_writes_nothing() -> None:
     assert present(store) is None
 
 
-@given(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 3))
-def test_no_interleaving_of_writers_loses_a_fact(schedule: list[int], writers: int) -> None:
-    """Other writers count before each write; every counted write is there once."""
-    store, numbers, counted = MemoryStore(), count(), list[str]()
-    turns = iter(schedule)
-
-    def come() -> None:
-        name = str(next(numbers))
-        with suppress(StoreUnavailable):
-            tallies(store).amend(KEY, counting(name), NOW)
-            counted.append(name)
-
-    def interfere() -> None:
-        for _ in range(next(turns, 0)):
-            come()
-
-    store.before_put = interfere
-    for _ in range(writers):
-        come()
-    assert sorted(present(store) or ()) == sorted(counted)
-
-
 class TwoWriters(RuleBasedStateMachine):
     """Two writers with whatever they have read so far, against a model that keeps value and number of writes."""
 
@@ -284,7 +225,7 @@ class TwoWriters(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = MemoryStore()
+        self.store = WatchedStore()
         self.records = tallies(self.store)
         self.now = NOW
         self.model: tuple[Tally, str, datetime] | None = None

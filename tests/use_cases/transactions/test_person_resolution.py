@@ -1,19 +1,30 @@
 """The person of a login: of its CPR number, its library account or its identifier."""
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
-from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
+from broker.core.identity.person_id import (
+    IDENTIFIER_TYPES,
+    NAME_ID,
+    compute_person_id_of_borrower,
+    compute_person_id_of_cpr,
+)
 from broker.core.identity.rights import Ground
 from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
-from broker.use_cases.transactions.person_resolution import PersonResolution, display_name, usable_cpr
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
+from broker.use_cases.transactions.person_resolution import (
+    PersonResolution,
+    compute_person_id,
+    display_name,
+    usable_cpr,
+)
 from tests.use_cases.conftest import World
 
 CPR, REPLACEMENT = "0101990000", "6101990000"
@@ -34,20 +45,30 @@ class Desk:
         came = Authentication("wayf", "hub", "https://au.example", (), (), self.now, None, self.now, self.now, **facts)  # type: ignore[arg-type]
         return self._arrived(came, said, ground)
 
+    def read(self, said: Said, **facts: Any) -> tuple[Authentication, AttributeReading]:
+        """Return an authentication without a usable number, and its attributes."""
+        login = self.arrived(said, Ground.NOTHING, **facts)
+        return login.authentication, login.reading
+
     def come(self, said: Said, ground: Ground = Ground.IDENTIFIER, **facts: str) -> Person:
         """Log in with an upstream."""
-        return self.persons.find(self.arrived(said, ground, **facts))
+        person = self.persons.find(self.arrived(said, ground, **facts))
+        assert person
+        return person
 
     def come_by_pin(self, borrower: Borrower) -> Person:
         """Log in with the library account."""
         came = make_pin_authentication("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
-        return self.persons.find(self._arrived(came, {}, Ground.LIBRARY_ACCOUNT))
+        person = self.persons.find(self._arrived(came, {}, Ground.LIBRARY_ACCOUNT))
+        assert person
+        return person
 
     def _arrived(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
         values = {name: (value,) for name, value in said.items()}
-        reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None)
-        basis = LoginBasis(came, (), came.upstream, None, "my-loans", borrower=False)
-        return EvaluatedLogin(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
+        reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None, ground=ground)
+        transaction: Any = None  # the person does not depend on it
+        decision = Decision(Effect.PERMIT, (), ground=ground)
+        return EvaluatedLogin(transaction, came, reading, decision, PolicySet((), ""))
 
 
 @pytest.fixture
@@ -100,8 +121,28 @@ def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
     assert desk.come({"eduPersonPrincipalName": "Asta@AU.dk"}, Ground.NOTHING) == first
     named = [desk.come({}, name_id=value) for value in ("abc", "ABC", "abc")]
     assert (named[0] == named[2], named[0] == named[1]) == (True, False)
-    transient = {"name_id": "abc", "name_id_format": "transient"}
-    assert desk.come({}, Ground.NOTHING, **transient) != desk.come({}, Ground.NOTHING, **transient)
+    transient = desk.arrived({}, Ground.NOTHING, name_id="abc", name_id_format="transient")
+    assert desk.persons.find(transient) is None
+
+
+def test_the_first_identifier_of_the_list_counts(desk: Desk) -> None:
+    """A further identifier of a lower rank changes nothing."""
+    said: Said = {}
+    ids = []
+    for name in reversed(IDENTIFIER_TYPES):
+        alone = {name: "same value"}
+        said |= alone
+        came = {"name_id": said.get(NAME_ID)}
+        ids.append(compute_person_id(HMACS, *desk.read(said, **came)))
+        assert ids[-1] == compute_person_id(HMACS, *desk.read(alone, name_id=alone.get(NAME_ID)))
+    assert len(set(ids)) == len(IDENTIFIER_TYPES)
+
+
+def test_an_identifier_is_good_within_its_institution_only(desk: Desk) -> None:
+    """Two institutions may assert the same value."""
+    came, reading = desk.read({"eduPersonPrincipalName": "asta@au.dk"})
+    logins = (came, replace(came, institution="https://ku.example"), replace(came, upstream="campus"))
+    assert len({compute_person_id(HMACS, each, reading) for each in logins}) == 3
 
 
 def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
@@ -109,7 +150,7 @@ def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
     arrived = desk.arrived({"cpr": CPR}, Ground.NOTHING)
     assert usable_cpr(arrived) is None
     assert not desk.persons.is_named(arrived)
-    assert len({desk.persons.find(arrived).id for _ in range(2)} | {compute_person_id_of_cpr(HMACS, CPR)}) == 3
+    assert desk.persons.find(arrived) is None
 
 
 def test_a_name_that_is_no_name_is_not_mailed(desk: Desk) -> None:

@@ -59,16 +59,6 @@ def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Tran
     assert transactions.read("t", world.now).transaction == begun
 
 
-def test_a_write_names_the_version_that_it_replaces(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """Of two that read the same one writes, and reads its own version."""
-    held = transactions.add(begun, world.now)
-    first = transactions.put(replace(begun, intent="first"), held.version, world.now)
-    assert first
-    assert transactions.read("t", world.now) == first
-    assert transactions.put(replace(begun, intent="second"), held.version, world.now) is None
-    assert transactions.read("t", world.now) == first
-
-
 def test_a_change_is_made_on_what_another_wrote(world: Any, transactions: Transactions, begun: Transaction) -> None:
     """The changes of two requests are both kept."""
     held = transactions.add(begun, world.now)

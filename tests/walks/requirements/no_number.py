@@ -37,6 +37,7 @@ from tests.walks.requirements.visits import (
     open_library_page,
     prove_mailbox,
     receive_landing,
+    return_from_hub,
     sign_up,
     texts,
     visitor,
@@ -120,7 +121,7 @@ def r13(deployment: Deployment) -> None:
 
 
 def r14(deployment: Deployment) -> None:
-    """Search engine, subject guides and list of databases: three links for students and employees alike, all alive."""
+    """Students and employees log in at the electronic resources with one button, and find three links to search in."""
     library = open_library(deployment)[0]
     origin = deployment.setting.ports.origin("library")
     for language, affiliation in product(LANGUAGES, ("student", "employee")):
@@ -128,6 +129,11 @@ def r14(deployment: Deployment) -> None:
         places = texts(leaf, "//main//ul//a/@href")
         assert places == [f"{origin}/{each}?lang={language}" for each in ("search", "subject-guides", "databases")]
         assert [open_library_page(library, each).status_code for each in places] == [200] * 3
+        [login] = texts(leaf, "//main//a[@data-action='login_electronic']/@href")
+        person = visitor(deployment, language)
+        away = person.get(open_library_page(library, login).location)
+        page = return_from_hub(person, away.location, ASTA if affiliation == "student" else BO)
+        assert receive_landing(person, page).status == "Success"
 
 
 def r23(deployment: Deployment) -> None:

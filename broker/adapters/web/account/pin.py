@@ -21,9 +21,8 @@ from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
+from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
-from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "pin"
@@ -46,13 +45,12 @@ class PinPages:
     ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
-    choices: PinChoices
-    pin_mails: PinMails
+    pins: BorrowerPins
 
     @property
     def codes(self) -> MailedCodes:
         """Return the codes behind the mailed links."""
-        return self.choices.codes
+        return self.pins.codes
 
     def ask(self) -> Response:
         """Begin asking for a PIN mail or a login, or go on where the address says."""
@@ -136,7 +134,7 @@ class PinPages:
             return self._asking(held, problem, hide_long_number(text))
         at, spoken_language = format_datetime(self.ports.now(), "long"), language()
         if self.ports.limits.count_pin_request(request) and not self.ports.submit(
-            lambda: self.pin_mails.request(typed, spoken_language, at)
+            lambda: self.pins.request(typed, spoken_language, at)
         ):
             return self._asking(held, "account_busy", hide_long_number(text))
         transaction = held.transaction
@@ -152,7 +150,7 @@ class PinPages:
         if pin != remove_invisible(form.value("again", "")):
             return self._choosing(held, "pin_differs", token)
         try:
-            choice = self.choices.choose(number, pin, language(), link_token=token)
+            choice = self.pins.choose(number, pin, language(), link_token=token)
         except LibraryUnavailable as error:
             response = self._choosing(held, error.reason, token)
             response.status_code = error.http
@@ -177,7 +175,7 @@ class PinPages:
             EventKind.PIN_CHOSEN, held.transaction, audit=AuditEventKind.PIN_CHOSEN, borrower=number
         )
         if form.value("own", "") and not held.transaction.shared:
-            browser = self.choices.browsers.remember(number)
+            browser = self.pins.browsers.remember(number)
             self.ports.cookies.remember_browser(request, response, browser)
         # End the login: Back must not lead to a form that changes the PIN.
         self.ports.broker.transactions.end(held)

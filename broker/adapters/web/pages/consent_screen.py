@@ -168,7 +168,7 @@ class _RowMaker:
             values = ()
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
-        if item.mask or item.name == _CPR:
+        if item.name == _CPR:
             values = tuple(mask(value) for value in values)
         return DisclosureRow(
             name=item.name,

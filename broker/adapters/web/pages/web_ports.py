@@ -86,5 +86,5 @@ class WebPorts:
             reason,
             transaction.upstream,
             refused,
-            transaction.names.person,
+            transaction.person_id,
         )

@@ -180,9 +180,11 @@ class Texts:
         return cls(files, files.pop(_FAQ))
 
     def list_link_targets(self) -> frozenset[str]:
-        """Return every target that some text links to."""
+        """Return every target that some text or action links to."""
         texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
-        return frozenset(chain.from_iterable(map(targets, texts)))
+        actions = chain.from_iterable(node.actions for node in sign_up_questions.NODES.values())
+        linked = {action.link for action in actions if action.link}
+        return linked.union(chain.from_iterable(map(targets, texts)))
 
     def phrases(self) -> Iterator[PhraseShape]:
         """Return every text that may hold links."""

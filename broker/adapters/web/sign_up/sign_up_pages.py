@@ -184,8 +184,13 @@ class _View:
         address = self.setting.links.get(target)
         return spoken(address) if address else None
 
-    def doing(self, action: sign_up_questions.Action) -> str:
-        """Return the address of something to do at an end, with the intent that it begins with."""
+    def doing(self, action: sign_up_questions.Action) -> str | None:
+        """Return the address of something to do at an end, with the intent that it begins with.
+
+        None for a page of the library that is not configured.
+        """
+        if action.link:
+            return self.href(action.link)
         query = dict(action.fields)
         if action.way:
             by = "upstream" if action.path == sign_up_questions.BEGIN else "change"

@@ -19,12 +19,16 @@ _EXPLAINED: Final[Mapping[Way | None, str]] = {"university": "wayf", "national_e
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do at an end: where it leads, and by which way to log in (None for no login)."""
+    """Something to do at an end: where it leads, and by which way to log in (None for no login).
+
+    An action with a ``link`` leads to a page of the library, by its name in ``sign_up.links``.
+    """
 
     name: str
     path: str
     way: Way | None
     fields: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
 
     @property
     def about(self) -> str | None:
@@ -74,6 +78,10 @@ def _pin(affiliation: str) -> tuple[Action, ...]:
     return mailed, changed, _begin("login_wayf", "university", affiliation)
 
 
+# The library's own address of this name begins a login with WAYF at its electronic resources (R14).
+_ELECTRONIC_LOGIN: Final = Action("login_electronic", "", "university", link="electronic_resources")
+
+
 def _university(affiliation: str) -> tuple[WizardNode, ...]:
     """Return the branch that students and employees share; its texts differ (R11, R12)."""
     path = f"/sign-up/{affiliation}"
@@ -87,7 +95,7 @@ def _university(affiliation: str) -> tuple[WizardNode, ...]:
         WizardNode(pin, f"{path}/pin", cpr, actions=_pin(affiliation)),
         WizardNode(need, f"{path}/no-cpr", cpr, {"yes": temporary, "no": electronic}),
         WizardNode(temporary, f"{path}/temporary", need),
-        WizardNode(electronic, f"{path}/electronic", need),
+        WizardNode(electronic, f"{path}/electronic", need, actions=(_ELECTRONIC_LOGIN,)),
     )
 
 

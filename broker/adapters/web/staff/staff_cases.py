@@ -16,7 +16,7 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff.staff_rules import StaffPage
 from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
-from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
 
@@ -30,7 +30,7 @@ class StaffCases:
 
     door: StaffDoor
     search: StaffSearch
-    pin_mails: PinMails
+    pins: BorrowerPins
     borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
 
     def add_to(self, routes: Blueprint) -> None:
@@ -104,11 +104,11 @@ class StaffCases:
         return "tried" if tried else "nothing_to_try"
 
     def _send_pin_mail(self, found: FoundPerson) -> str:
-        if found.pin_mail_number is None or not self.pin_mails.live:
+        if found.pin_mail_number is None or not self.pins.live:
             return "no_pin_mail"
         at = format_datetime(self.door.ports.now(), "long")
         try:
-            self.pin_mails.request_by_staff(found.pin_mail_number, language(), at)
+            self.pins.request_by_staff(found.pin_mail_number, language(), at)
         except PinNoAddress:
             return "no_pin_mail"
         return "pin_mail"

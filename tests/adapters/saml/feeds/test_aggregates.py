@@ -1,7 +1,6 @@
 """Feeds read as streams: what xmlsec signs we verify, however the document is written and wherever a piece ends."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import xmlsec
@@ -10,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 
 from broker.adapters.saml.feeds import aggregates, streamed_signature
-from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile, xml_times
-from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.xml_security import signature, signature_profile, xml_times
+from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, MD
 from broker.core.errors import MessageRefused
 from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
@@ -172,20 +171,3 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     ).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)
-
-
-def test_the_other_verifier_agrees(forge: Forge) -> None:
-    """The streaming verifier accepts the same octets and keys as the verifier of whole messages."""
-    octets = metadata_feeds.sign_feed(
-        metadata_feeds.build_feed(
-            entity(
-                inside='<md:SPSSODescriptor protocolSupportEnumeration="a">\
-<md:AssertionConsumerService index="1" Binding="b" Location="c"/></md:SPSSODescriptor>'
-            )
-        ),
-        forge.upstream.key,
-    )
-    assert _read(octets, forge, ONE).entities
-    root: Any = safe_parser.parse(octets, ENTITIES)
-    signature.verify(root, [forge.upstream.certificate])
-    assert root.find(ENTITY) is not None

@@ -182,18 +182,6 @@ def test_a_bad_feed_changes_nothing_but_the_alarm(station: Station, case: str) -
     assert not list(station.folder.glob(".*"))
 
 
-def test_a_good_feed_ends_the_alarm(station: Station) -> None:
-    """A worker reads a new copy, also if another worker fetched it."""
-    worker, other = station.worker(), station.worker()
-    turn(worker)
-    station.publish(idp_entity(HUB), new=True)
-    turn(worker, force=True)
-    station.publish(idp_entity(HUB), idp_entity(OTHER), until=NOW + timedelta(days=8))
-    assert results(turn(worker, force=True)) == ["new"]
-    assert other.read_changes(NOW)
-    assert (other.alarms(NOW), set(other.entities(NOW))) == ([], {HUB, OTHER})
-
-
 def test_a_start_with_the_server_down_uses_the_copy(station: Station) -> None:
     """And one whose copy has run out has none: what it said may have been taken back since."""
     turn(station.worker())

@@ -120,14 +120,6 @@ def test_a_second_call_changes_nothing(folder: Path) -> None:
     assert all(each.phase == "steady" and each.earliest > at + HELD - DAY for each in rotate(folder, at))
 
 
-def test_early_is_as_early_as_one_says(folder: Path) -> None:
-    """A key that somebody else may hold is gone in three steps, whatever peers hold."""
-    old = certificates(folder, "idp-signing")["current"]
-    steps = [rotate(folder, NOW, ["idp-signing"], early=True)[0].did for _ in range(3)]
-    assert steps == ["start", "switch", "finish"]
-    assert old not in certificates(folder, "idp-signing").values()
-
-
 def test_none_begins_while_another_is_under_way(folder: Path) -> None:
     """The sealing key is done first; that the others take a month does not begin its next one."""
     rotate(folder, NOW)
@@ -375,21 +367,3 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
     assert refused["request"] == taken["sp-signing", "switch"]
     assert refused["encryption"] == taken["sp-encryption", "finish"]
     assert taken["sp-encryption", "switch"] < taken["sp-signing", "switch"] < taken["sp-encryption", "finish"] + HELD
-
-
-def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -> None:
-    """It decrypts nothing more, and no published key verifies its signatures."""
-    broker = Running(parties, folder)
-    broker.reload(NOW)
-    old = certificates_in(broker.copy(NOW)[0], "signing") + certificates_in(broker.copy(NOW)[1], "signing")
-    (target,) = certificates_in(broker.copy(NOW)[1], "encryption")
-    counts = []
-    for _ in range(3):
-        rotate(folder, NOW, early=True)
-        broker.reload(NOW)
-        published = [cert for each in broker.copy(NOW) for cert in certificates_in(each, "signing")]
-        counts.append((len(published), len(set(published) & set(old))))
-    assert counts == [(4, 2), (2, 0), (2, 0)]  # the previous is not published: nobody should take it any more
-    sealed = encryption.encrypt(parties.response().find("{*}Assertion"), target)
-    with pytest.raises(MessageRefused, match=r"xml\.decryption"):
-        encryption.decrypt(sealed, broker.sp.decryption, allow_cbc=False)

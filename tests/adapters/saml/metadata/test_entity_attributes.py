@@ -77,14 +77,3 @@ def test_a_hidden_entity_is_none_of_the_folders(place: str, parties: Parties, tm
     wanted = WantedIds(frozenset((HUB,)), frozenset((LOANS,)))
     read = metadata_folder.read(tmp_path, wanted).metadata
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
-
-
-@pytest.mark.parametrize("roles", [("idp", "idp"), ("idp", "sp")])
-def test_an_entity_that_is_listed_twice_is_not_believed(roles: tuple[str, str], forge: Forge) -> None:
-    """Which of the two its owner wrote nobody can say, nor whose categories are whose; the rest of the feed counts."""
-    written = {"idp": idp_entity(HUB), "sp": sp_entity(HUB)}
-    octets = metadata_feeds.sign_feed(
-        metadata_feeds.build_feed(*(written[each] for each in roles), sp_entity(LOANS)), forge.upstream.key
-    )
-    found = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), HUB, LOANS)
-    assert (set(found.entities), set(found.twice), found.size) == ({LOANS}, {HUB}, 3)

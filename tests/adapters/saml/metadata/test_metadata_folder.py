@@ -31,7 +31,6 @@ from tests.plugins.saml_parties import (
     Parties,
     idp_entity,
     key_descriptor,
-    party,
     sp_entity,
     stamp,
 )
@@ -97,14 +96,6 @@ def test_an_upstream_without_redirect_is_asked_by_post(parties: Parties, folder:
         assert (read.sso, read.sso_by_post) == found
 
 
-@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>\n'])
-def test_what_a_tool_says_above_the_metadata_is_passed_over(folder: Path, declaration: str) -> None:
-    """Mod_shib writes a comment before the root element of its metadata; nothing is read there."""
-    xml = (folder / "loans.xml").read_text()
-    (folder / "loans.xml").write_text(f"{declaration}<!-- Do *NOT*\nsupply as is -->\n <!-- two -->{xml}")
-    assert load(folder).services[LOANS].entity_id == LOANS
-
-
 def test_a_service_is_read(parties: Parties, folder: Path) -> None:
     """Its ACSs, keys, flags, formats and texts; a text in one language stands in for the other."""
     formats = "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>"
@@ -120,15 +111,6 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
     assert read.privacy_statement == Text("https://my-loans.example/privacy", "https://my-loans.example/privacy")
 
 
-def test_who_encrypts_is_known(parties: Parties) -> None:
-    """A service without an encryption key gets no CPR, so the rest of the deployment must know."""
-    assert [bool(parties.metadata.services[each].encryption_certificate) for each in (LOANS, OPEN, PRINT)] == [
-        True,
-        False,
-        False,
-    ]
-
-
 @pytest.mark.parametrize(
     ("marks", "default"), [((None, None), 1), ((None, "true"), 2), (("false", None), 2), (("0", "false"), 1)]
 )
@@ -141,15 +123,6 @@ def test_the_default_acs_is_the_standards(folder: Path, marks: tuple[str | None,
     )
     (folder / "open.xml").write_text(sp_entity(OPEN, acs=written))
     assert load(folder).services[OPEN].default_acs.index == default
-
-
-def test_a_collection_is_read(parties: Parties, folder: Path) -> None:
-    """EntitiesDescriptors may nest; entities that are not configured are left alone, whatever is wrong with them."""
-    hub, strange = idp_entity(HUB, key_descriptor(parties.hub.certificate)), idp_entity("https://nobody.example")
-    space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
-    inner = f"<md:EntitiesDescriptor>{hub}</md:EntitiesDescriptor>"
-    (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{strange}{inner}</md:EntitiesDescriptor>")
-    assert load(folder).upstreams[HUB].sso == f"{HUB}/sso"
 
 
 @pytest.mark.attack(33)
@@ -248,24 +221,6 @@ def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:
     path = folder / "loans.xml"
     path.write_text(path.read_text().replace("</md:KeyDescriptor>", CBC + GCM + "</md:KeyDescriptor>"))
     assert load(folder).services[LOANS].encryption_certificate
-
-
-def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> None:
-    """The issuer of a certificate is not whom we trust: its key would sign for the upstream."""
-    one, two = (key_descriptor(each.certificate) for each in (parties.hub, parties.stranger))
-    certificate = two[two.index("<ds:X509Certificate>") : two.index("</ds:X509Data>")]
-    chain = one.replace("</ds:X509Data>", certificate + "</ds:X509Data>")
-    (folder / "hub.xml").write_text(idp_entity(HUB, chain))
-    assert any("has a KeyDescriptor of several certificates" in each for each in faults(folder))
-
-
-@pytest.mark.profile(7)
-def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
-    """RSA keys below 2048 bits are refused: they can be factored (SDP-MD07)."""
-    (tmp_path / "weak").mkdir()
-    weak = party(tmp_path / "weak", 1024)
-    (folder / "hub.xml").write_text(idp_entity(HUB, key_descriptor(weak.certificate)))
-    assert any("holds a key below RSA 2048 or EC 256 bits" in each for each in faults(folder))
 
 
 def test_everything_is_told_at_once(folder: Path) -> None:

@@ -9,7 +9,7 @@ from lxml import etree
 
 from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import safe_parser, signature
-from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD, SIGNATURE
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, read_folder, stamp
 
@@ -160,15 +160,6 @@ def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     assert read(sp(parties, "eid"), "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
 
 
-def test_the_next_key_is_published_before_it_signs(parties: Parties) -> None:
-    """Peers must know it by then; the key that encrypts is one, the current."""
-    keys = replace(
-        parties.ring.idp, signing_certificates=(parties.ring.idp.signing.certificate, parties.stranger.certificate)
-    )
-    xml = own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, keys, [], NOW)
-    assert read(xml, "//md:KeyDescriptor/@use") == ["signing", "signing", "encryption"]
-
-
 def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
     """A broker may stand behind another: both roles are metadata like any other's."""
     (tmp_path / "idp.xml").write_bytes(idp(parties))
@@ -178,21 +169,3 @@ def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
     assert found.services[WAYF_ID].signs_requests
     assert found.services[WAYF_ID].display_name == ROLE_DESCRIPTION.display_name
     assert found.services[WAYF_ID].privacy_statement == ROLE_DESCRIPTION.privacy_statement
-
-
-def test_the_order_is_the_schemas(parties: Parties) -> None:
-    """Mod_shib validates, and order is part of it: signature, extensions, keys, logout, formats, SSO.
-
-    Source: docs/reference/interop.md#descriptor-order.
-    """
-    root = etree.fromstring(idp(parties))
-    role = root.find("{*}IDPSSODescriptor")
-    assert role is not None
-    assert root[0].tag == SIGNATURE
-    assert list(dict.fromkeys(etree.QName(each).localname for each in role)) == [
-        "Extensions",
-        "KeyDescriptor",
-        "SingleLogoutService",
-        "NameIDFormat",
-        "SingleSignOnService",
-    ]

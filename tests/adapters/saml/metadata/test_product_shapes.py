@@ -317,13 +317,3 @@ def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_pat
     assert (found.faults, set(found.metadata.upstreams)) == ({}, {IDP})
     twice = _read(tmp_path, xml.replace(role, role + role).encode())
     assert str(twice.faults[IDP][0]) == f"metadata/peer.xml: {IDP} has several IDPSSODescriptors (keep one)"
-
-
-def test_an_entity_that_a_file_holds_twice_is_left_out(certificates: Certificates, tmp_path: Path) -> None:
-    """Which of the two is meant nobody can say."""
-    entity = _remove_prefix(_okta(certificates))
-    found = _read(tmp_path, f"<EntitiesDescriptor {_SPACES}>{entity}{entity}</EntitiesDescriptor>".encode())
-    assert (found.metadata.upstreams, [str(each) for each in found.faults[IDP]]) == (
-        {},
-        [f"metadata/peer.xml: {IDP} has several descriptors (keep one)"],
-    )

@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
-from broker.core.entities import UNSPECIFIED, Assurance
+from broker.core.entities import UNSPECIFIED
 from broker.core.errors import (
     AUTHN_FAILED,
     NO_PASSIVE,
@@ -198,7 +198,6 @@ def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> No
     )
 
 
-SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
 UNSPECIFIED_CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
 NAME_ID = "saml:Assertion/saml:Subject/saml:NameID"
@@ -247,18 +246,6 @@ def test_a_chain_keeps_what_configuration_knows(parties: Parties, known: str) ->
     answer = parties.receive(parties.sign_response(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     assert (answer.authorities, answer.withheld) == ((known, AU), ())
-
-
-@pytest.mark.attack(21)
-def test_a_capped_institution_has_no_smartcard(parties: Parties) -> None:
-    """A class that says more than the institution is good for is no class."""
-    hub = parties.upstreams["wayf"]
-    capped = tuple(replace(each, max_assurance=Assurance.LOW) for each in hub.institutions)
-    role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": replace(hub, institutions=capped)})
-    answer = replace(parties, sp=role).receive(parties.sign_response(parties.response(say(CLASS, SMARTCARD)))).answer
-    assert isinstance(answer, Authentication)
-    assert answer.authn_context == UNSPECIFIED_CLASS
-    assert answer.withheld == (("AuthnContextClassRef", "above_cap"),)
 
 
 @pytest.mark.parametrize(

@@ -262,5 +262,5 @@ def test_nothing_is_shown_that_is_not_on_the_trail(deployment: Deployment, monke
     def full(*_: object) -> None:
         raise AuditUnavailable("the disk is full")
 
-    monkeypatch.setattr(type(deployment.parts.audit_log), "add", full)
+    monkeypatch.setattr(type(deployment.parts.audit_log), "_write", full)
     assert staff.get("/admin/explain").status_code == 503

@@ -1,0 +1,126 @@
+"""The six short stories on the demo's start page, and the page of the timeline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, render_template
+
+from broker.demo.story.timeline import Timeline
+
+Texts = tuple[str, str]  # English, Danish
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A story: its title, what to do and see, the address where it begins, and its button.
+
+    ``start`` may hold ``{broker}``, and a step ``{policies}``, the folder of the policy files.
+    """
+
+    title: Texts
+    steps: tuple[Texts, ...]
+    start: str
+    button: Texts = ("Begin", "Begynd")
+
+
+STORIES: Final = (
+    Story(
+        ("A student gets an account and a PIN", "En studerende får konto og pinkode"),
+        (
+            (
+                "Choose Asta Ravn at WAYF, and agree to share her information.",
+                "Vælg Asta Ravn hos WAYF, og giv samtykke til at dele hendes oplysninger.",
+            ),
+            (
+                "Choose a PIN under New PIN, further down on this page.",
+                "Vælg en pinkode under Ny pinkode længere nede på denne side.",
+            ),
+            (
+                "Borrow a book at the self-service machine with the CPR number 140304-4004.",
+                "Lån en bog på automaten med CPR-nummer 140304-4004.",
+            ),
+        ),
+        "/my-loans?way=wayf",
+    ),
+    Story(
+        ("A nurse with a kaldemail", "En sygeplejerske med kaldemail"),
+        (
+            (
+                "Answer that you work at the hospital and have no login at mit.au.dk.",
+                "Svar, at du arbejder på hospitalet og ikke har login til mit.au.dk.",
+            ),
+            (
+                "Log in with NemID as Dorte Holm. The code for dorte@auh.rm.dk is in the mailbox.",
+                "Log ind med NemID som Dorte Holm. Koden til dorte@auh.rm.dk er i mailboksen.",
+            ),
+        ),
+        "{broker}/sign-up",
+    ),
+    Story(
+        ("A private user with NemID", "En privat bruger med NemID"),
+        (
+            (
+                "Choose Eva Storgaard. The timeline shows which policy let her in.",
+                "Vælg Eva Storgaard. Tidslinjen viser, hvilken politik der gav adgang.",
+            ),
+        ),
+        "/my-loans?way=nemid",
+    ),
+    Story(
+        ("A student without a CPR number", "En studerende uden CPR-nummer"),
+        (
+            (
+                "Choose Ib Waters. My loans refuses him and says what he can do.",
+                "Vælg Ib Waters. Mine lån afviser ham og fortæller, hvad han kan gøre.",
+            ),
+            (
+                "He can still read online: log in at Electronic resources.",
+                "Han kan stadig læse online: log ind på Elektroniske ressourcer.",
+            ),
+        ),
+        "/my-loans?way=wayf",
+    ),
+    Story(
+        ("An account that exists twice", "En konto, der findes to gange"),
+        (
+            (
+                "Choose Per Toft. The desk has registered him twice: staff must decide.",
+                "Vælg Per Toft. Skranken har oprettet ham to gange: personalet skal afgøre det.",
+            ),
+            (
+                "Open the staff view as Cilla Overgaard. The case says what to correct.",
+                "Åbn personalets side som Cilla Overgaard. Sagen fortæller, hvad der skal rettes.",
+            ),
+        ),
+        "/my-loans?way=nemid",
+    ),
+    Story(
+        ("A policy is edited", "En politik bliver ændret"),
+        (
+            (
+                "Edit {policies}/student.yaml, for example the attributes that My loans receives.",
+                "Ret {policies}/student.yaml, for eksempel hvilke oplysninger Mine lån får.",
+            ),
+            (
+                "Save the file. The broker reads it at once: log in as Asta Ravn again.",
+                "Gem filen. Brokeren læser den straks: log ind som Asta Ravn igen.",
+            ),
+        ),
+        "/my-loans?way=wayf&force",
+    ),
+)
+
+
+def serve(app: Flask, timeline: Timeline, policies: Path, mailbox: str, patrons: str) -> None:
+    """Add the page /timeline to the library's pages, and the stories to its start page.
+
+    ``policies`` is the folder of the policy files; ``mailbox`` and ``patrons`` are addresses of
+    pages.
+    """
+    app.config["stories"] = STORIES
+    app.config["places"] = {"policies": policies, "mailbox": mailbox, "patrons": patrons}
+
+    @app.get("/timeline")
+    def show_timeline() -> str:
+        return render_template("timeline.html", entries=timeline.list_latest())

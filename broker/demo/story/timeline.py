@@ -1,0 +1,165 @@
+"""Collects what the parties of the demo send each other during a login, for the page /timeline."""
+
+import html
+import json
+import re
+from base64 import b64decode
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from flask import Flask, g, request
+from lxml import etree
+from werkzeug.wrappers import Response
+
+from broker.adapters.saml.xml_security import http_bindings
+
+_KEPT: Final = 300
+_SHOWN: Final = 60
+_LOG_OCTETS: Final = 60_000  # of the end of the broker's log
+_LONGEST_VALUE: Final = 200
+BROKER: Final = "Broker"
+_RESPONSE: Final = re.compile(r'name="SAMLResponse" value="([^"]+)"')
+# Not a part of a random identifier.
+_CPR_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(\d{6})[- ]?[0-9A-Z]{4}(?![0-9A-Za-z])")
+_PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
+# Fields of the broker's log lines that are no part of the story.
+_HIDDEN: Final = frozenset({"event", "timestamp", "level", "reference", "policy", "near_misses"})
+_EVENTS: Final = {
+    "issued": "Policy decision: access for {affiliation}",
+    "refused": "Policy decision: refused, {reason}",
+    "pin_changed": "The person has chosen a PIN",
+    "proof_mailed": "A code is mailed, to prove a mailbox",
+    "proved": "The mailbox is proved",
+    "register_looked_up": "The register of persons is asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message between two parties, or an event inside the broker; ``receiver`` is then ""."""
+
+    at: datetime
+    sender: str
+    receiver: str
+    title: str
+    detail: str = ""
+
+
+class Timeline:
+    """The latest messages, mails and events of the broker. CPR numbers and PINs are masked."""
+
+    def __init__(self, log: Path, list_mails: Callable[[], Iterable[Entry]]) -> None:
+        """Use the broker's log file, and the function that lists the mails that arrived."""
+        self._log, self._list_mails = log, list_mails
+        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+
+    def add(self, sender: str, receiver: str, title: str, detail: str = "") -> None:
+        """Add a message that was sent just now."""
+        self._entries.append(Entry(datetime.now(UTC), sender, receiver, title, detail))
+
+    def list_latest(self) -> Sequence[Entry]:
+        """Return the latest entries, newest first."""
+        entries = [*self._entries, *self._list_mails(), *_read_events(self._log)]
+        entries.sort(key=lambda entry: entry.at, reverse=True)
+        return [_mask(entry) for entry in entries[:_SHOWN]]
+
+    def watch_identity_provider(self, app: Flask, name: str) -> None:
+        """Add each AuthnRequest that ``app`` receives, and each Response that its page posts."""
+
+        @app.after_request
+        def record(response: Response) -> Response:
+            if request.path == "/sso" and request.method == "GET":
+                query = request.query_string.decode()
+                self.add(BROKER, name, "AuthnRequest", _read_query(query))
+            if response.mimetype == "text/html":
+                for value in _RESPONSE.findall(response.get_data(as_text=True)):
+                    self.add(name, BROKER, "Response", _read_post(html.unescape(value)))
+            return response
+
+    def watch_library(self, app: Flask, name: str) -> None:
+        """Add each AuthnRequest that the library sends, and each Response that it receives."""
+
+        @app.after_request
+        def record(response: Response) -> Response:
+            query = urlsplit(response.headers.get("Location", "")).query
+            if "SAMLRequest=" in query:
+                self.add(name, BROKER, f"AuthnRequest: {request.path[1:]}", _read_query(query))
+            if "SAMLResponse" in request.form:
+                text = _read_post(request.form["SAMLResponse"])
+                self.add(BROKER, name, "Response", text)
+                values = g.landing.attributes.items()
+                lines = [f"{attribute}: {', '.join(found)}" for attribute, found in values]
+                self.add(name, "", f"Decrypts the assertion: {g.landing.status}", "\n".join(lines))
+            return response
+
+    def watch_library_system(self, app: Flask, name: str) -> None:
+        """Add each call of the library system's interface, with its body and answer."""
+
+        @app.after_request
+        def record(response: Response) -> Response:
+            if request.path.startswith("/api/v1/") and "oauth" not in request.path:
+                url = unquote(request.full_path.rstrip("?"))
+                title = f"{request.method} {urlsplit(url).path.removeprefix('/api/v1')}"
+                parts = [url, _format_json(request.get_data(as_text=True))]
+                answer = _format_json(response.get_data(as_text=True))
+                parts += [f"Answer: {response.status_code}", answer]
+                self.add(BROKER, name, title, "\n".join(filter(None, parts)))
+            return response
+
+
+def _mask(entry: Entry) -> Entry:
+    title, detail = (_CPR_NUMBER.sub(r"\1-••••", text) for text in (entry.title, entry.detail))
+    return Entry(entry.at, entry.sender, entry.receiver, title, _PIN.sub(r'\1"••••"', detail))
+
+
+def _read_events(log: Path) -> Iterator[Entry]:
+    """Yield the events in the last lines of the broker's log."""
+    try:
+        lines = log.read_bytes()[-_LOG_OCTETS:].splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue
+        if fields.get("event") in _EVENTS:
+            yield _describe(fields)
+
+
+def _describe(fields: Mapping[str, Any]) -> Entry:
+    title = _EVENTS[fields["event"]].format_map({"affiliation": "", "reason": "", **fields})
+    rule = fields.get("rule")
+    shown = [f"{name}: {value}" for name, value in fields.items() if name not in _HIDDEN]
+    at = datetime.fromisoformat(fields["timestamp"])
+    return Entry(at, BROKER, "", f"{title} ({rule})" if rule else title, "\n".join(shown))
+
+
+def _read_query(query: str) -> str:
+    return _format_xml(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
+
+
+def _read_post(value: str) -> str:
+    return _format_xml(b64decode(value))
+
+
+def _format_xml(xml: bytes) -> str:
+    """Return a message with indents; long values, as keys and signatures, are cut."""
+    root = etree.fromstring(xml, etree.XMLParser(resolve_entities=False))
+    for element in root.iter():
+        if element.text and len(element.text) > _LONGEST_VALUE:
+            element.text = f"{element.text.strip()[:24]}..."
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode")
+
+
+def _format_json(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except ValueError:
+        return ""
