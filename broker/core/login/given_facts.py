@@ -276,7 +276,7 @@ def _read(
     upstream = replace(upstream, institutions=institutions)
     name = upstream.attribute_map
     # An upstream without a configuration sends every attribute under our name.
-    read_by = maps.get(name) or make_identity_map((*facts.attributes, ASSURANCE))
+    read_by = maps.get(name) or make_identity_map((*facts.attributes, ASSURANCE, CPR_ATTRIBUTE))
     wire = (*_write_wire_attributes(facts, upstream, read_by),)
     authentication = Authentication(
         upstream=facts.upstream,
@@ -297,6 +297,8 @@ def _read(
         tuple(_make_proofs(facts, now)),
         named_affiliations=policies.named_affiliations,
     )
+    if find_outgoing_row(read_by, CPR_ATTRIBUTE) is None:
+        return reading
     return _add_cpr_kind(reading, facts, upstream.institution(facts.institution))
 
 

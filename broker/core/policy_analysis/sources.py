@@ -165,7 +165,8 @@ def choose_values(
     """
     found: dict[object, str] = {}
     domains = _list_domains(source, patterns)
-    for pattern in (*sorted(patterns), _EVERY_VALUE):
+    exact_first = sorted(patterns, key=lambda each: (each.endswith("*"), each))
+    for pattern in (*exact_first, _EVERY_VALUE):
         for value in _iter_candidates(pattern, domains):
             if not value_allowed(value, (pattern,)):
                 continue
