@@ -5,13 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Request
+from flask import Blueprint, Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
@@ -21,7 +20,7 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
-from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
+from broker.adapters.web.client_address import UncountedProxies, find_network, is_within
 from broker.adapters.web.login import (
     claim,
     library_login,
@@ -30,12 +29,11 @@ from broker.adapters.web.login import (
     mailbox_proof,
     step_answers,
 )
-from broker.adapters.web.login.message_logging import LoggedLogoutRole, LoggedSpRole
+from broker.adapters.web.message_recording import MessageRecorder
 from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages import error_pages
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.page_security import FormTokens
-from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_pages
@@ -45,7 +43,7 @@ from broker.app.named_configuration import configuration
 from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.saml_ports import LogoutRole, SpRole
+from broker.core.saml_ports import LogoutRole
 from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
@@ -97,12 +95,11 @@ def create_app(settings: Config | None = None) -> Flask:
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
     ports = _make_web_ports(parts, person_lookup, pictures)
-    pages = StepPages(ports)
     app.register_blueprint(public_pages.picture_pages(pictures))
-    for blueprint in _make_blueprints(parts, ports, pages, person_lookup):
+    for blueprint in _make_blueprints(parts, ports, person_lookup):
         app.register_blueprint(blueprint)
     app.register_blueprint(_make_metadata_and_health(parts, proxies))
-    error_pages.install(app, ports, pages)
+    error_pages.install(app, ports)
     return app
 
 
@@ -110,7 +107,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.from_networks(config.shared_networks)
+    shared_networks = tuple(map(ip_network, config.shared_networks))
     broker = LoginFlow(
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
@@ -119,9 +116,10 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     return WebPorts(
         broker=broker,
         idp_role=_make_idp_role(parts),
-        sp_role=_make_sp_role(parts, broker),
+        sp_role=_make_sp_role(parts),
+        messages=MessageRecorder(parts.messages, config.message_log_upstreams(), now),
         cookies=cookies,
-        forms=FormTokens(index, base_url),
+        forms=FormTokens(index, base_url, now),
         now=now,
         tell=parts.tell,
         services=parts.services,
@@ -129,8 +127,8 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.log_unexpected,
-        shared=lambda request: addresses.is_shared(request) or cookies.is_marked_shared(request),
-        network=addresses.network,
+        shared=lambda: is_within(request, shared_networks) or cookies.is_marked_shared(),
+        network=lambda: find_network(request),
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,
         library=configured_texts.library_name_in_sentence(config),
@@ -142,39 +140,33 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
 
 
 def _make_blueprints(
-    parts: Parts, ports: WebPorts, pages: StepPages, person_lookup: PersonAtLogin
+    parts: Parts, ports: WebPorts, person_lookup: PersonAtLogin
 ) -> Iterator[Blueprint]:
     """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
     staff_door = staff_view.make_door(parts, ports)
-    entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
         yield staff_view.make_blueprint(parts, staff_door)
     codes, outbox = parts.codes, parts.outbox
     claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
     proof = MailboxProof(parts.persons, codes, outbox)
     given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
-    yield login.blueprint(entry)
-    yield step_answers.blueprint(ports, pages, entry)
-    yield public_pages.service_error_page(ports, pages)
+    yield login.blueprint(login.LoginEndpoints(ports))
+    yield step_answers.blueprint(ports)
+    yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
-    yield claim.blueprint(claim.ClaimPages(ports, pages, entry, claims))
-    yield mailbox_proof.blueprint(ports, pages, entry, proof, person_lookup)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data)
-    yield from _make_pin_blueprints(parts, ports, pages, entry)
+    yield claim.blueprint(claim.ClaimPages(ports, claims))
+    proof_pages = mailbox_proof.MailboxProofPages(ports, proof, person_lookup)
+    yield mailbox_proof.blueprint(proof_pages)
+    yield my_choices.blueprint(my_choices.MyChoices(ports, parts.stored_data, given_consents))
+    logins = library_login.LibraryLoginPages(ports, parts.library_logins)
+    yield library_login.blueprint(logins)
+    yield pin.blueprint(pin.PinPages(ports, parts.pins))
     role = _make_logout_role(parts)
     yield logout.blueprint(ports, role, _make_single_logout(parts, role))
     sign_up = configured_texts.make_sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
     yield _make_metrics_endpoint(parts)
-
-
-def _make_pin_blueprints(
-    parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
-) -> Iterator[Blueprint]:
-    logins = parts.library_logins
-    yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, parts.pins))
 
 
 def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
@@ -198,8 +190,8 @@ def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Bluepr
 
 
 def _make_network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
-    def mark(request: Request) -> str | None:
-        return cookies.login_mark(request, now())
+    def mark() -> str | None:
+        return cookies.login_mark(now())
 
     table = parts.config.limits
     campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
@@ -215,19 +207,25 @@ def _make_metrics_endpoint(parts: Parts) -> Blueprint:
 
 
 def _make_idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider.from_keys(
+    return IdentityProvider(
         parts.config.base_url,
         parts.config.idp_entity_id,
-        parts.keys.idp,
+        parts.keys.idp.load_signing_key(),
         parts.metadata,
-        services=parts.services,
+        services={service.entity_id: service for service in parts.services.values()},
         maps=parts.maps.maps,
-        sp_entity_ids=[each.sp_entity_id for each in parts.saml_upstreams.values()],
+        own=_list_own_entity_ids(parts),
     )
 
 
+def _list_own_entity_ids(parts: Parts) -> frozenset[str]:
+    """Return the entityIDs of all our roles, which reveal a loop."""
+    sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
+    return frozenset((parts.config.idp_entity_id, *sp_entity_ids))
+
+
 def _make_logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.from_keys(
+    return SingleLogout(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -235,38 +233,16 @@ def _make_logout_role(parts: Parts) -> LogoutRole:
         services=parts.services,
         upstreams=parts.saml_upstreams,
     )
-    if parts.messages is None:
-        return role
-    logged = parts.config.message_log_upstreams()
-    return LoggedLogoutRole(role, parts.messages, logged, ClientAddresses.address)
 
 
-def _make_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
-    """Return the SP role, which writes the message log if there is one."""
-    role = ServiceProvider.from_keys(
+def _make_sp_role(parts: Parts) -> ServiceProvider:
+    return ServiceProvider(
         parts.config.base_url,
-        parts.keys.sp,
+        parts.keys.sp.load_signing_key(),
+        parts.keys.sp.load_decryption_keys(),
         parts.metadata,
         upstreams=parts.saml_upstreams,
-        idp_entity_id=parts.config.idp_entity_id,
-    )
-    if parts.messages is None:
-        return role
-
-    staff = staff_view.make_logins(parts)
-
-    def find_reference(request_id: str, moment: datetime) -> str:
-        if staff is not None and staff.is_staff_request(request_id):
-            return staff.find_reference(request_id, moment)
-        transaction_id = request_id[1:33]
-        return broker.read(transaction_id, moment).transaction.reference
-
-    return LoggedSpRole(
-        role,
-        parts.messages,
-        parts.config.message_log_upstreams(),
-        find_reference,
-        ClientAddresses.address,
+        own=_list_own_entity_ids(parts),
     )
 
 

@@ -380,7 +380,7 @@ def _load_policies(
                 )
             )
 
-    return live_policies.LivePolicies.load(
+    return live_policies.LivePolicies(
         settings.policies,
         surroundings.proving,
         now(),

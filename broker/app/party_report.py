@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.messages.upstream_profiles import traits_of
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor, ServiceDescriptor
 from broker.adapters.saml.metadata.snapshots import FOLDER
 from broker.app.assembly import Parts, now
 from broker.configuration.checked_files import did_you_mean
@@ -17,7 +17,6 @@ from broker.core.policy.model import Release
 
 _MODES: Final = {"gcm": "AES-GCM", "cbc": "AES-GCM, or AES-CBC inside a signed Response"}
 _BINDINGS: Final = {"redirect": "HTTP-Redirect", "post": "HTTP-POST"}
-Descriptor = ServiceDescriptor | UpstreamDescriptor
 
 
 def describe_party(parts: Parts, name: str) -> list[str]:
@@ -168,7 +167,9 @@ def _describe_institution(institution: Institution) -> str:
     )
 
 
-def _describe_source(parts: Parts, kind: str, entity_id: str, descriptor: Descriptor | None) -> str:
+def _describe_source(
+    parts: Parts, kind: str, entity_id: str, descriptor: PeerDescriptor | None
+) -> str:
     if descriptor is None:
         return "No descriptor of it is in force: no login is possible (broker metadata check)."
     source = parts.metadata.snapshot.sources.get((kind, entity_id), FOLDER)
@@ -179,14 +180,14 @@ def _describe_source(parts: Parts, kind: str, entity_id: str, descriptor: Descri
     return f"Its descriptor came from {where} and is in force {until}."
 
 
-def _describe_logout(descriptor: Descriptor, ours: str) -> str:
+def _describe_logout(descriptor: PeerDescriptor, ours: str) -> str:
     if descriptor.logout is None:
         return "It has no SingleLogoutService, so that a logout does not reach it."
     where = f"{descriptor.logout.location} by {_BINDINGS[descriptor.logout.binding]}"
     return f"Logout messages go to {where}, and to us at {ours}. They must be signed."
 
 
-def _describe_certificates(descriptor: Descriptor) -> str:
+def _describe_certificates(descriptor: PeerDescriptor) -> str:
     if descriptor.certificates_until is None:
         return "Its descriptor says no end for its certificates."
     end = _day(descriptor.certificates_until)

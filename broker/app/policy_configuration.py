@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
+
+from werkzeug.local import LocalProxy
 
 from broker.adapters.library_systems.library_settings import borrower_fields, open_library
 from broker.adapters.saml.idp import unsigned_response
-from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
@@ -90,8 +92,8 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
     upstreams: Mapping[str, Upstream]
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     if metadata:
-        services = LiveMapping(lambda: metadata.snapshot.services)
-        upstreams = LiveMapping(lambda: metadata.current.completed_upstreams)
+        services = _follow(lambda: metadata.snapshot.services)
+        upstreams = _follow(lambda: metadata.current.completed_upstreams)
     names = NameableInPolicies(
         services=services,
         attributes=maps.attributes if maps else None,
@@ -115,6 +117,11 @@ def collect_faults(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     except BrokerError as error:
         faults.append(Fault(error.reason, str(error)))
     return None
+
+
+def _follow(current: Callable[[], T]) -> T:
+    """Return what ``current`` returns, as it is at each use."""
+    return cast("T", LocalProxy(current))
 
 
 def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:

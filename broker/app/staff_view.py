@@ -15,7 +15,6 @@ from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff.staff_rules import StaffRules
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.policy_trials.explanations import explanation_lines
 from broker.use_cases.policy_trials.login_trials import try_login
@@ -26,21 +25,14 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_logins(parts: Parts) -> StaffLogins | None:
-    """Return the logins of staff, or None without a staff view."""
-    rules = _find_rules(parts)
+def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
+    """Return the entrance of the staff view, or None without one."""
+    rules = parts.config.staff_rules()
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
-    return StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
-
-
-def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the entrance of the staff view, or None without one."""
-    found = make_logins(parts)
-    if found is None:
-        return None
-    sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
+    found = StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
+    sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
     return StaffDoor(ports, found, sessions)
@@ -55,10 +47,6 @@ def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     url = partial(borrower_url, parts)
     StaffCases(entrance, parts.staff_search, parts.pins, url).add_to(routes)
     return routes
-
-
-def _find_rules(parts: Parts) -> StaffRules | None:
-    return parts.config.staff_rules()
 
 
 def borrower_url(parts: Parts, number: str) -> str:

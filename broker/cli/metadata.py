@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.app import assembly, checks
 from broker.cli.output import FINDINGS, Row, as_json, printing_faults, show, show_findings, waiting
 
@@ -65,11 +65,7 @@ def _service_rows(parts: assembly.Parts) -> Iterator[Row]:
 
 
 def _row(
-    parts: assembly.Parts,
-    kind: str,
-    name: str,
-    entity_id: str,
-    descriptor: UpstreamDescriptor | ServiceDescriptor | None,
+    parts: assembly.Parts, kind: str, name: str, entity_id: str, descriptor: PeerDescriptor | None
 ) -> dict[str, Any]:
     return {
         "kind": kind,

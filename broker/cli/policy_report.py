@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from broker.adapters.web.pages.language import LANGUAGES
 from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_configuration
@@ -54,7 +55,7 @@ def report(
         raise click.UsageError(_ONE_OF_TWO)
     if into is not None:
         _refuse_others(into)
-    languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
+    languages = (lang,) if lang else tuple(LANGUAGES)
     found = policy_configuration.make_report(folder, day.date() if day else None, show_progress)
     if into is None:
         rows = as_csv(found, lang or configuration().language)

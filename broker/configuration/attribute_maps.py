@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from broker.configuration.checked_files import Flag, Shape, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.strict_yaml import YamlNode, read_file
+from broker.configuration.strict_yaml import read_file
 from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
@@ -30,12 +30,40 @@ _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
 _Filled = Annotated[str, Field(min_length=1)]
 
 
+def _check_our_name(name: str) -> str:
+    """Refuse a name on the wire in place of our name: only names on the wire have a colon."""
+    if ":" in name:
+        raise ValueError(f"{name} is a name on the wire, not one of ours: write the two in turn")
+    return name
+
+
+def _check_read_name(name: str) -> str:
+    """Refuse one of our own attributes: a proof or the library system yields it."""
+    if name in OURS:
+        raise ValueError(f"an upstream cannot assert {name}: remove the line")
+    return name
+
+
+_OurName = Annotated[_Filled, AfterValidator(_check_our_name)]
+_ReadName = Annotated[_OurName, AfterValidator(_check_read_name)]
+
+
 class MapShape(Shape):
     """One map: our names for what an upstream sends, or the names under which a service gets it."""
 
-    reads: dict[_Filled, _Filled] = Field(default_factory=dict)  # name on the wire: our name
-    writes: dict[_Filled, _Filled] = Field(default_factory=dict)  # our name: name on the wire
+    reads: dict[_Filled, _ReadName] = Field(default_factory=dict)  # name on the wire: our name
+    writes: dict[_OurName, _Filled] = Field(default_factory=dict)  # our name: name on the wire
     complete: Flag = False
+
+    @model_validator(mode="after")
+    def _has_one_direction(self) -> "MapShape":
+        if bool(self.reads) == bool(self.writes):
+            raise ValueError(
+                "must have either reads, for what an upstream sends, or writes, for a service"
+            )
+        if self.complete and self.writes:
+            raise ValueError("complete is for reading: remove it from a service's map")
+        return self
 
     def rows(self) -> tuple[MapRow, ...]:
         """Return the rows of the map."""
@@ -67,20 +95,13 @@ class AttributeMaps:
     @property
     def incoming(self) -> frozenset[str]:
         """Return the names of the upstreams' maps."""
-        names = set()
-        for name, wire_map in self.maps.items():
-            if not wire_map.outgoing:
-                names.add(name)
-        return frozenset(names)
+        return frozenset(name for name, each in self.maps.items() if not each.outgoing)
 
     @property
     def attributes(self) -> frozenset[str]:
         """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
-        names = set(OURS)
-        for map_name in self.incoming:
-            for row in self.maps[map_name].rows:
-                names.add(row.name)
-        return frozenset(names)
+        read = {row.name for name in self.incoming for row in self.maps[name].rows}
+        return frozenset(read | OURS)
 
 
 def map_schema() -> JsonSchema:
@@ -98,15 +119,22 @@ def load(folder: Path) -> AttributeMaps:
 
     Raise ConfigurationFaults with all faults of all files.
     """
-    paths = _map_files(folder)
+    paths = [path for path in sorted(folder.glob("[!.]*.yaml")) if path.name != LABELS]
+    if not paths:
+        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
+        raise ConfigurationFaults([fault])
     faults: list[Fault] = []
     maps: dict[str, AttributeMap] = {}
     for path in paths:
         where = f"{folder.name}/{path.name}"
         try:
-            maps[path.stem] = _map(path, where)
+            written = validate_node(MapShape, read_file(path, where), where)
         except ConfigurationFaults as error:
             faults += error.faults
+            continue
+        maps[path.stem] = AttributeMap(
+            path.stem, written.rows(), outgoing=bool(written.writes), complete=written.complete
+        )
     labels: Mapping[str, Text] = {}
     try:
         labels = _labels(folder, maps.values())
@@ -117,56 +145,6 @@ def load(folder: Path) -> AttributeMaps:
     return AttributeMaps(maps, labels)
 
 
-def _map_files(folder: Path) -> list[Path]:
-    paths = [
-        path
-        for path in sorted(folder.glob("*.yaml"))
-        if path.name != LABELS and not path.name.startswith(".")
-    ]
-    if not paths:
-        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
-        raise ConfigurationFaults([fault])
-    return paths
-
-
-def _map(path: Path, where: str) -> AttributeMap:
-    node = read_file(path, where)
-    wire_map = validate_node(MapShape, node, where)
-    faults = list(_map_faults(wire_map, node, where))
-    if faults:
-        raise ConfigurationFaults(faults)
-    return AttributeMap(
-        path.stem, wire_map.rows(), outgoing=bool(wire_map.writes), complete=wire_map.complete
-    )
-
-
-def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Yield the faults of one map: its direction, and rows that no map may have."""
-    if bool(wire_map.reads) == bool(wire_map.writes):
-        what = "must have either reads or writes"
-        fix = "reads is for what an upstream sends, writes for what a service gets"
-        yield Fault(f"{where}:{node.line}", what, fix)
-    if wire_map.complete and not wire_map.reads:
-        place = f"{where}:{line(node, ('complete',))}"
-        yield Fault(place, "complete is for reading", "remove it from a service's map")
-    for wire, name in wire_map.reads.items():
-        place = f"{where}:{line(node, ('reads', wire))}"
-        if name in OURS:
-            what = f"an upstream cannot assert {name}"
-            fix = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, what, fix)
-        yield from _check_swapped_names(place, name, f"{name}: our name")
-    for name, wire in wire_map.writes.items():
-        place = f"{where}:{line(node, ('writes', name))}"
-        yield from _check_swapped_names(place, name, f"{wire}: {name}")
-
-
-def _check_swapped_names(place: str, name: str, right: str) -> Iterator[Fault]:
-    """Find a name on the wire in place of our name: only names on the wire have a colon."""
-    if ":" in name:
-        yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
-
-
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = read_file(folder / LABELS, where)
@@ -174,16 +152,10 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:
-        line_number = line(node, ("labels",))
-        place = f"{where}:{line_number}"
-        names = ", ".join(missing)
-        what = f"no label for {names}"
+        place = f"{where}:{line(node, ('labels',))}"
         fix = "people are asked about attributes by these names"
-        raise ConfigurationFaults([Fault(place, what, fix)])
-    labels = {}
-    for name, label in written.items():
-        labels[name] = Text(label.en, label.da)
-    return labels
+        raise ConfigurationFaults([Fault(place, f"no label for {', '.join(missing)}", fix)])
+    return {name: Text(label.en, label.da) for name, label in written.items()}
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:

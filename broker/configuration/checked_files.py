@@ -1,11 +1,11 @@
 """Validate a YAML file against its pydantic type: each error becomes a fault with line and fix."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -17,14 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from broker.configuration.strict_yaml import (
-    YamlEntry,
-    YamlMapping,
-    YamlNode,
-    YamlScalar,
-    YamlSequence,
-    quote,
-)
+from broker.configuration.strict_yaml import YamlMapping, YamlNode, YamlSequence, quote
 from broker.core.errors import ConfigurationFaults, Fault
 
 KeyPath = tuple[str | int, ...]
@@ -38,10 +31,14 @@ _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 FILL_IN: Final = "FILL IN"  # begins each value that `broker init` leaves to the administrator
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-# In the path of an error, pydantic names the alternative of a union: a text, or a Shape.
-_TEXT_MARKERS: Final = frozenset({"str", "constrained-str"})
-_SHAPE: Final = "Shape"
+_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
+_UNITS: Final = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "mo": timedelta(days=365) / 12,
+    "ye": timedelta(days=365),
+}
 
 # Pydantic's kinds of errors in the words of a person who writes the file.
 _WORDS: Final = {
@@ -66,24 +63,16 @@ _WRITTEN: Final = {
 
 
 class Shape(BaseModel):
-    """The type of a mapping in a checked file; policy.schema.json is made of its subclasses.
-
-    ``asides`` add a sentence to the fault of a key that stands in the wrong place.
-    """
+    """The type of a mapping in a checked file; policy.schema.json is made of its subclasses."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-    asides: ClassVar[Mapping[str, str]] = {}
 
 
 def _flag(text: object) -> object:
     """Read true and false, the spellings of YAML 1.2; "yes" and "on" stay texts and are refused."""
-    match text:
-        case "true":
-            return True
-        case "false":
-            return False
-        case _:
-            return text
+    if text in ("true", "false"):
+        return text == "true"
+    return text
 
 
 def is_whole(text: str) -> bool:
@@ -98,20 +87,33 @@ def _whole(text: object) -> object:
 
 
 def _day(text: object) -> object:
-    if isinstance(text, str):
-        try:
-            if _DAY.fullmatch(text):
-                return date.fromisoformat(text)
-        except ValueError:
-            pass
-        raise ValueError("must be a day like 2027-06-30")
-    return text
+    if not isinstance(text, str):
+        return text
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError("must be a day like 2027-06-30")
+
+
+def _span(text: object) -> object:
+    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
+    number, unit = written.groups()
+    return int(number) * (_UNITS.get(unit[:2]) or _UNITS[unit[0]])
 
 
 # Every scalar arrives as text; these types state which text may become something else.
 Flag = Annotated[StrictBool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
+]
 # Text here, and a number to the editors that go by the JSON Schema.
 Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 
@@ -124,12 +126,9 @@ def validate_node(shape: type[S], node: YamlNode, name: str) -> S:
     Raise ConfigurationFaults with line and fix of each error.
     """
     try:
-        return shape.model_validate(plain(node))
+        return shape.model_validate(node)
     except ValidationError as error:
-        faults = []
-        for misfit in once(shape, _likeliest(error.errors())):
-            fault = _fault(shape, node, name, misfit)
-            faults.append(fault)
+        faults = [_fault(shape, node, name, misfit) for misfit in once(shape, error.errors())]
         raise ConfigurationFaults(faults) from None
 
 
@@ -153,104 +152,55 @@ def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[Er
             yield misfit
 
 
-def plain(node: YamlNode) -> Any:
-    """Return ``node`` as str, list and dict for a validator; ``line`` finds the line of a path."""
-    if isinstance(node, YamlScalar):
-        return node.text
-    if isinstance(node, YamlSequence):
-        return [plain(item) for item in node.nodes]
-    return {entry.key: plain(entry.node) for entry in node.entries}
-
-
 def line(node: YamlNode, path: KeyPath) -> int:
     """Return the line of the key or item at ``path``, or of the nearest existing parent."""
-    line_number = node.line
+    number = 1 if isinstance(node, str) else node.line
     for step in path:
-        entry = entry_at(node, step)
-        if entry is None:
+        found = step_into(node, step)
+        if found is None:
             break
-        node, line_number = entry.node, entry.line
-    return line_number
+        node, number = found
+    return number
 
 
-def entry_at(node: YamlNode | None, step: str | int) -> YamlEntry | None:
-    """Return the entry of a mapping or a sequence at a step; None where there is none."""
-    if isinstance(node, YamlMapping):
-        for entry in node.entries:
-            if entry.key == step:
-                return entry
-    elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
-        item = node.nodes[step]
-        return YamlEntry(str(step), item.line, item)
-    elif isinstance(node, YamlSequence):
-        return next(
-            (entry for entry in map(_find_item_name, node.nodes) if entry.key == step), None
-        )
+def step_into(node: YamlNode | None, step: str | int) -> tuple[YamlNode, int] | None:
+    """Return the node below a key, a position or an item's name, and its line; None without one."""
+    if isinstance(node, YamlMapping) and step in node:
+        key = str(step)
+        return node[key], node.lines[key]
+    if isinstance(node, YamlSequence):
+        for position, item in enumerate(node):
+            if step in (position, item):
+                return item, node.lines[position]
+            # The name of an item is a word alone, or the one key of a mapping.
+            if isinstance(item, YamlMapping) and [*item] == [step]:
+                return step_into(item, step)
     return None
-
-
-def _find_item_name(item: YamlNode) -> YamlEntry:
-    """Return an item of a list by its name: a word alone, or the one key of a mapping."""
-    if isinstance(item, YamlMapping) and len(item.entries) == 1:
-        return item.entries[0]
-    return YamlEntry(item.text if isinstance(item, YamlScalar) else "", item.line, item)
 
 
 def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) -> Fault:
     kind = misfit["type"]
-    path = misfit["loc"]
-    line_number = line(node, path)
-    where = f"{name}:{line_number}"
-    key = "the file"
-    if path:
-        key = str(path[-1])
+    path = tuple(step for step in misfit["loc"] if step != "[key]")
+    where = f"{name}:{line(node, path)}"
     if kind == "extra_forbidden":
-        what = f"unknown key {quote(key)}"
-        return Fault(where, what, _fix_unknown_key(shape, node, path))
-    spelt = ".".join(_steps(path)) or key
+        key = str(path[-1])
+        return Fault(where, f"unknown key {quote(key)}", _fix_unknown_key(shape, path))
+    # People count from one.
+    spelt = ".".join(str(step + 1 if isinstance(step, int) else step) for step in path)
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
-    what = _WORDS.get(kind) or sentence(misfit)
-    return Fault(where, f"{spelt}: {what}", _list_needed_keys(misfit) or _WRITTEN.get(kind, ""))
+    what = f"{spelt or 'the file'}: {_WORDS.get(kind) or sentence(misfit)}"
+    keys = list_known_keys(shape, path) if kind == "model_type" else ()
+    if 0 < len(keys) <= _FEW_KEYS:
+        return Fault(where, what, f"write {{{', '.join(f'{key}: ...' for key in keys)}}}")
+    return Fault(where, what, _WRITTEN.get(kind, ""))
 
 
-def _list_needed_keys(misfit: ErrorDetails) -> str:
-    """Return how to write the mapping that is expected in place of a word, if it needs few keys."""
-    name = misfit.get("ctx", {}).get("class_name")
-    for shape in _all_below(Shape):
-        if shape.__name__ != name:
-            continue
-        needed = [key for key, field in shape.model_fields.items() if field.is_required()]
-        if 0 < len(needed) <= _FEW_KEYS:
-            return f"write {{{', '.join(f'{key}: ...' for key in needed)}}}"
-    return ""
-
-
-def _all_below(shape: type[Shape]) -> Iterator[type[Shape]]:
-    for below in shape.__subclasses__():
-        yield below
-        yield from _all_below(below)
-
-
-def _fix_unknown_key(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
+def _fix_unknown_key(shape: type[Shape], path: KeyPath) -> str:
     key = str(path[-1])
-    known = list_known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
-    fix = _elsewhere(shape, path) or did_you_mean(key, known)
-    if fix:
-        return fix
-    if _has_no_value(node, path):
-        return _COMMA
-    return ", ".join(known)
-
-
-def _has_no_value(node: YamlNode, path: KeyPath) -> bool:
-    """Return whether a key has no value, like the rest of an unquoted text behind a comma."""
-    found = node
-    for step in path:
-        entry = entry_at(found, step)
-        if entry is not None:
-            found = entry.node
-    return isinstance(found, YamlScalar) and not found.text
+    known = list_known_keys(shape, path[:-1])
+    comma = _COMMA if " " in key else ""
+    return _elsewhere(shape, path) or did_you_mean(key, known) or comma or ", ".join(known)
 
 
 def _elsewhere(shape: type[Shape], path: KeyPath) -> str:
@@ -265,51 +215,7 @@ def _elsewhere(shape: type[Shape], path: KeyPath) -> str:
         return f"{whole}; an entry of {path[0]} cannot have one"
     place = ".".join(steps).replace(f".{ANY_ITEM}", "")
     belongs = f"stands under {place}" if place else "stands at the left edge"
-    aside = shape.asides.get(key, "")
-    return f"{key} {belongs}: mind the indent{aside}"
-
-
-def _steps(path: KeyPath) -> Iterator[str]:
-    """Yield the steps of a path as people count and name them."""
-    for step in path:
-        if isinstance(step, int):
-            yield str(step + 1)
-        elif not _is_marker(step):
-            yield step
-
-
-def _is_marker(step: str | int) -> bool:
-    """Return whether pydantic put ``step`` into the path: it names a union's alternative."""
-    if not isinstance(step, str):
-        return False
-    return step in _TEXT_MARKERS or step.endswith(_SHAPE) or "[" in step
-
-
-def _likeliest(misfits: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors; of a union only those of the alternative that fits the file best.
-
-    The best alternative is the one with the deepest error: the others fail as a whole.
-    """
-    nearest: dict[KeyPath, tuple[int, KeyPath]] = {}
-    for misfit in misfits:
-        union, alternative = _alternative(misfit)
-        depth = len(misfit["loc"])
-        if union not in nearest or nearest[union][0] < depth:
-            nearest[union] = (depth, alternative)
-    return [
-        misfit
-        for misfit in misfits
-        if nearest[_alternative(misfit)[0]][1] == _alternative(misfit)[1]
-    ]
-
-
-def _alternative(misfit: ErrorDetails) -> tuple[KeyPath, KeyPath]:
-    """Return the path of the union that an error lies in, and the path of the alternative."""
-    path = misfit["loc"]
-    for at, step in enumerate(path):
-        if _is_marker(step):
-            return path[:at], path[: at + 1]
-    return path, path
+    return f"{key} {belongs}: mind the indent"
 
 
 def sentence(misfit: ErrorDetails) -> str:
@@ -336,15 +242,10 @@ def _letters(word: str) -> list[str]:
 
 def list_known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at the path ``table`` may have."""
-    keys = []
-    for pattern in key_patterns(model):
-        *above, key = pattern
-        if _leads_to(above, table):
-            keys.append(key)
-    return tuple(keys)
+    return tuple(pattern[-1] for pattern in key_patterns(model) if _leads_to(pattern[:-1], table))
 
 
-def _leads_to(pattern: list[str], path: KeyPath) -> bool:
+def _leads_to(pattern: KeyPattern, path: KeyPath) -> bool:
     if len(pattern) != len(path):
         return False
     for expected, step in zip(pattern, path, strict=True):

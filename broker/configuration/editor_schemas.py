@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from broker.configuration.checked_files import Shape, plain
+from broker.configuration.checked_files import Shape
 from broker.configuration.strict_yaml import read_file
 
 JsonSchema = dict[str, Any]
@@ -34,12 +34,11 @@ class KeyDescription:
 
 def descriptions() -> Mapping[str, Mapping[str, KeyDescription]]:
     """Return the description of every key, by the name of its shape."""
-    written: Mapping[str, Mapping[str, Mapping[str, str]]]
-    written = plain(read_file(_TEXTS, _TEXTS.name))
-    texts: dict[str, dict[str, KeyDescription]] = {}
-    for shape, keys in written.items():
-        texts[shape] = {key: KeyDescription(**text) for key, text in keys.items()}
-    return texts
+    written: Any = read_file(_TEXTS, _TEXTS.name)
+    return {
+        shape: {key: KeyDescription(**text) for key, text in keys.items()}
+        for shape, keys in written.items()
+    }
 
 
 def schema_of(shape: type[Shape], what: str) -> JsonSchema:
@@ -88,8 +87,8 @@ def _plain(schema: Any) -> Any:
     if _NULL in schema.get("anyOf", ()):
         parts = [part for part in schema["anyOf"] if part != _NULL]
         schema = parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
-    kept = {}
-    for key, part in schema.items():
-        if key not in _FOR_PROGRAMS or isinstance(part, dict):
-            kept[key] = _plain(part)
-    return kept
+    return {
+        key: _plain(part)
+        for key, part in schema.items()
+        if key not in _FOR_PROGRAMS or isinstance(part, dict)
+    }

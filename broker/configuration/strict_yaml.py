@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from yaml import CSafeLoader
 from yaml.error import MarkedYAMLError, YAMLError
@@ -29,37 +29,28 @@ _Take = Callable[[], Any]  # gives the parser's next event, None after the last
 _NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
 
 
-# Named tuples: a thousand files have a million nodes, and a frozen dataclass takes 50 % longer.
-class YamlScalar(NamedTuple):
-    """A text: ``no``, ``12:30`` and ``0101`` are not converted."""
+class YamlSequence(list[Any]):
+    """A sequence, its line, and the line of each item."""
 
-    text: str
-    line: int
-
-
-class YamlSequence(NamedTuple):
-    """A sequence."""
-
-    nodes: "tuple[YamlNode, ...]"
-    line: int
+    def __init__(self, line: int) -> None:
+        """Start without items."""
+        super().__init__()
+        self.line = line
+        self.lines: list[int] = []
 
 
-class YamlEntry(NamedTuple):
-    """One key of a mapping, with the line it stands on."""
+class YamlMapping(dict[str, Any]):
+    """A mapping in the order of the file, its line, and the line of each key."""
 
-    key: str
-    line: int
-    node: "YamlNode"
-
-
-class YamlMapping(NamedTuple):
-    """A mapping, in the order of the file."""
-
-    entries: tuple[YamlEntry, ...]
-    line: int
+    def __init__(self, line: int) -> None:
+        """Start without keys."""
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
 
 
-YamlNode = YamlScalar | YamlSequence | YamlMapping
+# A scalar stays text: ``no``, ``12:30`` and ``0101`` are not converted.
+YamlNode = str | YamlSequence | YamlMapping
 
 
 def read_file(path: Path, name: str) -> YamlNode:
@@ -70,8 +61,7 @@ def read_file(path: Path, name: str) -> YamlNode:
     try:
         octets = path.read_bytes()
     except OSError as error:
-        fault = Fault(name, f"cannot be read: {error.strerror}")
-        raise ConfigurationFaults([fault]) from None
+        raise ConfigurationFaults([Fault(name, f"cannot be read: {error.strerror}")]) from None
     return read(octets, name)
 
 
@@ -79,11 +69,17 @@ def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
     Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
-    second document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text,
-    and nesting deeper than sixteen (docs/reference/policies.md#format).
+    second document, what looks like a CPR number, a directive, anchor, alias, tag, merge key,
+    doubled key, key that is no text, and nesting deeper than sixteen
+    (docs/reference/policies.md#format).
     """
     text = _decode(octets, name)
     reader = _Reader(name)
+    for number, written in enumerate(text.splitlines(), 1):
+        # In comments too: these files are copied and mailed.
+        if looks_like_cpr(written):
+            what = "holds what looks like a CPR number"
+            reader.faults.append(Fault(f"{name}:{number}", what, "an example says cpr: real"))
     try:
         node = reader.document(CSafeLoader(text).get_event)
     except YAMLError as error:
@@ -92,24 +88,20 @@ def read(octets: bytes, name: str) -> YamlNode:
     if reader.faults:
         raise ConfigurationFaults(reader.faults)
     if node is None:
-        fault = Fault(f"{name}:1", "is empty")
-        raise ConfigurationFaults([fault])
+        raise ConfigurationFaults([Fault(f"{name}:1", "is empty")])
     return node
 
 
 def _decode(octets: bytes, name: str) -> str:
     if len(octets) > LARGEST:
-        fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
-        raise ConfigurationFaults([fault])
+        raise ConfigurationFaults([Fault(f"{name}:1", "is larger than 256 KB", "split it")])
     try:
         text = octets.decode()
     except UnicodeDecodeError as error:
-        lines_before = octets[: error.start].count(b"\n")
-        where = f"{name}:{lines_before + 1}"
-        fault = Fault(where, "is not UTF-8", "save the file as UTF-8")
+        lines_before = octets.count(b"\n", 0, error.start)
+        fault = Fault(f"{name}:{lines_before + 1}", "is not UTF-8", "save the file as UTF-8")
         raise ConfigurationFaults([fault]) from None
-    unseen = _UNSEEN_BREAKS.search(text)
-    if unseen:
+    if unseen := _UNSEEN_BREAKS.search(text):
         lines_before = text.count("\n", 0, unseen.start())
         where = f"{name}:{lines_before + 1}"
         what = f"holds U+{ord(unseen[0]):04X}, a line break that editors do not show"
@@ -122,8 +114,8 @@ def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
         return Fault(f"{name}:1", "is not YAML: a forbidden character")
     begun = error.context_mark.line + 1 if error.context_mark else None
     at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
-    found = find_slip(text, error.problem or "", at, begun)
-    return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.fix)
+    line, what, fix = find_slip(text, error.problem or "", at, begun)
+    return Fault(f"{name}:{line}", f"is not YAML: {what}", fix)
 
 
 def quote(word: object) -> str:
@@ -131,10 +123,6 @@ def quote(word: object) -> str:
     if looks_like_cpr(str(word)):
         return "(not shown)"
     return repr(word)
-
-
-class _Unreadable(Exception):
-    """Raised after a fault that would cause only follow-up faults in the rest of the file."""
 
 
 class _Reader:
@@ -147,14 +135,11 @@ class _Reader:
     def document(self, take: _Take) -> YamlNode | None:
         """Return the node of the one document, None where there is none."""
         node: YamlNode | None = None
-        try:
-            while (event := take()) is not None:
-                if isinstance(event, DocumentStartEvent):
-                    self._document_start(event, first=node is None)
-                elif isinstance(event, _NODE_STARTS):
-                    node = self._node(event, take, 1)
-        except _Unreadable:
-            return None
+        while (event := take()) is not None:
+            if isinstance(event, DocumentStartEvent):
+                self._document_start(event, first=node is None)
+            elif isinstance(event, _NODE_STARTS):
+                node = self._node(event, take, 1)
         return node
 
     def _document_start(self, event: Any, *, first: bool) -> None:
@@ -162,73 +147,67 @@ class _Reader:
             self._fault(event, "carries a directive", "remove the line that begins with %")
         if not first:
             self._fault(event, "holds a second document", "one file is one document")
-            raise _Unreadable
+            # The rest of the file would cause only follow-up faults.
+            raise ConfigurationFaults(self.faults)
 
     def _node(self, event: Any, take: _Take, depth: int) -> YamlNode:
-        line = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
             self._fault(event, "uses an alias", "write the value out")
-            return YamlScalar("", line)
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_marks(event)
-        if isinstance(event, ScalarEvent):
-            text = event.value
-            if not text.isascii():
-                self._scalar(event)
-            return YamlScalar(text, line)
-        if depth > _DEEPEST:
-            self._fault(event, "is nested deeper than sixteen", "flatten it")
-            raise _Unreadable
-        if isinstance(event, SequenceStartEvent):
-            return YamlSequence(self._items(take, depth), line)
-        return YamlMapping(self._entries(take, depth), line)
-
-    def _refuse_marks(self, event: Any) -> None:
+            return ""
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
+        if isinstance(event, ScalarEvent):
+            self._check_scalar(event)
+            return str(event.value)
+        if depth > _DEEPEST:
+            self._fault(event, "is nested deeper than sixteen", "flatten it")
+            raise ConfigurationFaults(self.faults)
+        if isinstance(event, SequenceStartEvent):
+            return self._items(YamlSequence(_line(event)), take, depth)
+        return self._entries(YamlMapping(_line(event)), take, depth)
 
-    def _scalar(self, event: Any) -> None:
+    def _check_scalar(self, event: Any) -> None:
         """Refuse typographic quotes and invisible characters at the ends of a text."""
         text = event.value
-        ends = text[:1] + text[-1:]
-        if ends.isascii():
+        if text.isascii():
             return
         if not event.style and text[:1] in TYPOGRAPHIC:
             fix = f"write \" or ' in place of {text[0]}, or put the whole between them"
             self._fault(event, "has a value that begins with a typographic quote", fix)
-        if unseen := UNSEEN.search(ends):
+        if unseen := UNSEEN.search(text[:1] + text[-1:]):
             what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
             self._fault(event, what, TYPE_ANEW)
 
-    def _items(self, take: _Take, depth: int) -> tuple[YamlNode, ...]:
-        nodes: list[YamlNode] = []
+    def _items(self, items: YamlSequence, take: _Take, depth: int) -> YamlSequence:
         while not isinstance(event := take(), SequenceEndEvent):
-            nodes.append(self._node(event, take, depth + 1))
-        return tuple(nodes)
+            items.append(self._node(event, take, depth + 1))
+            items.lines.append(_line(event))
+        return items
 
-    def _entries(self, take: _Take, depth: int) -> tuple[YamlEntry, ...]:
-        entries: dict[str, YamlEntry] = {}
+    def _entries(self, entries: YamlMapping, take: _Take, depth: int) -> YamlMapping:
         while not isinstance(event := take(), MappingEndEvent):
             key = self._node(event, take, depth + 1)
             node = self._node(take(), take, depth + 1)
-            if not isinstance(key, YamlScalar):
+            if not isinstance(key, str):
                 self._fault(event, "has a key that is not a text")
-            elif not key.text.isascii() and (unseen := UNSEEN.search(key.text[1:-1])):
+            elif unseen := UNSEEN.search(key[1:-1]):
                 what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
                 self._fault(event, what, TYPE_ANEW)
-            elif key.text == "<<":
+            elif key == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
-            elif key.text in entries:
-                what = f"has {quote(key.text)} twice"
-                fix = f"the first is in line {entries[key.text].line}"
-                self._fault(event, what, fix)
+            elif key in entries:
+                fix = f"the first is in line {entries.lines[key]}"
+                self._fault(event, f"has {quote(key)} twice", fix)
             else:
-                entries[key.text] = YamlEntry(key.text, key.line, node)
-        return tuple(entries.values())
+                entries[key] = node
+                entries.lines[key] = _line(event)
+        return entries
 
     def _fault(self, event: Any, what: str, fix: str = "") -> None:
-        line = event.start_mark.line + 1
-        fault = Fault(f"{self._name}:{line}", what, fix)
-        self.faults.append(fault)
+        self.faults.append(Fault(f"{self._name}:{_line(event)}", what, fix))
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

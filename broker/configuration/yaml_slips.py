@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from broker.core.identity.cpr import looks_like_cpr
@@ -52,13 +51,8 @@ _PROBLEMS: Final = (
 _BEGUN: Final = ("could not find expected ':'", "unexpected end of stream", "',' or ")
 
 
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """The error of one line, and its fix."""
-
-    line: int
-    what: str
-    fix: str
+# The line to fix, what is wrong there, and how to fix it.
+Slip = tuple[int, str, str]
 
 
 def find_slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
@@ -81,25 +75,25 @@ def _find_visible_slip(lines: Sequence[str], at: int) -> Slip | None:
     for number, text in enumerate(lines, 1):
         if _MERGE.match(text):
             what = "a mark of an unfinished merge"
-            return Slip(number, what, "keep one of the two texts, and remove the marks")
+            return number, what, "keep one of the two texts, and remove the marks"
     for number, text in enumerate(lines[:at], 1):
         if _TAB.match(text):
-            return Slip(number, "a tab before the text", "indent by blanks")
+            return number, "a tab before the text", "indent by blanks"
         if _UNSEEN_INDENT.match(text):
-            return Slip(number, "a space that is no blank", TYPE_ANEW)
+            return number, "a space that is no blank", TYPE_ANEW
         if _leaves_quote_open(text):
             fix = "end it in the same line; in a text between '...' a single ' is written ''"
-            return Slip(number, "a quote that does not end in its line", fix)
+            return number, "a quote that does not end in its line", fix
     return _find_slip_in_line(lines[at - 1], at)
 
 
 def _find_slip_in_line(text: str, at: int) -> Slip | None:
     if _LIST_ITEM.match(text):
-        return Slip(at, "a - without a blank after it", "write a blank between the two")
+        return at, "a - without a blank after it", "write a blank between the two"
     for opened, closed in ("{}", "[]"):
         if text.count(closed) > text.count(opened):
             what = f"a {closed} that closes nothing"
-            return Slip(at, what, f"remove it, or open it with {opened}")
+            return at, what, f"remove it, or open it with {opened}"
     return None
 
 
@@ -121,6 +115,6 @@ def _leaves_quote_open(text: str) -> bool:
 def _explain_problem(problem: str, at: int) -> Slip:
     for words, what, fix in _PROBLEMS:
         if words in problem:
-            return Slip(at, what, fix)
+            return at, what, fix
     shown = "a fault" if looks_like_cpr(problem) else problem or "a fault"
-    return Slip(at, shown, "")
+    return at, shown, ""

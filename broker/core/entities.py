@@ -109,6 +109,11 @@ class Upstream:
         """Return whether the national eID answers here, for all people or for some."""
         return any(institution.national_eid for institution in self.institutions)
 
+    @property
+    def is_national_eid(self) -> bool:
+        """Return whether only the national eID answers here: no hub with other logins too."""
+        return bool(self.institutions) and all(each.national_eid for each in self.institutions)
+
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
         for institution in self.institutions:

@@ -32,14 +32,13 @@ RecordKind = Literal[
 class Retention:
     """A row of the table.
 
-    ``holds`` is the content of such a record, ``keyed`` what its name is made of, ``lasts`` the
-    longest time that it is kept, ``since`` the beginning of that time, ``why`` the purpose. If
-    ``lasts`` is None, ``long`` says what ends it.
+    ``holds`` is the content of such a record, ``lasts`` the longest time that it is kept, ``since``
+    the beginning of that time, ``why`` the purpose. If ``lasts`` is None, ``long`` says what ends
+    it.
     """
 
     kind: RecordKind
     holds: str
-    keyed: str
     lasts: timedelta | None
     since: str
     why: str
@@ -95,7 +94,6 @@ _TWENTY_YEARS: Final = 20 * _YEAR
 TRANSACTION_BEGUN: Final = Retention(
     "transaction",
     _("a login before its browser has arrived: the request of a service"),
-    "a random id",
     2 * _MINUTE,
     _("its request"),
     _("to limit what a visitor without a login can store"),
@@ -106,7 +104,6 @@ TRANSACTION: Final = Retention(
         "one login or sign-up: what the upstream asserted, with the CPR number, and the "
         "person's answers"
     ),
-    "a random id",
     30 * _MINUTE,
     _("its request"),
     _("to give the person time to read and answer"),
@@ -114,7 +111,6 @@ TRANSACTION: Final = Retention(
 TRANSACTION_LEFT_ALONE: Final = Retention(
     "transaction",
     _("the same on a shared computer"),
-    "a random id",
     3 * _MINUTE,
     _("the person's last request"),
     _("to end the login before the next user of the computer"),
@@ -122,7 +118,6 @@ TRANSACTION_LEFT_ALONE: Final = Retention(
 TRANSACTION_DONE: Final = Retention(
     "transaction",
     _("the same on a shared computer after the last page"),
-    "a random id",
     timedelta(seconds=10),
     _("the last page"),
     _("to end the login before the next user of the computer"),
@@ -130,7 +125,6 @@ TRANSACTION_DONE: Final = Retention(
 ARRIVAL: Final = Retention(
     "arrival",
     _("the answer of an upstream on its way to the browser; after its use only a mark"),
-    "a keyed hash of the assertion's id",
     None,
     _("the answer"),
     _("to accept no assertion twice"),
@@ -139,7 +133,6 @@ ARRIVAL: Final = Retention(
 PERSON: Final = Retention(
     "person",
     _("the record of a person: borrower number and when the library system confirmed it"),
-    "the person id",
     2 * _YEAR,
     _("the last login"),
     _("to lead the next login to the same borrower, and to keep the person's answers"),
@@ -147,7 +140,6 @@ PERSON: Final = Retention(
 INDEX: Final = Retention(
     "index",
     _("the person id that a borrower number or an open case leads to"),
-    "a keyed hash of the borrower number, or the person id",
     2 * _YEAR,
     _("the last login"),
     _("to let staff find a person and the open cases"),
@@ -155,7 +147,6 @@ INDEX: Final = Retention(
 PERSON_KEYS: Final = Retention(
     "index",
     _("a fingerprint of the keys of person ids; no personal data"),
-    "a fixed name",
     _TWENTY_YEARS,
     _("the first start"),
     _("to stop a process with other keys, which would compute other person ids"),
@@ -163,7 +154,6 @@ PERSON_KEYS: Final = Retention(
 MAILBOX_INDEX: Final = Retention(
     "index",
     _("the person id of the person who proved a mail address"),
-    "a keyed hash of the mail address",
     None,
     _("the proof"),
     _("to let one mailbox prove one person only"),
@@ -172,7 +162,6 @@ MAILBOX_INDEX: Final = Retention(
 RECEIPT: Final = Retention(
     "person",
     _("consents, refusals, notices and withdrawals: names of attributes without values; hashes"),
-    "the person id",
     2 * _YEAR,
     _("the answer"),
     _("to prove a consent (GDPR article 7(1)), and to avoid asking again"),
@@ -180,7 +169,6 @@ RECEIPT: Final = Retention(
 LEASE: Final = Retention(
     "lease",
     _("the worker that works on a record"),
-    "that of the record",
     timedelta(seconds=5),
     _("the deadline of the current call, or the last moment for a lost call"),
     _("to keep two workers from the same work"),
@@ -188,7 +176,6 @@ LEASE: Final = Retention(
 KNOWN_BROWSER: Final = Retention(
     "person",
     _("a browser that the person marked as their own: borrower number, keyed hash of a secret"),
-    "a keyed hash of the borrower number",
     90 * _DAY,
     _("the mark"),
     _("to let number and PIN be enough there"),
@@ -196,7 +183,6 @@ KNOWN_BROWSER: Final = Retention(
 CODE: Final = Retention(
     "code",
     _("mailed codes: a keyed hash of each, and what it proves"),
-    "a keyed hash of the browser's cookie and the person id",
     30 * _MINUTE,
     _("the mail"),
     _("to check the code that the person types"),
@@ -204,7 +190,6 @@ CODE: Final = Retention(
 CODES_ENDED: Final = Retention(
     "code",
     _("a mark that a borrower's codes ended with a new PIN"),
-    "a keyed hash of the borrower number",
     30 * _MINUTE,
     _("the new PIN"),
     _("to refuse codes that a stranger asked for before"),
@@ -212,7 +197,6 @@ CODES_ENDED: Final = Retention(
 PIN_LINK: Final = Retention(
     "code",
     _("links to choose a PIN: borrower number, keyed hashes"),
-    "a keyed hash of the link or of the borrower number",
     None,
     _("the mail"),
     _("to give the person time to read the mail"),
@@ -221,7 +205,6 @@ PIN_LINK: Final = Retention(
 MAIL: Final = Retention(
     "mail",
     _("a queued mail: address, subject, text"),
-    "a keyed hash of the borrower number or person id",
     2 * _DAY,
     _("the request that caused it"),
     _("to send the mail later if the mail server is down"),
@@ -229,7 +212,6 @@ MAIL: Final = Retention(
 MAIL_SENT: Final = Retention(
     "mail",
     _("a mail that was sent or refused: subject, time and the masked address"),
-    "a keyed hash of the borrower number or person id",
     30 * _DAY,
     _("the attempt"),
     _("to show staff why a mail did not arrive"),
@@ -237,7 +219,6 @@ MAIL_SENT: Final = Retention(
 PROOF: Final = Retention(
     "person",
     _("a proved mail address of the person"),
-    "the person id",
     None,
     _("the proof"),
     _("to avoid asking for the proof at each login"),
@@ -246,7 +227,6 @@ PROOF: Final = Retention(
 SESSION: Final = Retention(
     "session",
     _("a session at a service: NameIDs there and at the upstream, person id, browser"),
-    "a keyed hash of the browser's cookie, or of the NameID",
     12 * _HOUR,
     _("the assertion"),
     _("to log the person out"),
@@ -254,7 +234,6 @@ SESSION: Final = Retention(
 ENDED: Final = Retention(
     "session",
     _("a mark that a person or an upstream ended earlier logins"),
-    "a keyed hash of browser and person id, or of the upstream's NameID",
     33 * _MINUTE,
     _("the end"),
     _("to refuse earlier logins as long as they can exist, and the clock skew"),
@@ -262,7 +241,6 @@ ENDED: Final = Retention(
 LOGOUT: Final = Retention(
     "logout",
     _("a single logout in progress: NameIDs, browsers"),
-    "a keyed hash of the request's id",
     30 * _MINUTE,
     _("the request"),
     _("to log out of several services one after the other"),
@@ -270,7 +248,6 @@ LOGOUT: Final = Retention(
 LIMIT: Final = Retention(
     "counter",
     _("counts of tries, requests and mails of a person, borrower number, network or browser"),
-    "a keyed hash of what is limited",
     None,
     _("the first try"),
     _("to stop guessing of codes and PINs, and floods of mail"),
@@ -279,7 +256,6 @@ LIMIT: Final = Retention(
 DECLINED: Final = Retention(
     "person",
     _("a refused offer of another category"),
-    "the person id",
     180 * _DAY,
     _("the answer"),
     _("to avoid asking at every login"),
@@ -287,7 +263,6 @@ DECLINED: Final = Retention(
 TURN: Final = Retention(
     "counter",
     _("locks and counters of background work; no person"),
-    "a word",
     None,
     _("the work"),
     _("to let one worker do the work"),
@@ -301,7 +276,6 @@ TRACE: Final = Retention(
         "within the configured scopes, and home organisation and borrower category if a policy "
         "names them"
     ),
-    "the reference",
     30 * _DAY,
     _("the page"),
     _("to let staff find the page that a person reads out"),
@@ -309,7 +283,6 @@ TRACE: Final = Retention(
 SETUP: Final = Retention(
     "figures",
     _("findings of the last check of the library system's set-up; no person"),
-    "a word",
     4 * _HOUR,
     _("the proof"),
     _("to share the findings between workers"),
@@ -317,7 +290,6 @@ SETUP: Final = Retention(
 AUDIT_KEY: Final = Retention(
     "audit",
     _("the key to a person's events in the audit log, one for each month"),
-    "a keyed hash of the person id or the borrower number",
     2 * _YEAR,
     _("the first event of the month"),
     _("as for receipts; after that the events are anonymous"),
@@ -325,23 +297,13 @@ AUDIT_KEY: Final = Retention(
 AUDIT_ANCHOR: Final = Retention(
     "machine",
     _("the last line of the audit log; no person"),
-    "machine and line",
     5 * _YEAR,
     _("the line"),
     _("to detect removed lines"),
 )
-STAFF_LOGIN: Final = Retention(
-    "session",
-    _("a staff login in progress: the browser, the request to the upstream; no person"),
-    "a random id",
-    10 * _MINUTE,
-    _("its beginning"),
-    _("to let staff log in at their institution"),
-)
 STAFF_SESSION: Final = Retention(
     "session",
     _("a session of the staff view: keyed hashes of eppn and browser"),
-    "a keyed hash of the cookie",
     15 * _MINUTE,
     _("the last request"),
     _("to end an idle session"),
@@ -349,7 +311,6 @@ STAFF_SESSION: Final = Retention(
 STAFF_SESSION_AT_MOST: Final = Retention(
     "session",
     _("the same session, even if it is active"),
-    "a keyed hash of the cookie",
     4 * _HOUR,
     _("the login"),
     _("to ask staff to log in again after half a working day"),
@@ -357,7 +318,6 @@ STAFF_SESSION_AT_MOST: Final = Retention(
 STAFF_BINDING: Final = Retention(
     "session",
     _("the person of a listed eppn: a keyed hash of the subject-id or CPR number"),
-    "a keyed hash of the eppn",
     _TWENTY_YEARS,
     _("the first login"),
     _("to refuse an eppn that was given to another person; deleted when it leaves the list"),

@@ -54,7 +54,6 @@ NOBODYS: Final = frozenset(
         retention.SETUP,
         retention.AUDIT_ANCHOR,
         retention.PERSON_KEYS,
-        retention.STAFF_LOGIN,
         retention.STAFF_SESSION,
         retention.STAFF_SESSION_AT_MOST,
         retention.STAFF_BINDING,

@@ -265,18 +265,18 @@ DEFENCES: Final[dict[str, Defence]] = {
         _parse_message(lambda forge: octets(forge.sign_response().find(ASSERTION))),
     ),
     "clocks differ by three minutes at most": Defence(
-        19, _set(received_response.ReceivedResponse, "skew", timedelta(hours=1)), _send_expired
+        19, _set(received_response.ReceivedFromUpstream, "skew", timedelta(hours=1)), _send_expired
     ),
     "an answer is fresh": Defence(
         15, _set(received_response, "traits_of", lambda _: ProfileTraits(fresh=timedelta(days=1), hub=True)),
         _send_late(minutes=9),
     ),
     "a request is fresh": Defence(
-        26, _set(authn_requests, "FRESH", timedelta(days=1)),
+        26, _set(authn_requests.ReceivedAuthnRequest, "fresh", timedelta(days=1)),
         _send_request(edit(".", IssueInstant=stamp(NOW - timedelta(hours=1)))),
     ),
     "a request is not from the future": Defence(
-        26, _set(authn_requests, "SKEW", timedelta(days=1)),
+        26, _set(authn_requests.ReceivedAuthnRequest, "skew", timedelta(days=1)),
         _send_request(edit(".", IssueInstant=stamp(NOW + timedelta(hours=1)))),
     ),
     "few hops": Defence(26, _set(authn_requests, "_MOST_HOPS", 99), _send_request(_add_requesters(11))),

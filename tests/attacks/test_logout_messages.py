@@ -45,7 +45,7 @@ def role(parties: Parties) -> SingleLogout:
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return SingleLogout(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def make_message(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:

@@ -90,7 +90,7 @@ def join_only(self: LoginEndpoints, matched: Held) -> Response:
     ports = self.ports
     joined = ports.broker.matching.join(matched, ports.now())
     assert joined
-    return redirect(self.pages.url(joined.transaction), 303)
+    return redirect(self.url(joined.transaction), 303)
 
 
 def read_session(deployment: Deployment, page: TestResponse) -> Any:

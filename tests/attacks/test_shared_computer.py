@@ -74,6 +74,7 @@ def test_an_idle_login_expires_after_three_minutes(deployment: Deployment) -> No
     """An idle login ends after three minutes. Each request of its browser extends it; an invented arrival does not."""
     person = deployment.person()
     page = person.log_in("asta")
+    assert find_text(page, "//p[@class='late']/a/@href") == ""  # the page warns, and its link is such a request
     for minutes in (2, 4, 6):
         deployment.clock.ahead = timedelta(minutes=minutes)
         assert mark(person.get(page.request.path))[0] == "ask"

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.core.consent.disclosure import Item
 from broker.core.errors import BrokerError
-from tests.plugins.saml_parties import BASE, IDP, OUTGOING, WORDS, Parties
+from tests.plugins.saml_parties import WORDS, Parties
 
 CPR = "0101901234"
 
@@ -16,11 +15,7 @@ CPR = "0101901234"
 def configure(parties: Parties, **changes: Any) -> Parties:
     """Return the parties with other settings for the service my-loans, which publishes a key."""
     service = replace(parties.services["my-loans"], **changes)
-    face = IdentityProvider.from_keys(
-        BASE, IDP, parties.ring.idp, parties.metadata,
-        services={"my-loans": service}, maps={"library": OUTGOING}, sp_entity_ids=(),
-    )  # fmt: skip
-    return replace(parties, idp=face)
+    return replace(parties, idp=replace(parties.idp, metadata=parties.metadata, services={service.entity_id: service}))
 
 
 def respond(parties: Parties, *items: Item) -> tuple[Any, Any]:

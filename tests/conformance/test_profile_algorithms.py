@@ -10,19 +10,15 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
-from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.core.errors import NO_PASSIVE, MessageRefused
 from tests.plugins.saml_parties import (
     HUB,
-    IDP,
     LOANS,
     NOW,
-    OUTGOING,
     Parties,
     idp_entity,
     key_descriptor,
@@ -66,12 +62,7 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
     entity = entity.replace("<md:SPSSODescriptor", around + "<md:SPSSODescriptor", 1)
     (folder / "loans.xml").write_text(entity)
     read = read_folder(folder, set(), {LOANS})
-    services = {"my-loans": parties.services["my-loans"]}
-    role = IdentityProvider.from_keys(
-        "https://broker.example", IDP, parties.ring.idp, read,
-        services=services, maps={"library": OUTGOING}, sp_entity_ids=(),
-    )  # fmt: skip
-    return replace(parties, idp=role)
+    return replace(parties, idp=replace(parties.idp, metadata=read))
 
 
 def list_used_algorithms(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
@@ -161,9 +152,7 @@ def test_row_10_requests_use_an_algorithm_that_the_upstream_lists(parties: Parti
     (tmp_path / "hub.xml").write_text(entity)
     read = read_folder(tmp_path, {HUB}, set())
     upstreams = {"wayf": parties.upstreams["wayf"]}
-    role = ServiceProvider.from_keys(
-        "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
-    )
+    role = replace(parties.sp, metadata=read, upstreams=upstreams)
     query = redirect_url(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None

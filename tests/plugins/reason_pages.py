@@ -35,12 +35,12 @@ def render_reason(code: str) -> str:
         actions=refusal_links.order_actions(code, (*_ACTIONS, Action("again", "Log in again", "/again")), _BACK),
         service="My loans",
         form=None,
-        retry="/again",
+        address="/again",
         ways_token="t~t",
-        eid="",
+        ways=(),
         shared=False,
         admitted=(),
-        admitted_to="",
+        admitted_to=None,
         decision=None,
     )
 

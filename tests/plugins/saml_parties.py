@@ -257,7 +257,7 @@ class Parties:
 
     def make_ids(self) -> Issued:
         """Return the ids of an assertion."""
-        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711", "c")
+        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "c")
 
     def disclosure(self, *items: Item, service: str = "my-loans", entity: str = LOANS) -> Disclosure:
         """Return a disclosure with these items, or a plain one."""
@@ -375,8 +375,9 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     upstreams, services = _upstreams(), _services()
     ids = {each.entity_id for each in upstreams.values()}
     read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
-    own = tuple(each.sp_entity_id for each in upstreams.values())
-    role = ServiceProvider.from_keys(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
-    maps = {"library": OUTGOING}
-    idp = IdentityProvider.from_keys(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
+    own = frozenset((IDP, *(each.sp_entity_id for each in upstreams.values())))
+    key, decryption = ring.sp.load_signing_key(), ring.sp.load_decryption_keys()
+    role = ServiceProvider(BASE, key, decryption, read, upstreams=upstreams, own=own)
+    known = {each.entity_id: each for each in services.values()}
+    idp = IdentityProvider(BASE, IDP, ring.idp.load_signing_key(), read, known, {"library": OUTGOING}, own)
     return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, role, idp)

@@ -79,10 +79,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
     )
     if decision.release is None or draw(st.booleans()):
         return made, decision
-    asked = Question(
-        "ask" if decision.release.legal_basis == "consent" else "inform",
-        disclose(decision, SERVICE, "acs", Controller(WORDS)),
-    )
+    asked = Question(disclose(decision, SERVICE, "acs", Controller(WORDS)))
     answer = make_receipt(
         "r", asked, draw(st.booleans()), remembered_for=None, person="p", language="da", hmacs=PSEUDONYMS, now=NOW
     )

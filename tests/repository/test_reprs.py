@@ -24,7 +24,6 @@ SECRET = "f1e2d3c4"
         LoginAttempt("1", SECRET, "b1", "decoy", "en", "now", "here"),
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
-        RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
     ],
     ids=lambda value: type(value).__name__,
 )

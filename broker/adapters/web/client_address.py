@@ -1,11 +1,11 @@
 """The address of a request behind the proxies we trust, its network, and shared computers."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, Self
+from typing import Final
 
 from flask import Request, request
 
@@ -23,39 +23,26 @@ _TOLD_FOR: Final = timedelta(hours=1)
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAddresses:
-    """Reads ``remote_addr``, which the application sets from the number of proxies configured."""
+def is_within(request: Request, networks: Networks) -> bool:
+    """Return whether the request comes from one of these networks."""
+    address = _address(request)
+    return address is not None and any(address in network for network in networks)
 
-    shared_networks: Networks = ()
 
-    @classmethod
-    def from_networks(cls, shared_networks: Sequence[str]) -> Self:
-        """Return the reader for networks written as 192.0.2.0/24."""
-        return cls(tuple(map(ip_network, shared_networks)))
+def find_address(request: Request) -> str:
+    """Return the address of the request as it is; "unknown" where there is none.
 
-    def is_shared(self, request: Request) -> bool:
-        """Return whether the request comes from a computer that several people use."""
-        return self.is_within(request, self.shared_networks)
+    The application sets ``remote_addr`` from the number of proxies configured.
+    """
+    return str(_address(request) or _UNKNOWN)
 
-    @staticmethod
-    def is_within(request: Request, networks: Networks) -> bool:
-        """Return whether the request comes from one of these networks."""
-        address = _address(request)
-        return address is not None and any(address in network for network in networks)
 
-    @staticmethod
-    def address(request: Request) -> str:
-        """Return the address of the request as it is; "unknown" where there is none."""
-        return str(_address(request) or _UNKNOWN)
-
-    @staticmethod
-    def network(request: Request) -> str:
-        """Return the subscriber's network; "unknown" where there is no address (a socket file)."""
-        address = _address(request)
-        if address is None:
-            return _UNKNOWN
-        return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+def find_network(request: Request) -> str:
+    """Return the subscriber's network; "unknown" where there is no address (a socket file)."""
+    address = _address(request)
+    if address is None:
+        return _UNKNOWN
+    return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
 
 
 def on_this_machine(request: Request) -> bool:

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, IPv6Network
 from threading import Lock
 from typing import Final, NamedTuple
 
-from flask import Request
+from flask import request
 
-from broker.adapters.web.client_address import ClientAddresses, is_unaccounted
+from broker.adapters.web.client_address import find_network, is_unaccounted, is_within
 from broker.core.errors import NetworkBusy
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.minute_counts import MinuteCounts, seconds_left
@@ -46,7 +46,7 @@ class NetworkLimits:
 
     beginnings: int
     campuses: Sequence[Campus]
-    mark: Callable[[Request], str | None]
+    mark: Callable[[], str | None]
     now: Callable[[], datetime]
     tell: EventPort
     beginnings_of_mark: int = _BEGINNINGS_OF_MARK
@@ -54,13 +54,13 @@ class NetworkLimits:
     hours: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES, _HOUR))
     lock: Lock = field(default_factory=Lock)
 
-    def count_beginning(self, request: Request) -> None:
+    def count_beginning(self) -> None:
         """Count a login, sign-up or errand that is about to begin; NetworkBusy beyond a ceiling."""
         now = self.now()
-        campus = self._campus(request)
-        network = self._network(request, campus)
+        campus = self._campus()
+        network = self._network(campus)
         ceiling = campus.beginnings if campus else self.beginnings
-        mark = self.mark(request)
+        mark = self.mark()
         with self.lock:
             # A mark can be copied or collected. One mark counts at most up to its own limit, and
             # all marks together up to the limit of the network.
@@ -82,16 +82,16 @@ class NetworkLimits:
             self.tell(BrokerEvent(EventKind.NETWORK_REFUSED, facts))
         raise NetworkBusy(seconds_left(now))
 
-    def count_pin_request(self, request: Request) -> bool:
+    def count_pin_request(self) -> bool:
         """Count a request for a PIN mail; False if it is not to be carried out."""
-        campus = self._campus(request)
+        campus = self._campus()
         most = _PIN_REQUESTS_OF_CAMPUS if campus else _PIN_REQUESTS
-        return self._count_hourly(f"pin {self._network(request, campus)}", most)
+        return self._count_hourly(f"pin {self._network(campus)}", most)
 
-    def count_account_try(self, request: Request, typed: str) -> bool:
+    def count_account_try(self, typed: str) -> bool:
         """Count a login with number and PIN in an unknown browser; False beyond a limit."""
-        campus = self._campus(request)
-        network = self._network(request, campus)
+        campus = self._campus()
+        network = self._network(campus)
         most = _ACCOUNT_TRIES_OF_CAMPUS if campus else _ACCOUNT_TRIES
         if not self._count_hourly(f"number {network} {typed.casefold()}", _TRIES_OF_NUMBER):
             return False
@@ -101,12 +101,12 @@ class NetworkLimits:
         with self.lock:
             return self.hours.count(name, self.now()) <= most
 
-    def _campus(self, request: Request) -> Campus | None:
+    def _campus(self) -> Campus | None:
         for campus in self.campuses:
-            if ClientAddresses.is_within(request, (campus.network,)):
+            if is_within(request, (campus.network,)):
                 return campus
         return None
 
     @staticmethod
-    def _network(request: Request, campus: Campus | None) -> str:
-        return str(campus.network) if campus else ClientAddresses.network(request)
+    def _network(campus: Campus | None) -> str:
+        return str(campus.network) if campus else find_network(request)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Blueprint, abort, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -53,21 +53,15 @@ def metadata_and_health(
         faults = checks()
         ready = not any(faults.values())
         answer: dict[str, Any] = {"ready": ready}
-        details = _details(faults, notes())
         # Details only to this machine: what is broken is nobody else's business.
         if on_this_machine(request):
+            details = dict(notes())
+            for part, sentences in faults.items():
+                answer[part] = list(sentences) or details.pop(part, "ok")
             answer |= details
         return jsonify(answer), 200 if ready else 503
 
     return routes
-
-
-def _details(
-    faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
-) -> dict[str, list[str] | str]:
-    """Return for every part its faults, else its note, else "ok"; and every other note."""
-    found = {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}
-    return {**notes, **found}
 
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -104,7 +98,7 @@ def start_page(
 
     @routes.get(PATH)
     def show() -> str:
-        remembered = upstreams.get(cookies.upstream(request) or "")
+        remembered = upstreams.get(cookies.upstream() or "")
         way = spoken(remembered.label if remembered else None)
         return render_template("start.html", step="start", way=way)
 
@@ -115,7 +109,7 @@ def start_page(
         if not same_origin(request.headers, base_url):
             raise TokenRefused("a form from another origin")
         response = redirect(f"{base_url}{PATH}", 303)
-        cookies.remember_upstream(request, response, None)
+        cookies.remember_upstream(response, None)
         return response
 
     return routes
@@ -126,8 +120,7 @@ OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
 _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """The octets of a picture and their media type."""
 
     octets: bytes
@@ -191,7 +184,7 @@ _REASONS: Final = {
 }
 
 
-def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
+def service_error_page(ports: WebPorts) -> Blueprint:
     """Return ``/error``: its query picks among the reasons that we know, and is never shown."""
     routes = Blueprint("service_errors", __name__)
 
@@ -202,14 +195,12 @@ def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
         name = ports.stranger_reference("/error", reason)
         facts = {"reference": name, "reason": reason, "service": service}
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
-        return pages.error(reason, 200, name, None, service)
+        return StepPages(ports).error(reason, 200, name, service=service)
 
     return routes
 
 
 def _service(ports: WebPorts, entity_id: str) -> str | None:
     """Return the name of the service with this entityID, or None."""
-    for service in ports.services.values():
-        if service.entity_id == entity_id:
-            return service.name
-    return None
+    named = (each.name for each in ports.services.values() if each.entity_id == entity_id)
+    return next(named, None)

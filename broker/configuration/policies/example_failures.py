@@ -1,34 +1,16 @@
 """Report failed examples: one problem for each line that makes examples fail."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
-from typing import Final
 
 from broker.configuration.policies.examples import Result, makes_borrower
 from broker.configuration.policies.file_checks import PolicyProblem
-from broker.configuration.policies.site_checks import NameableInPolicies
-from broker.core.entities import Upstream
-from broker.core.identity.attribute_values import is_in_scope
-from broker.core.identity.rights import (
-    IDENTIFIED_ROLES,
-    MAY_ASSERT_ALUMNI_CPR,
-    MAY_ASSERT_CPR,
-    Ground,
-    Right,
-    has_usable_cpr,
-)
-from broker.core.login.given_facts import HOME
+from broker.core.identity.rights import IDENTIFIED_ROLES, Right
 from broker.core.policy.matching import condition_failure
-from broker.core.policy.model import Condition, Effect, LoginFacts, Policy, PolicyLine, PolicySet
+from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet
 
-
-@dataclass(frozen=True, slots=True)
-class _Cause:
-    """The line that made an example fail, and what it does, in words."""
-
-    place: PolicyLine
-    what: str
+# The line that made an example fail, and what it does, in words.
+_Cause = tuple[PolicyLine, str]
 
 
 def find_failures(
@@ -48,13 +30,14 @@ def find_failures(
 
 
 def _make_problem(cause: _Cause, failed: Sequence[Result]) -> PolicyProblem:
-    first = failed[0].example
+    place, caused = cause
+    first = failed[0]
+    name = repr(first.example.name)
     if len(failed) == 1:
-        what = f"example {first.name!r}: {'; '.join(failed[0].differences)}"
-        return first.place, what, f"{cause.place}: {cause.what}"
-    what = f"{cause.what}, and {len(failed)} examples fail"
-    shown = f"{first.name!r}: {failed[0].differences[0]}"
-    return cause.place, what, f"{_list_places(failed)}; the first is {shown}"
+        what = f"example {name}: {'; '.join(first.differences)}"
+        return first.example.place, what, f"{place}: {caused}"
+    what = f"{caused}, and {len(failed)} examples fail"
+    return place, what, f"{_list_places(failed)}; the first is {name}: {first.differences[0]}"
 
 
 def _list_places(failed: Sequence[Result]) -> str:
@@ -77,7 +60,7 @@ def _find_cause(policies: PolicySet, result: Result, today: date) -> _Cause:
             return found
     code = decision.reasons[0].code
     what = "permits" if code == "ok" else f"refuses with {code}"
-    return _Cause(decision.deciding_line or result.example.place, what)
+    return decision.deciding_line or result.example.place, what
 
 
 def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
@@ -86,9 +69,8 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
     Return None if the example expects no affiliation, or accepts any.
     """
     expect = result.example.expect
-    for policy in policies.policies:
-        if expect.affiliation == policy.affiliation:
-            return policy
+    if named := policies.named.get(expect.affiliation or ""):
+        return named
     if expect.reason == "no_affiliation" or (expect.effect == "deny" and expect.reason is None):
         return None
     own = result.example.place.file
@@ -96,18 +78,25 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
 
 
 def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Cause:
-    """Return the condition that excludes the person from the policy's affiliation."""
-    failing = [
-        list(_list_failing(alternative.conditions, policy, result, today))
-        for alternative in policy.match
-    ]
-    position = failing.index(min(failing, key=len))
-    if not failing[position]:
-        what = f"{result.decision.affiliation} goes before {policy.affiliation}"
-        return _Cause(policy.match[position].place, what)
-    condition, code = failing[position][0]
-    values = ", ".join(condition.values)
-    return _Cause(condition.place, f"{condition.name} {values} does not hold ({code})")
+    """Return the condition that excludes the person from the policy's affiliation.
+
+    Of several alternatives the one with the fewest failing conditions counts.
+    """
+    login = result.example.login
+    least: list[_Cause] | None = None
+    for alternative in policy.match:
+        failing = []
+        for condition in alternative.conditions:
+            if code := condition_failure(condition, policy, login, today):
+                values = ", ".join(condition.values)
+                what = f"{condition.name} {values} does not hold ({code})"
+                failing.append((condition.place, what))
+        if not failing:
+            what = f"{result.decision.affiliation} goes before {policy.affiliation}"
+            return alternative.place, what
+        if least is None or len(failing) < len(least):
+            least = failing
+    return least[0] if least else (result.example.place, "")
 
 
 def _find_other_category(result: Result) -> _Cause | None:
@@ -121,7 +110,7 @@ def _find_other_category(result: Result) -> _Cause | None:
     if not other and not (expect.no_borrower and made):
         return None
     what = f"makes the category {policy.borrower.category}"
-    return _Cause(policy.borrower.line_of("category"), what)
+    return policy.borrower.line_of("category"), what
 
 
 def _find_other_release(result: Result) -> _Cause | None:
@@ -132,74 +121,21 @@ def _find_other_release(result: Result) -> _Cause | None:
     leaving = {listed.name for listed, _ in result.decision.released}
     for fate in result.decision.fates:
         if fate.place and (fate.name in expected) != (fate.name in leaving):
-            return _Cause(fate.place, f"{fate.name}: {fate.code}")
+            return fate.place, f"{fate.name}: {fate.code}"
     return None
 
 
-def _list_failing(
-    conditions: Sequence[Condition], policy: Policy, result: Result, today: date
-) -> Iterator[tuple[Condition, str]]:
-    for condition in conditions:
-        code = condition_failure(condition, policy, result.example.login, today)
-        if code:
-            yield condition, code
-
-
-_MADE: Final = "make"
-_KNOWN: Final = ", ".join(sorted(IDENTIFIED_ROLES))
-
-
-def find_unlike_live_logins(
-    results: Collection[Result], names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield examples that permit a login that a live broker would refuse: the first per cause."""
-    told: set[str] = set()
+def find_unmade_accounts(results: Iterable[Result]) -> Iterator[PolicyProblem]:
+    """Yield the first example that permits a login of which a live broker makes no account."""
     for result in results:
-        if result.differences or result.decision.effect is Effect.DENY:
+        example, decision = result.example, result.decision
+        release = decision.release
+        if result.differences or decision.effect is Effect.DENY or example.login.borrower:
             continue
-        example = result.example
-        found = _find_unmade_account(result) or _find_uncounted_number(example.login, names)
-        if found and found[0] not in told:
-            what, fix = found
-            told.add(what)
+        if release and release.borrower == "make" and not decision.has(Right.WRITE_BORROWER):
+            what = "holds, and who logs in so is refused, since no account is made of them"
+            known = ", ".join(sorted(IDENTIFIED_ROLES))
+            counts = f"a CPR number counts by a university with an affiliation of {known} alone"
+            fix = f"{counts}; or say borrower: true"
             yield example.place, f"example {example.name!r}: {what}", fix
-
-
-def _find_unmade_account(result: Result) -> tuple[str, str] | None:
-    """Return the problem that no account can be made for the person of the example."""
-    release = result.decision.release
-    if release is None or release.borrower != _MADE or result.example.login.borrower:
-        return None
-    if result.decision.has(Right.WRITE_BORROWER):
-        return None
-    what = "holds, and who logs in so is refused, since no account is made of them"
-    counts = f"a CPR number counts by a university with an affiliation of {_KNOWN} alone"
-    return what, f"{counts}; or say borrower: true"
-
-
-def _find_uncounted_number(login: LoginFacts, names: NameableInPolicies) -> tuple[str, str] | None:
-    """Return the problem that no institution of the example may assert its CPR number."""
-    known = names.upstreams if isinstance(names.upstreams, Mapping) else {}
-    upstream = known.get(login.upstream)
-    if upstream is None or not has_usable_cpr(login.ground):
-        return None
-    for home in login.attributes.get(HOME, ()):
-        needed = _list_needed_words(login.ground)
-        if _is_silent(upstream, home, needed):
-            what = f"brings a CPR number, and no institution of {home} may assert one"
-            wanted = ", ".join(f'"{word}"' for word in needed)
-            return what, f"add may_assert = [{wanted}] to it in broker.toml, or write cpr: none"
-    return None
-
-
-def _list_needed_words(ground: Ground) -> tuple[str, ...]:
-    """Return the words of ``may_assert`` without which a number of this ground is not usable."""
-    if ground is Ground.ALUMNI:
-        return (MAY_ASSERT_CPR, MAY_ASSERT_ALUMNI_CPR)
-    return (MAY_ASSERT_CPR,)
-
-
-def _is_silent(upstream: Upstream, home: str, needed: tuple[str, ...]) -> bool:
-    """Return whether the institutions of a home organisation are known and may assert no number."""
-    own = [each for each in upstream.institutions if is_in_scope(home, "sub", each.scopes)]
-    return bool(own) and not any(each.may_assert.issuperset(needed) for each in own)
+            return

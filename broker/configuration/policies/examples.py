@@ -60,14 +60,21 @@ def _differences(example: Example, decision: Decision) -> Iterator[str]:
     if expect.effect != effect:
         unsaid = _NOBODY_LOOKED if _is_unlooked(example, decision) else ""
         yield f"effect is {effect}, expected {expect.effect} ({reason}{unsaid})"
-    yield from _difference("reason", reason, expect.reason)
-    yield from _difference("affiliation", decision.affiliation, expect.affiliation)
-    yield from _difference("borrower category", _category(decision), expect.category)
+    for what, found, expected in (
+        ("reason", reason, expect.reason),
+        ("affiliation", decision.affiliation, expect.affiliation),
+        ("borrower category", _category(decision), expect.category),
+    ):
+        if expected not in {None, found}:
+            yield f"{what} is {found or 'none'}, expected {expected}"
     if expect.no_borrower and makes_borrower(example.login, decision):
         yield f"an account of the category {_category(decision)} is made, expected none"
     if expect.releases is not None:
         released = {listed.name for listed, _ in decision.released}
-        yield from _difference_of_names(released, set(expect.releases))
+        if more := sorted(released - {*expect.releases}):
+            yield f"releases {', '.join(more)} too"
+        if fewer := sorted({*expect.releases} - released):
+            yield f"does not release {', '.join(fewer)}"
 
 
 def _is_unlooked(example: Example, decision: Decision) -> bool:
@@ -76,20 +83,6 @@ def _is_unlooked(example: Example, decision: Decision) -> bool:
     if release is None or release.borrower != "need" or decision.effect is Effect.DENY:
         return False
     return example.login.borrower is None and example.expect.reason in {None, _NOT_THERE}
-
-
-def _difference(what: str, found: str | None, expected: str | None) -> Iterator[str]:
-    if expected is not None and expected != found:
-        yield f"{what} is {found or 'none'}, expected {expected}"
-
-
-def _difference_of_names(released: set[str], expected: set[str]) -> Iterator[str]:
-    more = sorted(released - expected)
-    fewer = sorted(expected - released)
-    if more:
-        yield f"releases {', '.join(more)} too"
-    if fewer:
-        yield f"does not release {', '.join(fewer)}"
 
 
 def makes_borrower(login: LoginFacts, decision: Decision) -> bool:

@@ -43,15 +43,6 @@ def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]
         yield Fault(f"{folder}/{place}", what, fix)
 
 
-def find_cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
-    """Find lines with a CPR-like number, in comments too: a policy file is copied and mailed."""
-    lines = octets.decode(errors="replace").splitlines()
-    for number, text in enumerate(lines, 1):
-        if looks_like_cpr(text):
-            what = "holds what looks like a CPR number"
-            yield PolicyLine(file, number), what, "an example says cpr: real"
-
-
 def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Yield the faults of each file, then those that two files have together."""
     for policy in policies:
@@ -125,8 +116,7 @@ def _check_release(policy: Policy, release: Release) -> Iterator[PolicyProblem]:
         yield release.place, what, "add one"
     yield from ((release.place, what, fix) for what, fix in _check_name_id(release))
     for listed in release.attributes:
-        checks = (_check_category, _check_choice, _check_own_numbers, _check_stated)
-        for what, fix in chain.from_iterable(check(release, listed) for check in checks):
+        for what, fix in chain(_check_listed(release, listed), _check_stated(listed)):
             yield listed.place, what, fix
 
 
@@ -135,51 +125,42 @@ _Faults = Iterator[tuple[str, str]]  # what is wrong, and how to fix it
 
 def _check_name_id(release: Release) -> _Faults:
     """Find a mail address as NameID without a reason, or for services that nobody has named."""
-    if release.name_id != "email":
-        if release.subject is not None:
-            yield "name_id_why without name_id: email", "remove it"
-        return
-    if release.subject is None:
+    is_mail = release.name_id == "email"
+    if is_mail and release.subject is None:
         yield "name_id: email without a reason", "add name_id_why, which is shown"
-    if is_category(release):
+    if is_mail and is_category(release):
         yield "name_id: email is never given to a category", "list the service under its own name"
+    if release.subject is not None and not is_mail:
+        yield "name_id_why without name_id: email", "remove it"
 
 
-def _check_category(release: Release, listed: ReleasedAttribute) -> _Faults:
-    name = listed.name
+def _check_listed(release: Release, listed: ReleasedAttribute) -> _Faults:
+    name, bundle = listed.name, BUNDLES.get(release.service)
     if is_category(release) and name in NEVER_BY_CATEGORY:
         yield f"{name} is never released to a category", "list it under the service's own name"
-    bundle = BUNDLES.get(release.service)
     if bundle is not None and name not in bundle:
         what = f"{name} is none of the attributes of {release.service}"
         yield what, f"those are {', '.join(sorted(bundle))}"
-
-
-def _check_choice(release: Release, listed: ReleasedAttribute) -> _Faults:
     if listed.optional and release.legal_basis != "consent":
         fix = "a choice is only a choice under legal_basis: consent"
-        yield f"{listed.name} is optional without consent", fix
-
-
-def _check_own_numbers(release: Release, listed: ReleasedAttribute) -> _Faults:
-    if listed.name == CPR_ATTRIBUTE and listed.values:
+        yield f"{name} is optional without consent", fix
+    if name == CPR_ATTRIBUTE and listed.values:
         fix = "a policy never sees the digits; require: {cpr: real} asks for one"
         yield "cpr with values", fix
-    if listed.name == BORROWER_NUMBER and release.borrower == "none":
+    if name == BORROWER_NUMBER and release.borrower == "none":
         fix = "the entry says borrower: none, so there is no number"
         yield "borrower_number without a borrower", fix
 
 
-def _check_stated(_: Release, listed: ReleasedAttribute) -> _Faults:
+def _check_stated(listed: ReleasedAttribute) -> _Faults:
     """Find a constant that the files cannot state, or that the attribute cannot have."""
     if not listed.states:
         return
     name, known = listed.name, find_properties(listed.name)
+    pattern = known.pattern or ".*"
     if _is_vouched_for(name) or any(map(looks_like_cpr, listed.states)):
         yield f"{name} cannot be stated", "leave states out: the value comes with the login"
-        return
-    pattern = known.pattern or ".*"
-    if listed.values or any("*" in value for value in listed.states):
+    elif listed.values or any("*" in value for value in listed.states):
         yield f"{name}: states is exact, and stands without values", "write states: the value"
     elif not all(re.fullmatch(pattern, value) for value in listed.states):
         yield f"{name}: no such value is possible", f"it must match {pattern}"
@@ -198,7 +179,7 @@ def _is_vouched_for(name: str) -> bool:
 
 
 def _check_match(policy: Policy) -> Iterator[PolicyProblem]:
-    conditions = list(_list_conditions(policy))
+    conditions = [each for alternative in policy.match for each in alternative.conditions]
     yield from _check_proof_domains(policy, conditions)
     for condition in conditions:
         if condition.name in NEVER_BY_CATEGORY:
@@ -209,11 +190,6 @@ def _check_match(policy: Policy) -> Iterator[PolicyProblem]:
         valued_lines += release.attributes
     for valued in valued_lines:
         yield from ((valued.place, what, fix) for what, fix in _check_patterns(valued))
-
-
-def _list_conditions(policy: Policy) -> Iterator[Condition]:
-    for alternative in policy.match:
-        yield from alternative.conditions
 
 
 def _check_proof_domains(
@@ -273,7 +249,7 @@ def _check_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
 
 
 def _list_matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    for condition in _list_conditions(policy):
+    for condition in policy.conditions:
         if condition.name == UPSTREAM:
             yield from ((upstream, condition.place) for upstream in condition.values)
 

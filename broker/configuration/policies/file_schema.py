@@ -5,31 +5,31 @@ Each class is one mapping of a file, and has a method that returns the value of 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from broker.configuration.checked_files import Day, Flag, Shape, Whole, did_you_mean
+from broker.configuration.checked_files import Day, Flag, Shape, Span, Whole, did_you_mean
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.policies.file_checks import PolicyProblem
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import (
-    NO_BORROWER,
     PERSONS_OWN,
+    TEXT,
+    TEXTS,
     CprKind,
-    ExpectedBorrower,
+    ExpectedDecisionShape,
     ExpiryText,
     FilePlace,
     Level,
     NameList,
     OneLineText,
-    Span,
+    ShortForm,
     Values,
-    find_expected_category,
 )
 from broker.core.entities import Assurance, Text
 from broker.core.identity.attribute_properties import find_properties
@@ -43,18 +43,7 @@ from broker.core.identity.canonical_attributes import (
 from broker.core.login.login_decision import login_facts
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.core.policy.model import AddressWriting, Expectation, RegisterRule
-
-
-class _ShortForEditors:
-    """Adds to the JSON Schema of a mapping that one value, or a list, may take its place."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        """Return the schema of a value, a list of values or the mapping."""
-        several = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-        return {"anyOf": [{"type": "string"}, several, handler(core_schema)]}
+from broker.core.policy.model import AddressWriting, RegisterRule
 
 
 def _from_source(written: object) -> object:
@@ -81,10 +70,6 @@ class LowersShape(Shape):
     by: Values
     categories: NameList
 
-    def lowering(self) -> engine.Lowering:
-        """Return the lowering."""
-        return engine.Lowering(self.by, self.categories)
-
 
 class BorrowerShape(Shape):
     """The account that a person of this affiliation gets."""
@@ -93,32 +78,28 @@ class BorrowerShape(Shape):
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
     expires: ExpiryText
-    fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), _ShortForEditors()]]
+    fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), ShortForm(TEXT, TEXTS)]]
     # "register" is a method of every model's class.
     of_register: AddressWriting | None = Field(None, alias="register")
     pin: engine.PinDelivery = "mail"
 
     def rule(self, place: FilePlace) -> engine.BorrowerRule:
         """Return the rule."""
-        fields = (
-            written.field(name, place.below("fields", name))
-            for name, written in self.fields.items()
-        )
+        fields = place.below("fields")
+        lowers = self.lowers
         return engine.BorrowerRule(
             category=self.category,
             upgrades=self.upgrades,
             expires=self.expires,
-            fields=tuple(fields),
+            fields=tuple(
+                written.field(name, fields.below(name)) for name, written in self.fields.items()
+            ),
             pin=self.pin,
             place=place.line,
-            lowers=self.lowers.lowering() if self.lowers else None,
+            lowers=engine.Lowering(lowers.by, lowers.categories) if lowers else None,
             register=RegisterRule(self.of_register) if self.of_register else None,
-            lines=place.lines_of(self._list_written_keys()),
+            lines=place.key_lines(),
         )
-
-    def _list_written_keys(self) -> Iterator[str]:
-        for name in self.model_fields_set:
-            yield type(self).model_fields[name].alias or name
 
 
 # Editors show these sentences about three of the mappings.
@@ -164,52 +145,51 @@ class AlternativeShape(Shape, extra="allow", json_schema_extra={"description": _
 
     def alternative(self, place: FilePlace) -> engine.Alternative:
         """Return the conditions, each with its line."""
-        conditions = (
-            engine.Condition(name, values, place.below(name).line)
-            for name, values in self._conditions()
-        )
-        return engine.Alternative(tuple(conditions), place.line)
-
-    def _conditions(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        yield "upstream", self.upstream
-        yield from (self.__pydantic_extra__ or {}).items()
+        conditions = {"upstream": self.upstream, **(self.__pydantic_extra__ or {})}
         if self.assurance:
-            yield "assurance", (self.assurance,)
+            conditions["assurance"] = (self.assurance,)
+        return engine.Alternative(
+            tuple(
+                engine.Condition(name, values, place.below(name).line)
+                for name, values in conditions.items()
+            ),
+            place.line,
+        )
 
 
 class DomainShape(Shape):
-    """A mail domain that proves something until a day."""
+    """A mail domain that proves something until a day, or always."""
 
     name: OneLineText
-    until: Day
+    until: Day | None = None
+
+
+def _from_name(written: object) -> object:
+    return {"name": written} if isinstance(written, str) else written
 
 
 class ProofShape(Shape):
     """A proof that the person reads the mail of an address."""
 
-    domains: Annotated[tuple[OneLineText | DomainShape, ...], Field(min_length=1)]
+    domains: Annotated[
+        tuple[Annotated[DomainShape, BeforeValidator(_from_name), ShortForm(TEXT)], ...],
+        Field(min_length=1),
+    ]
     code_valid_for: Span = timedelta(minutes=30)
     remembered_for: Span = timedelta(days=365)
 
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
         listed = place.below("domains")
-        domains = tuple(map(_mail_domain, self.domains))
-        of_domains = {each.name: listed.below(at).line for at, each in enumerate(domains)}
+        lines = {each.name: listed.below(at).line for at, each in enumerate(self.domains)}
         return engine.ProofRule(
             name=name,
-            domains=domains,
+            domains=tuple(engine.MailDomain(each.name, each.until) for each in self.domains),
             code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
             place=listed.line,
-            lines=of_domains | place.lines_of(self.model_fields_set),
+            lines=lines | place.key_lines(),
         )
-
-
-def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
-    if isinstance(written, str):
-        return engine.MailDomain(written)
-    return engine.MailDomain(written.name, written.until)
 
 
 class RequireShape(Shape):
@@ -225,10 +205,10 @@ class RequireShape(Shape):
         return engine.Requirement(
             cpr=self.cpr is not None,
             age=self.age,
-            assurance=_assurance(self.assurance),
+            assurance=Assurance.parse(self.assurance) if self.assurance else None,
             place=place.line,
             upstream=self.upstream,
-            lines=place.lines_of(self.model_fields_set),
+            lines=place.key_lines(),
         )
 
 
@@ -254,30 +234,25 @@ class ExceptionShape(Shape):
 
     def policy(self, usual: engine.Policy, name: str, place: FilePlace) -> engine.Policy:
         """Return the policy of the institution ``name``: the usual one with these keys replaced."""
-        stated = {
-            key: value
-            for key in ("category", "upgrades", "expires")
-            if (value := getattr(self, key)) is not None
-        }
-        lines = place.lines_of(stated)
-        rule = usual.borrower
-        if rule is not None and stated:
-            rule = replace(rule, **stated, place=place.line, lines={**rule.lines, **lines})
-        return replace(
-            usual,
-            require=self._requirement(usual.require, place.below("require")),
-            borrower=rule,
-            institution=name,
-            place=place.line,
-        )
+        require, rule = usual.require, usual.borrower
+        if self.require:
+            of_require = place.below("require")
+            own = self.require.requirement(of_require)
+            require = _replace_keys(require, own, self.require.model_fields_set, of_require)
+        keys = self.model_fields_set - {"require"}
+        if rule and keys:
+            rule = _replace_keys(rule, self, keys, place)
+        return replace(usual, require=require, borrower=rule, institution=name, place=place.line)
 
-    def _requirement(self, usual: engine.Requirement, place: FilePlace) -> engine.Requirement:
-        if self.require is None:
-            return usual
-        own = self.require.requirement(place)
-        keys = self.require.model_fields_set
-        stated = {key: getattr(own, key) for key in keys}
-        return replace(usual, **stated, place=own.place, lines={**usual.lines, **own.lines})
+
+_Rule = TypeVar("_Rule", engine.Requirement, engine.BorrowerRule)
+
+
+def _replace_keys(usual: _Rule, stated: object, keys: Collection[str], place: FilePlace) -> _Rule:
+    """Return a rule with the stated values of some keys, and their lines."""
+    values = {key: getattr(stated, key) for key in keys}
+    lines = {**usual.lines, **place.key_lines()}
+    return replace(usual, **values, place=place.line, lines=lines)
 
 
 class AttributeShape(Shape):
@@ -288,16 +263,11 @@ class AttributeShape(Shape):
     states: Values = ()
     optional: Flag = False
 
-    def make_attribute(
-        self, name: str, why: Words | None, place: FilePlace
-    ) -> engine.ReleasedAttribute:
-        """Return the attribute; ``why`` is the reason of services.yaml, which its own replaces."""
-        reason = self.why or why
-        if reason is None:
-            raise ValueError(f"no reason for {name}")
+    def attribute(self, name: str, why: Words, place: FilePlace) -> engine.ReleasedAttribute:
+        """Return the attribute with its reason."""
         return engine.ReleasedAttribute(
             name=name,
-            why=reason.text(),
+            why=why.text(),
             place=place.line,
             values=self.values,
             states=self.states,
@@ -321,9 +291,6 @@ def _read_list(written: object) -> object:
     return found
 
 
-_ONE_ACCESS: Final = "one of make, need and none must list the attributes that leave"
-
-
 class _ListForEditors:
     """Makes the JSON Schema of a list of attributes, which is read as a mapping."""
 
@@ -333,12 +300,13 @@ class _ListForEditors:
         """Return the schema of a list whose items are names, alone or with a mapping."""
         one = handler(core_schema)["additionalProperties"]
         named = {"type": "object", "maxProperties": 1, "additionalProperties": one}
-        return {"type": "array", "items": {"anyOf": [{"type": "string"}, named]}}
+        return {"type": "array", "items": {"anyOf": [TEXT, named]}}
 
 
-_AttributeValues = Annotated[AttributeShape, _ShortForEditors()]
 AttributeList = Annotated[
-    dict[str, _AttributeValues], BeforeValidator(_read_list), _ListForEditors()
+    dict[str, Annotated[AttributeShape, ShortForm(TEXT, TEXTS)]],
+    BeforeValidator(_read_list),
+    _ListForEditors(),
 ]
 
 
@@ -385,14 +353,17 @@ class ReleaseShape(Shape):
 
     @model_validator(mode="after")
     def _has_one_access(self) -> "ReleaseShape":
-        if len(self._accesses()) != 1:
-            raise ValueError(_ONE_ACCESS)
+        if len([listed for listed in (self.make, self.need, self.none) if listed is not None]) != 1:
+            raise ValueError("one of make, need and none must list the attributes that leave")
         return self
 
-    def _accesses(self) -> dict[engine.AccountDemand, Mapping[str, AttributeShape]]:
-        every: dict[engine.AccountDemand, AttributeList | None]
-        every = {"make": self.make, "need": self.need, "none": self.none}
-        return {access: listed for access, listed in every.items() if listed is not None}
+    def _access(self) -> tuple[engine.AccountDemand, Mapping[str, AttributeShape]]:
+        """Return the access, and the attributes that it lists."""
+        if self.make is not None:
+            return "make", self.make
+        if self.need is not None:
+            return "need", self.need
+        return "none", self.none or {}
 
     def find_faults(
         self, name: str, place: FilePlace, services: Services
@@ -403,7 +374,7 @@ class ReleaseShape(Shape):
             yield place.line, f"{SERVICES} has no service {name!r}", fix
             return
         reasons = services[name][0].attributes if name in services else {}
-        ((access, listed),) = self._accesses().items()
+        access, listed = self._access()
         for attribute, written in listed.items():
             if written.why is None and attribute not in reasons:
                 line = place.below(access, attribute).line
@@ -413,34 +384,36 @@ class ReleaseShape(Shape):
     def release(self, name: str, place: FilePlace, services: Services) -> engine.Release:
         """Return the release entry of the service ``name``."""
         service, stated = services.get(name) or (self._make_service(), place)
-        ((access, listed),) = self._accesses().items()
-        attributes = (
-            written.make_attribute(each, service.attributes.get(each), place.below(access, each))
-            for each, written in listed.items()
-        )
-        own = place.lines_of(self.model_fields_set)
-        lines = {**stated.lines_of(service.model_fields_set), **own, "borrower": own[access]}
+        access, listed = self._access()
+        reasons = {
+            each: written.why or service.attributes[each] for each, written in listed.items()
+        }
+        own = place.key_lines()
         why = self.name_id_why or service.name_id_why
+        lines = {**stated.key_lines(), **own, "borrower": own[access]}
+        subject = None
+        if why:
+            line = lines.get("name_id_why", place.line)
+            subject = engine.ReleasedAttribute(engine.NAME_ID, why.text(), line)
         return engine.Release(
             service=name,
             borrower=access,
             legal_basis=self.legal_basis or service.legal_basis,
             purpose=(self.purpose or service.purpose).text(),
             name_id=self.name_id or service.name_id,
-            attributes=tuple(attributes),
+            attributes=tuple(
+                written.attribute(each, reasons[each], place.below(access, each))
+                for each, written in listed.items()
+            ),
             place=place.line,
             notice=self.notice or service.notice,
-            subject=_make_subject(why, lines.get("name_id_why", place.line)),
+            subject=subject,
             lines=lines,
         )
 
     def _make_service(self) -> ServiceShape:
         """Return a service for an entry that states everything itself."""
         return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
-
-
-def _make_subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
-    return engine.ReleasedAttribute(engine.NAME_ID, why.text(), line) if why else None
 
 
 class LoginShape(Shape, extra="allow"):
@@ -467,7 +440,7 @@ class LoginShape(Shape, extra="allow"):
             attributes[f"{name}{PROOF_DOMAIN}"] = (address.rpartition("@")[2],)
         reading = AttributeReading(
             Attributes(attributes),
-            _assurance(self.assurance),
+            Assurance.parse(self.assurance) if self.assurance else None,
             self.cpr,
             self.age,
             verified_address=self.verified_address or min(self.proof.values(), default=None),
@@ -477,25 +450,10 @@ class LoginShape(Shape, extra="allow"):
         return replace(facts, borrower=self.borrower)
 
 
-class ExpectShape(Shape):
+class ExpectShape(ExpectedDecisionShape):
     """The decision that an example expects; a key that is not written is not checked."""
 
     effect: Literal["permit", "deny"]
-    reason: OneLineText | None = None
-    affiliation: OneLineText | None = None
-    borrower: ExpectedBorrower | None = None
-    releases: tuple[OneLineText, ...] | None = None
-
-    def expectation(self) -> Expectation:
-        """Return the expectation."""
-        return Expectation(
-            effect=self.effect,
-            reason=self.reason,
-            category=find_expected_category(self.borrower),
-            releases=self.releases,
-            affiliation=self.affiliation,
-            no_borrower=self.borrower == NO_BORROWER,
-        )
 
 
 class ExampleShape(Shape):
@@ -521,7 +479,6 @@ class ExampleShape(Shape):
 class PolicyShape(Shape):
     """One file: an affiliation with its matches, account, releases and examples."""
 
-    asides: ClassVar[Mapping[str, str]] = {"until": "; nothing else can end on a day"}
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
     precedence: Whole
     label: Words
@@ -545,19 +502,8 @@ class PolicyShape(Shape):
 
     def policy(self, file: FilePlace, services: Services) -> engine.Policy:
         """Return the policy; each rule knows its line in ``file``."""
-        alternatives = (
-            written.alternative(file.below("match", at)) for at, written in enumerate(self.match)
-        )
-        releases = (
-            written.release(name, file.below("release", name), services)
-            for name, written in self.release.items()
-        )
-        examples = (
-            written.example(file.below("examples", at)) for at, written in enumerate(self.examples)
-        )
-        proofs = (
-            written.proof(name, file.below("proofs", name)) for name, written in self.proofs.items()
-        )
+        match, examples = file.below("match"), file.below("examples")
+        proofs, releases = file.below("proofs"), file.below("release")
         usual = engine.Policy(
             file=file.file,
             affiliation=self.affiliation,
@@ -565,24 +511,27 @@ class PolicyShape(Shape):
             label=self.label.text(),
             owner=self.owner,
             review_by=self.review_by,
-            match=tuple(alternatives),
-            proofs=tuple(proofs),
+            match=tuple(
+                written.alternative(match.below(at)) for at, written in enumerate(self.match)
+            ),
+            proofs=tuple(
+                written.proof(name, proofs.below(name)) for name, written in self.proofs.items()
+            ),
             require=self.require.requirement(file.below("require")),
             borrower=self.borrower.rule(file.below("borrower")) if self.borrower else None,
-            releases=tuple(releases),
-            examples=tuple(examples),
+            releases=tuple(
+                written.release(name, releases.below(name), services)
+                for name, written in self.release.items()
+            ),
+            examples=tuple(
+                written.example(examples.below(at)) for at, written in enumerate(self.examples)
+            ),
         )
         exceptions = {
             name: written.policy(usual, name, file.below("exceptions", name))
             for name, written in self.exceptions.items()
         }
         return replace(usual, exceptions=exceptions)
-
-
-def _assurance(level: Level | None) -> Assurance | None:
-    if level is None:
-        return None
-    return Assurance.parse(level)
 
 
 def services_schema() -> JsonSchema:

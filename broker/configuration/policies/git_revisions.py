@@ -1,7 +1,6 @@
 """Read a policy folder as of a Git revision, by ``git archive``."""
 
 import io
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -36,9 +35,8 @@ class Commit:
 def folder_at(folder: Path, revision: str) -> Iterator[Path]:
     """Extract ``folder`` as of a revision into a temporary folder; raise ConfigurationFaults."""
     commit = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    top, _, prefix = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix").partition(b"\n")
-    tree = f"{commit.decode().strip()}:{os.fsdecode(prefix.strip())}"
-    octets = _git(Path(os.fsdecode(top)), "archive", "--format=tar", tree)
+    # Git archives only the folder that it runs in.
+    octets = _git(folder, "archive", "--format=tar", commit.decode().strip())
     with TemporaryDirectory() as temporary:
         extracted = Path(temporary) / f"{folder.resolve().name}@{revision.replace('/', '_')}"
         extracted.mkdir()

@@ -8,8 +8,6 @@ from os.path import realpath
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean
-from broker.configuration.strict_yaml import LARGEST
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy
 
@@ -65,33 +63,28 @@ class PolicyFolder:
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
         try:
-            listed = self._list_files()
+            return tuple((path.name, file_marks(path)) for path in self._list_files())
         except OSError:
             return ()
-        marks = [(path.name, file_marks(path)) for path in listed]
-        return () if None in dict(marks).values() else tuple(marks)
 
     def files(self) -> FoundFiles:
         """Read each file once, so that the same bytes are parsed, hashed and stored."""
-        files = {}
-        removed = b""
         try:
-            listed = self._list_files()
-            for path in listed:
-                if path.name == REMOVED:
-                    removed = _read(path)
-                elif path.name.endswith(_ENDING) and not _RULES.fullmatch(path.name):
-                    files[path.name] = _read(path)
+            listed = {path.name: path for path in self._list_files()}
+            files = {
+                name: path.read_bytes()
+                for name, path in listed.items()
+                if name.endswith(_ENDING) and not _RULES.fullmatch(name)
+            }
+            removed = listed[REMOVED].read_bytes() if REMOVED in listed else b""
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
-        misnamed = tuple(_find_misnamed_files(self.path.name, [path.name for path in listed]))
+        misnamed = tuple(_find_misnamed_files(self.path.name, listed))
         if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
-        return FoundFiles(
-            files, self.path.name, removed=frozenset(_read_names(removed)), misnamed=misnamed
-        )
+        return FoundFiles(files, self.path.name, removed=_read_names(removed), misnamed=misnamed)
 
     def _list_files(self) -> list[Path]:
         """Return the paths of the folder's files, without hidden ones.
@@ -118,37 +111,30 @@ def file_marks(path: Path) -> tuple[int, int, int] | None:
 def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of files whose names make them copies, or files that are not read."""
     for name in names:
-        if not _MEANT.search(name) and name != REMOVED:
+        where = f"{folder}/{name}"
+        is_copy = _COPY.search(name)
+        if name == REMOVED:
+            continue
+        if not _MEANT.search(name):
             what = "is a folder with policy files, and is not read"
-            yield Fault(f"{folder}/{name}", what, "move its files up into this folder")
-            continue
-        if _RULES.fullmatch(name):
+            yield Fault(where, what, "move its files up into this folder")
+        elif _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
-            fix = "move it beside this folder, as policy_properties.yaml"
-            yield Fault(f"{folder}/{name}", what, fix)
-            continue
-        if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
-            continue
-        meant = f"{_MEANT.split(name)[0]}{_ENDING}"
-        what = "is no policy file by its name, and is not read"
-        fix = f"rename it to {meant}, or move it out of the folder"
-        if _COPY.search(name) or meant in names:
-            what = "is by its name a copy of a policy file"
-            fix = "remove it, or move it out of the folder"
-        yield Fault(f"{folder}/{name}", what, fix)
+            yield Fault(where, what, "move it beside this folder, as policy_properties.yaml")
+        elif is_copy or not name.endswith(_ENDING):
+            meant = f"{_MEANT.split(name)[0]}{_ENDING}"
+            if is_copy or meant in names:
+                what = "is by its name a copy of a policy file"
+                yield Fault(where, what, "remove it, or move it out of the folder")
+            else:
+                what = "is no policy file by its name, and is not read"
+                yield Fault(where, what, f"rename it to {meant}, or move it out of the folder")
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LARGEST + 1)
-
-
-def _read_names(octets: bytes) -> Iterator[str]:
-    """Yield the names in the file ``REMOVED``; a # begins a comment."""
-    for text in octets.decode(errors="replace").splitlines():
-        name = text.partition("#")[0].strip()
-        if name:
-            yield name
+def _read_names(octets: bytes) -> frozenset[str]:
+    """Return the names in the file ``REMOVED``, one a line; a # begins a comment."""
+    lines = octets.decode(errors="replace").splitlines()
+    return frozenset(text.partition("#")[0].strip() for text in lines) - {""}
 
 
 def find_missing_affiliations(
@@ -165,12 +151,9 @@ def find_missing_affiliations(
         name = policy.affiliation
         if name in kept or name in found.removed:
             continue
-        slip = did_you_mean(name, found.removed)
         where = f"{found.place}/{policy.file}"
         what = f"the affiliation {name} is in force, and no file is of it any more"
         fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
-        if slip:
-            fix = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
         yield Fault(where, what, fix)
 
 

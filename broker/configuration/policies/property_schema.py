@@ -1,37 +1,35 @@
 """The schema of policy_properties.yaml: rules that hold for every login under all policies."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from broker.configuration.checked_files import Flag, Shape, Whole, is_whole
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.policies.value_syntax import (
-    NO_BORROWER,
     CprKinds,
-    ExpectedBorrower,
+    ExpectedDecisionShape,
     Levels,
     OneLineText,
+    ShortForm,
     Values,
-    find_expected_category,
 )
 from broker.core.entities import Assurance
-from broker.core.policy.model import Condition, Expectation, PolicyLine
+from broker.core.policy.model import Condition, PolicyLine
 from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.site_rules import SiteRule
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
-_NOTHING_SAID: Final = "says nothing of what must come of it"
 _WHOLE_LIFE: Final = range(200)
 
 
-def _age(text: object) -> object:
-    if isinstance(text, str) and not is_whole(text):
+def _read_age(written: object) -> object:
+    """Turn the short form of ages, one age alone, into the mapping."""
+    if not isinstance(written, str):
+        return written
+    if not is_whole(written):
         raise ValueError("must be a whole number, or {under: 15}")
-    return text
-
-
-_Age = Annotated[int, BeforeValidator(_age)]
+    return {"from": written, "under": str(int(written) + 1)}
 
 
 class AgeShape(Shape):
@@ -39,6 +37,12 @@ class AgeShape(Shape):
 
     least: Whole = Field(_WHOLE_LIFE.start, alias="from")
     under: Whole = _WHOLE_LIFE.stop
+
+    @model_validator(mode="after")
+    def _has_an_age(self) -> "AgeShape":
+        if self.least >= self.under:
+            raise ValueError("nobody has such an age: under must be more than from")
+        return self
 
 
 class WhenShape(Shape, extra="allow"):
@@ -48,20 +52,16 @@ class WhenShape(Shape, extra="allow"):
     upstream: Values = ()
     assurance: Levels = ()
     cpr: CprKinds = ()
-    age: _Age | AgeShape = Field(default_factory=AgeShape)
+    age: Annotated[AgeShape, BeforeValidator(_read_age), ShortForm({"type": "integer"})] = (
+        AgeShape()
+    )
     intent: Values = ()
     borrower: Flag | None = None
-
-    @model_validator(mode="after")
-    def _has_an_age(self) -> "WhenShape":
-        if not self._ages():
-            raise ValueError("nobody has such an age: under must be more than from")
-        return self
 
     def make_given(self, place: PolicyLine) -> LoginFilter:
         """Return the filter of the logins; ``place`` is the line of their conditions."""
         named = self.__pydantic_extra__ or {}
-        ages = self._ages()
+        ages = range(self.age.least, self.age.under)
         return LoginFilter(
             upstreams=self.upstream,
             levels=tuple(map(Assurance.parse, self.assurance)),
@@ -72,38 +72,17 @@ class WhenShape(Shape, extra="allow"):
             conditions=tuple(Condition(name, values, place) for name, values in named.items()),
         )
 
-    def _ages(self) -> range:
-        if isinstance(self.age, AgeShape):
-            return range(self.age.least, self.age.under)
-        return range(self.age, self.age + 1)
 
-
-class RuleExpectShape(Shape):
+class RuleExpectShape(ExpectedDecisionShape):
     """The decision that a rule expects; a key that is not written is not checked."""
 
-    effect: Literal["permit", "deny"] | None = None
-    reason: OneLineText | None = None
-    affiliation: OneLineText | None = None
-    borrower: ExpectedBorrower | None = None
-    releases: tuple[OneLineText, ...] | None = None
     never_releases: Annotated[tuple[OneLineText, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "RuleExpectShape":
         if not self.model_fields_set:
-            raise ValueError(_NOTHING_SAID)
+            raise ValueError("says nothing of what must come of it")
         return self
-
-    def expectation(self) -> Expectation:
-        """Return the expectation, without ``never_releases``."""
-        return Expectation(
-            effect=self.effect or "",
-            reason=self.reason,
-            category=find_expected_category(self.borrower),
-            releases=self.releases,
-            affiliation=self.affiliation,
-            no_borrower=self.borrower == NO_BORROWER,
-        )
 
 
 class SiteRuleShape(Shape):

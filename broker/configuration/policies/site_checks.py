@@ -40,13 +40,11 @@ from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import (
     NAME_ID,
     Alternative,
-    BorrowerRule,
     Condition,
     Example,
     Policy,
     PolicyLine,
     Release,
-    ReleasedAttribute,
 )
 
 _SCOPES: Final = "scopes"
@@ -69,9 +67,8 @@ _USUAL_NAMES: Final = {
     "affiliation": "eduPersonScopedAffiliation",
     "entitlement": "eduPersonEntitlement",
 }
-_UNMAPPED: Final = {"until": "only a domain under proofs can end on a day"}
 # A decision may release these too: we make them, or the library system has them.
-_OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
+OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ def find_problems(
             yield from _find_unknown_attributes(policy, names.attributes)
         yield from _find_unwritable_fields(policy, names.borrower_fields)
     yield from _check_examples(policies, names.attributes)
-    for what, _absent, name, place, known in _find_unknown_names(policies, names):
+    for what, name, place, known, _ in _list_unknown_names(policies, names):
         if fix := did_you_mean(name, known):
             yield place, f"unknown {what} {name!r}", fix
     for release, service in _pair_with_services(policies, names):
@@ -128,14 +125,14 @@ def find_warnings(
 ) -> Iterator[PolicyProblem]:
     """Yield problems that an administrator should look at; they stop nothing."""
     yield from find_overdue(policies, now.date())
-    for what, absent, name, place, known in _find_unknown_names(policies, names):
-        if absent and not did_you_mean(name, known):
-            yield place, f"no {what} {name!r} is configured", absent
-    if isinstance(names.upstreams, Mapping):
-        for alternative in chain.from_iterable(policy.match for policy in policies):
-            upstreams = _list_upstreams(alternative, names.upstreams)
-            yield from _find_foreign_scopes(alternative, upstreams, names.maps or {})
-            yield from _find_missing_scope(alternative, upstreams, names.maps or {})
+    for what, name, place, known, fix in _list_unknown_names(policies, names):
+        if fix and not did_you_mean(name, known):
+            yield place, f"no {what} {name!r} is configured", fix
+    for alternative in chain.from_iterable(policy.match for policy in policies):
+        asked = values_by_name(alternative).get(UPSTREAM, ())
+        upstreams = [each for each in names.upstream_values if each.name in asked]
+        yield from _find_foreign_scopes(alternative, upstreams, names.maps or {})
+        yield from _find_missing_scope(alternative, upstreams, names.maps or {})
     yield from _find_unused_domains(policies)
     yield from _find_unreached_categories(policies, names)
     if names.desk_categories is not None:
@@ -146,36 +143,32 @@ def find_warnings(
 
 # Services and upstreams
 
-# The kind, how to fix an absent one ("": no warning), the name, its line, and the known names.
-_UnknownName = tuple[str, str, str, PolicyLine, Collection[str]]
+# The kind, the name, its line, the known names, and how to fix an absent one ("": no warning).
+_UnknownName = tuple[str, str, PolicyLine, Collection[str], str]
 
 
-def _find_unknown_names(
+def _list_unknown_names(
     policies: Iterable[Policy], names: NameableInPolicies
 ) -> Iterator[_UnknownName]:
+    """Yield the services and upstreams that are not configured."""
+    services, upstreams = names.services, names.upstreams
     for policy in policies:
-        if names.services is not None:
-            yield from _find_unknown_services(policy, names.services)
-        if names.upstreams is not None:
-            yield from _find_unknown_upstreams(policy, names.upstreams)
-
-
-def _find_unknown_services(policy: Policy, known: Collection[str]) -> Iterator[_UnknownName]:
-    for release in policy.releases:
-        if not is_category(release) and release.service not in known:
+        named: list[_UnknownName] = []
+        if services is not None:
             fix = "add it to broker.toml, or remove the entry"
-            yield "service", fix, release.service, release.place, known
-
-
-def _find_unknown_upstreams(policy: Policy, known: Collection[str]) -> Iterator[_UnknownName]:
-    fix = "add it to broker.toml, or remove it here"
-    for name, place in list_upstreams(policy):
-        if name not in known and not name.endswith("*"):
-            yield "upstream", fix, name, place, known
-    # An example keeps its upstream where a library has no national eID.
-    for example in policy.examples:
-        if example.login.upstream not in known:
-            yield "upstream", "", example.login.upstream, example.place, known
+            named += (
+                ("service", release.service, release.place, services, fix)
+                for release in policy.releases
+                if not is_category(release)
+            )
+        if upstreams is not None:
+            fix = "add it to broker.toml, or remove it here"
+            for name, place in list_upstreams(policy):
+                named.append(("upstream", name, place, upstreams, fix))
+            # An example keeps its upstream where a library has no national eID.
+            for example in policy.examples:
+                named.append(("upstream", example.login.upstream, example.place, upstreams, ""))
+        yield from (each for each in named if each[1] not in each[3])
 
 
 def _pair_with_services(
@@ -193,19 +186,19 @@ def _check_wire_names(
 ) -> Iterator[PolicyProblem]:
     """Find an attribute that has no name on the wire of the service, or that of another one."""
     attribute_map = (names.maps or {}).get(service.attribute_map)
+    if attribute_map is None:
+        return
     first: dict[str, str] = {}
-    for listed in release.attributes if attribute_map else ():
-        if names.attributes is not None and listed.name not in names.attributes:
-            continue  # reported as an unknown attribute
-        row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
+    for listed in release.attributes:
+        row = find_outgoing_row(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
             fix = f"add a row to attribute_maps/{service.attribute_map}.yaml"
-            yield listed.place, what, fix
-            continue
-        earlier = first.setdefault(row.wire, listed.name)
-        if earlier != listed.name:
-            what = f"{listed.name} and {earlier} have one wire name at {service.name}"
+            # An unknown attribute has a fault already.
+            if listed.name in (names.attributes or {listed.name}):
+                yield listed.place, what, fix
+        elif first.setdefault(row.wire, listed.name) != listed.name:
+            what = f"{listed.name} and {first[row.wire]} have one wire name at {service.name}"
             fix = "release one of them, or give the service a map of its own"
             yield listed.place, what, fix
 
@@ -214,35 +207,32 @@ def _check_wire_names(
 _MAY_CONTAIN_CPR: Final = frozenset({"norEduPersonLIN", "schacPersonalUniqueCode"})
 
 
-def _find_unencrypted_cpr(listed: ReleasedAttribute, service: Service) -> Iterator[PolicyProblem]:
-    what = f"assertions to {service.name} are not encrypted"
-    if listed.name == CPR_ATTRIBUTE:
-        fix = f"remove services.{service.name}.encryption; until then the CPR is withheld"
-        yield listed.place, what, fix
-    elif listed.name in _MAY_CONTAIN_CPR:
-        fix = f"remove the attribute, or services.{service.name}.encryption"
-        yield listed.place, f"{listed.name} may contain a CPR number, and {what}", fix
-
-
 def _find_withheld_attributes(release: Release, service: Service) -> Iterator[PolicyProblem]:
     """Find attributes that the service never gets as it is configured.
 
     A CPR number needs a controller and an encryption key (docs/reference/design.md#invariant-4), an
     identifier needs a scope.
     """
+    setting = f"services.{service.name}"
+    unencrypted = f"assertions to {service.name} are not encrypted"
     for listed in release.attributes:
-        is_cpr = listed.name == CPR_ATTRIBUTE
-        if is_cpr and service.controller is None:
-            fix = f"set services.{service.name}.controller; until then the CPR is withheld"
-            yield listed.place, f"{service.name} states no controller", fix
-        if service.encryption == "none":
-            yield from _find_unencrypted_cpr(listed, service)
-        elif is_cpr and not service.encrypts:
-            fix = "until its metadata carries one the CPR is withheld"
-            yield listed.place, f"{service.name} publishes no encryption key", fix
         if listed.name in MINTED and service.scope is None:
             fix = f"set idp.scope; until then {listed.name} is withheld"
             yield listed.place, "there is no scope to make identifiers under", fix
+        if service.encryption == "none" and listed.name in _MAY_CONTAIN_CPR:
+            what = f"{listed.name} may contain a CPR number, and {unencrypted}"
+            yield listed.place, what, f"remove the attribute, or {setting}.encryption"
+        if listed.name != CPR_ATTRIBUTE:
+            continue
+        if service.controller is None:
+            fix = f"set {setting}.controller; until then the CPR is withheld"
+            yield listed.place, f"{service.name} states no controller", fix
+        if service.encryption == "none":
+            fix = f"remove {setting}.encryption; until then the CPR is withheld"
+            yield listed.place, unencrypted, fix
+        elif not service.encrypts:
+            fix = "until its metadata carries one the CPR is withheld"
+            yield listed.place, f"{service.name} publishes no encryption key", fix
 
 
 # Attributes, and the fields that they fill
@@ -263,14 +253,14 @@ def _find_unknown_attributes(
                 if usual in attributes
                 else did_you_mean(name, attributes)
             )
-            yield place, f"unknown attribute {name!r}", fix or _UNMAPPED.get(name, _NOT_IN_MAPS)
+            yield place, f"unknown attribute {name!r}", fix or _NOT_IN_MAPS
 
 
 def _list_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
     """Yield the attributes, and proofs, that releases, conditions and borrower fields name."""
     for listed in (each for release in policy.releases for each in release.attributes):
         yield listed.name, listed.place
-    for condition in (each for alternative in policy.match for each in alternative.conditions):
+    for condition in policy.conditions:
         if condition.name not in _NO_ATTRIBUTES:
             yield condition.name, condition.place
     for field in policy.borrower.fields if policy.borrower else ():
@@ -305,34 +295,31 @@ def _check_examples(
     for policy in policies:
         proofs = [proof.name for proof in policy.proofs]
         proved = [*proofs, *(f"{name}{PROOF_DOMAIN}" for name in proofs)]
-        known = {*attributes, *proved, *_OURS} if attributes is not None else None
+        known = None if attributes is None else {*attributes, *proved, *OURS}
         for example in policy.examples:
-            reason, intent = example.expect.reason, example.login.intent
-            if reason is not None:
-                yield from _unknown(example, "reason", [reason], FIRST_REASONS)
-            # A link may bring any other intent.
-            if intent is not None and did_you_mean(intent, affiliations):
-                yield from _unknown(example, "intent", [intent], affiliations)
-            if known is not None:
-                named = (*example.login.attributes, *(example.expect.releases or ()))
-                yield from _unknown(example, "attribute", dict.fromkeys(named), known)
+            for what, name, possible in _list_names(example, affiliations, known):
+                if name not in possible:
+                    fix = did_you_mean(name, possible)
+                    fix = fix or f"known are {', '.join(sorted(possible))}"
+                    yield example.place, f"unknown {what} {name!r}", fix
 
 
-def _unknown(
-    example: Example, what: str, named: Iterable[str], known: Collection[str]
-) -> Iterator[PolicyProblem]:
-    for name in named:
-        if name not in known:
-            fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
-            yield example.place, f"unknown {what} {name!r}", fix
+def _list_names(
+    example: Example, affiliations: Collection[str], attributes: Collection[str] | None
+) -> Iterator[tuple[str, str, Collection[str]]]:
+    """Yield the kind of each name in an example, the name, and the known names of that kind."""
+    reason, intent = example.expect.reason, example.login.intent
+    if reason is not None:
+        yield "reason", reason, FIRST_REASONS
+    # A link may bring any other intent.
+    if intent is not None and did_you_mean(intent, affiliations):
+        yield "intent", intent, affiliations
+    if attributes is not None:
+        named = (*example.login.attributes, *(example.expect.releases or ()))
+        yield from (("attribute", name, attributes) for name in dict.fromkeys(named))
 
 
 # Scopes
-
-
-def _list_upstreams(alternative: Alternative, known: Mapping[str, Upstream]) -> list[Upstream]:
-    named = values_by_name(alternative).get(UPSTREAM, ())
-    return [known[name] for name in named if name in known]
 
 
 def _find_foreign_scopes(
@@ -352,13 +339,10 @@ def _find_foreign_scopes(
 
 
 def _list_foreign_scopes(condition: Condition, reading: Collection[Upstream]) -> Iterator[str]:
-    """Yield the scopes of values that no institution behind these upstreams may assert."""
-    kind = find_properties(condition.name).scope
-    if kind is None or not reading:
-        return
-    scopes = _list_scopes(reading)
-    for value in condition.values:
-        if not value.endswith("*") and not is_in_scope(value, kind, scopes):
+    """Yield the scopes of exact values that no institution behind these upstreams may assert."""
+    kind, scopes = find_properties(condition.name).scope, _list_scopes(reading)
+    for value in condition.values if reading else ():
+        if kind and not value.endswith("*") and not is_in_scope(value, kind, scopes):
             yield value.rpartition("@")[2]
 
 
@@ -411,9 +395,9 @@ def _find_unused_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
     for policy in policies:
         for proof in policy.proofs:
             name = f"{proof.name}{PROOF_DOMAIN}"
-            matched = set(
-                chain.from_iterable(values_by_name(each).get(name, ()) for each in policy.match)
-            )
+            matched = {
+                value for each in policy.conditions if each.name == name for value in each.values
+            }
             for domain in proof.domains:
                 if domain.name not in matched:
                     what = f"{domain.name} proves nothing: no alternative matches on {name}"
@@ -427,16 +411,14 @@ def _find_unmade_categories(
     """Find categories to change that neither a file nor the desk makes."""
     rules = list(list_rules(policies))
     known = {*(rule.category for rule in rules), *desk_categories}
-    for category, place in chain.from_iterable(map(_list_changed_categories, rules)):
-        if category not in known:
-            fix = did_you_mean(category, known) or "name it in library.desk_categories"
-            yield place, f"no file makes the borrower category {category!r}", fix
-
-
-def _list_changed_categories(rule: BorrowerRule) -> Iterator[tuple[str, PolicyLine]]:
-    lowered = rule.lowers.categories if rule.lowers else ()
-    for key, categories in (("upgrades", rule.upgrades), ("lowers", lowered)):
-        yield from ((category, rule.line_of(key)) for category in categories)
+    for rule in rules:
+        lowered = rule.lowers.categories if rule.lowers else ()
+        for key, categories in (("upgrades", rule.upgrades), ("lowers", lowered)):
+            for category in categories:
+                if category not in known:
+                    fix = did_you_mean(category, known) or "name it in library.desk_categories"
+                    what = f"no file makes the borrower category {category!r}"
+                    yield rule.line_of(key), what, fix
 
 
 def _find_unreached_categories(

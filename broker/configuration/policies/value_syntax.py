@@ -2,56 +2,58 @@
 
 import re
 from calendar import monthrange
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
 
-from broker.configuration.checked_files import Shape, entry_at
-from broker.configuration.strict_yaml import YamlNode
+from broker.configuration.checked_files import Shape, step_into
+from broker.configuration.editor_schemas import JsonSchema
+from broker.configuration.strict_yaml import YamlMapping, YamlNode
 from broker.core.policy.expiry import MONTHS, Expiry
-from broker.core.policy.model import PolicyLine
+from broker.core.policy.model import Expectation, PolicyLine
 
-_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
 _DAY_OF_YEAR: Final = re.compile(f"([1-9]|[12][0-9]|3[01]) ({'|'.join(MONTHS)})")
 _COMMON_YEAR: Final = 2027
-_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
-_MINUTES_A_DAY: Final = 1440
 
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
 Level = Literal["self_asserted", "low", "substantial", "high"]
 CprKind = Literal["real", "replacement", "constructed", "invalid", "none"]
 
 
+class ShortForm:
+    """Adds to the JSON Schema of a mapping the short forms that may take its place."""
+
+    def __init__(self, *forms: JsonSchema) -> None:
+        """Add the schemas of these forms."""
+        self._forms = forms
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        """Return the schema of a short form or the mapping."""
+        return {"anyOf": [*self._forms, handler(core_schema)]}
+
+
+TEXT: Final[JsonSchema] = {"type": "string"}
+TEXTS: Final[JsonSchema] = {"type": "array", "items": TEXT, "minItems": 1}
+
+
+class _OneOrSeveral:
+    """Reads one value as a list of one, and adds it to the JSON Schema of the list."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        """Return the schema of one value or a list."""
+        listed = handler(core_schema)
+        return {"anyOf": [listed["items"], listed]}
+
+
 def _several(written: object) -> object:
-    listed = written if isinstance(written, list) else [written]
-    for each in listed:
-        if isinstance(each, dict) and "until" in each:
-            meant = each.get("name", "the domain")
-            raise ValueError(f"until stands only under proofs; write {meant} alone here")
-    return listed if isinstance(written, str) else written
-
-
-def _one_or_several(words: tuple[str, ...]) -> WithJsonSchema:
-    """Return the schema of one of some words, or a list of them."""
-    one = {"enum": list(words)}
-    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
-
-
-def _span(text: object) -> object:
-    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
-    if written is None:
-        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
-    number, unit = written.groups()
-    # Months and years by their plural, the other units by their first letter.
-    long = unit.startswith(("month", "year"))
-    key = unit.rstrip("s") + "s" if long else unit[0]
-    days = int(number) * _DAYS[key]
-    minutes = round(days * _MINUTES_A_DAY)
-    return timedelta(days=minutes / _MINUTES_A_DAY)
+    return [written] if isinstance(written, str) else written
 
 
 def _expiry(text: object) -> object:
@@ -67,36 +69,15 @@ def _expiry(text: object) -> object:
 
 # One value or several; a value is exact, or a prefix that ends with "*".
 Values = Annotated[
-    tuple[OneLineText, ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ]
-        }
-    ),
+    tuple[OneLineText, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
 ]
 Levels = Annotated[
-    tuple[Level, ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-    _one_or_several(get_args(Level)),
+    tuple[Level, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
 ]
 CprKinds = Annotated[
-    tuple[CprKind, ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-    _one_or_several(get_args(CprKind)),
+    tuple[CprKind, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
 ]
 NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
-Span = Annotated[
-    timedelta,
-    BeforeValidator(_span),
-    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
-]
 ExpiryText = Annotated[
     Expiry,
     BeforeValidator(_expiry),
@@ -106,7 +87,7 @@ ExpiryText = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """A place in a policy file: the file's name, the line, and the node there.
+    """A place in a policy file: the file's name, the node there, and its line.
 
     ``node`` is None if nothing is there; the line is then that of the nearest parent.
     """
@@ -115,21 +96,11 @@ class FilePlace:
     node: YamlNode | None
     number: int
 
-    @classmethod
-    def top(cls, file: str, root: YamlNode) -> "FilePlace":
-        """Return the place of the whole file."""
-        return cls(file, root, root.line)
-
     def below(self, *steps: str | int) -> "FilePlace":
         """Return the place at the path ``steps`` below this one."""
-        node = self.node
-        number = self.number
+        node, number = self.node, self.number
         for step in steps:
-            entry = entry_at(node, step)
-            if entry is None:
-                return FilePlace(self.file, None, number)
-            node = entry.node
-            number = entry.line
+            node, number = step_into(node, step) or (None, number)
         return FilePlace(self.file, node, number)
 
     @property
@@ -137,30 +108,53 @@ class FilePlace:
         """Return the line of this place."""
         return PolicyLine(self.file, self.number)
 
-    def lines_of(self, keys: Iterable[str]) -> dict[str, PolicyLine]:
-        """Return the lines of these keys."""
-        return {key: self.below(key).line for key in keys}
+    def key_lines(self) -> dict[str, PolicyLine]:
+        """Return the lines of the keys of the mapping that is here."""
+        lines = self.node.lines if isinstance(self.node, YamlMapping) else {}
+        return {key: PolicyLine(self.file, number) for key, number in lines.items()}
 
 
 # Fields that the person tells the library and that staff correct: no upstream knows them better.
 PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
-NO_BORROWER: Final = "none"
 
 
-def _drop_description(schema: dict[str, Any]) -> None:
+def _drop_description(schema: JsonSchema) -> None:
     """Remove the description: an editor would show it in place of that of the key."""
     schema.pop("description", None)
 
 
 class ExpectBorrowerShape(Shape, json_schema_extra=_drop_description):
-    """The category of the borrower that is expected."""
+    """The category of the borrower that is expected; None if no account is expected."""
 
-    category: OneLineText
-
-
-ExpectedBorrower = ExpectBorrowerShape | Literal["none"]
+    category: OneLineText | None
 
 
-def find_expected_category(written: ExpectedBorrower | None) -> str | None:
-    """Return the expected category; None if no category, or no account, is expected."""
-    return written.category if isinstance(written, ExpectBorrowerShape) else None
+def _read_no_borrower(written: object) -> object:
+    return {"category": None} if written == "none" else written
+
+
+class ExpectedDecisionShape(Shape):
+    """The decision that is expected; a key that is not written is not checked."""
+
+    effect: Literal["permit", "deny"] | None = None
+    reason: OneLineText | None = None
+    affiliation: OneLineText | None = None
+    borrower: (
+        Annotated[
+            ExpectBorrowerShape, BeforeValidator(_read_no_borrower), ShortForm({"const": "none"})
+        ]
+        | None
+    ) = None
+    releases: tuple[OneLineText, ...] | None = None
+
+    def expectation(self) -> Expectation:
+        """Return the expectation."""
+        borrower = self.borrower
+        return Expectation(
+            effect=self.effect or "",
+            reason=self.reason,
+            category=borrower.category if borrower else None,
+            releases=self.releases,
+            affiliation=self.affiliation,
+            no_borrower=borrower is not None and borrower.category is None,
+        )

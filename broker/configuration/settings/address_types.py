@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -40,12 +40,8 @@ def _url(value: str) -> str:
 
 def _base_url(value: str) -> str:
     """Strip the trailing slash; refuse http off this machine: cookies would travel in clear."""
-    parts = urlsplit(_url(value))
-    if parts.query or parts.fragment or _has_credentials(parts):
-        raise ValueError(
-            "has a query, fragment or user name; it is scheme, host, port and path only"
-        )
-    _refuse_remote_http(parts)
+    if urlsplit(_feed_url(value)).query:
+        raise ValueError("has a query; it is scheme, host, port and path only")
     return value.rstrip("/")
 
 
@@ -55,24 +51,14 @@ def _feed_url(value: str) -> str:
     Over http, anybody on the way could read which entities are queried, and replay an old copy.
     """
     parts = urlsplit(_url(value))
-    if parts.fragment or _has_credentials(parts):
-        raise ValueError("has a user name or fragment; a feed is public")
-    _refuse_remote_http(parts)
-    return value.rstrip("/")
-
-
-def _has_credentials(parts: SplitResult) -> bool:
-    return bool(parts.username) or parts.password is not None
-
-
-def _refuse_remote_http(parts: SplitResult) -> None:
-    if loopback(parts.hostname):
-        return
-    if parts.scheme == "http":
+    if parts.fragment or parts.username or parts.password is not None:
+        raise ValueError("has a fragment or user name, which no address of this kind has")
+    if parts.scheme == "http" and not loopback(parts.hostname):
         raise ValueError(
             "is http; only localhost, *.localhost and loopback addresses may be, "
             "all others are https"
         )
+    return value.rstrip("/")
 
 
 def _store_url(value: str) -> str:

@@ -1,6 +1,6 @@
 """The settings as they are written, before they are checked, and the place of every key."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,10 +22,10 @@ class RawSettings:
 
     tree: SettingsTree
     file: str
-    variables: Mapping[KeyPath, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    variables: dict[KeyPath, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
-    def where(self, path: KeyPath) -> str:
+    def where(self, *path: str | int) -> str:
         """Return the place where a key was written: its variable, or ``broker.toml:idp.scope``."""
         above = path
         while above:
@@ -33,57 +33,6 @@ class RawSettings:
                 return self.variables[above]
             above = above[:-1]
         return f"{self.file}:{write_path(path)}"
-
-    def table(self, name: str) -> "RawTable":
-        """Return the table of that name; an empty one if there is none."""
-        return RawTable(self, (), self.tree).table(name)
-
-    def tables(self, name: str) -> "Iterator[RawTable]":
-        """Yield the tables below the table of that name: the upstreams, the services, the feeds."""
-        for key, values in self.table(name).values.items():
-            if isinstance(values, dict):
-                yield RawTable(self, (name, key), values)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class RawTable:
-    """A table as written, and its path: ``("upstreams", "wayf")``."""
-
-    settings: RawSettings
-    path: KeyPath
-    values: SettingsTree
-
-    @property
-    def name(self) -> str:
-        """Return the name that the administrator chose for the table."""
-        return str(self.path[-1])
-
-    def table(self, key: str) -> "RawTable":
-        """Return the table of a key; an empty one if there is none, or the value is no table."""
-        values = self.values.get(key)
-        return RawTable(
-            self.settings, (*self.path, key), values if isinstance(values, dict) else {}
-        )
-
-    def get(self, key: str) -> Any:
-        """Return the value of a key; None if it is not written."""
-        return self.values.get(key)
-
-    def text(self, key: str) -> str | None:
-        """Return the value of a key; None if it is no text."""
-        value = self.values.get(key)
-        return value if isinstance(value, str) else None
-
-    def texts(self, key: str) -> list[str]:
-        """Return the texts in the list of a key; none if it is no list."""
-        value = self.values.get(key)
-        if not isinstance(value, list):
-            return []
-        return [item for item in value if isinstance(item, str)]
-
-    def where(self, *steps: str | int) -> str:
-        """Return the place where the table was written, or the key that ``steps`` lead to in it."""
-        return self.settings.where(self.path + steps)
 
 
 def find_unknown_name(where: str, name: str | None, known: Iterable[str], kind: str) -> "Faults":
@@ -101,29 +50,28 @@ def find_repeated(values: Iterable[tuple[str | None, str]], what: str) -> "Fault
             yield Fault(where, f"{value} {what}", f"it is at {first[value]} too; keep one")
 
 
-def find_unfilled(raw: RawSettings) -> tuple[Fault, ...]:
-    """Return a fault for every value that still says ``FILL IN``, and what to fill in."""
-    return tuple(_find_unfilled(raw, (), raw.tree))
+def list_values(table: Any, above: KeyPath = ()) -> "Iterator[tuple[KeyPath, Any, Any]]":
+    """Yield the path of every value below a table or a list, what holds it, and the value."""
+    for step in list(table) if isinstance(table, dict) else range(len(table)):
+        path, value = (*above, step), table[step]
+        yield path, table, value
+        if isinstance(value, dict | list):
+            yield from list_values(value, path)
 
 
-def _find_unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from _find_unfilled(raw, (*path, key), below)
-    elif isinstance(value, list):
-        for index, below in enumerate(value):
-            yield from _find_unfilled(raw, (*path, index), below)
-    elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
-        _, _, wanted = value.partition(FILL_IN)
-        fix = wanted.strip(" :\n")
-        if str(path[-1]).endswith(SECRET_KEYS):
-            # The secret itself may stand behind the words already: it goes into no journal.
-            fix = "with the secret, and nothing else beside it"
-        yield Fault(raw.where(path), "is to be filled in", fix)
+def find_unfilled(raw: RawSettings) -> "Faults":
+    """Yield a fault for every value that still says ``FILL IN``, and what to fill in."""
+    for path, _, value in list_values(raw.tree):
+        if isinstance(value, str) and value.lstrip().startswith(FILL_IN):
+            fix = value.partition(FILL_IN)[2].strip(" :\n")
+            if str(path[-1]).endswith(SECRET_KEYS):
+                # The secret itself may stand behind the words already: it goes into no journal.
+                fix = "with the secret, and nothing else beside it"
+            yield Fault(raw.where(*path), "is to be filled in", fix)
 
 
 Faults = Iterator[Fault]
-Check = Callable[[RawSettings], Faults]
+Where = Callable[..., str]  # RawSettings.where
 
 
 def write_path(path: KeyPath) -> str:

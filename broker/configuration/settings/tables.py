@@ -6,16 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from broker.configuration.checked_files import Shape
+from broker.configuration.checked_files import Shape, Span
 from broker.configuration.settings.address_types import (
     AttributeScope,
     EntityId,
@@ -44,23 +37,15 @@ def _printable(value: str) -> str:
 
 Printed = Annotated[str, AfterValidator(_printable)]
 
-_MINUTES: Final = {"m": 1, "h": 60}
-_A_DAY: Final = timedelta(days=1)
 
-
-def _trust(value: object) -> object:
-    """Read "1h" or "30m", up to a day."""
-    found = re.fullmatch("([1-9][0-9]{0,3})(m|h)", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError('must be a time like "30m" or "1h"')
-    minutes = int(found[1]) * _MINUTES[found[2]]
-    trust = timedelta(minutes=minutes)
-    if trust > _A_DAY:
+def _check_trust(trust: timedelta) -> timedelta:
+    """Refuse more than a day."""
+    if trust > timedelta(days=1):
         raise ValueError("must be a day at most")
     return trust
 
 
-Trust = Annotated[timedelta, BeforeValidator(_trust)]
+Trust = Annotated[Span, AfterValidator(_check_trust)]
 
 
 class SettingsTable(Shape):
@@ -78,29 +63,23 @@ class Wording(SettingsTable):
         return Text(self.en, self.da)
 
 
-class PrintedWording(SettingsTable):
+class PrintedWording(Wording):
     """A text in both languages that fits into one line."""
 
     en: Annotated[Printed, Field(min_length=1)]
     da: Annotated[Printed, Field(min_length=1)]
 
 
-class AddressPerLanguage(SettingsTable):
+class AddressPerLanguage(Wording):
     """An address per language."""
 
     en: Url
     da: Url
 
-    def text(self) -> Text:
-        """Return the addresses as a value of the core."""
-        return Text(self.en, self.da)
 
-
-def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
+def optional_text(wording: Wording | None) -> Text | None:
     """Return the text as a value of the core; None if none is written."""
-    if wording is None:
-        return None
-    return wording.text()
+    return wording.text() if wording else None
 
 
 class Contact(SettingsTable):
@@ -115,10 +94,8 @@ class Contact(SettingsTable):
     def library_name(self) -> Text | None:
         """Return the library's name in both languages; None if none is written."""
         if isinstance(self.name, PrintedWording):
-            return Text(self.name.en, self.name.da)
-        if not self.name:
-            return None
-        return Text(self.name, self.name)
+            return self.name.text()
+        return Text(self.name, self.name) if self.name else None
 
 
 class RecordTable(SettingsTable):

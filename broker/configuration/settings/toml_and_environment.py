@@ -12,7 +12,7 @@ from broker.configuration.settings.raw_settings import (
     SECRET_KEYS,
     RawSettings,
     SettingsTree,
-    write_path,
+    list_values,
 )
 from broker.core.errors import ConfigurationFaults, Fault
 
@@ -30,26 +30,14 @@ def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
     ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so that
     those of the keys are reported together with them.
     """
-    base = path.parent if path else Path()
-    tree = _read_file(path) if path else {}
-    variables: dict[KeyPath, str] = {}
-    faults: list[Fault] = []
+    raw = RawSettings(_read_file(path) if path else {}, str(path or "environment"))
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name == CONFIG:
-            continue
-        try:
-            key, value = _read_variable(name, environ[name], base)
-        except ValueError as error:
-            faults.append(Fault(name, str(error), "see docs/configuration.md, Environment"))
-            continue
-        if key in variables:
-            what = f"gives the same key as {variables[key]}"
-            faults.append(Fault(name, what, "keep one of the two"))
-        variables[key] = name
-        _set_key(tree, key, value)
-    raw = RawSettings(tree, str(path or "environment"), variables, ())
-    faults.extend(_read_secret_files(raw, tree, (), base, variables))
-    return RawSettings(tree, raw.file, variables, tuple(faults))
+        if name.startswith(PREFIX) and name != CONFIG:
+            key = _read_key(name)
+            raw.variables[key] = name
+            _set_key(raw.tree, key, _parse(environ[name]))
+    raw.faults.extend(_read_secret_files(raw, path.parent if path else Path()))
+    return raw
 
 
 def _read_file(path: Path) -> SettingsTree:
@@ -62,16 +50,12 @@ def _read_file(path: Path) -> SettingsTree:
     raise ConfigurationFaults([Fault(str(path), what, fix)])
 
 
-def _read_variable(name: str, value: str, base: Path) -> tuple[KeyPath, object]:
-    """Return the key that a variable sets, and the value, read from its file for ``..._FILE``."""
-    key = name.removeprefix(PREFIX).lower()
-    if key.endswith(_SECRET_FILES):
-        key = key.removesuffix("_file")
-        value = _read_secret(base / value)
-    table, *steps = key.split("__")
+def _read_key(name: str) -> KeyPath:
+    """Return the key that a variable sets."""
+    table, *steps = name.removeprefix(PREFIX).lower().split("__")
     if table in NAMED and steps:
         steps[0] = steps[0].replace("_", "-")
-    return (table, *steps), _parse(value)
+    return (table, *steps)
 
 
 def _parse(value: str) -> object:
@@ -101,40 +85,32 @@ def _set_key(tree: SettingsTree, key: KeyPath, value: object) -> None:
         tree[last] = value
 
 
-def _read_secret(path: Path) -> str:
-    # Its mode is not checked: container platforms make secrets readable for everybody inside.
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        raise ValueError("names a file that cannot be read") from None
+def _read_secret_files(raw: RawSettings, base: Path) -> Iterator[Fault]:
+    """Replace each ``..._file`` key by the secret in the file.
 
-
-def _read_secret_files(
-    raw: RawSettings, table: SettingsTree, above: KeyPath, base: Path, places: dict[KeyPath, str]
-) -> Iterator[Fault]:
-    """Replace each ``..._file`` key by the secret in the file, unless a variable sets that.
-
-    The file becomes the place of the secret, for its faults.
+    A variable overrules the file broker.toml. The file with the secret becomes its place, for its
+    faults.
     """
-    for key, value in tuple(table.items()):
-        path = (*above, key)
-        if isinstance(value, dict):
-            yield from _read_secret_files(raw, value, path, base, places)
+    for path, table, value in list_values(raw.tree):
+        key = str(path[-1])
         if not isinstance(value, str) or not key.endswith(_SECRET_FILES):
             continue
         del table[key]
         secret = key.removesuffix("_file")
-        if (*above, secret) in places:
+        variable = raw.variables.get((*path[:-1], secret))
+        if variable and path not in raw.variables:
             continue
-        where = f"{raw.file}:{write_path(path)}"
-        if secret in table:
-            yield Fault(where, f"gives the same key as {secret}", "keep one of the two")
+        if variable or (secret in table and path not in raw.variables):
+            what = f"gives the same key as {variable or secret}"
+            yield Fault(raw.where(*path), what, "keep one of the two")
             continue
         named = base / value
         try:
-            table[secret] = _read_secret(named)
-        except ValueError as error:
+            # Its mode is not checked: container platforms make secrets readable for everybody
+            # inside.
+            table[secret] = named.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
             fix = f"make {named}, with nothing else in it, for the broker's user to read"
-            yield Fault(where, str(error), fix)
+            yield Fault(raw.where(*path), "names a file that cannot be read", fix)
             table[secret] = _UNREADABLE
-        places[*above, secret] = str(named)
+        raw.variables[*path[:-1], secret] = str(named)

@@ -95,9 +95,13 @@ class Receipt:
 class Question:
     """A page that asks for consent or informs. ``changed`` says that something has changed."""
 
-    variant: Variant
     disclosure: Disclosure
     changed: bool = False
+
+    @property
+    def variant(self) -> Variant:
+        """Return whether the page asks for consent or informs."""
+        return "ask" if self.disclosure.legal_basis == "consent" else "inform"
 
 
 def find_question(
@@ -119,21 +123,12 @@ def find_question(
     if own and own.is_yes:
         if own.shown == disclosure.page_digest(hmacs):
             return None
-        return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
+        return Question(disclosure, _has_changed(own, disclosure, hmacs))
     if find_valid_answer(disclosure, receipts, hmacs, now):
         return None
     latest = newest_first(receipts)[:1]
     changed = any(_has_changed(made, disclosure, hmacs) for made in latest)
-    return Question(_variant(disclosure), disclosure, changed)
-
-
-def _variant(disclosure: Disclosure) -> Variant:
-    return "ask" if disclosure.legal_basis == "consent" else "inform"
-
-
-def _yes(variant: Variant) -> ReceiptEvent:
-    """Return the event of a yes: consent where it was asked for, else a notice that was seen."""
-    return ReceiptEvent.GIVEN if variant == "ask" else ReceiptEvent.INFORMED
+    return Question(disclosure, changed)
 
 
 def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
@@ -326,10 +321,11 @@ def make_receipt(
     ``remembered_for`` is how long a yes counts, from now; None for this login only.
     """
     disclosure = asked.disclosure
+    yes = ReceiptEvent.GIVEN if asked.variant == "ask" else ReceiptEvent.INFORMED
     optional = tuple(item.name for item in disclosure.items if item.optional)
     return Receipt(
         record_id=record_id,
-        event=_yes(asked.variant) if answer else ReceiptEvent.REFUSED,
+        event=yes if answer else ReceiptEvent.REFUSED,
         event_time=now,
         language=language,
         person=person,

@@ -173,8 +173,8 @@ class AttributeReading:
 
     ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none").
     ``attributes["cpr"]`` is the number itself, and only there if it is usable. ``ground`` is the
-    proof of identity. ``withheld`` holds (name, reason code), ``unknown`` counts the names that no
-    map knows. ``verified_address`` is known to be the person's.
+    proof of identity. ``withheld`` holds (name, reason code). ``verified_address`` is known to be
+    the person's.
     """
 
     attributes: Attributes
@@ -182,7 +182,6 @@ class AttributeReading:
     cpr: str
     age: int | None
     withheld: tuple[tuple[str, str], ...] = ()
-    unknown: int = 0
     verified_address: str | None = field(default=None, repr=False)
     ground: Ground = Ground.NOTHING
 
@@ -213,7 +212,7 @@ def read_attributes(
     withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
     A caller must pass the result to ``without_unusable_cpr`` once the assurance is known.
     """
-    gathered, unknown = _gather(wire, map)
+    gathered = _gather(wire, map)
     _refuse_companies(gathered)
     withheld: Withheld = []
     numbers = gathered.pop(CPR_ATTRIBUTE, [])
@@ -239,7 +238,6 @@ def read_attributes(
         cpr=kind,
         age=age,
         withheld=tuple(dict.fromkeys(withheld)),
-        unknown=unknown,
     )
 
 
@@ -293,17 +291,12 @@ def _apply_cpr_ground(reading: AttributeReading, ground: Ground | None) -> Attri
 _Gathered = dict[str, list[str]]
 
 
-def _gather(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
-    """Return the values under our names, and how many attributes no row of the map knows.
-
-    Empty values and repetitions are left out.
-    """
+def _gather(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> _Gathered:
+    """Return the values under our names, without empty values and repetitions."""
     gathered: _Gathered = defaultdict(list)
-    unknown = 0
     for attribute in wire:
         row = attribute_map.find_row(attribute.name)
         if row is None:
-            unknown += 1
             continue
         known = gathered[row.name]
         values = attribute.values
@@ -312,7 +305,7 @@ def _gather(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple
         for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 known.append(value)
-    return gathered, unknown
+    return gathered
 
 
 def _may_assert_uuid(institution: Institution) -> bool:

@@ -34,6 +34,7 @@ class Errand(StrEnum):
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
     KEPT = "kept"  # to see and delete what is stored about oneself
+    STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
 # Stored data belongs to its person, whatever the policies decide. These errands create nothing.
@@ -219,7 +220,6 @@ class Account:
     can_claim: bool = False
     # the question of a first match: nothing else comes before the answer
     address_question: AddressQuestion | None = None
-    enrolment: str | None = None  # the id under which staff find it, or the case that it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,6 @@ class Issued:
     assertion: str
     at: datetime
     name_id: str
-    number: str | None
     content: str
 
 
@@ -278,6 +277,18 @@ class Transaction:
     def is_forced(self) -> bool:
         """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
+
+    @property
+    def service_before(self) -> str | None:
+        """Return the name of the service that the person came from, or None."""
+        return self.request.service if self.errand is Errand.LOGIN else self.back
+
+    @property
+    def upstream_request(self) -> AuthnRequest:
+        """Return the request as an upstream gets it: forced wherever the login is."""
+        if self.is_forced == self.request.force_authn:
+            return self.request
+        return replace(self.request, force_authn=self.is_forced)
 
     @property
     def borrower_number(self) -> str | None:

@@ -27,9 +27,7 @@ PersonRead = Record[PersonRecord] | None
 
 _NO_ACCOUNT: Final = Account(None, AccountState.NONE)
 # The cases that a search shows before anything is requested.
-_SHOWN_BY_SEARCH = frozenset(
-    {CaseReason.SEVERAL_BORROWERS.value, CaseReason.DIFFERENT_PERSON.value}
-)
+_SHOWN_BY_SEARCH = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 _ENDS_WITHOUT_MAIL: Final = frozenset(
     {AccountState.MAIL_REQUIRED, AccountState.CASE, AccountState.CLOSED}
 )
@@ -282,15 +280,10 @@ class BorrowerAtLogin:
         if found is None:
             return Account(None, AccountState.UNAVAILABLE)
         if found.reason:
-            return self._describe_case(person.id, found.reason)
+            return _make_case_account(found.reason)
         if found.number is None:
             return self._describe_none(wanted, login)
         return replace(self._describe_found(found, wanted), address_question=found.question)
-
-    def _describe_case(self, person_id: str, reason: str | None) -> Account:
-        record = self._read(person_id)
-        case = record.value.enrolment if record and record.value.has_open_case else None
-        return _make_case_account(reason, case.id if case else None)
 
     def _describe_none(self, wanted: WantedBorrower | None, login: EvaluatedLogin) -> Account:
         """Return the account of a person without a borrower."""
@@ -336,9 +329,9 @@ def _needs_borrower(login: EvaluatedLogin) -> bool:
     return release is not None and release.borrower != "none"
 
 
-def _make_case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
+def _make_case_account(reason: str | None) -> Account:
     """Return the account of a person whom another login, or staff, must help first."""
-    return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment_id)
+    return Account(None, AccountState.CASE, reason=reason)
 
 
 def _close_if_silent(account: Account) -> Account:
@@ -359,12 +352,11 @@ def _make_account(
             made,
             category=record.borrower_category,
             pin_mailed=bool(wanted.pin_to) and made is EnrolmentOutcome.CREATED,
-            enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:
-        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
-        return replace(_make_case_account(enrolment.reason, enrolment.id), can_claim=is_duplicate)
-    return Account(number, AccountState.WANTED, reason=enrolment.reason, enrolment=enrolment.id)
+        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
+        return replace(_make_case_account(enrolment.reason), can_claim=is_duplicate)
+    return Account(number, AccountState.WANTED, reason=enrolment.reason)
 
 
 def _find_replacement(

@@ -54,7 +54,7 @@ class StaffEnrolment:
     def can_rule_out(self) -> bool:
         """Return whether staff may say that the borrowers are another person's."""
         is_case = self.state is EnrolmentState.CASE
-        return is_case and self.reason == CaseReason.POSSIBLE_DUPLICATE.value
+        return is_case and self.reason == CaseReason.POSSIBLE_DUPLICATE
 
     def as_row(self) -> Mapping[str, Any]:
         """Return the values that the command line shows."""
@@ -120,7 +120,7 @@ class EnrolmentCases:
         now = self.ports.now()
 
         def decide(enrolment: Enrolment) -> Enrolment | None:
-            is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
+            is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
             if not is_duplicate or set(borrowers) != set(enrolment.borrowers):
                 return None
             return enrolment.rule_out(enrolment.borrowers, now)

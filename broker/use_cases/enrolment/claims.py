@@ -42,7 +42,7 @@ class BorrowerClaims:
     def find_offered(self, claimant: Claimant) -> Borrower | None:
         """Return the possible duplicate to whose address a code can be mailed, or None."""
         enrolment = self._read_enrolment(claimant)
-        if enrolment is None or enrolment.reason != CaseReason.POSSIBLE_DUPLICATE.value:
+        if enrolment is None or enrolment.reason != CaseReason.POSSIBLE_DUPLICATE:
             return None
         for number in enrolment.borrowers[:_MOST_READ]:
             borrower = self._read(number)

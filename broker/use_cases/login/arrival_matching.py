@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.errors import BrowserUnmatched
-from broker.core.login.transaction import Arrival
+from broker.core.errors import BrowserUnmatched, TransactionGone
+from broker.core.login.transaction import Arrival, Errand
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.storage.records import Record, read_together
@@ -43,6 +43,8 @@ class ArrivalMatching:
         key = self.arrivals.key(arrival_token)
         reads = read_together(self.arrivals.store, [self.transactions.key(name), key], now)
         held = self.transactions.get_from(name, reads)
+        if held.transaction.errand is Errand.STAFF:
+            raise TransactionGone("a login of staff")
         mark = self.arrivals.compute_mark(arrival_token)
         return TransactionAndArrival(held, mark, self.arrivals.get_from(key, reads))
 

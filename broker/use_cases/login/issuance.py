@@ -60,7 +60,6 @@ class Issuance:
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
             name_id=step.disclosure.address or own,
-            number=step.number,
             content=content,
         )
 
@@ -95,8 +94,8 @@ class Issuance:
 
     def _log_not_released(
         self, transaction: Transaction, session: Session, issued: Issued, now: datetime
-    ) -> bool:
-        """Log that an assertion did not leave; return False if another request has sent it.
+    ) -> None:
+        """Log that an assertion did not leave, unless another request has sent it.
 
         That request recorded its session before it looked for a logout. So a logout finds the
         session, and an assertion that left is never logged as not released.
@@ -109,8 +108,6 @@ class Issuance:
                 AuditEventKind.NOT_RELEASED, now, transaction.names, about=about
             )
             self.lookup.tell(event)
-            return True
-        return False
 
     def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
         """Request the look-up in the register, which the page named and the person accepted."""

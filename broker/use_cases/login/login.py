@@ -104,7 +104,7 @@ class LoginFlow:
         self.rules.check_name_id(request)
         ways = self.rules.ways(request)
         only = ways[0] if len(ways) == 1 else None
-        begun = _make_transaction(request, now, shared=shared, upstream=only)
+        begun = make_transaction(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bind(browser)
@@ -142,7 +142,7 @@ class LoginFlow:
         if back not in self.rules.services:
             back = None
         transaction = replace(
-            _make_transaction(request, now, shared=shared, upstream=upstream),
+            make_transaction(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
             intent=intent,
@@ -150,8 +150,14 @@ class LoginFlow:
         return self.transactions.add(transaction, now)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Return the transaction; raises TransactionGone if there is none."""
-        return self.transactions.read(name, now)
+        """Return the transaction; raises TransactionGone if there is none.
+
+        A login of staff is none: it leads to no person, policy or service.
+        """
+        held = self.transactions.read(name, now)
+        if held.transaction.errand is Errand.STAFF:
+            raise TransactionGone("a login of staff")
+        return held
 
     def resume(self, held: Held, now: datetime) -> Held:
         """Return the transaction with which the person continues, looked up if necessary.
@@ -234,7 +240,7 @@ class LoginFlow:
         ways = self.rules.ways(held.transaction.request, held.transaction.errand)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        sent = _make_authn_request(held.transaction, upstream, now)
+        sent = make_authn_request(held.transaction, upstream, now)
         asked = self.transactions.change(
             held, lambda transaction: transaction.add_request(sent), now, of_person=False
         )
@@ -248,7 +254,7 @@ class LoginFlow:
         The request must be open and sent to this upstream. Raises TransactionGone for an
         unsolicited answer, a second answer, and an answer of another upstream (attacks 15, 16, 18).
         """
-        held = self.read(in_response_to[1:33], now)
+        held = self.transactions.read(in_response_to[1:33], now)
         outstanding = held.transaction.find_request(in_response_to)
         if outstanding is None or outstanding.upstream != upstream:
             raise TransactionGone("not an outstanding request of this upstream")
@@ -354,7 +360,7 @@ class LoginFlow:
         upstream = transaction.upstream
         if upstream is None or upstream not in ways or upstream in self.rules.local:
             return None
-        return _make_authn_request(transaction, upstream, now)
+        return make_authn_request(transaction, upstream, now)
 
     def _collect_terms(self, held: Held, now: datetime) -> Terms:
         transaction, login, rules = held.transaction, held.evaluated, self.rules
@@ -381,7 +387,7 @@ class LoginFlow:
         )
 
 
-def _make_transaction(
+def make_transaction(
     request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
 ) -> Transaction:
     """Return a new transaction, which has no browser yet."""
@@ -396,7 +402,7 @@ def _make_transaction(
     )
 
 
-def _make_authn_request(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+def make_authn_request(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
     """Return a new AuthnRequest to ``upstream``, not recorded yet.
 
     Its id begins with the id of the transaction, so that no RelayState is necessary, which could be

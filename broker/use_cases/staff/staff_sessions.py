@@ -172,7 +172,7 @@ class StaffSessions:
 
 
 def staff_key(what: str, name: str) -> Key:
-    """Return the key of a session, login or binding of staff. All of them are one group."""
+    """Return the key of a session or binding of staff. All of them are one group."""
     return Key("session", _STAFF, f"{what} {name}")
 
 

@@ -18,24 +18,6 @@ _LENGTH: Final = 8
 _MOVES_BY: Final = timedelta(seconds=5)  # a smaller change of the end is not written
 
 
-class TransactionAbsent(TransactionGone):
-    """The store has no transaction of this id."""
-
-    def __init__(self, name: str) -> None:
-        """Keep the id that was asked for, which no text shows."""
-        super().__init__("no such transaction")
-        self.name = name
-
-
-class TransactionOfAnotherBrowser(BrowserUnmatched):
-    """The transaction is bound to another browser."""
-
-    def __init__(self, name: str) -> None:
-        """Keep the id that was asked for, which no text shows."""
-        super().__init__("not the browser of this transaction")
-        self.name = name
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """A transaction as one request has read it, with its version and its evaluation.
@@ -96,12 +78,12 @@ class Transactions:
         return Key("transaction", name)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Return the transaction of this id; raises TransactionAbsent."""
-        return _require(name, self._records.get(self.key(name), now))
+        """Return the transaction of this id; raises TransactionGone."""
+        return _require(self._records.get(self.key(name), now))
 
     def get_from(self, name: str, reads: Reads) -> Held:
-        """Return the transaction that was read into ``reads``; raises TransactionAbsent."""
-        return _require(name, self._records.get_from(self.key(name), reads))
+        """Return the transaction that was read into ``reads``; raises TransactionGone."""
+        return _require(self._records.get_from(self.key(name), reads))
 
     def end(self, held: Held) -> None:
         """Delete the transaction."""
@@ -179,7 +161,7 @@ class Transactions:
                 return replace(written, evaluated=held.evaluated)
 
         def change_record(record: Record[Transaction] | None) -> Content[Transaction]:
-            present = _require(before.id, record).transaction
+            present = _require(record).transaction
             if of_person:
                 _check_same_person(before, present)
             after = change(present)
@@ -188,16 +170,16 @@ class Transactions:
         key = self.key(before.id)
         read = Record(key, before, held.version, before.until)
         amended = self._records.amend(key, change_record, now, read=None if held.others else read)
-        return replace(_require(before.id, amended.record), evaluated=held.evaluated)
+        return replace(_require(amended.record), evaluated=held.evaluated)
 
     @property
     def _records(self) -> Records[Transaction]:
         return Records(self.store, Transaction)
 
 
-def _require(name: str, record: Record[Transaction] | None) -> Held:
+def _require(record: Record[Transaction] | None) -> Held:
     if record is None:
-        raise TransactionAbsent(name)
+        raise TransactionGone("no such transaction")
     return Held(record.value, record.version)
 
 

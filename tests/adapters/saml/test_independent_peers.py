@@ -126,7 +126,7 @@ def server(parties: Parties, tmp_path: Path) -> "Server":
 
 def answer(parties: Parties, request: AuthnRequest) -> PostForm:
     """Answer a request as of now."""
-    fresh = Issued("_resp9", "_assertion9", now(), "pairwise-9", "4711", "c")
+    fresh = Issued("_resp9", "_assertion9", now(), "pairwise-9", "c")
     return parties.idp.respond(request, parties.disclosure(), parties.authentication(authn_instant=now()), fresh)
 
 

@@ -18,10 +18,12 @@ from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import Action
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text, Upstream
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Profile, Service, Text, Upstream
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest, Participant, ParticipantState
 from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Reason, Release, Requirement
 from broker.core.saml_ports import PostForm
 
@@ -113,7 +115,7 @@ def make_question(
         items=items,
         policy="d" * 64,
     )
-    question = Question("ask" if basis == "consent" else "inform", disclosure, changed)
+    question = Question(disclosure, changed)
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
@@ -124,7 +126,12 @@ def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     wayf = Upstream("wayf", "wayf", "https://wayf.example", "", "", UNIVERSITY, (university,))
     chain = Authentication("wayf", wayf.entity_id, university.entity_id, (university.entity_id,), (), at, None, at, at)
     login = transaction(authentication=chain)
-    return consent_screen.describe_question(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
+    return consent_screen.ConsentScreen(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
+
+
+def make_way(name: str, label: str, institutions: tuple[Institution, ...] = (), profile: Profile = "wayf") -> Upstream:
+    """Return a way to log in with the same label in both languages."""
+    return Upstream(name, profile, "", "", "", Text(label, label), institutions)
 
 
 @cache
@@ -133,12 +140,16 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     service = SERVICE.label[spoken]
     url = "https://login.library.example/login/00"
     marked = {"reference": "K7MW3QZX", "now": NOW, "iso": NOW.isoformat(), "moment": "1 December 2026"}
-    refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
+    refused = {"step": "refuse", "service": service, "form": FORM, "address": url, **marked}
     refused |= {"shared": False, "decision": None}
     unmet = Decision(Effect.DENY, (Reason("too_young", PolicyLine("private.yaml", 18)),), "private")
     nearest = Reason("value_not_matched", PolicyLine("student.yaml", 11))
     unmatched = Decision(Effect.DENY, (Reason("no_affiliation"), nearest))
-    ways = [("library", "Lånerkonto", True), ("wayf", "Universitetslogin (WAYF)", False), ("nemid", "NemID", False)]
+    ways = [
+        make_way("library", "Lånerkonto", profile="library"),
+        make_way("wayf", "Universitetslogin (WAYF)"),
+        make_way("nemid", "NemID", (Institution("https://nemid.example", national_eid=True),)),
+    ]
     choose: dict[str, Any] = {
         "step": "choose",
         "service": service,
@@ -151,10 +162,9 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "rememberable": True,
         "remembered": False,
         "shared": False,
-        "eid": "NemID",
         "sign_up": "/sign-up?service=my-loans",
     }
-    refused |= {"signing_up": False, "admitted": (), "admitted_to": service, "ways_token": "t~t", "eid": "NemID"}
+    refused |= {"signing_up": False, "admitted": (), "admitted_to": SERVICE, "ways_token": "t~t", "ways": ways}
     back = Action("return", lazy_gettext("Return to %(service)s", service=service))
     contact = Action("contact", lazy_gettext("Contact the library"))
     refused |= {"actions": (contact, back)}
@@ -163,9 +173,13 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     again = Action("again", lazy_gettext("Log in again"), f"{url}/upstream")
     abroad = Action("help", lazy_gettext("Get help where you logged in"), "https://idp.example/help?code=OTHER_ERROR")
     labelled = LABEL[spoken]
+    decision = make_question().decision
+    policy = decision.policy
+    assert policy
+    admitted = policy, replace(policy, require=Requirement(age=18))
     done: dict[str, Any] = {
-        "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
-        "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
+        "step": "done", "service": service, "number": "409900017", "decision": decision,
+        "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
         "account": labelled, "declined": False, "mailed": True, "cpr_cards": True, "address": "kim@post.example",
         "choose_token": "t~t", "choose_action": "/pin?login=0",
     }  # fmt: skip
@@ -180,16 +194,18 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
         "about": "/sign-up/hospital/kaldemail",
     }  # fmt: skip
-    changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
+    changed = {"step": "changed", "service": service, "decision": decision, "token": "t~t"}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
-    typed = {**form, "identifier": "", "problem": "", "reason": ""}
-    left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
-    left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
-    left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
+    typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
+    silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
+    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), issued_by=NOW)
+    logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
+    left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda peer: peer.name, "both": True}
+    left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}
     return {
-        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "eid": "NemID"}),
-        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": [], "eid": ""}),
-        "pin-asked": ("pin_asked.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "back": BEGUN}),
+        "pin-ask": ("pin_ask.html", typed),
+        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": []}),
+        "pin-asked": ("pin_asked.html", {**typed, "back": BEGUN}),
         "pin-login": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url}),
         "pin-login-problem": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url, "problem": "pin_wrong"}),
         "pin-code": ("pin_code.html", {**typed, "forgotten": "/pin", "others": url, "rememberable": True}),
@@ -221,13 +237,13 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
         "choose-bare": (
             "choose.html",
-            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": "", "eid": ""},
+            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": ""},
         ),
         "changed": ("changed.html", {**changed, "reason": "upgraded"}),
         "changed-lowered": ("changed.html", {**changed, "reason": "lowered"}),
-        "upgrade": ("upgrade.html", {"step": "upgrade", "affiliation": labelled, "token": "t~t"}),
+        "upgrade": ("upgrade.html", {"step": "upgrade", "decision": decision, "token": "t~t"}),
         "done": ("done.html", done),
-        "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
+        "done-shared": ("done.html", {**kept, "outcome": "upgraded", "decision": mismatch.decision, "shared": True}),
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
         "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
         "done-claimed": ("done.html", {**kept, "outcome": "claimed"}),
@@ -254,23 +270,17 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
             {**consent, "screen": screen(spoken, make_question()), "problem": "token_refused"},
         ),
         "reveal": ("reveal.html", {"step": "reveal", "number": "010188-1235", "back": f"{url}/consent"}),
-        "declined": (
-            "declined.html",
-            {**refused, "reason": "consent_refused", "review": f"{url}/consent", "token": "t~t"},
-        ),
+        "declined": ("declined.html", {**refused, "reason": "consent_refused", "token": "t~t"}),
         "declined-sign-up": (
             "declined.html",
-            {**refused, "reason": "consent_refused", "review": url, "token": "t~t", "signing_up": True, "form": None},
+            {**refused, "reason": "consent_refused", "token": "t~t", "signing_up": True, "form": None},
         ),
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "actions": (onward, back, contact)}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "actions": leading}),
-        "refused-others": (
-            "refused.html",
-            {**refused, "reason": "no_policy_for_service", "admitted": ((labelled, None), (labelled, 18))},
-        ),
+        "refused-others": ("refused.html", {**refused, "reason": "no_policy_for_service", "admitted": admitted}),
         "refused-rule": ("refused.html", {**refused, "reason": "too_young", "decision": unmet}),
         "refused-no-rule": ("refused.html", {**refused, "reason": "no_affiliation", "decision": unmatched}),
         "refused-errand": (
@@ -366,6 +376,8 @@ def _spelt(thing: Any) -> Iterator[str]:
         yield thing
     elif is_dataclass(thing):
         yield from (text for field in fields(thing) for text in _spelt(getattr(thing, field.name)))
+        if isinstance(thing, consent_screen.ConsentScreen):
+            yield from _spelt((thing.rows, thing.choices))
     elif isinstance(thing, Mapping):
         yield from (text for value in thing.values() for text in _spelt(value))
     elif isinstance(thing, list | tuple):

@@ -34,7 +34,7 @@ class World:
         assert isinstance(event, BrokerEvent)
         self.told.append(event)
 
-    def mark(self, _: object) -> str | None:
+    def mark(self) -> str | None:
         """Read the mark as the cookies do."""
         return MARKS.read(request.cookies.get("mark", ""), self.now)
 
@@ -45,7 +45,7 @@ class World:
         with self.app.test_request_context("/", headers=sent, environ_base={"REMOTE_ADDR": address}):
             for _ in range(times):
                 with suppress(NetworkBusy):
-                    self.limits.count_beginning(request)
+                    self.limits.count_beginning()
                     let_in += 1
         return let_in
 
@@ -76,7 +76,7 @@ def test_the_next_minute_lets_in_again_and_says_when(world: World) -> None:
     world.begun("198.51.100.7", 10)
     came = world.app.test_request_context("/", environ_base={"REMOTE_ADDR": "198.51.100.7"})
     with came, pytest.raises(NetworkBusy) as busy:
-        world.limits.count_beginning(request)
+        world.limits.count_beginning()
     assert busy.value.retry_after == 40
     world.now += timedelta(seconds=40)
     assert world.begun("198.51.100.7", 12) == 10

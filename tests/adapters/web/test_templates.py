@@ -174,14 +174,14 @@ def test_what_came_from_outside_is_escaped(
     Source: docs/reference/attacks.md#27 and #32.
     """
     app = site()
-    from broker.adapters.web.pages.consent_screen import describe_question
+    from broker.adapters.web.pages.consent_screen import ConsentScreen
     from broker.core.entities import Service
 
     asked = question()
     items = tuple(replace(item, values=(HOSTILE,)) for item in asked.question.disclosure.items)
     asked = replace(asked, question=replace(asked.question, disclosure=replace(asked.question.disclosure, items=items)))
     service = Service("x", "x", Text(HOSTILE, HOSTILE), ("wayf",))
-    screen = describe_question(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
+    screen = ConsentScreen(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
     with app.test_request_context("/"):
         values = {"screen": screen, "problem": HOSTILE, "token": HOSTILE, "logo": "", "shared": False}
         source = render_template("consent.html", step="ask", **values)

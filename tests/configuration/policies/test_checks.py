@@ -287,21 +287,6 @@ def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -
     assert list_warnings("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
 
 
-@pytest.mark.parametrize(("may_assert", "told"), [({"cpr"}, False), (set(), True)])
-def test_an_example_of_a_number_that_nobody_may_assert_is_told(may_assert: set[str], *, told: bool) -> None:
-    """A live login of that institution brings none, and another rule decides."""
-    assert isinstance(NAMES.upstreams, dict)
-    institution = replace(AARHUS, may_assert=frozenset(may_assert))
-    names = replace(NAMES, upstreams={**NAMES.upstreams, "wayf": upstream("wayf", "wayf", institution)})
-    found = [each for each in warnings(ROOT / "policies", names) if "may assert one" in each]
-    assert bool(found) == told
-    if told:
-        (only,) = found
-        assert only.startswith("policies/hospital.yaml:37: example 'a doctor who teaches comes by the university': ")
-        assert "brings a CPR number, and no institution of au.dk may assert one" in only
-        assert only.endswith('(add may_assert = ["cpr"] to it in broker.toml, or write cpr: none)')
-
-
 def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
     """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
     folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk, 'library-walk-in@*'")

@@ -87,7 +87,7 @@ MISTAKES = [
     (rule(expect="{borrower: {category: STUDNET}}"), f"unknown category 'STUDNET' {DID}'STUDENT'?)"),
     (rule(expect="{never_releases: [crp]}"), f"unknown attribute 'crp' {DID}'cpr'?)"),
     (rule(expect="{}"), "expect: says nothing of what must come of it"),
-    (rule("{age: {from: 18, under: 18}}"), "when: nobody has such an age: under must be more than from"),
+    (rule("{age: {from: 18, under: 18}}"), "when.age: nobody has such an age: under must be more than from"),
     (rule("{age: old}"), "when.age: must be a whole number, or {under: 15}"),
     (rule("{age: under 15}"), "when.age: must be a whole number, or {under: 15}"),
     (rule("{age: {unter: 3}}"), f"unknown key 'unter' {DID}'under'?)"),

@@ -45,7 +45,7 @@ def rename_affiliation(folder: Path) -> None:
 @pytest.mark.parametrize("go", [move_file_away, hidden, rename_affiliation], ids=lambda go: go.__name__)
 def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go: Callable[[Path], None]) -> None:
     """Doctors are let in as before, and the fault says what to do; with the word they go."""
-    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    live = LivePolicies(folder, ANY_NAMES, NOW)
     first = live.current
     go(folder)
     assert live.refresh(NOW + timedelta(seconds=2)) is first
@@ -58,7 +58,7 @@ def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go
 
 def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
     """The fault is the name that it was given, and not that it has gone."""
-    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    live = LivePolicies(folder, ANY_NAMES, NOW)
     first = live.current
     (folder / "hospital.yaml").rename(folder / "hospital.YAML")
     assert live.refresh(NOW + timedelta(seconds=2)) is first
@@ -83,12 +83,12 @@ def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothin
 
 
 def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
-    """Else nobody would see why it does not help."""
-    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    """The fault names the line to write."""
+    live = LivePolicies(folder, ANY_NAMES, NOW)
     move_file_away(folder)
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
-    assert str(live.stale[0]).endswith("(REMOVED names hopsital: write hospital)")
+    assert str(live.stale[0]).endswith("or write the line hospital into policies/REMOVED)")
 
 
 def test_a_name_in_removed_that_is_still_there_is_a_warning(folder: Path) -> None:

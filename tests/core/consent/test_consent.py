@@ -29,7 +29,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
 
     def make(*, yes: bool = True, remember: bool = True, basis: LegalBasis = "consent", **more: Any) -> Receipt:
         shown = replace(disclosure, legal_basis=basis)
-        asked = Question("ask" if basis == "consent" else "inform", shown)
+        asked = Question(shown)
         return make_receipt(
             "r1",
             asked,
@@ -47,7 +47,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
 
 def test_nobody_on_file_is_asked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """The first time, consent is asked and nothing has changed."""
-    assert find_question(disclosure, (), None, hmacs, now) == Question("ask", disclosure)
+    assert find_question(disclosure, (), None, hmacs, now) == Question(disclosure)
 
 
 def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
@@ -139,7 +139,7 @@ def test_a_look_up_that_nobody_was_told_of_is_asked_about(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, told: LookedUp, now_asked: LookedUp, *, again: bool
 ) -> None:
     """A yes of before a policy asked the register, or asked it for the address, is none to that; less is covered."""
-    asked = Question("ask", replace(disclosure, looked_up=told))
+    asked = Question(replace(disclosure, looked_up=told))
     before = make_receipt(
         "r1", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now
     )
@@ -164,7 +164,7 @@ def test_a_receipt_holds_no_value(answer: Any) -> None:
 def test_optional_attributes_leave_only_if_ticked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """An optional attribute that was not ticked, or was ticked but never offered, does not leave."""
     offered = replace(disclosure, items=(*disclosure.items, Item("mail", ("m",), Text("x", "x"), optional=True)))
-    asked = Question("ask", offered)
+    asked = Question(offered)
 
     def chosen(*names: str) -> list[str]:
         made = make_receipt(

@@ -32,7 +32,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
     """Give a maker of receipts for a disclosure."""
 
     def make(shown: Disclosure = disclosure, *, yes: bool = True, **how: Any) -> Receipt:
-        asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
+        asked = Question(shown)
         facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": NOW, **how}
         return make_receipt("r1", asked, yes, **facts)
 

@@ -92,7 +92,7 @@ def yes(hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of remembered answers, a yes by default."""
 
     def make(shown: Disclosure = ASKED, at: datetime = now, *, answer: bool = True, **how: Any) -> Receipt:
-        asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
+        asked = Question(shown)
         facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": at, **how}
         return make_receipt(f"r {at} {answer}", asked, answer, **facts)
 
@@ -184,7 +184,7 @@ def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, n
     own = yes()
     assert find_question(ASKED, (), own, hmacs, now) is None
     asked = find_question(items(SN), [yes(items(SN))], own, hmacs, now)
-    assert asked == Question("ask", items(SN), changed=True)
+    assert asked == Question(items(SN), changed=True)
 
 
 def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:

@@ -245,12 +245,11 @@ def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
     assert read(eid_attributes(cprNumber=written)).attributes.one("cpr") == "3011681300"
 
 
-def test_unknown_attributes_are_counted_and_ignored() -> None:
-    """An attribute that no map knows only increases a count."""
+def test_unknown_attributes_are_ignored() -> None:
+    """An attribute that no map knows changes nothing."""
     reading = read(
         eid_attributes(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"})
     )
-    assert reading.unknown == 3
     assert set(reading.attributes) <= {
         "cn", "gn", "sn", "displayName", "mail", "cpr", "cprUuid", "eduPersonAssurance", "specVersion",
     }  # fmt: skip
@@ -315,7 +314,7 @@ def old(**changes: str) -> AttributeReading:
 def test_the_older_names_come_to_the_same() -> None:
     """OIOSAML 2 under the same canonical names; its empty surname is derived."""
     reading = old()
-    assert (reading.assurance, reading.cpr, reading.unknown) == (Assurance.SUBSTANTIAL, "real", 1)
+    assert (reading.assurance, reading.cpr) == (Assurance.SUBSTANTIAL, "real")
     assert (reading.attributes.one("gn"), reading.attributes.one("sn")) == ("Eva Maria", "Storgaard")
     assert reading.attributes.one("pid") == "9208-2002-2-000000000000"
 

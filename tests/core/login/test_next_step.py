@@ -69,16 +69,8 @@ def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: date
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
         shown = disclose(decision, service, arrived.request.acs, GIVER)
-        asks = decision.release is not None and decision.release.legal_basis == "consent"
         made = make_receipt(
-            "r",
-            Question("ask" if asks else "inform", shown),
-            yes,
-            remembered_for=None,
-            person="p",
-            language="da",
-            hmacs=hmacs,
-            now=now,
+            "r", Question(shown), yes, remembered_for=None, person="p", language="da", hmacs=hmacs, now=now
         )
         return replace(arrived, receipt=made)
 
@@ -145,7 +137,7 @@ def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Ne
 def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
     """The login is over: another question would send two answers to one request."""
     decision = permit()
-    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", None, "c"))
+    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", "c"))
     assert isinstance(after(issued, decision), Issue)
     other = permit(sn=("Ravn",), mail=("a@b.example",))
     assert after(issued, other) == Refuse("finished", AUTHN_FAILED, other)
@@ -448,7 +440,7 @@ def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
     plain = permit(sn=("Ravn",), mail=("m",), title=("Ms",))
     optional = tuple((replace(listed, optional=listed.name != "sn"), values) for listed, values in plain.released)
     decision = replace(plain, released=optional)
-    asked = Question("ask", disclose(decision, service, arrived.request.acs, GIVER))
+    asked = Question(disclose(decision, service, arrived.request.acs, GIVER))
     answers = [
         make_receipt(
             f"r{at}", asked, answer, remembered_for=REMEMBERED_FOR, chosen=chosen, person="p", language="da",

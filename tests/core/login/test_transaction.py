@@ -96,7 +96,7 @@ def test_what_was_authenticated_at_a_shared_computer_idles_out(
 
 def test_a_finished_login_ends_some_seconds_later_at_a_shared_computer(transaction: Transaction, now: datetime) -> None:
     """Ten at most, and no visit prolongs it; elsewhere it lasts as long as it would have."""
-    issued = Issued("_r", "_a", now, "n", None, "c")
+    issued = Issued("_r", "_a", now, "n", "c")
     shared = replace(transaction, shared=True, until=now + timedelta(minutes=3))
     left = shared.record_issued(issued)
     assert (left.issued, left.until) == (issued, now + timedelta(seconds=10))
@@ -165,7 +165,7 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     full = replace(
         arrived,
         account=Account("7", AccountState.DONE),
-        issued=Issued("_r", "_a", now, "n", "7", "c"),
+        issued=Issued("_r", "_a", now, "n", "c"),
         outstanding=(Outstanding("_9", "nemid", now),),
     )
     other = replace(authentication, upstream="nemid")

@@ -41,7 +41,7 @@ SHOWN: Final = Disclosure(
     "digest of the policies",
 )
 PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
-ASK: Final = Ask(Question("ask", SHOWN), PERMIT)
+ASK: Final = Ask(Question(SHOWN), PERMIT)
 ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
 
@@ -103,7 +103,7 @@ BEFORE_LEAVING: Final = (
     ProveMailbox("mail", (), FRESH, None, optional=False),
     Done(PERMIT),
     Refuse("no_policy", REQUEST_DENIED),
-    Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT),
+    Ask(Question(replace(SHOWN, acs="acs2")), PERMIT),
 )
 
 
@@ -139,7 +139,8 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     world: Any, held: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
 ) -> None:
     """And on the audit log by its kind, with names and no value; only "yes" is one."""
-    done = answer(held, Ask(Question(variant, SHOWN), PERMIT), said, chosen=("mail",))
+    shown = replace(SHOWN, legal_basis="consent" if variant == "ask" else "public_task")
+    done = answer(held, Ask(Question(shown), PERMIT), said, chosen=("mail",), shown=shown.page_digest(KEY))
     made = done.transaction.receipt
     assert made
     assert (made.event, made.person, made.language) == (event, "g", "en")
@@ -177,7 +178,7 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     ("step", "how"),
     [
         (ASK, {"shown": "another page"}),
-        (Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT), {}),
+        (Ask(Question(replace(SHOWN, acs="acs2")), PERMIT), {}),
         (Done(), {}),
         (ISSUE, {}),
         (ISSUE, {"said": "no"}),  # nobody had said yes, and no policy lets anything leave
@@ -262,7 +263,7 @@ def test_what_is_on_file_is_read_again_after_a_while(
 ) -> None:
     """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
     if "issued" in facts:
-        facts = {"issued": Issued("_r", "_a", world.now, "n", None, "c")}
+        facts = {"issued": Issued("_r", "_a", world.now, "n", "c")}
     begun = answers.transactions.put(replace(held.transaction, **facts), held.version, world.now)
     assert begun
     withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)

@@ -177,4 +177,4 @@ def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:
         desk.wait_for_page("admin", "home")
         go(desk, "person")
         search(desk, "BCDFGHJK")
-        desk.page.wait_for_selector("[data-problem=person_unknown]")
+        desk.page.wait_for_selector("[data-problem=find_unknown]")

@@ -5,13 +5,13 @@ pinned key signed. A tree of the whole document, with many thousand entities, wo
 the memory of the file.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from lxml import etree
+from pydantic import AwareDatetime, TypeAdapter
 
 from broker.adapters.saml.feeds.streamed_signature import BoundedParse, EnvelopedSignature
 from broker.adapters.saml.xml_security import signature, xml_times
@@ -21,9 +21,7 @@ from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
 _PUBLICATION: Final = "{urn:oasis:names:tc:SAML:metadata:rpi}PublicationInfo"
-_DURATION: Final = re.compile(
-    r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?"
-)
+_DURATION: Final = TypeAdapter(timedelta)
 _LONGEST_NAME: Final = 500  # characters of a feed's name that are remembered
 
 
@@ -35,8 +33,8 @@ class FeedPublication:
     digest. ``name`` distinguishes the feeds of a publisher, and may be empty (saml-metadata 2.3.1).
     """
 
-    created: datetime | None
-    until: datetime
+    created: AwareDatetime | None
+    until: AwareDatetime
     digest: str
     name: str = ""
 
@@ -120,6 +118,16 @@ def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
             yield from entity_descriptors(child)
 
 
+def read_ends(element: etree._Element) -> list[datetime]:
+    """Return the validUntil of an element and of all collections around it, if they have one.
+
+    An unreadable one has expired.
+    """
+    around = [element, *element.iterancestors(ENTITIES)]
+    written = [each.get("validUntil") for each in around]
+    return [xml_times.read(end) or xml_times.LONG_AGO for end in written if end is not None]
+
+
 class _Pass:
     """Reads one feed from its start to its end."""
 
@@ -169,14 +177,10 @@ class _Pass:
             if name in self.found:
                 self.twice.add(name)
             elif name in self.wanted:
-                around = [entity, *entity.iterancestors(ENTITIES)]
-                self._keep(name, canonicalize(entity), around)
+                self._keep(name, canonicalize(entity), entity)
 
-    def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
-        written = [element.get("validUntil", "") for element in around]
-        ends = [xml_times.read(end) for end in written if end]
-        # An unreadable validUntil counts as expired.
-        until = min((end or self.now for end in ends), default=self.now)
+    def _keep(self, name: str, octets: bytes, element: etree._Element) -> None:
+        until = min(read_ends(element), default=self.now)
         self.found[name] = Entity(name, octets, until)
 
     def _aggregate(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
@@ -204,7 +208,7 @@ class _Pass:
         name = root.get("entityID", "")
         if name in self.wanted:
             octets = b"".join((signed.pieces.start, *self.whole, signed.pieces.end))
-            self._keep(name, octets, [root])
+            self._keep(name, octets, root)
 
 
 def check_valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
@@ -245,9 +249,8 @@ def read_creation_instant(extensions: Sequence[etree._Element], now: datetime) -
 
 
 def read_duration(written: str) -> timedelta | None:
-    """Return an xs:duration of days, hours, minutes and seconds; None for any other."""
-    found = _DURATION.fullmatch(written.strip())
-    if not found or not any(found.groups()):
+    """Return an xs:duration, or None if it cannot be read."""
+    try:
+        return _DURATION.validate_python(written.strip())
+    except ValueError:
         return None
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

@@ -6,15 +6,15 @@ machines have their own disks.
 """
 
 import fcntl
-import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
+
+from pydantic import AwareDatetime, TypeAdapter
 
 from broker.adapters.saml.feeds.aggregates import FeedPublication
 from broker.adapters.saml.feeds.feed_fetch import Document, Marks
@@ -22,24 +22,35 @@ from broker.adapters.saml.xml_security import xml_times
 from broker.configuration import durable_files as durable
 
 _LARGEST_NOTE: Final = 16 * 1024
-_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 Stamp = tuple[int, int, int]
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """Return a value that changes with a file, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """The stored facts about one document, for the next worker."""
 
-    due: datetime = _NEVER
+    due: AwareDatetime = xml_times.LONG_AGO
     marks: Marks = field(default_factory=Marks)
     cause: str = ""  # of the last failure, while it lasts
-    good: datetime | None = None  # when the server last answered
+    good: AwareDatetime | None = None  # when the server last answered
     kept: bool = False  # a copy exists, or should exist
     # The last publication that was kept; it stays after the copy has expired or is gone.
     edition: FeedPublication | None = None
     # Digests of publications that only the order of arrival distinguishes from ``edition``.
     replaced: tuple[str, ...] = ()
+
+
+_NOTE: Final = TypeAdapter(Note)
 
 
 class Copies:
@@ -99,26 +110,19 @@ class Copies:
 
     def stamp(self, document: Document) -> Stamp | None:
         """Return a value that changes with the copy; it is cheap to read."""
-        try:
-            found = self._path(document).stat()
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return read_stamp(self._path(document))
 
     def read_note(self, document: Document) -> Note:
         """Return the note about a document; an empty one if it cannot be read."""
         try:
             with self._path(document, ".json").open("rb") as file:
-                return _parse_note(json.loads(file.read(_LARGEST_NOTE)))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                return _NOTE.validate_json(file.read(_LARGEST_NOTE))
+        except (OSError, ValueError):
             return Note()
 
     def write_note(self, document: Document, note: Note) -> None:
         """Write the note about a document."""
-        with self.create_file() as (file, path):
-            file.write(json.dumps(asdict(note), default=xml_times.write).encode())
-            file.flush()
-            path.rename(self._path(document, ".json"))
+        durable.replace_file(self._path(document, ".json"), _NOTE.dump_json(note))
 
     def remove_leftovers(self) -> None:
         """Remove files that a crash left; call it only within ``lock``."""
@@ -128,32 +132,3 @@ class Copies:
 
     def _path(self, document: Document, ending: str = ".xml") -> Path:
         return self.folder / f"{document.name}{ending}"
-
-
-def _parse_note(tree: Any) -> Note:
-    marks = Marks(str(tree["marks"]["etag"]), str(tree["marks"]["modified"]))
-    return Note(
-        due=xml_times.read(tree["due"]) or _NEVER,
-        marks=marks,
-        cause=str(tree["cause"]),
-        good=_read_optional_time(tree["good"]),
-        kept=bool(tree["kept"]),
-        edition=_parse_publication(tree["edition"]),
-        replaced=tuple(str(digest) for digest in tree["replaced"]),
-    )
-
-
-def _parse_publication(tree: Any) -> FeedPublication | None:
-    if not tree:
-        return None
-    until = xml_times.read(tree["until"])
-    created = _read_optional_time(tree["created"])
-    if until is None:
-        return None
-    return FeedPublication(
-        created=created, until=until, digest=str(tree["digest"]), name=str(tree["name"])
-    )
-
-
-def _read_optional_time(written: Any) -> datetime | None:
-    return xml_times.read(written) if written else None

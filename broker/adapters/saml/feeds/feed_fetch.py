@@ -2,10 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -31,7 +30,6 @@ class Document:
     ``entity_id`` is the only entity that it may contain, None for a whole feed.
     """
 
-    feed: str
     url: str
     name: str
     entity_id: str | None = None
@@ -46,22 +44,21 @@ class Feed:
     trust: Trust
     mdq: bool = False
     speaks_for: frozenset[str] = frozenset(("upstreams", "institutions", "services"))
-    every: timedelta = timedelta(hours=1)
     ca_file: Path | None = None
     birk: str = ""
 
-    def list_documents(self, wanted: Iterator[str]) -> Iterator[Document]:
+    def list_documents(self, wanted: Iterable[str]) -> Iterator[Document]:
         """Yield the feed itself, or with MDQ a document for every wanted entity.
 
         Source: draft-young-md-query 3.
         """
         if not self.mdq:
-            yield Document(self.name, self.url, "feed")
+            yield Document(self.url, "feed")
             return
         for entity_id in wanted:
             url = f"{self.url}/entities/{quote(entity_id, safe='')}"
             name = hashlib.sha256(entity_id.encode()).hexdigest()  # an entityID is no file name
-            yield Document(self.name, url, name, entity_id)
+            yield Document(url, name, entity_id)
 
 
 @dataclass(frozen=True, slots=True)

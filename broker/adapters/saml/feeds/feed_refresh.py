@@ -12,6 +12,7 @@ from broker.adapters.saml.feeds.feed_fetch import Document, Feed, Marks
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
+_EVERY: Final = timedelta(hours=1)
 _SHORTEST: Final = timedelta(minutes=5)  # a shorter cacheDuration is ignored
 _RETRY: Final = timedelta(minutes=5)  # after a failure
 _SOON: Final = timedelta(hours=24)
@@ -50,7 +51,7 @@ class FeedRefresh:
         self.feed = feed
         self._wanted = frozenset(wanted)
         self._copies = copies
-        self.documents = tuple(feed.list_documents(iter(sorted(wanted))))
+        self.documents = tuple(feed.list_documents(sorted(wanted)))
         self._in_force = dict.fromkeys(self.documents, _CopyInForce())
 
     def fetch(self, now: datetime, *, force: bool = False) -> Iterator[FetchOutcome]:
@@ -150,7 +151,7 @@ class FeedRefresh:
         note = self._copies.read_note(document)
         held = self._in_force[document]
         # An attacker may have changed the file: ignore a due time in the far future.
-        if note.due <= now or note.due > now + self.feed.every:
+        if note.due <= now or note.due > now + _EVERY:
             return True
         if note.cause:
             return False
@@ -212,16 +213,14 @@ class FeedRefresh:
         """Store a failure, and fetch again after a pause."""
         if cause == "feed.absent" and self._in_force[document].copy is None:
             return self._note_absence(document, before, now)
-        note = replace(before, due=now + min(_RETRY, self.feed.every), cause=cause)
+        note = replace(before, due=now + _RETRY, cause=cause)
         self._copies.write_note(document, note)
         result: FetchResult = "older" if cause == _OLDER else "refused"
         return FetchOutcome(self.feed.name, result, cause, entity_id=document.entity_id)
 
     def _note_absence(self, document: Document, before: Note, now: datetime) -> FetchOutcome:
         """Store that the feed does not contain the entity, which is no failure."""
-        note = replace(
-            before, due=now + self.feed.every, marks=Marks(), cause="", good=now, kept=False
-        )
+        note = replace(before, due=now + _EVERY, marks=Marks(), cause="", good=now, kept=False)
         self._copies.write_note(document, note)
         return FetchOutcome(self.feed.name, "absent", entity_id=document.entity_id)
 
@@ -270,13 +269,11 @@ class FeedRefresh:
 
     def _find_interval(self, copy: Aggregate | None, now: datetime) -> timedelta:
         """Return the time until the next fetch, well before the copy expires."""
-        every = self.feed.every
         if copy is None:
-            return every
-        shortest = min(_SHORTEST, every)
-        asked = max(copy.cached_for or every, shortest)
+            return _EVERY
+        asked = max(copy.cached_for or _EVERY, _SHORTEST)
         half_of_life = max((copy.until - now) / 2, timedelta(seconds=1))
-        return min(every, asked, half_of_life)
+        return min(_EVERY, asked, half_of_life)
 
     def _read_copy(self, document: Document, held: Aggregate | None, now: datetime) -> Aggregate:
         with self._copies.open_copy(document) as file:

@@ -17,9 +17,14 @@ from typing import Any, BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security import signature, signature_profile
-from broker.adapters.saml.xml_security.canonical_form import canonicalize, inclusive_prefixes
-from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, SIGNATURE, SIGNED_INFO
+from broker.adapters.saml.xml_security import signature
+from broker.adapters.saml.xml_security.canonical_form import (
+    build_parser,
+    canonicalize,
+    inclusive_prefixes,
+)
+from broker.adapters.saml.xml_security.signature_profile import SignatureParts, check_shape
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, SIGNATURE
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024
@@ -36,9 +41,6 @@ _TAG: Final = re.compile(
     rb"""\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*+(<[^?!/\s](?:[^<>"']|"[^"]*"|'[^']*')*?)/?>""",
     re.DOTALL,
 )
-_REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
-_METHOD: Final = f"{SIGNED_INFO}/{{{DS}}}SignatureMethod"
-_C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
 
 
 class BoundedParse:
@@ -145,8 +147,7 @@ class PiecewiseC14n:
             raise MessageRefused("feed.root")
         self._root = root
         self._prefixes = prefixes
-        parser = etree.XMLParser(encoding="utf-8", resolve_entities=False)
-        alone = etree.fromstring(found[1] + b"/>", parser)
+        alone = etree.fromstring(found[1] + b"/>", build_parser())
         written = canonicalize(alone, prefixes)
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
@@ -187,13 +188,11 @@ class EnvelopedSignature:
         first = root[0]
         if first.tag != SIGNATURE:
             raise MessageRefused("feed.unsigned")
-        fault = signature_profile.signature_fault(first)
-        if fault:
-            raise MessageRefused(f"xml.{fault}")
-        _verify(first, keys)
-        reference = first.find(_REFERENCE)
-        self.expected = _decode(reference, f"{{{DS}}}DigestValue")
-        self._digest = hashlib.new(_algorithm(reference, f"{{{DS}}}DigestMethod"))
+        parts = check_shape(first)
+        _verify(parts, keys)
+        reference, digest = parts.references[0], parts.digests[0]
+        self.expected = _decode(reference.findtext(f"{{{DS}}}DigestValue"))
+        self._digest = hashlib.new(digest.get("Algorithm", "").rpartition("#")[2])
         self.pieces = PiecewiseC14n(root, begun, inclusive_prefixes(reference))
         self._digest.update(self.pieces.start)
         # The enveloped transform removes the element and leaves the text around it.
@@ -212,36 +211,17 @@ class EnvelopedSignature:
         return self._digest.digest() == self.expected
 
 
-def _verify(element: etree._Element, keys: Sequence[signature.VerifyKey]) -> None:
+def _verify(parts: SignatureParts, keys: Sequence[signature.VerifyKey]) -> None:
     """Raise unless one of the keys signed this SignedInfo; KeyInfo proves nothing."""
-    signed_info = element.find(SIGNED_INFO)
-    if signed_info is None:
-        raise MessageRefused("feed.unsigned")
-    octets = canonicalize(signed_info, inclusive_prefixes(element.find(_C14N)))
-    value = _decode(element, f"{{{DS}}}SignatureValue")
-    method = _uri(element, _METHOD)
+    prefixes = inclusive_prefixes(parts.canonicalizations[0])
+    octets = canonicalize(parts.signed_infos[0], prefixes)
+    value = _decode(parts.signature.findtext(f"{{{DS}}}SignatureValue"))
+    method = parts.methods[0].get("Algorithm", "")
     try:
         signature.verify_bytes(octets, value, method, keys)
     except MessageRefused:
         raise MessageRefused("feed.signature") from None
 
 
-def _uri(element: etree._Element | None, path: str) -> str:
-    if element is None:
-        return ""
-    found = element.find(path)
-    if found is None:
-        return ""
-    return found.get("Algorithm", "")
-
-
-def _algorithm(element: etree._Element | None, path: str) -> str:
-    """Return hashlib's name of a digest of ``signature_profile.DIGEST_METHODS``."""
-    return _uri(element, path).rpartition("#")[2]
-
-
-def _decode(element: etree._Element | None, path: str) -> bytes:
-    written = ""
-    if element is not None:
-        written = element.findtext(path) or ""
-    return base64.b64decode("".join(written.split()), validate=True)
+def _decode(written: str | None) -> bytes:
+    return base64.b64decode("".join((written or "").split()), validate=True)

@@ -6,7 +6,6 @@ docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -14,9 +13,14 @@ from saml2 import samlp
 
 from broker.adapters.saml.idp import subject_hints
 from broker.adapters.saml.messages import refusal_details
-from broker.adapters.saml.messages.message_values import read_issue_time, read_text
+from broker.adapters.saml.messages.message_checks import (
+    MESSAGE_CHECKS,
+    ReceivedMessage,
+    apply_checks,
+)
+from broker.adapters.saml.messages.message_values import read_flag, read_text
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.adapters.saml.xml_security import http_bindings, xml_times
+from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
@@ -26,40 +30,27 @@ from broker.core.errors import (
     REQUEST_DENIED,
     REQUEST_UNSUPPORTED,
     UNSUPPORTED_BINDING,
-    MessageRefused,
     RequestRefused,
-    Status,
 )
-from broker.core.login.transaction import SKEW, AuthnRequest
+from broker.core.login.transaction import AuthnRequest
 
-# A person may leave the service's page with its form open for a while. A bookmark is too old.
-FRESH: Final = timedelta(minutes=5)
 # A longer chain is a loop.
 _MOST_HOPS: Final = 10
 _MOST_DIGITS: Final = 6
 _MOST_LISTED: Final = 50
 _LONGEST_NAME: Final = 256  # SDP-G02
-_TRUE: Final = frozenset(("true", "1"))
 _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
 @dataclass(frozen=True)
-class ReceivedAuthnRequest:
+class ReceivedAuthnRequest(ReceivedMessage):
     """An AuthnRequest of a known sender with verified signature, and what its checks need."""
 
     message: samlp.AuthnRequest
     service: str
     descriptor: ServiceDescriptor
-    signed: bool
-    sso: str
     own: frozenset[str]  # our entityIDs
-    now: datetime
     relay_state: str | None = None
-
-    @cached_property
-    def issue_time(self) -> datetime:
-        """Return the IssueInstant."""
-        return read_issue_time(self.message)
 
     @cached_property
     def scoping(self) -> samlp.Scoping:
@@ -110,40 +101,6 @@ def _lacks_signature(received: ReceivedAuthnRequest) -> bool:
     return received.descriptor.signs_requests and not received.signed
 
 
-def _has_other_version(received: ReceivedAuthnRequest) -> bool:
-    """Refuse another version of SAML: its rules differ."""
-    return bool(received.message.version != "2.0")
-
-
-def _has_other_destination(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request made for another identity provider.
-
-    A signed request must have a Destination (bindings 3.4.5.2).
-    """
-    destination = received.message.destination
-    if destination is None:
-        return received.signed
-    return bool(destination != received.sso)
-
-
-def _has_time_without_zone(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a time without Z."""
-    return not xml_times.is_utc(received.message.issue_instant or "")
-
-
-def _is_from_future(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request from the future."""
-    return received.issue_time > received.now + SKEW
-
-
-def _is_too_old(received: ReceivedAuthnRequest) -> bool:
-    """Refuse an old request: a bookmark, or a request that an attacker kept.
-
-    Source: docs/reference/attacks.md#26.
-    """
-    return received.issue_time <= received.now - FRESH - SKEW
-
-
 def _has_two_acs(received: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS by index and by URL: they exclude each other (core 3.4.1)."""
     by_url = received.message.assertion_consumer_service_url is not None
@@ -161,11 +118,7 @@ def _has_unknown_acs(received: ReceivedAuthnRequest) -> bool:
 
 REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "unsigned": _lacks_signature,
-    "version": _has_other_version,
-    "destination": _has_other_destination,
-    "zone": _has_time_without_zone,
-    "issued_later": _is_from_future,
-    "issued_long_ago": _is_too_old,
+    **MESSAGE_CHECKS,
     "acs_twice": _has_two_acs,
     "acs": _has_unknown_acs,
 }
@@ -188,96 +141,84 @@ def find_acs(received: ReceivedAuthnRequest) -> str | None:
     return named[0].location if named else None
 
 
-def _check_binding(received: ReceivedAuthnRequest) -> Status | None:
+def _asks_other_binding(received: ReceivedAuthnRequest) -> bool:
     """Refuse another binding for the answer than HTTP-POST."""
-    if (received.message.protocol_binding or POST) != POST:
-        return UNSUPPORTED_BINDING
-    return None
+    return (received.message.protocol_binding or POST) != POST
 
 
-def _check_relay_state(received: ReceivedAuthnRequest) -> Status | None:
+def _has_long_relay_state(received: ReceivedAuthnRequest) -> bool:
     """Refuse a RelayState that is too long: it is stored with the transaction."""
     state = received.relay_state
-    if state is not None and not http_bindings.is_keepable(state):
-        return REQUEST_UNSUPPORTED
-    return None
+    return state is not None and not http_bindings.is_keepable(state)
 
 
-def _check_subject(received: ReceivedAuthnRequest) -> Status | None:
+def _demands_person(received: ReceivedAuthnRequest) -> bool:
     """Refuse a demand for a particular person: we cannot promise it (core 3.4.1)."""
-    if subject_hints.has_demanded_person(received.message):
-        return REQUEST_UNSUPPORTED
-    return None
+    return subject_hints.has_demanded_person(received.message)
 
 
-def _check_name_id(received: ReceivedAuthnRequest) -> Status | None:
+def _asks_other_name_id(received: ReceivedAuthnRequest) -> bool:
     """Refuse NameIDs of other formats, and NameIDs of a group of services.
 
     Source: docs/reference/attacks.md#26.
     """
     policy = received.name_id_policy
     if policy.format not in {None, *_FORMATS}:
-        return INVALID_NAME_ID_POLICY
-    if policy.sp_name_qualifier not in {None, received.descriptor.entity_id}:
-        return INVALID_NAME_ID_POLICY
-    return None
+        return True
+    return policy.sp_name_qualifier not in {None, received.descriptor.entity_id}
 
 
-def _check_declarations(received: ReceivedAuthnRequest) -> Status | None:
+def _asks_declarations(received: ReceivedAuthnRequest) -> bool:
     """Refuse authentication context declarations: only classes are supported."""
-    if received.authn_context.authn_context_decl_ref:
-        return NO_AUTHN_CONTEXT
-    return None
+    return bool(received.authn_context.authn_context_decl_ref)
 
 
-def _check_proxies(received: ReceivedAuthnRequest) -> Status | None:
+def _allows_no_proxy(received: ReceivedAuthnRequest) -> bool:
     """Refuse a ProxyCount of 0: we cannot authenticate a person ourselves.
 
     Source: docs/reference/saml-profiles.md#35.
     """
-    if received.proxy_count == 0 or len(received.requester_ids) > _MOST_HOPS:
-        return PROXY_COUNT_EXCEEDED
-    return None
+    return received.proxy_count == 0 or len(received.requester_ids) > _MOST_HOPS
 
 
-def _check_loop(received: ReceivedAuthnRequest) -> Status | None:
+def _is_loop(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request that went through this broker (docs/reference/saml-profiles.md#42)."""
-    if not received.own.isdisjoint(received.requester_ids):
-        return REQUEST_DENIED
-    return None
+    return not received.own.isdisjoint(received.requester_ids)
 
 
-def _check_sizes(received: ReceivedAuthnRequest) -> Status | None:
+def _is_too_large(received: ReceivedAuthnRequest) -> bool:
     """Refuse long lists and names: they are stored with the transaction of any visitor."""
     listed = received.idp_list
     declared = [read_text(each) for each in received.authn_context.authn_context_decl_ref]
     classes = [*received.classes, *declared]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
-        return REQUEST_UNSUPPORTED
+        return True
     names = (received.message.id or "", *listed, *classes, *received.requester_ids)
-    if any(len(name) > _LONGEST_NAME for name in names):
-        return REQUEST_UNSUPPORTED
-    return None
+    return any(len(name) > _LONGEST_NAME for name in names)
 
 
-LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
-    "binding": _check_binding,
-    "relay_state": _check_relay_state,
-    "sizes": _check_sizes,
-    "subject": _check_subject,
-    "name_id": _check_name_id,
-    "declarations": _check_declarations,
-    "proxies": _check_proxies,
-    "loop": _check_loop,
+LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
+    "binding": _asks_other_binding,
+    "relay_state": _has_long_relay_state,
+    "sizes": _is_too_large,
+    "subject": _demands_person,
+    "name_id": _asks_other_name_id,
+    "declarations": _asks_declarations,
+    "proxies": _allows_no_proxy,
+    "loop": _is_loop,
+}
+# The status of the answer to the service; REQUEST_UNSUPPORTED for the other limits.
+_STATUSES: Final = {
+    "binding": UNSUPPORTED_BINDING,
+    "name_id": INVALID_NAME_ID_POLICY,
+    "declarations": NO_AUTHN_CONTEXT,
+    "proxies": PROXY_COUNT_EXCEEDED,
+    "loop": REQUEST_DENIED,
 }
 
 
 # Explanations for the log that help an administrator.
 _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
-    "destination": lambda received: refusal_details.explain_destination(
-        received.message.destination, received.sso
-    ),
-    "zone": lambda received: refusal_details.explain_zone([received.message.issue_instant or ""]),
     "binding": lambda received: refusal_details.explain_binding(
         received.message.protocol_binding or ""
     ),
@@ -286,50 +227,33 @@ _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
 }
 
 
-def _explain(name: str, received: ReceivedAuthnRequest) -> str:
-    explain = _DETAILS.get(name)
-    return explain(received) if explain else ""
-
-
 def check_request(received: ReceivedAuthnRequest) -> AuthnRequest:
     """Apply all checks and return the content of the request.
 
     ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: there is no address to answer to.
     ``RequestRefused`` of LIMITS contains the request: the service is answered at its ACS.
     """
-    for name, offends in REQUEST_CHECKS.items():
-        if offends(received):
-            detail = _explain(name, received)
-            offset = _find_clock_offset(name, received)
-            raise MessageRefused(f"request.{name}", detail, clock_off=offset)
+    apply_checks("request", REQUEST_CHECKS, received)
     request = _make_request(received)
-    for name, limit in LIMITS.items():
-        status = limit(received)
-        if status:
-            detail = _explain(name, received)
+    for name, offends in LIMITS.items():
+        if offends(received):
+            status = _STATUSES.get(name, REQUEST_UNSUPPORTED)
+            explain = _DETAILS.get(name)
+            detail = explain(received) if explain else ""
             raise RequestRefused(status, f"request.{name}", detail=detail, request=request)
     return request
 
 
-def _find_clock_offset(check: str, received: ReceivedAuthnRequest) -> int | None:
-    """Return by how many seconds the service's clock is ahead, if the check found that."""
-    if check != "issued_later":
-        return None
-    return round((received.issue_time - received.now).total_seconds())
-
-
 def _make_request(received: ReceivedAuthnRequest) -> AuthnRequest:
-    state = received.relay_state
-    if state is not None and not http_bindings.is_keepable(state):
-        state = None
+    state = None if _has_long_relay_state(received) else received.relay_state
     return AuthnRequest(
         id=str(received.message.id or ""),
         service=received.service,
         entity_id=received.descriptor.entity_id,
         acs=find_acs(received) or received.descriptor.default_acs.location,
         relay_state=state,
-        force_authn=_is_true(received.message.force_authn),
-        is_passive=_is_true(received.message.is_passive),
+        force_authn=read_flag(received.message.force_authn),
+        is_passive=read_flag(received.message.is_passive),
         name_id_format=_read_name_id_format(received),
         authn_contexts=received.classes,
         comparison=str(received.authn_context.comparison or "exact"),
@@ -346,11 +270,3 @@ def _read_name_id_format(received: ReceivedAuthnRequest) -> str | None:
     if wanted in {None, UNSPECIFIED}:
         return None
     return str(wanted)
-
-
-def _is_true(written: str | None) -> bool:
-    """Return the value of a flag; services write 1, true, 0 and false.
-
-    Source: docs/reference/interop.md#booleans.
-    """
-    return (written or "").strip() in _TRUE

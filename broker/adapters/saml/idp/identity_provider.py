@@ -1,6 +1,6 @@
 """Our IdP role toward services: reads AuthnRequests and answers at their ACS."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,6 @@ from saml2 import samlp
 
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
-from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.messages.addresses import sso_url
 from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -57,29 +56,6 @@ class IdentityProvider:
     maps: Mapping[str, AttributeMap]
     own: frozenset[str]
 
-    @classmethod
-    def from_keys(
-        cls,
-        base_url: str,
-        entity_id: str,
-        keys: RoleKeys,
-        metadata: Source,
-        *,
-        services: Mapping[str, Service],
-        maps: Mapping[str, AttributeMap],
-        sp_entity_ids: Iterable[str],
-    ) -> "IdentityProvider":
-        """Load the key; ``services`` is by name, ``sp_entity_ids`` are those of our SP roles."""
-        return cls(
-            base_url=base_url,
-            entity_id=entity_id,
-            key=keys.load_signing_key(),
-            metadata=metadata,
-            services={service.entity_id: service for service in services.values()},
-            maps=maps,
-            own=frozenset((entity_id, *sp_entity_ids)),
-        )
-
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
@@ -93,25 +69,21 @@ class IdentityProvider:
             BOUNDS.octets,
             longest_relay_state=http_bindings.LONGEST_QUERY,
         )
-        sender = self._sender(carried.xml, now)
-        query = carried.signed
-        if query:
-            keys = sender.descriptor.keys
-            signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
-        return self._read(sender, carried.relay_state, now, signed=query is not None)
+        return self._read(carried, now)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's name-value pairs.
 
         Errors as ``read_redirect``.
         """
-        form = read_form(fields, ("SAMLRequest",), "request.fields")
-        relay_state = None
-        if "RelayState" in form:
-            longest = http_bindings.LONGEST_QUERY
-            relay_state = http_bindings.check_relay_state(form["RelayState"], longest)
-        xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
-        return self._read(self._sender(xml, now), relay_state, now, signed=False)
+        carried = http_bindings.read_post(
+            read_form(fields, ("SAMLRequest",), "request.fields"),
+            "SAMLRequest",
+            BOUNDS.octets,
+            deflated=True,
+            longest_relay_state=http_bindings.LONGEST_QUERY,
+        )
+        return self._read(carried, now)
 
     def respond(
         self,
@@ -188,9 +160,9 @@ class IdentityProvider:
             relay_state=request.relay_state,
         )
 
-    def _sender(self, xml: bytes, now: datetime) -> "_Sender":
-        """Parse a request and find the service that its Issuer names."""
-        root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
+    def _read(self, carried: http_bindings.CarriedMessage, now: datetime) -> AuthnRequest:
+        """Find the service that the Issuer names, verify the signatures, and check the request."""
+        root = safe_parser.parse(carried.xml, AUTHN_REQUEST, BOUNDS)
         message = message_model.read_unsigned(samlp.AuthnRequest, root)
         service = self.services.get(read_issuer(message.issuer) or "")
         if service is None:
@@ -198,26 +170,22 @@ class IdentityProvider:
         descriptor = self.metadata.current.service(service.entity_id, now)
         if descriptor is None:
             raise ServiceNotConnected(service.name)
-        return _Sender(root, message, service, descriptor)
-
-    def _read(
-        self, sender: "_Sender", relay_state: str | None, now: datetime, *, signed: bool
-    ) -> AuthnRequest:
-        """Verify a signature inside the request, and check it; ``signed``: its query was."""
-        message = sender.message
-        if sender.root.find(SIGNATURE) is not None:
-            octets = signature.verify(sender.root, sender.descriptor.keys)
-            message = message_model.read_message(samlp.AuthnRequest, sender.root, octets)
-            signed = True
+        query = carried.signed
+        if query:
+            signature.verify_bytes(query.octets, query.signature, query.sigalg, descriptor.keys)
+        is_signed_inside = root.find(SIGNATURE) is not None
+        if is_signed_inside:
+            octets = signature.verify(root, descriptor.keys)
+            message = message_model.read_message(samlp.AuthnRequest, root, octets)
         received = ReceivedAuthnRequest(
             message=message,
-            service=sender.service.name,
-            descriptor=sender.descriptor,
-            signed=signed,
-            sso=sso_url(self.base_url),
+            service=service.name,
+            descriptor=descriptor,
+            signed=query is not None or is_signed_inside,
+            address=sso_url(self.base_url),
             own=self.own,
             now=now,
-            relay_state=relay_state,
+            relay_state=carried.relay_state,
         )
         return authn_requests.check_request(received)
 
@@ -244,13 +212,3 @@ def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> 
     if service.encryption is not None and descriptor.encryption_certificate is None:
         raise BrokerError("the service publishes no key for the encryption that is configured")
     return descriptor.encryption_certificate
-
-
-@dataclass(frozen=True, slots=True)
-class _Sender:
-    """An AuthnRequest that passed XML security, and the service that its Issuer names."""
-
-    root: etree._Element
-    message: samlp.AuthnRequest  # not verified yet
-    service: Service
-    descriptor: ServiceDescriptor

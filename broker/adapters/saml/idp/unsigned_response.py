@@ -55,7 +55,6 @@ def write_unsigned_response(
         assertion=f"{_MADE_UP}-assertion",
         at=now,
         name_id=disclosure.address or "made-up-name",
-        number=None,
         content="",
     )
     request = AuthnRequest(f"{_MADE_UP}-request", to.service.name, to.service.entity_id, to.acs)

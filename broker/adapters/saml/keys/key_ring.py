@@ -1,14 +1,13 @@
 """The broker's own keys: of the SAML roles, of the store, of pseudonyms and of the audit log."""
 
 import hashlib
-import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
@@ -50,10 +48,6 @@ class KeyPair:
 
     private: bytes
     certificate: bytes
-
-    def __repr__(self) -> str:
-        """Never show the key."""
-        return "KeyPair(...)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +93,6 @@ class KeyRing:
         """Return the fingerprint of the keys that person ids and NameIDs are made with."""
         label = "fingerprint of person keys"
         return f"{self.index.compute(label)} {self.person.compute(label)}"
-
-    def __repr__(self) -> str:
-        """Name the sealing key by its id only."""
-        return f"KeyRing(sealing_id={self.sealing_id!r})"
 
 
 def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
@@ -152,9 +142,8 @@ def make_pair(subject: str, now: datetime, size: int = SIZE) -> KeyPair:
 
 def _write(path: Path, octets: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_bytes(octets)
 
 
 def load(folder: Path) -> KeyRing:
@@ -168,7 +157,8 @@ def load(folder: Path) -> KeyRing:
     roles = {role: _read_role(folder, role, faults) for role in ROLES}
     store_keys = sorted((folder / "store").glob("*.key"))
     sealing = {path.stem: _secret(path, faults) for path in store_keys}
-    sealing_id = _sealing_id(folder / "store" / "current", sealing, faults)
+    fix = "write the id of the key that seals records"
+    sealing_id = read_sealing_id(folder / "store" / "current", sealing, fix, faults)
     index = _secret(folder / "index.key", faults)
     person = _secret(folder / "person.key", faults)
     audit = _secret(folder / AUDIT, faults)
@@ -187,13 +177,12 @@ def load(folder: Path) -> KeyRing:
     )
 
 
-def _sealing_id(path: Path, sealing: Mapping[str, bytes], faults: list[Fault]) -> str:
-    """Read the id of the key that seals records, which must be one of those there are."""
+def read_sealing_id(path: Path, sealing: Collection[str], fix: str, faults: list[Fault]) -> str:
+    """Read the id of a key that seals records, which must be one of those there are."""
     sealing_id = ""
     if path.is_file():
         sealing_id = path.read_text(encoding="ascii", errors="replace").strip()
     if sealing_id not in sealing:
-        fix = "write the id of the key that seals records"
         faults.append(Fault(str(path), "names no key of this folder", fix))
     return sealing_id
 
@@ -261,8 +250,7 @@ def _find_pair_fault(private: bytes, certificate: bytes) -> str | None:
         public = x509.load_pem_x509_certificate(certificate).public_key()
     except ValueError:
         return "holds no PEM certificate after its key"
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if public.public_bytes(*form) != key.public_key().public_bytes(*form):
+    if public != key.public_key():
         return "holds the certificate of another key"
     return None
 
@@ -299,25 +287,24 @@ def list_keys(folder: Path) -> Iterator[ListedKey]:
     for track in ROLE_TRACKS:
         for slot, key_pair in read_slots(folder, track, []).items():
             yield _describe_certificate(track, slot, key_pair.certificate)
-    for key_id in ring.sealing:
-        slot = "current" if key_id == ring.sealing_id else "reads"
-        yield _describe_secret("store", slot, key_id)
-    yield _describe_secret("index", "current", ring.index.key_id)
-    yield _describe_secret("person", "current", ring.person.key_id)
-    yield _describe_secret("audit", "current", derive_key_id(ring.audit))
-
-
-def _describe_secret(use: str, slot: str, key_id: str) -> ListedKey:
-    return ListedKey(use, slot, SECRET * 8, key_id, until=None)
+    secrets_by_id = [
+        *(("store", key_id) for key_id in ring.sealing),
+        ("index", ring.index.key_id),
+        ("person", ring.person.key_id),
+        ("audit", derive_key_id(ring.audit)),
+    ]
+    for use, key_id in secrets_by_id:
+        is_older = use == "store" and key_id != ring.sealing_id
+        yield ListedKey(use, "reads" if is_older else "current", SECRET * 8, key_id, until=None)
 
 
 def _describe_certificate(use: str, slot: str, pem: bytes) -> ListedKey:
     certificate = x509.load_pem_x509_certificate(pem)
-    public = certificate.public_key()
+    public: Any = certificate.public_key()  # RSA, as ``load`` has checked
     return ListedKey(
         use=use,
         slot=slot,
-        bits=public.key_size if isinstance(public, rsa.RSAPublicKey) else 0,
+        bits=public.key_size,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         until=certificate.not_valid_after_utc,
     )

@@ -130,13 +130,12 @@ def _refuse_unsound(folder: Path) -> None:
     """
     ring = key_ring.load(folder)
     following = folder / STORE / "next"
-    if not following.exists():
-        return
-    sealing_id = following.read_text(encoding="ascii", errors="replace")
-    if sealing_id not in ring.sealing:
-        what = "names no key of this folder"
+    faults: list[Fault] = []
+    if following.exists():
         fix = "delete it: the next call makes another"
-        raise ConfigurationFaults([Fault(str(following), what, fix)])
+        key_ring.read_sealing_id(following, ring.sealing, fix, faults)
+    if faults:
+        raise ConfigurationFaults(faults)
 
 
 def _read_mtime(path: Path) -> datetime:

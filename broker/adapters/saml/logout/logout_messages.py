@@ -12,77 +12,53 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
+from broker.adapters.saml.messages.message_checks import (
+    FRESH,
+    MESSAGE_CHECKS,
+    ReceivedMessage,
+    apply_checks,
+)
 from broker.adapters.saml.messages.message_values import (
-    lacks_zone,
     name_id_element,
-    read_issue_time,
     read_name_id,
     read_status_codes,
     read_text,
     read_time,
     status_element,
 )
+from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.xml_security import written_message, xml_times
 from broker.adapters.saml.xml_security.xml_names import ASYNCHRONOUS
-from broker.core.errors import SUCCESS, MessageRefused, Status
+from broker.core.errors import SUCCESS, Status
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
-# A browser delivers the message at once.
-_FRESH: Final = timedelta(minutes=5)
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
 
 
 @dataclass(frozen=True)
-class ReceivedLogoutMessage:
-    """A logout message with a verified signature, and the values that its checks need."""
+class ReceivedLogoutMessage(ReceivedMessage):
+    """A logout message with a verified signature; ``traits`` are of the sender's profile."""
 
-    message: samlp.LogoutRequest | samlp.LogoutResponse
-    address: str  # ours, where it came
-    now: datetime
-    skew: timedelta  # how far the peer's clock may differ
+    traits: ProfileTraits
 
     @property
-    def issue_time(self) -> datetime:
-        """Return the IssueInstant."""
-        return read_issue_time(self.message)
+    def skew(self) -> timedelta:
+        """Return how far the peer's clock may differ."""
+        return self.traits.skew
 
     @property
     def expires(self) -> str | None:
         """Return NotOnOrAfter of a request as text; a response has none."""
         return getattr(self.message, "not_on_or_after", None)
 
-
-def _has_other_version(received: ReceivedLogoutMessage) -> bool:
-    """Refuse another version of SAML: its rules differ."""
-    return bool(received.message.version != "2.0")
-
-
-def _has_other_destination(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a message made for another address (bindings 3.4.5.2)."""
-    return bool(received.message.destination != received.address)
-
-
-def _has_time_without_zone(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a time without Z."""
-    return lacks_zone([received.message.issue_instant, received.expires])
-
-
-def _is_from_future(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a message from the future."""
-    return received.issue_time > received.now + received.skew
-
-
-def _is_too_old(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a message that was delivered late: an attacker may have kept it."""
-    return received.issue_time <= received.now - _FRESH - received.skew
+    def list_times(self) -> list[str | None]:
+        """Return all times of the message as text."""
+        return [self.message.issue_instant, self.expires]
 
 
 def _is_expired(received: ReceivedLogoutMessage) -> bool:
     """Refuse a LogoutRequest that has expired (core 3.7.1)."""
-    end = read_time(received.expires)
-    if end is None:
-        return False
-    return end <= received.now - received.skew
+    return received.has_passed(read_time(received.expires))
 
 
 def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:
@@ -98,19 +74,15 @@ def _is_unsolicited(received: ReceivedLogoutMessage) -> bool:
     return not received.message.in_response_to
 
 
-_BOTH: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
-    "version": _has_other_version,
-    "destination": _has_other_destination,
-    "zone": _has_time_without_zone,
-    "issued_later": _is_from_future,
-    "issued_long_ago": _is_too_old,
-}
-LOGOUT_REQUEST_CHECKS: Final = {
-    **_BOTH,
+LOGOUT_REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
+    **MESSAGE_CHECKS,
     "expired": _is_expired,
     "identifier": _has_doubtful_identifier,
 }
-LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _is_unsolicited}
+LOGOUT_RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
+    **MESSAGE_CHECKS,
+    "unsolicited": _is_unsolicited,
+}
 
 
 def read_request(
@@ -124,7 +96,7 @@ def read_request(
     ``decrypt_name_id`` is called for an EncryptedID. ``MessageRefused``: ``logout.<check>``, and
     errors of ``decrypt_name_id``.
     """
-    _apply_checks(LOGOUT_REQUEST_CHECKS, received)
+    apply_checks("logout", LOGOUT_REQUEST_CHECKS, received)
     message = received.message
     extensions = message.extensions.extension_elements if message.extensions else []
     return LogoutRequest(
@@ -143,18 +115,10 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
 
     Only the single status code Success says that the session has ended.
     """
-    _apply_checks(LOGOUT_RESPONSE_CHECKS, received)
+    apply_checks("logout", LOGOUT_RESPONSE_CHECKS, received)
     message = received.message
     ended = read_status_codes(message.status) == (SUCCESS.top,)
     return LogoutResponse(peer, str(message.in_response_to), ended=ended)
-
-
-def _apply_checks(
-    table: dict[str, Callable[[ReceivedLogoutMessage], bool]], received: ReceivedLogoutMessage
-) -> None:
-    for name, offends in table.items():
-        if offends(received):
-            raise MessageRefused(f"logout.{name}")
 
 
 def write_request(
@@ -170,7 +134,7 @@ def write_request(
         issue_instant=xml_times.write(now),
         destination=destination,
         reason=_BY_USER,
-        not_on_or_after=xml_times.write(now + _FRESH),
+        not_on_or_after=xml_times.write(now + FRESH),
         issuer=saml.Issuer(text=issuer),
         name_id=name_id_element(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],

@@ -1,11 +1,10 @@
 """Our single logout service toward services and upstreams: every message is signed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.keys.key_ring import KeyRing, RoleKeys
@@ -13,9 +12,9 @@ from broker.adapters.saml.logout import logout_messages
 from broker.adapters.saml.logout.logout_messages import ReceivedLogoutMessage
 from broker.adapters.saml.messages.addresses import idp_logout_url, sp_logout_url
 from broker.adapters.saml.messages.message_values import read_form, read_issuer
-from broker.adapters.saml.messages.upstream_profiles import traits_of
+from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
 from broker.adapters.saml.metadata.metadata_folder import Source
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
@@ -33,7 +32,6 @@ from broker.adapters.saml.xml_security.xml_names import (
 )
 from broker.core.entities import Service, Upstream
 from broker.core.errors import MessageRefused, Status
-from broker.core.login.transaction import SKEW
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.saml_ports import PostForm
 
@@ -49,57 +47,19 @@ _KINDS: Final[Mapping[http_bindings.MessageField, Any]] = {
 }
 
 
-PeerDescriptor = ServiceDescriptor | UpstreamDescriptor
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _OwnRole:
-    """Our entityID and keys toward one side."""
-
-    entity_id: str
-    key: signature.SigningKey
-    decryption: encryption.DecryptionKeys
-
-    @classmethod
-    def from_keys(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
-        """Load the keys of a role."""
-        return cls(entity_id, keys.load_signing_key(), keys.load_decryption_keys())
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class SingleLogout:
-    """Our single logout service. ``upstream`` None means the endpoint for services."""
+    """Our single logout service, toward services and upstreams by their name in broker.toml.
+
+    ``upstream`` None means the endpoint for services.
+    """
 
     base_url: str
-    idp: _OwnRole
-    sps: Mapping[str, _OwnRole]
+    idp_entity_id: str
+    ring: KeyRing
     metadata: Source
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-
-    @classmethod
-    def from_keys(
-        cls,
-        base_url: str,
-        idp_entity_id: str,
-        ring: KeyRing,
-        metadata: Source,
-        *,
-        services: Mapping[str, Service],
-        upstreams: Mapping[str, Upstream],
-    ) -> "SingleLogout":
-        """Load the keys of both roles; services and upstreams are by their name in broker.toml."""
-        return cls(
-            base_url=base_url,
-            idp=_OwnRole.from_keys(idp_entity_id, ring.idp),
-            sps={
-                name: _OwnRole.from_keys(upstream.sp_entity_id, ring.sp)
-                for name, upstream in upstreams.items()
-            },
-            metadata=metadata,
-            services=services,
-            upstreams=upstreams,
-        )
 
     def read_redirect(
         self, upstream: str | None, query: str, now: datetime
@@ -114,15 +74,7 @@ class SingleLogout:
         if "&SAMLResponse=" in f"&{query}":
             kind = "SAMLResponse"
         carried = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
-        root = safe_parser.parse(carried.xml, _ROOTS[kind], BOUNDS)
-        message = message_model.read_unsigned(_KINDS[kind], root)
-        peer = self._peer(upstream, message.issuer)
-        signed = carried.signed
-        if signed is None:
-            raise MessageRefused("logout.unsigned")
-        keys = self._descriptor(peer, now).keys
-        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, keys)
-        return self._read(root, message, peer, carried.relay_state, now)
+        return self._read(upstream, kind, carried, now, posted=False)
 
     def read_post(
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
@@ -133,18 +85,8 @@ class SingleLogout:
         """
         form = read_form(fields, _ROOTS, "logout.fields")
         (kind,) = (each for each in _ROOTS if each in form)
-        relay_state = None
-        if "RelayState" in form:
-            relay_state = http_bindings.check_relay_state(form["RelayState"])
-        xml = http_bindings.decode_post(form[kind], longest=BOUNDS.octets)
-        root = safe_parser.parse(xml, _ROOTS[kind], BOUNDS)
-        sender = message_model.read_unsigned(_KINDS[kind], root).issuer
-        peer = self._peer(upstream, sender)
-        if root.find(SIGNATURE) is None:
-            raise MessageRefused("logout.unsigned")
-        octets = signature.verify(root, self._descriptor(peer, now).keys)
-        message = message_model.read_message(_KINDS[kind], root, octets)
-        return self._read(root, message, peer, relay_state, now)
+        carried = http_bindings.read_post(form, kind, BOUNDS.octets)
+        return self._read(upstream, kind, carried, now, posted=True)
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return the URL or the form with our signed LogoutRequest to a participant.
@@ -155,11 +97,18 @@ class SingleLogout:
         endpoint = descriptor.logout
         if endpoint is None:
             raise MessageRefused("logout.no_endpoint")  # its metadata has changed
-        own = self._own_role(participant.peer)
+        issuer, keys = self._own_role(participant.peer)
         message = logout_messages.write_request(
-            own.entity_id, endpoint.location, participant, request_id, now
+            issuer, endpoint.location, participant, request_id, now
         )
-        return _sign_and_address(message, "SAMLRequest", endpoint.location, own.key, descriptor)
+        return outgoing_message.build_signed(
+            message,
+            "SAMLRequest",
+            endpoint.location,
+            keys.load_signing_key(),
+            descriptor.signing_algorithms,
+            by_post=endpoint.binding == "post",
+        )
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
@@ -173,16 +122,17 @@ class SingleLogout:
         endpoint = descriptor.logout
         if endpoint is None:
             return None
-        own = self._own_role(request.peer)
+        issuer, keys = self._own_role(request.peer)
         message = logout_messages.write_response(
-            own.entity_id, endpoint.response, request.id, response_id, status=status, now=now
+            issuer, endpoint.response, request.id, response_id, status=status, now=now
         )
-        return _sign_and_address(
+        return outgoing_message.build_signed(
             message,
             "SAMLResponse",
             endpoint.response,
-            own.key,
-            descriptor,
+            keys.load_signing_key(),
+            descriptor.signing_algorithms,
+            by_post=endpoint.binding == "post",
             relay_state=request.relay_state,
         )
 
@@ -210,37 +160,50 @@ class SingleLogout:
 
     def _read(
         self,
-        root: etree._Element,
-        message: samlp.LogoutRequest | samlp.LogoutResponse,
-        peer: LogoutPeer,
-        relay_state: str | None,
+        upstream: str | None,
+        kind: http_bindings.MessageField,
+        carried: http_bindings.CarriedMessage,
         now: datetime,
+        *,
+        posted: bool,
     ) -> LogoutRequest | LogoutResponse:
+        root = safe_parser.parse(carried.xml, _ROOTS[kind], BOUNDS)
+        message = message_model.read_unsigned(_KINDS[kind], root)
+        peer = self._peer(upstream, message.issuer)
+        query = carried.signed
+        if query is None and (not posted or root.find(SIGNATURE) is None):
+            raise MessageRefused("logout.unsigned")
+        keys = self._descriptor(peer, now).keys
+        if query:
+            signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
+        else:
+            octets = signature.verify(root, keys)
+            message = message_model.read_message(_KINDS[kind], root, octets)
         address = idp_logout_url(self.base_url)
-        skew = SKEW
+        traits = ProfileTraits()
         cbc = False
         if peer.side == "upstream":
             configured = self.upstreams[peer.name]
             address = sp_logout_url(self.base_url, peer.name)
-            skew = traits_of(configured).skew
+            traits = traits_of(configured)
             cbc = configured.encryption == "cbc"
-        received = ReceivedLogoutMessage(message, address, now, skew)
+        received = ReceivedLogoutMessage(message, address, signed=True, now=now, traits=traits)
         if isinstance(message, samlp.LogoutResponse):
             return logout_messages.read_response(received, peer)
-        keys = self._own_role(peer).decryption
 
         def decrypt_name_id() -> saml.NameID:
             (identifier,) = root.iterchildren(ENCRYPTED_ID)
-            opened = encryption.decrypt(identifier, keys, allow_cbc=cbc, within=NAME_ID)
+            own_keys = self._own_role(peer)[1].load_decryption_keys()
+            opened = encryption.decrypt(identifier, own_keys, allow_cbc=cbc, within=NAME_ID)
             return message_model.read_unsigned(saml.NameID, opened)
 
-        return logout_messages.read_request(received, peer, relay_state, decrypt_name_id)
+        return logout_messages.read_request(received, peer, carried.relay_state, decrypt_name_id)
 
-    def _own_role(self, peer: LogoutPeer) -> _OwnRole:
-        """Return our role toward the peer."""
+    def _own_role(self, peer: LogoutPeer) -> tuple[str, RoleKeys]:
+        """Return our entityID and keys toward the peer."""
         if peer.side == "service":
-            return self.idp
-        return self.sps[peer.name]
+            return self.idp_entity_id, self.ring.idp
+        return self.upstreams[peer.name].sp_entity_id, self.ring.sp
 
     def _descriptor(self, peer: LogoutPeer, now: datetime) -> PeerDescriptor:
         current = self.metadata.current
@@ -252,20 +215,3 @@ class SingleLogout:
         if found is None:  # its metadata has expired, or broker.toml does not list it any more
             raise MessageRefused("logout.unknown_peer")
         return found
-
-
-def _sign_and_address(
-    root: etree._Element,
-    kind: http_bindings.MessageField,
-    to: str,
-    key: signature.SigningKey,
-    descriptor: PeerDescriptor,
-    *,
-    relay_state: str | None = None,
-) -> str | PostForm:
-    """Sign a message, and return the URL or the form that carries it, by the peer's binding."""
-    by = descriptor.signing_algorithms
-    send: Callable[..., str | PostForm] = outgoing_message.build_signed_form
-    if descriptor.logout and descriptor.logout.binding == "redirect":
-        send = outgoing_message.build_signed_url
-    return send(root, kind, to, key, by, relay_state=relay_state)

@@ -1,8 +1,8 @@
 """Values of SAML messages, read from pysaml2's objects and written as such."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Final
 
 from saml2 import SamlBase, saml, samlp
 
@@ -10,14 +10,8 @@ from broker.adapters.saml.xml_security import xml_times
 from broker.core.errors import MessageRefused, Status
 from broker.core.logout.sessions import NameID
 
+_TRUE: Final = frozenset(("true", "1"))
 _ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
-
-
-class IssuedMessage(Protocol):
-    """A message or an assertion: everything that has an IssueInstant."""
-
-    issue_instant: str | None
 
 
 def read_form(
@@ -33,6 +27,14 @@ def read_form(
     return form
 
 
+def read_flag(written: str | None) -> bool:
+    """Return the value of a flag; peers write 1, true, 0 and false.
+
+    Source: docs/reference/interop.md#booleans.
+    """
+    return (written or "").strip() in _TRUE
+
+
 def read_text(element: SamlBase | None) -> str:
     """Return the text of an element; the schemas allow nothing else in the elements we read."""
     if element is None:
@@ -45,11 +47,6 @@ def read_time(written: str | None) -> datetime | None:
     if written is None:
         return None
     return xml_times.read(written)
-
-
-def read_issue_time(message: IssuedMessage) -> datetime:
-    """Return the IssueInstant; a message without a readable one counts as infinitely old."""
-    return read_time(message.issue_instant) or _NEVER
 
 
 def lacks_zone(times: Iterable[str | None]) -> bool:

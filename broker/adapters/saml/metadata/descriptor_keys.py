@@ -10,10 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from broker.adapters.saml.xml_security.algorithm_selection import DescriptorFaults
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.adapters.saml.xml_security.xml_names import DS, MD
-from broker.core.errors import MessageRefused
+from broker.core.errors import Fault, MessageRefused
 
 _KEY: Final = f"{{{MD}}}KeyDescriptor"
 _CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
@@ -29,25 +28,31 @@ _MOST: Final = 20  # remarks on one descriptor: a peer may cause thousands
 
 @dataclass(slots=True)
 class Remarks:
-    """The remarks on one descriptor: ``faults`` prevent its use, ``notices`` do not."""
+    """The remarks on one descriptor: ``faults`` prevent its use, ``notices`` do not.
 
-    faults: DescriptorFaults = field(default_factory=list)
+    ``where`` is its file or feed.
+    """
+
+    where: str
+    entity_id: str
+    faults: list[Fault] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     def add_fault(self, element: etree._Element, what: str, fix: str) -> None:
         """Add a fault at ``element`` that prevents the use of the descriptor."""
-        fault = (f"{what} ({describe_place(element)})", fix)
+        fault = Fault(self.where, f"{self.entity_id} {what} ({_describe_place(element)})", fix)
         if len(self.faults) < _MOST and fault not in self.faults:
             self.faults.append(fault)
 
     def add_ignored(self, element: etree._Element, what: str) -> None:
         """Add a notice that a part of ``element`` is ignored."""
-        notice = f"{what} ({describe_place(element)}), which is ignored"
+        place = _describe_place(element)
+        notice = f"{self.where}: {self.entity_id} {what} ({place}), which is ignored"
         if len(self.notices) < _MOST and notice not in self.notices:
             self.notices.append(notice)
 
 
-def describe_place(element: etree._Element) -> str:
+def _describe_place(element: etree._Element) -> str:
     """Return the name of an element and its line in the file: ``KeyDescriptor, line 12``."""
     name = str(element.tag).rpartition("}")[2]
     return f"{name}, line {element.sourceline}"

@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from broker.adapters.saml.messages.message_values import read_flag
 from broker.adapters.saml.xml_security.xml_names import MD, SAML
 from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
@@ -21,22 +22,17 @@ _KNOWN: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 
 def read_entity_attributes(role: etree._Element, name: str) -> Iterator[str]:
     """Yield the values of the entity attribute ``name``, of the role or of the entity around it."""
-    for element in (role, role.getparent()):
-        if element is None:
-            continue
-        for attribute in element.iterfind(_EXTENSIONS):
-            if attribute.get("Name") == name:
-                for value in attribute:
-                    yield "".join(str(part) for part in value.itertext()).strip()
+    for attribute in (*role.iterfind(_EXTENSIONS), *role.iterfind(f"../{_EXTENSIONS}")):
+        if attribute.get("Name") == name:
+            for value in attribute:
+                yield (value.text or "").strip()
 
 
 def read_required(role: etree._Element) -> frozenset[str]:
     """Return the Names of the attributes that a service marks as required."""
     asked = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
     return frozenset(
-        attribute.get("Name", "")
-        for attribute in asked
-        if attribute.get("isRequired", "").strip() in {"true", "1"}
+        attribute.get("Name", "") for attribute in asked if read_flag(attribute.get("isRequired"))
     )
 
 

@@ -1,16 +1,16 @@
 """Reads the roles of an entity in a file or a feed: its descriptors, categories and scopes."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.feeds.aggregates import Entity
+from broker.adapters.saml.feeds.aggregates import Entity, read_ends
 from broker.adapters.saml.metadata.descriptor_keys import Remarks
 from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, SHIBMD, rewrite
-from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
+from broker.adapters.saml.metadata.entity_attributes import read_entity_attributes
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,
@@ -19,8 +19,8 @@ from broker.adapters.saml.metadata.role_descriptors import (
     read_service,
     read_upstream,
 )
-from broker.adapters.saml.xml_security import xml_times
-from broker.adapters.saml.xml_security.xml_names import MD, SAML
+from broker.adapters.saml.xml_security.canonical_form import build_parser
+from broker.adapters.saml.xml_security.xml_names import MD
 from broker.core.errors import Fault, MessageRefused
 
 # Expressions (regexp="true", shibmd) are ignored: overlaps with the scopes of other institutions
@@ -39,12 +39,7 @@ _FIXES: Final = {
     "xml.encoding": "save it as UTF-8",
     "xml.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
 }
-_CATEGORIES: Final = etree.XPath(
-    "md:Extensions/attr:EntityAttributes"
-    "/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
-    namespaces={"md": MD, "saml": SAML, "attr": ATTRIBUTES},
-)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_CATEGORY: Final = "http://macedir.org/entity-category"
 _Descriptor = TypeVar("_Descriptor")
 
 
@@ -89,7 +84,7 @@ def read_entity(where: str, entity: etree._Element, until: Sequence[datetime]) -
         upstream=_read_role(where, element, until, IDP_ROLE, read_upstream),
         service=_read_role(where, element, until, SP_ROLE, read_service),
         scopes=_read_role(where, element, until, IDP_ROLE, _read_scopes),
-        categories=frozenset(_read_texts(element, _CATEGORIES)),
+        categories=frozenset(read_entity_attributes(element, _CATEGORY)),
     )
 
 
@@ -109,7 +104,7 @@ def _read_role(
     entity: etree._Element,
     until: Sequence[datetime],
     role: str,
-    read: Callable[[str, etree._Element, datetime | None, Remarks], _Descriptor | None],
+    read: Callable[[etree._Element, datetime | None, Remarks], _Descriptor | None],
 ) -> FoundRole[_Descriptor] | None:
     """Read a role of a rewritten entity; two roles of a kind are a fault."""
     elements = entity.findall(role)
@@ -121,31 +116,17 @@ def _read_role(
         return FoundRole(
             where, None, (Fault(where, f"{entity_id} has several {name}s", "keep one"),)
         )
-    remarks = Remarks()
-    end = min((*until, *read_ends(elements)), default=None)
-    descriptor = read(entity_id, elements[0], end, remarks)
-    faults = [Fault(where, f"{entity_id} {what}", fix) for what, fix in remarks.faults]
-    notices = [f"{where}: {entity_id} {notice}" for notice in remarks.notices]
-    return FoundRole(where, descriptor, tuple(faults), tuple(notices))
+    remarks = Remarks(where, entity_id)
+    end = min((*until, *read_ends(elements[0])), default=None)
+    descriptor = read(elements[0], end, remarks)
+    return FoundRole(where, descriptor, tuple(remarks.faults), tuple(remarks.notices))
 
 
 def _read_scopes(
-    _entity_id: str, role: etree._Element, until: datetime | None, _remarks: Remarks
+    role: etree._Element, until: datetime | None, _remarks: Remarks
 ) -> PublishedScopes:
-    return PublishedScopes(tuple(_read_texts(role, _SCOPES)), until)
-
-
-def _read_texts(element: etree._Element, path: etree.XPath) -> list[str]:
-    """Return the texts of the elements at a path."""
-    found: Any = path(element)
-    return [(value.text or "").strip() for value in found]
-
-
-def read_ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
-    """Yield the validUntil of the elements that have one; an unreadable one has expired."""
-    for element in elements:
-        if "validUntil" in element.attrib:
-            yield xml_times.read(element.get("validUntil", "")) or _LONG_AGO
+    found: Any = _SCOPES(role)
+    return PublishedScopes(tuple((scope.text or "").strip() for scope in found), until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +173,5 @@ def _take(role: FoundRole[_Descriptor] | None, notices: list[str]) -> _Descripto
 def _read_feed_entity(entity: Entity) -> FoundEntity:
     if len(entity.octets) > BOUNDS.octets:
         return _refuse(_FEED, entity.entity_id, MessageRefused("xml.size"))
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    return read_entity(_FEED, etree.fromstring(entity.octets, parser), [entity.until])
+    element = etree.fromstring(entity.octets, build_parser(keeps_comments=False))
+    return read_entity(_FEED, element, [entity.until])

@@ -9,12 +9,20 @@ from xml.sax.saxutils import unescape
 
 from lxml import etree
 
-from broker.adapters.saml.feeds.aggregates import entity_descriptors
+from broker.adapters.saml.feeds.aggregates import entity_descriptors, read_ends
+from broker.adapters.saml.feeds.feed_copies import Stamp
 from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.entity_roles import FoundEntity
-from broker.adapters.saml.xml_security import xml_structure_checks
+from broker.adapters.saml.xml_security.canonical_form import build_parser
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY
-from broker.adapters.saml.xml_security.xml_structure_checks import Bounds, MessageTree, Octets
+from broker.adapters.saml.xml_security.xml_structure_checks import (
+    OCTETS,
+    TREE,
+    Bounds,
+    MessageTree,
+    Octets,
+    apply_checks,
+)
 from broker.core.errors import Fault, MessageRefused
 
 # A hub's own metadata lists hundreds of scopes and logos. A larger file should be a feed.
@@ -23,10 +31,8 @@ BOUNDS: Final = Bounds(
 )
 _ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_OCTETS: Final = ("size", "nul", "doctype", "namespaces")
-_TREE: Final = ("nodes", "attributes", "depth", "scope")
-
-Stamp = tuple[int, int, int]
+_OCTETS: Final = {name: OCTETS[name] for name in ("size", "nul", "doctype", "namespaces")}
+_TREE: Final = {name: TREE[name] for name in ("nodes", "attributes", "depth", "scope")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,7 @@ def read_file(
         if name not in known:
             others.add(name)
         elif len(found.setdefault(name, [])) < 2:  # a duplicate is reported already
-            around = [entity, *entity.iterancestors(ENTITIES)]
-            until = list(entity_roles.read_ends(around))
-            found[name].append(entity_roles.read_entity(where, entity, until))
+            found[name].append(entity_roles.read_entity(where, entity, read_ends(entity)))
     return FolderFile(stamp, found, others=frozenset(others))
 
 
@@ -133,27 +137,15 @@ def _parse(octets: bytes) -> etree._Element:
     ``rewrite`` applies all XML checks to each entity afterwards.
     """
     message = Octets(octets, BOUNDS)
-    for name in _OCTETS:
-        if xml_structure_checks.OCTETS[name](message):
-            raise MessageRefused(f"xml.{name}")
-    parser = etree.XMLParser(
-        encoding="utf-8",  # overrides the declaration: the file is decoded already
-        no_network=True,
-        load_dtd=False,
-        resolve_entities=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    apply_checks(_OCTETS, message)
     try:
-        root = etree.fromstring(octets, parser)
+        # The parser overrides the declaration of the encoding: the file is decoded already.
+        root = etree.fromstring(octets, build_parser(keeps_comments=False))
     except etree.XMLSyntaxError as error:
         line, _ = error.position
         raise MessageRefused("xml.unreadable", f"line {line}") from None
     if root.tag not in {ENTITY, ENTITIES}:
         raise MessageRefused("xml.root")
     tree = MessageTree(root, str(root.tag), BOUNDS)
-    for name in _TREE:
-        if xml_structure_checks.TREE[name](tree):
-            raise MessageRefused(f"xml.{name}")
+    apply_checks(_TREE, tree)
     return root

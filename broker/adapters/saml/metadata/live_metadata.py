@@ -1,23 +1,22 @@
 """The metadata in force: reads the folder and the feeds again while logins run."""
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from broker.adapters.saml.feeds.feed_copies import Copies
 from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.adapters.saml.metadata.snapshots import Snapshot, take_snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times
 from broker.core.login.transaction import SKEW
 
 _SOON: Final = timedelta(days=14)
-_Configured = TypeVar("_Configured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +223,7 @@ class LiveMetadata:
 
 
 def _list_endings(
-    kind: Literal["upstream", "service"],
-    name: str,
-    found: UpstreamDescriptor | ServiceDescriptor,
-    contents: FolderContents,
+    kind: Literal["upstream", "service"], name: str, found: PeerDescriptor, contents: FolderContents
 ) -> Iterator[Ending]:
     where = contents.places.get(found.entity_id, "metadata")
     if found.until:
@@ -250,28 +246,3 @@ def feed_refreshes(
     for feed in wanted.feeds:
         ids = wanted.list_feed_ids(feed, local)
         yield FeedRefresh(feed, ids, Copies(state / feed.name))
-
-
-class LiveMapping(Mapping[str, _Configured]):
-    """The current upstreams or services by name, for callers that keep a mapping."""
-
-    def __init__(self, current: Callable[[], Mapping[str, _Configured]]) -> None:
-        """Take the function that returns the current mapping."""
-        self._current = current
-
-    def __getitem__(self, name: str) -> _Configured:
-        return self._current()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._current())
-
-    def __len__(self) -> int:
-        return len(self._current())
-
-    def items(self) -> ItemsView[str, _Configured]:
-        """Return the items of one state."""
-        return self._current().items()
-
-    def values(self) -> ValuesView[_Configured]:
-        """Return the values of one state."""
-        return self._current().values()

@@ -9,24 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from broker.adapters.saml.feeds.feed_copies import Stamp, read_stamp
 from broker.adapters.saml.metadata.entity_roles import FoundEntity, FoundRole, PublishedScopes
-from broker.adapters.saml.metadata.folder_files import FolderFile, Stamp, WantedIds, read_file
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.folder_files import FolderFile, WantedIds, read_file
+from broker.adapters.saml.metadata.role_descriptors import (
+    PeerDescriptor,
+    ServiceDescriptor,
+    UpstreamDescriptor,
+)
 from broker.core.entities import Upstream
 from broker.core.errors import Fault
 from broker.core.login.transaction import SKEW
 
-
-class Lasting(Protocol):
-    """Anything with an optional expiry date."""
-
-    @property
-    def until(self) -> datetime | None:
-        """Return the expiry date, if there is one."""
-        ...
-
-
-_Lasting = TypeVar("_Lasting", bound=Lasting)
+_Lasting = TypeVar("_Lasting", bound=PeerDescriptor | PublishedScopes)
 _Descriptor = TypeVar("_Descriptor")
 
 
@@ -119,16 +114,8 @@ def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) 
 
 def read_stamps(folder: Path) -> dict[Path, Stamp]:
     """Return the files of the folder, each with a stamp that changes with the file."""
-    found: dict[Path, Stamp] = {}
-    if not folder.is_dir():
-        return found
-    for path in sorted(folder.glob("*.xml")):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue  # it was removed meanwhile
-        found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-    return found
+    stamps = {path: read_stamp(path) for path in sorted(folder.glob("*.xml"))}
+    return {path: stamp for path, stamp in stamps.items() if stamp}
 
 
 def _join_files(

@@ -23,12 +23,11 @@ from broker.adapters.saml.xml_security import (
     written_message,
     xml_times,
 )
-from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
+from broker.adapters.saml.xml_security.algorithm_selection import CBC, GCM, OAEP
+from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, SAMLP
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 
-_GCM: Final[tuple[str, ...]] = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
-_CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")
-_OAEP: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
+_GCM: Final = GCM[::-1]  # the best first: hubs take it
 _LANGUAGES: Final = ("en", "da")
 
 
@@ -110,7 +109,7 @@ def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
     if upstream.encryption == "none":
         return ()
     if upstream.encryption == "cbc" and not traits_of(upstream).strict:  # signs no Response
-        return (*_GCM, *_CBC)
+        return (*_GCM, *CBC)
     return _GCM
 
 
@@ -182,7 +181,7 @@ def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:
     ]
     if not contents:
         return signing
-    algorithms = (*contents, *_OAEP)
+    algorithms = (*contents, *OAEP)
     encryption = md.KeyDescriptor(
         use="encryption",
         key_info=_key_info(keys.encryption_certificate),

@@ -6,12 +6,13 @@ owns ``au.dk``. A scope that no single institution can own (``dk``) is ignored. 
 claim the same scope, the institution keeps it that had it before the other one claimed it.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from pydantic import TypeAdapter
 
 from broker.configuration import durable_files
 from broker.core.entities import Institution, Upstream
@@ -26,6 +27,7 @@ _SECOND_LEVEL: Final = re.compile(
 )
 _MOST: Final = 200  # scopes of one institution; each is compared with all others
 _LARGEST: Final = 1024 * 1024  # octets of the record
+_RECORD: Final = TypeAdapter(dict[str, frozenset[str]])
 _SCHEME: Final = re.compile("https?://")
 
 
@@ -80,18 +82,20 @@ def complete_upstreams(
     notices: list[str] = []
     claims = dict(_list_claims(published, notices))
     completed: dict[str, list[Institution]] = {name: [] for name in upstreams}
-    listed = _list_institutions(upstreams)
     remembered: dict[str, frozenset[str]] = {}
-    for key, institution in listed.items():
-        others = {other_key: other for other_key, other in listed.items() if other_key != key}
-        aliases = _choose_aliases(institution, tuple(others.values()), claims, notices)
-        own = undisputed.get(_row_name(key), frozenset())
-        rivals = _Rivals.collect(others, claims, undisputed, own)
-        scopes = _choose_scopes(institution, rivals, claims, notices)
-        if "scopes" in institution.unwritten:
-            remembered[_row_name(key)] = own.union(scopes)
-        upstream_name, _ = key
-        completed[upstream_name].append(replace(institution, aliases=aliases, scopes=scopes))
+    rows = [
+        _Row.collect(name, institution, claims, undisputed)
+        for name, upstream in upstreams.items()
+        for institution in upstream.institutions
+    ]
+    for row in rows:
+        others = [other for other in rows if other is not row]
+        scopes = _choose_scopes(row, others, notices)
+        if row.is_open:
+            remembered[row.name] = row.had.union(scopes)
+        aliases = _choose_aliases(row, others, notices)
+        institution = replace(row.institution, aliases=aliases, scopes=scopes)
+        completed[row.upstream].append(institution)
     whole = {
         name: replace(upstream, institutions=tuple(completed[name]))
         for name, upstream in upstreams.items()
@@ -99,21 +103,53 @@ def complete_upstreams(
     return CompletedUpstreams(whole, notices, remembered)
 
 
-_RowKey = tuple[str, str]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An institution of an upstream in broker.toml: two upstreams may list the same one.
 
+    ``claim`` is its metadata now, ``had`` its scopes in the scope record.
+    """
 
-def _row_name(key: _RowKey) -> str:
-    """Return the name of a row of broker.toml in the scope record."""
-    return " ".join(key)
+    upstream: str
+    institution: Institution
+    claim: PublishedInstitution | None
+    had: frozenset[str]
 
+    @classmethod
+    def collect(
+        cls, upstream: str, institution: Institution, claims: Published, undisputed: Undisputed
+    ) -> "_Row":
+        """Find the claim and the record of an institution."""
+        entity_id = institution.entity_id
+        had = undisputed.get(f"{upstream} {entity_id}", frozenset())
+        return cls(upstream, institution, claims.get(entity_id), had)
 
-def _list_institutions(upstreams: Mapping[str, Upstream]) -> Mapping[_RowKey, Institution]:
-    """Return the institutions by upstream and entityID: two upstreams may list the same one."""
-    listed = {}
-    for name, upstream in upstreams.items():
-        for institution in upstream.institutions:
-            listed[name, institution.entity_id] = institution
-    return listed
+    @property
+    def name(self) -> str:
+        """Return the name of the row in the scope record."""
+        return f"{self.upstream} {self.institution.entity_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether broker.toml leaves the scopes to the metadata."""
+        return "scopes" in self.institution.unwritten
+
+    @property
+    def owned_scopes(self) -> Iterable[str]:
+        """Return the scopes that no other institution may claim."""
+        return (*self.institution.scopes, *(self.had if self.is_open else ()))
+
+    @property
+    def claimed_scopes(self) -> tuple[str, ...]:
+        """Return the scopes that the metadata claims now, if they count."""
+        return self.claim.scopes if self.claim and self.is_open else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name of the institution in broker.toml and metadata."""
+        institution = self.institution
+        published = self.claim.names if self.claim else ()
+        return (institution.entity_id, *institution.aliases, *published)
 
 
 def _list_claims(
@@ -140,83 +176,34 @@ def _list_claims(
         yield name, replace(institution, scopes=tuple(dict.fromkeys(possible)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rivals:
-    """The scopes of all other institutions, each with the entityID of its institution.
-
-    ``written`` is from broker.toml, ``had`` from the scope record, ``claimed`` from metadata now.
-    ``own`` is the scopes of this institution in the scope record.
-    """
-
-    written: Mapping[str, str]
-    had: Mapping[str, str]
-    claimed: Mapping[str, str]
-    own: frozenset[str]
-
-    @classmethod
-    def collect(
-        cls,
-        others: Mapping[_RowKey, Institution],
-        claims: Published,
-        undisputed: Undisputed,
-        own: frozenset[str],
-    ) -> "_Rivals":
-        written: dict[str, str] = {}
-        had: dict[str, str] = {}
-        claimed: dict[str, str] = {}
-        for key, other in others.items():
-            name = other.entity_id
-            written |= dict.fromkeys(other.scopes, name)
-            if "scopes" not in other.unwritten:
-                continue
-            had |= dict.fromkeys(undisputed.get(_row_name(key), ()), name)
-            if name in claims:
-                claimed |= dict.fromkeys(claims[name].scopes, name)
-        return cls(written, had, claimed, own)
-
-    def find_fault(self, name: str, scope: str) -> str | None:
-        """Return why an institution does not get a scope of its metadata, or None."""
-        settle = "write who has it into broker.toml"
-        for owners in (self.written, self.had):
-            for other_scope, owner in owners.items():
-                if _has_overlap(scope, other_scope):
-                    return f"{name} claims {scope}, and {owner} has it or a part of it: {settle}"
-        for other_scope, owner in self.claimed.items():
-            if _has_overlap(scope, other_scope) and scope not in self.own:
-                return f"{name} and {owner} both claim {scope} or a part of it: {settle}"
-        return None
-
-
-def _choose_scopes(
-    institution: Institution, rivals: _Rivals, claims: Published, notices: list[str]
-) -> tuple[str, ...]:
+def _choose_scopes(row: _Row, others: Sequence[_Row], notices: list[str]) -> tuple[str, ...]:
     """Return the scopes of broker.toml, else the undisputed ones of the metadata."""
-    name = institution.entity_id
-    found = claims.get(name)
-    if "scopes" not in institution.unwritten:
-        notices += _describe_unpublished(institution, found)
+    institution = row.institution
+    listed = row.claim.scopes if row.claim else ()
+    if not row.is_open:
+        for scope in institution.scopes:
+            if row.claim and scope not in listed:
+                what = f"has the scope {scope} in broker.toml and not in its metadata"
+                notices.append(f"{institution.entity_id} {what}")
         return institution.scopes
-    if found is None:
-        return ()
-    kept = []
-    for scope in found.scopes:
-        fault = rivals.find_fault(name, scope)
-        if fault:
-            notices.append(fault)
-        else:
-            kept.append(scope)
-    return tuple(kept)
+    faults = {scope: _find_fault(scope, row, others) for scope in listed}
+    notices += filter(None, faults.values())
+    return tuple(scope for scope in listed if not faults[scope])
 
 
-def _describe_unpublished(
-    institution: Institution, found: PublishedInstitution | None
-) -> Iterator[str]:
-    if found is None:
-        return
-    for scope in institution.scopes:
-        if scope not in found.scopes:
-            name = institution.entity_id
-            yield f"{name} has the scope {scope} in broker.toml and not in its metadata"
+def _find_fault(scope: str, row: _Row, others: Sequence[_Row]) -> str | None:
+    """Return why an institution does not get a scope of its metadata, or None."""
+    name = row.institution.entity_id
+    settle = "write who has it into broker.toml"
+    for other in others:
+        if any(_has_overlap(scope, each) for each in other.owned_scopes):
+            owner = other.institution.entity_id
+            return f"{name} claims {scope}, and {owner} has it or a part of it: {settle}"
+    for other in others if scope not in row.had else ():
+        if any(_has_overlap(scope, each) for each in other.claimed_scopes):
+            owner = other.institution.entity_id
+            return f"{name} and {owner} both claim {scope} or a part of it: {settle}"
+    return None
 
 
 def _has_overlap(one: str, other: str) -> bool:
@@ -224,36 +211,20 @@ def _has_overlap(one: str, other: str) -> bool:
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
-def _choose_aliases(
-    institution: Institution,
-    others: Sequence[Institution],
-    published: Published,
-    notices: list[str],
-) -> tuple[str, ...]:
+def _choose_aliases(row: _Row, others: Sequence[_Row], notices: list[str]) -> tuple[str, ...]:
     """Return the aliases of broker.toml, else the published names that no other has."""
+    institution = row.institution
     name = institution.entity_id
-    feed = published.get(name)
-    if "aliases" not in institution.unwritten or feed is None:
+    if "aliases" not in institution.unwritten or row.claim is None:
         return institution.aliases
-    names_of_others = set(_list_names(others, published))
     kept = []
-    for alias in feed.names:
-        if alias in names_of_others:
+    for alias in row.claim.names:
+        if any(alias in other.names for other in others):
             both = f"{alias} names {name} and another institution"
             notices.append(f"{both}: write whose alias it is into broker.toml")
         elif alias != name:
             kept.append(alias)
     return tuple(kept)
-
-
-def _list_names(institutions: Sequence[Institution], published: Published) -> Iterator[str]:
-    """Yield every name of the institutions in broker.toml and metadata."""
-    for institution in institutions:
-        yield institution.entity_id
-        yield from institution.aliases
-        feed = published.get(institution.entity_id)
-        if feed is not None:
-            yield from feed.names
 
 
 class ScopeRecord:
@@ -271,9 +242,8 @@ class ScopeRecord:
         """Return the content of the record, empty if the file cannot be read."""
         try:
             with self._path.open("rb") as file:
-                found = json.loads(file.read(_LARGEST))
-            return {str(name): frozenset(map(str, scopes)) for name, scopes in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+                return _RECORD.validate_json(file.read(_LARGEST))
+        except (OSError, ValueError):
             return {}
 
     def keep(self, undisputed: Undisputed) -> None:
@@ -281,9 +251,8 @@ class ScopeRecord:
         known = {name: scopes for name, scopes in undisputed.items() if scopes}
         if known == self.read():
             return
-        written = {name: sorted(scopes) for name, scopes in sorted(known.items())}
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable_files.replace_file(self._path, json.dumps(written).encode())
+            durable_files.replace_file(self._path, _RECORD.dump_json(known))
         except OSError:
             return

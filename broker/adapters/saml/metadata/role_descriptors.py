@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from broker.adapters.saml.messages.message_values import read_flag
 from broker.adapters.saml.metadata.descriptor_keys import (
     DescriptorKey,
     Remarks,
@@ -17,8 +18,8 @@ from broker.adapters.saml.metadata.descriptor_keys import (
     read_keys,
 )
 from broker.adapters.saml.metadata.entity_attributes import read_required, read_subject_id_req
-from broker.adapters.saml.xml_security import algorithm_selection
 from broker.adapters.saml.xml_security.algorithm_selection import (
+    ALGORITHM_SUPPORT,
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
     EncryptionAlgorithms,
@@ -34,10 +35,10 @@ SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
 _SSO: Final = f"{{{MD}}}SingleSignOnService"
 _ACS: Final = f"{{{MD}}}AssertionConsumerService"
 _SLO: Final = f"{{{MD}}}SingleLogoutService"
+_METHOD: Final = f"{{{MD}}}EncryptionMethod"
 _NAME_ID_FORMAT: Final = f"{{{MD}}}NameIDFormat"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
-_TRUE: Final = frozenset(("true", "1"))
 LogoutBinding = Literal["redirect", "post"]
 _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
     ("redirect", REDIRECT),
@@ -63,48 +64,48 @@ class Endpoint:
     default: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamDescriptor:
-    """The IdP role of an upstream: where AuthnRequests go, and the keys it may sign with."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerDescriptor:
+    """A role of a peer: the keys it may sign with, its logout endpoint, and its end."""
 
     entity_id: str
-    sso: str
     keys: tuple[VerifyKey, ...]
-    sso_by_post: bool = False  # it has no SingleSignOnService for HTTP-Redirect
-    signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
-    until: datetime | None = None
+    signing_algorithms: SigningAlgorithms
+    until: datetime | None
+    logout: LogoutEndpoint | None
+    # When the last certificate expires; its keys stay valid (SDP-MD06). Of a service's signing keys
+    # or encryption key, whichever is first.
+    certificates_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamDescriptor(PeerDescriptor):
+    """The IdP role of an upstream: where AuthnRequests go."""
+
+    sso: str
+    sso_by_post: bool  # it has no SingleSignOnService for HTTP-Redirect
     # A help page for persons whom we refused; may contain placeholders.
-    error_url: str | None = None
-    logout: LogoutEndpoint | None = None
-    # When the last certificate expires; its keys stay valid (SDP-MD06).
-    certificates_until: datetime | None = None
+    error_url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDescriptor:
-    """The SP role of a service: its POST ACSs in metadata order, keys, and texts for people."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDescriptor(PeerDescriptor):
+    """The SP role of a service: its POST ACSs in metadata order, and texts for people."""
 
-    entity_id: str
     acs: tuple[Endpoint, ...]
-    keys: tuple[VerifyKey, ...] = ()
-    encryption_certificate: bytes | None = None  # DER
-    encryption_algorithms: EncryptionAlgorithms = DEFAULT_ENCRYPTION
-    signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
-    signs_requests: bool = False
-    name_id_formats: tuple[str, ...] = ()
-    display_name: Text | None = None
-    description: Text | None = None
-    privacy_statement: Text | None = None
-    until: datetime | None = None
+    encryption_certificate: bytes | None  # DER
+    encryption_algorithms: EncryptionAlgorithms
+    signs_requests: bool
+    name_id_formats: tuple[str, ...]
+    display_name: Text | None
+    description: Text | None
+    privacy_statement: Text | None
     # From a pinned feed, never from a file.
     categories: frozenset[str] = frozenset()
     # Names of the attributes that it marks as required.
-    required: frozenset[str] = frozenset()
+    required: frozenset[str]
     # subject-id, pairwise-id, any or none; None where it does not say.
-    subject_id_req: str | None = None
-    logout: LogoutEndpoint | None = None
-    # As for an upstream; of signing keys or encryption key, whichever is first.
-    certificates_until: datetime | None = None
+    subject_id_req: str | None
 
     @property
     def default_acs(self) -> Endpoint:
@@ -119,51 +120,49 @@ class ServiceDescriptor:
 
 
 def read_upstream(
-    entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
+    element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> UpstreamDescriptor | None:
     """Read an IDPSSODescriptor that expires at ``until``.
 
     Return None if it cannot be used; ``remarks`` says why.
     """
-    role = _RoleReader(element, remarks)
-    locations = [location for _, location in role.list_locations(_SSO, REDIRECT)]
-    by_post = not locations
+    endpoints = list(_list_endpoints(element, _SSO, REDIRECT, remarks))
+    by_post = not endpoints
     if by_post:
-        locations = [location for _, location in role.list_locations(_SSO, POST)]
+        endpoints = list(_list_endpoints(element, _SSO, POST, remarks))
     signing = read_keys(element, "signing", remarks)
-    if not locations:
+    if not endpoints:
         what = "has no SingleSignOnService for HTTP-Redirect or HTTP-POST"
         remarks.add_fault(element, what, "that is how we ask")
     if not signing:
         remarks.add_fault(
             element, "has no signing key", "without one nothing it says can be believed"
         )
-    signing_algorithms = algorithm_selection.signing_algorithms(element, remarks.faults)
+    signing_algorithms = _read_signing(element, remarks)
     if remarks.faults:
         return None
     return UpstreamDescriptor(
-        entity_id=entity_id,
-        sso=locations[0],
+        entity_id=remarks.entity_id,
+        sso=endpoints[0].get("Location", ""),
         sso_by_post=by_post,
         keys=tuple(found.key for found in signing),
         signing_algorithms=signing_algorithms,
         until=until,
         error_url=_read_error_url(element),
-        logout=read_logout_endpoint(element),
+        logout=_read_logout_endpoint(element),
         certificates_until=find_last_end(signing),
     )
 
 
 def read_service(
-    entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
+    element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> ServiceDescriptor | None:
     """Read an SPSSODescriptor that expires at ``until``.
 
     Return None if it cannot be used; ``remarks`` says why.
     """
-    role = _RoleReader(element, remarks)
-    acs = tuple(role.list_acs())
-    signs = role.read_flag("AuthnRequestsSigned")
+    acs = tuple(map(_read_acs, _list_endpoints(element, _ACS, POST, remarks)))
+    signs = read_flag(element.get("AuthnRequestsSigned"))
     signing = read_keys(element, "signing", remarks)
     sealing = read_encryption_key(element, remarks)
     for what, fix in _find_acs_faults(acs):
@@ -173,20 +172,20 @@ def read_service(
             element, "signs its requests but has no signing key", "add its certificate"
         )
     descriptor = ServiceDescriptor(
-        entity_id=entity_id,
+        entity_id=remarks.entity_id,
         acs=acs,
         keys=tuple(found.key for found in signing),
         encryption_certificate=sealing.certificate if sealing else None,
         encryption_algorithms=_read_encryption(sealing, remarks),
-        signing_algorithms=algorithm_selection.signing_algorithms(element, remarks.faults),
+        signing_algorithms=_read_signing(element, remarks),
         signs_requests=signs,
         name_id_formats=_read_name_id_formats(element),
-        display_name=role.read_text("DisplayName"),
-        description=role.read_text("Description"),
-        privacy_statement=role.read_text("PrivacyStatementURL", address=True),
+        display_name=_read_text(element, "DisplayName"),
+        description=_read_text(element, "Description"),
+        privacy_statement=_read_privacy_statement(element, remarks),
         until=until,
         subject_id_req=read_subject_id_req(element),
-        logout=read_logout_endpoint(element),
+        logout=_read_logout_endpoint(element),
         required=read_required(element),
         certificates_until=_find_service_end(signing, sealing),
     )
@@ -196,7 +195,30 @@ def read_service(
 def _read_encryption(sealing: DescriptorKey | None, remarks: Remarks) -> EncryptionAlgorithms:
     if sealing is None:
         return DEFAULT_ENCRYPTION
-    return algorithm_selection.encryption_algorithms(sealing.descriptor, remarks.faults)
+    methods = sealing.descriptor.iterfind(_METHOD)
+    found = EncryptionAlgorithms.select([method.get("Algorithm", "") for method in methods])
+    if found is None:
+        what = "lists EncryptionMethods without AES-GCM or AES-CBC, or without RSA-OAEP"
+        fix = "list aes128-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"
+        remarks.add_fault(sealing.descriptor, what, fix)
+    return found or DEFAULT_ENCRYPTION
+
+
+def _read_signing(element: etree._Element, remarks: Remarks) -> SigningAlgorithms:
+    """Choose by the SigningMethods and DigestMethods of a role, or else of the entity around it."""
+    methods = _list_supported(element, "SigningMethod")
+    found = SigningAlgorithms.select(methods, _list_supported(element, "DigestMethod"))
+    if found is None:
+        what = "lists signature algorithms, none of which we write"
+        remarks.add_fault(element, what, "list rsa-sha256 and sha256, or no algorithm at all")
+    return found or DEFAULT_SIGNING
+
+
+def _list_supported(role: etree._Element, name: str) -> list[str]:
+    """Return the algorithms of kind ``name`` that the role lists, or else its entity."""
+    path = f"{{{MD}}}Extensions/{{{ALGORITHM_SUPPORT}}}{name}"
+    listed = role.findall(path) or role.findall(f"../{path}")
+    return [method.get("Algorithm", "") for method in listed]
 
 
 def _find_service_end(
@@ -225,7 +247,7 @@ def _read_name_id_formats(element: etree._Element) -> tuple[str, ...]:
     return tuple((name_id_format.text or "").strip() for name_id_format in written)
 
 
-def read_logout_endpoint(element: etree._Element) -> LogoutEndpoint | None:
+def _read_logout_endpoint(element: etree._Element) -> LogoutEndpoint | None:
     """Return the first usable SingleLogoutService by HTTP-Redirect, else by HTTP-POST.
 
     None if there is none. An unsafe address is ignored: the peer can be used without logout.
@@ -242,49 +264,49 @@ def read_logout_endpoint(element: etree._Element) -> LogoutEndpoint | None:
     return None
 
 
-class _RoleReader:
-    """Reads the parts of a role descriptor; collects faults, so that all are shown at once."""
+def _list_endpoints(
+    element: etree._Element, kind: str, binding: str, remarks: Remarks
+) -> Iterator[etree._Element]:
+    """Yield the endpoints of a binding; add a fault for one with an unsafe Location."""
+    for endpoint in element.findall(kind):
+        if endpoint.get("Binding") != binding:
+            continue
+        location = endpoint.get("Location", "")
+        if is_web_address(location, secure=True):
+            yield endpoint
+        else:
+            what = f"has the Location {location[:200]!r}"
+            remarks.add_fault(endpoint, what, "an endpoint is an https address")
 
-    def __init__(self, element: etree._Element, remarks: Remarks) -> None:
-        self.element = element
-        self.remarks = remarks
 
-    def read_flag(self, name: str) -> bool:
-        return self.element.get(name, "").strip() in _TRUE
+def _read_acs(endpoint: etree._Element) -> Endpoint:
+    default = endpoint.get("isDefault")
+    return Endpoint(
+        location=endpoint.get("Location", ""),
+        index=int(endpoint.get("index", "0")),
+        default=None if default is None else read_flag(default),
+    )
 
-    def list_locations(self, kind: str, binding: str) -> Iterator[tuple[etree._Element, str]]:
-        """Yield the endpoints of a binding with their Locations; add a fault for an unsafe one."""
-        for endpoint in self.element.findall(kind):
-            if endpoint.get("Binding") != binding:
-                continue
-            location = endpoint.get("Location", "")
-            if is_web_address(location, secure=True):
-                yield endpoint, location
-            else:
-                what = f"has the Location {location[:200]!r}"
-                self.remarks.add_fault(endpoint, what, "an endpoint is an https address")
 
-    def list_acs(self) -> Iterator[Endpoint]:
-        for endpoint, location in self.list_locations(_ACS, POST):
-            index = int(endpoint.get("index", "0"))
-            yield Endpoint(location, index, _read_optional_flag(endpoint.get("isDefault")))
+def _read_text(element: etree._Element, name: str) -> Text | None:
+    """Return an element of mdui:UIInfo in two languages; one replaces the other if missing."""
+    texts: dict[str, str] = {}
+    for each in element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
+        texts.setdefault(each.get(_LANGUAGE, ""), (each.text or "").strip())
+    either = texts.get("en") or texts.get("da")
+    if not either:
+        return None
+    return Text(en=texts.get("en") or either, da=texts.get("da") or either)
 
-    def read_text(self, name: str, *, address: bool = False) -> Text | None:
-        """Return an element of mdui:UIInfo in two languages; one replaces the other if missing.
 
-        With ``address``, a text that is no web address is a fault.
-        """
-        texts: dict[str, str] = {}
-        for element in self.element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
-            written = (element.text or "").strip()
-            if address and not is_web_address(written):
-                what = f"has the {name} {written[:200]!r}"
-                self.remarks.add_fault(element, what, "it is a web address")
-            texts.setdefault(element.get(_LANGUAGE, ""), written)
-        either = texts.get("en") or texts.get("da")
-        if not either:
-            return None
-        return Text(en=texts.get("en") or either, da=texts.get("da") or either)
+def _read_privacy_statement(element: etree._Element, remarks: Remarks) -> Text | None:
+    """Return the addresses of the privacy statement; a text that is no address is a fault."""
+    name = "PrivacyStatementURL"
+    for each in element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
+        written = (each.text or "").strip()
+        if not is_web_address(written):
+            remarks.add_fault(each, f"has the {name} {written[:200]!r}", "it is a web address")
+    return _read_text(element, name)
 
 
 def is_web_address(location: str, *, secure: bool = False) -> bool:
@@ -310,9 +332,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _read_optional_flag(written: str | None) -> bool | None:
-    if written is None:
-        return None
-    return written.strip() in _TRUE

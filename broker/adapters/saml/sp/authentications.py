@@ -25,7 +25,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
     not accepted, with the reason: no service and no logout gets them.
     """
     statement = received.statements[0]
-    upstream = received.response.upstream
+    upstream = received.upstream
     institution = received.institution
     withheld: Withheld = []
     name_id = _name_id(received.subject.name_id, withheld)
@@ -34,10 +34,10 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
         issuer=upstream.entity_id,
         institution=institution.entity_id if institution else "",
         authorities=_list_known_authorities(received, withheld),
-        attributes=attributes(received.assertion),
+        attributes=attributes(received.message),
         authn_instant=received.instants[0],
         authn_context=_authn_context(received, withheld),
-        received=received.response.now,
+        received=received.now,
         assertion_until=_assertion_until(received),
         name_id=name_id.value or None,
         name_id_format=name_id.format or "",
@@ -79,7 +79,7 @@ def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> 
 
     Services rely on us for it. The last name has been checked already.
     """
-    upstream = received.response.upstream
+    upstream = received.upstream
     known = {upstream.entity_id}
     for institution in upstream.institutions:
         known.update((institution.entity_id, *institution.aliases))
@@ -92,7 +92,7 @@ def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> 
 def _assertion_until(received: ReceivedAssertion) -> datetime:
     """Return the time after which the assertion is not accepted."""
     traits = received.traits
-    issued = read_time(received.assertion.issue_instant) or received.response.now
+    issued = read_time(received.message.issue_instant) or received.now
     ends = [issued + traits.fresh, received.ends]
     data = [confirmation_data(confirmation) for confirmation in received.confirmations]
     confirmed = [read_time(each.not_on_or_after) for each in data]
@@ -117,7 +117,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     cap = Assurance.SELF_ASSERTED
     if received.institution:
         cap = received.institution.max_assurance
-    fault = find_class_fault(written, cap, received.response.upstream.meets)
+    fault = find_class_fault(written, cap, received.upstream.meets)
     if fault is None:
         return written
     withheld.append(("AuthnContextClassRef", fault))

@@ -9,9 +9,8 @@ from typing import Final
 from lxml import etree
 from saml2 import ExtensionElement, saml, samlp
 
+from broker.adapters.saml.messages.message_checks import ReceivedMessage
 from broker.adapters.saml.messages.message_values import (
-    IssuedMessage,
-    read_issue_time,
     read_issuer,
     read_status_codes,
     read_text,
@@ -28,20 +27,61 @@ _IDENTIFIERS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
 
 
 @dataclass(frozen=True)
-class ReceivedResponse:
+class ReceivedFromUpstream(ReceivedMessage):
+    """A message of an upstream, or its Assertion: the answer to the ``expected`` request."""
+
+    upstream: Upstream
+    expected: Outstanding
+
+    @cached_property
+    def traits(self) -> ProfileTraits:
+        """Return the traits of the upstream's profile."""
+        return traits_of(self.upstream)
+
+    @property
+    def skew(self) -> timedelta:
+        """Return how far the upstream's clock may differ from ours."""
+        return self.traits.skew
+
+    @property
+    def fresh(self) -> timedelta:
+        """Return how old an answer may be."""
+        return self.traits.fresh
+
+    def is_too_old(self) -> bool:
+        """Return whether the answer was issued before our request, or delivered too late."""
+        return self.issue_time < self.expected.sent - self.skew or super().is_too_old()
+
+    def find_clock_offset(self) -> int | None:
+        """Return by how many seconds the upstream's clock is off, for the log.
+
+        None if the difference is allowed. A genuine answer is issued after our request and before
+        now, so an IssueInstant outside that interval shows a wrong clock.
+        """
+        issued = read_time(self.message.issue_instant) or self.now
+        ahead = max(issued - self.now, timedelta())
+        behind = min(issued - self.expected.sent, timedelta())
+        off = ahead + behind
+        if abs(off) <= self.skew:
+            return None
+        return round(off.total_seconds())
+
+    def has_other_issuer(self) -> bool:
+        """Return whether the Issuer is present and names anybody but this upstream."""
+        issuer = self.message.issuer
+        return issuer is not None and read_issuer(issuer) != self.upstream.entity_id
+
+
+@dataclass(frozen=True)
+class ReceivedResponse(ReceivedFromUpstream):
     """A Response that passed XML security, and the values that its checks need.
 
     If the Response is not ``signed``, ``message`` is its envelope without assertions.
     """
 
     message: samlp.Response
-    signed: bool
     has_plain_assertion: bool
     has_encrypted_assertion: bool
-    upstream: Upstream
-    acs: str
-    expected: Outstanding
-    now: datetime
 
     @classmethod
     def read(
@@ -61,57 +101,14 @@ class ReceivedResponse:
             message = message_model.read_message(samlp.Response, root, signed_octets)
         return cls(
             message=message,
+            address=acs,
             signed=signed_octets is not None,
+            now=now,
+            upstream=upstream,
+            expected=expected,
             has_plain_assertion=root.find(ASSERTION) is not None,
             has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
-            upstream=upstream,
-            acs=acs,
-            expected=expected,
-            now=now,
         )
-
-    @cached_property
-    def traits(self) -> ProfileTraits:
-        """Return the traits of the upstream's profile."""
-        return traits_of(self.upstream)
-
-    @cached_property
-    def skew(self) -> timedelta:
-        """Return how far the upstream's clock may differ from ours."""
-        return self.traits.skew
-
-    def has_passed(self, end: datetime | None) -> bool:
-        """Return whether an end has passed, allowing for clock skew."""
-        return end is not None and end <= self.now - self.skew
-
-    def is_ahead(self, start: datetime | None) -> bool:
-        """Return whether a time lies in the future, allowing for clock skew."""
-        return start is not None and start > self.now + self.skew
-
-    def is_from_future(self, message: IssuedMessage) -> bool:
-        """Return whether a message was issued in the future, allowing for clock skew."""
-        return self.is_ahead(read_issue_time(message))
-
-    def is_too_old(self, message: IssuedMessage) -> bool:
-        """Return whether a message was issued before our request, or delivered too late."""
-        issued = read_issue_time(message)
-        if issued < self.expected.sent - self.skew:
-            return True
-        return issued <= self.now - self.traits.fresh - self.skew
-
-    def find_clock_offset(self, message: IssuedMessage) -> int | None:
-        """Return by how many seconds the upstream's clock is off, for the log.
-
-        None if the difference is allowed. A genuine answer is issued after our request and before
-        now, so an IssueInstant outside that interval shows a wrong clock.
-        """
-        issued = read_time(message.issue_instant) or self.now
-        ahead = max(issued - self.now, timedelta())
-        behind = min(issued - self.expected.sent, timedelta())
-        off = ahead + behind
-        if abs(off) <= self.skew:
-            return None
-        return round(off.total_seconds())
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -125,24 +122,18 @@ class ReceivedResponse:
 
 
 @dataclass(frozen=True)
-class ReceivedAssertion:
+class ReceivedAssertion(ReceivedFromUpstream):
     """An Assertion with verified signature (its own or the Response's), and what checks need."""
 
-    assertion: saml.Assertion
-    response: ReceivedResponse
+    message: saml.Assertion
     own: frozenset[str]  # our entityIDs
     force_authn: bool
     idp_list: tuple[str, ...]  # of the service's request; empty allows all
 
     @cached_property
-    def traits(self) -> ProfileTraits:
-        """Return the traits of the upstream's profile."""
-        return self.response.traits
-
-    @cached_property
     def subject(self) -> saml.Subject:
         """Return the Subject, or an empty one where the Assertion has none."""
-        return self.assertion.subject or saml.Subject()
+        return self.message.subject or saml.Subject()
 
     @cached_property
     def confirmations(self) -> list[saml.SubjectConfirmation]:
@@ -168,7 +159,7 @@ class ReceivedAssertion:
     @cached_property
     def conditions(self) -> saml.Conditions:
         """Return the Conditions, or empty ones where the Assertion has none."""
-        return self.assertion.conditions or saml.Conditions()
+        return self.message.conditions or saml.Conditions()
 
     @cached_property
     def begins(self) -> datetime | None:
@@ -183,7 +174,7 @@ class ReceivedAssertion:
     @cached_property
     def statements(self) -> list[saml.AuthnStatement]:
         """Return the AuthnStatements."""
-        return list(self.assertion.authn_statement)
+        return list(self.message.authn_statement)
 
     @cached_property
     def instants(self) -> list[datetime]:
@@ -206,17 +197,17 @@ class ReceivedAssertion:
 
         Only the last authority counts. An upstream that is no hub is its own institution.
         """
-        upstream = self.response.upstream
+        upstream = self.upstream
         if self.authorities:
             return upstream.institution(self.authorities[-1])
         if self.traits.hub:
             return None
         return upstream.institution(upstream.entity_id)
 
-    def list_times(self) -> Iterator[str]:
-        """Yield all times of the Assertion as text."""
+    def list_times(self) -> list[str | None]:
+        """Return all times of the Assertion as text."""
         written = [
-            self.assertion.issue_instant,
+            self.message.issue_instant,
             self.conditions.not_before,
             self.conditions.not_on_or_after,
         ]
@@ -224,7 +215,7 @@ class ReceivedAssertion:
             written += [data.not_before, data.not_on_or_after]
         for statement in self.statements:
             written += [statement.authn_instant, statement.session_not_on_or_after]
-        yield from (str(time) for time in written if time is not None)
+        return written
 
 
 def _list_nested(elements: Iterable[ExtensionElement]) -> Iterator[ExtensionElement]:
@@ -258,10 +249,3 @@ def list_scoped_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> t
         if institution and institution.entity_id in wanted:
             narrowed.append(name)
     return tuple(narrowed)
-
-
-def is_other_issuer(issuer: saml.Issuer | None, upstream: Upstream) -> bool:
-    """Return whether an Issuer is present and names anybody but this upstream."""
-    if issuer is None:
-        return False
-    return read_issuer(issuer) != upstream.entity_id

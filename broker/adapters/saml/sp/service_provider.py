@@ -9,15 +9,15 @@ from urllib.parse import quote
 from lxml import etree
 from saml2 import saml
 
-from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.messages.addresses import acs_url
+from broker.adapters.saml.messages.message_checks import apply_checks
 from broker.adapters.saml.messages.message_values import read_form, read_time
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer
-from broker.adapters.saml.sp.assertion_checks import check_assertion
+from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.authentications import make_authentication
 from broker.adapters.saml.sp.received_response import ReceivedAssertion, ReceivedResponse
-from broker.adapters.saml.sp.response_checks import check_response
+from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
@@ -62,27 +62,6 @@ class ServiceProvider:
     upstreams: Mapping[str, Upstream]
     own: frozenset[str]
 
-    @classmethod
-    def from_keys(
-        cls,
-        base_url: str,
-        keys: RoleKeys,
-        metadata: Source,
-        *,
-        upstreams: Mapping[str, Upstream],
-        idp_entity_id: str,
-    ) -> "ServiceProvider":
-        """Load the keys; ``idp_entity_id`` is that of our IdP role, which reveals a loop."""
-        sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
-        return cls(
-            base_url=base_url,
-            key=keys.load_signing_key(),
-            decryption=keys.load_decryption_keys(),
-            metadata=metadata,
-            upstreams=upstreams,
-            own=frozenset((idp_entity_id, *sp_entity_ids)),
-        )
-
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
@@ -110,12 +89,14 @@ class ServiceProvider:
             now=now,
         )
         root = written_message.tree(message)
-        by = descriptor.signing_algorithms
-        if descriptor.sso_by_post:
-            return outgoing_message.build_signed_form(
-                root, "SAMLRequest", descriptor.sso, self.key, by
-            )
-        return outgoing_message.build_signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
+        return outgoing_message.build_signed(
+            root,
+            "SAMLRequest",
+            descriptor.sso,
+            self.key,
+            descriptor.signing_algorithms,
+            by_post=descriptor.sso_by_post,
+        )
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
@@ -174,7 +155,7 @@ class ServiceProvider:
         response = ReceivedResponse.read(
             root, signed_octets, asked, acs_url(self.base_url, upstream), expected=expected, now=now
         )
-        check_response(response)
+        apply_checks("response", RESPONSE_CHECKS, response)
         if not response.is_success:
             return _upstream_refusal(response)
         # AES-CBC is safe only inside a signed Response (docs/reference/attacks.md#23)
@@ -183,13 +164,17 @@ class ServiceProvider:
         )
         assertion = _verify_assertion(element, keys, response)
         received = ReceivedAssertion(
-            assertion=assertion,
-            response=response,
+            message=assertion,
+            address=response.address,
+            signed=True,
+            now=now,
+            upstream=asked,
+            expected=expected,
             own=self.own,
             force_authn=force_authn or asked.force_authn,
             idp_list=idp_list,
         )
-        check_assertion(received)
+        apply_checks("response", ASSERTION_CHECKS, received)
         found = make_authentication(received)
         return Received(found, str(assertion.id), found.assertion_until, _dump_decrypted(element))
 

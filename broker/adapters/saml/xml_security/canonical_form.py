@@ -10,6 +10,19 @@ from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, SIGNATURE
 _INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
+def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
+    """Return a new parser of UTF-8 that resolves nothing; threads would wait at a shared one."""
+    return etree.XMLParser(
+        encoding="utf-8",
+        no_network=True,
+        load_dtd=False,
+        resolve_entities=False,
+        huge_tree=False,
+        remove_comments=not keeps_comments,
+        remove_pis=not keeps_comments,
+    )
+
+
 def canonicalize(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
     """Return an element in exclusive canonical form (xml-exc-c14n 3), without comments.
 
@@ -47,8 +60,8 @@ def separate(element: etree._Element, left_out: Iterable[str] = (SIGNATURE,)) ->
     lxml declares the namespaces in scope at the new root. The text after a removed child stays, as
     the enveloped transform requires (xmldsig-core 6.6.4).
     """
-    parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
-    copy = etree.fromstring(etree.tostring(element, encoding="utf-8", with_tail=False), parser)
+    octets = etree.tostring(element, encoding="utf-8", with_tail=False)
+    copy = etree.fromstring(octets, build_parser())
     for child in list(copy.iterchildren(*left_out)):
         before = child.getprevious()
         if before is None:

@@ -12,23 +12,25 @@ import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, cast
 
 import xmlsec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
 from lxml import etree
 from saml2 import element_to_extension_element, saml, xmldsig, xmlenc
 
 from broker.adapters.saml.xml_security import safe_parser, written_message
 from broker.adapters.saml.xml_security.algorithm_selection import (
+    CBC,
     DEFAULT_ENCRYPTION,
+    GCM,
+    OAEP,
     EncryptionAlgorithms,
 )
 from broker.adapters.saml.xml_security.signature import VerifyKey
@@ -40,11 +42,12 @@ from broker.adapters.saml.xml_security.xml_names import (
     XENC,
     XENC11,
 )
+from broker.adapters.saml.xml_security.xml_structure_checks import apply_checks
 from broker.core.errors import MessageRefused
 
-_GCM: Final = frozenset((XENC11 + "aes128-gcm", XENC11 + "aes192-gcm", XENC11 + "aes256-gcm"))
-_CBC: Final = frozenset((XENC + "aes128-cbc", XENC + "aes256-cbc"))
-_OAEP: Final = frozenset((XENC + "rsa-oaep-mgf1p", XENC11 + "rsa-oaep"))
+_GCM: Final = frozenset((*GCM, XENC11 + "aes192-gcm"))
+_CBC: Final = frozenset(CBC)
+_OAEP: Final = frozenset(OAEP)
 _DIGESTS: Final = frozenset((DS + "sha1", XENC + "sha256"))
 _MASKS: Final = frozenset((XENC11 + "mgf1sha1", XENC11 + "mgf1sha256"))
 _MOST_KEYS: Final = 4  # one for each key we may have published
@@ -75,27 +78,26 @@ class DecryptionKeys:
         return cls(tuple(xmlsec.Key.from_memory(pem, pem_format) for pem in pems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EncryptedAssertion:
-    """The parts of an EncryptedAssertion that the checks read."""
+    """The parts of an element that holds EncryptedData.
+
+    ``allow_cbc``: its sender needs it, and a verified signature covers it.
+    """
 
     whole: etree._Element
-    content: list[etree._Element]  # EncryptedData, of which there must be one
-    keys: list[etree._Element]  # EncryptedKey, within or beside it
     allow_cbc: bool
 
-    @classmethod
-    def parse(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
-        """Take apart an element that holds EncryptedData.
+    @cached_property
+    def content(self) -> list[etree._Element]:
+        """Return the EncryptedData, of which there must be one."""
+        return self.whole.findall(ENCRYPTED_DATA)
 
-        ``allow_cbc``: its sender needs it, and a verified signature covers it.
-        """
-        content = element.findall(ENCRYPTED_DATA)
-        keys: list[etree._Element] = []
-        for encrypted_data in content:
-            keys.extend(encrypted_data.findall(f"{_KEY_INFO}/{ENCRYPTED_KEY}"))
-        keys.extend(element.findall(ENCRYPTED_KEY))
-        return cls(element, content, keys, allow_cbc)
+    @cached_property
+    def keys(self) -> list[etree._Element]:
+        """Return the EncryptedKeys, within the content or beside it."""
+        within = self.whole.findall(f"{ENCRYPTED_DATA}/{_KEY_INFO}/{ENCRYPTED_KEY}")
+        return [*within, *self.whole.findall(ENCRYPTED_KEY)]
 
     @property
     def content_methods(self) -> list[etree._Element]:
@@ -192,10 +194,8 @@ def decrypt(
     everything after it. The encryption proves nothing about its sender: verify a signature over it
     or within it. Source: xmlenc-core1.
     """
-    encrypted = EncryptedAssertion.parse(element, allow_cbc=allow_cbc)
-    for name, offends in METHODS.items():
-        if offends(encrypted):
-            raise MessageRefused(f"xml.{name}")
+    encrypted = EncryptedAssertion(element, allow_cbc)
+    apply_checks(METHODS, encrypted)
     try:
         plain = _decrypt_with_any_key(encrypted, keys)
         return safe_parser.parse(_declare_namespaces(plain, element), within)
@@ -287,7 +287,7 @@ def _encrypt_octets(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
         return nonce + AESGCM(session_key).encrypt(nonce, plain, None)
     vector = secrets.token_bytes(_BLOCK_OCTETS)
     padder = block_padding.PKCS7(8 * _BLOCK_OCTETS).padder()
-    encryptor = Cipher(AES(session_key), CBC(vector)).encryptor()
+    encryptor = Cipher(AES(session_key), modes.CBC(vector)).encryptor()
     padded = padder.update(plain) + padder.finalize()
     return vector + encryptor.update(padded) + encryptor.finalize()
 

@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
@@ -41,12 +42,15 @@ class SignedQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class RedirectMessage:
-    """A message of the Redirect binding; ``xml`` has not passed XML security."""
+class CarriedMessage:
+    """A message of the Redirect binding, or of the POST binding, which has no signed query.
+
+    ``xml`` has not passed XML security.
+    """
 
     xml: bytes
     relay_state: str | None
-    signed: SignedQuery | None
+    signed: SignedQuery | None = None
 
 
 def inflate_redirect(
@@ -55,7 +59,7 @@ def inflate_redirect(
     longest: int = LONGEST,
     *,
     longest_relay_state: int = LONGEST_RELAY_STATE,
-) -> RedirectMessage:
+) -> CarriedMessage:
     """Read the message out of a query string exactly as it came, undecoded by any framework.
 
     A signature is over the raw octets, so nothing is decoded and encoded again. Bounds are in
@@ -77,7 +81,7 @@ def inflate_redirect(
         relay_state = check_relay_state(_decode_text(raw["RelayState"]), longest_relay_state)
     packed = _decode_base64(_decode_text(raw[message]))
     xml = _inflate(packed, longest)
-    return RedirectMessage(xml, relay_state, _find_signature(raw, message))
+    return CarriedMessage(xml, relay_state, _find_signature(raw, message))
 
 
 def _split_query(query: str) -> dict[str, str]:
@@ -117,6 +121,22 @@ def _decode_text(value: str) -> str:
         return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError:
         raise MessageRefused("xml.query") from None
+
+
+def read_post(
+    form: Mapping[str, str],
+    message: MessageField,
+    longest: int,
+    *,
+    deflated: bool = False,
+    longest_relay_state: int = LONGEST_RELAY_STATE,
+) -> CarriedMessage:
+    """Read the message out of a form; bounds and ``deflated`` as ``decode_post``."""
+    relay_state = None
+    if "RelayState" in form:
+        relay_state = check_relay_state(form["RelayState"], longest_relay_state)
+    xml = decode_post(form[message], deflated=deflated, longest=longest)
+    return CarriedMessage(xml, relay_state)
 
 
 def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:

@@ -21,6 +21,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     XS,
     XSI,
 )
+from broker.adapters.saml.xml_security.xml_structure_checks import apply_checks
 from broker.core.errors import MessageRefused
 
 _Message = TypeVar("_Message", bound=SamlBase)
@@ -64,9 +65,7 @@ def read_message(kind: type[_Message], element: etree._Element, octets: bytes) -
     ``MessageRefused``: ``xml.<name>`` of VALUES, or ``xml.unreadable``.
     """
     for value in element.iter(ATTRIBUTE_VALUE):
-        for name, offends in VALUES.items():
-            if offends(value):
-                raise MessageRefused(f"xml.{name}")
+        apply_checks(VALUES, value)
     try:
         # Canonical form has no DOCTYPE, so the parser of the standard library meets no entity.
         message = create_class_from_element_tree(kind, ET.fromstring(octets))  # noqa: S314

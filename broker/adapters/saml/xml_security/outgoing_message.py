@@ -7,16 +7,19 @@ from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorit
 from broker.core.saml_ports import PostForm
 
 
-def build_signed_url(
+def build_signed(
     root: etree._Element,
     field: http_bindings.MessageField,
     destination: str,
     key: signature.SigningKey,
     by: SigningAlgorithms,
     *,
+    by_post: bool,
     relay_state: str | None = None,
-) -> str:
-    """Return the HTTP-Redirect URL; the signature covers the query and is not in the message."""
+) -> str | PostForm:
+    """Return the form, or the HTTP-Redirect URL, whose signature covers the query only."""
+    if by_post:
+        return build_signed_form(root, field, destination, key, by, relay_state=relay_state)
     xml = etree.tostring(root, encoding="utf-8")
     return http_bindings.build_redirect_url(destination, field, xml, relay_state, key, by=by.method)
 

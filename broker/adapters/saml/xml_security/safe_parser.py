@@ -4,19 +4,18 @@ The name of the check that refuses is the cause: ``xml.doctype``. No text of lib
 it quotes values.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from lxml import etree
 
 from broker.adapters.saml.xml_security import signature_profile, xml_structure_checks
-from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
+from broker.adapters.saml.xml_security.canonical_form import build_parser
+from broker.adapters.saml.xml_security.xml_structure_checks import Bounds, apply_checks
 from broker.core.errors import MessageRefused
 
 __all__ = ["Bounds", "parse"]
 
 _BOUNDS: Final = Bounds()
-_Subject = TypeVar("_Subject")
 
 
 def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
@@ -37,23 +36,11 @@ def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
 
 
 def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
-    _refuse(xml_structure_checks.OCTETS, xml_structure_checks.Octets(raw, bounds))
-    # One parser a message: threads would wait for each other at a shared one.
-    parser = etree.XMLParser(
-        encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False
-    )
-    root = etree.fromstring(raw, parser)
+    apply_checks(xml_structure_checks.OCTETS, xml_structure_checks.Octets(raw, bounds))
+    root = etree.fromstring(raw, build_parser())
     tree = xml_structure_checks.MessageTree(root, expected, bounds)
-    _refuse(xml_structure_checks.TREE, tree)
+    apply_checks(xml_structure_checks.TREE, tree)
     for signature in tree.signatures:
-        fault = signature_profile.signature_fault(signature)
-        if fault:
-            raise MessageRefused(f"xml.{fault}")
-    _refuse(xml_structure_checks.LAST, tree)
+        signature_profile.check_shape(signature)
+    apply_checks(xml_structure_checks.LAST, tree)
     return root
-
-
-def _refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> None:
-    for name, offends in table.items():
-        if offends(subject):
-            raise MessageRefused(f"xml.{name}")

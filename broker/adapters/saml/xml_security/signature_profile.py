@@ -9,6 +9,7 @@ from typing import Final
 from lxml import etree
 
 from broker.adapters.saml.xml_security.xml_names import DS, EXCLUSIVE, SIGNED_INFO
+from broker.adapters.saml.xml_security.xml_structure_checks import apply_checks
 
 ENVELOPED: Final = DS + "enveloped-signature"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
@@ -191,10 +192,11 @@ SHAPE: Final[dict[str, Callable[[SignatureParts], bool]]] = {
 }
 
 
-def signature_fault(signature: etree._Element) -> str | None:
-    """Return the name of the first check that a signature fails, or None.
+def check_shape(signature: etree._Element) -> SignatureParts:
+    """Return the parts of a signature that passes every check.
 
-    Sources: xmldsig-core, saml-core 5.4.
+    ``MessageRefused``: ``xml.<name>`` of SHAPE. Sources: xmldsig-core, saml-core 5.4.
     """
     parts = SignatureParts.find(signature)
-    return next((name for name, offends in SHAPE.items() if offends(parts)), None)
+    apply_checks(SHAPE, parts)
+    return parts

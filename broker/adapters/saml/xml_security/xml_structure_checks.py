@@ -2,11 +2,11 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from lxml import etree
 
@@ -21,6 +21,9 @@ from broker.adapters.saml.xml_security.xml_names import (
     XENC11,
     XS,
 )
+from broker.core.errors import MessageRefused
+
+_Subject = TypeVar("_Subject")
 
 # The XSDs that pysaml2 ships.
 _SHIPPED: Final = files("saml2.data.schemas")
@@ -348,3 +351,10 @@ TREE: Final[dict[str, Callable[[MessageTree], Any]]] = {
     "signed_info_place": _build_path_check("//ds:SignedInfo[not(parent::ds:Signature)]"),
 }
 LAST: Final[dict[str, Callable[[MessageTree], Any]]] = {"schema": _violates_schema}
+
+
+def apply_checks(table: Mapping[str, Callable[[_Subject], Any]], subject: _Subject) -> None:
+    """Raise MessageRefused ``xml.<name>`` for the first check of a table that refuses."""
+    for name, offends in table.items():
+        if offends(subject):
+            raise MessageRefused(f"xml.{name}")

@@ -1,6 +1,9 @@
 """Reads and writes the times of SAML messages: UTC, marked Z (saml-core 1.3.3)."""
 
 from datetime import UTC, datetime
+from typing import Final
+
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def read(written: str) -> datetime | None:

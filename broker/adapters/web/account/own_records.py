@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from flask import redirect, render_template, request
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.web_ports import WebPorts
+from broker.adapters.web.login.login_pages import LoginPages
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
@@ -22,10 +21,9 @@ from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
 from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import Held
 
-_URL: Final = "/my-choices"
+PATH: Final = "/my-choices"
 # A screen that was left open shows and deletes nothing.
 _FRESH: Final = timedelta(minutes=5)
-_MOST_EVENTS: Final = 50
 # The parts of the export, by their kind, in the order of the page.
 STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     "person": (
@@ -69,69 +67,47 @@ Export = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRecordPages:
+class OwnRecordPages(LoginPages):
     """The pages of ``/my-choices`` for stored data, inside a fresh login of the person."""
 
-    ports: WebPorts
     stored: StoredData
 
-    def show(self, held: Held) -> Response:
+    def show_records(self, held: Held) -> Response:
         """Show what is stored, as a page or a file, or the button that deletes it."""
+        ports = self.ports
         transaction = held.transaction
         if not self._is_fresh(transaction):
-            self.ports.broker.transactions.end(held)
-            return redirect(f"{self.ports.base_url}{_URL}?do=kept", 303)
+            ports.broker.transactions.end(held)
+            return redirect(f"{ports.base_url}{PATH}?do=kept", 303)
         person = transaction.person
         if person is None or not self._has_right(transaction):
-            return _page("kept_unknown.html", "unknown", over=True)
-        here = {"login": transaction.id}
-        deletion = {**here, "do": "forget"}
+            return self.account_page("kept_unknown.html", "unknown", over=True)
         export = self.stored.export_own(person.id)
-        shown: dict[str, Any] = {
-            "parts_stored": _list_parts(export),
-            "recipients": export["recipients"],
-            "services": self.ports.services,
-        }
+        kept = {"login": transaction.id}
+        parts = _list_parts(export)
         if request.args.get("do") == "forget":
-            token = self.ports.forms.token(transaction, "forget", self.ports.now())
-            is_pending = any(
-                each["value"].get("enrolment", {}).get("state") == "pending"
-                for each in export["kept"]
+            token = ports.forms.token(transaction, "forget")
+            kept |= {"do": "forget"}
+            return self.account_page(
+                "forget_confirm.html", "confirm", token=token, export=export, parts=parts, kept=kept
             )
-            return _page(
-                "forget_confirm.html",
-                "confirm",
-                action=_query(here),
-                token=token,
-                waiting=is_pending,
-                kept=deletion,
-                **shown,
-            )
-        as_file = request.args.get("format") == "json" and not transaction.shared
-        self.ports.tell_login(
-            EventKind.RECORDS_SHOWN,
-            transaction,
-            {"as": "file" if as_file else "page"},
-            audit=AuditEventKind.RECORDS_SHOWN,
+        shared = transaction.shared
+        as_file = request.args.get("format") == "json" and not shared
+        facts = {"as": "file" if as_file else "page"}
+        ports.tell_login(
+            EventKind.RECORDS_SHOWN, transaction, facts, audit=AuditEventKind.RECORDS_SHOWN
         )
         if as_file:
             return attach_json(export, "what-is-kept.json")
-        return _page(
-            "kept.html",
-            "kept",
-            events=export["events"][: -_MOST_EVENTS - 1 : -1],
-            file="" if transaction.shared else _query({**here, "format": "json"}),
-            forget=_query(deletion),
-            kept=here,
-            **shown,
+        return self.account_page(
+            "kept.html", "kept", export=export, parts=parts, shared=shared, kept=kept
         )
 
-    def delete(self, held: Held) -> Response:
+    def delete_records(self, held: Held) -> Response:
         """Delete everything; a second press, in any tab, finds the login over."""
         ports = self.ports
-        now = ports.now()
         transaction = held.transaction
-        ports.forms.read(request, transaction, "forget", now)
+        ports.forms.read(transaction, "forget")
         person = transaction.person
         if person is None or not self._is_fresh(transaction):
             raise TransactionGone("the login is too old, or names nobody")
@@ -144,12 +120,23 @@ class OwnRecordPages:
         try:
             self.stored.forget(found)
         except PersonBusy:
-            return _page("forget_busy.html", "busy", over=True)
+            return self.account_page("forget_busy.html", "busy", over=True)
         ports.broker.transactions.end(held)
-        recipients, services = export["recipients"], ports.services
-        return _page(
-            "forgotten.html", "forgotten", recipients=recipients, services=services, over=True
+        return self.account_page("forgotten.html", "forgotten", export=export, over=True)
+
+    def account_page(self, template: str, reason: str, **values: object) -> Response:
+        """Return a page below ``/my-choices``."""
+        ports = self.ports
+        page = render_template(
+            template,
+            step="choices",
+            reason=reason,
+            services=ports.services,
+            labels=ports.labels,
+            now=ports.now(),
+            **values,
         )
+        return Response(page, mimetype="text/html")
 
     def _is_fresh(self, transaction: Transaction) -> bool:
         came = transaction.authenticated
@@ -164,9 +151,8 @@ class OwnRecordPages:
 def attach_json(record: Mapping[str, Any], name: str) -> Response:
     """Return a file to save."""
     octets = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-    response = Response(octets, mimetype="application/json")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(octets, headers=headers, mimetype="application/json")
 
 
 def _list_parts(export: Export) -> list[Mapping[str, object]]:
@@ -191,12 +177,3 @@ def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(each, name)
     else:
         yield name.replace("_", " "), str(value)
-
-
-def _query(fields: Mapping[str, str]) -> str:
-    return f"?{urlencode(fields)}"
-
-
-def _page(template: str, reason: str, **values: object) -> Response:
-    page = render_template(template, step="choices", reason=reason, **values)
-    return Response(page, mimetype="text/html")

@@ -8,25 +8,23 @@ from flask_babel import format_datetime
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.login.login_pages import LoginPages
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
-from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import hide_long_number, read_identifier
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import Errand
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
 from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "pin"
-_UNPROCESSABLE: Final = 422
-_STATUS: Final = {"": 200, "pin_throttled": 429, "account_busy": 503, "page_too_old": 403}
+# Problems of a form that was not filled in: they are no failed login.
+_INCOMPLETE: Final = ("pin_number", "pin_missing", "code_malformed", "page_")
 
 
 def blueprint(endpoints: "LibraryLoginPages") -> Blueprint:
@@ -38,12 +36,9 @@ def blueprint(endpoints: "LibraryLoginPages") -> Blueprint:
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryLoginPages:
+class LibraryLoginPages(LoginPages):
     """The endpoints over the web ports."""
 
-    ports: WebPorts
-    pages: StepPages
-    login: LoginEndpoints
     logins: LibraryLogins
 
     def ask(self, name: str) -> Response:
@@ -54,22 +49,20 @@ class LibraryLoginPages:
     def answer(self, name: str) -> Response:
         """Answer number and PIN, or a code."""
         held = self._read_held(name)
-        form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
+        form = self.ports.forms.read_fresh(held.transaction, _PURPOSE)
         if form is None:
-            if SubmittedForm(request.form).values("code"):
-                return self._code_page(held, "page_too_old")
-            return self._form(held, "page_too_old")
+            show = self._code_page if "code" in request.form else self._form
+            return show(held, "page_too_old")
         answers = {"login": self._number_and_pin, "code": self._code}
         return answers[form.choice("do", tuple(answers))](held, form)
 
     def _read_held(self, name: str) -> Held:
         """Return the transaction where people may log in so; FormRefused otherwise."""
-        held = self.login.require_browser(name)
+        held = self.require_browser(name)
         transaction = held.transaction
-        local = self.ports.local
         ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
         passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
-        if transaction.request.is_passive or not passing or local is None or local not in ways:
+        if transaction.request.is_passive or not passing or self.ports.local not in ways:
             raise FormRefused("the library account is not a way to log in here")
         return held
 
@@ -77,24 +70,30 @@ class LibraryLoginPages:
         text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
         pin = remove_invisible(form.value("pin", ""))
-        if typed is None:
-            return self._form(held, "pin_number_unread" if text else "pin_number_missing", form)
-        if not pin:
-            return self._form(held, "pin_missing", form)
-        known = self.logins.find_known(self.ports.cookies.find_known_browsers(request))
-        if known:
-            outcome = self.logins.log_in_known(known, typed, pin)
-            if outcome is not None:
-                return self._outcome(held, form, outcome)
-        if not self.ports.limits.count_account_try(request, typed):
-            return self._form(held, "pin_throttled", form)
+        if typed is None or not pin:
+            problem = "pin_missing" if typed else "pin_number_unread"
+            return self._form(held, problem if text else "pin_number_missing", form)
+        outcome = self._check_at_once(typed, pin)
+        if isinstance(outcome, Borrower):
+            return self._join(held, outcome)
+        if outcome is None:
+            attempt = self._attempt(held, typed, pin)
+            if self.ports.submit(lambda: self.logins.check_and_mail(attempt)):
+                # The same answer for a right PIN, a wrong one, an unknown number and any error.
+                return redirect(f"{self.url(held.transaction, _PURPOSE)}?code=1", 303)
+        return self._form(held, outcome or "account_busy", form)
+
+    def _check_at_once(self, typed: str, pin: str) -> Borrower | str | None:
+        """Return the borrower or a problem; None where a code is mailed first."""
+        known = self.logins.find_known(self.ports.cookies.find_known_browsers())
+        outcome = self.logins.log_in_known(known, typed, pin) if known else None
+        if outcome is not None:
+            return outcome
+        if not self.ports.limits.count_account_try(typed):
+            return "pin_throttled"
         if self.logins.mail_code == "never":
-            return self._outcome(held, form, self.logins.log_in_without_code(typed, pin))
-        attempt = self._attempt(held, typed, pin)
-        if not self.ports.submit(lambda: self.logins.check_and_mail(attempt)):
-            return self._form(held, "account_busy", form)
-        # The same answer for a right PIN, a wrong one, an unknown number and any error.
-        return redirect(f"{self.pages.url(held.transaction, 'pin')}?code=1", 303)
+            return self.logins.log_in_without_code(typed, pin)
+        return None
 
     def _attempt(self, held: Held, typed: str, pin: str) -> LoginAttempt:
         at = format_datetime(self.ports.now(), "long")
@@ -103,29 +102,23 @@ class LibraryLoginPages:
         return LoginAttempt(typed, pin, browser, decoy_hash, language(), at, self._origin())
 
     def _origin(self) -> str:
-        if self.ports.shared(request):
+        if self.ports.shared():
             return str(_("one of the library's own computers"))
-        network = self.ports.network(request)
+        network = self.ports.network()
         begins = network.partition("/")[0].removesuffix(".0").partition("::")[0]
         if "/" not in network or not begins:
             return str(_("a place that we cannot name"))
         return str(_("an internet address that begins with %(begins)s", begins=begins))
 
-    def _outcome(self, held: Held, form: SubmittedForm, outcome: Borrower | str) -> Response:
-        if isinstance(outcome, Borrower):
-            return self._join(held, outcome)
-        return self._form(held, outcome, form)
-
     def _code(self, held: Held, form: SubmittedForm) -> Response:
         try:
             borrower = self.logins.try_code(form.value("code", ""), _browser(held))
         except CodeRefused as refused:
-            self._tell_refused(held.transaction, refused.cause)
             return self._code_page(held, refused.cause)
         response = self._join(held, borrower)
         if form.value("own", "") and not held.transaction.shared:
             token = self.logins.browsers.remember(borrower.number)
-            self.ports.cookies.remember_browser(request, response, token)
+            self.ports.cookies.remember_browser(response, token)
         return response
 
     def _join(self, held: Held, borrower: Borrower) -> Response:
@@ -141,14 +134,11 @@ class LibraryLoginPages:
             audit=AuditEventKind.PIN_VERIFIED,
             borrower=borrower.number,
         )
-        response = self.pages.show(held)
-        ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        response = self.show_next(held)
+        ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
     def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
-        transaction = held.transaction
-        if problem:
-            self._tell_refused(transaction, problem)
         typed = hide_long_number(form.value("identifier", "")) if form else ""
         return self._page("pin_login.html", held, problem, identifier=typed)
 
@@ -164,26 +154,27 @@ class LibraryLoginPages:
 
     def _page(self, template: str, held: Held, problem: str, **values: object) -> Response:
         transaction = held.transaction
-        back = transaction.request.service if transaction.errand is Errand.LOGIN else None
-        return self.pages.form_page(
+        if problem:
+            self._tell_failed(held, problem)
+        return self.form_page(
             template,
             _PURPOSE,
             held,
             problem,
-            _STATUS.get(problem, _UNPROCESSABLE),
-            forgotten=pin_url(self.ports, back),
-            others=self.pages.url(transaction, "upstream"),
+            forgotten=pin_url(self.ports, transaction.service_before),
+            others=self.url(transaction, "upstream"),
             **values,
         )
 
-    def _tell_refused(self, transaction: Transaction, reason: str) -> None:
+    def _tell_failed(self, held: Held, reason: str) -> None:
         """Tell of a form that let nobody in."""
-        facts = {"reason": reason, "route": "pin"}
-        if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
-            self.ports.tell_login(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
-            return
-        audit = AuditEventKind.REFUSED
-        self.ports.tell_login(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
+        facts = {"reason": reason, "route": _PURPOSE}
+        tell, transaction = self.ports.tell_login, held.transaction
+        if reason.startswith(_INCOMPLETE):
+            tell(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
+        else:
+            audit = AuditEventKind.REFUSED
+            tell(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
 
 
 def _browser(held: Held) -> str:

@@ -1,34 +1,22 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Request, redirect, request
+from flask import Blueprint, Request, g, redirect, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
-from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.web_ports import WebPorts
-from broker.adapters.web.staff.staff_door import StaffDoor
-from broker.core.errors import (
-    NO_PASSIVE,
-    BrowserUnmatched,
-    CookiesNeeded,
-    FormRefused,
-    LoginCookieMissing,
-    MessageRefused,
-    NetworkBusy,
-    StoreUnavailable,
-)
-from broker.core.login.steps import Issue, Refuse, Step
-from broker.core.login.transaction import Errand, Outstanding, Transaction
+from broker.core.errors import FormRefused, MessageRefused, NetworkBusy, StoreUnavailable
+from broker.core.login.steps import Issue
+from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
-from broker.use_cases.transactions.transactions import Held, TransactionOfAnotherBrowser
+from broker.use_cases.transactions.transactions import Held
 
-S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
 
@@ -56,12 +44,8 @@ def blueprint(login: "LoginEndpoints") -> Blueprint:
 
 
 @dataclass(frozen=True, slots=True)
-class LoginEndpoints:
-    """The endpoints of a login, and the checks by which other endpoints let a browser in."""
-
-    ports: WebPorts
-    pages: StepPages
-    staff: StaffDoor | None = None
+class LoginEndpoints(LoginPages):
+    """The endpoints of a login."""
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and redirect to it.
@@ -70,44 +54,35 @@ class LoginEndpoints:
         """
         ports = self.ports
         try:
-            ports.limits.count_beginning(request)
+            ports.limits.count_beginning()
         except NetworkBusy:
             if not self._came_without_cookies():
                 raise
-            return self.pages.outgoing.post_again(dict(pairs(request)))
+            return self.post_again(dict(pairs(request)))
         now = ports.now()
         browser = None
         if request.method == "GET":
             asked = ports.idp_role.read_redirect(query_of(request), now)
-            browser = next(iter(ports.cookies.browsers(request)), None)
+            browser = next(iter(ports.cookies.browsers()), None)
         else:
             asked = ports.idp_role.read_post(pairs(request), now)
-        shared = ports.shared(request)
+        shared = ports.shared()
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
-            return self.pages.outgoing.away(held, outstanding)
-        return redirect(self.pages.url(held.transaction), 303)
+            return self.send_request(held, outstanding)
+        return self.redirect_to(held.transaction)
 
     def begin_sign_up(self) -> Response:
         """Begin a sign-up with the affiliation that the person named: an intent.
 
         Source: docs/reference/design.md#invariant-7.
         """
-        ports = self.ports
-        ports.limits.count_beginning(request)
         query = request.args
         affiliation = query.get("affiliation", "")
-        if affiliation not in ports.broker.rules.affiliations():
+        if affiliation not in self.ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
-        held = ports.broker.begin_errand(
-            Errand.SIGN_UP,
-            ports.now(),
-            intent=affiliation,
-            upstream=query.get("upstream"),
-            back=query.get("service"),
-            shared=ports.shared(request),
-        )
-        return redirect(self.pages.url(held.transaction), 303)
+        held = self.begin_errand(Errand.SIGN_UP, query.get("upstream"), affiliation)
+        return self.redirect_to(held.transaction)
 
     def acs(self, upstream: str) -> Response:
         """Verify an upstream's answer and redirect with its arrival; no cookie is read or set."""
@@ -116,133 +91,69 @@ class LoginEndpoints:
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.sp_role.parse_response(upstream, pairs(request))
-        if self.staff is not None and self.staff.logins.is_staff_request(request_id):
-            return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
+        transaction = held.transaction
         try:
-            arrival_token = self._arrival(message, held.transaction, outstanding, now)
+            asked, reference = transaction.upstream_request, transaction.reference
+            received = ports.messages.receive(ports.sp_role, message, asked, outstanding, reference)
+            identity = received.message_id, received.until
+            arrival_token = ports.broker.arrivals.add(
+                transaction.id, outstanding.id, received.answer, identity, now
+            )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
                 ports.broker.consume_request(held, outstanding, now)
             raise
-        url = self.pages.url(held.transaction)
-        return redirect(f"{url}?arrival={arrival_token}", 303)
+        return redirect(add_query(self.url(transaction), {"arrival": arrival_token}), 303)
 
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
-        ports = self.ports
-        now = ports.now()
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
             return self._arrive(name, arrival_token)
-        held_or_answer = self.bound(name, self.pages.url, onward=True)
-        if isinstance(held_or_answer, Response):
-            return held_or_answer
-        held = held_or_answer
+        held = self.bound(name, self.url)
+        if isinstance(held, Response):
+            return held
+        ports = self.ports
         transaction = held.transaction
         if transaction.upstream is None:
             remembered = self._find_remembered(transaction)
+            if remembered in ports.broker.rules.local:
+                return self.redirect_to(transaction, "pin")
             if remembered:
-                return self._to_remembered(held, remembered)
+                return self.send_to_upstream(held, remembered)
         # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
         # login cookie is spent on it.
         if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
-            request, transaction
+            transaction
         ):
-            return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(ports.broker.resume(held, now))
+            return self.redirect_to(transaction, "upstream")
+        return self.show_next(ports.broker.resume(held, ports.now()))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or go on by the chosen upstream."""
-        ports = self.ports
-        now = ports.now()
+        forms = self.ports.forms
         held = self.require_browser(name)
         if request.method == "POST":
-            form = ports.forms.read(request, held.transaction, "upstream", now)
-            return self._chosen(held, form)
+            return self._chosen(held, forms.read(held.transaction, "upstream"))
         upstream = request.args.get("to")
         if upstream is None:
-            return self.pages.choose(held)
+            return self.choose(held)
         token = request.args.get("token", "")
-        ports.forms.verify(token, held.transaction, _purpose_of(upstream), now)
-        return self.pages.to_upstream(held, upstream)
+        forms.verify(token, held.transaction, _purpose_of(upstream))
+        return self.send_to_upstream(held, upstream)
 
-    def bound(
-        self, name: str, url: Callable[[Transaction], str], *, onward: bool = False
-    ) -> Held | Response:
-        """Return the transaction, bound to this browser; or the answer that introduces the browser.
+    def bind(self, held: Held, browser: str) -> Held | Response:
+        """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
 
-        That answer sets the browser cookie and comes back to ``url`` once. With ``onward`` a
-        browser that is bound may get the answer that leads it to the upstream. BrowserUnmatched
-        where the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
-        (docs/reference/design.md#4a-1).
+        Both stand in one write, before the AuthnRequest is made.
         """
         ports = self.ports
-        now = ports.now()
-        held = ports.broker.read(name, now)
-        browsers = ports.cookies.browsers(request)
-        bound_to = held.transaction.browser
-        if bound_to is None:
-            if not browsers:
-                return self._introduce(held, url)
-            if onward:
-                return self._bound_and_asked(held, browsers[0])
-            shared = ports.shared(request)
-            return ports.broker.bind(held, browsers[0], now, shared=shared)
-        if bound_to not in browsers:
-            raise TransactionOfAnotherBrowser(name)
-        return self._note_shared_computer(held)
-
-    def require_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
-        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise.
-
-        ``brought`` are the browsers of the present request where the caller has read them already.
-        """
-        held = self.ports.broker.read(name, self.ports.now())
-        browser = held.transaction.browser
-        if browser is None:
-            raise BrowserUnmatched("a transaction that no browser has")
-        if browser not in (brought or self.ports.cookies.browsers(request)):
-            raise TransactionOfAnotherBrowser(name)
-        return self._note_shared_computer(held)
-
-    def require_person(self, name: str) -> Held:
-        """Return the transaction if browser cookie and login cookie are its own.
-
-        BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
-
-        Source: docs/reference/design.md#4a-4.
-        """
-        held = self.require_browser(name)
-        if not self.ports.cookies.brings_login_cookie(request, held.transaction):
-            raise LoginCookieMissing("the login cookie of this authentication is missing")
-        return self.ports.broker.resume(held, self.ports.now())
-
-    def show_at(
-        self, kind: type[S], show: Callable[[Held, S], Response]
-    ) -> Callable[[str], Response]:
-        """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
-
-        def show_step(name: str) -> Response:
-            held = self.require_person(name)
-            step = self.ports.broker.next_step(held, self.ports.now())
-            if isinstance(step, kind):
-                return show(held, step)
-            return redirect(self.pages.url(held.transaction), 303)
-
-        return show_step
-
-    def answer_to(
-        self, purpose: str, answer: Callable[[Held, SubmittedForm], Response]
-    ) -> Callable[[str], Response]:
-        """Return the endpoint that takes the form of a person's own login."""
-
-        def take_answer(name: str) -> Response:
-            held = self.require_person(name)
-            form = self.ports.forms.read(request, held.transaction, purpose, self.ports.now())
-            return answer(held, form)
-
-        return take_answer
+        shared = ports.shared()
+        bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
+        if outstanding is None:
+            return bound
+        return self.send_request(bound, outstanding)
 
     def url_to(self, transaction: Transaction, upstream: str) -> str:
         """Return our own address that leads to ``upstream``.
@@ -250,24 +161,10 @@ class LoginEndpoints:
         A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
         if upstream in self.ports.broker.rules.local:
-            return self.pages.url(transaction, "pin")
-        purpose = _purpose_of(upstream)
-        now = self.ports.now()
-        token = self.ports.forms.token(transaction, purpose, now)
+            return self.url(transaction, "pin")
+        token = self.ports.forms.token(transaction, _purpose_of(upstream))
         query = urlencode({"to": upstream, "token": token})
-        return f"{self.pages.url(transaction, 'upstream')}?{query}"
-
-    def _note_shared_computer(self, held: Held) -> Held:
-        """Return the transaction, from now on a shared computer's where the request is from one.
-
-        The computer may use IPv6 for one request and IPv4 for the next, or change its network.
-        AuthnRequests without ForceAuthn are no longer accepted: the previous person may still be
-        logged in at the IdP.
-        """
-        browser = held.transaction.browser
-        if browser is None or held.transaction.shared or not self.ports.shared(request):
-            return held
-        return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
+        return f"{self.url(transaction, 'upstream')}?{query}"
 
     def _came_without_cookies(self) -> bool:
         """Return whether another site posted the request, so that its browser brought no cookie.
@@ -279,64 +176,15 @@ class LoginEndpoints:
             return False
         return (request.content_length or 0) <= _MOST_POSTED_AGAIN
 
-    def _arrival(
-        self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
-    ) -> str:
-        """Verify ``message`` and store what it brought; return the arrival token."""
-        ports = self.ports
-        received = ports.sp_role.receive(
-            outstanding.upstream,
-            message,
-            outstanding,
-            force_authn=transaction.is_forced,
-            now=now,
-            idp_list=transaction.request.idp_list,
-        )
-        identity = received.message_id, received.until
-        return ports.broker.arrivals.add(
-            transaction.id, outstanding.id, received.answer, identity, now
-        )
-
-    def _introduce(self, held: Held, url: Callable[[Transaction], str]) -> Response:
-        """Set the browser cookie and come back once to see whether the browser keeps it."""
-        if request.args.get("cookie"):
-            if held.transaction.request.is_passive:
-                return self.pages.show_refusal(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
-            raise CookiesNeeded("no cookie after it was set")
-        back = url(held.transaction)
-        mark = "&" if "?" in back else "?"
-        again = f"{back}{mark}cookie=1"
-        response = redirect(again, 303)
-        self.ports.cookies.set_browser_cookie(response)
-        return response
-
-    def _bound_and_asked(self, held: Held, browser: str) -> Held | Response:
-        """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
-
-        Both stand in one write, before the AuthnRequest is made.
-        """
-        ports = self.ports
-        shared = ports.shared(request)
-        bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
-        if outstanding is None:
-            return bound
-        return self.pages.outgoing.away(bound, outstanding)
-
-    def _find_remembered(self, transaction: Transaction) -> str | None:
+    def _find_remembered(self, transaction: Transaction) -> str:
         """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
-        rememberable = transaction.errand is Errand.LOGIN and not transaction.shared
         # RequestRefused where no way is left, remembered or not.
         ways = self.ports.broker.rules.ways(asked, transaction.errand)
-        if not rememberable or asked.is_passive:
-            return None
-        upstream = self.ports.cookies.upstream(request)
-        return upstream if upstream in ways else None
-
-    def _to_remembered(self, held: Held, upstream: str) -> Response:
-        if upstream in self.ports.broker.rules.local:
-            return redirect(self.pages.url(held.transaction, "pin"), 303)
-        return self.pages.to_upstream(held, upstream)
+        if transaction.errand is not Errand.LOGIN or transaction.shared or asked.is_passive:
+            return ""
+        upstream = self.ports.cookies.upstream()
+        return upstream if upstream and upstream in ways else ""
 
     def _arrive(self, name: str, arrival_token: str) -> Response:
         """Join the arrival to its transaction, and set the login cookie for an authentication.
@@ -355,18 +203,17 @@ class LoginEndpoints:
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
-        browsers = ports.cookies.browsers(request)
+        g.held = brought.held
+        browsers = ports.cookies.browsers()
         if brought.held.transaction.browser in browsers:
-            brought = replace(brought, held=self._note_shared_computer(brought.held))
+            brought = replace(brought, held=self.note_shared_computer(brought.held))
         joined = matching.match(brought, browsers, ports.now())
         if joined is None:
-            return redirect(self.pages.url(brought.held.transaction, "upstream"), 303)
+            return self.redirect_to(brought.held.transaction, "upstream")
         response = self._join(joined)
-        if response is None:
-            return None
         transaction = joined.transaction
-        if transaction.authentication is not None:
-            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        if response is not None and transaction.authentication is not None:
+            ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
     def _join(self, matched: Held) -> Response | None:
@@ -375,13 +222,11 @@ class LoginEndpoints:
         An assertion leaves by the very write that joins the answer it rests on.
         """
         ports = self.ports
-        step = ports.broker.next_step(matched, ports.now())
+        step = ports.next_step(matched)
         if isinstance(step, Issue):
-            return self.pages.issue(matched, step)
+            return self.issue(matched, step)
         joined = ports.broker.matching.join(matched, ports.now())
-        if joined is None:
-            return None
-        return redirect(self.pages.url(joined.transaction), 303)
+        return self.redirect_to(joined.transaction) if joined else None
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
         """Lead on to the chosen upstream, and remember it where the person ticked that.
@@ -395,14 +240,13 @@ class LoginEndpoints:
             held = ports.broker.bind(held, browser, ports.now(), shared=True)
         transaction = held.transaction
         upstream = form.value("upstream")
-        response = self.pages.onward(held, self.url_to(transaction, upstream))
+        response = self.onward(held, self.url_to(transaction, upstream))
         if is_ticked:
             ports.cookies.mark_shared(response)
-        known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
-        if known:
+        if upstream in ports.broker.rules.ways(transaction.request, transaction.errand):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
-            ports.cookies.remember_upstream(request, response, remembered)
+            ports.cookies.remember_upstream(response, remembered)
         return response
 
 

@@ -1,21 +1,22 @@
 """Single logout in the browser: messages in, messages out, and the page of what stays open."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, assert_never
-from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
+from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_posted, write_wire
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
@@ -51,13 +52,12 @@ def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> B
 
 
 @dataclass(frozen=True, slots=True)
-class SingleLogoutPages:
+class SingleLogoutPages(OutgoingSaml):
     """The endpoints over the web ports.
 
     ``role`` reads and writes the messages, ``logouts`` keeps what is under way.
     """
 
-    ports: WebPorts
     role: LogoutRole
     logouts: SingleLogoutFlow
 
@@ -74,7 +74,7 @@ class SingleLogoutPages:
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
         now = self.ports.now()
-        browsers = self.ports.cookies.browsers(request)
+        browsers = self.ports.cookies.browsers()
         try:
             return self._turn(self.logouts.read(logout, browsers, now))
         except BrowserUnmatched:
@@ -95,7 +95,7 @@ class SingleLogoutPages:
         """
         now = self.ports.now()
         chosen = request.args
-        browsers = self.ports.cookies.browsers(request)
+        browsers = self.ports.cookies.browsers()
         if "scope" in chosen:
             scope = _SCOPES.get(chosen["scope"])
             if scope is None:
@@ -110,20 +110,26 @@ class SingleLogoutPages:
         under_way = self.logouts.read(logout, browsers, now)
         if not isinstance(next_logout_step(under_way), Finish):
             return self._turn(under_way)
-        self._finish(under_way)
-        return self._respond(under_way) or self._over(under_way)
+        self._log_end(under_way)
+        return self._respond(under_way) or self._page(under_way, "over")
 
     def _message(self, upstream: str | None) -> Response:
         now = self.ports.now()
         if request.method == "POST":
+            wire = read_posted(request.form)
             message = self.role.read_post(upstream, pairs(request), now)
         else:
-            message = self.role.read_redirect(upstream, query_of(request), now)
+            wire = query_of(request)
+            message = self.role.read_redirect(upstream, wire, now)
+        record, peer = self.ports.messages.record_logout, message.peer
         if isinstance(message, LogoutRequest):
+            record("LogoutRequest", peer, wire, message.id, subject=message.name_id.value)
             return self._request(message, now)
+        outcome = "accepted" if message.ended else REFUSED_BY_UPSTREAM
+        record("LogoutResponse", peer, wire, message.in_response_to, outcome=outcome)
         name = self.logouts.record_answer(message, now)
         ended = "yes" if message.ended else "no"
-        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
+        self._tell(EventKind.LOGOUT_ANSWERED, peer, ended=ended)
         return redirect(self._url(name), 303)
 
     def _request(self, message: LogoutRequest, now: datetime) -> Response:
@@ -138,7 +144,7 @@ class SingleLogoutPages:
             return redirect(f"{self._url(logout.id)}?{_REPEATED}=1", 303)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if request.method != "POST":
-            browsers = self.ports.cookies.browsers(request)
+            browsers = self.ports.cookies.browsers()
             logout = self.logouts.read(logout.id, browsers, now)
             if self._is_finished_at_once(logout):
                 return self._turn(logout)
@@ -151,7 +157,7 @@ class SingleLogoutPages:
             # open a page of this logout.
             return True
         turn = next_logout_step(logout)
-        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
+        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared()
 
     def _turn(self, logout: Logout) -> Response:
         turn = next_logout_step(logout)
@@ -163,25 +169,22 @@ class SingleLogoutPages:
             case Send():
                 return self._send(logout, turn.participant)
             case Finish():
-                self._finish(logout)
-                return self._show_result(logout)
+                self._log_end(logout)
+                # Answer the peer that asked, where there is nothing to show first.
+                answer = self._respond(logout) if self._is_finished_at_once(logout) else None
+                return answer or self._page(logout, "over")
             case _:
                 assert_never(turn)
 
-    def _show_result(self, logout: Logout) -> Response:
-        """Answer the peer that asked, where there is nothing to show first; else show the end."""
-        answer = None
-        if self._is_finished_at_once(logout):
-            answer = self._respond(logout)
-        return answer or self._over(logout)
-
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        request_id = self.logouts.record_request(logout, participant, self.ports.now())
+        now = self.ports.now()
+        request_id = self.logouts.record_request(logout, participant, now)
         if request_id is None:
             return self.show(logout.id)
-        self._tell(EventKind.LOGOUT_SENT, participant.peer)
-        message = self.role.request(participant, request_id, self.ports.now())
-        return self._leave(message, participant.peer)
+        peer, name_id = participant.peer, participant.name_id
+        self._tell(EventKind.LOGOUT_SENT, peer)
+        message = self.role.request(participant, request_id, now)
+        return self._deliver("LogoutRequest", peer, message, request_id, name_id)
 
     def _respond(self, logout: Logout) -> Response | None:
         """Return the answer to the peer that asked; None where it wants none or has no place."""
@@ -195,65 +198,36 @@ class SingleLogoutPages:
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
         if message is None:
             return None
-        return self._leave(message, asked.peer)
+        return self._deliver("LogoutResponse", asked.peer, message, asked.id, asked.name_id)
 
-    def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
-        if isinstance(message, str):
-            return redirect(message, 302)
-        party = self._label(peer)
-        return post_page("peer_post.html", message, self.ports.base_url, step="logout", party=party)
-
-    def _over(self, logout: Logout) -> Response:
-        """Show what was ended and what stays open, with the way back to the peer that asked."""
-        return self._page(logout, "over")
+    def _deliver(
+        self, kind: str, peer: LogoutPeer, message: str | PostForm, request_id: str, name_id: NameID
+    ) -> Response:
+        """Keep a message in the message log, and send the browser off with it."""
+        wire, subject = write_wire(message), name_id.value
+        record = self.ports.messages.record_logout
+        record(kind, peer, wire, request_id, subject=subject, outcome="sent")
+        return self.leave(message, "logout", self._label(peer))
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
-        asker = logout.request.peer
+        """Show the question, the silent participant, or what was ended and what stays open."""
+        asked = logout.request
         page = render_template(
             "logout.html",
             step="logout",
             reason=_reason(logout, kind),
             kind=kind,
-            asker=self._label(asker),
-            by_upstream=asker.side == "upstream",
-            rows=self._rows(logout),
+            logout=logout,
+            waiting=waiting,
+            label=self._label,
             both=_sides_to_choose(logout) == {"service", "upstream"},
-            scopes={name: self._on(logout, scope=name) for name in _SCOPES},
-            back=self._back(logout),
-            shared=self.ports.shared(request),
-            elsewhere=logout.leaves_others,
+            address=f"{self._url(logout.id)}/on",
+            can_go_back=not asked.asynchronous
+            and self.role.can_reach(asked.peer, self.ports.now()),
+            shared=self.ports.shared(),
             kept={},
-            **self._links_past(logout, waiting),
         )
         return Response(page, mimetype="text/html")
-
-    def _rows(self, logout: Logout) -> list[tuple[str, str, str]]:
-        """Return label, side and state of every participant."""
-        return [
-            (self._label(participant.peer), participant.peer.side, participant.state.value)
-            for participant in logout.participants
-        ]
-
-    def _links_past(self, logout: Logout, waiting: Participant | None) -> dict[str, str]:
-        """Return the silent participant's label, and the links past it; empty without one."""
-        if waiting is None:
-            return {"waiting": "", "without": "", "again": ""}
-        asked = waiting.request or ""
-        return {
-            "waiting": self._label(waiting.peer),
-            "without": self._on(logout, without=asked),
-            "again": self._on(logout, again=asked),
-        }
-
-    def _back(self, logout: Logout) -> str:
-        """Return the address that leads back to the peer that asked.
-
-        "" where it wants no answer, or has no place for one.
-        """
-        asked = logout.request
-        if asked.asynchronous or not self.role.can_reach(asked.peer, self.ports.now()):
-            return ""
-        return self._on(logout, back="1")
 
     def _label(self, peer: LogoutPeer) -> str:
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
@@ -266,19 +240,15 @@ class SingleLogoutPages:
     def _url(self, name: str) -> str:
         return f"{self.ports.base_url}/logout/{name}"
 
-    def _on(self, logout: Logout, **chosen: str) -> str:
-        return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
-
-    def _finish(self, logout: Logout) -> None:
+    def _log_end(self, logout: Logout) -> None:
         """Write the end on the audit log once: also where nobody goes back, and not at a reload."""
         if not self.logouts.mark_logged(logout, self.ports.now()):
             return
         count = len(_not_ended(logout))
         partial = count or logout.leaves_others
         kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE
-        self._audit(
-            kind, logout, count=count, reason=None if logout.names_session else "no_session"
-        )
+        reason = None if logout.names_session else "no_session"
+        self._audit(kind, logout, count=count, reason=reason)
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the audit log for each person whose sessions were named.
@@ -286,16 +256,10 @@ class SingleLogoutPages:
         The logout goes on whether it can be written or not.
         """
         peer = logout.request.peer
-        event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
-        if peer.side == "service":
-            event = replace(event, service=peer.name)
-        else:
-            event = replace(event, upstream=peer.name)
-        persons = sorted({person for _, person in logout.groups})
-        if not persons:
-            self.ports.tell(event)
-        for person in persons:
-            self.ports.tell(replace(event, person=person))
+        facts = {peer.side: peer.name, "about": logout.id, **more}
+        persons: list[str | None] = [*sorted({person for _, person in logout.groups})]
+        for person in persons or [None]:
+            self.ports.tell(AuditEvent(kind, self.ports.now(), person=person, **facts))
 
     def _tell(self, kind: EventKind, peer: LogoutPeer, **facts: str) -> None:
         self.ports.tell(BrokerEvent(kind, {peer.side: peer.name, **facts}))

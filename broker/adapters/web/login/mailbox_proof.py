@@ -1,28 +1,23 @@
 """The page on which a person proves a mailbox by a mailed code."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.login.login_pages import LoginPages
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
     BrokerError,
     CodeRefused,
     FormRefused,
-    TokenRefused,
     TooMany,
 )
-from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, check_typed_address
@@ -39,28 +34,18 @@ _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
 _KALDEMAIL: Final = "kaldemail"  # the proof that our sign-up pages have a page about
 
 
-def blueprint(
-    ports: WebPorts,
-    pages: StepPages,
-    login: LoginEndpoints,
-    proving: MailboxProof,
-    persons: PersonAtLogin,
-) -> Blueprint:
+def blueprint(proof: "MailboxProofPages") -> Blueprint:
     """Return ``/login/<transaction>/proof``."""
-    proof = MailboxProofPages(ports, pages, login, proving, persons)
     routes = Blueprint("proof", __name__)
-    routes.get("/login/<name>/proof")(login.show_at(ProveMailbox, proof.ask))
+    routes.get("/login/<name>/proof")(proof.show_at(ProveMailbox, proof.ask))
     routes.post("/login/<name>/proof")(proof.answer)
     return routes
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxProofPages:
+class MailboxProofPages(LoginPages):
     """The endpoints over the web ports."""
 
-    ports: WebPorts
-    pages: StepPages
-    login: LoginEndpoints
     proving: MailboxProof
     persons: PersonAtLogin
 
@@ -70,24 +55,22 @@ class MailboxProofPages:
 
     def answer(self, name: str) -> Response:
         """Do what the pressed button says: mail, try a code, or go on without."""
-        held = self.login.require_person(name)
-        now = self.ports.now()
-        step = self.ports.broker.next_step(held, now)
+        held = self.require_person(name)
+        step = self.ports.next_step(held)
         if not isinstance(step, ProveMailbox):
-            return self.pages.onward(held, self.pages.url(held.transaction))
-        form = self.ports.forms.read_fresh(request, held.transaction, "proof", now)
+            return self.onward(held, self.url(held.transaction))
+        form = self.ports.forms.read_fresh(held.transaction, "proof")
         if form is None:
             # The fresh page keeps the typed text.
-            typed_before = SubmittedForm(request.form).value("address", "")
-            return self._page(held, step, "page_too_old", TokenRefused.http, typed_before)
+            typed = SubmittedForm(request.form).value("address", "")
+            return self._page(held, step, "page_too_old", typed)
         try:
             return self._answer(held, step, form)
         except _SHOWN_AT_THE_FORM as error:
             return self._refuse(held, error, form)
 
     def _answer(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
-        button = form.choice("do", _BUTTONS)
-        match button:
+        match form.choice("do", _BUTTONS):
             case "other":
                 return self._page(held, step, other=True)
             case "mail":
@@ -97,11 +80,10 @@ class MailboxProofPages:
             case "without":
                 return self._go_on_without(held, step)
             case _:
-                return self._prove(held, step, form)
+                return self._prove(held, step, form.value("code"))
 
     def _mail(self, held: Held, step: ProveMailbox, text: str) -> Response:
         now = self.ports.now()
-        transaction = held.transaction
         self.proving.mail_code(
             held,
             self.persons.proof_owner(held, now),
@@ -112,78 +94,67 @@ class MailboxProofPages:
             lasts=step.lasts,
             now=now,
         )
-        self.ports.tell_login(EventKind.PROOF_MAILED, transaction, {"proof": step.name})
-        return redirect(self.pages.url(transaction, "proof"), 303)
+        self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": step.name})
+        return self.redirect_to(held.transaction, "proof")
 
-    def _prove(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
+    def _prove(self, held: Held, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
         held = self.proving.try_code(
             held,
-            form.value("code"),
+            code,
             self.persons.proof_owner(held, now),
             step.name,
             now,
             domains=step.domains,
             remembered_for=self.persons.proof_lifetime(held, step.name, now),
         )
-        self.ports.tell_login(
-            EventKind.MAILBOX_PROVED,
-            held.transaction,
-            {"proof": step.name},
-            audit=AuditEventKind.PROVED,
-            about=step.name,
-        )
-        return self.pages.show(self.persons.look_up_and_store(held, now))
+        self.ports.tell_proved(held.transaction, step.name)
+        return self.show_next(self.persons.look_up_and_store(held, now))
 
     def _go_on_without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
         held = self.proving.skip(held, now)
-        return self.pages.show(self.persons.look_up_and_store(held, now))
+        return self.show_next(self.persons.look_up_and_store(held, now))
 
     def _refuse(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
-        now = ports.now()
         mailing = held.transaction.mailing
-        held = ports.broker.transactions.reread(held, now)
-        transaction = held.transaction
-        step = ports.broker.next_step(held, now)
+        held = ports.broker.transactions.reread(held, ports.now())
+        step = ports.next_step(held)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
-            return self.pages.show(held, step)
+            return self.show_next(held, step)
         reason = _reason(error)
-        ports.tell_proof_refused(transaction, "proof", reason)
+        ports.tell_proof_refused(held.transaction, "proof", reason)
         address = form.value("address", mailing.address if mailing else "")
-        other = form.value("do") == "mail"
-        return self._page(held, step, reason, error.http, address, other=other)
+        return self._page(held, step, reason, address, other=form.value("do") == "mail")
 
     def _page(
         self,
         held: Held,
         step: ProveMailbox,
         problem: str = "",
-        http: int = 200,
-        typed_before: str = "",
+        typed: str = "",
         *,
         other: bool = False,
     ) -> Response:
         """Return the form; ``other`` asks for an address though a code was mailed to one."""
         mailing = held.transaction.mailing
-        fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
-        return self.pages.form_page(
+        is_fresh = mailing and mailing.name == step.name and self.ports.now() < mailing.until
+        return self.form_page(
             "proof.html",
             "proof",
             held,
             problem,
-            http,
             reason=step.name,
-            mailing=fresh,
-            asking=other or fresh is None,
+            mailing=mailing if is_fresh else None,
+            asking=other or not is_fresh,
             domains=step.domains,
             optional=step.optional,
-            address=_choose_address(typed_before, mailing, step),
+            address=_choose_address(typed, mailing, step),
             about=self._about(held.transaction, step),
         )
 
@@ -205,17 +176,13 @@ def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
     return mailing
 
 
-def _is_fresh(mailing: Mailing | None, step: ProveMailbox, now: datetime) -> bool:
-    return mailing is not None and mailing.name == step.name and now < mailing.until
-
-
-def _choose_address(typed_before: str, mailing: Mailing | None, step: ProveMailbox) -> str:
+def _choose_address(typed: str, mailing: Mailing | None, step: ProveMailbox) -> str:
     """Return the address in the field: the typed one, else the mailed one, else the suggested one.
 
     Do not repeat a CPR number or a very long text on the page.
     """
     mailed = mailing.address if mailing else ""
-    address = typed_before or mailed or step.suggested or ""
+    address = typed or mailed or step.suggested or ""
     return "" if looks_like_cpr(address) else address[: 2 * LONGEST]
 
 

@@ -1,17 +1,17 @@
 """The pages of a login with one question: consent, another category, whose address it is."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.login.login_pages import LoginPages
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
-from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import BrowserUnmatched, TokenRefused, TransactionGone
@@ -21,52 +21,51 @@ from broker.core.login.steps import Ask, ConfirmAddress, OfferUpgrade, TellChang
 from broker.core.login.transaction import Errand
 from broker.use_cases.transactions.transactions import Held
 
-_UPGRADES: Final = {"yes": AuditEventKind.UPGRADE_ACCEPTED, "no": AuditEventKind.UPGRADE_DECLINED}
+_YES_OR_NO = ("yes", "no")
+Show = Callable[[Held, Any], Response]
+Answer = Callable[[Held, SubmittedForm], Response]
 
 
-def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
+def blueprint(ports: WebPorts) -> Blueprint:
     """Return the pages below ``/login/<transaction>``, and ``/end`` for a shared computer."""
-    answers = StepAnswers(ports, pages, login)
+    answers = StepAnswers(ports)
     routes = Blueprint("step_answers", __name__)
-    at, answer_to = login.show_at, login.answer_to
-    routes.get("/login/<name>/consent", endpoint="ask")(at(Ask, pages.ask))
-    routes.post("/login/<name>/consent", endpoint="consent")(answer_to("consent", answers.consent))
-    routes.get("/login/<name>/upgrade", endpoint="offer")(at(OfferUpgrade, pages.offer))
-    routes.post("/login/<name>/upgrade", endpoint="upgrade")(answer_to("upgrade", answers.upgrade))
-    routes.get("/login/<name>/changed", endpoint="tell")(at(TellChange, pages.tell_change))
-    routes.post("/login/<name>/changed", endpoint="told")(answer_to("changed", answers.go_on))
-    routes.get("/login/<name>/address", endpoint="whose")(at(ConfirmAddress, pages.ask_address))
-    routes.post("/login/<name>/address", endpoint="own")(answer_to("address", answers.own_address))
+    pages: tuple[tuple[str, type[Any], Show, Answer], ...] = (
+        ("consent", Ask, answers.ask_consent, answers.consent),
+        ("upgrade", OfferUpgrade, answers.offer, answers.upgrade),
+        ("changed", TellChange, answers.tell_change, answers.go_on),
+        ("address", ConfirmAddress, answers.ask_address, answers.own_address),
+    )
+    for page, step, show, answer in pages:
+        address = f"/login/<name>/{page}"
+        routes.get(address, endpoint=f"show_{page}")(answers.show_at(step, show))
+        routes.post(address, endpoint=f"answer_{page}")(answers.answer_to(page, answer))
     routes.post("/end")(answers.end)
     return routes
 
 
 @dataclass(frozen=True, slots=True)
-class StepAnswers:
+class StepAnswers(LoginPages):
     """The answers over the web ports."""
-
-    ports: WebPorts
-    pages: StepPages
-    login: LoginEndpoints
 
     def consent(self, held: Held, form: SubmittedForm) -> Response:
         """Store the answer, show the whole number, or take a refusal back, as the button says."""
+        ports = self.ports
+        now = ports.now()
         if form.value("reveal", ""):
             return self._reveal(held)
         if form.value("reconsider", ""):
             receipt = held.transaction.receipt
             if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
-                held = self.ports.broker.answers.undo_refusal(held, self.ports.now())
-            return redirect(self.pages.url(held.transaction, "consent"), 303)
-        ports = self.ports
-        asked = ports.broker.next_step(held, ports.now())
-        answer = form.choice("answer", ("yes", "no"))
+                held = ports.broker.answers.undo_refusal(held, now)
+            return self.redirect_to(held.transaction, "consent")
+        answer = form.choice("answer", _YES_OR_NO)
         held = ports.broker.answers.record_answer(
             held,
-            asked,
+            ports.next_step(held),
             form.shown,
             answer,
-            ports.now(),
+            now,
             remember=bool(form.value("remember", "")),
             chosen=form.values("optional"),
             language=language(),
@@ -75,48 +74,42 @@ class StepAnswers:
         if answer == "no" and transaction.issued:
             # A sent assertion cannot be called back, and a no sends nothing again.
             service = transaction.request.service
-            return self.pages.error("finished", 410, transaction.reference, None, service)
+            return self.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
             # Redirect, so that a reload of the next page does not send the form again.
-            return redirect(self.pages.url(transaction), 303)
+            return self.redirect_to(transaction)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
-        step = ports.broker.next_step(held, ports.now())
-        return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held, step)
+        step = ports.next_step(held)
+        return self.ask_consent(held, step) if isinstance(step, Ask) else self.show_next(held, step)
 
     def upgrade(self, held: Held, form: SubmittedForm) -> Response:
         """Store the answer to the offer of another category."""
-        answer = form.choice("answer", tuple(_UPGRADES))
-        answered = self.ports.broker.answer_upgrade(held, self.ports.now(), wanted=answer == "yes")
+        ports = self.ports
+        answer = form.choice("answer", _YES_OR_NO)
+        wanted = answer == "yes"
+        answered = ports.broker.answer_upgrade(held, ports.now(), wanted=wanted)
         # Else nothing was offered any more: a form sent again, or after Back.
         if answered is not held:
-            self.ports.tell_login(
-                EventKind.UPGRADE_ANSWERED,
-                answered.transaction,
-                {"answer": answer},
-                audit=_UPGRADES[answer],
-            )
-        return self.pages.show(answered)
+            kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
+            facts = {"answer": answer}
+            ports.tell_login(EventKind.UPGRADE_ANSWERED, answered.transaction, facts, audit=kind)
+        return self.show_next(answered)
 
     def go_on(self, held: Held, _form: SubmittedForm) -> Response:
         """Store that the person has been told of another category."""
-        return self.pages.show(self.ports.broker.mark_told(held, self.ports.now()))
+        return self.show_next(self.ports.broker.mark_told(held, self.ports.now()))
 
     def own_address(self, held: Held, form: SubmittedForm) -> Response:
         """Store whether the address in a borrower that matches for the first time is own."""
-        is_own = form.choice("answer", ("yes", "no")) == "yes"
-        answered = self.ports.broker.answer_address(held, self.ports.now(), is_own=is_own)
+        ports = self.ports
+        is_own = form.choice("answer", _YES_OR_NO) == "yes"
+        answered = ports.broker.answer_address(held, ports.now(), is_own=is_own)
         if answered is not held and is_own:
-            self.ports.tell_login(
-                EventKind.MAILBOX_PROVED,
-                answered.transaction,
-                {"proof": "address"},
-                audit=AuditEventKind.PROVED,
-                about="address",
-            )
+            ports.tell_proved(answered.transaction, "address")
         elif answered is not held:
-            self.ports.tell_proof_refused(answered.transaction, "claim", "address_not_own")
-        return self.pages.show(answered)
+            ports.tell_proof_refused(answered.transaction, "claim", "address_not_own")
+        return self.show_next(answered)
 
     def end(self) -> Response:
         """End the login of the page whose button was pressed, and drop what the browser keeps.
@@ -128,21 +121,24 @@ class StepAnswers:
         if not same_origin(request.headers, self.ports.base_url):
             raise TokenRefused("a form of another site")
         with suppress(TransactionGone, BrowserUnmatched):
-            held = self.login.require_browser(request.form.get("login", ""))
+            held = self.require_browser(request.form.get("login", ""))
             self.ports.broker.transactions.end(held)
         response = Response(render_template("ended.html", step="end"), mimetype="text/html")
-        self.ports.cookies.drop_all(request, response)
+        self.ports.cookies.drop_all(response)
         return response
 
     def _reveal(self, held: Held) -> Response:
-        now = self.ports.now()
-        step = self.ports.broker.next_step(held, now)
+        """Show a person their own CPR number, once."""
+        ports = self.ports
+        now = ports.now()
+        step = ports.next_step(held)
         number = shown = None
         if isinstance(step, Ask) and consent_screen.may_reveal(held.transaction, now):
             number = consent_screen.whole_number(step.question.disclosure)
-            shown = self.ports.broker.reveal_cpr(held, now) if number else None
-        if number is None or shown is None:
-            return self.pages.onward(held, self.pages.url(held.transaction))
-        kind = AuditEventKind.CPR_REVEALED
-        self.ports.tell_login(EventKind.CPR_REVEALED, shown.transaction, audit=kind)
-        return self.pages.reveal(shown, number)
+            shown = ports.broker.reveal_cpr(held, now) if number else None
+        if shown is None:
+            return self.onward(held, self.url(held.transaction))
+        transaction = shown.transaction
+        ports.tell_login(EventKind.CPR_REVEALED, transaction, audit=AuditEventKind.CPR_REVEALED)
+        back = self.url(transaction, "consent")
+        return self.page("reveal.html", "reveal", transaction, number=number, back=back)

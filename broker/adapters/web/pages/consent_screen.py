@@ -1,21 +1,21 @@
 """The values of the consent and notice page: labels, masked values and names, in three groups."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Transaction
-from broker.core.policy.model import NAME_ID, Decision
+from broker.core.policy.model import NAME_ID
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
 _CPR: Final = "cpr"
@@ -91,33 +91,63 @@ class DisclosureRow:
         return "role" if self.name in _OF_ROLE else "who"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class ConsentScreen:
     """Everything on the page that asks or informs (docs/reference/consent.md#screen).
 
-    ``rows`` leave in any case, ``choices`` where they are ticked. ``authorities`` are the names of
-    the AuthenticatingAuthority of the assertion, in its order, and ``origin`` that of the login.
+    The page shows the disclosure's items, in order, and no others. ``upstream`` is where the
+    person logged in.
     """
 
-    question: Question
-    decision: Decision
+    asked: Ask
     service: Service
-    rows: tuple[DisclosureRow, ...]
-    choices: tuple[DisclosureRow, ...]
-    authorities: tuple[str, ...]
-    origin: str
-    makes_account: bool
+    labels: Mapping[str, Text]
+    language: str
+    transaction: Transaction
+    now: datetime
+    upstream: Upstream | None = None
 
     @property
     def disclosure(self) -> Disclosure:
         """Return what would leave."""
-        return self.question.disclosure
+        return self.asked.question.disclosure
 
     @property
     def receiver(self) -> Text:
         """Return the name of who gets it: the controller, or the service where none is known."""
         receiver = self.disclosure.receiver
         return receiver.name if receiver else self.service.label
+
+    @cached_property
+    def rows(self) -> tuple[DisclosureRow, ...]:
+        """Return the rows of what leaves in any case."""
+        return tuple(self._row(item) for item in self.disclosure.items if not item.optional)
+
+    @cached_property
+    def choices(self) -> tuple[DisclosureRow, ...]:
+        """Return the rows of what leaves where it is ticked."""
+        return tuple(self._row(item) for item in self.disclosure.items if item.optional)
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """Return the names of the AuthenticatingAuthority of the assertion, in its order."""
+        authentication = self.transaction.authentication
+        chain = authentication.chain if authentication else ()
+        return tuple(dict.fromkeys(map(self._name_authority, chain)))
+
+    @property
+    def origin(self) -> str:
+        """Return where the information comes from; "" where nobody has said."""
+        if self.upstream and self.upstream.local:
+            return str(_("library account"))
+        giver = self.disclosure.giver
+        return giver.name[self.language] if giver else ""
+
+    @property
+    def makes_account(self) -> bool:
+        """Return whether going on creates a borrower."""
+        release = self.asked.decision.release
+        return self._number is None and release is not None and release.borrower == "make"
 
     @property
     def is_persistent(self) -> bool:
@@ -139,108 +169,48 @@ class ConsentScreen:
         """Return whether the page has the button for the whole CPR number."""
         return any(row.revealable for row in (*self.rows, *self.choices))
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _RowMaker:
-    """Makes the rows of one page."""
-
-    labels: Mapping[str, Text]
-    language: str
-    number: str | None  # the borrower's, where there is one
-    revealing: bool
-    institutions: tuple[Institution, ...]
-
-    def divide_items(
-        self, items: Sequence[Item]
-    ) -> tuple[tuple[DisclosureRow, ...], tuple[DisclosureRow, ...]]:
-        """Return a row for each item, in their order: the required ones, and the optional ones."""
-        required = tuple(self._row(item) for item in items if not item.optional)
-        optional = tuple(self._row(item) for item in items if item.optional)
-        return required, optional
+    @property
+    def _number(self) -> str | None:
+        account = self.transaction.account
+        return account.number if account else None
 
     def _row(self, item: Item) -> DisclosureRow:
-        values = item.values
-        if item.name == BORROWER_NUMBER and not values and self.number:
-            values = (self.number,)
-        pending = not values
-        hidden = item.name == BORROWER_NUMBER and not pending
-        if hidden:
-            values = ()
+        is_number = item.name == BORROWER_NUMBER
+        pending = not (item.values or (is_number and self._number))
+        hidden = is_number and not pending
+        is_cpr = item.name == _CPR
+        values = () if hidden else item.values
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
-        if item.name == _CPR:
-            values = tuple(mask(value) for value in values)
+        if is_cpr:
+            values = tuple(map(mask, values))
+        label = self.labels.get(item.name)
         return DisclosureRow(
-            name=item.name,
-            label=self._label(item.name),
-            values=tuple(self._show_value(item.name, value) for value in values),
-            why=item.why[self.language],
-            pending=pending,
-            hidden=hidden,
-            revealable=self.revealing and item.name == _CPR,
+            item.name,
+            label[self.language] if label else item.name,
+            tuple(self._show_value(item.name, value) for value in values),
+            item.why[self.language],
+            pending,
+            hidden,
+            revealable=is_cpr and may_reveal(self.transaction, self.now),
         )
 
     def _show_value(self, name: str, value: str) -> ShownValue:
         words = ""
         if name in _ROLE_ATTRIBUTES:
-            words = role_in_words(value, self.institutions, self.language)
+            institutions = self.upstream.institutions if self.upstream else ()
+            words = role_in_words(value, institutions, self.language)
         return ShownValue(words, value) if words else ShownValue(value)
 
-    def _label(self, name: str) -> str:
-        if name not in self.labels:
-            return name
-        return self.labels[name][self.language]
-
-
-def describe_question(  # noqa: PLR0917 - six values make the page, and each is what it is called
-    asked: Ask,
-    service: Service,
-    labels: Mapping[str, Text],
-    language: str,
-    transaction: Transaction,
-    now: datetime,
-    *,
-    upstream: Upstream | None = None,
-) -> ConsentScreen:
-    """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
-
-    An attribute without a label is shown by its own name. ``upstream`` names where the person
-    logged in.
-    """
-    number = transaction.account.number if transaction.account else None
-    institutions = upstream.institutions if upstream else ()
-    rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
-    chain = transaction.authentication.chain if transaction.authentication else ()
-    names = [_name_authority(entity_id, upstream, language) for entity_id in chain]
-    required, optional = rows.divide_items(asked.question.disclosure.items)
-    release = asked.decision.release
-    return ConsentScreen(
-        question=asked.question,
-        decision=asked.decision,
-        service=service,
-        rows=required,
-        choices=optional,
-        authorities=tuple(dict.fromkeys(names)),
-        origin=_name_origin(asked.question.disclosure, upstream, language),
-        makes_account=number is None and release is not None and release.borrower == "make",
-    )
-
-
-def _name_authority(entity_id: str, upstream: Upstream | None, language: str) -> str:
-    """Return the name of an identity provider: as configured, else the host of its entity ID."""
-    if upstream:
-        institution = upstream.institution(entity_id)
+    def _name_authority(self, entity_id: str) -> str:
+        """Return the name of an identity provider: as configured, else the host of its id."""
+        upstream = self.upstream
+        institution = upstream.institution(entity_id) if upstream else None
         if institution and institution.label:
-            return institution.label[language]
-        if entity_id == upstream.entity_id:
-            return upstream.label[language]
-    return urlsplit(entity_id).hostname or str(_("another login service"))
-
-
-def _name_origin(disclosure: Disclosure, upstream: Upstream | None, language: str) -> str:
-    if upstream and upstream.local:
-        return str(_("library account"))
-    return disclosure.giver.name[language] if disclosure.giver else ""
+            return institution.label[self.language]
+        if upstream and entity_id == upstream.entity_id:
+            return upstream.label[self.language]
+        return urlsplit(entity_id).hostname or str(_("another login service"))
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from flask import Request
+from flask import request
 from werkzeug.wrappers import Response
 
 from broker.core.login.transaction import LIFETIME, Transaction
@@ -42,14 +42,10 @@ class BrowserCookies:
     secure: bool
     path: str = "/"
 
-    def browsers(self, request: Request) -> tuple[str, ...]:
+    def browsers(self) -> tuple[str, ...]:
         """Return the pseudonyms of the browser cookies that came."""
-        hmacs = []
-        for name in self._brought(request, _BROWSER_COOKIE):
-            value = request.cookies[name]
-            if _SECRET.fullmatch(value):
-                hmacs.append(self._browser(name.removeprefix(self._prefix), value))
-        return tuple(hmacs)
+        brought = self._brought(_BROWSER_COOKIE).items()
+        return tuple(self._browser(*each) for each in brought if _SECRET.fullmatch(each[1]))
 
     def set_browser_cookie(self, response: Response) -> str:
         """Set a browser cookie for the session; return the pseudonym that the browser has with it.
@@ -61,71 +57,66 @@ class BrowserCookies:
         self._set(response, name, value, None)
         return self._browser(name, value)
 
-    def find_known_browsers(self, request: Request) -> tuple[BrowserToken, ...]:
+    def find_known_browsers(self) -> tuple[BrowserToken, ...]:
         """Return the tokens that came of the borrowers whom this browser was ticked for."""
-        tokens = []
-        for name in self._brought(request, _KNOWN_BROWSER_COOKIE):
-            parts = _KNOWN_BROWSER_TOKEN.fullmatch(request.cookies[name])
-            if parts:
-                tokens.append(BrowserToken(parts[1], parts[2]))
-        return tuple(tokens[:_MOST_KNOWN_BROWSERS])
+        brought = self._brought(_KNOWN_BROWSER_COOKIE).values()
+        found = [parts for value in brought if (parts := _KNOWN_BROWSER_TOKEN.fullmatch(value))]
+        return tuple(BrowserToken(parts[1], parts[2]) for parts in found[:_MOST_KNOWN_BROWSERS])
 
-    def remember_browser(self, request: Request, response: Response, token: BrowserToken) -> None:
+    def remember_browser(self, response: Response, token: BrowserToken) -> None:
         """Keep a token for 90 days; only those of the last few borrowers stay."""
-        brought = self._brought(request, _KNOWN_BROWSER_COOKIE)
+        brought = self._brought(_KNOWN_BROWSER_COOKIE)
         self._drop_oldest(response, brought, _MOST_KNOWN_BROWSERS)
         name = "k-" + secrets.token_hex(8)
         self._set(response, name, f"{token.person_id}.{token.secret}", KNOWN_BROWSER.span)
 
-    def upstream(self, request: Request) -> str | None:
+    def upstream(self) -> str | None:
         """Return the upstream that this browser was asked to remember, unchecked; or None."""
-        return request.cookies.get(self._prefix + _UPSTREAM_COOKIE)
+        return self._read(_UPSTREAM_COOKIE)
 
-    def remember_upstream(self, request: Request, response: Response, upstream: str | None) -> None:
+    def remember_upstream(self, response: Response, upstream: str | None) -> None:
         """Remember an upstream for half a year, or, with None, no more."""
         if upstream:
             self._set(response, _UPSTREAM_COOKIE, upstream, _UPSTREAM_KEPT_FOR)
-        elif self.upstream(request) is not None:
-            self._drop(response, self._prefix + _UPSTREAM_COOKIE)
+        elif self.upstream() is not None:
+            self._drop(response, _UPSTREAM_COOKIE)
 
     def mark_shared(self, response: Response) -> None:
         """Let the browser say until it closes that its computer is a shared one."""
         self._set(response, _SHARED_COOKIE, "1", None)
 
-    def is_marked_shared(self, request: Request) -> bool:
+    def is_marked_shared(self) -> bool:
         """Return whether somebody has ticked in this browser that its computer is a shared one."""
-        return self._prefix + _SHARED_COOKIE in request.cookies
+        return self._read(_SHARED_COOKIE) is not None
 
-    def brings_login_cookie(self, request: Request, transaction: Transaction) -> bool:
+    def brings_login_cookie(self, transaction: Transaction) -> bool:
         """Return whether the login cookie came that this transaction's authentication set."""
-        name = self._prefix + self._login_cookie(transaction)
-        arrival_token = request.cookies.get(name, "")
+        arrival_token = self._read(self._login_cookie(transaction)) or ""
         if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
             return False
         return self.hmacs.matches(transaction.arrival, "arrival-mark", arrival_token)
 
     def set_login_cookie(
-        self, request: Request, response: Response, transaction: Transaction, arrival_token: str
+        self, response: Response, transaction: Transaction, arrival_token: str
     ) -> None:
         """Set the login cookie of this transaction, and drop those of all but the last few logins.
 
         However many logins one page makes a browser go through, the header stays small
         (docs/reference/design.md#4a-reasons).
         """
-        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), MOST_LOGIN_COOKIES)
+        self._drop_oldest(response, self._brought(_LOGIN_COOKIE), MOST_LOGIN_COOKIES)
         lifetime = None if transaction.shared else LIFETIME
         self._set(response, self._login_cookie(transaction), arrival_token, lifetime)
         if transaction.authenticated is not None and not transaction.shared:
-            self._mark_login(request, response, transaction.authenticated)
+            self._mark_login(response, transaction.authenticated)
 
-    def login_mark(self, request: Request, now: datetime) -> str | None:
+    def login_mark(self, now: datetime) -> str | None:
         """Return week and number of the mark of an earlier login that came; None without one."""
-        value = request.cookies.get(self._prefix + _MARK_COOKIE, "")
-        return LoginMarks(self.hmacs).read(value, now)
+        return LoginMarks(self.hmacs).read(self._read(_MARK_COOKIE) or "", now)
 
-    def staff_token(self, request: Request) -> str:
+    def staff_token(self) -> str:
         """Return the token of a session of the staff view; "" without one."""
-        value = request.cookies.get(self._prefix + _STAFF_COOKIE, "")
+        value = self._read(_STAFF_COOKIE) or ""
         return value if _SECRET.fullmatch(value) else ""
 
     def set_staff_cookie(self, response: Response, token: str) -> None:
@@ -137,9 +128,9 @@ class BrowserCookies:
 
     def drop_staff_cookie(self, response: Response) -> None:
         """Let the browser drop the cookie of the staff view."""
-        self._drop(response, self._prefix + _STAFF_COOKIE, same_site="Strict")
+        self._drop(response, _STAFF_COOKIE, same_site="Strict")
 
-    def drop_all(self, request: Request, response: Response) -> None:
+    def drop_all(self, response: Response) -> None:
         """Drop all cookies of the broker, and ask the browser to clear its storage for this site.
 
         The header reaches the cookies of the whole registered domain, so that no page with a form
@@ -147,17 +138,17 @@ class BrowserCookies:
         (docs/reference/design.md#4a-shared).
         """
         for shape in (_BROWSER_COOKIE, _LOGIN_COOKIE, _KNOWN_BROWSER_COOKIE):
-            for name in self._brought(request, shape):
+            for name in self._brought(shape):
                 self._drop(response, name)
-        self._drop(response, self._prefix + _MARK_COOKIE)
-        self._drop(response, self._prefix + _SHARED_COOKIE)
-        self.remember_upstream(request, response, None)
+        self._drop(response, _MARK_COOKIE)
+        self._drop(response, _SHARED_COOKIE)
+        self.remember_upstream(response, None)
         response.headers["Clear-Site-Data"] = '"cookies", "storage"'
 
-    def _mark_login(self, request: Request, response: Response, now: datetime) -> None:
+    def _mark_login(self, response: Response, now: datetime) -> None:
         """Let the browser show later that somebody has logged in with it; once a week is enough."""
         marks = LoginMarks(self.hmacs)
-        brought = self.login_mark(request, now)
+        brought = self.login_mark(now)
         if brought is None or not marks.is_new(brought, now):
             self._set(response, _MARK_COOKIE, marks.new(now), KEPT_FOR)
 
@@ -170,37 +161,42 @@ class BrowserCookies:
     def _prefix(self) -> str:
         return "__Host-" if self.secure else ""
 
-    def _brought(self, request: Request, shape: re.Pattern[str]) -> list[str]:
-        """Return the names of the cookies of a kind that came, in full.
+    def _read(self, name: str) -> str | None:
+        return request.cookies.get(self._prefix + name)
+
+    def _brought(self, shape: re.Pattern[str]) -> dict[str, str]:
+        """Return the cookies of a kind that came, by their names without the prefix.
 
         A sibling domain can plant any cookie but one with the prefix: without it the name is not
         ours.
         """
         prefix = self._prefix
-        ours = [name for name in request.cookies if name.startswith(prefix)]
-        return [name for name in ours if shape.fullmatch(name, len(prefix))]
+        ours = {
+            name.removeprefix(prefix): value
+            for name, value in request.cookies.items()
+            if name.startswith(prefix)
+        }
+        return {name: value for name, value in ours.items() if shape.fullmatch(name)}
 
     def _browser(self, name: str, value: str) -> str:
         return self.hmacs.compute("browser", name, value)
 
     def _login_cookie(self, transaction: Transaction) -> str:
-        digest = self._digest("cookie-a", transaction.id)
+        _, _, digest = self.hmacs.compute("cookie-a", transaction.id).partition(".")
         return f"a-{digest[:16]}"
 
-    def _digest(self, label: str, *values: str) -> str:
-        """Return the pseudonym of ``values`` without the id of its key, in hex."""
-        _, _, digest = self.hmacs.compute(label, *values).partition(".")
-        return digest
-
-    def _drop_oldest(self, response: Response, names: list[str], most: int) -> None:
+    def _drop_oldest(self, response: Response, brought: dict[str, str], most: int) -> None:
         """Drop so many of the cookies that there is room for one more below ``most``."""
-        too_many = max(0, len(names) - most + 1)
-        for name in names[:too_many]:
+        for name in list(brought)[: max(0, len(brought) - most + 1)]:
             self._drop(response, name)
 
     def _drop(self, response: Response, name: str, same_site: str = "Lax") -> None:
         response.delete_cookie(
-            name, secure=self.secure, httponly=True, samesite=same_site, path=self._path
+            self._prefix + name,
+            secure=self.secure,
+            httponly=True,
+            samesite=same_site,
+            path=self._path,
         )
 
     def _set(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flask import Flask, request
+from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -20,79 +20,76 @@ from broker.core.errors import (
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest, Errand
-from broker.use_cases.transactions.transactions import (
-    Held,
-    TransactionAbsent,
-    TransactionOfAnotherBrowser,
-    draw_reference,
-)
+from broker.core.login.transaction import AuthnRequest
+from broker.use_cases.transactions.transactions import Held, draw_reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 _SERVER_ERROR: Final = 500
 
 
-def install(app: Flask, ports: WebPorts, pages: StepPages) -> None:
+def install(app: Flask, ports: WebPorts) -> None:
     """Answer every error of ``app``: no stack trace, no 500 without a page.
 
     Source: docs/reference/design.md#invariant-8.
     """
-    errors = ErrorPages(ports, pages)
-    app.register_error_handler(BrokerError, errors.show_refusal)
-    app.register_error_handler(HTTPException, errors.http)
-    app.register_error_handler(Exception, errors.unforeseen)
+    errors = ErrorPages(ports)
+    app.register_error_handler(BrokerError, errors.show_broker_error)
+    app.register_error_handler(NetworkBusy, errors.show_busy)
+    app.register_error_handler(HTTPException, errors.show_http_error)
+    app.register_error_handler(Exception, errors.show_unforeseen)
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorPages:
+class ErrorPages(StepPages):
     """The answers to errors, made of the web ports."""
 
-    ports: WebPorts
-    pages: StepPages
-
-    def show_refusal(self, error: BrokerError) -> Response:
+    def show_broker_error(self, error: BrokerError) -> Response:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
-        if isinstance(error, NetworkBusy):
-            return self._network_busy(error)
-        held = None if _is_not_own(error) else _own_transaction(self.ports)
+        held = self._own_transaction()
         try:
-            response = self._to_service(error, held)
+            response = self._answer_service(error, held)
         except BrokerError as unanswerable:
             # The service itself is gone from the metadata: only the person is left to answer.
-            return self._page(unanswerable, held)
-        return response or self._page(error, held)
+            error, response = unanswerable, None
+        return response or self._show(error, held)
 
-    def http(self, error: HTTPException) -> Response:
+    def show_http_error(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
         code = error.code or _SERVER_ERROR
-        reason = _http_reason(code)
+        reason = _REASONS.get(code, "unexpected" if code >= _SERVER_ERROR else "form_refused")
         name = self.ports.stranger_reference(_route(), reason)
         facts: Facts = {"reference": name, "reason": reason, "http": code, "route": _route()}
         self.ports.tell(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, facts))
-        response = self.pages.error(reason, code, name, None)
+        response = self.error(reason, code, name)
         if code == 405:
             methods = getattr(error, "valid_methods", None) or ()
             response.headers["Allow"] = ", ".join(methods)
         return response
 
-    def unforeseen(self, error: Exception) -> Response:
+    def show_unforeseen(self, error: Exception) -> Response:
         """Answer an unexpected error with 503; page and log do not show its text."""
         name = self.ports.stranger_reference(_route(), "unexpected")
         self.ports.unexpected(error, name)
-        held = _own_transaction(self.ports)
-        retry = _retry_url(held, self.ports)
-        return self.pages.error("unexpected", 503, name, retry, _service(held))
+        return self._error_page("unexpected", 503, name, self._own_transaction())
 
-    def _to_service(self, error: BrokerError, held: Held | None) -> Response | None:
+    def show_busy(self, error: NetworkBusy) -> Response:
+        """Answer a network that begins too many logins."""
+        self.ports.tell(BrokerEvent(EventKind.NETWORK_BUSY_SHOWN, {"reason": error.reason}))
+        name = self.ports.stranger_reference(_route(), error.reason)
+        response = self.error(error.reason, error.http, name)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    def _answer_service(self, error: BrokerError, held: Held | None) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
-            return self._request_refused(error, error.request)
+            return self._refuse_request(error, error.request)
         # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
         if held is None or not held.transaction.request.is_passive:
             return None
-        return self.pages.show_refusal(held, Refuse(error.reason, NO_PASSIVE))
+        return self.show_refusal(held, Refuse(error.reason, NO_PASSIVE))
 
-    def _request_refused(self, error: RequestRefused, asked: AuthnRequest) -> Response:
+    def _refuse_request(self, error: RequestRefused, asked: AuthnRequest) -> Response:
         ports = self.ports
         name = draw_reference()
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
@@ -100,106 +97,63 @@ class ErrorPages:
             facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
         form = ports.idp_role.refuse(asked, error.refusal, f"_r{name}", ports.now())
-        return self.pages.outgoing.post(form, asked.service)
+        return self.post_to_service(form, asked.service)
 
-    def _page(self, error: BrokerError, held: Held | None) -> Response:
+    def _show(self, error: BrokerError, held: Held | None) -> Response:
         ports = self.ports
+        facts = self._facts(error)
         if held is None or held.transaction.authentication is None:
             # Store nothing before the authentication (docs/reference/design.md#4e).
             name = ports.stranger_reference(_route(), error.reason)
-            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports)))
+            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reference": name, **facts}))
         else:
             name = draw_reference()
             transaction = replace(held.transaction, reference=name)
             ports.tell_login(
                 EventKind.ERROR_SHOWN,
                 transaction,
-                _facts(error, name, ports),
+                facts,
                 audit=AuditEventKind.REFUSED,
                 trace=ports.trace_of(transaction, _route(), error.reason),
                 # The text of an error never stands in the audit log.
                 reason=error.cause if isinstance(error, MessageRefused) else error.reason,
             )
-        retry = _retry_url(held, ports)
-        return self.pages.error(error.reason, error.http, name, retry, _service(held))
+        return self._error_page(error.reason, error.http, name, held)
 
-    def _network_busy(self, error: NetworkBusy) -> Response:
-        ports = self.ports
-        facts = {"reason": error.reason}
-        ports.tell(BrokerEvent(EventKind.NETWORK_BUSY_SHOWN, facts))
-        name = ports.stranger_reference(_route(), error.reason)
-        response = self.pages.error(error.reason, error.http, name, None)
-        response.headers["Retry-After"] = str(error.retry_after)
-        return response
+    def _facts(self, error: BrokerError) -> Facts:
+        """Return the facts of the log; the cause of a refused message is one of our codes."""
+        # A path could hold any text: name the upstream only if it is configured.
+        upstream = (request.view_args or {}).get("upstream")
+        facts: dict[str, str | int | None] = {
+            "reason": error.reason,
+            "cause": str(error),
+            "service": error.service if isinstance(error, ServiceNotConnected) else None,
+            "route": _route(),
+            "upstream": upstream if upstream in self.ports.upstreams else None,
+        }
+        if isinstance(error, MessageRefused):
+            facts["cause"] = error.cause
+            facts["detail"] = error.detail or None
+            facts["clock_off_seconds"] = error.clock_off
+        return facts
 
+    def _own_transaction(self) -> Held | None:
+        """Return the transaction of the address if it is this browser's, or still unbound."""
+        held: Held | None = g.get("held")
+        if held is None or "name" not in (request.view_args or {}):
+            return None
+        own = {None, *self.ports.cookies.browsers()}
+        return held if held.transaction.browser in own else None
 
-def _http_reason(code: int) -> str:
-    if code >= _SERVER_ERROR:
-        return "unexpected"
-    return _REASONS.get(code, "form_refused")
-
-
-def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
-    """Return the facts of the log; the cause of a refused message is one of the broker's codes."""
-    facts: dict[str, str | int | None] = {
-        "reference": name,
-        "reason": error.reason,
-        "cause": str(error),
-        "service": error.service if isinstance(error, ServiceNotConnected) else None,
-        "route": _route(),
-        "upstream": _upstream(ports),
-    }
-    if isinstance(error, MessageRefused):
-        facts["cause"] = error.cause
-        facts["detail"] = error.detail or None
-        facts["clock_off_seconds"] = error.clock_off
-    return facts
+    def _error_page(self, reason: str, status: int, name: str, held: Held | None) -> Response:
+        """Return the page of an error, with the ways on from the login of the address."""
+        if held is None:
+            return self.error(reason, status, name)
+        transaction = held.transaction
+        retry = self.url(transaction, "upstream")
+        return self.error(reason, status, name, retry, transaction.service_before)
 
 
 def _route() -> str:
     """Return the rule of the route: a path could hold what somebody pasted into it."""
     return request.url_rule.rule if request.url_rule else "none"
-
-
-def _upstream(ports: WebPorts) -> str | None:
-    """Return the upstream in the path if it is configured; a path could hold any text."""
-    name = (request.view_args or {}).get("upstream")
-    return name if name in ports.upstreams else None
-
-
-def _is_not_own(error: BrokerError) -> bool:
-    """Return whether ``error`` says already that no transaction of the address is this browser's.
-
-    This saves a second look-up in the store for each guessed address.
-    """
-    if not isinstance(error, TransactionAbsent | TransactionOfAnotherBrowser):
-        return False
-    return error.name == (request.view_args or {}).get("name")
-
-
-def _own_transaction(ports: WebPorts) -> Held | None:
-    """Return the transaction of the address if it lives and is this browser's, or still unbound."""
-    name = (request.view_args or {}).get("name")
-    if not name:
-        return None
-    try:
-        held = ports.broker.read(name, ports.now())
-    except BrokerError:
-        return None
-    own = {None, *ports.cookies.browsers(request)}
-    return held if held.transaction.browser in own else None
-
-
-def _service(held: Held | None) -> str | None:
-    """Return the name of the service that this browser's login is for, or None."""
-    if held is None:
-        return None
-    transaction = held.transaction
-    return transaction.request.service if transaction.errand is Errand.LOGIN else transaction.back
-
-
-def _retry_url(held: Held | None, ports: WebPorts) -> str | None:
-    """Return the address where this browser may begin the same login again, or None."""
-    if held is None:
-        return None
-    return f"{ports.base_url}/login/{held.transaction.id}/upstream"

@@ -16,13 +16,15 @@ class Explanation:
     """The texts of one reason, in the language of the page that shows them.
 
     ``happened`` is one sentence, ``advice`` stands under "More help", and ``main`` is the kind of
-    the main button, where the page has an action of that kind.
+    the main button, where the page has an action of that kind. ``error_url_code`` is the code of
+    REFEDS errorURL for the upstream's own page; "" where that page could not help.
     """
 
     title: LazyString
     happened: LazyString
     advice: tuple[LazyString, ...] = ()
     main: ActionKind = "contact"
+    error_url_code: str = ""
 
 
 _CONTACT: Final = _("Contact the library and give them the help code on this page.")
@@ -37,40 +39,35 @@ _OURS: Final = _("There is a fault in our system, and no information has been se
 _RELOAD: Final = _("Go back, load the page again and answer once more.")
 
 _DOWN: Final = Explanation(
-    title=_("You cannot log in at the moment"),
-    happened=_OURS,
-    advice=(_LATER, _CONTACT),
-    main="again",
+    _("You cannot log in at the moment"), _OURS, advice=(_LATER, _CONTACT), main="again"
 )
 GENERAL: Final = Explanation(
-    title=_("Sorry, there is a problem"), happened=_OURS, advice=(_LATER, _CONTACT), main="again"
+    _("Sorry, there is a problem"), _OURS, advice=(_LATER, _CONTACT), main="again"
 )
 
 FAILURES: Final[Mapping[str, Explanation]] = {
     "unexpected": GENERAL,
     "transaction_gone": Explanation(
-        title=_("This login has ended"),
-        happened=_("You have already used this login, or it has timed out."),
+        _("This login has ended"),
+        _("You have already used this login, or it has timed out."),
         advice=(_AFRESH,),
         main="return",
     ),
     "other_browser": Explanation(
-        title=_("This login was started in another browser"),
-        happened=_("To keep you safe, a login must end in the browser where it was started."),
+        _("This login was started in another browser"),
+        _("To keep you safe, a login must end in the browser where it was started."),
         advice=(_("Go to the service and log in there, using this browser all the way."),),
         main="return",
     ),
     "login_cookie_missing": Explanation(
-        title=_("Log in once more"),
-        happened=_(
-            "This browser no longer has your login, probably because you have several logins open."
-        ),
+        _("Log in once more"),
+        _("This browser no longer has your login, probably because you have several logins open."),
         advice=(_("Log in again here, or go back to the service."),),
         main="again",
     ),
     "cookies_needed": Explanation(
-        title=_("Allow cookies to log in"),
-        happened=_("Your browser blocks our cookies, and we cannot log you in without them."),
+        _("Allow cookies to log in"),
+        _("Your browser blocks our cookies, and we cannot log you in without them."),
         advice=(
             _("Allow cookies for this site, also in a private window, and try again."),
             _("We only use cookies to log you in. They do not track you."),
@@ -78,26 +75,26 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         main="again",
     ),
     "token_refused": Explanation(
-        title=_("This page has expired"),
-        happened=_("The page was open for too long, and nothing has been changed."),
+        _("This page has expired"),
+        _("The page was open for too long, and nothing has been changed."),
         advice=(_RELOAD,),
         main="again",
     ),
     "form_refused": Explanation(
-        title=_("We did not understand your answer"),
-        happened=_("Your answer was not one of those on the page, and nothing has been changed."),
+        _("We did not understand your answer"),
+        _("Your answer was not one of those on the page, and nothing has been changed."),
         advice=(_RELOAD,),
         main="again",
     ),
     "staff_login_needed": Explanation(
-        title=_("Log in as staff"),
-        happened=_("You are not logged in to the staff pages, or your session has ended."),
+        _("Log in as staff"),
+        _("You are not logged in to the staff pages, or your session has ended."),
         advice=(_("Log in to the staff pages again."),),
         main="return",
     ),
     "staff_refused": Explanation(
-        title=_("These pages are for library staff"),
-        happened=_("Your login does not give you access to these pages."),
+        _("These pages are for library staff"),
+        _("Your login does not give you access to these pages."),
         advice=(
             _("If you need access, ask the person who manages the library's logins."),
             _("Close the browser before anyone else uses this computer."),
@@ -105,28 +102,28 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         main="return",
     ),
     "staff_role_missing": Explanation(
-        title=_("You do not have access to this page"),
-        happened=_("Your staff role does not include this page, and nothing has been changed."),
+        _("You do not have access to this page"),
+        _("Your staff role does not include this page, and nothing has been changed."),
         advice=(_("Go back to the staff pages and choose one of those shown there."),),
         main="return",
     ),
     "logout_gone": Explanation(
-        title=_("This logout has ended"),
-        happened=_("You have already finished this logout, or it has timed out."),
+        _("This logout has ended"),
+        _("You have already finished this logout, or it has timed out."),
         advice=(_LOG_OUT,),
         main="return",
     ),
     "logout_refused": Explanation(
-        title=_("We could not log you out"),
-        happened=_(
+        _("We could not log you out"),
+        _(
             "The logout message was damaged, too old or not from a service we know, "
             "so you may still be logged in."
         ),
         advice=(_LOG_OUT, _CONTACT),
     ),
     "message_refused": Explanation(
-        title=_("We could not accept your login"),
-        happened=_(
+        _("We could not accept your login"),
+        _(
             "The message that was to log you in was damaged, too old, already used "
             "or not meant for us."
         ),
@@ -134,10 +131,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         main="return",
     ),
     "service_not_connected": Explanation(
-        title=_("You cannot log in to this service at the moment"),
-        happened=_(
-            "The service is not set up correctly with us, and no information has been sent."
-        ),
+        _("You cannot log in to this service at the moment"),
+        _("The service is not set up correctly with us, and no information has been sent."),
         advice=(
             _(
                 "Tell the library which service you came from, "
@@ -147,19 +142,19 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
     ),
     "request_refused": Explanation(
-        title=_("The service asked for something we cannot do"),
-        happened=_("The service asked for a kind of login that we do not offer."),
+        _("The service asked for something we cannot do"),
+        _("The service asked for a kind of login that we do not offer."),
         advice=(_AFRESH, _CONTACT),
     ),
     "too_many": Explanation(
-        title=_("Too many attempts"),
-        happened=_("There have been too many attempts in a short time, so you have to wait."),
+        _("Too many attempts"),
+        _("There have been too many attempts in a short time, so you have to wait."),
         advice=(_LATER, _AFRESH),
         main="return",
     ),
     "network_busy": Explanation(
-        title=_("Too many logins from your network"),
-        happened=_("There are too many logins from your network right now, so please wait."),
+        _("Too many logins from your network"),
+        _("There are too many logins from your network right now, so please wait."),
         advice=(
             _("Wait a minute and try again."),
             _("If it keeps happening, try another network, such as mobile data."),
@@ -173,91 +168,85 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "register_unavailable": _DOWN,
     "register_refused": _DOWN,
     "library_unavailable": Explanation(
-        title=_("The library system is not responding"),
-        happened=_(
-            "We cannot look up your library account right now, and no information has been sent."
-        ),
+        _("The library system is not responding"),
+        _("We cannot look up your library account right now, and no information has been sent."),
         advice=(_LATER, _CONTACT),
         main="again",
     ),
     "library_refused": Explanation(
-        title=_("We could not change your account"),
-        happened=_(
+        _("We could not change your account"),
+        _(
             "The library system did not accept the change to your account, "
             "and no information has been sent."
         ),
         advice=(_CONTACT,),
     ),
     "pin_under_way": Explanation(
-        title=_("Your account is being changed"),
-        happened=_("You cannot choose a PIN until the change is finished."),
+        _("Your account is being changed"),
+        _("You cannot choose a PIN until the change is finished."),
         advice=(_("Try again in ten minutes."),),
         main="again",
     ),
     "pin_no_mail": Explanation(
-        title=_("We cannot send you a PIN email"),
-        happened=_(
-            "The library has no email address for the account, or the account gets no PIN here."
-        ),
+        _("We cannot send you a PIN email"),
+        _("The library has no email address for the account, or the account gets no PIN here."),
         advice=(_CONTACT,),
     ),
     "pin_refused": Explanation(
-        title=_("The library system did not accept this PIN"),
-        happened=_("Its rules do not allow these four digits, and your PIN has not been changed."),
+        _("The library system did not accept this PIN"),
+        _("Its rules do not allow these four digits, and your PIN has not been changed."),
         advice=(_("Try another PIN."), _CONTACT),
         main="again",
     ),
     "mail_unavailable": Explanation(
-        title=_("We could not send the email"),
-        happened=_("Emails are delayed at the moment, because the mail server does not respond."),
+        _("We could not send the email"),
+        _("Emails are delayed at the moment, because the mail server does not respond."),
         advice=(_LATER, _("If you cannot wait, log in another way."), _CONTACT),
         main="again",
     ),
     "recipient_refused": Explanation(
-        title=_("We cannot send email to this address"),
-        happened=_("The mail server rejects the email address that the library has for you."),
+        _("We cannot send email to this address"),
+        _("The mail server rejects the email address that the library has for you."),
         advice=(_("Ask the library to correct your email address, then try again."),),
     ),
     "at_service_identification": Explanation(
-        title=_("The service did not recognise you"),
-        happened=_(
-            "You were logged in, but the service did not get the information it needs about you."
-        ),
+        _("The service did not recognise you"),
+        _("You were logged in, but the service did not get the information it needs about you."),
         advice=(_AGAIN, _CONTACT),
         main="return",
     ),
     "at_service_authentication": Explanation(
-        title=_("The service needs a more secure login"),
-        happened=_("You were logged in, but not in the way that the service requires."),
+        _("The service needs a more secure login"),
+        _("You were logged in, but not in the way that the service requires."),
         advice=(_("Go to the service and choose another way to log in."), _CONTACT),
         main="return",
     ),
     "at_service_authorization": Explanation(
-        title=_("The service did not let you in"),
-        happened=_("You were logged in, but the service says that you do not have access."),
+        _("The service did not let you in"),
+        _("You were logged in, but the service says that you do not have access."),
         advice=(_CONTACT,),
     ),
     "at_service_other": Explanation(
-        title=_("You could not log in to the service"),
-        happened=_("Something went wrong at the service after you had logged in."),
+        _("You could not log in to the service"),
+        _("Something went wrong at the service after you had logged in."),
         advice=(_LATER, _AGAIN, _CONTACT),
         main="return",
     ),
     "not_found": Explanation(
-        title=_("Page not found"),
-        happened=_("The address may be wrong, or the page may have been removed."),
+        _("Page not found"),
+        _("The address may be wrong, or the page may have been removed."),
         advice=(_("Check the address, or go to the service you want to use and log in there."),),
         main="return",
     ),
     "wrong_method": Explanation(
-        title=_("You cannot open this page"),
-        happened=_("This address is for forms and for messages between systems."),
+        _("You cannot open this page"),
+        _("This address is for forms and for messages between systems."),
         advice=(_AFRESH,),
         main="return",
     ),
     "too_large": Explanation(
-        title=_("Too much was sent"),
-        happened=_("The message was larger than we accept, so we have not read it."),
+        _("Too much was sent"),
+        _("The message was larger than we accept, so we have not read it."),
         advice=(_AFRESH, _CONTACT),
         main="return",
     ),
@@ -271,13 +260,13 @@ _NUMBERS: Final = _("Enter your CPR number, your library card number or your bor
 _ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 
 _NOT_AN_ADDRESS: Final = Explanation(
-    title=_("We cannot use this email address"),
-    happened=_("Enter one email address, without your name, spaces or special characters."),
+    _("We cannot use this email address"),
+    _("Enter one email address, without your name, spaces or special characters."),
     advice=(_ADDRESS_EXAMPLE,),
 )
 _CODE_OVER: Final = Explanation(
-    title=_("This code no longer works"),
-    happened=_(
+    _("This code no longer works"),
+    _(
         "The code is too old, has been used or tried five times, "
         "or you asked for it in another browser."
     ),
@@ -286,35 +275,33 @@ _CODE_OVER: Final = Explanation(
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
-        title=_("Email address missing"),
-        happened=_("Enter your email address."),
-        advice=(_ADDRESS_EXAMPLE,),
+        _("Email address missing"), _("Enter your email address."), advice=(_ADDRESS_EXAMPLE,)
     ),
     "address_too_long": _NOT_AN_ADDRESS,
     "address_without_at": _NOT_AN_ADDRESS,
     "address_not_plain": _NOT_AN_ADDRESS,
     "address_refused": _NOT_AN_ADDRESS,
     "address_other_domain": Explanation(
-        title=_("The email address has the wrong ending"),
-        happened=_("The part after @ must be one of the endings on this page."),
+        _("The email address has the wrong ending"),
+        _("The part after @ must be one of the endings on this page."),
         advice=(_("Check the spelling, or continue without it if the page lets you."),),
     ),
     "address_cpr": Explanation(
-        title=_("Do not enter your CPR number here"),
-        happened=_("The email address looks like a CPR number."),
+        _("Do not enter your CPR number here"),
+        _("The email address looks like a CPR number."),
         advice=(_ADDRESS_EXAMPLE,),
     ),
     "mails_too_many": Explanation(
-        title=_("We cannot send more codes today"),
-        happened=_("We send three codes a day to one person and to one address."),
+        _("We cannot send more codes today"),
+        _("We send three codes a day to one person and to one address."),
         advice=(
             _("Use the code in the latest email, or come back tomorrow."),
             _("You can also continue without it, if the page lets you."),
         ),
     ),
     "address_taken": Explanation(
-        title=_("This email address belongs to another account"),
-        happened=_("Another person has confirmed this address, and it can only confirm one."),
+        _("This email address belongs to another account"),
+        _("Another person has confirmed this address, and it can only confirm one."),
         advice=(
             _("Use an address that only you can read."),
             _("Contact the library if the address is yours now."),
@@ -324,35 +311,34 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
 
 _CODES: Final[Mapping[str, Explanation]] = {
     "code_malformed": Explanation(
-        title=_("The code has eight digits"),
-        happened=_("Enter the eight digits from our email."),
+        _("The code has eight digits"),
+        _("Enter the eight digits from our email."),
         advice=(_LOOK_FOR_CODE,),
     ),
     "code_wrong": Explanation(
-        title=_("Wrong code"),
-        happened=_("Check the code and enter it again. You can try five times."),
+        _("Wrong code"),
+        _("Check the code and enter it again. You can try five times."),
         advice=(_LOOK_FOR_CODE,),
     ),
     "code_used_up": _CODE_OVER,
     "code_none": _CODE_OVER,
     "code_refused": _CODE_OVER,
     "claim_refused": Explanation(
-        title=_("We could not connect an account"),
-        happened=_("No account with this card number fits your login. Nothing has been changed."),
+        _("We could not connect an account"),
+        _("No account with this card number fits your login. Nothing has been changed."),
         advice=(_("Check the number, or ask the library: your account may have another name."),),
     ),
     "claim_card_unread": Explanation(
-        title=_("Enter your library card number"),
-        happened=_("Enter the number as it is written on the card."),
+        _("Enter your library card number"), _("Enter the number as it is written on the card.")
     ),
     "claim_too_many": Explanation(
-        title=_("You cannot try more card numbers today"),
-        happened=_("You can try five card numbers a day. We have not checked this one."),
+        _("You cannot try more card numbers today"),
+        _("You can try five card numbers a day. We have not checked this one."),
         advice=(_("Come back tomorrow, or ask the library."),),
     ),
     "link_gone": Explanation(
-        title=_("This link no longer works"),
-        happened=_("The link has been used, or it is too old."),
+        _("This link no longer works"),
+        _("The link has been used, or it is too old."),
         advice=(
             _("Go back to the page where you started, and ask for a new email."),
             _("If you did not ask us for an email, you do not need to do anything."),
@@ -363,71 +349,70 @@ _CODES: Final[Mapping[str, Explanation]] = {
 
 _PAGES: Final[Mapping[str, Explanation]] = {
     "page_too_old": Explanation(
-        title=_("This page has expired"),
-        happened=_("Nothing has been changed. Answer once more."),
+        _("This page has expired"),
+        _("Nothing has been changed. Answer once more."),
         advice=(_("You have ten minutes to answer."),),
         main="again",
     )
 }
 
 _PINS: Final[Mapping[str, Explanation]] = {
-    "pin_number_missing": Explanation(title=_("Number missing"), happened=_NUMBERS),
+    "pin_number_missing": Explanation(_("Number missing"), _NUMBERS),
     "pin_number_unread": Explanation(
-        title=_("We do not recognise this number"),
-        happened=_NUMBERS,
+        _("We do not recognise this number"),
+        _NUMBERS,
         advice=(_("Enter the number as it is written on the card."),),
     ),
-    "pin_missing": Explanation(title=_("PIN missing"), happened=_("Enter your PIN.")),
+    "pin_missing": Explanation(_("PIN missing"), _("Enter your PIN.")),
     "pin_wrong": Explanation(
-        title=_("The number or PIN is wrong"),
-        happened=_("Check both and try again."),
+        _("The number or PIN is wrong"),
+        _("Check both and try again."),
         advice=(
             _("If you have forgotten your PIN, we can email you a link to choose a new one."),
             _("If both are right, ask the library: your account may be blocked."),
         ),
     ),
     "pin_throttled": Explanation(
-        title=_("Too many wrong attempts"),
-        happened=_("To protect your account, we have stopped checking PINs here for an hour."),
+        _("Too many wrong attempts"),
+        _("To protect your account, we have stopped checking PINs here for an hour."),
         advice=(
             _("Try again in an hour, or use a browser that you have marked as your own."),
             _ELSEWHERE,
         ),
     ),
     "pin_expired": Explanation(
-        title=_("Your PIN has expired"),
-        happened=_("The PIN is right but too old, so you need a new one."),
+        _("Your PIN has expired"),
+        _("The PIN is right but too old, so you need a new one."),
         advice=(_("Get a new PIN by email, or log in another way and choose one."),),
     ),
     "pin_no_card_number": Explanation(
-        title=_("Your account has no library card number"),
-        happened=_("We cannot check a PIN without one, and neither can the self-service machines."),
+        _("Your account has no library card number"),
+        _("We cannot check a PIN without one, and neither can the self-service machines."),
         advice=(_("Contact the library and ask for a card number."), _ELSEWHERE),
     ),
     "account_busy": Explanation(
-        title=_("We are busy right now"),
-        happened=_("Nothing has been checked or changed."),
+        _("We are busy right now"),
+        _("Nothing has been checked or changed."),
         advice=(_("Wait a minute and try again."),),
         main="again",
     ),
     "pin_not_here": Explanation(
-        title=_("You cannot choose a PIN for this account here"),
-        happened=_("The library decides which accounts get a PIN on these pages."),
+        _("You cannot choose a PIN for this account here"),
+        _("The library decides which accounts get a PIN on these pages."),
         advice=(_("Contact the library, or come to a service location."),),
     ),
     "pin_not_four": Explanation(
-        title=_("A PIN has four digits"), happened=_("Enter four digits and nothing else.")
+        _("A PIN has four digits"), _("Enter four digits and nothing else.")
     ),
     "pin_trivial": Explanation(
-        title=_("This PIN is too easy to guess"),
-        happened=_(
+        _("This PIN is too easy to guess"),
+        _(
             "Choose four digits that are not a year, a pattern "
             "or part of your date of birth or CPR number."
         ),
     ),
     "pin_differs": Explanation(
-        title=_("The two PINs are not the same"),
-        happened=_("Enter the same four digits in both fields."),
+        _("The two PINs are not the same"), _("Enter the same four digits in both fields.")
     ),
 }
 

@@ -1,14 +1,13 @@
 """Addresses with a query, and the links around a page: to help, and to the other language."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
 from flask import Request
 
-from broker.adapters.web.pages.language import is_switchable, spoken
-from broker.core.entities import Upstream
+from broker.adapters.web.pages.language import is_switchable
 
 _STEP_PAGES: Final = ("upstream", "consent", "proof", "pin", "upgrade", "changed")
 _LOGIN: Final = re.compile(rf"[0-9a-f]{{32}}(?:/(?:{'|'.join(_STEP_PAGES)}))?")
@@ -44,19 +43,6 @@ def login_named(request: Request) -> str | None:
     """Return the waiting login that the query names; None for none, or for anything else."""
     login = request.args.get("login", "")
     return login if _LOGIN.fullmatch(login) else None
-
-
-def national_eid_label(ways: Iterable[str], upstreams: Mapping[str, Upstream]) -> str:
-    """Return the label of the one of ``ways`` that is the national eID; "" where there is none.
-
-    Its button stands beside the answer to what it is (docs/reference/requirements.md#r45). A hub by
-    which people come with the national eID and with other logins is not it.
-    """
-    for way in ways:
-        institutions = upstreams[way].institutions
-        if institutions and all(each.national_eid for each in institutions):
-            return spoken(upstreams[way].label)
-    return ""
 
 
 def _login_of_page(request: Request) -> str | None:

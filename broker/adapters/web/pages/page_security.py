@@ -1,8 +1,6 @@
 """Security headers of each kind of page, and the tokens that protect forms."""
 
-import hmac
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from flask import Request
+from flask import request
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.wrappers import Response
 
@@ -102,9 +100,6 @@ def _form_action(kind: PageKind, base_url: str) -> str:
     return "'self' https:"
 
 
-_SECONDS: Final = re.compile(r"[0-9]{1,11}")
-
-
 # A form belongs to a transaction or to a staff session.
 FormOwner = Transaction | StaffMember
 
@@ -145,61 +140,54 @@ class FormTokens:
 
     hmacs: LookupHmacs
     base_url: str
+    now: Callable[[], datetime]
 
-    def token(self, owner: FormOwner, purpose: str, now: datetime, shown: str = "") -> str:
+    def token(self, owner: FormOwner, purpose: str, shown: str = "") -> str:
         """Return a token for one form, ``seconds~shown~digest``.
 
         ``shown`` is the digest of what the page shows.
         """
-        seconds = str(int(now.timestamp()))
-        digest = self._digest(owner, purpose, shown, seconds)
+        seconds = str(int(self.now().timestamp()))
+        digest = self.hmacs.compute("form", *_bound_to(owner, purpose, shown, seconds))
         return f"{seconds}~{shown}~{digest}"
 
-    def read(
-        self, request: Request, owner: FormOwner, purpose: str, now: datetime
-    ) -> SubmittedForm:
-        """Return the form's fields.
+    def read(self, owner: FormOwner, purpose: str) -> SubmittedForm:
+        """Return the fields of the form that was sent.
 
         TokenRefused unless the origin is ours and the token this form's, and fresh.
         """
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
         token = SubmittedForm(request.form).value("token", "")
-        return SubmittedForm(request.form, self.verify(token, owner, purpose, now))
+        return SubmittedForm(request.form, self.verify(token, owner, purpose))
 
-    def read_fresh(
-        self, request: Request, owner: FormOwner, purpose: str, now: datetime
-    ) -> SubmittedForm | None:
+    def read_fresh(self, owner: FormOwner, purpose: str) -> SubmittedForm | None:
         """Return the form's fields, or None where our own page had been open too long.
 
         For pages that wait for a mail, which may take longer than ten minutes.
         """
         try:
-            return self.read(request, owner, purpose, now)
+            return self.read(owner, purpose)
         except TokenRefused:
             if not same_origin(request.headers, self.base_url):
                 raise
             return None
 
-    def verify(self, token: str, owner: FormOwner, purpose: str, now: datetime) -> str:
+    def verify(self, token: str, owner: FormOwner, purpose: str) -> str:
         """Return what the page of ``token`` showed.
 
         TokenRefused unless the token is of this purpose and transaction, and fresh.
         """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
-        if not _SECONDS.fullmatch(seconds):
-            raise TokenRefused("a token without a time")
-        expected = self._digest(owner, purpose, shown, seconds)
-        if not hmac.compare_digest(digest.encode(), expected.encode()):
+        if not self.hmacs.matches(digest, "form", *_bound_to(owner, purpose, shown, seconds)):
             raise TokenRefused("a token of another form, transaction or page")
         made = datetime.fromtimestamp(int(seconds), UTC)
-        age = now - made
-        if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
+        if abs(self.now() - made) >= TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
         return shown
 
-    def _digest(self, owner: FormOwner, purpose: str, shown: str, seconds: str) -> str:
-        # arrival: a token shown before a new login of the same transaction is worthless after it.
-        bound = (owner.id, owner.browser or "", owner.arrival or "")
-        return self.hmacs.compute("form", *bound, purpose, shown, seconds)
+
+def _bound_to(owner: FormOwner, purpose: str, shown: str, seconds: str) -> tuple[str, ...]:
+    # arrival: a token shown before a new login of the same transaction is worthless after it.
+    return (owner.id, owner.browser or "", owner.arrival or "", purpose, shown, seconds)

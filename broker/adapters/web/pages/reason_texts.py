@@ -17,60 +17,59 @@ _WITHOUT_CPR: Final = _(
 _HAS_ACCOUNT: Final = _("If you have a library account, log in with its number and PIN.")
 _AGAIN_WITH_CPR: Final = _("When you have your CPR number, log in here again.")
 _UNTRUSTED: Final = Explanation(
-    title=_("We cannot use the information from your login"),
-    happened=_(
+    _("We cannot use the information from your login"),
+    _(
         "The place where you log in sent information that is incomplete or wrong, "
         "so we have used none of it."
     ),
     advice=(_HOME, _CONTACT),
     main="help",
+    error_url_code="IDENTIFICATION_FAILURE",
 )
 
 REFUSALS: Final[Mapping[str, Explanation]] = {
     "passive": Explanation(
-        title=_("You are not logged in yet"),
-        happened=_(
-            "The service asked us to log you in without showing a page, and that was not possible."
-        ),
+        _("You are not logged in yet"),
+        _("The service asked us to log you in without showing a page, and that was not possible."),
         advice=(_("Go back to the service and choose to log in there."),),
         main="return",
     ),
     "assurance_too_low": Explanation(
-        title=_("You need a more secure login"),
-        happened=_("%(service)s needs better proof of who you are than your login gives."),
+        _("You need a more secure login"),
+        _("%(service)s needs better proof of who you are than your login gives."),
         advice=(_OTHER_WAY, _CONTACT),
         main="again",
+        error_url_code="AUTHENTICATION_FAILURE",
     ),
     "upstream_refused": Explanation(
-        title=_("You were not logged in"),
-        happened=_("The place where you log in did not accept your login, or you cancelled it."),
+        _("You were not logged in"),
+        _("The place where you log in did not accept your login, or you cancelled it."),
         advice=(_("Try to log in again."), _HOME),
         main="again",
+        error_url_code="OTHER_ERROR",
     ),
     "login_not_finished": Explanation(
-        title=_("You did not finish logging in"),
-        happened=_("We have had no answer from the place where you log in."),
+        _("You did not finish logging in"),
+        _("We have had no answer from the place where you log in."),
         advice=(
             _("Have your login ready before you start: WAYF stops waiting after three minutes."),
         ),
         main="again",
     ),
     "finished": Explanation(
-        title=_("You have already used this login"),
-        happened=_("Your login has been sent to the service and can only be used once."),
+        _("You have already used this login"),
+        _("Your login has been sent to the service and can only be used once."),
         advice=(_("Go to the service. If you are not logged in there, log in again."),),
         main="return",
     ),
     "consent_refused": Explanation(
-        title=_("No information has been sent"),
-        happened=_(
-            "You chose not to send the information, so you are not logged in to the service."
-        ),
+        _("No information has been sent"),
+        _("You chose not to send the information, so you are not logged in to the service."),
         advice=(_("Go back and look at the information again if you change your mind."),),
     ),
     "no_policy_for_service": Explanation(
-        title=_("Your login does not give you access"),
-        happened=_(
+        _("Your login does not give you access"),
+        _(
             "%(service)s is not open to people with your affiliation, "
             "and no information has been sent."
         ),
@@ -78,17 +77,18 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="again",
     ),
     "no_affiliation": Explanation(
-        title=_("We cannot see that you have access"),
-        happened=_(
+        _("We cannot see that you have access"),
+        _(
             "Your login does not say that you are a student, an employee or a private borrower "
             "here."
         ),
         advice=(_OTHER_WAY,),
         main="again",
+        error_url_code="AUTHORIZATION_FAILURE",
     ),
     "company_identity": Explanation(
-        title=_("Use your personal login"),
-        happened=_("You logged in for a company, and here you need to log in as a private person."),
+        _("Use your personal login"),
+        _("You logged in for a company, and here you need to log in as a private person."),
         advice=(
             _("Log in again with your personal MitID."),
             _("Companies get a library card by contacting the library."),
@@ -96,10 +96,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="again",
     ),
     "cpr_required": Explanation(
-        title=_("You need a Danish CPR number"),
-        happened=_(
-            "We find your library account by your CPR number, and your login did not give us one."
-        ),
+        _("You need a Danish CPR number"),
+        _("We find your library account by your CPR number, and your login did not give us one."),
         advice=(
             _("If you have a CPR number, log in with MitID."),
             _HAS_ACCOUNT,
@@ -110,22 +108,23 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             ),
         ),
         main="way",
+        error_url_code="IDENTIFICATION_FAILURE",
     ),
     "replacement_number": Explanation(
-        title=_("You have a replacement for a CPR number"),
-        happened=_("You cannot open a library account online with a replacement number."),
+        _("You have a replacement for a CPR number"),
+        _("You cannot open a library account online with a replacement number."),
         advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         main="sign_up",
     ),
     "constructed_number": Explanation(
-        title=_("You do not have a CPR number yet"),
-        happened=_("Your university gave you a temporary number, and you cannot use it here."),
+        _("You do not have a CPR number yet"),
+        _("Your university gave you a temporary number, and you cannot use it here."),
         advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         main="sign_up",
     ),
     "national_eid_required": Explanation(
-        title=_("Sign up with MitID first"),
-        happened=_(
+        _("Sign up with MitID first"),
+        _(
             "Your university does not say that you study or work there, "
             "so this login does not give you a library account."
         ),
@@ -142,41 +141,37 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="sign_up",
     ),
     "too_young": Explanation(
-        title=_("You are too young to open an account"),
-        happened=_("You have not reached the age for opening this kind of library account."),
+        _("You are too young to open an account"),
+        _("You have not reached the age for opening this kind of library account."),
         advice=(_("Ask the library what you can do until then."),),
     ),
     "no_library_account": Explanation(
-        title=_("You need a library account"),
-        happened=_(
-            "%(service)s is for people with a library account, and we could not find yours."
-        ),
+        _("You need a library account"),
+        _("%(service)s is for people with a library account, and we could not find yours."),
         advice=(_("Sign up for an account first, then log in again."),),
         main="sign_up",
     ),
     "account_case": Explanation(
-        title=_("The library needs to look at your account"),
-        happened=_("We could not create or update your account, and no information has been sent."),
+        _("The library needs to look at your account"),
+        _("We could not create or update your account, and no information has been sent."),
         advice=(_CONTACT,),
     ),
     "several_borrowers": Explanation(
-        title=_("You seem to have two library accounts"),
-        happened=_(
+        _("You seem to have two library accounts"),
+        _(
             "More than one account may be yours, so the library has to join them "
             "before you can log in."
         ),
         advice=(_CONTACT,),
     ),
     "possible_duplicate": Explanation(
-        title=_("You may already have a library account"),
-        happened=_(
-            "The library has an account that may be yours, so we have not created a new one."
-        ),
+        _("You may already have a library account"),
+        _("The library has an account that may be yours, so we have not created a new one."),
         advice=(_CONTACT,),
     ),
     "address_not_own": Explanation(
-        title=_("Log in with MitID to correct your email address"),
-        happened=_(
+        _("Log in with MitID to correct your email address"),
+        _(
             "Your library account has an email address that is not yours, "
             "and this login cannot change it."
         ),
@@ -184,16 +179,16 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="way",
     ),
     "different_person": Explanation(
-        title=_("The library needs to check your account"),
-        happened=_(
+        _("The library needs to check your account"),
+        _(
             "The account with your CPR number has another name or date of birth, "
             "so it may belong to somebody else."
         ),
         advice=(_CONTACT,),
     ),
     "name_required": Explanation(
-        title=_("Your login does not include your name"),
-        happened=_(
+        _("Your login does not include your name"),
+        _(
             "We find your library account by your CPR number and your name, "
             "and your login did not give us a name."
         ),
@@ -201,13 +196,14 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="way",
     ),
     "no_verified_address": Explanation(
-        title=_("The service needs a confirmed email address"),
-        happened=_(
+        _("The service needs a confirmed email address"),
+        _(
             "The service knows you by your email address, "
             "and your login did not give us one that is confirmed as yours."
         ),
         advice=(_OTHER_WAY, _CONTACT),
         main="again",
+        error_url_code="IDENTIFICATION_FAILURE",
     ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
@@ -222,8 +218,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "spec_version": _UNTRUSTED,
     "level_missing": _UNTRUSTED,
     "level_too_low": Explanation(
-        title=_("You need a more secure login"),
-        happened=_("Your MitID login does not prove well enough who you are."),
+        _("You need a more secure login"),
+        _("Your MitID login does not prove well enough who you are."),
         advice=(
             _("Log in again with the MitID app or another secure method."),
             _("If you cannot, come to the library with photo ID."),

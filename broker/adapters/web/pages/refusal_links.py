@@ -1,6 +1,6 @@
 """The buttons and links of a refusal: ways to log in, sign-up pages, help, the way back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.policy.model import Policy
 from broker.use_cases.transactions.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
@@ -28,31 +29,12 @@ _OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_y
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
     "no_affiliation": ("", _("See how you can become a borrower")),
+    "no_library_account": ("", _("Sign up for a library account")),
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }
 
-_IDENTIFICATION: Final = "IDENTIFICATION_FAILURE"
-_AUTHENTICATION: Final = "AUTHENTICATION_FAILURE"
-_AUTHORIZATION: Final = "AUTHORIZATION_FAILURE"
-_OTHER: Final = "OTHER_ERROR"
-_NUMBER: Final = "schacPersonalUniqueID"
-# Reason: code of REFEDS errorURL, and the names (never values) of the attributes that it is about.
-_ERROR_URL_CODES: Final = {
-    "scope_mismatch": (_IDENTIFICATION, ""),
-    "several_values": (_IDENTIFICATION, ""),
-    "bad_value": (_IDENTIFICATION, ""),
-    "no_verified_address": (_IDENTIFICATION, "mail"),
-    "bad_characters": (_IDENTIFICATION, ""),
-    "blanks_around": (_IDENTIFICATION, ""),
-    "too_long": (_IDENTIFICATION, ""),
-    "cpr_shaped": (_IDENTIFICATION, ""),
-    "cpr_disagrees": (_IDENTIFICATION, ""),
-    "attributes_refused": (_IDENTIFICATION, ""),
-    "cpr_required": (_IDENTIFICATION, _NUMBER),
-    "no_affiliation": (_AUTHORIZATION, ""),
-    "assurance_too_low": (_AUTHENTICATION, ""),
-    "upstream_refused": (_OTHER, ""),
-}
+# Reason: the names (never values) of the attributes that the upstream's own page gets.
+_ATTRIBUTES: Final = {"no_verified_address": "mail", "cpr_required": "schacPersonalUniqueID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +58,25 @@ def choose_actions(
     step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
 ) -> tuple[Action, ...]:
     """Return the buttons and links of a refusal, the main one first."""
-    actions = tuple(_find_actions(step, transaction, ports, retry))
-    return order_actions(step.reason, actions, _find_return(transaction, ports))
+    actions = []
+    for upstream in ways_to_borrower(step, transaction, ports):
+        label = _("Log in with your library account")
+        if not upstream.local:
+            label = _("Log in with %(way)s", way=spoken(upstream.label))
+        actions.append(Action("way", label, way=upstream.name))
+    page = find_sign_up_page(step, transaction, ports.sign_up)
+    if page:
+        actions.append(page)
+    if explain(step.reason).main == "again":
+        actions.append(Action("again", _("Log in again"), retry))
+    help_url = upstream_help_url(step, transaction, ports)
+    if help_url:
+        actions.append(Action("help", _("Get help where you logged in"), help_url))
+    back = _go_on_to(ports.services.get(transaction.back or ""))
+    if transaction.errand is Errand.LOGIN:
+        service = ports.services[transaction.request.service]
+        back = Action("return", _("Return to %(service)s", service=spoken(service.label)))
+    return order_actions(step.reason, tuple(actions), back)
 
 
 def choose_error_actions(
@@ -107,33 +106,6 @@ def order_actions(
     return (first, back, *others) if back else (first, *others)
 
 
-def _find_actions(
-    step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
-) -> Iterator[Action]:
-    for upstream in ways_to_borrower(step, transaction, ports):
-        label = _("Log in with your library account")
-        if not upstream.local:
-            label = _("Log in with %(way)s", way=spoken(upstream.label))
-        yield Action("way", label, way=upstream.name)
-    page = find_sign_up_page(step, transaction, ports.sign_up)
-    if page:
-        yield page
-    if explain(step.reason).main == "again":
-        yield Action("again", _("Log in again"), retry)
-    help_url = upstream_help_url(step, transaction, ports)
-    if help_url:
-        yield Action("help", _("Get help where you logged in"), help_url)
-
-
-def _find_return(transaction: Transaction, ports: WebPorts) -> Action | None:
-    """Return the way to the service that the person came from, if there is one to return to."""
-    if transaction.errand is Errand.LOGIN:
-        service = ports.services[transaction.request.service]
-        label = _("Return to %(service)s", service=spoken(service.label))
-        return Action("return", label)
-    return _go_on_to(ports.services.get(transaction.back or ""))
-
-
 def _go_on_to(service: Service | None) -> Action | None:
     """Return the link to the address of ``service``, if it has one."""
     if service is None or service.url is None:
@@ -149,14 +121,19 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
     there are none.
     """
     affiliation = step.decision.affiliation if step.decision else None
-    page = _page(step.reason, affiliation)
-    if page is None or sign_up is None:
+    path, label = _PAGES.get(step.reason, (None, ""))
+    if step.reason in _NUMBERLESS and affiliation in _UNIVERSITY:
+        # People without a CPR number are served in person, each affiliation with its own papers
+        # (docs/reference/requirements.md#r11, #r12 and #r36).
+        path, label = f"/{affiliation}/temporary", _("See what to bring to a service location")
+    elif step.reason == "no_library_account" and affiliation in _AFFILIATIONS:
+        path = f"/{affiliation}"
+    elif step.reason == "no_policy_for_service" and affiliation != "private":
+        path = None
+    if path is None or sign_up is None:
         return None
-    path, label = page
-    back = transaction.back
-    if transaction.errand is Errand.LOGIN:
-        back = transaction.request.service
-    return Action("sign_up", label, add_query(sign_up + path, {"service": back}))
+    url = add_query(sign_up + path, {"service": transaction.service_before})
+    return Action("sign_up", label, url)
 
 
 def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
@@ -175,17 +152,14 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
     return sorted(leading, key=lambda upstream: upstream.local)
 
 
-def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
-    """Return who may use the service, where it is not the person who is refused.
-
-    By the label of each policy that releases anything to it, with the least age where there is one.
-    """
+def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ...]:
+    """Return the policies of other people, who may use the service that refuses this person."""
     if step.reason not in _OF_OTHERS:
         return ()
     service = ports.services[held.transaction.request.service]
     names = {service.name, *service.categories}
     return tuple(
-        (spoken(policy.label), policy.require.age)
+        policy
         for policy in ports.broker.policies(held).policies
         if any(release.service in names for release in policy.releases)
     )
@@ -193,30 +167,9 @@ def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str,
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:
     """Return the upstream's own page for ``step``; None where it has none or could not help."""
+    code = explain(step.reason).error_url_code
     upstream = transaction.upstream
-    if upstream is None or upstream in ports.broker.rules.local:
+    if not code or upstream is None or upstream in ports.broker.rules.local:
         return None
-    if step.reason not in _ERROR_URL_CODES:
-        return None
-    code, names = _ERROR_URL_CODES[step.reason]
-    role = ports.sp_role
-    now = ports.now()
-    return role.error_url(upstream, code, transaction.reference, names, now)
-
-
-def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:
-    """Return path and label of the page that helps with a reason; None where none does."""
-    if reason in _NUMBERLESS:
-        # People without a CPR number are served in person, each affiliation with its own papers
-        # (docs/reference/requirements.md#r11, #r12 and #r36).
-        if affiliation not in _UNIVERSITY:
-            return None
-        return f"/{affiliation}/temporary", _("See what to bring to a service location")
-    if reason == "no_library_account":
-        label = _("Sign up for a library account")
-        if affiliation in _AFFILIATIONS:
-            return f"/{affiliation}", label
-        return "", label
-    if reason == "no_policy_for_service" and affiliation != "private":
-        return None
-    return _PAGES.get(reason)
+    names = _ATTRIBUTES.get(step.reason, "")
+    return ports.sp_role.error_url(upstream, code, transaction.reference, names, ports.now())

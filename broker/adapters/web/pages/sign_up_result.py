@@ -30,10 +30,8 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
     return {
         "number": step.number,
         "cpr_cards": ports.cpr_cards,
-        "affiliation": spoken(policy.label if policy else None),
+        "decision": decision,
         "account": spoken(label),
-        "code": decision.affiliation if decision else "",
-        "mismatch": decision is not None and decision.mismatch is not None,
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
@@ -42,9 +40,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         "pin": pin_url(ports, transaction.back),
         "choose_action": f"{ports.base_url}/pin?login={transaction.id}",
         "choose_token": (
-            ports.forms.token(transaction, "pin", ports.now())
-            if may_choose_pin(step, transaction)
-            else ""
+            ports.forms.token(transaction, "pin") if may_choose_pin(step, transaction) else ""
         ),
         "back": back,
     }

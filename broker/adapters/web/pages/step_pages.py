@@ -1,26 +1,26 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, assert_never
+from datetime import timedelta
+from typing import Final
 
-from flask import redirect, render_template, request
+from flask import redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages import consent_screen, sign_up_result
+from broker.adapters.web.pages import sign_up_result
+from broker.adapters.web.pages.consent_screen import ConsentScreen
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
-from broker.adapters.web.pages.page_links import add_query, national_eid_label
-from broker.adapters.web.pages.page_security import protect
-from broker.adapters.web.pages.reason_texts import explain
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.refusal_links import (
     choose_actions,
     choose_error_actions,
     list_admitted,
+    ways_to_borrower,
 )
 from broker.adapters.web.pages.step_events import refusal_facts
-from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
-from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEventKind, deciding_line
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.steps import (
@@ -41,10 +41,10 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import Release
-from broker.core.saml_ports import PostForm
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import Held
 
+# The steps that have a page of their own, below the address of the login.
 _PAGES: Final[dict[type[Step], str]] = {
     VerifyPin: "pin",
     ProveMailbox: "proof",
@@ -54,47 +54,47 @@ _PAGES: Final[dict[type[Step], str]] = {
     ConfirmAddress: "address",
     TellChange: "changed",
 }
-_REFUSED_PAGE: Final = ("refused.html", 403)
-_DECLINED_PAGE: Final = ("declined.html", 200)
+# The HTTP status of a form that is shown again with a problem, where it is not 422.
+_STATUS: Final = {
+    "page_too_old": 403,
+    "address_taken": 403,
+    "pin_under_way": 409,
+    "pin_throttled": 429,
+    "mails_too_many": 429,
+    "claim_too_many": 429,
+    "account_busy": 503,
+    "library_unavailable": 503,
+}
+_UNPROCESSABLE: Final = 422
+# An assertion lives five minutes: one given again must still be good at the service.
+_GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
 @dataclass(frozen=True, slots=True)
-class StepPages:
+class StepPages(OutgoingSaml):
     """The pages of a transaction, made of the web ports."""
-
-    ports: WebPorts
-
-    @property
-    def outgoing(self) -> OutgoingSaml:
-        """Return what sends the browser off to an upstream or a service."""
-        return OutgoingSaml(self.ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
-        address = f"{self.ports.base_url}/login/{transaction.id}"
+        folder = "admin/login" if transaction.errand is Errand.STAFF else "login"
+        address = f"{self.ports.base_url}/{folder}/{transaction.id}"
         return f"{address}/{page}" if page else address
 
-    def show(self, held: Held, decided: Step | None = None) -> Response:
+    def redirect_to(self, transaction: Transaction, page: str = "") -> Response:
+        """Redirect to a transaction, or to one of its pages."""
+        return redirect(self.url(transaction, page), 303)
+
+    def show_next(self, held: Held, decided: Step | None = None) -> Response:
         """Answer with what comes next.
 
         ``decided`` is the step of ``held`` where the caller knows it already.
         """
-        step = decided or self.ports.broker.next_step(held, self.ports.now())
+        step = decided or self.ports.next_step(held)
         match step:
             case Choose():
                 return self.choose(held)
             case Authenticate():
-                return self.to_upstream(held, step.upstream)
-            case (
-                VerifyPin()
-                | ProveMailbox()
-                | OfferUpgrade()
-                | Ask()
-                | ClaimBorrower()
-                | ConfirmAddress()
-                | TellChange()
-            ):
-                return redirect(self.url(held.transaction, _PAGES[type(step)]), 303)
+                return self.send_to_upstream(held, step.upstream)
             case Enrol():
                 return self._enrol(held)
             case Issue():
@@ -104,7 +104,7 @@ class StepPages:
             case Refuse():
                 return self.show_refusal(held, step)
             case _:
-                assert_never(step)
+                return self.redirect_to(held.transaction, _PAGES[type(step)])
 
     def choose(self, held: Held) -> Response:
         """Show the ways to log in; refuse a request that may show no page (IsPassive)."""
@@ -114,10 +114,6 @@ class StepPages:
             return self.show_refusal(held, Refuse("passive", NO_PASSIVE))
         rules = ports.broker.rules
         names = rules.ways(transaction.request, transaction.errand)
-        ways = []
-        for name in names:
-            label = spoken(ports.upstreams[name].label)
-            ways.append((name, label, name in rules.local))
         entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
@@ -125,13 +121,12 @@ class StepPages:
             "choose",
             transaction,
             action=self.url(transaction, "upstream"),
-            ways=ways,
-            eid=national_eid_label(names, ports.upstreams),
-            token=ports.forms.token(transaction, "upstream", ports.now()),
+            token=ports.forms.token(transaction, "upstream"),
+            ways=[ports.upstreams[name] for name in names],
             again=bool(transaction.sent),
             tells="cpr" in released and not rules.local.issuperset(names),
-            rememberable=len(ways) > 1 and not transaction.shared,
-            remembered=ports.cookies.upstream(request) is not None,
+            rememberable=len(names) > 1 and not transaction.shared,
+            remembered=ports.cookies.upstream() is not None,
             sign_up=self._sign_up(transaction, entries),
         )
 
@@ -145,33 +140,22 @@ class StepPages:
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
-        policy = step.decision.policy
-        return self.page(
-            "upgrade.html",
-            "upgrade",
-            held.transaction,
-            affiliation=spoken(policy.label if policy else None),
-            token=self.ports.forms.token(held.transaction, "upgrade", self.ports.now()),
-        )
+        return self.form_page("upgrade.html", "upgrade", held, decision=step.decision)
 
     def tell_change(self, held: Held, step: TellChange) -> Response:
         """Show how this login has moved the borrower's category, before it goes on."""
-        policy = step.decision.policy
-        return self.page(
+        return self.form_page(
             "changed.html",
             "changed",
-            held.transaction,
+            held,
             reason=step.outcome.value if step.outcome else "new_address",
             pin=sign_up_result.pin_url(self.ports, held.transaction.request.service),
-            affiliation=spoken(policy.label if policy else None),
-            token=self.ports.forms.token(held.transaction, "changed", self.ports.now()),
+            decision=step.decision,
         )
 
     def ask_address(self, held: Held, step: ConfirmAddress) -> Response:
         """Ask whether the address in a borrower that matches for the first time is own."""
-        token = self.ports.forms.token(held.transaction, "address", self.ports.now())
-        address = step.question.masked_address
-        return self.page("address.html", "address", held.transaction, token=token, address=address)
+        return self.form_page("address.html", "address", held, address=step.question.masked_address)
 
     def show_done(self, held: Held, step: Done) -> Response:
         """Show what a sign-up came to; redirect any other errand to the page where it is done."""
@@ -192,28 +176,22 @@ class StepPages:
         """
         return self.page("onward.html", "authenticate", held.transaction, url=url)
 
-    def ask(self, held: Held, step: Ask) -> Response:
+    def ask_consent(self, held: Held, step: Ask) -> Response:
         """Show the consent or notice screen."""
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
         shown = step.question.disclosure.page_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
-        screen = consent_screen.describe_question(
-            step,
-            service,
-            ports.labels,
-            language(),
-            transaction,
-            now,
-            upstream=ports.upstreams.get(transaction.upstream or ""),
-        )
+        upstream = ports.upstreams.get(transaction.upstream or "")
         return self.page(
             "consent.html",
             "ask",
             transaction,
-            token=ports.forms.token(transaction, "consent", now, shown),
-            screen=screen,
+            token=ports.forms.token(transaction, "consent", shown),
+            screen=ConsentScreen(
+                step, service, ports.labels, language(), transaction, now, upstream
+            ),
             choices=f"{ports.base_url}/my-choices",
             claim=self.url(transaction, "claim") if step.can_claim else "",
             account_address=ports.broker.find_account_address(held, now),
@@ -221,37 +199,48 @@ class StepPages:
             logo=ports.logo(service.name),
         )
 
-    def reveal(self, held: Held, number: str) -> Response:
-        """Show a person their own CPR number."""
-        return self.page(
-            "reveal.html",
-            "reveal",
-            held.transaction,
-            number=number,
-            back=self.url(held.transaction, "consent"),
-        )
-
     def show_refusal(self, held: Held, step: Refuse) -> Response:
         """Show why the login ends and what the person can do, with the way back to the service.
 
         A request that may show no page is answered instead, by a Response with the step's status.
         """
+        ports = self.ports
         transaction = held.transaction
+        service = ports.services[transaction.request.service]
         reference = self._tell_refused(held, step)
         form = None
         # An errand of our own has no service to go back to, and none that waits for a status.
         if transaction.errand is Errand.LOGIN:
-            form = self.outgoing.refusal(transaction, step.status)
+            form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
-                return self.outgoing.post(form, transaction.request.service)
-        return self._refusal_page(held, step, form, reference)
+                return self.post_to_service(form, service.name)
+        is_declined = step.reason == "consent_refused"
+        retry = self.url(transaction, "upstream")
+        page = self._render(
+            "declined.html" if is_declined else "refused.html",
+            "refuse",
+            transaction,
+            reason=step.reason,
+            form=form,
+            address=self.url(transaction),
+            token=ports.forms.token(transaction, "consent"),
+            actions=choose_actions(step, transaction, ports, retry),
+            ways=ways_to_borrower(step, transaction, ports),
+            ways_token=ports.forms.token(transaction, "upstream"),
+            admitted=list_admitted(step, held, ports),
+            admitted_to=service,
+            signing_up=transaction.errand is Errand.SIGN_UP,
+            reference=reference,
+            decision=step.decision,
+        )
+        return self.leaving_page(page, 200 if is_declined else 403)
 
     def error(
         self,
         reason: str,
         status: int,
         reference: str,
-        retry: str | None,
+        retry: str | None = None,
         service: str | None = None,
     ) -> Response:
         """Show an error outside a step with its HTTP status.
@@ -259,57 +248,60 @@ class StepPages:
         ``retry`` is the address where the person may try again, ``service`` the name of the one to
         go back to.
         """
+        ports = self.ports
+        back = ports.services.get(service or "")
         page = render_template(
             "error.html",
             step="error",
             reason=reason,
             reference=reference,
-            now=self.ports.now(),
-            actions=choose_error_actions(
-                reason, retry, self.ports.services.get(service or ""), self.ports.base_url
-            ),
+            now=ports.now(),
+            actions=choose_error_actions(reason, retry, back, ports.base_url),
         )
         return Response(page, status, mimetype="text/html")
 
-    def to_upstream(self, held: Held, upstream: str) -> Response:
-        """Send the browser to ``upstream`` with a new AuthnRequest."""
-        return self.outgoing.ask(held, upstream)
-
     def page(
-        self, template: str, step: str, transaction: Transaction, **values: object
+        self,
+        template: str,
+        step: str,
+        transaction: Transaction,
+        status: int = 200,
+        **values: object,
     ) -> Response:
         """Return a page of a transaction that shows ``step``; ``values`` are its template's own."""
+        page = self._render(template, step, transaction, **values)
+        return Response(page, status, mimetype="text/html")
+
+    def form_page(
+        self, template: str, name: str, held: Held, problem: str = "", **values: object
+    ) -> Response:
+        """Return the page ``name`` of a form, with what was wrong with what was sent."""
+        transaction = held.transaction
+        shown = {"reason": problem, "action": self.url(transaction, name), **values}
+        return self.page(
+            template,
+            name,
+            transaction,
+            _STATUS.get(problem, _UNPROCESSABLE) if problem else 200,
+            problem=problem,
+            token=self.ports.forms.token(transaction, name),
+            **shown,
+        )
+
+    def _render(self, template: str, step: str, transaction: Transaction, **values: object) -> str:
         label = self.ports.library
         if transaction.errand is Errand.LOGIN:
             label = self.ports.services[transaction.request.service].label
-        page = render_template(
+        return render_template(
             template,
             step=step,
             service=spoken(label),
             now=self.ports.now(),
-            explain=explain,
             help_code=self._help_code(transaction),
-            **{"shared": transaction.shared, "reference": transaction.reference, **values},
+            ends_soon=transaction.shared and transaction.authentication is not None,
             login=transaction.id,
+            **{"shared": transaction.shared, "reference": transaction.reference, **values},
         )
-        return Response(page, mimetype="text/html")
-
-    def form_page(
-        self,
-        template: str,
-        step: str,
-        held: Held,
-        problem: str = "",
-        http: int = 200,
-        **values: object,
-    ) -> Response:
-        """Return the page of a form, with its token and what was wrong with what was sent."""
-        transaction = held.transaction
-        token = self.ports.forms.token(transaction, step, self.ports.now())
-        shown = {"reason": problem, "action": self.url(transaction, step), **values}
-        response = self.page(template, step, transaction, problem=problem, token=token, **shown)
-        response.status_code = http
-        return response
 
     def _help_code(self, transaction: Transaction) -> str:
         """Return the code by which staff find this login; nothing is stored for it."""
@@ -317,44 +309,12 @@ class StepPages:
             return self.ports.stranger_reference("/login/<name>", "")
         return transaction.reference
 
-    def _refusal_page(
-        self, held: Held, step: Refuse, form: PostForm | None, reference: str
-    ) -> Response:
-        ports = self.ports
-        transaction = held.transaction
-        template, status = _REFUSED_PAGE
-        actions = choose_actions(step, transaction, ports, self.url(transaction, "upstream"))
-        if step.reason == "consent_refused":
-            template, status = _DECLINED_PAGE
-        response = self.page(
-            template,
-            "refuse",
-            transaction,
-            reason=step.reason,
-            form=form,
-            review=self.url(transaction, "consent"),
-            retry=self.url(transaction, "upstream"),
-            token=ports.forms.token(transaction, "consent", ports.now()),
-            actions=actions,
-            eid=national_eid_label(
-                (action.way for action in actions if action.way), ports.upstreams
-            ),
-            ways_token=ports.forms.token(transaction, "upstream", ports.now()),
-            admitted=list_admitted(step, held, ports),
-            admitted_to=spoken(ports.services[transaction.request.service].label),
-            signing_up=transaction.errand is Errand.SIGN_UP,
-            reference=reference,
-            decision=step.decision,
-        )
-        response.status_code = status
-        return protect(response, ports.base_url, "leaving")
-
     def _enrol(self, held: Held) -> Response:
         """Wait for the enrolment, and show what follows it, or the page that waits on."""
         ports = self.ports
         held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
         transaction = held.transaction
-        step = ports.broker.next_step(held, ports.now())
+        step = ports.next_step(held)
         if isinstance(step, Done):
             account, decision = transaction.account, step.decision
             facts = {
@@ -364,42 +324,64 @@ class StepPages:
             }
             ports.tell_login(EventKind.SIGNED_UP, transaction, facts)
         if not isinstance(step, Enrol):
-            return self.show(held, step)
+            return self.show_next(held, step)
         if transaction.request.is_passive:
             return self.show_refusal(held, Refuse("passive", NO_PASSIVE, step.decision))
-        self._tell_held_up(transaction, "enrol", "library_unavailable")
-        url = self.url(transaction)
-        return self.page("enrolling.html", "enrol", transaction, url=url)
+        self.tell_held_up(transaction, "enrol", "library_unavailable")
+        return self.page("enrolling.html", "enrol", transaction, url=self.url(transaction))
 
     def _issue(self, held: Held, step: Issue) -> Response:
         """Issue the assertion, or show what comes next instead where another fact came in between.
 
         StoreUnavailable where one always does: that is a fault of the store.
         """
-        broker = self.ports.broker
+        ports = self.ports
         for _ in range(MOST_TRIES):
             response = self.issue(held, step)
             if response is not None:
                 return response
-            held = broker.transactions.reread(held, self.ports.now())
-            following = broker.next_step(held, self.ports.now())
+            held = ports.broker.transactions.reread(held, ports.now())
+            following = ports.next_step(held)
             if not isinstance(following, Issue):
-                return self.show(held, following)
+                return self.show_next(held, following)
             step = following
         raise StoreUnavailable("a transaction kept changing")
 
     def issue(self, held: Held, step: Issue) -> Response | None:
-        """Return the page that posts the assertion; None where another request wrote first."""
-        broker = self.ports.broker
-        answer: Response | Literal["over", "changed"] = "changed"
-        if broker.answers.reread(held, self.ports.now()) is held:
-            answer = self.outgoing.issue(held, step)
-        if answer == "changed":
+        """Return the page that posts the assertion, recorded as having left.
+
+        None where a fact came in between, and the login is decided again. An error page where it
+        left before, too long ago or as another. TransactionGone where the person has logged out
+        meanwhile.
+        """
+        ports = self.ports
+        now = ports.now()
+        transaction = held.transaction
+        request = transaction.request
+        if ports.broker.answers.reread(held, now) is not held:
             return None
-        if answer == "over":
-            service = held.transaction.request.service
-            return self.error("finished", 410, held.transaction.reference, None, service)
-        return answer
+        issuance = ports.broker.issuance
+        authentication = issuance.authentication_for_service(held, now)
+        issued = issuance.make_ids(held, step, now)
+        if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
+            return self.error("finished", 410, transaction.reference, None, request.service)
+        # Written before it is recorded: what cannot be written is not said to have left.
+        form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
+        subject = ports.idp_role.subject(request, step.disclosure, issued)
+        if not issuance.record_release(held, step, issued, subject, now):
+            return None
+        if transaction.issued is None:
+            decision = step.decision
+            facts = {
+                "service": request.service,
+                "upstream": transaction.upstream,
+                "affiliation": decision.affiliation,
+                "policy": decision.digest[:12],
+                "rule": deciding_line(decision),
+                "released": " ".join(item.name for item in step.disclosure.items),
+            }
+            ports.tell_login(EventKind.ASSERTION_ISSUED, transaction, facts)
+        return self.post_to_service(form, request.service, shared=transaction.shared)
 
     def _tell_refused(self, held: Held, step: Refuse) -> str:
         """Tell a refusal, and return the reference of its page."""
@@ -421,11 +403,12 @@ class StepPages:
         )
         if not transaction.request.is_passive:
             refused = ports.broker.collect_refused_facts(held, step, ports.now())
-            self._tell_held_up(transaction, "refuse", step.reason, refused)
+            self.tell_held_up(transaction, "refuse", step.reason, refused)
         return transaction.reference
 
-    def _tell_held_up(
+    def tell_held_up(
         self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
+        """Store what staff find by the help code of a page that does not lead on."""
         trace = self.ports.trace_of(transaction, step, reason, refused)
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))

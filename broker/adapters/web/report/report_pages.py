@@ -1,6 +1,6 @@
 """The report as HTML: files that need no other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from broker.adapters.translations.catalogue import make_text, translate
+from broker.adapters.web.pages.language import LANGUAGES
 from broker.adapters.web.report.report_terms import ReleaseTerms, spell_limit, word_question
 from broker.core.entities import Service
 from broker.core.marked_text import mark as _
@@ -19,7 +20,6 @@ _ROOM: Final = Path(__file__).parents[1]
 # Marked once: a title is that of a file, and of its heading.
 TITLE: Final = _("Who gets what, and why")
 _NAMELESS: Final = _("The library")
-LANGUAGES: Final[Mapping[str, str]] = {"da": "Dansk", "en": "English"}
 
 
 def files(report: PolicyReport, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:

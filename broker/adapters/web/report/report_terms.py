@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, NamedTuple
+
+from babel.units import format_unit
 
 from broker.adapters.translations.catalogue import translate
 from broker.core.marked_text import mark as _
@@ -42,8 +44,7 @@ _RECEIVERS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AskedQuestion:
+class AskedQuestion(NamedTuple):
     """A question in words, and the key of broker.toml to answer in."""
 
     text: str
@@ -144,27 +145,24 @@ class ReleaseTerms:
         return f"{name}: {listed}"
 
 
-_UNITS: Final = (
-    (timedelta(days=365), _("1 year"), _("%(count)s years")),
-    (timedelta(days=1), _("1 day"), _("%(count)s days")),
-    (timedelta(hours=1), _("1 hour"), _("%(count)s hours")),
-    (timedelta(minutes=1), _("1 minute"), _("%(count)s minutes")),
-    (timedelta(seconds=1), _("1 second"), _("%(count)s seconds")),
-)
+_UNITS: Final[Mapping[str, timedelta]] = {
+    "year": timedelta(days=365),
+    "day": timedelta(days=1),
+    "hour": timedelta(hours=1),
+    "minute": timedelta(minutes=1),
+}
 
 
 def spell_limit(row: Retention, language: str) -> str:
-    """Return how long a row of the retention table is kept."""
-    if row.lasts is None or row.long:
+    """Return how long a row of the retention table is kept: ``30 days``, ``1 year``.
+
+    It is in the largest unit that the span is a whole number of.
+    """
+    span = row.lasts
+    if span is None or row.long:
         return translate(row.long, language)
-    return _spell(row.lasts, language)
-
-
-def _spell(span: timedelta, language: str) -> str:
-    """Return a span in the largest unit that it is a whole number of: ``30 days``, ``1 day``."""
-    for unit, one, many in _UNITS:
-        count, rest = divmod(span, unit)
+    for unit, length in _UNITS.items():
+        count, rest = divmod(span, length)
         if count and not rest:
-            text = translate(one if count == 1 else many, language)
-            return text.replace("%(count)s", str(count))
-    return f"{span.total_seconds():.0f} s"
+            return format_unit(count, f"duration-{unit}", locale=language)
+    return format_unit(span.total_seconds(), "duration-second", locale=language)

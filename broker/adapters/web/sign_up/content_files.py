@@ -5,7 +5,6 @@ A file of texts has both languages everywhere, nothing endless, and links only t
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -158,7 +157,7 @@ class Texts:
     faq: FaqShape
 
     @classmethod
-    def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
+    def load(cls, folder: Path | None = None) -> "Texts":
         """Read the shipped texts; a file of the same name in ``folder`` replaces the shipped one.
 
         ConfigurationFaults with every language, page and answer that is missing, every name nobody
@@ -166,8 +165,8 @@ class Texts:
         """
         faults: list[Fault] = []
         files: dict[str, Any] = {}
-        for name, path in _paths(folder, shipped, faults).items():
-            where = _where(path)
+        for name, path in _find_files(folder, faults).items():
+            where = f"{path.parent.name}/{path.name}"
             try:
                 node = read_file(path, where)
                 files[name] = validate_node(FaqShape if name == _FAQ else PageShape, node, where)
@@ -181,78 +180,59 @@ class Texts:
 
     def list_link_targets(self) -> frozenset[str]:
         """Return every target that some text or action links to."""
-        texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
-        actions = chain.from_iterable(node.actions for node in sign_up_questions.NODES.values())
-        linked = {action.link for action in actions if action.link}
-        return linked.union(chain.from_iterable(map(targets, texts)))
-
-    def phrases(self) -> Iterator[PhraseShape]:
-        """Return every text that may hold links."""
-        yield from (page.lead for page in self.pages.values() if page.lead)
+        phrases = [page.lead for page in self.pages.values() if page.lead]
         parts: list[PageShape | EntryShape] = [*self.pages.values(), *self.faq.entries.values()]
-        yield from (phrase for part in parts for block in part.blocks for phrase in block.phrases)
+        for part in parts:
+            for block in part.blocks:
+                phrases += block.phrases
+        linked = {target for each in phrases for target in targets(each.en + each.da)}
+        for node in sign_up_questions.NODES.values():
+            linked.update(action.link for action in node.actions if action.link)
+        return frozenset(linked)
 
 
-def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[str, Path]:
-    """Return the file of each page.
+def _find_files(folder: Path | None, faults: list[Fault]) -> Mapping[str, Path]:
+    """Return the file of each page: the library's own in ``folder``, else the shipped one.
 
-    A page without a file, and a file without a page, are put to ``faults``.
+    Files of the folder that would not be read are put to ``faults``.
     """
-    found = {path.stem: path for path in shipped.glob("*.yaml")}
-    if folder is not None:
-        found |= _own_paths(folder, faults)
-    for name in sorted(found.keys() - set(_FILES)):
-        where = f"{_where(found[name])}:1"
-        fix = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
-        faults.append(Fault(where, f"unknown page {quote(name)}", fix))
-    for name in _FILES:
-        if name not in found:
-            where = f"{shipped.name}/{name}.yaml:1"
-            faults.append(Fault(where, "is missing", "every page has its file"))
-    return {name: found[name] for name in _FILES if name in found}
-
-
-def _own_paths(folder: Path, faults: list[Fault]) -> Mapping[str, Path]:
-    """Return the library's own files by the name of their page.
-
-    Files that would not be read are put to ``faults``.
-    """
+    files = {name: SHIPPED / f"{name}.yaml" for name in _FILES}
+    if folder is None:
+        return files
     if not folder.is_dir():
         faults.append(Fault(str(folder), "is no folder", "name the folder that holds your texts"))
-    misnamed = sorted(folder.glob("*.yml"))
-    faults += [
-        Fault(f"{_where(path)}:1", "is not read", "a file of texts ends in .yaml")
-        for path in misnamed
-    ]
-    visible = (path for path in folder.glob("*.yaml") if path.name[0] != ".")
-    return {path.stem: path for path in visible}
-
-
-def _where(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    for path in sorted(folder.glob("[!.]*.y*ml")):
+        where = f"{folder.name}/{path.name}:1"
+        if path.suffix != ".yaml":
+            faults.append(Fault(where, "is not read", "a file of texts ends in .yaml"))
+        elif path.stem in files:
+            files[path.stem] = path
+        else:
+            fix = did_you_mean(path.stem, _FILES) or "the name of a file is the name of its page"
+            faults.append(Fault(where, f"unknown page {quote(path.stem)}", fix))
+    return files
 
 
 def _list_differences(
     name: str, texts: PageShape | FaqShape, node: YamlNode, where: str
 ) -> Iterator[Fault]:
     """Yield a fault for each answer, action or question that is missing, or that nobody offers."""
+    compared: list[tuple[str, Collection[str], tuple[str, ...]]]
     if isinstance(texts, FaqShape):
-        yield from _differences(node, where, "entries", texts.entries, sign_up_questions.ANCHORS)
-        return
-    page = sign_up_questions.NODES[name]
-    actions = tuple(action.name for action in page.actions)
-    yield from _differences(node, where, "answers", texts.answers, tuple(page.answers))
-    yield from _differences(node, where, "actions", texts.actions, actions)
-
-
-def _differences(
-    node: YamlNode, where: str, key: str, written: Collection[str], wanted: Collection[str]
-) -> Iterator[Fault]:
-    """Return a fault for each name that only the page offers, or only the file has."""
-    for name in sorted(set(wanted) - set(written)):
-        place = f"{where}:{line(node, (key,))}"
-        yield Fault(place, f"{key}.{name} is missing", "the page offers it")
-    for name in sorted(set(written) - set(wanted)):
-        place = f"{where}:{line(node, (key, name))}"
-        fix = did_you_mean(name, wanted) or ", ".join(wanted)
-        yield Fault(place, f"unknown name {quote(name)} in {key}", fix)
+        compared = [("entries", texts.entries, sign_up_questions.ANCHORS)]
+    else:
+        page = sign_up_questions.NODES[name]
+        actions = tuple(action.name for action in page.actions)
+        compared = [
+            ("answers", texts.answers, tuple(page.answers)),
+            ("actions", texts.actions, actions),
+        ]
+    for key, written, wanted in compared:
+        for each in sorted(set(written) ^ set(wanted)):
+            if each in wanted:
+                place = f"{where}:{line(node, (key,))}"
+                yield Fault(place, f"{key}.{each} is missing", "the page offers it")
+            else:
+                place = f"{where}:{line(node, (key, each))}"
+                fix = did_you_mean(each, wanted) or ", ".join(wanted)
+                yield Fault(place, f"unknown name {quote(each)} in {key}", fix)

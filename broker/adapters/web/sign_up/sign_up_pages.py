@@ -45,7 +45,7 @@ def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     """Return every page of the tree, and the questions and answers."""
-    pages = SignUpPages(texts, setting, base_path(base_url), base_url.rstrip("/"))
+    pages = SignUpPages(texts, setting, base_url.rstrip("/"))
     routes = Blueprint("signup", __name__)
     for node in sign_up_questions.NODES.values():
         endpoint = node.name.replace(".", "_")
@@ -58,102 +58,86 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class SignUpPages:
-    """The endpoints.
-
-    ``base`` is the path that base_url ends in, ``root`` is base_url without its last slash.
-    """
+    """The endpoints, and the texts and addresses that their templates ask for."""
 
     texts: Texts
     setting: SignUp
-    base: str
-    root: str
+    base_url: str  # without a slash at its end
 
     def begin(self) -> ViewResult:
         """Redirect to the first page."""
-        return self._redirect(sign_up_questions.START, self._view())
+        return self._redirect(sign_up_questions.START)
 
     def show_faq(self) -> ViewResult:
         """Show the questions and answers."""
         came = request.args.get("from", "")
-        view = self._view(came if came in sign_up_questions.NODES else "")
-        kept = {**view.carried, "from": view.came} if view.came else view.carried
+        if came not in sign_up_questions.NODES:
+            came = ""
         return render_template(
             "faq.html",
             step="sign-up",
             reason="faq",
-            view=view,
+            view=self,
+            came=came,
             anchors=sign_up_questions.ANCHORS,
-            kept=kept,
-            help=view.href("faq", view.came),
+            kept={**self.query_fields, "from": came} if came else self.query_fields,
+            help=self.href("faq", came),
         )
 
     def show(self, node: sign_up_questions.WizardNode) -> ViewResult:
         """Show a page of the tree, or redirect to where its answer leads."""
-        view = self._view()
         answers = request.args.getlist("answer") if node.question else []
         following = node.next(tuple(answers))
         if following:
-            return self._redirect(following, view)
-        # The other language shows the error again, but never what was sent.
-        kept = {**view.carried, "answer": ""} if answers else view.carried
+            return self._redirect(following)
         page = render_template(
             "signup_question.html" if node.question else "signup_leaf.html",
             step="sign-up",
             reason=node.name,
-            view=view,
+            view=self,
             node=node,
             page=self.texts.pages[node.name],
-            kept=kept,
+            # The other language shows the error again, but never what was sent.
+            kept={**self.query_fields, "answer": ""} if answers else self.query_fields,
             wrong=bool(answers),
-            help=view.href("faq", node.name),
+            help=self.href("faq", node.name),
         )
         return page, _UNPROCESSABLE if answers else 200
 
-    def _view(self, came: str = "") -> "_View":
-        return _View(self.texts, self.setting, self.base, _carry(self.setting), came)
-
-    def _redirect(self, name: str, view: "_View") -> Response:
-        """Redirect to a page of the tree, with what the view's links carry on.
+    def _redirect(self, name: str) -> Response:
+        """Redirect to a page of the tree, with what the links of this request carry on.
 
         From base_url and the tree alone: no query chooses where this leads (CWE-601).
         """
         path = sign_up_questions.NODES[name].path
-        return redirect(add_query(self.root + path, view.carried), 303)
+        return redirect(add_query(self.base_url + path, self.query_fields), 303)
 
+    @property
+    def base(self) -> str:
+        """Return the path that base_url ends in."""
+        return base_path(self.base_url)
 
-def _carry(setting: SignUp) -> Mapping[str, str]:
-    """Return what the request's links carry on: a service, a language, a login that waits."""
-    known = {"service": setting.services, "lang": LANGUAGES}
-    brought = {name: request.args.get(name, "") for name in known}
-    carried = {name: value for name, value in brought.items() if value in known[name]}
-    login = login_named(request)
-    if login:
-        carried["login"] = login
-    return carried
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The values of the template of one page: texts with their links, and absolute addresses."""
-
-    texts: Texts
-    setting: SignUp
-    base: str
-    carried: Mapping[str, str]
-    came: str = ""  # the page of the tree from which the questions and answers were opened
+    @property
+    def query_fields(self) -> Mapping[str, str]:
+        """Return what the request's links carry on: a service, a language, a login that waits."""
+        known = {"service": self.setting.services, "lang": LANGUAGES}
+        brought = {name: request.args.get(name, "") for name in known}
+        query_fields = {name: value for name, value in brought.items() if value in known[name]}
+        login = login_named(request)
+        if login:
+            query_fields["login"] = login
+        return query_fields
 
     @property
     def login(self) -> str:
         """Return the address of the login that help was asked for in, "" where there is none."""
-        login = self.carried.get("login")
+        login = login_named(request)
         return f"{self.base}/login/{login}" if login else ""
 
     @property
-    def service(self) -> str | None:
-        """Return what people call the service that the person came from."""
-        name = self.carried.get("service", "")
-        label = self.setting.services.get(name)
-        return spoken(label) if label else None
+    def service(self) -> str:
+        """Return what people call the service that the person came from; "" for none."""
+        return spoken(self.setting.services.get(self.query_fields.get("service", "")))
 
     def plain(self, text: TextShape) -> str:
         """Return a title or a label."""
@@ -171,18 +155,19 @@ class _View:
         """
         name, _, anchor = target.partition("#")
         if name == "faq":
-            return self._faq(anchor, here)
+            query = {**self.query_fields, "from": here}
+            fragment = f"#{anchor}" if anchor else ""
+            return add_query(self.base + sign_up_questions.FAQ, query) + fragment
         if target == "pin":
             return add_query(self.base + sign_up_questions.PIN, self._service())
         if target == "choices":
             return self.base + sign_up_questions.CHOICES
         if target in sign_up_questions.NODES:
             path = sign_up_questions.NODES[target].path
-            return add_query(self.base + path, self.carried)
+            return add_query(self.base + path, self.query_fields)
         if target in sign_up_questions.FIXED:
             return sign_up_questions.FIXED[target]
-        address = self.setting.links.get(target)
-        return spoken(address) if address else None
+        return spoken(self.setting.links.get(target)) or None
 
     def doing(self, action: sign_up_questions.Action) -> str | None:
         """Return the address of something to do at an end, with the intent that it begins with.
@@ -192,21 +177,15 @@ class _View:
         if action.link:
             return self.href(action.link)
         query = dict(action.fields)
-        if action.way:
-            by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
-            query[by] = self._upstream(action.way)
+        by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
+        if action.way == "university":
+            query[by] = self.setting.university
+        elif action.way == "national_eid":
+            query[by] = self.setting.national_eid
         return add_query(self.base + action.path, {**query, **self._service()})
 
-    def _faq(self, anchor: str, here: str) -> str:
-        query = {**self.carried, "from": here}
-        fragment = f"#{anchor}" if anchor else ""
-        return add_query(self.base + sign_up_questions.FAQ, query) + fragment
-
-    def _upstream(self, way: sign_up_questions.Way) -> str:
-        return self.setting.university if way == "university" else self.setting.national_eid
-
-    def _service(self) -> Mapping[str, str]:
-        return {name: value for name, value in self.carried.items() if name == "service"}
+    def _service(self) -> Mapping[str, str | None]:
+        return {"service": self.query_fields.get("service")}
 
     def _words(self) -> Mapping[str, str]:
         return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}

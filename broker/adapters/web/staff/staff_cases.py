@@ -1,6 +1,6 @@
 """The pages of the service desk: the open cases, and the person that staff help."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,9 +57,7 @@ class StaffCases:
 
     def ask(self) -> Response:
         """Show the form for a help code or a borrower number."""
-        member = self.door.require_page(StaffPage.PERSON)
-        self.door.log_look(member, StaffPage.PERSON)
-        return self._page(member)
+        return self._page(self.door.open_page(StaffPage.PERSON))
 
     def help_person(self) -> Response:
         """Show a person, or press one of the buttons and show the person afterwards."""
@@ -72,7 +70,7 @@ class StaffCases:
             return self._page(member, problem=problem)
         found = self.search.find(typed, member.staff_id)
         if found is None:
-            return self._page(member, typed=typed, problem="person_unknown")
+            return self._page(member, typed=typed, problem="find_unknown")
         if button == "find":
             return self._page(member, typed=typed, found=found)
         # Written to the audit log first: what cannot be written does not happen.
@@ -131,7 +129,7 @@ class StaffCases:
             found=found,
             sentence=_sentence(found) if found else None,
             page_action=PAGES.get(found.page.reason) if found and found.page else None,
-            proofs=_proofs(found) if found else (),
+            mask_address=mask_address,
             register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
             borrower_url=self.borrower_url,
             done=done,
@@ -149,7 +147,7 @@ def _read_typed(form: SubmittedForm) -> tuple[str, str]:
     if looks_like_cpr(typed, apart=True):
         return "", "find_cpr"
     if len(typed) > _LONGEST:
-        return "", "person_unknown"
+        return "", "find_unknown"
     return typed, ""
 
 
@@ -157,10 +155,3 @@ def _sentence(found: FoundPerson) -> StaffSentence | None:
     if found.enrolment is not None:
         return found.enrolment.sentence
     return None if found.page else STATES["unknown"]
-
-
-def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
-    return [
-        {"name": proof.name, "address": mask_address(proof.address), "until": proof.until}
-        for proof in found.proofs
-    ]

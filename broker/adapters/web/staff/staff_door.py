@@ -2,27 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
+from broker.core.errors import BrokerError, CookiesNeeded
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.staff.staff_rules import (
     StaffLoginNeeded,
     StaffPage,
     StaffRefused,
     StaffRoleMissing,
 )
-from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
+from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
 PATH: Final = "/admin"
@@ -30,43 +28,30 @@ _LOGOUT: Final = "logout"
 _UNPROCESSABLE: Final = 422
 
 
-class FormProblem(NamedTuple):
-    """A sentence for people, and the id of the field that they fix."""
-
-    field: str
-    text: LazyString
-
-
 _CPR: Final = _(
     "That looked like a CPR number. It has been thrown away: no CPR number belongs in this field."
 )
-_PROBLEMS: Final[Mapping[str, FormProblem]] = {
-    "find_missing": FormProblem("find", _("Write the help code or the borrower number.")),
-    "find_cpr": FormProblem("find", _CPR),
-    "person_unknown": FormProblem(
-        "find", _("No page of the last thirty days has this code, and no borrower this number.")
+# A sentence for people by the code of a problem, which begins with the id of the field to fix.
+_PROBLEMS: Final[Mapping[str, LazyString]] = {
+    "find_missing": _("Write the help code or the borrower number."),
+    "find_cpr": _CPR,
+    "find_unknown": _(
+        "No page of the last thirty days has this code, and no borrower this number."
     ),
-    "reference_missing": FormProblem("reference", _("Write the help code.")),
-    "reference_cpr": FormProblem("reference", _CPR),
-    "reference_unread": FormProblem(
-        "reference", _("A help code has eight or twelve letters and digits.")
-    ),
-    "reference_unknown": FormProblem(
-        "reference", _("No page of the last thirty days has this code. Ask for it again.")
-    ),
-    "affiliation_cpr": FormProblem("affiliation", _CPR),
-    "affiliation_unread": FormProblem(
-        "affiliation", _("Write affiliations with their scope, as student@au.dk.")
-    ),
-    "age_unread": FormProblem("age", _("Write the age as a whole number from 0 to 125.")),
+    "reference_missing": _("Write the help code."),
+    "reference_cpr": _CPR,
+    "reference_unread": _("A help code has eight or twelve letters and digits."),
+    "reference_unknown": _("No page of the last thirty days has this code. Ask for it again."),
+    "affiliation_cpr": _CPR,
+    "affiliation_unread": _("Write affiliations with their scope, as student@au.dk."),
+    "age_unread": _("Write the age as a whole number from 0 to 125."),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class StaffDoor:
+class StaffDoor(OutgoingSaml):
     """The endpoints of login and logout over the web ports, and what other pages ask of them."""
 
-    ports: WebPorts
     logins: StaffLogins
     sessions: StaffSessions
 
@@ -75,7 +60,7 @@ class StaffDoor:
         routes = Blueprint("admin", __name__)
         routes.get(f"{PATH}/login")(self.begin)
         routes.get(f"{PATH}/login/<login_id>")(self.arrive)
-        routes.post(f"{PATH}/logout")(self.leave)
+        routes.post(f"{PATH}/logout")(self.log_out)
         routes.register_error_handler(StaffLoginNeeded, self.login_needed)
         return routes
 
@@ -85,35 +70,13 @@ class StaffDoor:
         CookiesNeeded where the browser keeps none: without one the answer could be anybody's.
         """
         ports = self.ports
-        ports.limits.count_beginning(request)
-        browsers = ports.cookies.browsers(request)
+        ports.limits.count_beginning()
+        browsers = ports.cookies.browsers()
         if browsers:
-            return self._away(self.logins.begin(browsers[0], ports.now()))
+            return self.send_request(*self.logins.begin(browsers[0], ports.now()))
         if request.args.get("cookie"):
             raise CookiesNeeded("no cookie after it was set")
-        response = redirect(f"{self.url('login')}?cookie=1", 303)
-        ports.cookies.set_browser_cookie(response)
-        return response
-
-    def acs(self, upstream: str, message: object, request_id: str) -> Response:
-        """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
-        ports = self.ports
-        now = ports.now()
-        login = self.logins.find_awaited_login(request_id, upstream, now)
-        asked = self.logins.authn_request()
-        try:
-            received = ports.sp_role.receive(
-                upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
-            )
-            identity = received.message_id, received.until
-            arrival_token = self.logins.arrivals.add(
-                login.id, login.request.id, received.answer, identity, now
-            )
-        except MessageRefused as refused:
-            if refused.cause != "response.replayed":
-                self.logins.end(login)
-            raise
-        return redirect(f"{self.url('login')}/{login.id}?arrival={arrival_token}", 303)
+        return self.introduce(f"{self.url('login')}?cookie=1")
 
     def arrive(self, login_id: str) -> Response:
         """Let a person in who arrives from the upstream, if broker.toml lists them with a role.
@@ -123,31 +86,36 @@ class StaffDoor:
         """
         ports = self.ports
         now = ports.now()
-        browsers = ports.cookies.browsers(request)
+        browsers = ports.cookies.browsers()
         token = request.args.get("arrival", "")
+        upstream, institution = self.logins.rules.upstream, None
         try:
             answer, browser = self.logins.join_arrival(login_id, token, browsers, now)
-        except StaffRefused as refused:
-            ports.tell(self._refuse(refused, self.logins.rules.upstream))
-            raise
-        try:
+            upstream, institution = answer.upstream, answer.institution
             identity = self.logins.identify(answer, now)
             member, session_token = self.sessions.open(identity, browser, now)
         except StaffRefused as refused:
-            ports.tell(self._refuse(refused, answer.upstream, answer.institution))
+            ports.tell(
+                AuditEvent(
+                    AuditEventKind.REFUSED,
+                    now,
+                    upstream=upstream,
+                    institution=institution or None,
+                    reason=f"staff_{refused}",
+                )
+            )
             raise
-        kind = AuditEventKind.STAFF_LOGGED_IN
-        ports.tell(self._event(kind, member, upstream=answer.upstream))
+        self._tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
         ports.cookies.set_staff_cookie(response, session_token)
         return response
 
-    def leave(self) -> Response:
+    def log_out(self) -> Response:
         """End the session of this browser."""
         member = self.member()
         self.form(member, _LOGOUT)
         self.sessions.end(member)
-        self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
+        self._tell(AuditEventKind.STAFF_LOGGED_OUT, member)
         response = _render(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
@@ -164,10 +132,10 @@ class StaffDoor:
 
     def member(self) -> StaffMember:
         """Return who asks; StaffLoginNeeded where nobody of the staff is logged in here."""
-        token = self.ports.cookies.staff_token(request)
+        token = self.ports.cookies.staff_token()
         if not token:
             raise StaffLoginNeeded("no cookie of the staff view")
-        return self.sessions.find(token, self.ports.cookies.browsers(request), self.ports.now())
+        return self.sessions.find(token, self.ports.cookies.browsers(), self.ports.now())
 
     def require_page(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
@@ -175,8 +143,14 @@ class StaffDoor:
         try:
             member.check(page)
         except StaffRoleMissing as missing:
-            self.ports.tell(self._event(AuditEventKind.REFUSED, member, reason=missing.reason))
+            self._tell(AuditEventKind.REFUSED, member, reason=missing.reason)
             raise
+        return member
+
+    def open_page(self, page: StaffPage) -> StaffMember:
+        """Return who asks for ``page``, and write down that they look at it."""
+        member = self.require_page(page)
+        self.log_look(member, page)
         return member
 
     def log_look(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
@@ -184,21 +158,19 @@ class StaffDoor:
 
         To be called before anything is shown.
         """
-        kind = AuditEventKind.STAFF_LOOKED
-        self.ports.tell(self._event(kind, member, reason=page.value, about=about))
+        self._tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
 
     def log_action(self, member: StaffMember, button: str, about: str) -> None:
         """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
-        kind = AuditEventKind.STAFF_ACTED
-        self.ports.tell(self._event(kind, member, reason=button, about=about))
+        self._tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=about)
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
-        return self.ports.forms.read(request, member, f"staff {purpose}", self.ports.now())
+        return self.ports.forms.read(member, f"staff {purpose}")
 
     def token(self, member: StaffMember, purpose: str) -> str:
         """Return the token of a form for ``form``."""
-        return self.ports.forms.token(member, f"staff {purpose}", self.ports.now())
+        return self.ports.forms.token(member, f"staff {purpose}")
 
     def form_page(
         self, template: str, member: StaffMember, page: StaffPage, problem: str = "", **values: Any
@@ -230,46 +202,16 @@ class StaffDoor:
             **values,
         )
 
-    def _away(self, login: StaffLogin) -> Response:
-        ports = self.ports
-        name = login.request.upstream
-        try:
-            leaving = ports.sp_role.ask(
-                name, login.request.id, self.logins.authn_request(), ports.now()
-            )
-        except RequestRefused as refused:
-            # No service asked: there is nobody but the person to answer.
-            raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None
-        facts = {"reference": login.reference, "upstream": name}
-        ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
-        if isinstance(leaving, str):
-            return redirect(leaving, 302)
-        party = ports.upstreams[name].label[language()]
-        return post_page(
-            "peer_post.html", leaving, ports.base_url, step="authenticate", party=party
-        )
-
     def _way(self) -> str:
         """Return what people call the place where staff log in."""
         upstream = self.logins.upstream()
         institution = upstream.institution(self.logins.rules.institution)
         label = institution.label if institution else None
-        return (label or upstream.label)[language()]
+        return spoken(label or upstream.label)
 
-    def _event(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> AuditEvent:
-        return AuditEvent(
-            kind, self.ports.now(), person=member.staff_id, by=member.role_words or None, **more
-        )
-
-    def _refuse(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:
-        """Return the event of somebody who comes from the upstream, and is not let in."""
-        return AuditEvent(
-            AuditEventKind.REFUSED,
-            self.ports.now(),
-            upstream=upstream,
-            institution=institution or None,
-            reason=f"staff_{cause}",
-        )
+    def _tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
+        by = member.role_words or None
+        self.ports.tell(AuditEvent(kind, self.ports.now(), person=member.staff_id, by=by, **more))
 
     def url(self, page: str = "") -> str:
         """Return the address of a page of the staff view."""

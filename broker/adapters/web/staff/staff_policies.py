@@ -1,7 +1,7 @@
 """The pages of the identity admin: explain the refusal of a help code, and try a login."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from flask import Blueprint
@@ -27,6 +27,9 @@ _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
 _OLDEST: Final = 125
 _AGE_DIGITS: Final = 3
+# The fields in which people type, and nothing in them.
+_UNTYPED: Final = {"affiliation": "", "age": ""}
+Typed = Mapping[str, str]  # the values in the fields of the page that tries a login
 
 
 class TriedLogin(NamedTuple):
@@ -44,19 +47,6 @@ class ExplainedRefusal(NamedTuple):
 
     reason: str
     lines: Names
-
-
-@dataclass(frozen=True, slots=True)
-class _Typed:
-    """The values in the fields of the page; an empty one is made up, or stands for all."""
-
-    upstream: str = ""
-    affiliation: str = ""
-    cpr: str = ""
-    age: str = ""
-    assurance: str = ""
-    service: str = ""
-    intent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +71,7 @@ class StaffPolicies:
 
     def ask_reference(self) -> Response:
         """Show the form for a help code."""
-        member = self.door.require_page(StaffPage.EXPLAIN)
-        self.door.log_look(member, StaffPage.EXPLAIN)
-        return self._explain_page(member)
+        return self._explain_page(self.door.open_page(StaffPage.EXPLAIN))
 
     def explain(self) -> Response:
         """Show which rule refused, and what the policies in force would make of it now.
@@ -104,39 +92,38 @@ class StaffPolicies:
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
-        member = self.door.require_page(StaffPage.TRY)
-        self.door.log_look(member, StaffPage.TRY)
-        return self._try_page(member, _Typed())
+        member = self.door.open_page(StaffPage.TRY)
+        return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
 
     def try_login(self) -> Response:
         """Show what the policies in force would make of a login; nothing is stored."""
-        member = self.door.require_page(StaffPage.TRY)
-        form = self.door.form(member, StaffPage.TRY)
-        self.door.log_look(member, StaffPage.TRY)
-        typed, problem = self._read_login(form)
+        member = self.door.open_page(StaffPage.TRY)
+        typed, problem = self._read_login(self.door.form(member, StaffPage.TRY))
         if problem:
             return self._try_page(member, typed, problem)
-        tried = self.try_policies(_facts(typed), typed.service, language())
+        tried = self.try_policies(_facts(typed), typed["service"], language())
         return self._try_page(member, typed, tried=tried)
 
-    def _read_login(self, form: SubmittedForm) -> tuple[_Typed, str]:
+    def _list_offered(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the values that the page offers by field; "" is made up, or stands for all."""
+        ports = self.door.ports
+        return {
+            "upstream": tuple(ports.upstreams),
+            "cpr": ("", *_KINDS),
+            "assurance": ("", *_LEVELS),
+            "service": ("", *ports.services),
+            "intent": ("", *sorted(ports.broker.rules.affiliations())),
+        }
+
+    def _read_login(self, form: SubmittedForm) -> tuple[Typed, str]:
         """Return the fields and the code of a problem; FormRefused for what no page offers.
 
         A field with a problem comes back empty: what was typed by mistake may be somebody's number.
         """
-        ports = self.door.ports
-        typed = _Typed(
-            upstream=form.choice("upstream", tuple(ports.upstreams)),
-            cpr=form.choice("cpr", ("", *_KINDS)),
-            assurance=form.choice("assurance", ("", *_LEVELS)),
-            service=form.choice("service", ("", *ports.services)),
-            intent=form.choice("intent", ("", *ports.broker.rules.affiliations())),
-        )
-        age, affiliation = form.value("age", "").strip(), form.value("affiliation", "").strip()
-        problem = _affiliation_problem(affiliation) or _age_problem(age)
-        if problem:
-            return typed, problem
-        return replace(typed, affiliation=affiliation, age=age), ""
+        chosen = {name: form.choice(name, values) for name, values in self._list_offered().items()}
+        typed = {name: form.value(name, "").strip() for name in _UNTYPED}
+        problem = _affiliation_problem(typed["affiliation"]) or _age_problem(typed["age"])
+        return chosen | (_UNTYPED if problem else typed), problem
 
     def _explain_page(
         self,
@@ -150,19 +137,16 @@ class StaffPolicies:
         return self.door.form_page(template, member, page, problem, **values)
 
     def _try_page(
-        self, member: StaffMember, typed: _Typed, problem: str = "", tried: TriedLogin | None = None
+        self, member: StaffMember, typed: Typed, problem: str = "", tried: TriedLogin | None = None
     ) -> Response:
-        ports = self.door.ports
         return self.door.form_page(
             "admin_try.html",
             member,
             StaffPage.TRY,
             problem,
-            upstreams=ports.upstreams,
-            services=ports.services,
-            affiliations=sorted(ports.broker.rules.affiliations()),
-            kinds=_KINDS,
-            levels=_LEVELS,
+            upstreams=self.door.ports.upstreams,
+            services=self.door.ports.services,
+            offered=self._list_offered(),
             typed=typed,
             tried=tried,
             shown=_DIGITS,
@@ -206,12 +190,13 @@ def _affiliations(affiliation: str) -> Names:
     return tuple(affiliation.replace(",", " ").split())
 
 
-def _facts(typed: _Typed) -> GivenFacts:
+def _facts(typed: Typed) -> GivenFacts:
+    assurance, age = typed["assurance"], typed["age"]
     return GivenFacts(
-        upstream=typed.upstream,
-        affiliations=_affiliations(typed.affiliation),
-        assurance=Assurance.parse(typed.assurance) if typed.assurance else None,
-        cpr=typed.cpr or None,
-        age=int(typed.age) if typed.age else None,
-        intent=typed.intent or None,
+        upstream=typed["upstream"],
+        affiliations=_affiliations(typed["affiliation"]),
+        assurance=Assurance.parse(assurance) if assurance else None,
+        cpr=typed["cpr"] or None,
+        age=int(age) if age else None,
+        intent=typed["intent"] or None,
     )

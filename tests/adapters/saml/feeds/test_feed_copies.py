@@ -10,7 +10,7 @@ from broker.adapters.saml.feeds.feed_copies import Copies, Note
 from broker.adapters.saml.feeds.feed_fetch import Document
 from tests.plugins.saml_messages import NOW
 
-DOCUMENT = Document("f", "https://feed.example", "feed")
+DOCUMENT = Document("https://feed.example", "feed")
 
 
 def _keep(copies: Copies) -> None:

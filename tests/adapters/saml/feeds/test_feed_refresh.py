@@ -319,7 +319,7 @@ def test_a_note_of_an_edition_to_come_bars_nothing(station: Station) -> None:
     """A note about a publication that never existed does not keep an old copy in force."""
     turn(station.worker())
     note = station.folder / "feed.json"
-    note.write_text(note.read_text().replace('"until": "2026', '"until": "2999'))
+    note.write_text(note.read_text().replace('"until":"2026', '"until":"2999'))
     station.publish(idp_entity(OTHER), until=NOW + timedelta(days=8))
     assert results(turn(station.worker(), force=True)) == ["new"]
 
@@ -391,7 +391,7 @@ def test_a_due_time_in_the_far_future_stops_nothing(station: Station) -> None:
     worker = station.worker()
     turn(worker)
     note = station.folder / "feed.json"
-    note.write_text(note.read_text().replace('"due": "2026', '"due": "2999'))
+    note.write_text(note.read_text().replace('"due":"2026', '"due":"2999'))
     assert results(turn(worker)) == ["same"]
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.keys import key_ring, rotation
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
 from broker.adapters.saml.metadata import own_metadata
@@ -26,7 +25,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirect_url
+from tests.plugins.saml_parties import BASE, IDP, NOW, WORDS, Parties, redirect_url
 
 DAY = timedelta(days=1)
 HELD = rotation.VALID_FOR
@@ -282,8 +281,9 @@ class Running:
             own_metadata.write_sp_descriptor(upstream, description, self.ring.sp, now),
         )
         self.published.append((now, idp, sp))
-        peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
-        self.sp = ServiceProvider.from_keys(BASE, self.ring.sp, self.parties.metadata, **peers)
+        keys = self.ring.sp
+        loaded: dict[str, Any] = {"key": keys.load_signing_key(), "decryption": keys.load_decryption_keys()}
+        self.sp = replace(self.parties.sp, **loaded)
         self.response = self._write_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
@@ -292,9 +292,8 @@ class Running:
 
     def _write_response(self) -> bytes:
         """Write a signed Response."""
-        old, of = self.parties.idp, self.parties
-        configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
-        role = IdentityProvider.from_keys(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
+        of = self.parties
+        role = replace(of.idp, key=self.ring.idp.load_signing_key())
         return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.make_ids()))
 
 

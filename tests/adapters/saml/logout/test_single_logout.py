@@ -34,7 +34,7 @@ def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> Si
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return SingleLogout(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def read_sent(

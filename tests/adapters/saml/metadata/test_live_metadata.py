@@ -11,13 +11,11 @@ import pytest
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
-from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
-from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.login.transaction import Outstanding
@@ -28,7 +26,6 @@ from tests.plugins.saml_parties import (
     AU,
     BASE,
     HUB,
-    IDP,
     KU,
     LOANS,
     NOW,
@@ -279,8 +276,8 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
     station.publish(hub(everyone.hub))
     live = station.live(wayf(), loans())
-    role = ServiceProvider.from_keys(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
-    idp = IdentityProvider.from_keys(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
+    role = replace(everyone.sp, metadata=live, upstreams=wayf())
+    idp = replace(everyone.idp, metadata=live, services={LOANS: loans()["my-loans"]})
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
     assert redirect_url(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
     message = role.parse_response("wayf", [("SAMLResponse", _write_posted(everyone))])[0]
@@ -308,9 +305,7 @@ def test_a_service_is_believed_until_its_end(station: Station, seconds: int, goo
     """Metadata expires with three minutes of clock skew, without a run of the refresh loop."""
     station.publish(hub(station.everyone.hub), sp_entity(LOANS), days=1)
     live = station.live(wayf(), loans())
-    idp = IdentityProvider.from_keys(
-        BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=()
-    )
+    idp = replace(station.everyone.idp, metadata=live, services={LOANS: loans()["my-loans"]})
     asked = idp.read_redirect(station.everyone.query(station.everyone.authn_request(), key=None), NOW)
     moment = NOW + timedelta(days=1, seconds=seconds)
     if good:
@@ -624,13 +619,3 @@ def test_a_scope_that_was_had_undisputed_outlives_a_restart(station: Station) ->
     for each in (live, again):
         assert [one.scopes for one in each.current.completed_upstreams["wayf"].institutions] == [("au.dk",), ("ku.dk",)]
         assert len(each.snapshot.notices) == 2
-
-
-def test_a_mapping_of_the_moment_lists_one_moment() -> None:
-    """Names and what they name are of one state, though the next one is put in force while they are read."""
-    states: list[dict[str, int]] = [{"one": 1, "two": 2}, {"two": 22}]
-    now = LiveMapping(lambda: states[0])
-    names, values, items = iter(now), now.values(), now.items()
-    del states[0]
-    assert (list(names), list(values), list(items)) == (["one", "two"], [1, 2], [("one", 1), ("two", 2)])
-    assert dict(now) == {"two": 22}

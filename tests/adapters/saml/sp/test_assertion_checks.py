@@ -9,7 +9,7 @@ import pytest
 from saml2 import saml
 
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
-from broker.adapters.saml.sp.received_response import ReceivedAssertion, ReceivedResponse
+from broker.adapters.saml.sp.received_response import ReceivedAssertion
 from broker.adapters.saml.xml_security import message_model
 from broker.adapters.saml.xml_security.xml_names import ASSERTION
 from broker.core.login.transaction import Outstanding
@@ -65,17 +65,13 @@ class Message:
     def make_received(self, parties: Parties, now: datetime = NOW) -> ReceivedAssertion:
         """Give the Assertion as the checks read it: its signature is verified before."""
         root = parties.response(*self.changes, upstream=self.upstream)
-        response = ReceivedResponse.read(
-            root,
-            None,
-            parties.upstreams[self.upstream],
-            parties.acs(self.upstream),
-            expected=Outstanding("_q1", self.upstream, NOW),
-            now=now,
-        )
         return ReceivedAssertion(
-            assertion=message_model.read_unsigned(saml.Assertion, root.find(ASSERTION)),
-            response=response,
+            message=message_model.read_unsigned(saml.Assertion, root.find(ASSERTION)),
+            address=parties.acs(self.upstream),
+            signed=True,
+            now=now,
+            upstream=parties.upstreams[self.upstream],
+            expected=Outstanding("_q1", self.upstream, NOW),
             own=parties.sp.own,
             force_authn=self.more.get("force_authn", False),
             idp_list=self.more.get("idp_list", ()),

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import pytest
 
+from broker.adapters.saml.messages.message_checks import apply_checks
 from broker.adapters.saml.sp.received_response import ReceivedResponse
-from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS, check_response
+from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
 from tests.attacks.messages.hostile_responses import CODE, HOSTILE
@@ -124,7 +125,7 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
     """By how many seconds, for the log, where it is by more than is allowed; nothing where it is not."""
     received = Message(changes).make_received(parties)
     with pytest.raises(MessageRefused) as caught:
-        check_response(received)
+        apply_checks("response", RESPONSE_CHECKS, received)
     assert caught.value.cause == f"response.{offending(received)[0]}"
     assert caught.value.clock_off == clock_off
 

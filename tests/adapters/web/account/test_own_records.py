@@ -185,7 +185,7 @@ def test_a_person_deletes_what_is_kept(deployment: Deployment) -> None:
     person, page, confirm = ask_for(deployment)
     assert mark(confirm) == ("choices", "confirm")
     words = html.fromstring(confirm.get_data()).xpath("//main//text()[not(ancestor::details)]")
-    assert len(" ".join(map(str, words)).split()) <= 120
+    assert len(" ".join(map(str, words)).split()) <= 120  # type: ignore[arg-type]
     assert {"receipts", "person"} <= set(html.fromstring(confirm.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
     assert lines(deployment) == 0
     done = press_delete(person, confirm)

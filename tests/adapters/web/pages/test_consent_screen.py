@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.pages.consent_screen import (
-    ConsentScreen,
-    ShownValue,
-    describe_question,
-    mask,
-    may_reveal,
-    whole_number,
-)
+from broker.adapters.web.pages.consent_screen import ConsentScreen, ShownValue, mask, may_reveal, whole_number
 from broker.core.consent.disclosure import Item, disclose
 from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.identity.rights import Ground
@@ -41,7 +34,7 @@ Question = Callable[..., Ask]
 
 def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentScreen:
     """Give what the page shows on the very moment of arrival."""
-    return describe_question(asked, SERVICE, LABELS, language, transaction, transaction.begun)
+    return ConsentScreen(asked, SERVICE, LABELS, language, transaction, transaction.begun)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +128,7 @@ def test_a_number_is_shown_for_five_minutes(
     """After five minutes the page has no button for the whole number."""
     later = login.begun + timedelta(minutes=minutes)
     assert may_reveal(login, later) is expected
-    assert describe_question(question(), SERVICE, LABELS, "en", login, later).revealable is expected
+    assert ConsentScreen(question(), SERVICE, LABELS, "en", login, later).revealable is expected
 
 
 def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) -> None:
@@ -161,7 +154,7 @@ def test_authorities_are_shown_by_name(question: Question, login: Transaction) -
     university = Institution("https://au", label=Text("Aarhus University", "Aarhus Universitet"))
     upstream = Upstream("wayf", "wayf", "https://hub", "", "", Text("WAYF", "WAYF"), (university,))
     login = replace(login, authentication=hub)
-    shown = describe_question(question(), SERVICE, LABELS, "en", login, at, upstream=upstream)
+    shown = ConsentScreen(question(), SERVICE, LABELS, "en", login, at, upstream=upstream)
     assert shown.authorities == ("inner.example", "Aarhus University", "WAYF")
     by_pin = replace(hub, authorities=(), issuer="")
     assert show(question(), replace(login, authentication=by_pin)).authorities == ()
@@ -174,7 +167,7 @@ def test_the_origin_is_true_for_every_upstream(
     """A login by PIN comes from the library account, whatever the label of that way to log in says."""
     upstream = Upstream("x", profile, "", "", "", Text("Library account (card number and PIN)", ""))
     asked = question()
-    assert describe_question(asked, SERVICE, LABELS, "en", login, login.begun, upstream=upstream).origin == origin
+    assert ConsentScreen(asked, SERVICE, LABELS, "en", login, login.begun, upstream=upstream).origin == origin
 
 
 def test_the_address_of_the_account_is_shown_where_it_differs(question: Question, login: Transaction) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask, Request
+from flask import Flask
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES, BrowserCookies
@@ -20,9 +20,8 @@ BEGUN = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, AuthnRequest("_r", "my-loans
 
 def brought(secure: bool, header: str) -> tuple[str, ...]:
     """Give the browsers that a Cookie header names."""
-    with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        request: Request = made.request
-        return BrowserCookies(PSEUDONYMS, secure).browsers(request)
+    with Flask(__name__).test_request_context(headers={"Cookie": header}):
+        return BrowserCookies(PSEUDONYMS, secure).browsers()
 
 
 PLANTED = {
@@ -62,8 +61,8 @@ def test_the_oldest_login_makes_room_for_one_too_many() -> None:
     logins = [f"__Host-a-{number:016x}={VALUE}" for number in range(MOST_LOGIN_COOKIES)]
     for brings, drops in ((MOST_LOGIN_COOKIES - 1, 0), (MOST_LOGIN_COOKIES, 1)):
         response = Response()
-        with Flask(__name__).test_request_context(headers={"Cookie": "; ".join(logins[:brings])}) as made:
-            BrowserCookies(PSEUDONYMS, secure=True).set_login_cookie(made.request, response, BEGUN, VALUE)
+        with Flask(__name__).test_request_context(headers={"Cookie": "; ".join(logins[:brings])}):
+            BrowserCookies(PSEUDONYMS, secure=True).set_login_cookie(response, BEGUN, VALUE)
         dropped = [each for each in response.headers.getlist("Set-Cookie") if "Max-Age=0" in each]
         assert [each.partition("=")[0] for each in dropped] == [logins[0].partition("=")[0]][:drops]
 
@@ -87,16 +86,16 @@ TOKEN = BrowserToken(f"k1.{'b' * 64}", "a" * 64)
 
 def remember(token: BrowserToken = TOKEN, header: str = "") -> Response:
     """Return the response that sets a known-browser cookie, for a browser with this Cookie header."""
-    with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
+    with Flask(__name__).test_request_context(headers={"Cookie": header}):
         response = Response()
-        BrowserCookies(PSEUDONYMS, secure=True).remember_browser(made.request, response, token)
+        BrowserCookies(PSEUDONYMS, secure=True).remember_browser(response, token)
     return response
 
 
 def tokens(header: str) -> tuple[BrowserToken, ...]:
     """Give the tokens that a Cookie header names."""
-    with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        return BrowserCookies(PSEUDONYMS, secure=True).find_known_browsers(made.request)
+    with Flask(__name__).test_request_context(headers={"Cookie": header}):
+        return BrowserCookies(PSEUDONYMS, secure=True).find_known_browsers()
 
 
 def cookie(response: Response) -> str:
@@ -140,10 +139,10 @@ def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
     login = f"__Host-a-{'0' * 16}={VALUE}"
     for kind, own in (("k", cookie(remember())), ("a", login)):
         planted = "; ".join(f"{kind}-{number:016x}={VALUE}" for number in range(40))
-        with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
+        with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}):
             cookies, response = BrowserCookies(PSEUDONYMS, secure=True), Response()
-            cookies.remember_browser(made.request, response, TOKEN)
-            cookies.set_login_cookie(made.request, response, BEGUN, VALUE)
+            cookies.remember_browser(response, TOKEN)
+            cookies.set_login_cookie(response, BEGUN, VALUE)
         assert not [each for each in response.headers.getlist("Set-Cookie") if each.startswith(own.partition("=")[0])]
 
 

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from broker.adapters.web.sign_up.content_files import SHIPPED, Texts
+from broker.adapters.web.sign_up.content_files import Texts
 from broker.adapters.web.sign_up.link_markup import mark_links
 from broker.adapters.web.sign_up.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
@@ -108,14 +107,6 @@ def test_a_file_that_would_not_be_read_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "start.yml").write_text(GOOD)
     with pytest.raises(ConfigurationFaults, match=r"start\.yml:1: is not read \(a file of texts ends in \.yaml\)"):
         Texts.load(tmp_path)
-
-
-def test_a_shipped_page_that_is_gone_is_a_fault(tmp_path: Path) -> None:
-    """A page without a file stops the start, instead of failing when somebody comes to it."""
-    copytree(SHIPPED, tmp_path / "content")
-    (tmp_path / "content" / "private.eid.yaml").unlink()
-    with pytest.raises(ConfigurationFaults, match=r"content/private\.eid\.yaml:1: is missing"):
-        Texts.load(shipped=tmp_path / "content")
 
 
 def test_a_folder_that_is_none_is_a_fault(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from werkzeug.test import TestResponse
 
 from broker.app.application import create_app
 from broker.core.errors import AuditUnavailable
+from broker.core.login.transaction import Errand, Transaction
 from broker.demo.people.personas import persona
+from broker.use_cases.storage.records import Records
 from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.staff_logins import (
     ADMIN,
@@ -155,8 +157,8 @@ def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: D
     begin(staff)
     ordinary = staff.choose(staff.ask())
     waiting, _, arrival = staff.deliver(*shared_deployment.answer(ordinary, ADMIN)).location.partition("?")
-    kept = shared_deployment.parts.store.list("session", "staff", shared_deployment.clock.now())
-    begun = {key.name.partition(" ")[2] for key, _ in kept if key.name.startswith("login ")}
+    kept = Records(shared_deployment.parts.store, Transaction).list("transaction", None, shared_deployment.clock.now())
+    begun = {each.value.id for each in kept if each.value.errand is Errand.STAFF}
     assert begun
     for login in (*begun, waiting.rpartition("/")[2]):
         refused = staff.get(f"/admin/login/{login}?{arrival}")
@@ -169,8 +171,9 @@ def test_an_answer_to_a_login_of_staff_opens_no_service(shared_deployment: Deplo
     staff = shared_deployment.person()
     arrived = staff.deliver(*answer(shared_deployment, begin(staff), persona(ADMIN))).location
     path, _, arrival = arrived.partition("?")
-    page = staff.get(f"/login/{path.rpartition('/')[2]}?{arrival}")
-    assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
+    for rest in ("", "/upstream", "/consent", f"?{arrival}"):
+        page = staff.get(f"/login/{path.rpartition('/')[2]}{rest}")
+        assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
     ask = staff.ask()
     waiting = ask.request.path.split("/")[2]
     assert mark(staff.get(f"/login/{waiting}?{arrival}"))[0] == "choose"
@@ -202,7 +205,7 @@ def test_an_unsolicited_answer_is_nobody_s(shared_deployment: Deployment) -> Non
     """A well-formed id that belongs to no login is refused."""
     staff = shared_deployment.person()
     acs, fields = answer(shared_deployment, begin(staff), persona(ADMIN))
-    for record in list(shared_deployment.parts.store.list("session", "staff", shared_deployment.clock.now())):
+    for record in list(shared_deployment.parts.store.list("transaction", None, shared_deployment.clock.now())):
         shared_deployment.parts.store.drop(record[0])
     page = staff.deliver(acs, fields)
     assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")

@@ -1,0 +1,136 @@
+"""The base of the pages inside a login: whose browser asks, and which person is logged in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import g, request
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.pages.page_security import SubmittedForm
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, LoginCookieMissing
+from broker.core.login.steps import Refuse, Step
+from broker.core.login.transaction import Errand, Transaction
+from broker.use_cases.transactions.transactions import Held
+
+S = TypeVar("S", bound=Step)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPages(StepPages):
+    """Pages of a transaction, with the checks by which they let a browser in."""
+
+    def begin_errand(
+        self, errand: Errand, upstream: str | None = None, intent: str | None = None
+    ) -> Held:
+        """Begin a transaction that no service asked for, with the way back of the query."""
+        ports = self.ports
+        ports.limits.count_beginning()
+        return ports.broker.begin_errand(
+            errand,
+            ports.now(),
+            intent=intent,
+            upstream=upstream,
+            back=request.args.get("service"),
+            shared=ports.shared(),
+        )
+
+    def read(self, name: str) -> Held:
+        """Return the transaction of the address; the page of an error may need it again."""
+        held = self.ports.broker.read(name, self.ports.now())
+        g.held = held
+        return held
+
+    def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
+        """Return the transaction, bound to this browser; or the answer that introduces the browser.
+
+        That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched
+        where the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
+        (docs/reference/design.md#4a-1).
+        """
+        ports = self.ports
+        held = self.read(name)
+        browsers = ports.cookies.browsers()
+        bound_to = held.transaction.browser
+        if bound_to is None and not browsers:
+            return self._introduce(held, url)
+        if bound_to is None:
+            return self.bind(held, browsers[0])
+        if bound_to not in browsers:
+            raise BrowserUnmatched("a transaction of another browser")
+        return self.note_shared_computer(held)
+
+    def bind(self, held: Held, browser: str) -> Held | Response:
+        """Bind the transaction to its first browser; a subclass may answer instead."""
+        shared = self.ports.shared()
+        return self.ports.broker.bind(held, browser, self.ports.now(), shared=shared)
+
+    def require_browser(self, name: str) -> Held:
+        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
+        held = self.read(name)
+        browser = held.transaction.browser
+        if browser is None:
+            raise BrowserUnmatched("a transaction that no browser has")
+        if browser not in self.ports.cookies.browsers():
+            raise BrowserUnmatched("a transaction of another browser")
+        return self.note_shared_computer(held)
+
+    def require_person(self, name: str) -> Held:
+        """Return the transaction if browser cookie and login cookie are its own.
+
+        BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
+
+        Source: docs/reference/design.md#4a-4.
+        """
+        held = self.require_browser(name)
+        if not self.ports.cookies.brings_login_cookie(held.transaction):
+            raise LoginCookieMissing("the login cookie of this authentication is missing")
+        return self.ports.broker.resume(held, self.ports.now())
+
+    def show_at(
+        self, kind: type[S], show: Callable[[Held, S], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
+
+        def show_step(name: str) -> Response:
+            held = self.require_person(name)
+            step = self.ports.next_step(held)
+            if isinstance(step, kind):
+                return show(held, step)
+            return self.redirect_to(held.transaction)
+
+        return show_step
+
+    def answer_to(
+        self, purpose: str, answer: Callable[[Held, SubmittedForm], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that takes the form of a person's own login."""
+
+        def take_answer(name: str) -> Response:
+            held = self.require_person(name)
+            return answer(held, self.ports.forms.read(held.transaction, purpose))
+
+        return take_answer
+
+    def note_shared_computer(self, held: Held) -> Held:
+        """Return the transaction, from now on a shared computer's where the request is from one.
+
+        The computer may use IPv6 for one request and IPv4 for the next, or change its network.
+        AuthnRequests without ForceAuthn are no longer accepted: the previous person may still be
+        logged in at the IdP.
+        """
+        browser = held.transaction.browser
+        if browser is None or held.transaction.shared or not self.ports.shared():
+            return held
+        return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
+
+    def _introduce(self, held: Held, url: Callable[[Transaction], str]) -> Response:
+        """Set the browser cookie and come back once to see whether the browser keeps it."""
+        if request.args.get("cookie"):
+            if held.transaction.request.is_passive:
+                return self.show_refusal(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
+            raise CookiesNeeded("no cookie after it was set")
+        back = url(held.transaction)
+        mark = "&" if "?" in back else "?"
+        return self.introduce(f"{back}{mark}cookie=1")

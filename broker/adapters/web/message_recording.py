@@ -1,0 +1,136 @@
+"""The messages exchanged with upstreams: kept in the message log before anything comes of them."""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import request
+
+from broker.adapters.web.client_address import find_address
+from broker.core.errors import MessageLogUnavailable, MessageRefused
+from broker.core.events.message_log import LoggedMessage, MessageLogPort
+from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
+from broker.core.logout.single_logout import LogoutPeer
+from broker.core.minute_counts import MinuteCounts
+from broker.core.saml_ports import PostForm, Received, SpRole
+
+REFUSED_BY_UPSTREAM: Final = "refused by the upstream"
+# Every visitor can send a forged Response to their own request, and the log is kept for half a
+# year. Therefore store only this many rejected Responses a minute, and only the digest of a large
+# one.
+_MOST_DISBELIEVED: Final = 10
+_LARGEST_DISBELIEVED: Final = 32 * 1024
+_MOST_UPSTREAMS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecorder:
+    """Keeps the messages with ``upstreams`` in the log, where there is one; others pass by."""
+
+    log: MessageLogPort | None
+    upstreams: Collection[str]
+    now: Callable[[], datetime]
+    disbelieved: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_UPSTREAMS))
+
+    def ask(
+        self, role: SpRole, asked: AuthnRequest, outstanding: Outstanding, reference: str
+    ) -> str | PostForm:
+        """Return what carries our signed AuthnRequest, kept before it leaves.
+
+        ``reference`` is the help code of the login.
+        """
+        leaving = role.ask(outstanding.upstream, outstanding.id, asked, self.now())
+        sent = _describe("AuthnRequest", outstanding, write_wire(leaving), "sent", reference)
+        self._keep(sent)
+        return leaving
+
+    def receive(
+        self,
+        role: SpRole,
+        message: object,
+        asked: AuthnRequest,
+        outstanding: Outstanding,
+        reference: str,
+    ) -> Received:
+        """Verify an answer in full and keep it; of refused ones so many a minute.
+
+        MessageLogUnavailable lets nobody in whose answer could not be kept.
+        """
+        wire = request.form.get("SAMLResponse", "")
+        came = _describe("Response", outstanding, wire, "accepted", reference)
+        try:
+            received = role.receive(
+                outstanding.upstream,
+                message,
+                outstanding,
+                force_authn=asked.force_authn,
+                now=self.now(),
+                idp_list=asked.idp_list,
+            )
+        except MessageRefused as refused:
+            self._keep_refused(replace(came, outcome=refused.cause))
+            raise
+        answer = received.answer
+        if isinstance(answer, Authentication):
+            assertion = received.opened.decode()
+            came = replace(came, subject=answer.name_id or "", assertion=assertion)
+        else:
+            came = replace(came, outcome=REFUSED_BY_UPSTREAM)
+        self._keep(came)
+        return received
+
+    def record_logout(
+        self,
+        kind: str,
+        peer: LogoutPeer,
+        wire: str,
+        request_id: str,
+        *,
+        subject: str = "",
+        outcome: str = "accepted",
+    ) -> None:
+        """Keep a logout message, where the peer is an upstream.
+
+        A log that fails holds no logout up, whatever it demands of logins. A message that fails
+        verification is not stored: every caller could fill the log.
+        """
+        if peer.side == "upstream":
+            with suppress(MessageLogUnavailable):
+                message = LoggedMessage(kind, peer.name, wire, outcome, request_id, subject=subject)
+                self._keep(message)
+
+    def _keep_refused(self, came: LoggedMessage) -> None:
+        if self.disbelieved.count(came.upstream, self.now()) > _MOST_DISBELIEVED:
+            return
+        if len(came.wire) > _LARGEST_DISBELIEVED:
+            digest = sha256(came.wire.encode()).hexdigest()
+            came = replace(came, wire=f"sha256:{digest}")
+        with suppress(MessageLogUnavailable):  # refused it is already
+            self._keep(came)
+
+    def _keep(self, message: LoggedMessage) -> None:
+        if self.log is not None and message.upstream in self.upstreams:
+            address = find_address(request)
+            self.log.write(replace(message, address=address), self.now())
+
+
+def _describe(
+    kind: str, outstanding: Outstanding, wire: str, outcome: str, reference: str
+) -> LoggedMessage:
+    return LoggedMessage(kind, outstanding.upstream, wire, outcome, outstanding.id, reference)
+
+
+def write_wire(message: str | PostForm) -> str:
+    """Return a message as it goes: the query of a Redirect, or what a form posts."""
+    if isinstance(message, str):
+        return urlsplit(message).query
+    return read_posted(message.fields)
+
+
+def read_posted(fields: Mapping[str, str]) -> str:
+    """Return the message in the fields of a form."""
+    return fields.get("SAMLRequest") or fields.get("SAMLResponse", "")
