@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from functools import cached_property
 from itertools import chain
 from typing import Final, Literal
 
@@ -301,45 +300,36 @@ class Policy:
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PolicySet:
     """The policies in force together, highest precedence first.
 
-    Every decision names ``digest``, the SHA-256 of the files.
+    ``named`` holds the same policies by affiliation. Every decision names ``digest``, the SHA-256
+    of the files. ``provable`` are the upstreams where a proof can matter. ``named_affiliations``
+    are the affiliations that some line names exactly. ``name_id_formats`` are the NameID formats
+    by service or category.
     """
 
     policies: tuple[Policy, ...]
     digest: str
     warnings: tuple[Fault, ...] = ()
+    index: ConditionIndex = field(init=False, repr=False, compare=False)
+    provable: frozenset[str] = field(init=False, repr=False, compare=False)
+    named_affiliations: frozenset[str] = field(init=False, repr=False, compare=False)
+    name_id_formats: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    named: Mapping[str, Policy] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
+        matches = [_list_conditions(policy) for policy in ordered]
         object.__setattr__(self, "policies", ordered)
-
-    @cached_property
-    def index(self) -> ConditionIndex:
-        """The index of the conditions of all policies."""
-        return ConditionIndex.from_matches(list(map(_list_conditions, self.policies)))
-
-    @cached_property
-    def provable(self) -> frozenset[str]:
-        """The upstreams where a proof can matter."""
-        return _find_provable_upstreams(list(map(_list_conditions, self.policies)))
-
-    @cached_property
-    def named_affiliations(self) -> frozenset[str]:
-        """The affiliations that some line names exactly."""
-        return frozenset(_iter_named_affiliations(self.policies))
-
-    @cached_property
-    def name_id_formats(self) -> Mapping[str, frozenset[str]]:
-        """The NameID formats by service or category."""
-        return _collect_name_id_formats(self.policies)
-
-    @cached_property
-    def named(self) -> Mapping[str, Policy]:
-        """The policies by affiliation: of two files, which a load refuses, the higher counts."""
-        return {policy.affiliation: policy for policy in reversed(self.policies)}
+        object.__setattr__(self, "index", ConditionIndex.from_matches(matches))
+        object.__setattr__(self, "provable", _find_provable_upstreams(matches))
+        object.__setattr__(self, "named_affiliations", frozenset(_iter_named_affiliations(ordered)))
+        object.__setattr__(self, "name_id_formats", _collect_name_id_formats(ordered))
+        # Of two files of one affiliation, which a load refuses, the higher counts.
+        named = {policy.affiliation: policy for policy in reversed(ordered)}
+        object.__setattr__(self, "named", named)
 
     @property
     def conditions(self) -> Iterator[Condition]:

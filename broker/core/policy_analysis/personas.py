@@ -112,7 +112,7 @@ class ComparedPolicies:
         return written
 
     @cached_property
-    def named_affiliations(self) -> frozenset[str]:
+    def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a line of a set names exactly."""
         return frozenset[str]().union(*(each.named_affiliations for each in self.sets))
 
@@ -122,22 +122,28 @@ class ComparedPolicies:
         known = [each.named_affiliations for each in self.sets]
         return frozenset(
             value
-            for value in self.named_affiliations
+            for value in self.affiliation_names
             if not all(is_known_affiliation(value, each) for each in known)
         )
 
     def _iter_written_values(self) -> Iterator[tuple[str, Names]]:
         """Yield the attributes that the sets read, with the values that they name."""
         yield from ((each.name, each.values) for each in self.given.conditions)
-        for policy in (policy for each in self.sets for policy in each.policies):
-            yield from ((each.name, each.values) for each in policy.conditions)
-            proofs = {proof.name: proof for proof in policy.proofs}
-            for name, proof in proofs.items():
-                yield f"{name}{PROOF_DOMAIN}", tuple(each.name for each in proof.domains)
-            listed = (each for release in policy.releases for each in release.attributes)
-            yield from ((each.name, each.values) for each in listed if each.name not in _OURS)
-            filling = find_field_sources(policy.borrower) - proofs.keys()
-            yield from ((name, ()) for name in filling)
+        for policies in self.sets:
+            for policy in policies.policies:
+                yield from _iter_policy_values(policy)
+
+
+def _iter_policy_values(policy: Policy) -> Iterator[tuple[str, Names]]:
+    yield from ((each.name, each.values) for each in policy.conditions)
+    names = {proof.name for proof in policy.proofs}
+    for proof in policy.proofs:
+        yield f"{proof.name}{PROOF_DOMAIN}", tuple(each.name for each in proof.domains)
+    for release in policy.releases:
+        for listed in release.attributes:
+            if listed.name not in _OURS:
+                yield listed.name, listed.values
+    yield from ((name, ()) for name in find_field_sources(policy.borrower) - names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,7 @@ class PersonaChooser:
     def values(self) -> Mapping[str, Names]:
         """A value of each kind that the source may assert, by attribute."""
         found = {
-            name: choose_values(self.source, name, patterns, self.compared.named_affiliations)
+            name: choose_values(self.source, name, patterns, self.compared.affiliation_names)
             for name, patterns in self.compared.patterns.items()
         }
         return {name: values for name, values in found.items() if values}
@@ -320,21 +326,24 @@ class PersonaChooser:
         """Yield the fewest values that meet all conditions."""
         choices: dict[str, list[Names]] = {}
         for each in conditions:
-            if each.name in _NO_VALUES:
-                continue
-            known = self.values.get(each.name, ())
-            meeting = [value for value in known if value_allowed(value, each.values)]
-            before = choices.get(each.name, [()])
-            if self.source.is_single(each.name) and each.name in choices:
-                choices[each.name] = [values for values in before if set(values) & set(meeting)]
-            else:
-                joined = ({*values, value} for values in before for value in meeting)
-                choices[each.name] = [*dict.fromkeys(tuple(sorted(of)) for of in joined)]
+            if each.name not in _NO_VALUES:
+                choices[each.name] = self._list_choices(each, choices.get(each.name))
         for name, values in choices.items():
             if name.endswith(PROOF_DOMAIN) and values:
                 values.append(())  # not proved yet
         for combined in product(*choices.values()):
             yield {name: of for name, of in zip(choices, combined, strict=True) if of}
+
+    def _list_choices(self, condition: Condition, before: list[Names] | None) -> list[Names]:
+        """Return the values that meet a condition, and the one ``before`` on the attribute."""
+        known = self.values.get(condition.name, ())
+        meeting = [value for value in known if value_allowed(value, condition.values)]
+        if before is None:
+            return [(value,) for value in meeting]
+        if self.source.is_single(condition.name):
+            return [values for values in before if values[0] in meeting]
+        joined = (tuple(sorted({*of, value})) for of, value in product(before, meeting))
+        return [*dict.fromkeys(joined)]
 
     def _add_extras(self, shown: ShownValues) -> Iterator[ShownValues]:
         """Yield the values as they are, and with each further value that fits."""
@@ -399,13 +408,13 @@ class PersonaChooser:
     def _make_key(self, persona: Persona) -> object:
         """Return a value that is equal for personas that no later step tells apart."""
         deciding = persona.deciding
-        policies = [each.policy for each in deciding if each.policy]
+        policies = list(filter(None, (each.policy for each in deciding)))
         affiliations = [
             (name, value) for name in AFFILIATIONS for value in persona.shown.get(name, ())
         ]
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
         intent = persona.intent
-        needs_intent = intent in self.compared.given.intents or any(each.proof for each in deciding)
+        needs_intent = intent in self.compared.given.intents or _has_proof(deciding)
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
@@ -438,6 +447,10 @@ def _iter_alternatives(policy: Policy) -> Iterator[tuple[Condition, ...]]:
         yield alternative.conditions
         for each in policy.institution_conditions:
             yield (*alternative.conditions, each)
+
+
+def _has_proof(deciding: Deciding) -> bool:
+    return any(each.proof for each in deciding)
 
 
 def can_lower(policies: Iterable[Policy]) -> bool:

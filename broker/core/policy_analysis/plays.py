@@ -141,24 +141,42 @@ class _ServicePlays:
         if self._is_same():
             return
         usual, *others = self.chooser.numbers(self.persona)
-        makers = [each for each in self.policies if each and each.borrower]
-        if not any(entry and entry.borrower == "make" for entry in self.entries):
-            makers = []
+        makers = self._makers
         yield from self._vary_borrowers(self.persona, usual, _UNCHANGED, makers)
         if can_lower(makers):
             yield from self._vary_borrowers(self.persona, usual, _WITHHELD_AFFILIATION, makers)
-        if any(entry and entry.subject for entry in self.entries):
+        if any(entry.subject for entry in filter(None, self.entries)):
             yield from self._vary_borrowers(self.persona, usual, _VERIFIED_ADDRESS)
         for name, shown in self._vary_values():
             varied = replace(self.persona, shown=shown)
             without = "" if name in shown else name
             plays = self._vary_borrowers(varied, usual)
             yield from (replace(each, without=without) for each in plays)
-        is_looked_up = any(entry and entry.borrower != "none" for entry in self.entries)
-        if not is_looked_up and self.trial.given is ANY_LOGIN:
+        if not self._is_looked_up and self.trial.given is ANY_LOGIN:
             others = others[-1:]
         for number in others:
             yield from self._vary_borrowers(self.persona, number)
+
+    @property
+    def _makers(self) -> list[Policy]:
+        """Return the policies that make or change a borrower here."""
+        if "make" not in self._demands:
+            return []
+        return [each for each in self.policies if each and each.borrower]
+
+    @property
+    def _demands(self) -> set[str]:
+        return {entry.borrower for entry in self.entries if entry}
+
+    @property
+    def _is_looked_up(self) -> bool:
+        return not self._demands <= {"none"}
+
+    @property
+    def _filling(self) -> set[str]:
+        """Return the attributes and proofs that fill borrower fields."""
+        rules = [each.borrower for each in self.policies if each]
+        return set[str]().union(*map(find_field_sources, rules))
 
     def _is_same(self) -> bool:
         """Return whether both sets decide the persona by equal rules, so that nothing changes."""
@@ -186,8 +204,7 @@ class _ServicePlays:
             {each.name: each for each in entry.attributes} if entry else {}
             for entry in self.entries
         ]
-        rules = [each.borrower for each in self.policies if each]
-        filling = set[str]().union(*map(find_field_sources, rules))
+        filling = self._filling
         for name in sorted(filling.union(*listed)):
             released = [of_entry.get(name) for of_entry in listed]
             for values in self._list_other_values(name, released, fills=name in filling):
@@ -228,15 +245,19 @@ class _ServicePlays:
         ]
         if not all(map(given.holds, logins)):
             return
-        is_local = self.chooser.source.institution is None
-        is_looked_up = any(entry and entry.borrower != "none" for entry in self.entries)
-        if is_local:
+        yield from self._add_borrowers(logins, makers)
+
+    def _add_borrowers(
+        self, logins: Sequence[DescribedLogin], makers: Iterable[Policy]
+    ) -> Iterator[Play]:
+        given = self.trial.given
+        if self.chooser.source.institution is None:
             if given.borrower is not False:
                 yield self._simulate(logins)
             return
-        if not is_looked_up or given.borrower is not True:
+        if not self._is_looked_up or given.borrower is not True:
             yield self._simulate(logins)
-        if is_looked_up and given.borrower is not False:
+        if self._is_looked_up and given.borrower is not False:
             for borrower in _iter_borrowers(makers):
                 yield self._simulate([replace(each, borrower=borrower) for each in logins])
 
