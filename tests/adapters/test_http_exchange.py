@@ -1,26 +1,21 @@
 """The bounds of one HTTP exchange, tried against a server that keeps to none."""
 
-import ipaddress
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
-from werkzeug.serving import make_server
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import CallNotMade, LibraryUnavailable
+from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.feed_server import authority
 
 pytestmark = pytest.mark.server
 
@@ -174,12 +169,6 @@ def test_the_accounts_proxy_is_not_used(raw: Raw, monkeypatch: pytest.MonkeyPatc
         assert _call(url, 20).json() == []
 
 
-def test_no_one_listening_is_worth_another_try() -> None:
-    """A refused connection is the library system being down."""
-    with pytest.raises(LibraryUnavailable, match="no answer: ConnectionError"):
-        _call("http://127.0.0.1:9", 20)
-
-
 def test_what_was_never_sent_is_told_apart(raw: Raw) -> None:
     """It has its own error, because a call whose connection broke may have been carried out."""
 
@@ -317,33 +306,10 @@ def test_a_call_that_gets_no_connection_in_time_is_not_made(keeping: KeepingServ
         assert first.result() == 200
 
 
-def _certificate(folder: Path) -> tuple[str, str]:
-    """Write a key and a certificate that it signed itself for 127.0.0.1, and give their paths."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signed = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False).sign(key, hashes.SHA256())
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return str(paths[0]), str(paths[1])
-
-
 def test_tls_is_verified(tmp_path: Path) -> None:
     """A certificate that no trusted authority signed is no library system; a private authority can be named."""
-    certificate, key = _certificate(tmp_path)
-    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True, ssl_context=(certificate, key))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"https://127.0.0.1:{server.server_port}"
-    try:
+    tls, trusted = authority(tmp_path)
+    with serve_on_loopback(Flask(__name__), tls=tls) as url:
         with pytest.raises(LibraryUnavailable, match="no answer: SSLError"):
             _call(url, 20)
-        assert Exchange(url, certificate).call("GET", "/", time.monotonic() + 20, headers={}).status == 404
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        assert Exchange(url, str(trusted)).call("GET", "/", time.monotonic() + 20, headers={}).status == 404

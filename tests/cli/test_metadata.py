@@ -15,7 +15,7 @@ from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.cli.main import broker
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Setting
-from tests.plugins.feed_deployment import FeedDeployment
+from tests.cli.feed_deployment import FeedDeployment
 from tests.plugins.feed_server import publishing
 
 pytestmark = pytest.mark.server

@@ -56,13 +56,13 @@ class IndexedShelf(Shelf):
 
     def __init__(self) -> None:
         super().__init__(Hooks())
-        self._numbers: defaultdict[object, set[str]] = defaultdict(set)
+        self._index: defaultdict[object, set[str]] = defaultdict(set)
 
     def keep(self, borrower: Borrower) -> Borrower:
         """Store a borrower."""
         self.borrowers[borrower.number] = borrower
         for key in {borrower.cpr, borrower.born, borrower.email} - {None}:
-            self._numbers[key].add(borrower.number)
+            self._index[key].add(borrower.number)
         return borrower
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -76,7 +76,7 @@ class IndexedShelf(Shelf):
         return tuple({each.number: each for key in (birth_date, email) if key for each in self._list(key)}.values())
 
     def _list(self, key: object) -> list[Borrower]:
-        return [self.borrowers[number] for number in sorted(self._numbers.get(key, ()))]
+        return [self.borrowers[number] for number in sorted(self._index.get(key, ()))]
 
     def _create(self, wanted: WantedBorrower, mark: str) -> Borrower | None:
         if self._list(wanted.cpr):
@@ -145,7 +145,7 @@ class Population:
     def _draws(self, share: float) -> bool:
         return self.random.random() < share
 
-    def exchange_numbers(self, pairs: int) -> None:
+    def exchange_index(self, pairs: int) -> None:
         """Swap the CPR numbers of some pairs of borrowers, as mistakes at the desk do."""
         numbered = [each for each in self.library.borrowers.values() if each.cpr]
         for one, other in zip(numbered[:pairs], numbered[-pairs:], strict=True):
@@ -166,7 +166,7 @@ class FirstDay:
             persons.append(population.make_person(persons[-1] if persons and draw.random() < 0.005 else None))
             for _ in range(2 if draw.random() < 0.01 else 1):
                 population.register(persons[-1])
-        population.exchange_numbers(max(2, borrowers // 2000))
+        population.exchange_index(max(2, borrowers // 2000))
         known = logins * 7 // 10
         newcomers = [population.make_person() for _ in range(logins - known)]
         self.persons = [*draw.sample(persons, known), *newcomers]

@@ -1,12 +1,11 @@
 """A world to enrol in: a real SQLite store, a scripted library and post, a clock that is set, hooks at each call."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from shutil import copy
-from threading import Event, Lock
+from threading import Event
 from typing import Any, TypeVar
 
 import pytest
@@ -14,15 +13,10 @@ import pytest
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, SetupFault, SetupTrial
-from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Text
-from broker.core.errors import AuditUnavailable, MailUnavailable
+from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
@@ -34,12 +28,10 @@ from broker.use_cases.library_system.guarded_library import BorrowerLeases
 from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
-from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
+from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.storage.records import Records
+from tests.use_cases.memory_library import AASE, AASE_CPR, Library
 
-CPR = "0101990000"
-AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
 T = TypeVar("T")
 
@@ -77,140 +69,15 @@ class Hooks:
         return answer
 
 
-class Shelf:
-    """A library that keeps borrowers in memory; ``unique`` is the database's own guard, as Koha's user name is."""
+class Shelf(Library):
+    """A library in memory with the hooks around each call."""
 
     def __init__(self, hooks: Hooks) -> None:
+        super().__init__()
         self.hooks = hooks
-        self.unique = True
-        self.capabilities = ALL_CAPABILITIES
-        self.borrowers: dict[str, Borrower] = {}
-        self.cprs: dict[str, str] = {}
-        self.pins: dict[str, str] = {}
-        self._lock = Lock()
 
-    def add(self, cpr: str, borrower: Borrower) -> Borrower:
-        """Put a borrower on the shelf as the desk does; it is Åse's unless it says another name."""
-        borrower = replace(borrower, fields={"surname": AASE.surname, "firstname": AASE.given_name, **borrower.fields})
-        self.borrowers[borrower.number], self.cprs[borrower.number] = borrower, cpr
-        return borrower
-
-    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those with the CPR."""
-        del deadline
-        return self.hooks.around("find", lambda: tuple(self.borrowers[n] for n, c in self.cprs.items() if c == cpr))
-
-    def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Give one."""
-        del deadline
-        return self.hooks.around("read", lambda: self.borrowers.get(number))
-
-    def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those with this birth date or mail address."""
-        del deadline
-
-        def is_similar(borrower: Borrower) -> bool:
-            return (email is not None and borrower.email == email) or (
-                birth_date is not None and borrower.born == birth_date
-            )
-
-        return self.hooks.around("find_similar", lambda: tuple(filter(is_similar, self.borrowers.values())))
-
-    def list_borrowers(self) -> Iterator[Borrower]:
-        """Give everybody."""
-        return iter(tuple(self.borrowers.values()))
-
-    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Make one, unless the unique field refuses."""
-        del deadline
-        return self.hooks.around("create", lambda: self._create(wanted, mark))
-
-    def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change one."""
-        del deadline
-        return self.hooks.around("change", lambda: self._change(change))
-
-    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Set the PIN."""
-        del deadline
-        self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
-
-    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Say whether this is the PIN."""
-        del deadline
-        right = self.hooks.around("check_pin", lambda: self.pins.get(borrower.number) == pin)
-        return PinAnswer.RIGHT if right else PinAnswer.WRONG
-
-    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those whose CPR or card this is."""
-        del deadline
-        meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
-        return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
-
-    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
-        """Try nothing."""
-        del expected, deadline
-        return SetupTrial((), ())
-
-    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Find nothing wrong."""
-        del expected, deadline
-        return ()
-
-    def _create(self, wanted: WantedBorrower, mark: str) -> Borrower | None:
-        with self._lock:
-            if self.unique and wanted.cpr in self.cprs.values():
-                return None
-            fields = {each.name: each.value for each in wanted.fields}
-            number = str(len(self.borrowers) + 1)
-            made = Borrower(number, wanted.category, wanted.expires, mark, fields=fields, card=wanted.cpr)
-            return self.add(wanted.cpr or "", made)
-
-    def _change(self, change: Change) -> Borrower:
-        before = self.borrowers[change.number]
-        after = replace(
-            before,
-            category=change.category or before.category,
-            expires=change.expires or before.expires,
-            fields={**before.fields, **dict(change.fields)},
-            cpr=change.cpr or before.cpr,
-            card=before.card or change.cpr or before.cpr,
-        )
-        self.borrowers[change.number] = after
-        if change.cpr:
-            self.cprs[change.number] = change.cpr
-        return after
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One mail that left."""
-
-    to: str
-    subject: str
-    text: str
-
-    @property
-    def pin(self) -> str | None:
-        """Give the PIN in it, if there is one."""
-        found = re.search(r"(?:pinkode er|PIN is): (\d{4})\n", self.text)
-        return found[1] if found else None
-
-
-class Post:
-    """A mail server that keeps what it is given; ``down`` refuses every recipient."""
-
-    def __init__(self, hooks: Hooks) -> None:
-        self.hooks = hooks
-        self.sent: list[Sent] = []
-        self.down = False
-
-    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
-        """Accept a mail."""
-        del deadline
-        if self.down:
-            raise MailUnavailable("down")
-        self.hooks.around("DATA", lambda: self.sent.append(Sent(recipient, subject, text)))
+    def _call(self, name: str, call: Callable[[], T]) -> T:
+        return self.hooks.around(name, call)
 
 
 class HookedStore(SqliteStore):
@@ -250,7 +117,7 @@ class World:
     def __post_init__(self) -> None:
         """Open it all."""
         self.library = self.library or Shelf(self.hooks)
-        self.post, self.wake = Post(self.hooks), Event()
+        self.wake = Event()
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
@@ -258,7 +125,7 @@ class World:
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         codes = MailedCodes(self.store, hmacs, clock)
-        self.outbox = MailOutbox(self.store, hmacs, self.post, letters, clock)
+        self.outbox = MailOutbox(self.store, hmacs, None, letters, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
         leases, browsers = BorrowerLeases(self.store, hmacs, clock), KnownBrowsers(self.persons, hmacs, clock)
         pins = BorrowerPins(self.library, leases, codes, browsers, self.outbox, categories, clock)
@@ -287,11 +154,6 @@ class World:
         """Give what stores requests."""
         return EnrolmentRequests(self.ports, self.wake, self.slept)
 
-    def welcome_mails(self) -> list[str]:
-        """Give the subjects of the mails that wait or were sent."""
-        stored = Records(self.store, QueuedMail).list("mail", None, self.now)
-        return [record.value.subject for record in stored]
-
     def slept(self, seconds: float) -> None:
         """Let the time pass."""
         self.now += timedelta(seconds=seconds)
@@ -300,7 +162,7 @@ class World:
         """Give what a student's login asks for, changed as asked."""
         fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@example.org", "create"))
         whole = WantedBorrower(
-            CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE
+            AASE_CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE
         )
         return replace(whole, **changes)
 

@@ -43,9 +43,10 @@ class MessageRecorder:
 
         ``reference`` is the help code of the login.
         """
-        leaving = role.ask(outstanding.upstream, outstanding.id, asked, self.now())
-        sent = _describe("AuthnRequest", outstanding, write_wire(leaving), "sent", reference)
-        self._keep(sent)
+        upstream, request_id = outstanding.upstream, outstanding.id
+        leaving = role.ask(upstream, request_id, asked, self.now())
+        wire = write_wire(leaving)
+        self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
         return leaving
 
     def receive(
@@ -60,11 +61,12 @@ class MessageRecorder:
 
         MessageLogUnavailable lets nobody in whose answer could not be kept.
         """
+        upstream, request_id = outstanding.upstream, outstanding.id
         wire = request.form.get("SAMLResponse", "")
-        came = _describe("Response", outstanding, wire, "accepted", reference)
+        came = LoggedMessage("Response", upstream, wire, "accepted", request_id, reference)
         try:
             received = role.receive(
-                outstanding.upstream,
+                upstream,
                 message,
                 outstanding,
                 force_authn=asked.force_authn,
@@ -116,12 +118,6 @@ class MessageRecorder:
         if self.log is not None and message.upstream in self.upstreams:
             address = find_address(request)
             self.log.write(replace(message, address=address), self.now())
-
-
-def _describe(
-    kind: str, outstanding: Outstanding, wire: str, outcome: str, reference: str
-) -> LoggedMessage:
-    return LoggedMessage(kind, outstanding.upstream, wire, outcome, outstanding.id, reference)
 
 
 def write_wire(message: str | PostForm) -> str:

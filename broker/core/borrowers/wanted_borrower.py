@@ -8,6 +8,7 @@ from broker.core.borrowers import field_values
 from broker.core.borrowers.matching import NO_FACTS, PersonFacts, read_person_facts
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, has_usable_cpr
 from broker.core.policy.model import BorrowerRule, Decision, Field, RegisterRule
 
@@ -109,12 +110,12 @@ def derive_wanted_borrower(
     )
 
 
-def can_take_address(decision: Decision, attribute: str) -> bool:
-    """Return whether the borrower's mail address may come from ``attribute``, by its rule."""
+def can_take_contact_address(decision: Decision) -> bool:
+    """Return whether the rule takes a proved contact address as the borrower's mail address."""
     rule = decision.policy.borrower if decision.policy else None
     fields = rule.fields if rule else ()
     return any(
-        source.removeprefix(_PROOF) == attribute
+        source.removeprefix(_PROOF) == MAIL_PROOF
         for field in fields
         if field.name == EMAIL
         for source in (field.source, *field.otherwise)

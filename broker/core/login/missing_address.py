@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from broker.core.borrowers.wanted_borrower import can_take_address
+from broker.core.borrowers.wanted_borrower import can_take_contact_address
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right
@@ -23,6 +23,6 @@ def describe_missing_address(decision: Decision, attributes: Attributes) -> Acco
     """
     if not decision.has(Right.WRITE_BORROWER):
         return Account(None, AccountState.CASE, reason=_IN_PERSON)
-    if attributes.one(MAIL_PROOF) is None and can_take_address(decision, MAIL_PROOF):
+    if attributes.one(MAIL_PROOF) is None and can_take_contact_address(decision):
         return Account(None, AccountState.MAIL_REQUIRED)
     return Account(None, AccountState.CASE, reason=NO_ADDRESS)

@@ -36,7 +36,7 @@ from broker.use_cases.library_system.guarded_library import (
     waiting_slot,
 )
 from broker.use_cases.pins.known_browsers import KnownBrowsers
-from broker.use_cases.pins.mailed_codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
+from broker.use_cases.pins.mailed_codes import LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
 _CALL: Final = timedelta(seconds=15)
@@ -138,7 +138,7 @@ class BorrowerPins:
         Pass them to ``Store.put_many`` with the write that ends the enrolment, then call
         ``outbox.wake_worker``.
         """
-        token, link = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
+        token, link = self.codes.draft_link(borrower_number)
         content = WelcomeMail(self._url(token, language))
         mail = self.outbox.draft_mail(address, content, language, about=borrower_number)
         return link, mail
@@ -217,7 +217,7 @@ class BorrowerPins:
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
         if borrower.email is None or not self.can_choose(borrower):
             return False
-        token = self.codes.make_link(borrower.number, lasts=LINK_LASTS, always=always)
+        token = self.codes.make_link(borrower.number, always=always)
         if token is None:
             return False
         content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)

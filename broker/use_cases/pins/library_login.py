@@ -121,7 +121,7 @@ class LibraryLogins:
     def _mail_code(self, borrower: Borrower, address: str, attempt: LoginAttempt) -> None:
         self.codes.count_mail(borrower_number=borrower.number, address=address)
         code = self.codes.turn_into_code(
-            "library_account", attempt.decoy_hash, borrower.number, browser=attempt.browser
+            attempt.decoy_hash, borrower.number, browser=attempt.browser
         )
         content = LoginCodeMail(spell_code(code), attempt.asked_at, attempt.asked_from)
         self.outbox.queue_mail(

@@ -106,12 +106,10 @@ class MailedCodes:
         self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
         return unguessable
 
-    def turn_into_code(
-        self, purpose: CodePurpose, decoy_hash: str, subject: str, *, browser: str
-    ) -> str:
-        """Turn a decoy into a code for ``subject`` and return its eight digits for the mail."""
+    def turn_into_code(self, decoy_hash: str, subject: str, *, browser: str) -> str:
+        """Turn a decoy of a login with the library account into a code, and return its digits."""
         digits = draw_code()
-        code_hash = self._code_hash(purpose, browser, "", digits)
+        code_hash = self._code_hash("library_account", browser, "", digits)
         now = self.now()
 
         def replace_decoy_in(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
@@ -120,7 +118,8 @@ class MailedCodes:
             held = record.value.replace_decoy(decoy_hash, subject, code_hash)
             return Content(held, record.until)
 
-        self._stored_codes.amend(self._key(purpose, browser, ""), replace_decoy_in, now)
+        key = self._key("library_account", browser, "")
+        self._stored_codes.amend(key, replace_decoy_in, now)
         return digits
 
     def try_code(
@@ -155,15 +154,13 @@ class MailedCodes:
             self._end_mark_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
         )
 
-    def make_link(
-        self, borrower_number: str, *, lasts: timedelta = LINK_LASTS, always: bool = False
-    ) -> str | None:
+    def make_link(self, borrower_number: str, *, always: bool = False) -> str | None:
         """Store a new PIN link and return its token; None if three links are valid.
 
         ``always`` ignores the limit, for requests by staff.
         """
         now = self.now()
-        token, code = self._draw_link(borrower_number, lasts)
+        token, code = self._draw_link(borrower_number, LINK_LASTS)
 
         def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             held = (record.value if record else StoredCodes()).drop_expired(now)
@@ -176,9 +173,9 @@ class MailedCodes:
         amended = self._stored_codes.amend(self._links_key(borrower_number), add_to, now)
         return token if amended.written else None
 
-    def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Write]:
+    def draft_link(self, borrower_number: str) -> tuple[str, Write]:
         """Return the token of a link and its write, for a new borrower and ``Store.put_many``."""
-        token, code = self._draw_link(borrower_number, lasts)
+        token, code = self._draw_link(borrower_number, WELCOME_LINK_LASTS)
         held = Content(StoredCodes((code,)), PIN_LINK.ends(code.expires_at))
         return token, self._stored_codes.draft(self._links_key(borrower_number), held, None)
 

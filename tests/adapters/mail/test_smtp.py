@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from broker.adapters.mail.smtp import Smtp, encode_address
 from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
+from tests.plugins.feed_server import authority
 from tests.plugins.ports import free_port
 
 TO = "aase@example.org"
@@ -76,34 +74,6 @@ def smtp(server: Server) -> Iterator[Smtp]:
     """Return the mail adapter of a running server."""
     with serving(server) as port:
         yield Smtp(f"smtp://127.0.0.1:{port}", "AU Library <library@au.example>")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and a certificate for localhost."""
-    key, name = (
-        ec.generate_private_key(ec.SECP256R1()),
-        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")]),
-    )
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(plain + made.public_bytes(pem))
-    return file
-
-
-@pytest.fixture
-def server_tls(certificate: Path) -> ssl.SSLContext:
-    """Return the server's side of TLS."""
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(certificate)
-    return served
 
 
 @contextmanager
@@ -252,14 +222,12 @@ def test_a_subject_cannot_add_a_header(smtp: Smtp, server: Server) -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", "tls_context"), ("smtps", "ssl_context")])
-def test_tls_is_used_and_its_certificate_checked(
-    server: Server, server_tls: ssl.SSLContext, certificate: Path, scheme: str, option: str
-) -> None:
+def test_tls_is_used_and_its_certificate_checked(server: Server, tmp_path: Path, scheme: str, option: str) -> None:
     """Mail is sent only to a server with a trusted certificate."""
-    trust = ssl.create_default_context(cafile=certificate)
-    with serving(server, **{option: server_tls}) as port:
-        url = f"{scheme}://localhost:{port}"
-        send(Smtp(url, "library@au.example", trust=trust))
+    tls, trusted = authority(tmp_path)
+    with serving(server, **{option: tls}) as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        send(Smtp(url, "library@au.example", trust=ssl.create_default_context(cafile=trusted)))
         with pytest.raises(MailUnavailable):
             send(Smtp(url, "library@au.example"))
     assert (len(server.mails), server.encrypted) == (1, [True])

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.adapters.observability import sealed_message_log
 from broker.adapters.observability.sealed_message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
 from broker.core.events.message_log import LoggedMessage
@@ -179,14 +177,6 @@ def test_a_key_pair_overwrites_nothing(tmp_path: Path) -> None:
         make_pair(tmp_path / "private.pem", tmp_path / "public2.pem")
     assert (tmp_path / "private.pem").read_bytes() == before
     assert stat.S_IMODE((tmp_path / "private.pem").stat().st_mode) == 0o600
-
-
-def test_a_record_is_bound_to_its_day() -> None:
-    """A line that was moved to another day does not open."""
-    key = X25519PrivateKey.generate()
-    line = sealed_message_log.seal_record(b"{}", key.public_key(), date(2026, 11, 25))
-    assert sealed_message_log.open_record(line, key, date(2026, 11, 25)) == {}
-    assert sealed_message_log.open_record(line, key, date(2026, 11, 26)) is None
 
 
 def test_a_message_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

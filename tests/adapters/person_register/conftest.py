@@ -17,8 +17,8 @@ from broker.demo.register.register_tls import Certificates, server_side
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler
 from broker.demo.register.simulated_datafordeler import create_app as create_datafordeler
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.simulated_serviceplatformen import PATH, SimulatedServiceplatformen
-from tests.plugins.simulated_serviceplatformen import create_app as create_serviceplatformen
+from tests.adapters.person_register.simulated_serviceplatformen import PATH, SimulatedServiceplatformen
+from tests.adapters.person_register.simulated_serviceplatformen import create_app as create_serviceplatformen
 
 ADDRESS = {
     "vejadresseringsnavn": "Prøvevej",

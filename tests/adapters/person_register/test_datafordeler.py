@@ -100,36 +100,23 @@ ANOTHER = {"status": "aktuel", "cprAdresse": {"vejnavn": "Andenvej"}}
 
 
 @pytest.mark.parametrize(
-    ("field", "rows"),
+    "rows",
     [
-        ("adresseoplysninger", [ROAD, ANOTHER]),
-        ("adresseoplysninger", [{**ROAD, "conavn": "010180-0000 Hansen"}]),
-        ("adresseoplysninger", [{**ROAD, "conavn": "\u202eHansen"}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"postnummer": "+45"}}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"vejnavn": "A" * 201}}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"vejnavn": "A\ud800"}}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"vejnavn": "A\x00"}}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"vejnavn": 7}}]),
+        [ROAD, ANOTHER],
+        [{**ROAD, "conavn": "010180-0000 Hansen"}],
+        [{"status": "aktuel", "cprAdresse": {"postnummer": "+45"}}],
     ],
 )
-def test_two_of_one_another_person_and_what_is_no_text_are_refused(field: str, rows: list[object]) -> None:
+def test_two_of_one_another_person_and_what_is_no_text_are_refused(rows: list[object]) -> None:
     """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
     with pytest.raises(RegisterRefused, match=r"not as documented"):
-        connector.read_person({**node(CPR, ROWS[CPR]), field: rows})
+        connector.read_person({**node(CPR, ROWS[CPR]), "adresseoplysninger": rows})
 
 
-@pytest.mark.parametrize(
-    ("field", "rows"),
-    [
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": None}, ROAD, ROAD]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"vejnavn": "Å" * 200}}]),
-        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": {"bynavn": "कृष्\u200dण"}}]),
-    ],
-)
-def test_what_is_only_rare_is_read(field: str, rows: list[object]) -> None:
-    """A row without a Danish address, the longest road, any script."""
-    found = connector.read_person({**node(CPR, ROWS[CPR]), field: rows})
-    assert found.address is not None
+def test_a_row_without_a_danish_address_is_passed_over() -> None:
+    """The others count, though they say the same twice."""
+    rows = [{"status": "aktuel", "cprAdresse": None}, ROAD, ROAD]
+    assert connector.read_person({**node(CPR, ROWS[CPR]), "adresseoplysninger": rows}).address is not None
 
 
 JUNK = st.recursive(

@@ -93,12 +93,6 @@ def test_a_register_that_shows_another_certificate_is_worth_another_try(stage: S
     assert register.look_up(CPR, soon()) is not None
 
 
-def test_a_register_that_knows_nobody_answers(stage: Stage, soon: Soon) -> None:
-    """An empty register answers None to every number."""
-    stage.simulated.faults.unknown = True
-    assert stage.opened().look_up(CPR, soon()) is None
-
-
 def test_half_a_record_is_no_record(stage: Stage, soon: Soon) -> None:
     """Where what may not be missing is missing, nothing of the rest is taken."""
     stage.simulated.faults.half_a_record = True

@@ -83,20 +83,8 @@ def test_the_shipped_policies_lead_nowhere_wrong() -> None:
         (
             "student.yaml",
             "{surname: sn",
-            "{surnam: sn",
-            "policies/student.yaml:20: the library system has no field 'surnam' (did you mean 'surname'?)",
-        ),
-        (
-            "student.yaml",
-            "{surname: sn",
             "{boots: sn",
             "student.yaml:20: the library system has no field 'boots' (fields are address, address2, ",
-        ),
-        (
-            "student.yaml",
-            "- {upstream: wayf, schac",
-            "- {upstream: wafy, schac",
-            "policies/student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)",
         ),
         (
             "private.yaml",
@@ -124,21 +112,9 @@ def test_the_shipped_policies_lead_nowhere_wrong() -> None:
         ),
         (
             "student.yaml",
-            "mail: asta@post.example}",
-            "mial: asta@post.example}",
-            "policies/student.yaml:29: unknown attribute 'mial' (did you mean 'mail'?)",
-        ),
-        (
-            "student.yaml",
             "releases: [borrower_number, displayName, mail]",
             "releases: [borrower_number, displayname, mail]",
             "policies/student.yaml:53: unknown attribute 'displayname' (did you mean 'displayName'?)",
-        ),
-        (
-            "student.yaml",
-            "reason: cpr_required",
-            "reason: cpr_requierd",
-            "policies/student.yaml:33: unknown reason 'cpr_requierd' (did you mean 'cpr_required'?)",
         ),
         (
             "private.yaml",

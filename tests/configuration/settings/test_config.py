@@ -446,19 +446,11 @@ MFA, LOA = "https://refeds.org/profile/mfa", "https://data.gov.dk/concept/core/n
 PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 MEETS = [
     ("wayf", MFA, PASSWORD, PASSWORD),
-    ("wayf", MFA, "https://refeds.org/profile/sfa", "https://refeds.org/profile/sfa"),
-    ("wayf", MFA, f"{LOA}Low", f"{LOA}Low"),
-    ("wayf", MFA, "2", "2"),
-    ("wayf", f"{LOA}High", MFA, MFA),
     ("wayf", f"{LOA}High", f"{LOA}Substantial", f"{LOA}Substantial"),
-    ("wayf", "http://eidas.europa.eu/LoA/high", f"{LOA}Substantial", f"{LOA}Substantial"),
     ("wayf", MFA, f"{LOA}Substantial", None),
     ("wayf", MFA, "https://idp.example/two-factors", None),
-    ("wayf", f"{LOA}Low", PASSWORD, None),
-    ("wayf", "https://portal.example/any", PASSWORD, None),
     ("national-eid", f"{LOA}High", f"{LOA}Low", f"{LOA}Low"),
     ("pin", MFA, PASSWORD, "a PIN"),
-    ("pin", f"{LOA}Low", PASSWORD, "a PIN"),
     ("pin", "http://eidas.europa.eu/LoA/low", "https://pin.example", "a PIN"),
     ("pin", "https://portal.example/any", PASSWORD, None),
 ]

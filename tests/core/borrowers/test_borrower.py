@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change, find_case_reason, plan_change
@@ -126,48 +124,3 @@ def test_a_short_category_is_not_written_at_every_login() -> None:
     fresh = replace(THERE, expires=TODAY + timedelta(days=89))
     assert plan_change(fresh, wanted, TODAY) is None
     assert plan_change(replace(fresh, expires=TODAY + timedelta(days=44)), wanted, TODAY)
-
-
-words = st.sampled_from(["", "a", "b"])
-categories = st.sampled_from(["STUD", "EMPL", "PRIV"])
-days = st.dates(TODAY - timedelta(days=400), TODAY + timedelta(days=900))
-fields = st.lists(
-    st.builds(
-        WantedField,
-        st.sampled_from(["surname", "email", "city"]),
-        st.sampled_from(["a", "b"]),
-        st.sampled_from(["create", "if_empty", "always"]),
-    ),
-    unique_by=lambda each: each.name,
-).map(tuple)
-requests = st.builds(
-    WantedBorrower,
-    st.just("0101990000"),
-    st.just("student"),
-    categories,
-    st.lists(categories, max_size=3).map(tuple),
-    st.dates(TODAY + timedelta(days=1), TODAY + timedelta(days=900)),
-    fields,
-    st.none(),
-)
-borrowers = st.builds(
-    Borrower,
-    st.just("7"),
-    categories,
-    st.none() | days,
-    st.none(),
-    st.none(),
-    st.dictionaries(st.sampled_from(["surname", "email", "city"]), words),
-    card=st.none() | st.just("7"),
-)
-
-
-@given(requests, borrowers)
-def test_a_login_takes_nothing_away(wanted: WantedBorrower, there: Borrower) -> None:
-    """A category changes only by an upgrade, and no login brings the expiry nearer."""
-    planned = plan_change(there, wanted, TODAY)
-    if planned:
-        assert planned.category is None or there.category in wanted.upgrades
-        if planned.expires:
-            assert wanted.category in {there.category, planned.category}
-            assert there.expires is None or planned.expires > there.expires

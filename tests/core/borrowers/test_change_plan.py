@@ -81,7 +81,7 @@ borrowers = st.builds(
     Borrower,
     numbers,
     categories,
-    st.none() | st.dates(TODAY, FAR),
+    st.none() | st.dates(TODAY, FAR + timedelta(days=900)),
     born=st.sampled_from([None, date(1999, 1, 1), date(1980, 5, 5)]),
     cpr=st.sampled_from([None, CPR, "0202990000"]),
     card=st.just("7"),
@@ -103,11 +103,13 @@ requests = st.builds(
 
 @given(requests, borrowers)
 def test_a_plan_moves_only_as_the_login_may(wanted: WantedBorrower, before: Borrower) -> None:
-    """No category moves that is neither upgraded nor lowered."""
+    """No category moves that is neither upgraded nor lowered, and no login brings the expiry nearer."""
     planned = plan_change(before, wanted, TODAY)
     if planned:
         assert planned.category in {None, before.category} or wanted.moves(before.category)
         assert planned.cpr is None
+        assert planned.expires is None or wanted.category in {before.category, planned.category}
+        assert not (planned.expires and before.expires) or planned.expires > before.expires
 
 
 @given(requests, borrowers)

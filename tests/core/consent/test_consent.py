@@ -60,45 +60,10 @@ def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: dat
     assert made.event is ReceiptEvent.INFORMED
 
 
-def test_a_remembered_answer_stands(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
-    """A consent on file is not asked for again."""
-    assert find_question(disclosure, [answer()], None, hmacs, now) is None
-
-
-OUT_OF_FORCE: dict[str, dict[str, Any]] = {
-    "not remembered": {"remember": False},
-    "refused": {"yes": False},
-    "informed only": {"basis": "public_task"},
-}
-
-
-@pytest.mark.parametrize("name", OUT_OF_FORCE)
-def test_other_answers_do_not_stand(
-    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, name: str
-) -> None:
-    """An answer for one login, a refusal, or a notice is no consent on file."""
-    assert find_question(disclosure, [answer(**OUT_OF_FORCE[name])], None, hmacs, now) is not None
-
-
 def test_it_stands_for_a_year(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """Twelve months later the person is asked again."""
     assert find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=364)) is None
     assert find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=365)) is not None
-
-
-def test_the_latest_event_counts(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
-    """A withdrawal after a consent asks again, whatever order the store gives them in."""
-    withdrawn = replace(answer(), event=ReceiptEvent.WITHDRAWN, event_time=now + timedelta(minutes=1))
-    for order in ([answer(), withdrawn], [withdrawn, answer()]):
-        assert find_question(disclosure, order, None, hmacs, now + timedelta(hours=1)) is not None
-
-
-def test_a_new_attribute_asks_again(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
-    """More than was agreed to is asked for, and the screen says that something changed."""
-    more = replace(disclosure, items=(*disclosure.items, Item("mail", ("a@b.example",), Text("x", "x"))))
-    asked = find_question(more, [answer()], None, hmacs, now)
-    assert asked is not None
-    assert asked.changed
 
 
 def test_this_login_s_answer_is_bound_to_what_it_showed(

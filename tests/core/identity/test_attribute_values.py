@@ -3,7 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import NSIS, find_class_assurance, has_cpr, is_in_scope, is_match
+from broker.core.identity.attribute_values import NSIS, find_class_assurance, is_in_scope, is_match
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,3 @@ def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> 
 def test_a_class_stands_for_a_level_or_for_none(authn_class: str, least: Assurance | None) -> None:
     """A class without a published level has no level."""
     assert find_class_assurance(authn_class) is least
-
-
-@pytest.mark.parametrize("opaque", [True, False])
-@pytest.mark.parametrize("value", ["140304\u20134004", "14.03.04 - 4004", "１４０３０４ ４００４"])  # noqa: RUF001
-def test_a_number_is_seen_however_it_is_typeset(value: str, opaque: bool) -> None:
-    """A value goes to services without a key, and to the screen unmasked (tests/core/test_cpr.py has all shapes)."""
-    assert has_cpr(value, opaque=opaque)

@@ -331,9 +331,3 @@ def test_an_employee_of_the_older_names_is_refused(name: str, value: str) -> Non
     """CVR and RID name no private person, whichever profile brings them."""
     with pytest.raises(AttributesRefused, match="company_identity"):
         old(**{name: value})
-
-
-@pytest.mark.parametrize("name", ["oiosaml3", "oiosaml2"])
-def test_a_wrong_spelling_in_other_peoples_fixtures_is_none_of_ours(name: str) -> None:
-    """One reference implementation has written PidNumberIdenfitier for years."""
-    assert not any("Idenfitier" in row.wire for row in MAPS[name].rows)

@@ -28,18 +28,6 @@ def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:
         bound.bind("b2")
 
 
-def test_a_new_transaction_has_nothing_from_a_login(transaction: Transaction) -> None:
-    """Each fact that an authentication leads to is added by a transition, and none is there before."""
-    assert transaction.clear_answer() == transaction
-    assert (transaction.shared, transaction.is_forced, transaction.unproved) == (False, False, False)
-    assert (transaction.authentication, transaction.failure, transaction.arrival) == (None, None, None)
-    assert (transaction.browser, transaction.outstanding, transaction.sent) == (None, (), 0)
-    request = transaction.request
-    assert (request.force_authn, request.is_passive, request.comparison) == (False, False, "exact")
-    account = Account(None, AccountState.NONE)
-    assert (account.pin_mailed, account.outcome, account.upgrade_from) == (False, None, None)
-
-
 @pytest.mark.parametrize(
     ("force_authn", "begun_shared", "shared", "stays", "answerable"),
     [
@@ -155,26 +143,6 @@ def test_a_loop_of_requests_ends(transaction: Transaction, now: datetime) -> Non
         looping.add_request(Outstanding("_20", "wayf", now))
 
 
-def test_a_new_authentication_discards_what_the_older_led_to(
-    arrived: Transaction, authentication: Authentication, now: datetime
-) -> None:
-    """Receipt, borrower, person and issue of one authentication never serve another.
-
-    Source: docs/reference/design.md#4a-3.
-    """
-    full = replace(
-        arrived,
-        account=Account("7", AccountState.DONE),
-        issued=Issued("_r", "_a", now, "n", "c"),
-        outstanding=(Outstanding("_9", "nemid", now),),
-    )
-    other = replace(authentication, upstream="nemid")
-    joined = full.add_answer(other, "_9", "a2", now)
-    assert (joined.person, joined.receipt, joined.account, joined.issued) == (None, None, None, None)
-    assert (joined.authentication, joined.upstream, joined.arrival) == (other, "nemid", "a2")
-    assert joined.find_request("_9") is None
-
-
 # Facts of the transaction itself. All other facts belong to one authentication.
 _OF_ALL = {
     "id", "reference", "begun", "until", "request", "errand", "shared", "back", "browser", "intent", "upstream",
@@ -185,7 +153,10 @@ _OF_ALL = {
 def test_nothing_told_in_one_login_is_the_next_persons(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
-    """Proofs and answers go with the login in which they came, and so will facts yet to come."""
+    """Proofs and answers go with the login in which they came, and so will facts yet to come.
+
+    Source: docs/reference/design.md#4a-3.
+    """
     facts: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
     joined = replace(transaction, **facts).add_answer(authentication, "_1", "a2", now)
     assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}

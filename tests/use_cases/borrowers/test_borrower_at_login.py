@@ -14,6 +14,7 @@ from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState, Errand, Person
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
+from tests.use_cases.memory_library import AASE
 
 CPR = "0101990000"
 
@@ -27,7 +28,9 @@ def down() -> None:
 def private(world: Any) -> Borrower:
     """Put a private borrower on the shelf."""
     fields = {"surname": "Prøvesen"}
-    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields, card="5"))
+    borrower: Borrower = world.library.add(
+        AASE, CPR, number="5", category="PRIV", expires=date(2028, 10, 1), fields=fields, card="5"
+    )
     return borrower
 
 
@@ -95,10 +98,8 @@ def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower
     assert logins.enrol(logins.transaction(), logins.arrived("mail")).number == private.number
 
 
-@pytest.mark.parametrize("post_down", [False, True])
-def test_a_new_borrower_is_told_with_its_pin(world: Any, logins: Any, *, post_down: bool) -> None:
+def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
     """The account says whether a PIN mail was queued."""
-    world.post.down = post_down
     account = logins.enrol(logins.transaction(), logins.arrived())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
     assert (account.pin_mailed, account.category) == (True, "STUD")
@@ -198,7 +199,7 @@ def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
 @pytest.mark.usefixtures("private")
 def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
     """No request says so to staff: the question itself is the case."""
-    world.library.add(CPR, replace(private, number="6"))
+    world.library.borrowers["6"] = replace(private, number="6")
     for _ in range(2):
         account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
     case = world.stored("p")

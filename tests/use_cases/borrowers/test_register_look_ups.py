@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, RegisterUnavailable, Residence
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
@@ -21,6 +20,7 @@ from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.storage.person_records import person_key
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins
 from tests.use_cases.conftest import StoredAuditLog
+from tests.use_cases.memory_library import AASE
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
@@ -214,9 +214,9 @@ def test_nobody_is_asked_about_whose_borrower_is_not_theirs_any_more(desk: Desk,
     desk.enrol()
     library = desk.world.library
     if what != "two":
-        library.cprs["1"] = "0202990000"
+        library.borrowers["1"] = replace(library.borrowers["1"], cpr="0202990000")
     if what != "gone":
-        library.add(CPR, Borrower("2", "STUD"))
+        library.add(AASE, CPR, number="2")
     desk.run()
     assert (desk.register.asked, desk.record().register_look_up) == ([], None)
     assert all("address" not in each.fields for each in library.borrowers.values())

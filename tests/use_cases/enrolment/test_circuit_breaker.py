@@ -9,7 +9,7 @@ from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.library_system.guarded_library import GuardedLibrary
-from tests.use_cases.enrolment.conftest import AASE_CPR
+from tests.use_cases.memory_library import AASE_CPR
 
 HMACS = LookupHmacs("i1", b"k" * 32)
 

@@ -28,7 +28,8 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.transactions.person_resolution import PersonResolution
-from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
+from tests.use_cases.enrolment.conftest import Killed, World, wanted_for
+from tests.use_cases.memory_library import FAR, Library
 
 T = TypeVar("T")
 # Twins share surname and birth date, the namesake a name, the stranger nothing.

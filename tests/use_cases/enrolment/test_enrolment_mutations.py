@@ -18,8 +18,8 @@ from broker.use_cases.enrolment import find_borrower, worker
 from broker.use_cases.enrolment.ports import EnrolmentPorts, Superseded
 from broker.use_cases.library_system import guarded_library
 from broker.use_cases.storage.records import Lease
-from tests.use_cases.enrolment.conftest import Library
 from tests.use_cases.enrolment.test_enrolment_model import SEQUENCES, play
+from tests.use_cases.memory_library import Library
 
 Patch = pytest.MonkeyPatch
 _Attempt: Final[Any] = worker._Attempt

@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibrarySilent
-from tests.use_cases.enrolment.conftest import AASE, AASE_CPR
+from tests.use_cases.memory_library import AASE, AASE_CPR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
 

@@ -10,7 +10,8 @@ import pytest
 from broker.core.borrowers.enrolment import CaseReason, Claim, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
-from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
+from tests.use_cases.enrolment.conftest import Killed, wanted_for
+from tests.use_cases.memory_library import AASE, AASE_CPR, FAR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
 

@@ -7,9 +7,9 @@ import pytest
 
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
@@ -40,7 +40,7 @@ class Deployment:
         self.now = NOW
         self.hooks = Hooks()
         self.shelf = Shelf(self.hooks)
-        self.shelf.add("0101800007", Borrower("7", "STUDENT"))
+        self.shelf.add(PersonFacts(), "0101800007", number="7")
         self.path = path
         sqlite.prepare(path)
 

@@ -38,6 +38,7 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.transactions.person_resolution import PersonResolution
 from broker.use_cases.transactions.transactions import Held
 from tests.use_cases.conftest import StoredAuditLog
+from tests.use_cases.memory_library import AASE
 
 MINUTE: Final = timedelta(minutes=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -112,7 +113,7 @@ class Logins:
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
         self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
-        outbox = MailOutbox(world.store, KEY, world.post, world.letters, world.ports.now)
+        outbox = MailOutbox(world.store, KEY, None, world.letters, world.ports.now)
         self.proving = MailboxProof(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.audit_log = StoredAuditLog()
@@ -193,8 +194,8 @@ class Logins:
 
     def shelved(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
         """Put a borrower with the student's CPR on the shelf."""
-        whole: dict[str, Any] = {"cpr": "0101990000", "expires": date(2030, 1, 1), **facts}
-        made: Borrower = self.world.library.add("0101990000", Borrower(number, category, **{"card": number, **whole}))
+        whole = {"number": number, "category": category, "card": number, "expires": date(2030, 1, 1), **facts}
+        made: Borrower = self.world.library.add(AASE, "0101990000", **whole)
         return made
 
 

@@ -35,7 +35,7 @@ from broker.use_cases.logout.sessions import Ended
 from broker.use_cases.storage.records import load
 from broker.use_cases.transactions import transactions as transactions_room
 from tests.plugins.example_counts import choose_size, scale_examples
-from tests.plugins.stepped_workers import OUTCOMES, Worker, current_worker, run_step
+from tests.use_cases.login.stepped_workers import OUTCOMES, Worker, current_worker, run_step
 
 pytestmark = pytest.mark.attack(15, 29)
 MOMENT: Final = timedelta(milliseconds=1)

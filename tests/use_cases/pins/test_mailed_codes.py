@@ -183,7 +183,7 @@ def test_a_borrower_has_at_most_three_valid_links(bench: Bench) -> None:
 
 def test_a_drafted_link_works_once_it_is_written(bench: Bench) -> None:
     """A welcome mail's link is written together with the end of the enrolment."""
-    token, link = bench.codes.draft_link("17", timedelta(days=7))
+    token, link = bench.codes.draft_link("17")
     assert not bench.is_valid(token)
     assert SqliteStore(bench.path).put_many(link, (), bench.now)
     bench.now += timedelta(days=7) - SECOND

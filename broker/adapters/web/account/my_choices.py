@@ -18,9 +18,6 @@ from broker.use_cases.personal_data.given_consents import CurrentQuestion, Given
 from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import Held
 
-# A person who ticks no box answers at every login: the page stays small, the file holds every
-# answer.
-_EARLIER: Final = 5
 _BUTTONS: Final = ("withdraw", "forget", "leave")
 
 
@@ -147,7 +144,6 @@ class MyChoices(OwnRecordPages):
             choices=choices,
             ended=ended,
             kept={"login": transaction.id},
-            most_earlier=_EARLIER,
             token=ports.forms.token(transaction, "choices"),
         )
 

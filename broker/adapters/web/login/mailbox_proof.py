@@ -31,7 +31,6 @@ from broker.use_cases.transactions.transactions import Held
 _BUTTONS: Final = ("mail", "code", "again", "other", "without")
 # Errors that the form itself shows, so that nothing typed is lost.
 _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
-_KALDEMAIL: Final = "kaldemail"  # the proof that our sign-up pages have a page about
 
 
 def blueprint(proof: "MailboxProofPages") -> Blueprint:
@@ -161,7 +160,7 @@ class MailboxProofPages(LoginPages):
     def _about(self, transaction: Transaction, step: ProveMailbox) -> str:
         """Return the address of the page that says how to get a kaldemail, "" where none does."""
         sign_up = self.ports.sign_up
-        if sign_up is None or step.name != _KALDEMAIL:
+        if sign_up is None or step.name != "kaldemail":
             return ""
         # The button on that page starts the sign-up again: keep the service to go back to.
         query = {"service": transaction.back, "login": f"{transaction.id}/proof"}

@@ -39,10 +39,10 @@ _OURS: Final = _("There is a fault in our system, and no information has been se
 _RELOAD: Final = _("Go back, load the page again and answer once more.")
 
 _DOWN: Final = Explanation(
-    _("You cannot log in at the moment"), _OURS, advice=(_LATER, _CONTACT), main="again"
+    _("You cannot log in at the moment"), _OURS, (_LATER, _CONTACT), main="again"
 )
 GENERAL: Final = Explanation(
-    _("Sorry, there is a problem"), _OURS, advice=(_LATER, _CONTACT), main="again"
+    _("Sorry, there is a problem"), _OURS, (_LATER, _CONTACT), main="again"
 )
 
 FAILURES: Final[Mapping[str, Explanation]] = {
@@ -50,25 +50,25 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "transaction_gone": Explanation(
         _("This login has ended"),
         _("You have already used this login, or it has timed out."),
-        advice=(_AFRESH,),
+        (_AFRESH,),
         main="return",
     ),
     "other_browser": Explanation(
         _("This login was started in another browser"),
         _("To keep you safe, a login must end in the browser where it was started."),
-        advice=(_("Go to the service and log in there, using this browser all the way."),),
+        (_("Go to the service and log in there, using this browser all the way."),),
         main="return",
     ),
     "login_cookie_missing": Explanation(
         _("Log in once more"),
         _("This browser no longer has your login, probably because you have several logins open."),
-        advice=(_("Log in again here, or go back to the service."),),
+        (_("Log in again here, or go back to the service."),),
         main="again",
     ),
     "cookies_needed": Explanation(
         _("Allow cookies to log in"),
         _("Your browser blocks our cookies, and we cannot log you in without them."),
-        advice=(
+        (
             _("Allow cookies for this site, also in a private window, and try again."),
             _("We only use cookies to log you in. They do not track you."),
         ),
@@ -77,25 +77,25 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "token_refused": Explanation(
         _("This page has expired"),
         _("The page was open for too long, and nothing has been changed."),
-        advice=(_RELOAD,),
+        (_RELOAD,),
         main="again",
     ),
     "form_refused": Explanation(
         _("We did not understand your answer"),
         _("Your answer was not one of those on the page, and nothing has been changed."),
-        advice=(_RELOAD,),
+        (_RELOAD,),
         main="again",
     ),
     "staff_login_needed": Explanation(
         _("Log in as staff"),
         _("You are not logged in to the staff pages, or your session has ended."),
-        advice=(_("Log in to the staff pages again."),),
+        (_("Log in to the staff pages again."),),
         main="return",
     ),
     "staff_refused": Explanation(
         _("These pages are for library staff"),
         _("Your login does not give you access to these pages."),
-        advice=(
+        (
             _("If you need access, ask the person who manages the library's logins."),
             _("Close the browser before anyone else uses this computer."),
         ),
@@ -104,13 +104,13 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "staff_role_missing": Explanation(
         _("You do not have access to this page"),
         _("Your staff role does not include this page, and nothing has been changed."),
-        advice=(_("Go back to the staff pages and choose one of those shown there."),),
+        (_("Go back to the staff pages and choose one of those shown there."),),
         main="return",
     ),
     "logout_gone": Explanation(
         _("This logout has ended"),
         _("You have already finished this logout, or it has timed out."),
-        advice=(_LOG_OUT,),
+        (_LOG_OUT,),
         main="return",
     ),
     "logout_refused": Explanation(
@@ -119,7 +119,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "The logout message was damaged, too old or not from a service we know, "
             "so you may still be logged in."
         ),
-        advice=(_LOG_OUT, _CONTACT),
+        (_LOG_OUT, _CONTACT),
     ),
     "message_refused": Explanation(
         _("We could not accept your login"),
@@ -127,13 +127,13 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "The message that was to log you in was damaged, too old, already used "
             "or not meant for us."
         ),
-        advice=(_AFRESH, _CONTACT),
+        (_AFRESH, _CONTACT),
         main="return",
     ),
     "service_not_connected": Explanation(
         _("You cannot log in to this service at the moment"),
         _("The service is not set up correctly with us, and no information has been sent."),
-        advice=(
+        (
             _(
                 "Tell the library which service you came from, "
                 "and give them the help code on this page."
@@ -144,18 +144,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "request_refused": Explanation(
         _("The service asked for something we cannot do"),
         _("The service asked for a kind of login that we do not offer."),
-        advice=(_AFRESH, _CONTACT),
+        (_AFRESH, _CONTACT),
     ),
     "too_many": Explanation(
         _("Too many attempts"),
         _("There have been too many attempts in a short time, so you have to wait."),
-        advice=(_LATER, _AFRESH),
+        (_LATER, _AFRESH),
         main="return",
     ),
     "network_busy": Explanation(
         _("Too many logins from your network"),
         _("There are too many logins from your network right now, so please wait."),
-        advice=(
+        (
             _("Wait a minute and try again."),
             _("If it keeps happening, try another network, such as mobile data."),
             _CONTACT,
@@ -170,7 +170,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "library_unavailable": Explanation(
         _("The library system is not responding"),
         _("We cannot look up your library account right now, and no information has been sent."),
-        advice=(_LATER, _CONTACT),
+        (_LATER, _CONTACT),
         main="again",
     ),
     "library_refused": Explanation(
@@ -179,75 +179,75 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "The library system did not accept the change to your account, "
             "and no information has been sent."
         ),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "pin_under_way": Explanation(
         _("Your account is being changed"),
         _("You cannot choose a PIN until the change is finished."),
-        advice=(_("Try again in ten minutes."),),
+        (_("Try again in ten minutes."),),
         main="again",
     ),
     "pin_no_mail": Explanation(
         _("We cannot send you a PIN email"),
         _("The library has no email address for the account, or the account gets no PIN here."),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "pin_refused": Explanation(
         _("The library system did not accept this PIN"),
         _("Its rules do not allow these four digits, and your PIN has not been changed."),
-        advice=(_("Try another PIN."), _CONTACT),
+        (_("Try another PIN."), _CONTACT),
         main="again",
     ),
     "mail_unavailable": Explanation(
         _("We could not send the email"),
         _("Emails are delayed at the moment, because the mail server does not respond."),
-        advice=(_LATER, _("If you cannot wait, log in another way."), _CONTACT),
+        (_LATER, _("If you cannot wait, log in another way."), _CONTACT),
         main="again",
     ),
     "recipient_refused": Explanation(
         _("We cannot send email to this address"),
         _("The mail server rejects the email address that the library has for you."),
-        advice=(_("Ask the library to correct your email address, then try again."),),
+        (_("Ask the library to correct your email address, then try again."),),
     ),
     "at_service_identification": Explanation(
         _("The service did not recognise you"),
         _("You were logged in, but the service did not get the information it needs about you."),
-        advice=(_AGAIN, _CONTACT),
+        (_AGAIN, _CONTACT),
         main="return",
     ),
     "at_service_authentication": Explanation(
         _("The service needs a more secure login"),
         _("You were logged in, but not in the way that the service requires."),
-        advice=(_("Go to the service and choose another way to log in."), _CONTACT),
+        (_("Go to the service and choose another way to log in."), _CONTACT),
         main="return",
     ),
     "at_service_authorization": Explanation(
         _("The service did not let you in"),
         _("You were logged in, but the service says that you do not have access."),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "at_service_other": Explanation(
         _("You could not log in to the service"),
         _("Something went wrong at the service after you had logged in."),
-        advice=(_LATER, _AGAIN, _CONTACT),
+        (_LATER, _AGAIN, _CONTACT),
         main="return",
     ),
     "not_found": Explanation(
         _("Page not found"),
         _("The address may be wrong, or the page may have been removed."),
-        advice=(_("Check the address, or go to the service you want to use and log in there."),),
+        (_("Check the address, or go to the service you want to use and log in there."),),
         main="return",
     ),
     "wrong_method": Explanation(
         _("You cannot open this page"),
         _("This address is for forms and for messages between systems."),
-        advice=(_AFRESH,),
+        (_AFRESH,),
         main="return",
     ),
     "too_large": Explanation(
         _("Too much was sent"),
         _("The message was larger than we accept, so we have not read it."),
-        advice=(_AFRESH, _CONTACT),
+        (_AFRESH, _CONTACT),
         main="return",
     ),
 }
@@ -262,7 +262,7 @@ _ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 _NOT_AN_ADDRESS: Final = Explanation(
     _("We cannot use this email address"),
     _("Enter one email address, without your name, spaces or special characters."),
-    advice=(_ADDRESS_EXAMPLE,),
+    (_ADDRESS_EXAMPLE,),
 )
 _CODE_OVER: Final = Explanation(
     _("This code no longer works"),
@@ -270,12 +270,12 @@ _CODE_OVER: Final = Explanation(
         "The code is too old, has been used or tried five times, "
         "or you asked for it in another browser."
     ),
-    advice=(_NEW_CODE,),
+    (_NEW_CODE,),
 )
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
-        _("Email address missing"), _("Enter your email address."), advice=(_ADDRESS_EXAMPLE,)
+        _("Email address missing"), _("Enter your email address."), (_ADDRESS_EXAMPLE,)
     ),
     "address_too_long": _NOT_AN_ADDRESS,
     "address_without_at": _NOT_AN_ADDRESS,
@@ -284,17 +284,17 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_other_domain": Explanation(
         _("The email address has the wrong ending"),
         _("The part after @ must be one of the endings on this page."),
-        advice=(_("Check the spelling, or continue without it if the page lets you."),),
+        (_("Check the spelling, or continue without it if the page lets you."),),
     ),
     "address_cpr": Explanation(
         _("Do not enter your CPR number here"),
         _("The email address looks like a CPR number."),
-        advice=(_ADDRESS_EXAMPLE,),
+        (_ADDRESS_EXAMPLE,),
     ),
     "mails_too_many": Explanation(
         _("We cannot send more codes today"),
         _("We send three codes a day to one person and to one address."),
-        advice=(
+        (
             _("Use the code in the latest email, or come back tomorrow."),
             _("You can also continue without it, if the page lets you."),
         ),
@@ -302,7 +302,7 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_taken": Explanation(
         _("This email address belongs to another account"),
         _("Another person has confirmed this address, and it can only confirm one."),
-        advice=(
+        (
             _("Use an address that only you can read."),
             _("Contact the library if the address is yours now."),
         ),
@@ -313,12 +313,12 @@ _CODES: Final[Mapping[str, Explanation]] = {
     "code_malformed": Explanation(
         _("The code has eight digits"),
         _("Enter the eight digits from our email."),
-        advice=(_LOOK_FOR_CODE,),
+        (_LOOK_FOR_CODE,),
     ),
     "code_wrong": Explanation(
         _("Wrong code"),
         _("Check the code and enter it again. You can try five times."),
-        advice=(_LOOK_FOR_CODE,),
+        (_LOOK_FOR_CODE,),
     ),
     "code_used_up": _CODE_OVER,
     "code_none": _CODE_OVER,
@@ -326,7 +326,7 @@ _CODES: Final[Mapping[str, Explanation]] = {
     "claim_refused": Explanation(
         _("We could not connect an account"),
         _("No account with this card number fits your login. Nothing has been changed."),
-        advice=(_("Check the number, or ask the library: your account may have another name."),),
+        (_("Check the number, or ask the library: your account may have another name."),),
     ),
     "claim_card_unread": Explanation(
         _("Enter your library card number"), _("Enter the number as it is written on the card.")
@@ -334,12 +334,12 @@ _CODES: Final[Mapping[str, Explanation]] = {
     "claim_too_many": Explanation(
         _("You cannot try more card numbers today"),
         _("You can try five card numbers a day. We have not checked this one."),
-        advice=(_("Come back tomorrow, or ask the library."),),
+        (_("Come back tomorrow, or ask the library."),),
     ),
     "link_gone": Explanation(
         _("This link no longer works"),
         _("The link has been used, or it is too old."),
-        advice=(
+        (
             _("Go back to the page where you started, and ask for a new email."),
             _("If you did not ask us for an email, you do not need to do anything."),
         ),
@@ -351,7 +351,7 @@ _PAGES: Final[Mapping[str, Explanation]] = {
     "page_too_old": Explanation(
         _("This page has expired"),
         _("Nothing has been changed. Answer once more."),
-        advice=(_("You have ten minutes to answer."),),
+        (_("You have ten minutes to answer."),),
         main="again",
     )
 }
@@ -361,13 +361,13 @@ _PINS: Final[Mapping[str, Explanation]] = {
     "pin_number_unread": Explanation(
         _("We do not recognise this number"),
         _NUMBERS,
-        advice=(_("Enter the number as it is written on the card."),),
+        (_("Enter the number as it is written on the card."),),
     ),
     "pin_missing": Explanation(_("PIN missing"), _("Enter your PIN.")),
     "pin_wrong": Explanation(
         _("The number or PIN is wrong"),
         _("Check both and try again."),
-        advice=(
+        (
             _("If you have forgotten your PIN, we can email you a link to choose a new one."),
             _("If both are right, ask the library: your account may be blocked."),
         ),
@@ -375,31 +375,28 @@ _PINS: Final[Mapping[str, Explanation]] = {
     "pin_throttled": Explanation(
         _("Too many wrong attempts"),
         _("To protect your account, we have stopped checking PINs here for an hour."),
-        advice=(
-            _("Try again in an hour, or use a browser that you have marked as your own."),
-            _ELSEWHERE,
-        ),
+        (_("Try again in an hour, or use a browser that you have marked as your own."), _ELSEWHERE),
     ),
     "pin_expired": Explanation(
         _("Your PIN has expired"),
         _("The PIN is right but too old, so you need a new one."),
-        advice=(_("Get a new PIN by email, or log in another way and choose one."),),
+        (_("Get a new PIN by email, or log in another way and choose one."),),
     ),
     "pin_no_card_number": Explanation(
         _("Your account has no library card number"),
         _("We cannot check a PIN without one, and neither can the self-service machines."),
-        advice=(_("Contact the library and ask for a card number."), _ELSEWHERE),
+        (_("Contact the library and ask for a card number."), _ELSEWHERE),
     ),
     "account_busy": Explanation(
         _("We are busy right now"),
         _("Nothing has been checked or changed."),
-        advice=(_("Wait a minute and try again."),),
+        (_("Wait a minute and try again."),),
         main="again",
     ),
     "pin_not_here": Explanation(
         _("You cannot choose a PIN for this account here"),
         _("The library decides which accounts get a PIN on these pages."),
-        advice=(_("Contact the library, or come to a service location."),),
+        (_("Contact the library, or come to a service location."),),
     ),
     "pin_not_four": Explanation(
         _("A PIN has four digits"), _("Enter four digits and nothing else.")

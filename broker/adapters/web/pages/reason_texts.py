@@ -22,7 +22,7 @@ _UNTRUSTED: Final = Explanation(
         "The place where you log in sent information that is incomplete or wrong, "
         "so we have used none of it."
     ),
-    advice=(_HOME, _CONTACT),
+    (_HOME, _CONTACT),
     main="help",
     error_url_code="IDENTIFICATION_FAILURE",
 )
@@ -31,41 +31,39 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "passive": Explanation(
         _("You are not logged in yet"),
         _("The service asked us to log you in without showing a page, and that was not possible."),
-        advice=(_("Go back to the service and choose to log in there."),),
+        (_("Go back to the service and choose to log in there."),),
         main="return",
     ),
     "assurance_too_low": Explanation(
         _("You need a more secure login"),
         _("%(service)s needs better proof of who you are than your login gives."),
-        advice=(_OTHER_WAY, _CONTACT),
+        (_OTHER_WAY, _CONTACT),
         main="again",
         error_url_code="AUTHENTICATION_FAILURE",
     ),
     "upstream_refused": Explanation(
         _("You were not logged in"),
         _("The place where you log in did not accept your login, or you cancelled it."),
-        advice=(_("Try to log in again."), _HOME),
+        (_("Try to log in again."), _HOME),
         main="again",
         error_url_code="OTHER_ERROR",
     ),
     "login_not_finished": Explanation(
         _("You did not finish logging in"),
         _("We have had no answer from the place where you log in."),
-        advice=(
-            _("Have your login ready before you start: WAYF stops waiting after three minutes."),
-        ),
+        (_("Have your login ready before you start: WAYF stops waiting after three minutes."),),
         main="again",
     ),
     "finished": Explanation(
         _("You have already used this login"),
         _("Your login has been sent to the service and can only be used once."),
-        advice=(_("Go to the service. If you are not logged in there, log in again."),),
+        (_("Go to the service. If you are not logged in there, log in again."),),
         main="return",
     ),
     "consent_refused": Explanation(
         _("No information has been sent"),
         _("You chose not to send the information, so you are not logged in to the service."),
-        advice=(_("Go back and look at the information again if you change your mind."),),
+        (_("Go back and look at the information again if you change your mind."),),
     ),
     "no_policy_for_service": Explanation(
         _("Your login does not give you access"),
@@ -73,7 +71,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "%(service)s is not open to people with your affiliation, "
             "and no information has been sent."
         ),
-        advice=(_("If you also have another affiliation, log in with that one."), _CONTACT),
+        (_("If you also have another affiliation, log in with that one."), _CONTACT),
         main="again",
     ),
     "no_affiliation": Explanation(
@@ -82,14 +80,14 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Your login does not say that you are a student, an employee or a private borrower "
             "here."
         ),
-        advice=(_OTHER_WAY,),
+        (_OTHER_WAY,),
         main="again",
         error_url_code="AUTHORIZATION_FAILURE",
     ),
     "company_identity": Explanation(
         _("Use your personal login"),
         _("You logged in for a company, and here you need to log in as a private person."),
-        advice=(
+        (
             _("Log in again with your personal MitID."),
             _("Companies get a library card by contacting the library."),
         ),
@@ -98,7 +96,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_required": Explanation(
         _("You need a Danish CPR number"),
         _("We find your library account by your CPR number, and your login did not give us one."),
-        advice=(
+        (
             _("If you have a CPR number, log in with MitID."),
             _HAS_ACCOUNT,
             _WITHOUT_CPR,
@@ -113,13 +111,13 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "replacement_number": Explanation(
         _("You have a replacement for a CPR number"),
         _("You cannot open a library account online with a replacement number."),
-        advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
+        (_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         main="sign_up",
     ),
     "constructed_number": Explanation(
         _("You do not have a CPR number yet"),
         _("Your university gave you a temporary number, and you cannot use it here."),
-        advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
+        (_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         main="sign_up",
     ),
     "national_eid_required": Explanation(
@@ -128,7 +126,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Your university does not say that you study or work there, "
             "so this login does not give you a library account."
         ),
-        advice=(
+        (
             _(
                 "Sign up as a private user with MitID. "
                 "After that, log in with MitID or with your library account."
@@ -143,18 +141,18 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "too_young": Explanation(
         _("You are too young to open an account"),
         _("You have not reached the age for opening this kind of library account."),
-        advice=(_("Ask the library what you can do until then."),),
+        (_("Ask the library what you can do until then."),),
     ),
     "no_library_account": Explanation(
         _("You need a library account"),
         _("%(service)s is for people with a library account, and we could not find yours."),
-        advice=(_("Sign up for an account first, then log in again."),),
+        (_("Sign up for an account first, then log in again."),),
         main="sign_up",
     ),
     "account_case": Explanation(
         _("The library needs to look at your account"),
         _("We could not create or update your account, and no information has been sent."),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "several_borrowers": Explanation(
         _("You seem to have two library accounts"),
@@ -162,12 +160,12 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "More than one account may be yours, so the library has to join them "
             "before you can log in."
         ),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "possible_duplicate": Explanation(
         _("You may already have a library account"),
         _("The library has an account that may be yours, so we have not created a new one."),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "address_not_own": Explanation(
         _("Log in with MitID to correct your email address"),
@@ -175,7 +173,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Your library account has an email address that is not yours, "
             "and this login cannot change it."
         ),
-        advice=(_CONTACT,),
+        (_CONTACT,),
         main="way",
     ),
     "different_person": Explanation(
@@ -184,7 +182,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "The account with your CPR number has another name or date of birth, "
             "so it may belong to somebody else."
         ),
-        advice=(_CONTACT,),
+        (_CONTACT,),
     ),
     "name_required": Explanation(
         _("Your login does not include your name"),
@@ -192,7 +190,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "We find your library account by your CPR number and your name, "
             "and your login did not give us a name."
         ),
-        advice=(_("Log in with MitID instead."),),
+        (_("Log in with MitID instead."),),
         main="way",
     ),
     "no_verified_address": Explanation(
@@ -201,7 +199,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "The service knows you by your email address, "
             "and your login did not give us one that is confirmed as yours."
         ),
-        advice=(_OTHER_WAY, _CONTACT),
+        (_OTHER_WAY, _CONTACT),
         main="again",
         error_url_code="IDENTIFICATION_FAILURE",
     ),
@@ -220,7 +218,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "level_too_low": Explanation(
         _("You need a more secure login"),
         _("Your MitID login does not prove well enough who you are."),
-        advice=(
+        (
             _("Log in again with the MitID app or another secure method."),
             _("If you cannot, come to the library with photo ID."),
         ),

@@ -81,9 +81,7 @@ def _outcome(transaction: Transaction) -> str | None:
     if transaction.upgrade is False:
         # The account may still have got a new name or mail address.
         return _UNCHANGED
-    if account is None:
-        return None
-    return account.outcome
+    return account.outcome if account else None
 
 
 def _account_label(

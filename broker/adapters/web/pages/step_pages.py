@@ -215,7 +215,6 @@ class StepPages(OutgoingSaml):
             if transaction.request.is_passive:
                 return self.post_to_service(form, service.name)
         is_declined = step.reason == "consent_refused"
-        retry = self.url(transaction, "upstream")
         page = self._render(
             "declined.html" if is_declined else "refused.html",
             "refuse",
@@ -224,7 +223,7 @@ class StepPages(OutgoingSaml):
             form=form,
             address=self.url(transaction),
             token=ports.forms.token(transaction, "consent"),
-            actions=choose_actions(step, transaction, ports, retry),
+            actions=choose_actions(step, transaction, ports, self.url(transaction, "upstream")),
             ways=ways_to_borrower(step, transaction, ports),
             ways_token=ports.forms.token(transaction, "upstream"),
             admitted=list_admitted(step, held, ports),

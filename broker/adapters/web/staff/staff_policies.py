@@ -21,7 +21,6 @@ from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.storage.rate_limits import Limits
 from broker.use_cases.transactions.transactions import is_reference
 
-_DIGITS: Final = 12  # of a digest, as the commands print them
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
@@ -149,7 +148,6 @@ class StaffPolicies:
             offered=self._list_offered(),
             typed=typed,
             tried=tried,
-            shown=_DIGITS,
         )
 
 

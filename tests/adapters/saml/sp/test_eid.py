@@ -1,6 +1,6 @@
 """NemLog-in asked and heard directly: the request it gets, the Response it may send, and its own skew of clocks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,16 +20,11 @@ from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
-    CN,
     EID,
-    EPPN,
     LOANS,
     NOW,
     PASSWORD,
-    Change,
     Parties,
-    add,
-    drop,
     edit,
     idp_entity,
     key_descriptor,
@@ -44,10 +39,7 @@ PERSON = "https://data.gov.dk/eid/Person"
 MFA = "https://refeds.org/profile/mfa"
 STATEMENT = "saml:Assertion/saml:AuthnStatement"
 CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
-CONDITIONS = "saml:Assertion/saml:Conditions"
-CONFIRMED = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
 SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
-SECOND = timedelta(seconds=1)
 LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
 
 
@@ -161,29 +153,6 @@ def test_the_class_beside_the_level_is_not_kept(parties: Parties) -> None:
     assert answer.authn_context is None
 
 
-@pytest.mark.parametrize(
-    ("form", "cause"),
-    [
-        ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", ""),
-        ("urn:oasis:names:tc:SAML:2.0:nameid-format:transient", ""),
-        ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified", "eid_name"),
-        ("urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName", "eid_name"),
-        ("urn:oasis:names:tc:SAML:2.0:nameid-format:Persistent", "eid_name"),
-        (None, "eid_name"),
-    ],
-)
-def test_a_name_of_another_format_is_none_of_the_national_eids(parties: Parties, form: str | None, cause: str) -> None:
-    """The profile knows persistent and transient; under another, the same text is another kind of name."""
-
-    def change(root: Any) -> None:
-        name = root.find(".//{*}NameID")
-        name.attrib.pop("Format", None)
-        if form:
-            name.set("Format", form)
-
-    assert outcome(parties, message(parties, change), "eid") == cause
-
-
 def outcome(parties: Parties, xml: bytes, upstream: str, **more: Any) -> str:
     """Say why a Response is refused, or "" where it is not."""
     try:
@@ -191,69 +160,6 @@ def outcome(parties: Parties, xml: bytes, upstream: str, **more: Any) -> str:
     except MessageRefused as refused:
         return refused.cause.removeprefix("response.")
     return ""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """One time in a message, the check that holds it, and on which side of now it must not lie."""
-
-    name: str
-    path: str
-    attribute: str
-    sign: int
-
-
-BOUNDS = [
-    Bound("not_yet_valid", CONDITIONS, "NotBefore", 1),
-    Bound("expired", CONDITIONS, "NotOnOrAfter", -1),
-    Bound("confirmation_expired", CONFIRMED, "NotOnOrAfter", -1),
-    Bound("session_ended", STATEMENT, "SessionNotOnOrAfter", -1),
-    Bound("authenticated_later", STATEMENT, "AuthnInstant", 1),
-    Bound("issued_later", ".", "IssueInstant", 1),
-    Bound("assertion_issued_later", "saml:Assertion", "IssueInstant", 1),
-]
-
-
-@pytest.mark.parametrize(("upstream", "within", "beyond"), [("eid", 299, 301), ("wayf", 179, 181)])
-@pytest.mark.parametrize("bound", BOUNDS, ids=lambda each: each.name)
-def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str, within: int, beyond: int) -> None:
-    """Five minutes for NemLog-in (OIO-GE-01), three for all others, at every bound.
-
-    Source: docs/reference/design.md#invariant-9.
-    """
-
-    def send_after(seconds: int) -> bytes:
-        moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
-        early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
-        if upstream == "eid":
-            return message(parties, early, moved)
-        return parties.sign_response(parties.response(early, moved), parties.signer(upstream), both=True)
-
-    assert outcome(parties, send_after(within), upstream) == ""
-    assert outcome(parties, send_after(beyond), upstream) == bound.name
-
-
-@pytest.mark.parametrize(("seconds", "cause"), [(299, ""), (300, "issued_long_ago"), (301, "issued_long_ago")])
-def test_a_response_of_nemlogins_lies_nowhere(parties: Parties, seconds: int, cause: str) -> None:
-    """It is refused once it is older than the skew alone, as the profile's reference implementation does."""
-    long = (edit(CONDITIONS, NotOnOrAfter=LATER), edit(CONFIRMED, NotOnOrAfter=LATER))
-    now = NOW + timedelta(seconds=seconds)
-    assert outcome(parties, message(parties, *long), "eid", now=now) == cause
-
-
-TWICE = add("saml:Assertion", '<saml:AttributeStatement><saml:Attribute Name="urn:y"/></saml:AttributeStatement>')
-
-
-@pytest.mark.parametrize("changes", [(drop("saml:Assertion/saml:AttributeStatement"),), (TWICE,)], ids=["none", "two"])
-@pytest.mark.parametrize("upstream", ["eid", "wayf"])
-def test_attributes_stand_in_one_place(parties: Parties, changes: tuple[Change, ...], upstream: str) -> None:
-    """NemLog-in's stand in one statement (its profile); others may leave it out, or write several, all of them read."""
-    if upstream == "eid":
-        assert outcome(parties, message(parties, *changes), upstream) == "attribute_statements"
-        return
-    answer = parties.receive(parties.sign_response(parties.response(*changes))).answer
-    assert isinstance(answer, Authentication)
-    assert [each.name for each in answer.attributes] == ([EPPN, CN, "urn:y"] if TWICE in changes else [])
 
 
 def pss_certificate() -> tuple[rsa.RSAPrivateKey, bytes]:
