@@ -41,6 +41,7 @@ from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.site import Site
 from broker.core.ports import LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
@@ -275,10 +276,7 @@ class Parts:
         return TrialSite(
             policies=self.policies.current,
             origin="in force",
-            services=self.services,
-            upstreams=self.upstreams,
-            maps=self.maps.maps,
-            configured=True,
+            site=Site.from_configuration(self.services, self.upstreams, self.maps.maps),
             issuer=self.config.idp_entity_id,
             signs_up_at=self.config.sign_up.service,
         )

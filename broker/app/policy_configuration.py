@@ -26,14 +26,14 @@ from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
-from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.login.given_facts import make_identity_map
+from broker.core.login.site import Site
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.plays import Analysis, Progress
-from broker.core.policy_analysis.sources import Site
-from broker.core.policy_analysis.two_sites import join_sites
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
-from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, make_identity_map
+from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
 
 T = TypeVar("T")
 _TIMEOUT: Final = timedelta(seconds=10)  # of the library system, at a check of policies
@@ -175,13 +175,13 @@ def default_folder() -> Path:
 
 
 def load_checked(
-    folder: Path | None, moment: datetime, *, proving: bool = False
+    folder: Path | None, moment: datetime, *, proving: bool = False, in_force: bool = True
 ) -> CheckedPolicies:
     """Load the policies of ``folder``, or those configured, against all that is configured.
 
-    The set in force on this machine is part of it: no affiliation of it goes without a word.
     ConfigurationFaults with all faults. Without a configuration names are not checked, which is a
-    warning. ``proving``: the policies are held against the site rules too.
+    warning. ``proving``: the policies are held against the site rules too. ``in_force``: no
+    affiliation of the set in force on this machine goes without a word.
     """
     if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
         loaded = live_policies.load(folder or _HERE, moment)
@@ -191,7 +191,7 @@ def load_checked(
     faults = list(found.faults)
     read = folder or settings.policies
     names = found.proving if proving else found.names
-    state = settings.state / "policies"
+    state = settings.state / "policies" if in_force else None
     checked = collect_faults(faults, lambda: live_policies.load(read, moment, names, state))
     if checked is None or faults:
         raise ConfigurationFaults(faults)
@@ -216,17 +216,15 @@ def check_categories(
 
 @dataclass(frozen=True, slots=True)
 class ComparedSets:
-    """Two policy sets and the site that they are compared for.
+    """Two policy sets, and the site that they are compared for, or the site of each.
 
-    ``failures`` are the failing examples and broken site rules of the second set. ``sites`` are
-    the two sites that ``site`` joins, where whole configurations are compared. Then
-    ``rules_differ`` says whether their site rules are not the same text.
+    ``failures`` are the failing examples and broken site rules of the second set.
+    ``rules_differ`` says of whole configurations whether their site rules are not the same text.
     """
 
     sets: tuple[PolicySet, ...]
-    site: Site
+    sites: tuple[Site, ...]
     failures: tuple[Fault, ...] = ()
-    sites: tuple[Site, ...] = ()
     rules_differ: bool = False
 
 
@@ -241,11 +239,11 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     if CONFIG not in os.environ:
         sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
         failures = _find_failures(folders[-1], moment, ANY_NAMES)
-        return ComparedSets(sets, Site.from_policies(sets), failures)
+        return ComparedSets(sets, (Site.from_policies(sets),), failures)
     found = _load_surroundings(moment)
     sets = tuple(_load_unbound(folders, moment, found.names))
     failures = _find_failures(folders[-1], moment, found.proving)
-    return ComparedSets(sets, found.site.unlimited_by_metadata, failures)
+    return ComparedSets(sets, (found.site.unlimited_by_metadata,), failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -261,7 +259,7 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     failures = _find_failures(policies[-1], moment, ANY_NAMES)
     rules = [each.policy_properties for each in settings]
     texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
-    return ComparedSets(sets, join_sites(*sites), failures, sites, rules_differ=len(texts) > 1)
+    return ComparedSets(sets, sites, failures, rules_differ=len(texts) > 1)
 
 
 def _make_configured_site(settings: Config) -> Site:
@@ -315,50 +313,30 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     Without a configuration the policies of ``folder``, or of ./policies, with services that
     withhold nothing. ConfigurationFaults with all faults.
     """
-    if CONFIG not in os.environ and (folder or _HERE.is_dir()):
-        return _make_ideal_site(folder or _HERE, now)
+    checked = load_checked(folder, now, in_force=False)
+    policies, around = checked.policies, checked.surroundings
+    if around is None:
+        releases = [release for policy in policies.policies for release in policy.releases]
+        making = (release.service for release in releases if release.borrower == "make")
+        origin, signs_up_at = str(folder or _HERE), next(making, None)
+        return TrialSite(policies, origin, checked.site, signs_up_at=signs_up_at)
     settings = configuration()
-    found = load(settings, discard_event, now)
-    faults = list(found.faults)
-    read = folder or settings.policies
-    policies = collect_faults(faults, lambda: live_policies.load(read, now, found.names))
-    metadata, maps = found.metadata, found.maps
-    if faults or policies is None or metadata is None or maps is None:
-        raise ConfigurationFaults(faults)
     return TrialSite(
         policies=policies,
         origin=str(folder) if folder else "as configured",
-        services=found.services,
-        upstreams=found.upstreams,
-        maps=maps.maps,
-        configured=True,
+        site=checked.site,
         issuer=settings.idp_entity_id,
-        acs=dict(_find_acs(metadata, found.services.values(), now)),
+        acs=dict(_find_acs(around.metadata, around.services.values(), now)),
         signs_up_at=settings.sign_up.service,
     )
 
 
-def _make_ideal_site(folder: Path, now: datetime) -> TrialSite:
-    policies = live_policies.load(folder, now)
-    releases = [release for policy in policies.policies for release in policy.releases]
-    making = (release.service for release in releases if release.borrower == "make")
-    return TrialSite(
-        policies=policies,
-        origin=str(folder),
-        services={each.service: ideal_service(each.service) for each in releases},
-        upstreams={},
-        maps={},
-        configured=False,
-        signs_up_at=next(making, None),
-    )
-
-
 def _find_acs(
-    metadata: LiveMetadata, services: Iterable[Service], now: datetime
+    metadata: LiveMetadata | None, services: Iterable[Service], now: datetime
 ) -> Iterator[tuple[str, str]]:
     """Yield the first ACS of each service that has metadata."""
     for service in services:
-        descriptor = metadata.current.service(service.entity_id, now)
+        descriptor = metadata.current.service(service.entity_id, now) if metadata else None
         if descriptor and descriptor.acs:
             yield service.name, descriptor.acs[0].location
 
@@ -370,7 +348,7 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
     if disclosure is None:
         return None
     service = played.service
-    attribute_map = site.maps.get(service.attribute_map) or make_identity_map(
+    attribute_map = site.site.maps.get(service.attribute_map) or make_identity_map(
         tuple(item.name for item in disclosure.items)
     )
     upstream = site.find_upstream(trial.login.upstream)
@@ -383,20 +361,17 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
     )
 
 
-def make_report(
-    folder: Path | None, day: date | None, show_progress: Callable[[int], Progress]
-) -> PolicyReport:
+def make_report(folder: Path | None, day: date | None, show_progress: Progress) -> PolicyReport:
     """Return the report for the data protection officer, as of ``day``.
 
-    It is about the policies of ``folder``, or those configured. ``show_progress`` returns the
-    callback for the progress of so many institutions. ConfigurationFaults with all faults.
+    It is about the policies of ``folder``, or those configured. ConfigurationFaults with all
+    faults.
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
     around = _load_surroundings(moment)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
-    progress = show_progress(len(around.site.sources))
-    trial = Analysis((policies,), around.site, moment, report_progress=progress)
+    trial = Analysis((policies,), (around.site,), moment, report_progress=show_progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

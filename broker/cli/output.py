@@ -207,14 +207,7 @@ def _join(value: object) -> object:
 _FEW: Final = 20  # so many institutions are analysed within seconds
 
 
-def show_progress(sources: int) -> Callable[[int, int], None]:
-    """Return a callback that prints each tenth of the analysed institutions."""
-    printed = set()
-
-    def print_tenth(done: int, to_do: int) -> None:
-        tenth = 10 * done // to_do
-        if tenth not in printed:
-            printed.add(tenth)
-            click.echo(f"analysed {done} of {to_do} institutions", err=True)
-
-    return print_tenth if sources > _FEW else lambda *_: None
+def show_progress(done: int, to_do: int) -> None:
+    """Print each tenth of the analysed institutions."""
+    if to_do > _FEW and 10 * done // to_do != 10 * (done - 1) // to_do:
+        click.echo(f"analysed {done} of {to_do} institutions", err=True)

@@ -17,7 +17,6 @@ from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
-from broker.core.policy_analysis.personas import INCOMPLETE
 from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.untried_examples import write_untried_examples
 
@@ -63,11 +62,9 @@ def check_policies(
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
         analysed, examples = _analyse(checked, moment)
-        complete = not analysed.incomplete
-        found |= {"logins": analysed.logins, "complete": complete, "untried": examples}
-        warnings += (*map(str, analysed.found), *map(INCOMPLETE.format, analysed.incomplete))
-        proved = "complete" if complete else "not complete"
-        closing.append(f"analysis {proved}: {analysed.logins} logins were tried")
+        found |= {"logins": analysed.logins, "untried": examples}
+        warnings += tuple(map(str, analysed.found))
+        closing.append(f"analysis: {analysed.logins} logins were tried")
         if untried:
             closing += examples
         elif examples:
@@ -99,8 +96,7 @@ def _print_check(
 def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tuple[str, ...]]:
     """Return the findings of the analysis, and an example for each kind of untried decision."""
     policies = checked.policies
-    progress = show_progress(len(checked.site.sources))
-    trial = Analysis((policies,), checked.site, moment, report_progress=progress)
+    trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
     found = find_faults(trial)
     tried = set()
     for result in run_examples(policies, None, moment):

@@ -11,21 +11,18 @@ from typing import Final
 import click
 
 from broker.app import policy_configuration
-from broker.app.policy_configuration import ComparedSets
 from broker.cli.output import (
     CHANGES,
     CONFIGURATION,
-    FINDINGS,
     as_json,
     existing_folder,
     printing_faults,
     show_progress,
 )
 from broker.configuration.policies.git_revisions import folder_at
+from broker.core.login.site import find_named_services
 from broker.core.policy_analysis.differences import find_differences
-from broker.core.policy_analysis.personas import INCOMPLETE
 from broker.core.policy_analysis.plays import Analysis
-from broker.core.policy_analysis.sources import find_named_services
 from broker.use_cases.policy_trials.change_text import change_facts, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared
@@ -57,45 +54,40 @@ def diff_policies(
     or ./policies without BROKER_CONFIG. Every kind of login is tried at every service by both sets.
     WIDER means one more attribute, value, service or receiver, a longer memory, or one proof or
     requirement less. Exit 0 without a change, 3 with changes, 78 if an example or a site rule
-    fails, 1 if nothing changed but not everything could be compared.
+    fails.
     """
     now = datetime.now(UTC)
     with _open_folders(folders, revisions) as both:
         opened = policy_configuration.load_compared_sets(both, now)
-    progress = show_progress(len(opened.site.sources))
-    trial = Analysis(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
+    trial = Analysis(opened.sets, opened.sites, now, report_progress=show_progress)
     found = find_differences(trial)
     if as_json:
         facts = change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]
-        left_out = {"unconfigured": _find_unconfigured(opened), "failures": failures}
+        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failures}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
-        labels = {each.name: each.label for each in opened.site.services}
+        labels = {each.name: each.label for each in trial.services}
         lines = change_sentences(found, opened.sets, labels)
         if all_rows:
             lines = every_change(found, opened.sets)
         click.echo("\n".join(lines))
         if opened.rules_differ:
             click.echo("the site rules (policy_properties.yaml) are not the same")
-    for name in _find_unconfigured(opened):
+    for name in _find_unconfigured(trial):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
-    for name in found.incomplete:
-        click.echo(INCOMPLETE.format(name), err=True)
     for failure in opened.failures:
         click.echo(str(failure), err=True)
     if opened.failures:
         raise SystemExit(CONFIGURATION)
     if found.rows:
         raise SystemExit(CHANGES)
-    if found.incomplete:
-        raise SystemExit(FINDINGS)
 
 
-def _find_unconfigured(opened: ComparedSets) -> list[str]:
+def _find_unconfigured(trial: Analysis) -> list[str]:
     """Return the services that entries name and that are not configured."""
-    there = {name for each in opened.site.services for name in (each.name, *each.categories)}
-    named = find_named_services(opened.sets)
+    there = {name for each in trial.services for name in (each.name, *each.categories)}
+    named = find_named_services(trial.sets)
     return sorted(name for name in named - there if _CATEGORY not in name)
 
 

@@ -13,7 +13,6 @@ from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
 from broker.cli.output import DAY, existing_folder, printing_faults, show_progress
-from broker.core.policy_analysis.personas import INCOMPLETE
 from broker.core.report.policy_report import PolicyReport
 
 _ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
@@ -63,8 +62,6 @@ def report(
         click.echo(rows, nl=False)
     else:
         _write(found, into, languages)
-    for name in found.leaves.incomplete:
-        click.echo(INCOMPLETE.format(name), err=True)
 
 
 def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:

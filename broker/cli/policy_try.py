@@ -288,7 +288,7 @@ def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
     corner = f"set {site.policies.digest[:12]}, {escape_unprintable(site.origin)}"
     if now.date() != datetime.now(UTC).date():
         corner = f"{corner}, on {now.date()}"
-    if not site.configured:
+    if not site.site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
     lines = trial_lines(site, trial, now, Wording(), corner)
     click.echo("\n".join(lines))
@@ -299,7 +299,7 @@ def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
-        "configured": site.configured,
+        "configured": site.site.configured,
         "date": now.date().isoformat(),
         "upstream": trial.login.upstream,
         "made_up": trial.complete.made_up,

@@ -240,22 +240,6 @@ def test_other_site_rules_are_one_line(configured: Path) -> None:
     assert line not in diff(configured, configured).stdout
 
 
-def test_an_incomplete_comparison_does_not_exit_with_0(setting: Setting, tmp_path: Path) -> None:
-    """A script must not take an incomplete comparison for equal sets."""
-    before, after = tmp_path / "before", tmp_path / "after"
-    for folder, pair in ((before, "'urn:x:{0}', 'urn:y:{0}'"), (after, "'urn:y:{0}', 'urn:x:{0}'")):
-        shutil.copytree(setting.folder / "policies", folder)
-        values = map(pair.format, range(75))
-        ways = "".join(f"  - {{upstream: wayf, eduPersonEntitlement: [{each}], assurance: low}}\n" for each in values)
-        path = folder / "student.yaml"
-        path.write_text(path.read_text().replace("  - {upstream: library,", f"{ways}  - {{upstream: library,", 1))
-    environment = {"BROKER_CONFIG": str(setting.folder / "broker.toml")}
-    result = CliRunner().invoke(broker, ["policy", "diff", str(before), str(after)], env=environment)
-    assert "not complete: too many alternatives" in result.stderr
-    assert "WIDER" not in result.stdout
-    assert result.exit_code == 1
-
-
 @pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])
 def test_the_example_persona_shows_the_change_when_it_is_tried(
     tmp_path: Path, file: str, old: str, new: str, row: str

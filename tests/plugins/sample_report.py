@@ -9,8 +9,8 @@ from typing import Final
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.login.site import Site
 from broker.core.policy_analysis.plays import Analysis
-from broker.core.policy_analysis.sources import Site, list_sources
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
@@ -51,13 +51,14 @@ ANSWERS: Final = LibraryAnswers(
 def build_sample_report() -> PolicyReport:
     """Return the report; it is built once."""
     policies = live_policies.load(ROOT / "policies", NOW)
-    sources = tuple(source for upstream in UPSTREAMS for source in list_sources(upstream, MAPS.maps))
+    services = {each.name: each for each in SERVICES}
+    site = Site(services, {each.name: each for each in UPSTREAMS}, MAPS.maps)
     return PolicyReport(
         day=NOW.date(),
         base_url="https://login.library.example",
         digest=policies.digest,
         folder=None,
-        leaves=find_disclosures(Analysis((policies,), Site(sources, SERVICES), NOW)),
+        leaves=find_disclosures(Analysis((policies,), (site,), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,

@@ -10,11 +10,11 @@ from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import OURS, NameableInPolicies
 from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.login.site import Site
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
-from broker.core.policy_analysis.sources import Site
 
 _MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # that are shown of one rule
@@ -67,9 +67,6 @@ def check_rules(
         if not unknown:
             proof = check_rule(rule, policies, site, now)
             faults += _find_broken_rule(proof, now)
-            for name in proof.incomplete:
-                fix = f"too many alternatives come together at {name}"
-                warnings.append(Fault(str(rule.place), f"{rule.name!r} is not proved whole", fix))
     return faults, warnings
 
 

@@ -342,7 +342,7 @@ def _accept(
         return ()
     accepted = []
     for value in values:
-        fault = _fault(name, properties, value, institution)
+        fault = find_value_fault(name, value, institution)
         if fault is None:
             accepted.append(value)
         elif properties.identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
@@ -354,9 +354,9 @@ def _accept(
     return tuple(accepted)
 
 
-def _fault(
-    name: str, properties: AttributeProperties, value: str, institution: Institution
-) -> str | None:
+def find_value_fault(name: str, value: str, institution: Institution) -> str | None:
+    """Return why a value of ``institution`` is not accepted; None if it is."""
+    properties = find_properties(name)
     bad_text = _text_fault(name, properties, value)
     if bad_text:
         return bad_text

@@ -10,10 +10,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Controller
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
 from broker.core.login.transaction import Errand
-from broker.core.lookup_hmacs import LookupHmacs
 
-# A key for simulations only: no real person has these pseudonyms.
-_IDEAL: Final = LookupHmacs("ideal", b"no person is behind it")
 # Stands for the borrower number in a simulation.
 BORROWER_STAND_IN: Final = "(a borrower number)"
 _ANOTHER: Final = "(another borrower number)"
@@ -74,4 +71,3 @@ class SimulationTerms:
 
     giver: Controller | None = None
     local: frozenset[str] = frozenset({"library"})
-    hmacs: LookupHmacs = _IDEAL

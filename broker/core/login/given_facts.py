@@ -1,8 +1,9 @@
 """Describe a login by some of its facts; the other facts are made up and named."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
@@ -16,6 +17,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
     Attributes,
+    MapRow,
     Values,
     WireAttribute,
     drop_unusable_cpr,
@@ -25,6 +27,7 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.rights import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.site import CATEGORY, Site
 from broker.core.login.transaction import Authentication, Errand
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import LoginFacts, PolicySet
@@ -32,7 +35,6 @@ from broker.core.policy.model import LoginFacts, PolicySet
 # The category of a borrower that no policy rule changes.
 UNNAMED_CATEGORY: Final = "OTHER"
 HOME: Final = "schacHomeOrganization"
-CATEGORY: Final = "borrower_category"
 _MADE_UP: Final = {
     "gn": "Kim",
     "sn": "Example",
@@ -40,6 +42,9 @@ _MADE_UP: Final = {
     "displayName": "Kim Example",
     "mail": "kim@mailbox.example",
 }
+NOT_OFFERED: Final = ("not_offered", "")
+SPEC_VERSION: Final = "specVersion"
+_OIOSAML: Final = "OIO-SAML-3.0"
 _AGE: Final = 30
 _REMEMBERED: Final = timedelta(days=365)
 # The kinds of CPR number that contain a birth date.
@@ -54,10 +59,11 @@ class GivenFacts:
     A fact that is None, and an attribute not in ``attributes``, is made up, except with ``whole``.
     ``affiliations`` are scoped. ``without`` are attributes that are not sent. ``addresses`` are the
     mailboxes that the person can prove, by the name of the proof; ``proved`` are those proved in
-    earlier logins.
+    earlier logins. Without an ``institution`` the scopes choose one.
     """
 
     upstream: str
+    institution: str = ""
     affiliations: Names = ()
     attributes: Mapping[str, Values] = field(default_factory=dict, repr=False)
     without: Names = ()
@@ -78,8 +84,7 @@ class CompletedFacts:
     """The complete facts of a login; ``made_up`` names those that nobody stated."""
 
     facts: GivenFacts
-    made_up: Names
-    institution: Institution | None
+    made_up: Names = ()
 
 
 def facts_of_login(login: LoginFacts) -> GivenFacts:
@@ -123,9 +128,13 @@ def complete_facts(
     ``names`` are the attributes that the upstream can send (None: any).
     """
     institution = find_institution(given, upstream)
-    facts = replace(given, attributes=_add_affiliations(given))
+    facts = replace(
+        given,
+        attributes=_add_affiliations(given),
+        institution=institution.entity_id if institution else "",
+    )
     if given.whole:
-        return CompletedFacts(facts, (), institution)
+        return CompletedFacts(facts)
     if upstream.local:
         return _complete_account(facts, policies)
     made = {
@@ -140,36 +149,43 @@ def complete_facts(
     if age is None and kind in _DATED:
         age = _AGE
     whole = replace(facts, attributes=attributes, assurance=assurance, cpr=kind, age=age)
-    return CompletedFacts(whole, (*_name_made_up_facts(facts, whole), *made), institution)
+    return CompletedFacts(whole, (*_name_made_up_facts(facts, whole), *made))
 
 
 def describe_login(
-    complete: CompletedFacts,
-    upstream: Upstream,
-    maps: Mapping[str, AttributeMap],
-    policies: PolicySet,
-    now: datetime,
+    facts: GivenFacts, site: Site, policies: PolicySet, now: datetime
 ) -> DescribedLogin:
-    """Return the login as it is read from ``upstream``, by the rules of a real login.
+    """Return the login as it is read at ``site``, by the rules of a real login.
 
-    Only the kind of a CPR number is kept, if the institution may assert a number.
+    Only the kind of a CPR number is kept, if the institution may assert a number. An upstream that
+    the site does not have is the fault of the login.
     """
-    facts = complete.facts
     login = DescribedLogin(
         upstream=facts.upstream,
         reading=AttributeReading(Attributes(), None, "none", None).mask_cpr(),
-        institution=complete.institution.entity_id if complete.institution else "",
+        institution=facts.institution,
         intent=facts.intent,
         errand=facts.errand,
         borrower=facts.borrower,
         addresses=facts.addresses,
         upgrade=facts.upgrade,
     )
+    upstream = site.upstreams.get(facts.upstream)
+    if upstream is None:
+        return replace(login, fault=NOT_OFFERED)
     try:
-        reading = _read(complete, upstream, maps, policies, now)
+        reading = _read(facts, upstream, site.maps, policies, now)
     except AttributesRefused as refused:
         return replace(login, fault=(refused.cause, refused.name))
     return replace(login, reading=reading.mask_cpr())
+
+
+def assume_scopes(institution: Institution, values: Iterable[str]) -> Institution:
+    """Return the institution with the scopes of ``values``, if its own are not known."""
+    if institution.scopes or "scopes" not in institution.unwritten:
+        return institution
+    scopes = dict.fromkeys(value.rpartition("@")[2] for value in values)
+    return replace(institution, scopes=tuple(scopes))
 
 
 def _covers(scopes: Names, scope: str) -> bool:
@@ -233,11 +249,11 @@ def _complete_account(given: GivenFacts, policies: PolicySet) -> CompletedFacts:
     """Return the facts of a library account login: only the account is known."""
     if given.borrower:
         attributes: dict[str, Values] = {CATEGORY: (given.borrower.category,)}
-        return CompletedFacts(replace(given, attributes=attributes), (), None)
+        return CompletedFacts(replace(given, attributes=attributes))
     category = next(_find_account_categories(policies), UNNAMED_CATEGORY)
     account = DescribedBorrower(category)
     facts = replace(given, attributes={CATEGORY: (category,)}, borrower=account)
-    return CompletedFacts(facts, (f"borrower {category}",), None)
+    return CompletedFacts(facts, (f"borrower {category}",))
 
 
 def _find_account_categories(policies: PolicySet) -> Iterator[str]:
@@ -249,22 +265,25 @@ def _find_account_categories(policies: PolicySet) -> Iterator[str]:
 
 
 def _read(
-    complete: CompletedFacts,
+    facts: GivenFacts,
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     policies: PolicySet,
     now: datetime,
 ) -> AttributeReading:
-    facts = complete.facts
-    # A simulation takes the rest of a national eID's assertion to be correct.
-    plain = upstream if upstream.local else replace(upstream, profile="wayf")
-    read_by = {name: replace(each, complete=False) for name, each in maps.items()}
+    values = tuple(chain.from_iterable(facts.attributes.values()))
+    institutions = tuple(assume_scopes(each, values) for each in upstream.institutions)
+    upstream = replace(upstream, institutions=institutions)
+    name = upstream.attribute_map
+    # An upstream without a configuration sends every attribute under our name.
+    read_by = maps.get(name) or make_identity_map((*facts.attributes, ASSURANCE, CPR_ATTRIBUTE))
+    wire = (*_write_wire_attributes(facts, upstream, read_by),)
     authentication = Authentication(
         upstream=facts.upstream,
         issuer=upstream.entity_id,
-        institution=complete.institution.entity_id if complete.institution else "",
+        institution=facts.institution,
         authorities=(),
-        attributes=tuple(_write_wire_attributes(facts, upstream, maps)),
+        attributes=wire,
         authn_instant=now,
         authn_context=None,
         received=now,
@@ -272,27 +291,36 @@ def _read(
     )
     reading = read_authentication(
         authentication,
-        plain,
-        read_by,
+        upstream,
+        {name: read_by},
         now,
         tuple(_make_proofs(facts, now)),
         named_affiliations=policies.named_affiliations,
     )
-    return _add_cpr_kind(reading, facts, complete.institution)
+    if find_outgoing_row(read_by, CPR_ATTRIBUTE) is None:
+        return reading
+    return _add_cpr_kind(reading, facts, upstream.institution(facts.institution))
+
+
+def make_identity_map(names: Iterable[str]) -> AttributeMap:
+    """Return the attribute map of an unconfigured party: the wire names are our names."""
+    return AttributeMap("any", tuple(MapRow(name, name) for name in dict.fromkeys(names)))
 
 
 def _write_wire_attributes(
-    facts: GivenFacts, upstream: Upstream, maps: Mapping[str, AttributeMap]
+    facts: GivenFacts, upstream: Upstream, read_by: AttributeMap
 ) -> Iterator[WireAttribute]:
     if upstream.local:
         yield from (WireAttribute(name, values) for name, values in facts.attributes.items())
         return
-    read_by = maps[upstream.attribute_map]
-    level = find_outgoing_row(read_by, ASSURANCE)
-    if facts.assurance is not None and level and ASSURANCE not in facts.attributes:
+    attributes = dict(facts.attributes)
+    is_eid = upstream.profile == "oiosaml3"
+    if is_eid:
+        attributes.setdefault(SPEC_VERSION, (_OIOSAML,))
+    if facts.assurance is not None:
         number, word = str(facts.assurance.value), facts.assurance.name.capitalize()
-        yield WireAttribute(level.wire, (word if upstream.profile == "oiosaml3" else number,))
-    for name, values in facts.attributes.items():
+        attributes.setdefault(ASSURANCE, (word if is_eid else number,))
+    for name, values in attributes.items():
         row = find_outgoing_row(read_by, name)
         if row:
             yield WireAttribute(row.wire, tuple(map(row.write, values)))

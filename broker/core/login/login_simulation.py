@@ -32,9 +32,12 @@ from broker.core.login.steps import (
     TellChange,
 )
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 
+# A key for simulations only: no real person has these pseudonyms.
+SIMULATION_HMACS: Final = LookupHmacs("ideal", b"no person is behind it")
 _PERSON: Final = "(the person)"
 _MAILBOX: Final = "someone@mailbox.example"
 _LASTS: Final = timedelta(days=365)
@@ -128,7 +131,7 @@ class _Scene:
         return Terms(
             service=self.service,
             giver=self.ideal.giver,
-            hmacs=self.ideal.hmacs,
+            hmacs=SIMULATION_HMACS,
             decision=self.decision,
             lacking=self._find_missing_proof(),
             ways=self.service.methods,
@@ -224,7 +227,7 @@ def _answer(scene: _Scene, step: Step) -> _Scene:
                 chosen=optional,
                 person=_PERSON,
                 language="en",
-                hmacs=scene.ideal.hmacs,
+                hmacs=SIMULATION_HMACS,
                 now=scene.now,
             )
             return replace(scene, transaction=replace(transaction, receipt=own))

@@ -8,7 +8,8 @@ from broker.core.entities import Names
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes, Values
 from broker.core.identity.rights import Ground
-from broker.core.login.given_facts import CATEGORY, HOME
+from broker.core.login.given_facts import HOME
+from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Decision, Effect, PolicySet

@@ -60,7 +60,7 @@ def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
     )
     for key in dict.fromkeys((*after, *before)):
         topic, _name = key
-        if play.source.local and topic in _OF_ACCOUNT:
+        if play.source.institution is None and topic in _OF_ACCOUNT:
             continue
         if old.is_permitted != new.is_permitted and topic not in _AT_ADMISSION:
             continue

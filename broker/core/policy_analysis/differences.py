@@ -16,6 +16,7 @@ from broker.core.policy_analysis.changes import (
     affiliation_of,
     find_changes,
 )
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation
 from broker.core.policy_analysis.plays import Analysis, Play
 
 _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
@@ -41,15 +42,13 @@ class Row:
 class Differences:
     """The changes between two sets, the widest first, and the number of compared logins.
 
-    ``asked_again`` are the services where people must answer again. ``incomplete`` are the
-    upstreams and institutions where not everything was compared.
+    ``asked_again`` are the services where people must answer again.
     """
 
     rows: tuple[Row, ...]
     logins: int
     today: date
     asked_again: Names = ()
-    incomplete: Names = ()
 
 
 def find_differences(trial: Analysis) -> Differences:
@@ -83,11 +82,7 @@ def find_differences(trial: Analysis) -> Differences:
         ),
     )
     return Differences(
-        rows=tuple(ordered),
-        logins=logins,
-        today=trial.now.date(),
-        asked_again=tuple(sorted(again)),
-        incomplete=trial.incomplete(),
+        rows=tuple(ordered), logins=logins, today=trial.now.date(), asked_again=tuple(sorted(again))
     )
 
 
@@ -96,7 +91,7 @@ def _effort(login: DescribedLogin) -> tuple[bool, ...]:
     reading = login.reading
     is_remembered = login.borrower is not None and reading.cpr != "real"
     return (
-        bool(reading.withheld),
+        has_withheld_affiliation(login),
         is_remembered,
         reading.assurance is None,
         login.intent is not None,

@@ -11,7 +11,7 @@ from broker.core.login.described_login import DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
-from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
 from broker.core.policy_analysis.personas import DecidingPolicy
 from broker.core.policy_analysis.plays import Analysis, Play
 
@@ -54,7 +54,6 @@ class Findings:
 
     found: tuple[Finding, ...] = ()
     logins: int = 0
-    incomplete: tuple[str, ...] = ()
     reached: dict[Decided, tuple[DescribedLogin, PlayedLogin]] = field(default_factory=dict)
     entries: set[PolicyLine] = field(default_factory=set)
     leaving: set[_Line] = field(default_factory=set)
@@ -67,17 +66,17 @@ class Findings:
 def find_faults(trial: Analysis) -> Findings:
     """Play every persona under the one set of ``trial`` and return what is wrong with its lines."""
     (policies,) = trial.sets
-    seen = Findings(incomplete=trial.incomplete())
+    seen = Findings()
     for play in trial.plays():
         seen.logins += 1
         _note(seen, play)
     seen.found = (
         *_find_dead_alternatives(trial, policies),
-        *_find_dead_entries(policies, seen, trial.site.services),
+        *_find_dead_entries(policies, seen, trial.services),
         *_find_dead_requirements(policies, seen),
         *_find_idle_categories(policies),
         *_find_late_refusals(policies, seen),
-        *_find_ties(policies, trial.site.services),
+        *_find_ties(policies, trial.services),
     )
     return seen
 
@@ -89,7 +88,7 @@ def _note(seen: Findings, play: Play) -> None:
     if affiliation is None:
         return
     key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
-    if not play.login.reading.withheld:
+    if not has_withheld_affiliation(play.login):
         seen.reached.setdefault(key, (play.login, played))
     release = decision.release
     if release is not None:

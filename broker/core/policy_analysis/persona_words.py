@@ -7,11 +7,12 @@ from itertools import chain
 
 from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import SPEC_VERSION
+from broker.core.login.site import CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
-from broker.core.policy_analysis.sources import CATEGORY
 
 Value = str | int | bool | list[str] | dict[str, str]
 
@@ -43,8 +44,13 @@ def write_options(
     options += [(name, str(value)) for name, value in more.items() if value is not None]
     options += [("--proof", f"{name}={address}") for name, address in _proofs(login)]
     written = shlex.join(chain.from_iterable(options))
-    withheld = reading.withheld and " (and an affiliation that is withheld)"
-    return f"{written}{withheld or ''}"
+    withheld = " (and an affiliation that is withheld)" if has_withheld_affiliation(login) else ""
+    return f"{written}{withheld}"
+
+
+def has_withheld_affiliation(login: DescribedLogin) -> bool:
+    """Return whether an affiliation was withheld: such a login cannot be described to ``try``."""
+    return any(name in AFFILIATIONS for name, _ in login.reading.withheld)
 
 
 def _write_value(name: str, value: str) -> tuple[str, str]:
@@ -86,7 +92,13 @@ def write_example_login(login: DescribedLogin) -> Mapping[str, Value]:
         "borrower": True if login.borrower else None,
         "proof": proofs or None,
     }
-    ours = {CPR_ATTRIBUTE, *proofs, *(f"{name}{PROOF_DOMAIN}" for name in proofs)}
+    ours = {
+        CPR_ATTRIBUTE,
+        ASSURANCE,
+        SPEC_VERSION,
+        *proofs,
+        *(f"{name}{PROOF_DOMAIN}" for name in proofs),
+    }
     for name, values in reading.attributes.items():
         if name not in ours:
             written[name] = list(values)

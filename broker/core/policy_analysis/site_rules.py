@@ -8,11 +8,11 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.site import Site
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
-from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
 from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.plays import Analysis, Play
-from broker.core.policy_analysis.sources import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ class RuleResult:
     rule: SiteRule
     breaches: tuple[Breach, ...]
     met: bool
-    incomplete: Names = ()
 
 
 def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -> RuleResult:
     """Check ``rule`` with every persona."""
-    here = replace(site, services=tuple(filter(rule.concerns, site.services)))
-    trial = Analysis((policies,), here, now, rule.when)
+    services = {name: each for name, each in site.services.items() if rule.concerns(each)}
+    here = replace(site, services=services)
+    trial = Analysis((policies,), (here,), now, rule.when)
     found: dict[object, Breach] = {}
     met = False
     can_break = _can_break(rule, policies)
@@ -82,9 +82,9 @@ def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -
         for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
-            if key not in found or found[key].login.reading.withheld:
+            if key not in found or has_withheld_affiliation(found[key].login):
                 found[key] = _breach(what, place, play, trial)
-    return RuleResult(rule, tuple(found.values()), met, trial.incomplete())
+    return RuleResult(rule, tuple(found.values()), met)
 
 
 def _breach(what: str, place: PolicyLine | None, play: Play, trial: Analysis) -> Breach:

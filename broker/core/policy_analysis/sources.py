@@ -1,20 +1,31 @@
-"""The sources of logins: institutions behind upstreams, with what each may assert."""
+"""The sources of logins, and a value of each kind that a source may assert."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
-from broker.core.entities import Assurance, Controller, Institution, Names, Service, Upstream
-from broker.core.identity.attribute_properties import AttributeProperties, find_properties
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
+from broker.core.entities import Assurance, Institution, Names, Upstream
+from broker.core.identity.attribute_properties import find_properties
+from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
+    VOCABULARY,
+    is_known_affiliation,
+    read_role,
+)
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    OURS,
+    AttributeMap,
+    find_value_fault,
+)
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
-from broker.core.login.login_decision import add_required_names
-from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES, MAY_ASSERT_CPR
+from broker.core.login.given_facts import assume_scopes
+from broker.core.login.site import CATEGORY, Site
+from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 
-CATEGORY: Final = "borrower_category"
 # The reader of a complete map derives these names, as ``national_eid`` does.
-_COMPLETED: Final = ("cn", "gn", "sn", "displayName")
+_COMPLETED: Final = frozenset({"cn", "gn", "sn", "displayName"})
 # The likely levels first, so that a persona is a usual person.
 _LEVELS: Final = (
     Assurance.LOW,
@@ -23,166 +34,171 @@ _LEVELS: Final = (
     Assurance.SELF_ASSERTED,
     None,
 )
+_EVERY_VALUE: Final = "*"
+# Values that meet the pattern of some attribute, and endings of a value whose beginning is named.
+# Policies are unlikely to name them. Several are alike, so that one is unused.
+_USUAL_VALUES: Final = (
+    "something",
+    "other@mail.example",
+    "x7q",
+    "x",
+    "7",
+    "7777",
+    "19700101",
+    "da",
+    "High",
+    "urn:x:x7q",
+    "urn:schac:homeOrganizationType:x7q",
+    "urn:schac:personalUniqueCode:x7q",
+    "00000000-0000-0000-0000-000000000000",
+    "7777-7777-7-777777777777",
+    "mail.example",
+    "other.example",
+)
+_LABELS: Final = ("dept", "other", "x7q")
+_ANYWHERE: Final = "other.example"
+_WORDS: Final = tuple(sorted(VOCABULARY))
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One institution behind one upstream.
+    """One institution behind one upstream, or the library account (no institution).
 
-    ``shapes`` are the attributes that it may assert, None where any may come; ``scopes`` None: any.
-    ``levels`` are those that its logins have.
+    ``names`` are the attributes that it may assert; None: any.
     """
 
-    upstream: str
-    institution: str = ""
-    shapes: Mapping[str, AttributeProperties] | None = field(default=None, repr=False)
-    scopes: Names | None = None
-    levels: tuple[Assurance | None, ...] = _LEVELS
-    issuer: Institution | None = None  # None: any
-    asserts_cpr: bool = True
-    local: bool = False
-    giver: Controller | None = None
+    upstream: Upstream
+    institution: Institution | None
+    names: frozenset[str] | None = field(repr=False)
 
-    def find_ground(self, affiliations: Iterable[str], level: Assurance | None) -> Ground | None:
-        """Return what makes a real CPR number from here usable; None if it is not."""
-        if not self.asserts_cpr:
-            return None
-        if self.issuer is None:
-            return assume_cpr_ground(level, affiliations)
-        return find_cpr_ground(self.issuer, level, affiliations)
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the name of the upstream and the institution's entity ID."""
+        return self.upstream.name, self.institution.entity_id if self.institution else ""
+
+    @property
+    def asserts_cpr(self) -> bool:
+        """Return whether a login may bring a CPR number."""
+        institution = self.institution
+        if institution is None or MAY_ASSERT_CPR not in institution.may_assert:
+            return False
+        return self.has_attribute(CPR_ATTRIBUTE)
+
+    @property
+    def least_level_for_cpr(self) -> Assurance:
+        """Return the level from which a CPR number can be usable."""
+        is_eid = self.institution is not None and self.institution.national_eid
+        return Assurance.SUBSTANTIAL if is_eid else Assurance.LOW
+
+    @property
+    def levels(self) -> tuple[Assurance | None, ...]:
+        """Return the levels that a login may have, as they are read."""
+        if self.institution is None:
+            return (None,)
+        cap = self.institution.max_assurance
+        least = self.upstream.least if self.upstream.profile == "oiosaml3" else None
+        return tuple(
+            each
+            for each in _LEVELS
+            if (least is None if each is None else each <= cap and (not least or each >= least))
+        )
+
+    def has_attribute(self, name: str) -> bool:
+        """Return whether it may assert an attribute."""
+        return name not in OURS and (self.names is None or name in self.names)
 
     def is_single(self, name: str) -> bool:
-        """Return whether a person has one value of the attribute at most."""
-        shape = self.shape(name)
-        return shape is None or shape.single
+        """Return whether a login has at most one value of an attribute, category or proof."""
+        is_ours = name == CATEGORY or name.endswith(PROOF_DOMAIN)
+        return is_ours or find_properties(name).single
 
-    def shape(self, name: str) -> AttributeProperties | None:
-        """Return the shape of an attribute; None if no login from this source has it.
+    def has_value(self, name: str, value: str, named_affiliations: Collection[str]) -> bool:
+        """Return whether a login may have a value, by the rules of the reader.
 
         A person without an asserted mail address may have proved one, in any domain.
         """
-        if self.shapes is None:
-            return AttributeProperties()
-        asserted = self.shapes.get(name)
-        if name == MAIL_PROOF and not self.local:
-            return asserted or AttributeProperties(single=True)
-        return asserted
+        if self.institution is None:
+            return name == CATEGORY
+        if name.endswith(PROOF_DOMAIN):
+            return "@" not in value
+        if name != MAIL_PROOF and not self.has_attribute(name):
+            return False
+        if find_value_fault(name, value, assume_scopes(self.institution, (value,))) is not None:
+            return False
+        return name not in AFFILIATIONS or is_known_affiliation(value, named_affiliations)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """The sources and services that policies are analysed for."""
-
-    sources: tuple[Source, ...]
-    services: tuple[Service, ...]
-
-    @classmethod
-    def from_configuration(
-        cls,
-        services: Mapping[str, Service],
-        upstreams: Mapping[str, Upstream],
-        maps: Mapping[str, AttributeMap],
-    ) -> "Site":
-        """Return the site of the configured services and upstreams."""
-        every = upstreams.values()
-        sources = (source for upstream in every for source in list_sources(upstream, maps))
-        known = (add_required_names(service, maps) for service in services.values())
-        return cls(tuple(sources), tuple(known))
-
-    @classmethod
-    def from_policies(cls, sets: Iterable[PolicySet]) -> "Site":
-        """Return a site with all that the policies name, where every upstream asserts everything.
-
-        An upstream that an alternative names with a borrower's category is the library system.
-        """
-        upstreams: dict[str, bool] = {}
-        for alternative in (match for each in sets for of in each.policies for match in of.match):
-            values = {each.name: each.values for each in alternative.conditions}
-            for name in values.get("upstream", ()):
-                upstreams[name] = upstreams.get(name, False) or CATEGORY in values
-        methods = tuple(sorted(upstreams))
-        shapes = {CATEGORY: AttributeProperties(single=True)}
-        sources = (
-            Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
-            if upstreams[name]
-            else Source(name)
-            for name in methods
-        )
-        services = (ideal_service(name, methods) for name in sorted(find_named_services(sets)))
-        return cls(tuple(sources), tuple(services))
-
-    @property
-    def unlimited_by_metadata(self) -> "Site":
-        """Return the site with services whose metadata withholds nothing.
-
-        A service may publish other metadata at any time, so policies must hold for all metadata.
-        """
-        services = (
-            replace(each, encrypts=True, required=None, subject_id_req=None)
-            for each in self.services
-        )
-        return replace(self, services=tuple(services))
-
-    @property
-    def local(self) -> frozenset[str]:
-        """Return the upstreams where the library system itself verifies the person."""
-        return frozenset(source.upstream for source in self.sources if source.local)
-
-
-def list_sources(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
-    """Yield the sources behind an upstream, a source for each of its institutions."""
-    if upstream.local:
-        shapes = {CATEGORY: AttributeProperties(single=True)}
-        yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
-        return
-    attribute_map = maps[upstream.attribute_map]
-    shapes = _list_shapes(attribute_map)
-    for institution in upstream.institutions:
-        yield Source(
-            upstream=upstream.name,
-            institution=institution.entity_id,
-            shapes=shapes,
-            scopes=_find_scopes(institution),
-            levels=tuple(_iter_levels(upstream, institution)),
-            issuer=institution,
-            asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
-            giver=Controller(institution.label or upstream.label),
-        )
-
-
-def _find_scopes(institution: Institution) -> Names | None:
-    """Return the scopes of an institution; None (any) if its metadata has them and is missing."""
-    if not institution.scopes and "scopes" in institution.unwritten:
-        return None
-    return institution.scopes
-
-
-def find_named_services(sets: Iterable[PolicySet]) -> set[str]:
-    """Return the services and categories that have an entry."""
-    return {
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    }
-
-
-def _list_shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:
-    """Return the properties of the attributes of a map, by our names."""
-    shapes = {row.name: row.properties for row in attribute_map.rows}
-    if attribute_map.complete:
-        for name in _COMPLETED:
-            shapes.setdefault(name, find_properties(name))
-    return shapes
-
-
-def _iter_levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:
-    """Yield the levels that a login by ``institution`` may have, as they are read."""
-    eid = upstream.profile == "oiosaml3"
-    for level in _LEVELS:
-        if level is None and not eid:
-            yield level
-        if level is None or level > institution.max_assurance:
+def list_sources(site: Site) -> Iterator[Source]:
+    """Yield the sources of a site: one for each institution of each upstream."""
+    for upstream in site.upstreams.values():
+        if upstream.local:
+            yield Source(upstream, None, frozenset())
             continue
-        if not eid or level >= upstream.least:
-            yield level
+        names = _list_names(site.maps.get(upstream.attribute_map))
+        yield from (Source(upstream, each, names) for each in upstream.institutions)
+
+
+def _list_names(attribute_map: AttributeMap | None) -> frozenset[str] | None:
+    """Return the attributes of a map; None: any, without a configuration."""
+    if attribute_map is None:
+        return None
+    names = frozenset(row.name for row in attribute_map.rows)
+    return names | _COMPLETED if attribute_map.complete else names
+
+
+def find_rank(name: str, value: str) -> int:
+    """Return the rank of a value: 3 identified, 2 alumni, 1 another affiliation, 0 none."""
+    if name not in AFFILIATIONS:
+        return 0
+    word = read_role(value)
+    if word in IDENTIFIED_ROLES:
+        return 3
+    return 2 if word == ALUMNI_ROLE else 1
+
+
+def choose_values(
+    source: Source, name: str, patterns: Collection[str], named_affiliations: Collection[str]
+) -> Names:
+    """Return a value of each kind that ``source`` may assert; the last meets no pattern, if any.
+
+    Values of one kind meet the same of the ``patterns`` that policies name, and have the same rank.
+    """
+    found: dict[object, str] = {}
+    domains = _list_domains(source, patterns)
+    exact_first = sorted(patterns, key=lambda each: (each.endswith("*"), each))
+    for pattern in (*exact_first, _EVERY_VALUE):
+        for value in _iter_candidates(pattern, domains):
+            if not value_allowed(value, (pattern,)):
+                continue
+            kind = (
+                tuple(each for each in patterns if value_allowed(value, (each,))),
+                find_rank(name, value),
+            )
+            if kind not in found and source.has_value(name, value, named_affiliations):
+                found[kind] = value
+    return tuple(found.values())
+
+
+def _iter_candidates(pattern: str, domains: Names) -> Iterator[str]:
+    """Yield values that may meet a pattern: its beginning with each ending, and affiliations."""
+    beginning = pattern.removesuffix("*")
+    if beginning == pattern:
+        yield pattern
+        return
+    yield from (f"{beginning}{ending}" for ending in _USUAL_VALUES)
+    words = (*_WORDS, *map(str.upper, _WORDS), beginning.partition("@")[0] or "someone")
+    for domain in domains:
+        yield from (f"{word}@{domain}" for word in words)
+        yield from (f"{beginning}{joint}{domain}" for joint in ("", ".", "x7q.", "@", "someone@"))
+        yield domain
+    yield from words
+
+
+def _list_domains(source: Source, patterns: Collection[str]) -> Names:
+    """Return the scopes of the source with subdomains; for any scope, the domains named."""
+    scopes = source.institution.scopes if source.institution else ()
+    if not scopes:
+        named = (pattern.rpartition("@")[2] for pattern in sorted(patterns))
+        scopes = (*(domain for domain in named if "*" not in domain and "." in domain), _ANYWHERE)
+    below = (f"{label}.{scope}" for scope in scopes for label in _LABELS)
+    return (*dict.fromkeys((*scopes, *below)),)

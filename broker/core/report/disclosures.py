@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
@@ -81,14 +80,12 @@ class WrittenBorrower:
 class Disclosures:
     """All that leaves by one policy set.
 
-    ``logins`` is the number of simulated logins. ``incomplete`` are the upstreams and institutions
-    where not all pairs of alternatives were tried.
+    ``logins`` is the number of simulated logins.
     """
 
     given: tuple[ServiceDisclosure, ...]
     borrowers: tuple[WrittenBorrower, ...]
     logins: int
-    incomplete: Names
 
     def to(self, service: str) -> tuple[ServiceDisclosure, ...]:
         """Return what one service receives, the affiliation of highest precedence first."""
@@ -111,7 +108,7 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
         _note(found, play, play.played[0])
     entries = (
         found.entries.get((service.name, policy.affiliation))
-        for service in analysis.site.services
+        for service in analysis.services
         for policy in policies.policies
     )
     borrowers = (
@@ -120,10 +117,7 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
         for variant in policy.variants
     )
     return Disclosures(
-        given=tuple(filter(None, entries)),
-        borrowers=tuple(filter(None, borrowers)),
-        logins=logins,
-        incomplete=analysis.incomplete(),
+        given=tuple(filter(None, entries)), borrowers=tuple(filter(None, borrowers)), logins=logins
     )
 
 
@@ -147,7 +141,7 @@ def _note(found: _Collected, play: Play, played: PlayedLogin) -> None:
 
 
 def _writes_borrower(play: Play, played: PlayedLogin) -> bool:
-    borrower = None if play.source.local else played.borrower
+    borrower = None if play.source.institution is None else played.borrower
     return borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
 
 

@@ -6,7 +6,8 @@ from datetime import date
 
 from broker.core.identity import cpr
 from broker.core.login.described_login import DescribedBorrower
-from broker.core.login.given_facts import CATEGORY, GivenFacts
+from broker.core.login.given_facts import GivenFacts
+from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import Errand
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona

@@ -81,7 +81,6 @@ def change_facts(found: Differences, sets: Sets) -> dict[str, Any]:
         "wider": any(row.change.direction is Direction.WIDER for row in found.rows),
         "asked_again": found.asked_again,
         "logins": found.logins,
-        "incomplete": found.incomplete,
     }
 
 

@@ -18,10 +18,11 @@ from broker.core.identity.canonical_attributes import (
     Values,
 )
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
-from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
+from broker.core.login.given_facts import UNNAMED_CATEGORY
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
+from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import Errand
 from broker.core.marked_text import mark as _
 from broker.core.policy.model import PolicyLine, PolicySet
@@ -144,7 +145,7 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
 
     NoSuchNameError if its service or upstream no longer exists.
     """
-    terms = site.make_terms(site.find_upstream(facts.upstream))
+    terms = site.site.make_terms(site.find_upstream(facts.upstream), "")
     service = site.find_service(facts.service)
     unknown = _find_unknown_facts(facts, site.policies)
     if prod(map(len, unknown.values())) > _MOST_PLAYS:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from broker.core.borrowers.library_system import list_categories
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.identity.rights import NOT_USABLE, Right
-from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
+from broker.core.login.given_facts import SPEC_VERSION, UNNAMED_CATEGORY
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.site import CATEGORY
 from broker.core.login.steps import Done
 from broker.core.marked_text import mark as _
 from broker.core.policy.matching import find_near_misses
@@ -62,7 +63,7 @@ def trial_row(
     """Return the result at one service for programs."""
     return {
         "service": played.service.name,
-        "offered": is_offered(site, trial, played),
+        "offered": is_offered(site.site, trial, played),
         "effect": "permit" if played.is_permitted else "deny",
         "affiliation": played.decision.affiliation,
         "reason": played.reason,
@@ -112,7 +113,7 @@ def _service_lines(
 
 def _select_lines(trial: LoginTrial, played: PlayedLogin, words: Wording) -> Iterator[str]:
     """Yield the attributes that are not released, except unlisted ones that were made up."""
-    made_up = {*trial.complete.made_up, ASSURANCE}
+    made_up = {*trial.complete.made_up, ASSURANCE, SPEC_VERSION}
     kept = [
         f"{each.name} ({each.code})"
         for each in played.staying
@@ -127,7 +128,7 @@ def _title(site: TrialSite, trial: LoginTrial, played: PlayedLogin, words: Wordi
     matched = [reason.place for reason in decision.reasons if reason.code == "matched"]
     place = matched[0] if matched else decision.policy.file if decision.policy else None
     title = f"{service}, as {decision.affiliation} ({place})" if decision.affiliation else service
-    if is_offered(site, trial, played):
+    if is_offered(site.site, trial, played):
         return title
     upstream = escape_unprintable(trial.login.upstream)
     message = _("%(service)s does not offer %(upstream)s")
@@ -173,7 +174,7 @@ def _refusal_lines(
 def _notes(site: TrialSite, trial: LoginTrial, words: Wording) -> Iterator[str]:
     borrower = trial.given.borrower
     withheld = (CPR_ATTRIBUTE, "may_not_assert") in trial.login.reading.withheld
-    if withheld and trial.given.cpr in _SENT_NUMBERS and trial.complete.institution is not None:
+    if withheld and trial.given.cpr in _SENT_NUMBERS and trial.login.institution:
         yield words.say(_NUMBER_NOT_ALLOWED)
     if borrower is None:
         return

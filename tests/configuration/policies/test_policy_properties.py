@@ -156,7 +156,7 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     around.site_rules.write_text(text, encoding="utf-8")
     policies = live_policies.load(folder, NOW)
     assert around.maps
-    site = TrialSite(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
+    site = TrialSite(policies, "", around.site)
     (written,) = policy_properties.load(around.site_rules)
     breaches = check_rule(written, policies, around.site, NOW).breaches
     assert breaches

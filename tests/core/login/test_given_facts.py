@@ -11,6 +11,7 @@ from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login, find_institution
+from broker.core.login.site import Site
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,18 +20,21 @@ MAPS = attribute_maps.load(ROOT / "attribute_maps").maps
 AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 KU = Institution("https://idp.ku.example", scopes=("ku.dk",), max_assurance=Assurance.LOW)
 WAYF = Upstream("wayf", "wayf", "https://wayf.example", "sp", "wayf", Text("WAYF", "WAYF"), (AU, KU))
+SITE = Site({}, {"wayf": WAYF}, MAPS)
 NAMES = frozenset(row.name for row in MAPS["wayf"].rows)
 
 
 def read(given: GivenFacts) -> tuple[DescribedLogin, tuple[str, ...]]:
     """Complete and read a login by WAYF."""
     complete = complete_facts(given, WAYF, NAMES, POLICIES)
-    return describe_login(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
+    return describe_login(complete.facts, SITE, POLICIES, NOW), complete.made_up
 
 
 def test_made_up_facts_are_named() -> None:
     """Level, kind of number, age and the usual attributes; nothing that was given or left out."""
-    login, made_up = read(GivenFacts("wayf", ("student@au.dk",), {"gn": ("Asta",)}, without=("mail",)))
+    login, made_up = read(
+        GivenFacts("wayf", affiliations=("student@au.dk",), attributes={"gn": ("Asta",)}, without=("mail",))
+    )
 
     assert {"assurance low", "cpr real", "age 30", "sn", "schacHomeOrganization"} <= set(made_up)
     assert {"gn", "mail"}.isdisjoint(made_up)
@@ -42,12 +46,12 @@ def test_made_up_facts_are_named() -> None:
 @pytest.mark.parametrize(("scope", "institution"), [("au.dk", AU), ("clin.au.dk", AU), ("ku.dk", KU), ("sdu.dk", AU)])
 def test_the_institution_with_the_scope_is_chosen(scope: str, institution: Institution) -> None:
     """By its scope or one below it; where none may, the first one says it in vain."""
-    assert find_institution(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
+    assert find_institution(GivenFacts("wayf", affiliations=(f"student@{scope}",)), WAYF) == institution
 
 
 def test_an_institution_asserts_only_what_it_may() -> None:
     """A number and a level above its cap are withheld, as at a live login."""
-    login, _ = read(GivenFacts("wayf", ("student@ku.dk",), assurance=Assurance.HIGH, cpr="real", age=22))
+    login, _ = read(GivenFacts("wayf", affiliations=("student@ku.dk",), assurance=Assurance.HIGH, cpr="real", age=22))
 
     assert (login.reading.cpr, login.reading.age, "cpr" in login.reading.attributes) == ("none", None, False)
     assert dict(login.reading.withheld)["cpr"] == "may_not_assert"

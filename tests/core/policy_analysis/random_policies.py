@@ -18,6 +18,7 @@ from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import make_pin_authentication, read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.site import Site
 from broker.core.login.transaction import Authentication
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
@@ -53,12 +54,13 @@ UPSTREAMS: Final = {
     "nemid": Upstream("nemid", "oiosaml3", "n", "s", "oiosaml3", WORDS, (EID,), least=Assurance.LOW),
     "library": Upstream("library", "library", "", "", "", WORDS),
 }
-SOURCES: Final = tuple(source for upstream in UPSTREAMS.values() for source in list_sources(upstream, MAPS))
 CATEGORY: Final = "https://category.example/library"
 SERVICES: Final = (
     Service("my-loans", "l", WORDS, tuple(UPSTREAMS), Controller(WORDS), encrypts=True),
     Service("e-resources", "e", WORDS, tuple(UPSTREAMS), categories=(CATEGORY,)),
 )
+SITE: Final = Site({each.name: each for each in SERVICES}, UPSTREAMS, MAPS)
+SOURCES: Final = tuple(list_sources(SITE))
 
 # The values that rules name, and values that people have in addition.
 ROLES: Final = (
@@ -334,11 +336,7 @@ def _login(
         reading = read_authentication(authentication, upstream, MAPS, NOW, proofs).mask_cpr()
     except AttributesRefused:
         return None
-    source = next(
-        each
-        for each in SOURCES
-        if (each.upstream, each.institution) == (authentication.upstream, authentication.institution)
-    )
+    source = next(each for each in SOURCES if each.key == (authentication.upstream, authentication.institution))
     there = None if upstream.local else borrower
     described = DescribedLogin(authentication.upstream, reading, authentication.institution, intent, borrower=there)
     return RandomLogin(source, described, authentication, proofs)

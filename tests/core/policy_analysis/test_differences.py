@@ -1,6 +1,7 @@
 """The differences between two policy sets: each key is reported, and no random login shows more than the rows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,22 +11,33 @@ from hypothesis import HealthCheck, given, settings
 from broker.configuration.checked_files import key_patterns
 from broker.configuration.policies import live_policies
 from broker.configuration.policies.file_schema import PolicyShape
-from broker.core.login.described_login import DescribedLogin, SimulationTerms
+from broker.core.login.described_login import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.changes import Change, Direction, find_changes
 from broker.core.policy_analysis.differences import Row, find_differences
 from broker.core.policy_analysis.plays import Analysis, Play
-from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
 from tests.core.policy_analysis.random_edits import edit_policies
-from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
+from tests.core.policy_analysis.random_policies import (
+    MAPS,
+    NOW,
+    POLICY_SETS,
+    SERVICES,
+    SITE,
+    SOURCES,
+    UPSTREAMS,
+    random_logins,
+)
 from tests.plugins.example_counts import scale_examples
 
-WAYF, NEMID = SOURCES[0], SOURCES[2]
 LOANS = SERVICES[0]
-SITE = Site(SOURCES, SERVICES)
+TWO_SOURCES = {
+    "wayf": replace(UPSTREAMS["wayf"], institutions=UPSTREAMS["wayf"].institutions[:1]),
+    "nemid": UPSTREAMS["nemid"],
+}
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 
 
@@ -57,7 +69,7 @@ def write_row(row: Row) -> str:
 def compare_files(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Give the rows of two sets of files."""
     sets = (load_policies(folder / "before", before), load_policies(folder / "after", after))
-    return list(map(write_row, find_differences(Analysis(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
+    return list(map(write_row, find_differences(Analysis(sets, (Site(SITE.services, TWO_SOURCES, MAPS),), NOW)).rows))
 
 
 def compare_edits(folder: Path, edits: list[tuple[str, str, str, str, str]]) -> list[str]:
@@ -131,7 +143,7 @@ def random_edits(number: int) -> Iterator[tuple[PolicySet, PolicySet]]:
 
 def simulate_at(login: DescribedLogin, at: int, source: int, policies: PolicySet) -> PlayedLogin:
     """Play a login to its end at one service."""
-    terms = SimulationTerms(giver=SOURCES[source].giver, local=LOCAL)
+    terms = SITE.make_terms(SOURCES[source].upstream, SOURCES[source].key[1])
     return simulate_login(login, SERVICES[at], policies, NOW, terms)
 
 
@@ -149,7 +161,7 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
     """Each WIDER that a login shows has a row at its service with the same text. The seeds are fixed."""
     seen = 0
     for sets in random_edits(number):
-        rows = find_differences(Analysis(sets, SITE, NOW)).rows
+        rows = find_differences(Analysis(sets, (SITE,), NOW)).rows
         found = {(row.service, row.change.text) for row in rows if row.change.direction is Direction.WIDER}
         for service, change in iter_random_changes(sets, Random(number), 200):
             if change.direction is Direction.WIDER:
@@ -162,4 +174,4 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""
-    assert find_differences(Analysis((policies, PolicySet(policies.policies, "d")), SITE, NOW)).rows == ()
+    assert find_differences(Analysis((policies, PolicySet(policies.policies, "d")), (SITE,), NOW)).rows == ()

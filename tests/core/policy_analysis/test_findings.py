@@ -8,10 +8,10 @@ import pytest
 
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.login.site import Site
 from broker.core.policy.model import Alternative, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
 from broker.core.policy_analysis.plays import Analysis
-from broker.core.policy_analysis.sources import Site, list_sources
 from tests.core.policy_analysis.random_policies import EID, MAPS, NOW, WORDS
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
@@ -33,7 +33,7 @@ SERVICES = (
     replace(SHIPPED, name="eid-only", methods=("nemid",)),
     replace(SHIPPED, name="categorised", categories=BOTH),
 )
-SITE = Site(tuple(source for upstream in UPSTREAMS for source in list_sources(upstream, MAPS)), SERVICES)
+SITE = Site({each.name: each for each in SERVICES}, {each.name: each for each in UPSTREAMS}, MAPS)
 
 
 def entry(service: str, *attributes: str, borrower: str = "none", basis: str = "public_task") -> str:
@@ -194,7 +194,7 @@ def load_with_fault(seed: Seed, folder: Path) -> PolicySet:
 
 def analyze(policies: PolicySet) -> Findings:
     """Analyse a set at the site of these tests."""
-    return find_faults(Analysis((policies,), SITE, NOW))
+    return find_faults(Analysis((policies,), (SITE,), NOW))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.core.entities import Assurance, Service
-from broker.core.login.described_login import DescribedLogin, SimulationTerms
+from broker.core.login.described_login import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import (
@@ -27,13 +27,12 @@ from broker.core.policy.model import (
 from broker.core.policy_analysis import plays
 from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.site_rules import Breach, SiteRule, check_rule
-from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.random_policies import (
-    LOCAL,
     NOW,
     POLICY_SETS,
     ROLES,
     SERVICES,
+    SITE,
     SOURCES,
     WORDS,
     RandomLogin,
@@ -41,7 +40,6 @@ from tests.core.policy_analysis.random_policies import (
 )
 from tests.plugins.example_counts import scale_examples
 
-SITE = Site(SOURCES, SERVICES)
 SEEDS = st.integers(0, 2**32)
 UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
 RULE = PolicyLine("policy_properties.yaml", 1)
@@ -146,7 +144,9 @@ def breaks(played: PlayedLogin, rule: SiteRule) -> Iterator[str]:
 
 def simulate_at(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin:
     """Play a login to its end."""
-    return simulate_login(login, service, policies, NOW, SimulationTerms(giver=SOURCES[source].giver, local=LOCAL))
+    return simulate_login(
+        login, service, policies, NOW, SITE.make_terms(SOURCES[source].upstream, SOURCES[source].key[1])
+    )
 
 
 def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) -> None:
@@ -157,10 +157,10 @@ def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) ->
         mine, at = login.described, SOURCES.index(login.source)
         if rule.when.borrower is not None and not is_led_to(mine):
             continue
-        if not is_so(mine, rule.when, local=login.source.local):
+        if not is_so(mine, rule.when, local=login.source.upstream.local):
             continue
         for service in filter(rule.concerns, SERVICES):
-            if login.source.upstream in service.methods:
+            if login.source.upstream.name in service.methods:
                 assert proof.met
                 for begins in breaks(simulate_at(mine, service, policies, at), rule):
                     assert any(where == service.name and what.startswith(begins) for where, what in found)
@@ -173,7 +173,7 @@ def confirm(policies: PolicySet, rule: SiteRule, breaches: list[Breach]) -> None
     services = {service.name: service for service in SERVICES}
     for each in breaches:
         key = (each.login.upstream, each.login.institution)
-        source = next(at for at, one in enumerate(SOURCES) if (one.upstream, one.institution) == key)
+        source = next(at for at, one in enumerate(SOURCES) if one.key == key)
         assert is_so(each.login, replace(rule.when, borrower=None), local=False)
         shown = breaks(simulate_at(each.login, services[each.service], policies, source), rule)
         assert any(each.what.startswith(begins) for begins in shown)

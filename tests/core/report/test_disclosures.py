@@ -5,7 +5,6 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.core.login.described_login import SimulationTerms
 from broker.core.login.login_simulation import simulate_login
 from broker.core.policy.model import (
     Alternative,
@@ -18,12 +17,10 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.policy_analysis.plays import Analysis
-from broker.core.policy_analysis.sources import Site
 from broker.core.report.disclosures import Disclosures, find_disclosures
-from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
+from tests.core.policy_analysis.random_policies import NOW, POLICY_SETS, SERVICES, SITE, SOURCES, WORDS, random_logins
 from tests.plugins.example_counts import scale_examples
 
-SITE = Site(SOURCES, SERVICES)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 SEEDS = st.integers(0, 2**32)
 
@@ -38,7 +35,7 @@ def find_released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, s
     found = set()
     for login in random_logins(Random(seed), many):
         for service in SERVICES:
-            terms = SimulationTerms(giver=login.source.giver, local=LOCAL)
+            terms = SITE.make_terms(login.source.upstream, login.source.key[1])
             played = simulate_login(login.described, service, policies, NOW, terms)
             affiliation = played.decision.affiliation or ""
             found |= {(service.name, affiliation, each.name) for each in played.leaving}
@@ -47,15 +44,15 @@ def find_released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, s
 
 def check(policies: PolicySet, seed: int, many: int) -> None:
     """Compare what is listed with what is released."""
-    found = find_disclosures(Analysis((policies,), SITE, NOW))
+    found = find_disclosures(Analysis((policies,), (SITE,), NOW))
     listed = triples(found)
     assert find_released(policies, seed, many) - listed == set()
     for service, affiliation, name in listed:
         (entry,) = (each for each in found.to(service) if each.affiliation == affiliation)
         login = entry.released[name]
-        giver = next(each.giver for each in SOURCES if each.upstream == login.upstream)
+        source = next(each for each in SOURCES if each.upstream.name == login.upstream)
         at = next(each for each in SERVICES if each.name == service)
-        played = simulate_login(login, at, policies, NOW, SimulationTerms(giver=giver, local=LOCAL))
+        played = simulate_login(login, at, policies, NOW, SITE.make_terms(source.upstream, source.key[1]))
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
@@ -90,5 +87,5 @@ def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
         borrower=None,
         releases=(release,),
     )
-    found = find_disclosures(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
+    found = find_disclosures(Analysis((PolicySet((policy,), "d"),), (SITE,), NOW))
     assert triples(found) == {("e-resources", "student", "borrower_number")}

@@ -15,6 +15,7 @@ from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeRea
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
+from broker.core.login.site import Site
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
 from broker.use_cases.policy_trials.explanations import Replay, replay_refusal
@@ -59,7 +60,7 @@ NOBODY = Person("p1")
 
 def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -> Replay:
     """Play the login of these facts again."""
-    site = TrialSite(policies, "", {service: ideal_service(service)}, UPSTREAMS, {}, configured=True)
+    site = TrialSite(policies, "", Site({service: ideal_service(service)}, UPSTREAMS, {}))
     return replay_refusal(site, facts, NOW)
 
 
