@@ -86,10 +86,18 @@ class PersonRecord:
         return self.has_open_case or (self.enrolment is not None and self.enrolment.has_failed)
 
     def mark_seen(self, now: datetime) -> "PersonRecord":
-        """Return the record of a person who has just logged in; unchanged within a day."""
+        """Return the record of a person who has just logged in; unchanged within a day.
+
+        A login prolongs the record, but no receipt: old ones are dropped.
+        """
         if now - self.last_seen < _SEEN_EVERY:
             return self
-        return replace(self, last_seen=now)
+        receipts = {}
+        for service_name, answers in self.receipts.items():
+            live = tuple(each for each in answers if now < RECEIPT.until(each.event_time))
+            if live:
+                receipts[service_name] = live
+        return replace(self, last_seen=now, receipts=receipts)
 
     def confirm_borrower(
         self,

@@ -57,6 +57,14 @@ def test_a_borrower_number_leads_to_the_person_as_long_as_the_record_lasts(perso
     assert persons.find_by_borrower("17", NOW + timedelta(days=1400)) == "anna"
 
 
+def test_a_login_prolongs_the_record_but_no_receipt() -> None:
+    """A receipt ends two years after its answer, also of somebody who goes on to log in at other services."""
+    record = PersonRecord(NOW).add_receipt("my-loans", consent("first", NOW), NOW)
+    soon, late = NOW + timedelta(days=700), NOW + timedelta(days=732)
+    assert record.mark_seen(soon).list_receipts("my-loans")
+    assert record.mark_seen(soon).mark_seen(late).receipts == {}
+
+
 def test_a_borrower_leads_to_the_person_who_was_confirmed_last(persons: PersonRecords) -> None:
     """A person who had it before takes nothing back by a login that the library system is not asked for."""
     borrower = Borrower("17", "STUD")
