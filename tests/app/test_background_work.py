@@ -261,14 +261,14 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
-    def noted(thread: threading.Thread) -> None:
+    def note_thread(thread: threading.Thread) -> None:
         if threading.current_thread() is asking:
             started.append(thread)
         start(thread)
 
     # Servers of other tests live in this process, and begin and end threads as they like.
     asking = threading.current_thread()
-    monkeypatch.setattr(threading.Thread, "start", noted)
+    monkeypatch.setattr(threading.Thread, "start", note_thread)
     parts = assemble(load(folder / "broker.toml", {}))
     app = ReloadingApplication(create_app(parts.config), parts)
     policies = parts.policies.current

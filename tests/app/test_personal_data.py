@@ -351,7 +351,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Let the process die at a change of the store."""
     made = [0]
 
-    def counted(change: Callable[..., Any]) -> Callable[..., Any]:
+    def count_calls(change: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **more: Any) -> Any:
             made[0] += 1
             if made[0] == after:
@@ -361,7 +361,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
         return run
 
     for name in ("put_many", "drop"):
-        monkeypatch.setattr(SqliteStore, name, counted(getattr(SqliteStore, name)))
+        monkeypatch.setattr(SqliteStore, name, count_calls(getattr(SqliteStore, name)))
 
 
 def octets(parts: Parts) -> bytes:

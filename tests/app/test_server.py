@@ -138,7 +138,7 @@ def lasting(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def unchanged(lasting: Server) -> Server:
+def unchanged_server(lasting: Server) -> Server:
     """Give that broker with two workers, and nothing written to its log yet."""
     until(lambda: both(lasting))
     lasting.begun = len(lasting.log_file.read_text())
@@ -186,42 +186,48 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
         ("attribute_maps/wayf.yaml", "reads:", "raeds:", "did you mean 'reads'?"),
     ],
 )
-def test_hup_with_a_fault_changes_nothing(unchanged: Server, name: str, old: str, new: str, fault: str) -> None:
+def test_hup_with_a_fault_changes_nothing(unchanged_server: Server, name: str, old: str, new: str, fault: str) -> None:
     """A reload that could not serve is refused, with every fault in the log: the workers that serve are kept."""
-    before = unchanged.workers()
-    with unchanged.edit_for_now(name, old, new):
-        unchanged.running.send_signal(signal.SIGHUP)
-        until(lambda: [each for each in list_events(unchanged, "reload_refused") if fault in each["fault"]])
-    assert (unchanged.workers(), unchanged.answers()) == (before, True)
+    before = unchanged_server.workers()
+    with unchanged_server.edit_for_now(name, old, new):
+        unchanged_server.running.send_signal(signal.SIGHUP)
+        until(lambda: [each for each in list_events(unchanged_server, "reload_refused") if fault in each["fault"]])
+    assert (unchanged_server.workers(), unchanged_server.answers()) == (before, True)
 
 
-def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
+def test_a_killed_worker_is_replaced(unchanged_server: Server) -> None:
     """The kernel kills who takes too much memory; the login goes on at the other worker and at a new one."""
-    before = unchanged.workers()
+    before = unchanged_server.workers()
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: len(unchanged.workers() - {killed}) == 2)
-    assert unchanged.answers()
+    until(lambda: len(unchanged_server.workers() - {killed}) == 2)
+    assert unchanged_server.answers()
 
 
-def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:
+def test_nothing_is_written_outside_the_folders_configured(unchanged_server: Server) -> None:
     """No control socket, lock or cache in a home folder: only the store, the last good policies, the audit log change."""
-    assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
-    new = {path.relative_to(unchanged.folder).parts[0] for path in unchanged.folder.rglob("*") if path.is_file()}
+    assert [
+        path for name in ("home", "run", "temporary") for path in (unchanged_server.folder.parent / name).iterdir()
+    ] == []
+    new = {
+        path.relative_to(unchanged_server.folder).parts[0]
+        for path in unchanged_server.folder.rglob("*")
+        if path.is_file()
+    }
     assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}
 
 
-def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
+def test_no_line_quotes_a_request_that_is_no_http(unchanged_server: Server) -> None:
     """The log does not quote an address, which may hold a CPR number.
 
     Source: docs/reference/design.md#invariant-4.
     """
-    with socket.create_connection(("127.0.0.1", unchanged.port), timeout=60) as wire:
+    with socket.create_connection(("127.0.0.1", unchanged_server.port), timeout=60) as wire:
         wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)
-    assert unchanged.answers()
-    assert CPR not in unchanged.log()
-    assert "aase" not in unchanged.log()
+    assert unchanged_server.answers()
+    assert CPR not in unchanged_server.log()
+    assert "aase" not in unchanged_server.log()
 
 
 HOST, GET, POST = b"Host: x\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"POST /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -254,23 +260,23 @@ HOST, GET, POST = b"Host: x\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"POS
     (POST + b"Transfer-Encoding: xchunked\r\n\r\n", b"501"),
     (POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n", b"400"),
 ])  # fmt: skip
-def test_an_ambiguous_request_is_refused(unchanged: Server, octets: bytes, status: bytes) -> None:
+def test_an_ambiguous_request_is_refused(unchanged_server: Server, octets: bytes, status: bytes) -> None:
     """The connection ends with it, so that nothing behind it is a request, and the log quotes nothing.
 
     Source: RFC 9112, sections 6.3 and 11.2.
     """
-    answer = exchange(unchanged.port, octets + b"GET /healthz?cpr=1403044004 HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = exchange(unchanged_server.port, octets + b"GET /healthz?cpr=1403044004 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert answer.count(b"HTTP/1.1 ") == 1
-    assert unchanged.log() == ""
+    assert unchanged_server.log() == ""
 
 
 @pytest.mark.parametrize(
     "head", [GET, POST + b"Content-Length: 1\r\n\r\nx", POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"]
 )
-def test_a_connection_carries_one_request(unchanged: Server, head: bytes) -> None:
+def test_a_connection_carries_one_request(unchanged_server: Server, head: bytes) -> None:
     """Bytes after a request are never read as another request."""
-    answer = exchange(unchanged.port, head + b"\r\n" + GET + b"\r\n")
+    answer = exchange(unchanged_server.port, head + b"\r\n" + GET + b"\r\n")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"\r\nConnection: close\r\n" in answer
 
@@ -286,10 +292,10 @@ def exchange(port: int, octets: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /other", "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off"])
-def test_no_header_moves_a_request_or_says_its_scheme(unchanged: Server, header: str) -> None:
+def test_no_header_moves_a_request_or_says_its_scheme(unchanged_server: Server, header: str) -> None:
     """From this machine too, where a proxy passes on what strangers write: only ``serve.proxies`` is believed."""
     for path, status in (("/readyz", b"200 OK"), ("/other/readyz", b"404 NOT FOUND")):
-        with socket.create_connection(("127.0.0.1", unchanged.port), timeout=60) as wire:
+        with socket.create_connection(("127.0.0.1", unchanged_server.port), timeout=60) as wire:
             wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
             assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
-    assert "unexpected" not in unchanged.log()
+    assert "unexpected" not in unchanged_server.log()

@@ -23,7 +23,7 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.demo.people.personas import persona
 from tests.attacks.test_persons import URN, asta_with
 from tests.plugins.deployment import Deployment, Person, mark
-from tests.use_cases.enrolment.conftest import World, wanted_for
+from tests.use_cases.enrolment.conftest import World, make_wanted_for
 from tests.walks.requirements.visits import code_to, links, log_in
 
 ASTA: Final = "1403044004"
@@ -302,7 +302,7 @@ def test_only_one_of_two_simultaneous_claims_succeeds(world: World, monkeypatch:
     """Race: two workers read the borrower before either writes. One person gets it, and the other becomes a case."""
     old = world.library.add(AASE, email="aase@old.example")
     for person_id, number in NUMBERS.items():
-        world.requests.request(person_id, wanted_for(AASE, number), Claim(old.number))
+        world.requests.request(person_id, make_wanted_for(AASE, number), Claim(old.number))
     both_have_read = Barrier(2, timeout=20)
     read = world.library.read
 
@@ -325,7 +325,7 @@ def test_a_claim_that_comes_too_late_makes_no_second_borrower(world: World) -> N
     """If another person got the borrower first, a late claim creates no second one: staff decide."""
     old = world.library.add(replace(AASE, surname="Gammel"))
     world.library.borrowers[old.number] = replace(old, cpr=NUMBERS["twin"])
-    world.requests.request("aase", wanted_for(AASE, NUMBERS["aase"]), Claim(old.number))
+    world.requests.request("aase", make_wanted_for(AASE, NUMBERS["aase"]), Claim(old.number))
     world.work()
     assert world.enrolment().reason == "possible_duplicate"
     world.cases.rule_out("aase", (old.number,))

@@ -30,21 +30,26 @@ def init(*words: str) -> Result:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def init_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder that was written once, for tests that only look."""
     folder = tmp_path_factory.mktemp("init") / "library"
     assert init(str(folder)).exit_code == 0
     return folder
 
 
-def test_it_writes_all_that_a_broker_reads_and_nothing_is_open_to_others(written: Path) -> None:
+def test_it_writes_all_that_a_broker_reads_and_nothing_is_open_to_others(init_folder: Path) -> None:
     """Keys, secrets and broker.toml for their owner only; the shipped policies and maps as they are."""
-    assert {path.name for path in written.iterdir()} == set(new_folder.WRITTEN)
-    for path in (written, written / "broker.toml", *(written / "keys").rglob("*"), *(written / "secrets").rglob("*")):
+    assert {path.name for path in init_folder.iterdir()} == set(new_folder.WRITTEN)
+    for path in (
+        init_folder,
+        init_folder / "broker.toml",
+        *(init_folder / "keys").rglob("*"),
+        *(init_folder / "secrets").rglob("*"),
+    ):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     for shipped in ("policies", "attribute_maps"):
         for path in (ROOT / shipped).iterdir():
-            assert (written / shipped / path.name).read_bytes() == path.read_bytes()
+            assert (init_folder / shipped / path.name).read_bytes() == path.read_bytes()
 
 
 def open_places(path: str, value: Any) -> list[str]:
@@ -56,14 +61,14 @@ def open_places(path: str, value: Any) -> list[str]:
     return [path.lstrip(".")] if str(value).startswith(FILL_IN) else []
 
 
-def test_check_names_each_place_that_is_left_and_nothing_else(written: Path) -> None:
+def test_check_names_each_place_that_is_left_and_nothing_else(init_folder: Path) -> None:
     """Where it stands, and what is to stand there; the secret by its own file."""
     with pytest.raises(ConfigurationFaults) as caught:
-        load(written / "broker.toml", {})
+        load(init_folder / "broker.toml", {})
     faults = caught.value.faults
-    tree = tomllib.loads((written / "broker.toml").read_text())
-    expected = {f"{written / 'broker.toml'}:{place}" for place in open_places("", tree)}
-    assert {fault.where for fault in faults} == expected | {str(written / "secrets" / "koha")}
+    tree = tomllib.loads((init_folder / "broker.toml").read_text())
+    expected = {f"{init_folder / 'broker.toml'}:{place}" for place in open_places("", tree)}
+    assert {fault.where for fault in faults} == expected | {str(init_folder / "secrets" / "koha")}
     assert {fault.what for fault in faults} == {"is to be filled in"}
     assert all(fault.fix for fault in faults)
 
@@ -93,11 +98,11 @@ def test_the_state_folder_is_named_where_it_is_elsewhere(tmp_path: Path, monkeyp
 
 
 @pytest.mark.server
-def test_the_demo_stands_around_its_own_folders_only(written: Path) -> None:
+def test_the_demo_stands_around_its_own_folders_only(init_folder: Path) -> None:
     """Another folder has no keys of the simulated parties: said before anything else of it."""
-    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(written)]
+    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(init_folder)]
     refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
-    what = f"{written}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
+    what = f"{init_folder}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
     assert (refused.returncode, refused.stderr) == (78, f"{what}\n")
 
 
@@ -106,17 +111,17 @@ def test_the_demo_plays_no_library_system_of_others(tmp_path: Path) -> None:
     """The way past is one sentence: a connector of a third party meets its own server."""
     folder = tmp_path / "trial"
     demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).save_party_keys()
-    written = (folder / "broker.toml").read_text(encoding="utf-8")
-    (folder / "broker.toml").write_text(written.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
+    init_folder = (folder / "broker.toml").read_text(encoding="utf-8")
+    (folder / "broker.toml").write_text(init_folder.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
     around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(folder)]
     refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
     assert refused.returncode == 78
     assert refused.stderr.startswith("library.system: is 'shelf', and the demo simulates a Koha only")
 
 
-def test_the_examples_of_the_documents_are_what_it_writes(written: Path) -> None:
+def test_the_examples_of_the_documents_are_what_it_writes(init_folder: Path) -> None:
     """Every example in TOML is a part of the written file, to the letter."""
-    text = (written / "broker.toml").read_text(encoding="utf-8")
+    text = (init_folder / "broker.toml").read_text(encoding="utf-8")
     examples = TOML.findall((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
     assert examples
     assert [each for each in examples if each not in text] == []

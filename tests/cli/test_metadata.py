@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def fed(setting: Setting, tmp_path: Path) -> Iterator[FeedDeployment]:
+def feed_deployment(setting: Setting, tmp_path: Path) -> Iterator[FeedDeployment]:
     """Give a broker that follows a feed with the hub in it."""
     folder = tmp_path / "demo"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "last-good", "metadata/wayf"))
@@ -36,9 +36,9 @@ def fed(setting: Setting, tmp_path: Path) -> Iterator[FeedDeployment]:
 
 
 @pytest.fixture
-def run(fed: FeedDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(feed_deployment: FeedDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command with that broker's configuration."""
-    monkeypatch.setenv("BROKER_CONFIG", str(fed.setting.config))
+    monkeypatch.setenv("BROKER_CONFIG", str(feed_deployment.setting.config))
 
     def ran(*words: str) -> Result:
         result = CliRunner().invoke(broker, ("metadata", *words), prog_name="broker")
@@ -53,41 +53,43 @@ def rows(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["kind"], row.get("entity_id", row["name"])): row for row in json.loads(result.stdout)}
 
 
-def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: FeedDeployment) -> None:
+def test_each_party_is_shown_with_where_it_is_from(run: Run, feed_deployment: FeedDeployment) -> None:
     """Source, end, keys and scopes: what one holds against what the federation has published."""
     shown = rows(run("show", "--json"))
     hub = shown[("upstream", HUB)]
     assert (hub["from"], hub["until"] is not None) == ("wayf", True)
-    assert hub["keys"] == [VerifyKey.load(fed.setting.hub.certificate.encode()).fingerprint]
+    assert hub["keys"] == [VerifyKey.load(feed_deployment.setting.hub.certificate.encode()).fingerprint]
     assert (shown[("institution", AU)]["from"], shown[("institution", AU)]["scopes"]) == ("wayf", ["au.dk"])
     loans = shown[("service", SERVICES["my-loans"][2])]
     assert (loans["from"], loans["until"]) == ("folder", None)
     assert f"entity_id={HUB}  from=wayf" in run("show").stdout
 
 
-def test_a_fingerprint_is_what_openssl_says_of_the_key(run: Run, fed: FeedDeployment, tmp_path: Path) -> None:
+def test_a_fingerprint_is_what_openssl_says_of_the_key(
+    run: Run, feed_deployment: FeedDeployment, tmp_path: Path
+) -> None:
     """Else nobody could compare it."""
-    (tmp_path / "hub.pem").write_text(fed.setting.hub.certificate)
+    (tmp_path / "hub.pem").write_text(feed_deployment.setting.hub.certificate)
     command = f"openssl x509 -in {tmp_path}/hub.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum"
     said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()[0]
     assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [said]
 
 
-def test_a_refresh_takes_up_what_is_new(run: Run, fed: FeedDeployment) -> None:
+def test_a_refresh_takes_up_what_is_new(run: Run, feed_deployment: FeedDeployment) -> None:
     """Though it is not due; the exit code tells whether every feed was good."""
     assert run("show").exit_code == 0
-    fed.publish(keys=(fed.stranger,))
+    feed_deployment.publish(keys=(feed_deployment.stranger,))
     refreshed = run("refresh", "--json")
     assert (refreshed.exit_code, json.loads(refreshed.stdout)[0]["result"]) == (0, "new")
-    key = VerifyKey.load(fed.stranger.certificate.encode()).fingerprint
+    key = VerifyKey.load(feed_deployment.stranger.certificate.encode()).fingerprint
     assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [key]
 
 
-def test_a_refresh_that_is_refused_is_told(run: Run, fed: FeedDeployment) -> None:
+def test_a_refresh_that_is_refused_is_told(run: Run, feed_deployment: FeedDeployment) -> None:
     """With the name of the check; what was good stays, and ``check`` finds it."""
     run("show")
     assert (run("check").exit_code, run("check").stdout) == (0, "all well\n")
-    fed.publish(by=fed.stranger, keys=(fed.stranger,))
+    feed_deployment.publish(by=feed_deployment.stranger, keys=(feed_deployment.stranger,))
     refused = run("refresh")
     assert (refused.exit_code, "cause=feed.signature" in refused.stdout) == (1, True)
     checked = run("check", "--json")
@@ -97,9 +99,9 @@ def test_a_refresh_that_is_refused_is_told(run: Run, fed: FeedDeployment) -> Non
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "wayf"
 
 
-def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: FeedDeployment) -> None:
+def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, feed_deployment: FeedDeployment) -> None:
     """The broker starts, and says what is missing."""
-    fed.publisher.status = "503 Down"
+    feed_deployment.publisher.status = "503 Down"
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "nowhere"
     found = run("check").stdout
     assert "is refused (feed.status); there is no copy" in found

@@ -181,7 +181,7 @@ def test_the_faults_of_a_broken_set_are_printed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def configured(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def configured_folder(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the folder of a broker over an empty store, named by the environment."""
     ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
     shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
@@ -189,14 +189,14 @@ def configured(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path / "demo"
 
 
-def test_an_unconfigured_service_is_named(configured: Path, tmp_path: Path) -> None:
+def test_an_unconfigured_service_is_named(configured_folder: Path, tmp_path: Path) -> None:
     """Its entry has no effect yet, which the output must say."""
-    after = Path(shutil.copytree(configured / "policies", tmp_path / "after"))
+    after = Path(shutil.copytree(configured_folder / "policies", tmp_path / "after"))
     for block in JOBS["add-service"]:
         do(after, block)
-    result = diff(configured / "policies", after)
+    result = diff(configured_folder / "policies", after)
     assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
-    assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
+    assert "not compared" not in diff(configured_folder / "policies", configured_folder / "policies").stderr
 
 
 @pytest.mark.parametrize(
@@ -217,27 +217,27 @@ def test_an_unconfigured_service_is_named(configured: Path, tmp_path: Path) -> N
         ("attribute_maps/wayf.yaml", r"(?m)^ .*: cpr\n", "", "refused Student at Aarhus University: My loans: "),
     ],
 )
-def test_two_configurations_are_compared(configured: Path, file: str, pattern: str, new: str, said: str) -> None:
+def test_two_configurations_are_compared(configured_folder: Path, file: str, pattern: str, new: str, said: str) -> None:
     """Institutions, what they may assert, methods and attribute maps decide as policies do."""
-    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    after = Path(shutil.copytree(configured_folder, configured_folder.parent / "changed"))
     text = (after / file).read_text()
     assert re.search(pattern, text)
     (after / file).write_text(re.sub(pattern, new, text))
-    narrower = diff(configured, after)
+    narrower = diff(configured_folder, after)
     assert narrower.exit_code == 3, narrower.output
     assert any(" ".join(line.split()).startswith(said) for line in narrower.stdout.splitlines()), narrower.stdout
-    assert diff(after, configured).stdout.startswith("WIDER ")
+    assert diff(after, configured_folder).stdout.startswith("WIDER ")
     assert len(narrower.stdout.splitlines()) <= 25
-    assert diff(configured, configured).exit_code == 0
+    assert diff(configured_folder, configured_folder).exit_code == 0
 
 
-def test_other_site_rules_are_one_line(configured: Path) -> None:
+def test_other_site_rules_are_one_line(configured_folder: Path) -> None:
     """Only where two configurations are compared: a folder of policies has no site rules."""
-    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    after = Path(shutil.copytree(configured_folder, configured_folder.parent / "changed"))
     (after / "policy_properties.yaml").write_text("- {name: x, expect: {never_releases: [cpr]}}\n")
     line = "the site rules (policy_properties.yaml) are not the same"
-    assert diff(configured, after).stdout.splitlines()[-1] == line
-    assert line not in diff(configured, configured).stdout
+    assert diff(configured_folder, after).stdout.splitlines()[-1] == line
+    assert line not in diff(configured_folder, configured_folder).stdout
 
 
 @pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])

@@ -40,7 +40,7 @@ _NOTHING = """examples:
 
 
 @pytest.fixture
-def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
+def try_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
     """Try a login in a folder that holds the shipped policies, and no configuration unless one is given."""
     shutil.copytree(ROOT / "policies", tmp_path / "policies")
     monkeypatch.chdir(tmp_path)
@@ -55,9 +55,9 @@ def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
     return ran
 
 
-def test_the_result_is_printed_in_lines(tried: Try) -> None:
+def test_the_result_is_printed_in_lines(try_login: Try) -> None:
     """The affiliation, what is asked, the borrower, what leaves and stays, each with its line; what was made up."""
-    result = tried(*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans", "--without", "mail")
+    result = try_login(*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans", "--without", "mail")
     lines = result.stdout.splitlines()
 
     assert result.exit_code == 0
@@ -75,16 +75,16 @@ def test_the_result_is_printed_in_lines(tried: Try) -> None:
     assert result.stderr == "no configuration: every service is there, and as the policies hope\n"
 
 
-def test_a_refusal_names_its_rule(tried: Try) -> None:
+def test_a_refusal_names_its_rule(try_login: Try) -> None:
     """The output has the line and the key of the rule."""
-    result = tried(*AFFILIATE, "--service", "my-loans")
+    result = try_login(*AFFILIATE, "--service", "my-loans")
 
     assert "refused: national_eid_required, private.yaml:16 (upstream: nemid)" in result.stdout
 
 
-def test_a_login_that_matches_no_file_shows_the_nearest_conditions(tried: Try) -> None:
+def test_a_login_that_matches_no_file_shows_the_nearest_conditions(try_login: Try) -> None:
     """The output has the attribute, the values and the line of each."""
-    result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans").stdout
+    result = try_login("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans").stdout
     assert "near      student.yaml:10 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
     many = (
         "near      employee.yaml:10 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
@@ -92,35 +92,35 @@ def test_a_login_that_matches_no_file_shows_the_nearest_conditions(tried: Try) -
     assert many in result
 
 
-def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> None:
+def test_a_number_that_does_not_count_is_not_said_to_be_missing(try_login: Try) -> None:
     """An affiliate's number counts as not sent, and the output says why."""
     path = Path("policies/hospital.yaml")
     path.write_text(path.read_text().replace("[employee@clin.au.dk], assurance", "[affiliate@clin.au.dk], assurance"))
     path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
     person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
-    result = tried(*person)
+    result = try_login(*person)
     assert "refused: cpr_required, hospital.yaml:18 (cpr: real)\n" in result.stdout, result.output
     said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
     assert said in " ".join(result.stdout.split())
 
 
-def test_an_account_that_the_login_does_not_find_is_explained(tried: Try) -> None:
+def test_an_account_that_the_login_does_not_find_is_explained(try_login: Try) -> None:
     """An affiliate's number finds no account: the output says so instead of "no account"."""
     said = "note: this login does not lead to the account: no CPR number came that finds one"
     person = ("--cpr", "real", "--service", "my-loans", "--borrower", "PRIVATE")
-    assert said in tried(*AFFILIATE, *person).stdout
-    assert "note:" not in tried("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
-    assert "note:" not in tried(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
+    assert said in try_login(*AFFILIATE, *person).stdout
+    assert "note:" not in try_login("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
+    assert "note:" not in try_login(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
 
 
-def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
+def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(try_login: Try) -> None:
     """``require`` is about making an account: at an entry with ``need`` the missing account is the reason."""
-    told = tried(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
+    told = try_login(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
     assert re.search(r"refused: cpr_required, student.yaml:\d+ \(service: myprint, borrower: need\)\n", told)
     assert "does not count" not in told  # none came
 
 
-def test_a_number_that_its_institution_may_not_assert_is_explained(tried: Try, setting: Setting) -> None:
+def test_a_number_that_its_institution_may_not_assert_is_explained(try_login: Try, setting: Setting) -> None:
     """It counts as not sent, and the cause stands in the configuration, where no policy file shows it."""
     by_pin = "{upstream: library, borrower_category: [WALKER]}"
     by_wayf = "{upstream: wayf, schacHomeOrganization: [ku.dk], eduPersonScopedAffiliation: [faculty@ku.dk]}"
@@ -129,21 +129,21 @@ def test_a_number_that_its_institution_may_not_assert_is_explained(tried: Try, s
     person = ("--from", "policies", "--upstream", "wayf", "--as", "faculty@ku.dk", "--service", "e-resources")
     said = "note: a CPR number of this institution counts as not sent: it has no may_assert in broker.toml\n"
     environ = {"BROKER_CONFIG": str(setting.config)}
-    silent = tried(*person, "--cpr", "real", **environ)
+    silent = try_login(*person, "--cpr", "real", **environ)
     assert said in silent.stdout, silent.output
     assert "refused: cpr_required" in silent.stdout
-    assert said not in tried(*person, "--cpr", "none", **environ).stdout
-    assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
+    assert said not in try_login(*person, "--cpr", "none", **environ).stdout
+    assert said not in try_login(*STUDENT, "--cpr", "real", **environ).stdout
 
 
-def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:
+def test_a_category_of_people_without_an_account_rule_is_known(try_login: Try) -> None:
     """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
     Path("policies/walker.yaml").write_text(_WALKER)
     person = ("--upstream", "library", "--service", "e-resources")
-    told = tried(*person, "--borrower", "WALKER").stdout
+    told = try_login(*person, "--borrower", "WALKER").stdout
     assert "borrower  WALKER stays (walker.yaml:8)\n" in told
     assert "note: no rule names" not in told
-    assert "note: no rule names the category 'WALKR'" in tried(*person, "--borrower", "WALKR").stdout
+    assert "note: no rule names the category 'WALKR'" in try_login(*person, "--borrower", "WALKR").stdout
 
 
 @pytest.mark.parametrize(
@@ -167,41 +167,41 @@ def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> No
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_every_way_to_describe_a_login_is_played(
-    tried: Try, words: tuple[str, ...], service: str, expected: dict[str, object]
+    try_login: Try, words: tuple[str, ...], service: str, expected: dict[str, object]
 ) -> None:
     """By facts, by a person of the demo, by an example: one engine, one answer, printed for programs."""
-    result = tried(*words, "--service", service, "--json")
+    result = try_login(*words, "--service", service, "--json")
     assert result.exit_code == 0, result.stderr
     (row,) = json.loads(result.stdout)["services"]
 
     assert {name: row[name] for name in expected} == expected
 
 
-def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(tried: Try) -> None:
+def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(try_login: Try) -> None:
     """A sign-up releases nothing; with a service named, the same person logs in there."""
-    assert "the sign-up is done; nothing leaves" in tried("--persona", "dorte").stdout
-    assert "as private" in tried("--persona", "dorte", "--service", "my-loans").stdout
+    assert "the sign-up is done; nothing leaves" in try_login("--persona", "dorte").stdout
+    assert "as private" in try_login("--persona", "dorte", "--service", "my-loans").stdout
 
 
-def test_another_folder_is_tried_without_a_trace(tried: Try) -> None:
+def test_another_folder_is_tried_without_a_trace(try_login: Try) -> None:
     """--from plays by a proposed set; its digest and folder are named."""
     shutil.copytree("policies", "proposed")
     changed = Path("proposed/student.yaml")
     changed.write_text(changed.read_text(encoding="utf-8").replace("12 months", "6 months"), encoding="utf-8")
 
-    assert "for 6 months" in tried(*STUDENT, "--service", "my-loans", "--from", "proposed").stdout
+    assert "for 6 months" in try_login(*STUDENT, "--service", "my-loans", "--from", "proposed").stdout
     assert sorted(path.name for path in Path().iterdir()) == ["policies", "proposed"]
 
 
-def test_the_assertion_is_printed_unsigned(tried: Try) -> None:
+def test_the_assertion_is_printed_unsigned(try_login: Try) -> None:
     """One Response with the attributes that leave, well formed, without a signature."""
-    result = tried(*STUDENT, "--service", "my-loans", "--as-assertion")
+    result = try_login(*STUDENT, "--service", "my-loans", "--as-assertion")
     root = etree.fromstring(result.stdout.encode())
     names = {each.get("FriendlyName") for each in root.iter("{*}Attribute")}
 
     assert {"mail", "cpr"} <= names
     assert not root.xpath("//*[local-name()='Signature']")
-    assert tried(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
+    assert try_login(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ def test_the_assertion_is_printed_unsigned(tried: Try) -> None:
         ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
     ],
 )
-def test_a_typing_error_gets_one_sentence(tried: Try, words: tuple[str, ...], said: str) -> None:
+def test_a_typing_error_gets_one_sentence(try_login: Try, words: tuple[str, ...], said: str) -> None:
     """Exit 2, one sentence that says what to write; what a terminal would act on is shown escaped."""
-    result = tried(*words)
+    result = try_login(*words)
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
@@ -234,9 +234,9 @@ def test_a_typing_error_gets_one_sentence(tried: Try, words: tuple[str, ...], sa
 
 @pytest.mark.parametrize("option", ["--cpr", "--as", "--persona", "--attribute", "--proof", "--borrower", "--upstream"])
 @pytest.mark.parametrize("number", [NUMBER, f"{NUMBER[:6]}-{NUMBER[6:]}", f"cpr={NUMBER}"])
-def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: str) -> None:
+def test_a_number_is_refused_and_not_repeated(try_login: Try, option: str, number: str) -> None:
     """Each option rejects a CPR number: the kind of number is enough."""
-    result = tried(option, number)
+    result = try_login(option, number)
 
     assert result.exit_code == 2
     assert "looks like a CPR number" in result.stderr
@@ -244,32 +244,32 @@ def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: s
 
 
 @pytest.mark.parametrize("line", [f"cpr: '{NUMBER}'", f"sn: '{NUMBER}'", f"# {NUMBER[:6]}-{NUMBER[6:]}"])
-def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try, line: str) -> None:
+def test_a_number_in_a_file_is_refused_and_not_repeated(try_login: Try, line: str) -> None:
     """As a value or in a comment: such a file is copied and mailed. The fault does not quote it."""
     Path("login.yaml").write_text(f"upstream: nemid\n{line}\n", encoding="utf-8")
-    result = tried("--login", "login.yaml")
+    result = try_login("--login", "login.yaml")
 
     assert result.exit_code == 78
     assert "login.yaml:2: holds what looks like a CPR number" in result.stderr
     assert NUMBER[6:] not in result.stderr
 
 
-def test_names_and_scopes_of_a_configuration_count(tried: Try, setting: Setting) -> None:
+def test_names_and_scopes_of_a_configuration_count(try_login: Try, setting: Setting) -> None:
     """Its services, methods, institutions and maps: what no institution may say is not believed."""
     environ = {"BROKER_CONFIG": str(setting.config)}
-    printed = tried(*STUDENT, "--service", "my-loans", **environ)
+    printed = try_login(*STUDENT, "--service", "my-loans", **environ)
     assert "controller Royal Danish Library" in " ".join(printed.stdout.split())
     assert "as configured" in printed.stdout
     assert printed.stderr == ""
 
-    foreign = tried("--upstream", "wayf", "--as", "student@sdu.dk", "--service", "my-loans", **environ)
+    foreign = try_login("--upstream", "wayf", "--as", "student@sdu.dk", "--service", "my-loans", **environ)
     assert "refused" in foreign.stdout
-    mistyped = tried(*STUDENT, "--attribute", "displyName=Asta", **environ)
+    mistyped = try_login(*STUDENT, "--attribute", "displyName=Asta", **environ)
     assert "there is no attribute 'displyName': did you mean 'displayName'?" in mistyped.stderr
-    elsewhere = tried("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
+    elsewhere = try_login("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
     assert elsewhere.stdout.startswith("e-resources does not offer library; e-resources, as ")
-    told = tried("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
+    told = try_login("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
     offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
     assert (offered["e-resources"], offered["my-loans"]) == (False, True)
-    assertion = tried(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
+    assertion = try_login(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
     assert "/my-loans/acs" in assertion.stdout

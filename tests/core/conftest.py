@@ -82,7 +82,7 @@ def authentication() -> Authentication:
 
 
 @pytest.fixture
-def arrived(transaction: Transaction, authentication: Authentication) -> Transaction:
+def arrived_transaction(transaction: Transaction, authentication: Authentication) -> Transaction:
     """Give a transaction whose authentication and person are known."""
     return replace(
         transaction,

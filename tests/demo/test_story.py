@@ -1,4 +1,4 @@
-"""What a visitor of the demo sees: the timeline without CPR numbers and PINs, and a person of their own."""
+"""The pages of a demo visitor: the timeline without CPR numbers and PINs, and a person of their own."""
 
 import json
 from datetime import UTC, datetime

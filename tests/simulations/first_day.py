@@ -235,7 +235,7 @@ class FirstDay:
     def _claim(self, person: Person) -> str | None:
         """Claim the person's own borrower, with the mailed code or with the card number."""
         person_id = self.world.id_of(person.cpr)
-        enrolment = self.world.stored(person_id)
+        enrolment = self.world.read_enrolment(person_id)
         assert enrolment
         for borrower in (self.library.borrowers[number] for number in enrolment.borrowers):
             if self.owners[borrower.number] != person or not can_be_claimed(person.facts, borrower):

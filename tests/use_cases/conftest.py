@@ -152,7 +152,7 @@ class World:
         """Let the time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def wanted(self, **changes: Any) -> WantedBorrower:
+    def make_wanted(self, **changes: Any) -> WantedBorrower:
         """Give what a student's login asks for, changed as asked."""
         fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@example.org", "create"))
         whole = WantedBorrower(
@@ -160,7 +160,7 @@ class World:
         )
         return replace(whole, **changes)
 
-    def stored(self, person_id: str) -> Enrolment | None:
+    def read_enrolment(self, person_id: str) -> Enrolment | None:
         """Give a person's enrolment as it is stored."""
         return self.requests.read(person_id)
 

@@ -41,88 +41,100 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
 
 @pytest.mark.parametrize("errand", [Errand.KEPT])
 def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
-    arrived: Transaction, terms: Any, errand: Errand
+    arrived_transaction: Transaction, terms: Any, errand: Errand
 ) -> None:
     """A login by PIN is excluded, because the PIN may be guessed."""
-    own = replace(arrived, errand=errand)
-    assert next_step(own, terms(DENY), arrived.begun) == Done()
-    by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived.begun)
+    own = replace(arrived_transaction, errand=errand)
+    assert next_step(own, terms(DENY), arrived_transaction.begun) == Done()
+    by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived_transaction.begun)
     assert isinstance(by_pin, Refuse)
     assert by_pin.reason == "assurance_too_low"
 
 
-def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_a_pin_makes_no_new_pin(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """A person who logged in by a PIN, perhaps a guessed one, cannot change it."""
     account = Account("7", AccountState.DONE)
-    by_pin = replace(arrived, upstream="library", errand=Errand.PIN, account=account)
-    step = next_step(by_pin, terms(permit(borrower="make")), arrived.begun)
+    by_pin = replace(arrived_transaction, upstream="library", errand=Errand.PIN, account=account)
+    step = next_step(by_pin, terms(permit(borrower="make")), arrived_transaction.begun)
     assert isinstance(step, Refuse)
-    by_login = replace(arrived, errand=Errand.PIN, account=account)
-    assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived.begun), Done)
+    by_login = replace(arrived_transaction, errand=Errand.PIN, account=account)
+    assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived_transaction.begun), Done)
 
 
 @pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.SIGN_UP, Errand.CHOICES])
-def test_a_pin_is_good_for_other_errands(arrived: Transaction, terms: Any, permit: Any, errand: Errand) -> None:
+def test_a_pin_is_good_for_other_errands(
+    arrived_transaction: Transaction, terms: Any, permit: Any, errand: Errand
+) -> None:
     """Where the policies let its borrower in, a login by number and PIN goes on like any other."""
-    by_pin = replace(arrived, upstream="library", errand=errand)
-    assert isinstance(next_step(by_pin, terms(permit()), arrived.begun), Ask | Done)
+    by_pin = replace(arrived_transaction, upstream="library", errand=errand)
+    assert isinstance(next_step(by_pin, terms(permit()), arrived_transaction.begun), Ask | Done)
 
 
-def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_a_new_pin_needs_more_than_a_name(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
     unsure = replace(permit(borrower="make"), ground=Ground.ALUMNI)
     step = next_step(
-        replace(arrived, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)), terms(unsure), arrived.begun
+        replace(arrived_transaction, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)),
+        terms(unsure),
+        arrived_transaction.begun,
     )
     assert isinstance(step, Refuse)
     assert step.reason == "assurance_too_low"
 
 
-def test_a_new_pin_needs_a_borrower(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_a_new_pin_needs_a_borrower(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """Without an account there is no PIN to change."""
     step = next_step(
-        replace(arrived, errand=Errand.PIN, account=Account(None, AccountState.NONE)),
+        replace(arrived_transaction, errand=Errand.PIN, account=Account(None, AccountState.NONE)),
         terms(permit(borrower="make")),
-        arrived.begun,
+        arrived_transaction.begun,
     )
     assert isinstance(step, Refuse)
     assert step.reason == "no_library_account"
 
 
-def test_a_lacking_proof_is_asked_for_before_all_else(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_a_lacking_proof_is_asked_for_before_all_else(
+    arrived_transaction: Transaction, terms: Any, permit: Any
+) -> None:
     """Also where the policies deny without it: with it they may not."""
     for decision in (DENY, permit(borrower="make")):
-        assert next_step(arrived, terms(decision, KALDEMAIL), arrived.begun) is KALDEMAIL
+        assert next_step(arrived_transaction, terms(decision, KALDEMAIL), arrived_transaction.begun) is KALDEMAIL
 
 
-def test_who_goes_on_without_a_proof_is_asked_no_more(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_who_goes_on_without_a_proof_is_asked_no_more(
+    arrived_transaction: Transaction, terms: Any, permit: Any
+) -> None:
     """The person's word that they go on without stands for this login."""
-    step = next_step(replace(arrived, unproved=True), terms(permit(), KALDEMAIL), arrived.begun)
+    step = next_step(replace(arrived_transaction, unproved=True), terms(permit(), KALDEMAIL), arrived_transaction.begun)
     assert isinstance(step, Ask)
 
 
-def test_another_category_is_offered_before_anything_is_asked(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_another_category_is_offered_before_anything_is_asked(
+    arrived_transaction: Transaction, terms: Any, permit: Any
+) -> None:
     """The offer comes first, once: with an answer of either kind it is not made again (R40)."""
-    standing = replace(arrived, account=Account(None, AccountState.NONE, upgrade_from="PRIVATE"))
-    step = next_step(standing, terms(permit(borrower="make")), arrived.begun)
+    standing = replace(arrived_transaction, account=Account(None, AccountState.NONE, upgrade_from="PRIVATE"))
+    step = next_step(standing, terms(permit(borrower="make")), arrived_transaction.begun)
     assert isinstance(step, OfferUpgrade)
     assert step.category == "PRIVATE"
     for answer in (True, False):
-        after = next_step(replace(standing, upgrade=answer), terms(permit(borrower="make")), arrived.begun)
+        after = next_step(replace(standing, upgrade=answer), terms(permit(borrower="make")), arrived_transaction.begun)
         assert isinstance(after, Ask)
 
 
-def test_a_sign_up_ends_in_a_page(arrived: Transaction, terms: Any, permit: Any) -> None:
+def test_a_sign_up_ends_in_a_page(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """Where a login would issue, a sign-up is done: no service asked for an assertion."""
     decision = permit("public_task", "make", borrower_number=())
-    quiet = replace(arrived, account=Account("7", AccountState.DONE))
-    step = next_step(replace(quiet, errand=Errand.SIGN_UP), terms(decision), arrived.begun)
+    quiet = replace(arrived_transaction, account=Account("7", AccountState.DONE))
+    step = next_step(replace(quiet, errand=Errand.SIGN_UP), terms(decision), arrived_transaction.begun)
     assert isinstance(step, Ask)  # it tells first, as a login does
 
 
-def test_choices_are_shown_whatever_the_policies_say(arrived: Transaction, terms: Any) -> None:
+def test_choices_are_shown_whatever_the_policies_say(arrived_transaction: Transaction, terms: Any) -> None:
     """A person whom no policy permits can still see and withdraw consents."""
-    step = next_step(replace(arrived, errand=Errand.CHOICES, person=None), terms(DENY), arrived.begun)
+    step = next_step(
+        replace(arrived_transaction, errand=Errand.CHOICES, person=None), terms(DENY), arrived_transaction.begun
+    )
     assert step == Done()
 
 

@@ -64,15 +64,15 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
 
 
 @pytest.fixture
-def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: datetime) -> Any:
+def answer_question(arrived_transaction: Transaction, service: Service, hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of transactions whose person has answered the question of a decision."""
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
-        shown = disclose(decision, service, arrived.request.acs, GIVER)
+        shown = disclose(decision, service, arrived_transaction.request.acs, GIVER)
         made = make_receipt(
             "r", Question(shown), yes, remembered_for=None, person="p", language="da", hmacs=hmacs, now=now
         )
-        return replace(arrived, receipt=made)
+        return replace(arrived_transaction, receipt=made)
 
     return make
 
@@ -114,9 +114,9 @@ def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, 
     assert after(failed, DENY) == Refuse(reason, told)
 
 
-def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Next) -> None:
+def test_a_denial_refuses_with_its_first_reason(arrived_transaction: Transaction, after: Next) -> None:
     """The refusal shows the reason on which the person can act."""
-    assert after(arrived, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
+    assert after(arrived_transaction, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
 
 
 @pytest.mark.parametrize(
@@ -128,79 +128,83 @@ def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Nex
         ("no_policy_for_service", REQUEST_DENIED),
     ],
 )
-def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Next, code: str, status: Status) -> None:
+def test_a_level_that_is_not_met_is_told_as_such(
+    arrived_transaction: Transaction, after: Next, code: str, status: Status
+) -> None:
     """The service hears NoAuthnContext where the upstream's level refused the login, else RequestDenied."""
     denial = Decision(Effect.DENY, (Reason(code), Reason("no_affiliation")))
-    assert after(arrived, denial) == Refuse(code, status, denial)
+    assert after(arrived_transaction, denial) == Refuse(code, status, denial)
 
 
-def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
+def test_nothing_is_asked_after_an_assertion_has_left(
+    after: Next, permit: Any, answer_question: Any, now: datetime
+) -> None:
     """The login is over: another question would send two answers to one request."""
     decision = permit()
-    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", "c"))
+    issued = replace(answer_question(decision), issued=Issued("_r", "_a", now, "n", "c"))
     assert isinstance(after(issued, decision), Issue)
     other = permit(sn=("Ravn",), mail=("a@b.example",))
     assert after(issued, other) == Refuse("finished", AUTHN_FAILED, other)
 
 
-def test_a_permit_without_a_release_entry_refuses(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_a_permit_without_a_release_entry_refuses(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
     """A permit that names no release entry lets nothing out (fails closed)."""
-    step = after(arrived, replace(permit(), release=None))
+    step = after(arrived_transaction, replace(permit(), release=None))
     assert isinstance(step, Refuse)
 
 
 @pytest.mark.parametrize(("basis", "variant"), [("consent", "ask"), ("public_task", "inform")])
 def test_nothing_leaves_before_it_was_shown(
-    arrived: Transaction, after: Next, permit: Any, basis: str, variant: str
+    arrived_transaction: Transaction, after: Next, permit: Any, basis: str, variant: str
 ) -> None:
     """Every first release is asked for or told of."""
-    step = after(arrived, permit(basis))
+    step = after(arrived_transaction, permit(basis))
     assert isinstance(step, Ask)
     assert step.question.variant == variant
 
 
-def test_a_passive_request_is_not_asked(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_a_passive_request_is_not_asked(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
     """A question under IsPassive is NoPassive."""
-    passive = replace(arrived, request=replace(arrived.request, is_passive=True))
+    passive = replace(arrived_transaction, request=replace(arrived_transaction.request, is_passive=True))
     step = after(passive, permit())
     assert isinstance(step, Refuse)
     assert step.status == NO_PASSIVE
 
 
-def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -> None:
+def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, answer_question: Any) -> None:
     """The assertion has exactly what the person agreed to."""
     decision = permit(sn=("Ravn",), cpr=("1403044004",))
-    step = after(agreed(decision), decision)
+    step = after(answer_question(decision), decision)
     assert isinstance(step, Issue)
     assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
 
 
 def test_the_number_leaves_that_no_decision_holds(
-    agreed: Any, permit: Any, service: Service, hmacs: LookupHmacs, now: datetime
+    answer_question: Any, permit: Any, service: Service, hmacs: LookupHmacs, now: datetime
 ) -> None:
     """It is in the question and in what is issued; where there is none, neither is its stand-in."""
     decision = permit(sn=("Ravn",), cpr=CPR_STAND_IN)
     shown = permit(sn=("Ravn",), cpr=("1403044004",))
     terms = Terms(service, GIVER, hmacs, decision, None, ("wayf",), ids=IDS, cpr="1403044004")
-    step = next_step(agreed(shown), terms, now)
+    step = next_step(answer_question(shown), terms, now)
     assert isinstance(step, Issue)
     assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
-    asked = next_step(agreed(shown), replace(terms, cpr=None), now)
+    asked = next_step(answer_question(shown), replace(terms, cpr=None), now)
     assert isinstance(asked, Ask)
     assert [each.name for each in asked.question.disclosure.items] == ["sn"]
 
 
-def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:
+def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, answer_question: Any) -> None:
     """Policies that change between question and answer ask again.
 
     Source: docs/reference/design.md#invariant-3.
     """
-    assert isinstance(after(agreed(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
+    assert isinstance(after(answer_question(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
 
 
-def test_a_refusal_declines(after: Next, permit: Any, agreed: Any) -> None:
+def test_a_refusal_declines(after: Next, permit: Any, answer_question: Any) -> None:
     """A no is a page and, if the person returns, RequestDenied."""
-    step = after(agreed(permit(), yes=False), permit())
+    step = after(answer_question(permit(), yes=False), permit())
     assert isinstance(step, Refuse)
     assert (step.reason, step.status) == ("consent_refused", REQUEST_DENIED)
 
@@ -218,20 +222,22 @@ ACCOUNTS = {
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, agreed: Any, name: str) -> None:
+def test_a_service_that_makes_borrowers_waits_for_one(
+    after: Next, permit: Any, answer_question: Any, name: str
+) -> None:
     """`borrower: make` issues only once the borrower is there, or is known never to be made here."""
     account, expected = ACCOUNTS[name]
     decision = permit(borrower="make", borrower_number=())
-    assert isinstance(after(replace(agreed(decision), account=account), decision), expected)
+    assert isinstance(after(replace(answer_question(decision), account=account), decision), expected)
 
 
 @pytest.mark.parametrize("outcome", [None, *EnrolmentOutcome])
 def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
-    after: Next, permit: Any, agreed: Any, outcome: EnrolmentOutcome | None
+    after: Next, permit: Any, answer_question: Any, outcome: EnrolmentOutcome | None
 ) -> None:
     """Once; a request that may show no page goes on, and the page of a sign-up says so itself."""
     decision = permit(borrower="make", borrower_number=())
-    moved = replace(agreed(decision), account=Account("7", AccountState.DONE, outcome=outcome))
+    moved = replace(answer_question(decision), account=Account("7", AccountState.DONE, outcome=outcome))
     tells = outcome in {EnrolmentOutcome.LOWERED, EnrolmentOutcome.UPGRADED}
     assert isinstance(after(moved, decision), TellChange) is tells
     assert isinstance(after(replace(moved, told=True), decision), Issue)
@@ -244,11 +250,11 @@ def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
 @pytest.mark.parametrize("state", [AccountState.CASE, AccountState.CLOSED])
 @pytest.mark.parametrize("reason", [None, "several_borrowers"])
 def test_an_account_that_is_not_made_is_refused_with_a_reason(
-    after: Next, permit: Any, agreed: Any, *, state: AccountState, reason: str | None, borrower: str
+    after: Next, permit: Any, answer_question: Any, *, state: AccountState, reason: str | None, borrower: str
 ) -> None:
     """Its own where it has one; staff must look, unless the library takes nobody in now."""
     decision = permit(borrower=borrower)
-    step = after(replace(agreed(decision), account=Account("7", state, reason=reason)), decision)
+    step = after(replace(answer_question(decision), account=Account("7", state, reason=reason)), decision)
     assert isinstance(step, Refuse)
     assert step.status == REQUEST_DENIED
     if state is AccountState.CLOSED:
@@ -268,21 +274,21 @@ def test_an_account_that_is_not_made_is_refused_with_a_reason(
     ],
 )
 def test_a_possible_duplicate_is_claimed_with_the_right_to_create_only(
-    after: Next, permit: Any, agreed: Any, *, ground: Ground, permits: bool, step: type
+    after: Next, permit: Any, answer_question: Any, *, ground: Ground, permits: bool, step: type
 ) -> None:
     """The case may have been opened by another login of the person."""
     decision = replace(permit(borrower="make"), ground=ground, permits_creation=permits)
     case = Account(None, AccountState.CASE, reason="possible_duplicate", can_claim=True)
-    assert isinstance(after(replace(agreed(decision), account=case), decision), step)
+    assert isinstance(after(replace(answer_question(decision), account=case), decision), step)
 
 
-def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit: Any, agreed: Any) -> None:
+def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit: Any, answer_question: Any) -> None:
     """For a login, a sign-up and a new PIN; a request that may show no page is refused."""
     question = AddressQuestion("a•••@e•••", "hash")
     for ground in (Ground.NATIONAL_EID, Ground.ALUMNI):
         decision = replace(permit(borrower="make"), ground=ground, permits_creation=True)
         account = Account("7", AccountState.KNOWN, address_question=question)
-        asked = replace(agreed(decision), account=account)
+        asked = replace(answer_question(decision), account=account)
         for errand in (Errand.LOGIN, Errand.SIGN_UP, Errand.PIN):
             assert after(replace(asked, errand=errand), decision) == ConfirmAddress(question, decision)
         other = AddressAnswer("hash of another match", is_own=True)
@@ -291,9 +297,11 @@ def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit:
         assert after(passive, decision) == Refuse("passive", NO_PASSIVE, decision)
 
 
-def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_nobody_is_asked_in_vain(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
     """A missing mail address is proved before the consent question (R22)."""
-    step = after(replace(arrived, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make"))
+    step = after(
+        replace(arrived_transaction, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make")
+    )
     assert isinstance(step, ProveMailbox)
     assert (step.name, step.domains, step.lasts, step.optional) == ("mail", (), timedelta(minutes=30), False)
 
@@ -307,28 +315,34 @@ def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any)
     ],
 )
 def test_a_service_that_needs_a_borrower(
-    arrived: Transaction, after: Next, permit: Any, account: Account | None, reason: str
+    arrived_transaction: Transaction, after: Next, permit: Any, account: Account | None, reason: str
 ) -> None:
     """`borrower: need` without one leads to signing up, or says that the library does not answer."""
-    step = after(replace(arrived, account=account), permit("public_task", "need"))
+    step = after(replace(arrived_transaction, account=account), permit("public_task", "need"))
     assert isinstance(step, Refuse)
     assert step.reason == reason
 
 
-def test_the_number_is_the_account_s(after: Next, permit: Any, agreed: Any) -> None:
+def test_the_number_is_the_account_s(after: Next, permit: Any, answer_question: Any) -> None:
     """The borrower number that leaves is the enrolment's."""
     decision = permit(borrower="make", borrower_number=())
-    step = after(replace(agreed(decision), account=Account("42", AccountState.DONE)), decision)
+    step = after(replace(answer_question(decision), account=Account("42", AccountState.DONE)), decision)
     assert isinstance(step, Issue)
     assert step.disclosure.items[0].values == ("42",)
 
 
-def test_an_exact_context_is_kept(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_an_exact_context_is_kept(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
     """A class that was asked for exactly and did not come is NoAuthnContext, and is never echoed."""
-    asked = replace(arrived, request=replace(arrived.request, authn_contexts=("https://refeds.org/profile/mfa",)))
+    asked = replace(
+        arrived_transaction,
+        request=replace(arrived_transaction.request, authn_contexts=("https://refeds.org/profile/mfa",)),
+    )
     assert after(asked, permit()) == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     came = replace(
-        arrived, request=replace(arrived.request, authn_contexts=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",))
+        arrived_transaction,
+        request=replace(
+            arrived_transaction.request, authn_contexts=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",)
+        ),
     )
     assert isinstance(after(came, permit()), Ask)
 
@@ -350,66 +364,70 @@ COMPARED = [
 
 @pytest.mark.parametrize("case", COMPARED)
 def test_a_compared_context_is_held_against_what_came(
-    arrived: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
+    arrived_transaction: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
 ) -> None:
     """A class below the requested one is NoAuthnContext, whatever the upstream did."""
     comparison, wanted, came, met = case
-    assert arrived.authentication is not None
+    assert arrived_transaction.authentication is not None
     asked = replace(
-        arrived,
-        request=replace(arrived.request, authn_contexts=wanted, comparison=comparison),
-        authentication=replace(arrived.authentication, authn_context=came),
+        arrived_transaction,
+        request=replace(arrived_transaction.request, authn_contexts=wanted, comparison=comparison),
+        authentication=replace(arrived_transaction.authentication, authn_context=came),
     )
     step = after(asked, permit())
     assert isinstance(step, Ask) if met else step == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
 
 
-def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_an_upstream_s_notice_covers_only_what_it_sent(
+    arrived_transaction: Transaction, after: Next, permit: Any
+) -> None:
     """`notice: upstream` skips our screen, but not where we add something or where consent is the basis."""
 
-    def noticed(basis: str, **released: tuple[str, ...]) -> Decision:
+    def permit_notice(basis: str, **released: tuple[str, ...]) -> Decision:
         decision: Decision = permit(basis, **released)
         assert decision.release is not None
         return replace(decision, release=replace(decision.release, notice="upstream", name_id=name_id))
 
     name_id: NameIDKind = "transient"
-    assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
-    assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
+    assert isinstance(after(arrived_transaction, permit_notice("public_task", sn=("Ravn",))), Issue)
+    assert isinstance(after(arrived_transaction, permit_notice("public_task", borrower_number=())), Ask)
     for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
-        assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask)
-    assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
-    ((listed, _values),) = noticed("public_task", sn=("Ravn",)).released
-    stated = replace(noticed("public_task"), released=((replace(listed, states=("x",)), ("x",)),))
-    assert isinstance(after(arrived, stated), Ask)
-    unnoticed = noticed("public_task", sn=("Ravn",))
+        assert isinstance(
+            after(arrived_transaction, permit_notice("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask
+        )
+    assert isinstance(after(arrived_transaction, permit_notice("consent", sn=("Ravn",))), Ask)
+    ((listed, _values),) = permit_notice("public_task", sn=("Ravn",)).released
+    stated = replace(permit_notice("public_task"), released=((replace(listed, states=("x",)), ("x",)),))
+    assert isinstance(after(arrived_transaction, stated), Ask)
+    unnoticed = permit_notice("public_task", sn=("Ravn",))
     assert unnoticed.release is not None
     ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))
-    assert isinstance(after(arrived, ours), Ask)
+    assert isinstance(after(arrived_transaction, ours), Ask)
     name_id = "persistent"
-    assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
+    assert isinstance(after(arrived_transaction, permit_notice("public_task", sn=("Ravn",))), Ask)
     name_id = "transient"
-    lone = noticed("public_task", sn=("Ravn",))
+    lone = permit_notice("public_task", sn=("Ravn",))
     assert lone.policy
     assert lone.release
     rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
     needing = replace(lone, release=replace(lone.release, borrower="need"))
-    has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
+    has_one = replace(arrived_transaction, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)
     by_register = replace(needing, policy=replace(lone.policy, borrower=rule))
     assert isinstance(after(has_one, by_register), Ask)
 
 
 def test_a_format_the_policy_does_not_give_is_refused_before_anybody_is_asked(
-    arrived: Transaction, after: Next, permit: Any
+    arrived_transaction: Transaction, after: Next, permit: Any
 ) -> None:
     """A NameIDPolicy that cannot be met is InvalidNameIDPolicy, with no screen and no borrower before it."""
-    asked = replace(arrived, request=replace(arrived.request, name_id_format="urn:other"))
+    asked = replace(arrived_transaction, request=replace(arrived_transaction.request, name_id_format="urn:other"))
     assert after(asked, permit()) == Refuse("request_refused", INVALID_NAME_ID_POLICY, permit())
 
 
-def test_a_person_never_looked_up_begins_anew(arrived: Transaction, after: Next, permit: Any) -> None:
+def test_a_person_never_looked_up_begins_anew(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
     """Where policies denied at arrival and permit now, nothing known of the person is made up."""
-    step = after(replace(arrived, person=None), permit())
+    step = after(replace(arrived_transaction, person=None), permit())
     assert isinstance(step, Refuse)
     assert step.reason == "login_not_finished"
 
@@ -432,15 +450,15 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
 
 
 def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
-    after: Next, arrived: Transaction, permit: Callable[..., Decision], service: Service, hmacs: LookupHmacs
+    after: Next, arrived_transaction: Transaction, permit: Callable[..., Decision], service: Service, hmacs: LookupHmacs
 ) -> None:
     """By the newest answer on file that covers what is asked, and nothing that was left unticked."""
-    now = arrived.authenticated
+    now = arrived_transaction.authenticated
     assert now
     plain = permit(sn=("Ravn",), mail=("m",), title=("Ms",))
     optional = tuple((replace(listed, optional=listed.name != "sn"), values) for listed, values in plain.released)
     decision = replace(plain, released=optional)
-    asked = Question(disclose(decision, service, arrived.request.acs, GIVER))
+    asked = Question(disclose(decision, service, arrived_transaction.request.acs, GIVER))
     answers = [
         make_receipt(
             f"r{at}", asked, answer, remembered_for=REMEMBERED_FOR, chosen=chosen, person="p", language="da",
@@ -449,6 +467,6 @@ def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
         )
         for at, answer, chosen in ((1, True, ("mail",)), (2, True, ("title",)), (3, False, ()))
     ]  # fmt: skip
-    step = after(replace(arrived, receipts=tuple(answers)), decision)
+    step = after(replace(arrived_transaction, receipts=tuple(answers)), decision)
     assert isinstance(step, Issue)
     assert [item.name for item in step.disclosure.items] == ["sn", "mail"]

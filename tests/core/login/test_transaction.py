@@ -95,11 +95,11 @@ def test_a_finished_login_ends_some_seconds_later_at_a_shared_computer(transacti
 
 
 def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(
-    arrived: Transaction, authentication: Authentication, now: datetime
+    arrived_transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
     """Of the answer that came last: nobody is logged in after an upstream's no, nor refused after its yes."""
     refusal = UpstreamRefusal("nemid", AUTHN_FAILED)
-    refused = arrived.add_answer(refusal, "_1", "a2", now)
+    refused = arrived_transaction.add_answer(refusal, "_1", "a2", now)
     assert (refused.authentication, refused.failure, refused.upstream) == (None, refusal, "nemid")
     again = refused.add_answer(authentication, "_2", "a3", now)
     assert (again.authentication, again.failure, again.upstream) == (authentication, None, "wayf")
@@ -162,21 +162,23 @@ def test_nothing_told_in_one_login_is_the_next_persons(
     assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}
 
 
-def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: datetime) -> None:
+def test_a_stored_transaction_comes_back_the_same(arrived_transaction: Transaction, now: datetime) -> None:
     """Facts survive the store to the letter."""
-    full = replace(arrived, account=Account("7", AccountState.DONE), outstanding=(Outstanding("_1", "wayf", now),))
+    full = replace(
+        arrived_transaction, account=Account("7", AccountState.DONE), outstanding=(Outstanding("_1", "wayf", now),)
+    )
     assert load(Transaction, dump(full)) == full
 
 
-def test_no_repr_shows_an_attribute(arrived: Transaction) -> None:
+def test_no_repr_shows_an_attribute(arrived_transaction: Transaction) -> None:
     """A transaction in a traceback shows no attribute value."""
-    assert "Asta" not in repr(arrived)
+    assert "Asta" not in repr(arrived_transaction)
 
 
-def test_a_login_is_written_down_by_names_alone(arrived: Transaction) -> None:
+def test_a_login_is_written_down_by_names_alone(arrived_transaction: Transaction) -> None:
     """Codes of configuration, its reference and the person's random id; without an authentication fewer of them."""
     names = {"reference": "BCDFGHJK", "service": "my-loans"}
     person = {"upstream": "wayf", "institution": "https://idp.au.example", "person": "p1"}
-    assert arrived.names == names | person
-    begun = replace(arrived, upstream=None, authentication=None, person=None)
+    assert arrived_transaction.names == names | person
+    begun = replace(arrived_transaction, upstream=None, authentication=None, person=None)
     assert begun.names == names | dict.fromkeys(person)

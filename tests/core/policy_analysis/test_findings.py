@@ -206,25 +206,25 @@ def test_a_seeded_fault_is_found(seed: Seed, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> PolicySet:
+def shipped_policies() -> PolicySet:
     """Give the shipped policies."""
     return live_policies.load(POLICIES, NOW)
 
 
-def test_the_shipped_policies_have_no_findings(shipped: PolicySet) -> None:
+def test_the_shipped_policies_have_no_findings(shipped_policies: PolicySet) -> None:
     """At a site as they are written for nothing is without effect, and the analysis is complete."""
-    found = analyze(shipped)
+    found = analyze(shipped_policies)
     assert found.found == ()
     assert found.logins > 100
 
 
-def test_a_dead_entry_without_upstreams_does_not_blame_the_methods(shipped: PolicySet) -> None:
+def test_a_dead_entry_without_upstreams_does_not_blame_the_methods(shipped_policies: PolicySet) -> None:
     """The file names no upstream: its people match at none, whatever the services offer."""
-    (policy,) = [each for each in shipped.policies if each.affiliation == "student"]
+    (policy,) = [each for each in shipped_policies.policies if each.affiliation == "student"]
     first = policy.match[0]
     by_any_way = Alternative(tuple(each for each in first.conditions if each.name != "upstream"), first.place)
     entry_of_it = replace(policy.releases[0], service="eid-only")
     changed = replace(policy, match=(by_any_way,), releases=(entry_of_it,))
-    others = tuple(each for each in shipped.policies if each is not policy)
+    others = tuple(each for each in shipped_policies.policies if each is not policy)
     found = analyze(PolicySet((*others, changed), "d"))
     assert f"{entry_of_it.place}: no login reaches this entry" in [str(each) for each in found.found]

@@ -63,7 +63,7 @@ class Logins:
         """Give the persons of logins."""
         return PersonResolution(self.world.ports.hmacs, self.world.finder.has_borrower)
 
-    def arrived(
+    def read_login(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
     ) -> EvaluatedLogin:
         """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
@@ -85,7 +85,7 @@ class Logins:
         """Give the login of a person whom the university no longer calls a student."""
         may = {"ground": Ground.ALUMNI, "permits_creation": False, "permits_lowering": True}
         given: dict[str, Any] = {"rule": PRIVATE, **may, **more}
-        return self.arrived(*without, **given)
+        return self.read_login(*without, **given)
 
     def transaction(self, person: Person | None = None, **more: Any) -> Transaction:
         """Give a transaction that has just begun."""
@@ -109,7 +109,7 @@ class Logins:
     def student(self) -> Person:
         """Enrol a student with number 1."""
         person = Person(self.world.id_of(CPR))
-        self.enrol(self.transaction(person), self.arrived())
+        self.enrol(self.transaction(person), self.read_login())
         return person
 
     def _pause(self, seconds: float) -> None:

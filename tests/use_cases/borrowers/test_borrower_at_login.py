@@ -39,7 +39,7 @@ def test_no_account_is_looked_for_where_none_may_be(
     world: Any, logins: Any, person: Person | None, service: str | None
 ) -> None:
     """Without a person, a needed borrower or a free case the library system is not asked."""
-    arrived = logins.arrived(borrower=service)
+    arrived = logins.read_login(borrower=service)
     if service is None:
         arrived = replace(arrived, decision=replace(arrived.decision, release=None))
     transaction = replace(logins.transaction(), person=person)
@@ -50,18 +50,18 @@ def test_no_account_is_looked_for_where_none_may_be(
 def test_nobody_is_enrolled_before_a_person_has_come(world: Any, logins: Any) -> None:
     """Without a person there is no account, and no request."""
     transaction = replace(logins.transaction(), person=None)
-    assert logins.enrol(transaction, logins.arrived()) == Account(None, AccountState.NONE)
-    assert world.stored("p") is None
+    assert logins.enrol(transaction, logins.read_login()) == Account(None, AccountState.NONE)
+    assert world.read_enrolment("p") is None
 
 
 def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> None:
     """Before the request and at it the person is asked for the address; with it there is nothing yet."""
     transaction = logins.transaction()
     lacking = Account(None, AccountState.MAIL_REQUIRED)
-    assert logins.account(transaction, logins.arrived("mail")) == lacking
-    assert logins.enrol(transaction, logins.arrived("mail")) == lacking
-    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, can_claim=True)
-    assert world.stored("p") is None
+    assert logins.account(transaction, logins.read_login("mail")) == lacking
+    assert logins.enrol(transaction, logins.read_login("mail")) == lacking
+    assert logins.account(transaction, logins.read_login()) == Account(None, AccountState.NONE, can_claim=True)
+    assert world.read_enrolment("p") is None
 
 
 PLACE = PolicyLine("p.yaml", 1)
@@ -81,7 +81,7 @@ PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", P
 )
 def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any], reason: str) -> None:
     """If no address can become the borrower's, the login ends with a reason."""
-    came = logins.arrived("mail", **arrived)
+    came = logins.read_login("mail", **arrived)
     if not arrived:
         attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
         came = replace(came, reading=replace(came.reading, attributes=attributes))
@@ -93,14 +93,14 @@ def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any]
 
 def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower) -> None:
     """The address is for a new borrower only."""
-    found = logins.account(logins.transaction(), logins.arrived("mail"))
+    found = logins.account(logins.transaction(), logins.read_login("mail"))
     assert (found.number, found.state, found.upgrade_from) == (private.number, AccountState.NONE, "PRIV")
-    assert logins.enrol(logins.transaction(), logins.arrived("mail")).number == private.number
+    assert logins.enrol(logins.transaction(), logins.read_login("mail")).number == private.number
 
 
 def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
     """The account says whether a PIN mail was queued."""
-    account = logins.enrol(logins.transaction(), logins.arrived())
+    account = logins.enrol(logins.transaction(), logins.read_login())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
     assert (account.pin_mailed, account.category) == (True, "STUD")
 
@@ -108,20 +108,20 @@ def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
 def test_a_later_login_finds_the_borrower_and_no_pin(logins: Any) -> None:
     """It made nothing and was mailed nothing, whatever the login before was."""
     student = logins.student()
-    account = logins.account(logins.transaction(student), logins.arrived())
+    account = logins.account(logins.transaction(student), logins.read_login())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.UNCHANGED)
     assert not account.pin_mailed
 
 
 def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
     """It is offered; without an answer and with a no the borrower stays, with a yes it is upgraded."""
-    offered = logins.account(logins.transaction(), logins.arrived())
+    offered = logins.account(logins.transaction(), logins.read_login())
     assert offered == Account("5", AccountState.NONE, upgrade_from="PRIV")
     for answer in (None, False):
-        account = logins.enrol(logins.transaction(upgrade=answer), logins.arrived())
+        account = logins.enrol(logins.transaction(upgrade=answer), logins.read_login())
         assert (account.outcome, account.category) == (EnrolmentOutcome.UNCHANGED, "PRIV")
     assert world.library.borrowers == {"5": private}
-    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
+    account = logins.enrol(logins.transaction(upgrade=True), logins.read_login())
     assert (account.outcome, account.category) == (EnrolmentOutcome.UPGRADED, "STUD")
 
 
@@ -137,7 +137,7 @@ def test_who_declined_is_left_alone_for_half_a_year(
         world.now += timedelta(days=10)
         logins.borrowers().keep_category(logins.transaction())
     world.now += timedelta(days=days)
-    account = logins.account(logins.transaction(errand=errand), logins.arrived())
+    account = logins.account(logins.transaction(errand=errand), logins.read_login())
     assert (account.upgrade_from == private.category) is offered
 
 
@@ -145,9 +145,9 @@ def test_one_persons_no_is_nobody_elses(logins: Any, private: Borrower) -> None:
     """The refusal is the person's; where nobody has come there is none to keep."""
     logins.borrowers().keep_category(logins.transaction(Person("other")))
     logins.borrowers().keep_category(replace(logins.transaction(), person=None))
-    assert logins.account(logins.transaction(), logins.arrived()).upgrade_from == private.category
+    assert logins.account(logins.transaction(), logins.read_login()).upgrade_from == private.category
     declined = logins.transaction(upgrade=False)
-    assert logins.account(declined, logins.arrived()).upgrade_from is None
+    assert logins.account(declined, logins.read_login()).upgrade_from is None
 
 
 LACKING = Account(None, AccountState.CASE, reason="cpr_required")
@@ -169,7 +169,7 @@ def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
     """A name alone leads to none, however often the number came with it; nor does one that may find nobody."""
     student = logins.student()
     world.hooks.calls.clear()
-    arrived = logins.arrived(*without, borrower="need", ground=Ground.INSTITUTION if may_find else Ground.NOTHING)
+    arrived = logins.read_login(*without, borrower="need", ground=Ground.INSTITUTION if may_find else Ground.NOTHING)
     assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
     assert not {"create", "change"} & set(world.hooks.calls)
 
@@ -180,7 +180,7 @@ def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
 )
 def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reason: str) -> None:
     """The account is found by other ways than this login, and the page names them."""
-    arrived = logins.arrived("cpr", borrower="need")
+    arrived = logins.read_login("cpr", borrower="need")
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
     account = logins.account(logins.transaction(), arrived)
     assert account == Account(None, AccountState.CASE, reason=reason)
@@ -189,7 +189,7 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
 def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
     """The PIN was verified a moment ago: the library system is not asked again."""
     for borrower in ("need", "make"):
-        arrived = logins.arrived("cpr", borrower=borrower, rule=None)
+        arrived = logins.read_login("cpr", borrower=borrower, rule=None)
         account = logins.account(logins.transaction(Person("p", "5")), arrived)
         assert account == Account("5", AccountState.KNOWN)
         assert logins.borrowers().find_number(logins.transaction(Person("p", "5")), arrived, world.now) == "5"
@@ -201,22 +201,22 @@ def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: 
     """No request says so to staff: the question itself is the case."""
     world.library.borrowers["6"] = replace(private, number="6")
     for _ in range(2):
-        account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
-    case = world.stored("p")
+        account = logins.account(logins.transaction(), logins.read_login(borrower="need"))
+    case = world.read_enrolment("p")
     assert account == Account(None, AccountState.CASE, reason="several_borrowers")
     assert (case.state, case.reason, case.borrowers) == (EnrolmentState.CASE, "several_borrowers", ("5", "6"))
 
 
 def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> None:
     """Even where the service makes borrowers the errand only finds the one that is there."""
-    account = logins.account(logins.transaction(errand=Errand.PIN), logins.arrived())
+    account = logins.account(logins.transaction(errand=Errand.PIN), logins.read_login())
     assert account == Account(private.number, AccountState.KNOWN)
 
 
 def test_a_silent_library_leaves_the_account_unavailable(world: Any, logins: Any) -> None:
     """The page does not claim that there is no borrower."""
     world.hooks.before["find"] = down
-    account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
+    account = logins.account(logins.transaction(), logins.read_login(borrower="need"))
     assert account == Account(None, AccountState.UNAVAILABLE)
 
 
@@ -226,14 +226,14 @@ def test_frozen_enrols_nobody(world: Any, logins: Any, *, silent: bool) -> None:
     if silent:
         world.hooks.before["find"] = down
     reason = "library_unavailable" if silent else None
-    account = logins.enrol(logins.transaction(), logins.arrived(), "frozen")
+    account = logins.enrol(logins.transaction(), logins.read_login(), "frozen")
     assert account == Account(None, AccountState.CLOSED, reason=reason)
-    assert world.stored("p") is None
+    assert world.read_enrolment("p") is None
 
 
 def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, private: Borrower) -> None:
     """The account is there, and nothing of it is changed, not even for who agreed."""
-    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived(), "frozen")
+    account = logins.enrol(logins.transaction(upgrade=True), logins.read_login(), "frozen")
     assert account == Account("5", AccountState.KNOWN)
     assert world.library.borrowers == {"5": private}
 
@@ -252,9 +252,9 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
 ) -> None:
     """And to no login that did not wait, or began when the borrower was there."""
     transaction = logins.transaction()
-    logins.enrol(transaction, logins.arrived(), patience=0)
+    logins.enrol(transaction, logins.read_login(), patience=0)
     world.worker.step()
     account = Account(None, waited) if waited else None
     world.now += timedelta(seconds=60)
     later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
-    assert logins.enrol(later, logins.arrived()).outcome is outcome
+    assert logins.enrol(later, logins.read_login()).outcome is outcome

@@ -79,7 +79,7 @@ class Desk:
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
-        self.world.requests.request("aase", self.world.wanted(register=rule, **more))
+        self.world.requests.request("aase", self.world.make_wanted(register=rule, **more))
         while self._is_pending():
             self.world.worker.step()
 
@@ -163,7 +163,7 @@ def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
     """The request is written when the answer of a login leaves."""
     logins = Logins(desk.world)
     rule = replace(STUDENT, register=RULE)
-    arrived = logins.arrived(rule=rule)
+    arrived = logins.read_login(rule=rule)
     person = logins.student()
     desk.world.settle()
     for age, is_asked in ((timedelta(0), True), (REFRESH - timedelta(days=1), False), (REFRESH, True)):
@@ -304,7 +304,7 @@ def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: De
     desk.run()
     assert desk.record().register_note == "number_changed"
     logins = Logins(desk.world)
-    former = logins.arrived()
+    former = logins.read_login()
     other, values = "0202990000", dict(former.reading.attributes)
     reading = replace(former.reading, attributes=Attributes({**values, "cpr": (other,), "mail": ("new@example.org",)}))
     latter = replace(former, reading=reading)

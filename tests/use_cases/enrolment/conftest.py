@@ -32,7 +32,7 @@ class Killed(BaseException):
     """The process died, as with ``kill -9``."""
 
 
-def wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
+def make_wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
     """Return what a student's login asks for."""
     fields = (
         WantedField("surname", person.surname, "always"),
@@ -89,7 +89,7 @@ class World:
 
     def enrol(self, wanted: WantedBorrower | None = None, person_id: str = "aase") -> Enrolment:
         """Request a borrower, carry out what is due, and return the enrolment."""
-        self.requests.request(person_id, wanted or wanted_for(AASE, AASE_CPR))
+        self.requests.request(person_id, wanted or make_wanted_for(AASE, AASE_CPR))
         self.work()
         return self.enrolment(person_id)
 

@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.transactions.person_resolution import PersonResolution
-from tests.use_cases.enrolment.conftest import Killed, World, wanted_for
+from tests.use_cases.enrolment.conftest import Killed, World, make_wanted_for
 from tests.use_cases.memory_library import FAR, Library
 
 T = TypeVar("T")
@@ -185,7 +185,7 @@ class EnrolmentModel(RuleBasedStateMachine):
                 assert confirmed_at, "a stored number that nobody has confirmed"
                 assert self.world.now - confirmed_at < timedelta(days=1), "a stored number that is too old"
         if found is None or found.reason is None:
-            wanted = wanted_for(person, number, creates=may_create, expires=FAR + timedelta(days=days))
+            wanted = make_wanted_for(person, number, creates=may_create, expires=FAR + timedelta(days=days))
             requested = self.world.requests.request(name, wanted)
             pending = before.value.enrolment.wanted if before and before.value.enrolment else None
             if pending and requested.wanted:
@@ -273,7 +273,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         requested: list[Enrolment] = []
 
         def ask() -> None:
-            wanted = wanted_for(*PEOPLE[name], expires=FAR + timedelta(days=400))
+            wanted = make_wanted_for(*PEOPLE[name], expires=FAR + timedelta(days=400))
             requested.append(self.world.requests.request(name, wanted))
 
         before = self.world.requests.read(name)

@@ -34,12 +34,12 @@ def _keep(patch: Patch, method: str, **kept: Callable[[Enrolment], Any]) -> None
     """Let a method of the enrolment leave some of its fields as they were."""
     before = getattr(Enrolment, method)
 
-    def changed(self: Enrolment, *given: Any, **more: Any) -> Enrolment:
+    def restore_fields(self: Enrolment, *given: Any, **more: Any) -> Enrolment:
         fields: dict[str, Any] = {name: value(self) for name, value in kept.items()}
         after: Enrolment = replace(before(self, *given, **more), **fields)
         return after
 
-    patch.setattr(Enrolment, method, changed)
+    patch.setattr(Enrolment, method, restore_fields)
 
 
 def _believe_creates(patch: Patch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from broker.core.borrowers.enrolment import CaseReason, Claim, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
-from tests.use_cases.enrolment.conftest import Killed, wanted_for
+from tests.use_cases.enrolment.conftest import Killed, make_wanted_for
 from tests.use_cases.memory_library import AASE, AASE_CPR, FAR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
@@ -77,7 +77,7 @@ def test_a_claim_from_before_a_ruling_is_no_claim(world: Any) -> None:
     found = world.library.add(AASE)
     world.enrol()
     assert world.cases.rule_out("aase", (found.number,))
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR), Claim(found.number))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR), Claim(found.number))
     world.work()
     assert world.library.borrowers[found.number].cpr is None
     assert world.enrolment().outcome is EnrolmentOutcome.CREATED
@@ -111,7 +111,7 @@ def test_a_fault_of_the_setup_keeps_everybody_pending(world: Any) -> None:
 
 def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
     """Jitter keeps the retries apart."""
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
     delays = []
     for _ in range(12):
         world.fail_next(LibraryUnavailable("500"))
@@ -129,7 +129,7 @@ def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
 @pytest.mark.parametrize("after", [False, True])
 def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, call: int, *, after: bool) -> None:
     """The answer of every call may be lost, and the call may be carried out late."""
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
     calls = 0
     original = world.library._call
 
@@ -154,7 +154,7 @@ def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, cal
 def test_a_killed_worker_leaves_one_borrower(shared_world: Any, call: int, *, after: bool) -> None:
     """The lease ends, and another worker looks again."""
     world = shared_world
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
     calls = 0
     original = world.library._call
 
@@ -178,7 +178,7 @@ def test_a_killed_worker_leaves_one_borrower(shared_world: Any, call: int, *, af
 def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> None:
     """At once, on a real store."""
     world = shared_world
-    wanted = wanted_for(AASE, AASE_CPR)
+    wanted = make_wanted_for(AASE, AASE_CPR)
     threads = [Thread(target=world.requests.request, args=("aase", wanted)) for _ in range(20)]
     threads += [Thread(target=world.work) for _ in range(4)]
     for thread in threads:
@@ -192,8 +192,8 @@ def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> 
 
 def test_a_later_request_keeps_what_the_first_one_may(world: Any) -> None:
     """A login that may only lower the category takes away neither the create nor the address."""
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
-    leaving = wanted_for(AASE, AASE_CPR, category="PRIV", upgrades=(), lowers=(), fields=(), creates=False)
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
+    leaving = make_wanted_for(AASE, AASE_CPR, category="PRIV", upgrades=(), lowers=(), fields=(), creates=False)
     pending = world.requests.request("aase", leaving)
     assert (pending.wanted.category, pending.wanted.creates) == ("STUD", True)
     assert "email" in {field.name for field in pending.wanted.fields}
@@ -207,7 +207,7 @@ def test_a_later_request_keeps_what_the_first_one_may(world: Any) -> None:
 
 def test_a_request_that_may_not_create_ends_without_a_borrower(world: Any) -> None:
     """Alumni may be led to their borrower, and none is made for them."""
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR, creates=False))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR, creates=False))
     world.work()
     assert world.requests.read("aase") is None
     assert not world.library.borrowers
@@ -215,17 +215,17 @@ def test_a_request_that_may_not_create_ends_without_a_borrower(world: Any) -> No
 
 def test_a_reload_does_not_start_again(world: Any) -> None:
     """The same request while it is under way changes nothing; after a failure it is due at once."""
-    first = world.requests.request("aase", wanted_for(AASE, AASE_CPR))
-    assert world.requests.request("aase", wanted_for(AASE, AASE_CPR)) == first
+    first = world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
+    assert world.requests.request("aase", make_wanted_for(AASE, AASE_CPR)) == first
     world.fail_next(LibraryUnavailable("500"))
     world.work()
-    again = world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    again = world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
     assert (again.next_attempt, again.id) == (world.now, first.id)
 
 
 def test_a_request_waits_until_it_is_carried_out_or_fails(world: Any) -> None:
     """Five seconds at most, and not after a failure."""
-    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
     began = world.now
     assert world.requests.wait("aase", 5).state is EnrolmentState.PENDING
     assert world.now - began == timedelta(seconds=5)

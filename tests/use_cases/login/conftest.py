@@ -164,14 +164,14 @@ class Logins:
         message = (f"_m{self.messages}", now + 4 * MINUTE)
         return self.flow.arrivals.add(held.transaction.id, request, answer, message, now)
 
-    def answered(self, held: Held, answer: Authentication | UpstreamRefusal) -> tuple[Held, str]:
+    def store_answer(self, held: Held, answer: Authentication | UpstreamRefusal) -> tuple[Held, str]:
         """Ask an upstream and store its answer; give the transaction and the arrival token."""
         asked, sent = self.flow.ask_upstream(held, answer.upstream, self.world.now)
         return asked, self.arrive(asked, sent.id, answer)
 
     def log_in(self, held: Held, answer: Authentication | UpstreamRefusal) -> Held:
         """Ask an upstream, and join its answer in the browser that asked."""
-        asked, token = self.answered(held, answer)
+        asked, token = self.store_answer(held, answer)
         joined = self.match(asked, token, [asked.transaction.browser or ""])
         assert joined
         return joined
@@ -192,7 +192,7 @@ class Logins:
         joined = self.flow.matching.join(matched, now)
         return joined or self.match(self.flow.read(held.transaction.id, now), token, browsers, now)
 
-    def shelved(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
+    def put_on_shelf(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
         """Put a borrower with the student's CPR on the shelf."""
         whole = {"number": number, "category": category, "card": number, "expires": date(2030, 1, 1), **facts}
         made: Borrower = self.world.library.add(AASE, "0101990000", **whole)

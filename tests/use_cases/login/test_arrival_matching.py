@@ -37,7 +37,7 @@ def waits(logins: Any, token: str) -> bool:
 
 def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
     """By its pseudonym among those of the browser's cookies; the request is answered by it."""
-    held, token = logins.answered(logins.begun(), logins.student())
+    held, token = logins.store_answer(logins.begun(), logins.student())
     logins.world.now += INSTANT
     joined = logins.match(held, token, ["older", "b"])
     assert joined
@@ -68,7 +68,7 @@ def test_an_upstream_s_refusal_joins_as_such(logins: Any) -> None:
 )
 def test_an_arrival_in_another_browser_is_destroyed(logins: Any, bound: str | None, browsers: list[str]) -> None:
     """A victim's browser is not logged in by it, and the browser that asked has no use of it any more."""
-    held, token = logins.answered(logins.begun(), logins.student())
+    held, token = logins.store_answer(logins.begun(), logins.student())
     shown = replace(held, transaction=replace(held.transaction, browser=bound))
     with pytest.raises(BrowserUnmatched):
         logins.match(shown, token, browsers)
@@ -99,7 +99,7 @@ def test_an_arrival_that_is_not_this_login_s_open_answer_joins_nothing(logins: A
 
 def test_an_arrival_joins_once(logins: Any) -> None:
     """Its answer is gone from the store; the same browser that comes again goes on and writes nothing."""
-    held, token = logins.answered(logins.begun(), logins.student())
+    held, token = logins.store_answer(logins.begun(), logins.student())
     joined = logins.match(held, token)
     assert joined
     assert not waits(logins, token)
@@ -111,7 +111,7 @@ def test_an_arrival_joins_once(logins: Any) -> None:
 
 def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
     """A change of a matched transaction that is not written yet uses up the arrival too."""
-    held, token = logins.answered(logins.begun(), logins.student())
+    held, token = logins.store_answer(logins.begun(), logins.student())
     matched = match_only(logins, held, token)
     changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
     assert store_arrival(logins, held) == changed.transaction == replace(matched.transaction, told=True)
@@ -120,7 +120,7 @@ def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
 
 def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:
     """When it stands, and not before."""
-    held, token = logins.answered(logins.begun(), logins.student())
+    held, token = logins.store_answer(logins.begun(), logins.student())
     matched = match_only(logins, held, token)
     assert logins.audit_log.events == []
     assert logins.flow.matching.join(matched, logins.world.now)

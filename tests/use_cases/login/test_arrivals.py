@@ -42,7 +42,7 @@ def arrivals(world: Any) -> Arrivals:
 def add(world: Any, arrivals: Arrivals) -> Add:
     """Give a way to add an answer: its token, or None where it is a replay."""
 
-    def added(
+    def add_arrival(
         answer: Authentication | UpstreamRefusal = LOGIN,
         message: str = "_a",
         *,
@@ -54,7 +54,7 @@ def add(world: Any, arrivals: Arrivals) -> Add:
             return arrivals.add(transaction, request, answer, (message, until), world.now)
         return None
 
-    return added
+    return add_arrival
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,11 @@ class Lookup:
         """Keep an event."""
         self.audit_log.add(event)
 
-    def evaluate(self, held: Held, _now: datetime) -> Any:
+    def evaluate(self, pending_login: Held, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""
-        return SimpleNamespace(evaluated=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)
+        return SimpleNamespace(
+            evaluated=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), pending_login=pending_login
+        )
 
     def make_pseudonym(self, _transaction: Transaction) -> str:
         """Give the pseudonym of one person and service."""
@@ -79,7 +81,7 @@ def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
 
 
 @pytest.fixture
-def held(world: Any, answers: ConsentAnswers) -> Held:
+def pending_login(world: Any, answers: ConsentAnswers) -> Held:
     """Give the login of a person who is asked."""
     now = world.now
     plain = Transaction(
@@ -111,14 +113,14 @@ BEFORE_LEAVING: Final = (
 def answer(world: Any, answers: ConsentAnswers) -> Answer:
     """Give a way to answer a step, by default a yes to the page that was shown."""
 
-    def answered(held: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
+    def give_answer(pending_login: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
         facts: dict[str, Any] = {
             "shown": SHOWN.page_digest(KEY), "remember": True, "chosen": (), "language": "en", **how
         }  # fmt: skip
         shown = facts.pop("shown")
-        return answers.record_answer(held, step, shown, said, world.now, **facts)
+        return answers.record_answer(pending_login, step, shown, said, world.now, **facts)
 
-    return answered
+    return give_answer
 
 
 def on_file(world: Any) -> list[ReceiptEvent]:
@@ -136,11 +138,11 @@ def on_file(world: Any) -> list[ReceiptEvent]:
     ],
 )
 def test_an_answer_is_on_file_and_a_fact_of_the_login(
-    world: Any, held: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
+    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
 ) -> None:
     """And on the audit log by its kind, with names and no value; only "yes" is one."""
     shown = replace(SHOWN, legal_basis="consent" if variant == "ask" else "public_task")
-    done = answer(held, Ask(Question(shown), PERMIT), said, chosen=("mail",), shown=shown.page_digest(KEY))
+    done = answer(pending_login, Ask(Question(shown), PERMIT), said, chosen=("mail",), shown=shown.page_digest(KEY))
     made = done.transaction.receipt
     assert made
     assert (made.event, made.person, made.language) == (event, "g", "en")
@@ -154,10 +156,17 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     ("remember", "shared", "remembered"), [(True, False, True), (False, False, False), (True, True, False)]
 )
 def test_nothing_is_remembered_on_a_shared_computer(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, remember: bool, shared: bool, remembered: bool
+    world: Any,
+    answers: ConsentAnswers,
+    pending_login: Held,
+    answer: Answer,
+    *,
+    remember: bool,
+    shared: bool,
+    remembered: bool,
 ) -> None:
     """Nor where the person did not want it; else for a year."""
-    here = answers.transactions.change(held, lambda found: replace(found, shared=shared), world.now)
+    here = answers.transactions.change(pending_login, lambda found: replace(found, shared=shared), world.now)
     made = answer(here, remember=remember).transaction.receipt
     assert made
     assert made.valid_until == (world.now + timedelta(days=365) if remembered else None)
@@ -165,11 +174,11 @@ def test_nothing_is_remembered_on_a_shared_computer(
 
 @pytest.mark.parametrize("ground", [Ground.IDENTIFIER, Ground.NOTHING, Ground.LIBRARY_ACCOUNT])
 def test_without_a_cpr_number_an_answer_counts_for_six_months(
-    world: Any, held: Held, answer: Answer, lookup: Lookup, ground: Ground
+    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, ground: Ground
 ) -> None:
     """The institution may give the identifier to somebody else."""
     lookup.ground = ground
-    made = answer(held).transaction.receipt
+    made = answer(pending_login).transaction.receipt
     assert made
     assert made.valid_until == world.now + timedelta(days=183)
 
@@ -187,17 +196,19 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
 )
 def test_an_answer_to_what_was_not_shown_is_none(
-    world: Any, held: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
 ) -> None:
     """No receipt is stored, and the next step asks again."""
-    assert answer(held, step, **how) == held
+    assert answer(pending_login, step, **how) == pending_login
     assert (on_file(world), lookup.audit_log.events) == ([], [])
 
 
 @pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
-def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answer, lookup: Lookup, step: Step) -> None:
+def test_a_no_after_a_yes_is_the_last_word(
+    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, step: Step
+) -> None:
     """From another tab, or by Back: it is on file after the yes, and what it refused is named."""
-    agreed = answer(held)
+    agreed = answer(pending_login)
     world.now += INSTANT
     assert answer(agreed, step).transaction == agreed.transaction  # a second yes changes nothing
     refused = answer(agreed, step, "no").transaction.receipt
@@ -216,11 +227,11 @@ def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answe
 
 @pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
 def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
-    world: Any, held: Held, answer: Answer, step: Step
+    world: Any, pending_login: Held, answer: Answer, step: Step
 ) -> None:
     """The policies were narrowed while the page was open: the no names the yes that it ends, and the page it was on."""
     given = elsewhere(world, ReceiptEvent.GIVEN)
-    refused = answer(held, step, "no", shown="the page").transaction.receipt
+    refused = answer(pending_login, step, "no", shown="the page").transaction.receipt
     assert refused
     assert (refused.event, refused.valid_until, refused.language) == (ReceiptEvent.REFUSED, None, "en")
     assert (refused.names, refused.shown) == (given.names, "the page")
@@ -236,10 +247,10 @@ def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -
 
 
 def test_an_answer_of_this_login_stands_where_none_is_on_file(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+    world: Any, answers: ConsentAnswers, pending_login: Held, answer: Answer
 ) -> None:
     """The answer was not withdrawn."""
-    agreed = answer(held)
+    agreed = answer(pending_login)
     made = agreed.transaction.receipt
     assert made
     PersonRecords(world.store, KEY).delete("ann", None, world.now)
@@ -259,12 +270,12 @@ def test_an_answer_of_this_login_stands_where_none_is_on_file(
     ],
 )
 def test_what_is_on_file_is_read_again_after_a_while(
-    world: Any, answers: ConsentAnswers, held: Held, *, after: timedelta, facts: dict[str, Any], read: bool
+    world: Any, answers: ConsentAnswers, pending_login: Held, *, after: timedelta, facts: dict[str, Any], read: bool
 ) -> None:
     """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
     if "issued" in facts:
         facts = {"issued": Issued("_r", "_a", world.now, "n", "c")}
-    begun = answers.transactions.put(replace(held.transaction, **facts), held.version, world.now)
+    begun = answers.transactions.put(replace(pending_login.transaction, **facts), pending_login.version, world.now)
     assert begun
     withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
     found = answers.reread(begun, world.now + after)

@@ -46,10 +46,10 @@ class Lookup:
         """Keep an event."""
         self.audit_log.add(event)
 
-    def evaluate(self, held: Held, _now: datetime) -> Any:
+    def evaluate(self, pending_login: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
         found = SimpleNamespace(reading=self.reading) if self.reading else None
-        return SimpleNamespace(transaction=held.transaction, evaluated=found)
+        return SimpleNamespace(transaction=pending_login.transaction, evaluated=found)
 
     @property
     def rules(self) -> Any:
@@ -76,7 +76,7 @@ def issuance(world: Any, lookup: Lookup) -> Issuance:
 
 
 @pytest.fixture
-def held(world: Any, issuance: Issuance) -> Held:
+def pending_login(world: Any, issuance: Issuance) -> Held:
     """Give the login of a person, from which nothing has left."""
     now = world.now
     login = Authentication("wayf", "https://wayf.example", "au", (), (), now, None, now, now, "_t", session_index="_i")
@@ -89,34 +89,34 @@ def held(world: Any, issuance: Issuance) -> Held:
     return issuance.transactions.add(arrived, now)
 
 
-def leave(world: Any, issuance: Issuance, held: Held, step: Issue = STEP) -> Issued:
+def leave(world: Any, issuance: Issuance, pending_login: Held, step: Issue = STEP) -> Issued:
     """Give the ids under which a step leaves."""
-    issued = issuance.make_ids(held, step, world.now)
+    issued = issuance.make_ids(pending_login, step, world.now)
     assert issued
     return issued
 
 
 @pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
 def test_a_service_is_told_of_a_login_that_was_read(
-    world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, reading: str | None, told: Any
+    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup, *, reading: str | None, told: Any
 ) -> None:
     """Where nothing was, no class is anybody's."""
     lookup.reading = reading
-    assert issuance.authentication_for_service(held, world.now) == told
+    assert issuance.authentication_for_service(pending_login, world.now) == told
 
 
-def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, held: Held) -> None:
+def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, pending_login: Held) -> None:
     """Response and assertion are random NCNames, and the NameID is the person's."""
-    first, second = leave(world, issuance, held), leave(world, issuance, held)
+    first, second = leave(world, issuance, pending_login), leave(world, issuance, pending_login)
     ids = {first.response, first.assertion, second.response, second.assertion}
     assert len(ids) == 4
     assert all(each[0] == "_" and len(each) == 41 for each in ids)
     assert (first.at, first.name_id) == (world.now, "asta persistent")
     transient = replace(STEP, disclosure=replace(LEAVING, name_id_format=TRANSIENT))
-    assert leave(world, issuance, held, transient).name_id == "asta transient"
+    assert leave(world, issuance, pending_login, transient).name_id == "asta transient"
     by_mail = Item("name_id", ("asta@au.dk",), LEAVING.purpose)
     addressed = replace(STEP, disclosure=replace(LEAVING, name_id_format=EMAIL, items=(by_mail, *LEAVING.items)))
-    assert leave(world, issuance, held, addressed).name_id == "asta@au.dk"
+    assert leave(world, issuance, pending_login, addressed).name_id == "asta@au.dk"
 
 
 OTHERS: Final = {
@@ -130,19 +130,19 @@ OTHERS: Final = {
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_recorded_ids_are_good_for_the_same_assertion_only(
-    world: Any, issuance: Issuance, held: Held, other: Issue
+    world: Any, issuance: Issuance, pending_login: Held, other: Issue
 ) -> None:
     """A second submit repeats it under the same ids; nothing else ever leaves under them."""
-    issued = leave(world, issuance, held)
-    again = replace(held, transaction=replace(held.transaction, issued=issued))
+    issued = leave(world, issuance, pending_login)
+    again = replace(pending_login, transaction=replace(pending_login.transaction, issued=issued))
     assert issuance.make_ids(again, STEP, world.now + INSTANT) == issued
     assert issuance.make_ids(again, other, world.now) is None
 
 
-def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
+def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup) -> None:
     """With the names of what leaves; then it is a fact of the transaction."""
-    issued = leave(world, issuance, held)
-    assert issuance.record_release(held, STEP, issued, NameID("n"), world.now)
+    issued = leave(world, issuance, pending_login)
+    assert issuance.record_release(pending_login, STEP, issued, NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == issued
     [event] = lookup.audit_log.events
     assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
@@ -151,31 +151,33 @@ def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held:
 
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
-    world: Any, issuance: Issuance, held: Held, lookup: Lookup, purpose: LookedUp
+    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup, purpose: LookedUp
 ) -> None:
     """By the very page that told of it; a second submit of the answer requests no other."""
     lookup.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
-    issued = leave(world, issuance, held, step)
-    assert issuance.record_release(held, step, issued, NameID("n"), world.now)
+    issued = leave(world, issuance, pending_login, step)
+    assert issuance.record_release(pending_login, step, issued, NameID("n"), world.now)
     again = issuance.transactions.read("t", world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
     assert len(lookup.owed) == bool(purpose)
 
 
-def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
+def test_what_cannot_be_written_down_does_not_leave(
+    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup
+) -> None:
     """Neither transaction nor session is written."""
     lookup.audit_log.is_full = True
     with pytest.raises(AuditUnavailable):
-        issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
+        issuance.record_release(pending_login, STEP, leave(world, issuance, pending_login), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued is None
     assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
 
 
-def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
+def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, pending_login: Held) -> None:
     """With all that a logout must name at the service and upstream, for twelve hours."""
-    issued = leave(world, issuance, held)
-    assert issuance.record_release(held, STEP, issued, NameID("n"), world.now)
+    issued = leave(world, issuance, pending_login)
+    assert issuance.record_release(pending_login, STEP, issued, NameID("n"), world.now)
     [session] = issuance.sessions.list_in_browsers(["b"], world.now)
     assert (session.service, session.entity_id, session.name_id) == ("my-loans", "https://a.example", NameID("n"))
     assert (session.person, session.transaction, session.browser) == ("asta", "t", "b")
@@ -187,10 +189,12 @@ def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Iss
 
 
 @pytest.mark.parametrize("lacking", ["browser", "authentication"])
-def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issuance, held: Held, lacking: str) -> None:
+def test_without_a_browser_or_a_login_nothing_leaves(
+    world: Any, issuance: Issuance, pending_login: Held, lacking: str
+) -> None:
     """No session could be ended again."""
     facts: dict[str, Any] = {lacking: None}
-    bare = replace(held, transaction=replace(held.transaction, **facts))
+    bare = replace(pending_login, transaction=replace(pending_login.transaction, **facts))
     with pytest.raises(TransactionGone):
-        issuance.record_release(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
+        issuance.record_release(bare, STEP, leave(world, issuance, pending_login), NameID("n"), world.now)
     assert issuance.sessions.list_in_browsers(["b"], world.now) == ()

@@ -270,7 +270,7 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
 # Led to by one authentication, and by no other
 
 
-def refused(logins: Any, held: Held) -> Held:
+def refuse_login(logins: Any, held: Held) -> Held:
     """Have the upstream refuse."""
     joined: Held = logins.log_in(held, NO)
     return joined
@@ -281,7 +281,7 @@ def refused(logins: Any, held: Held) -> Held:
 
 def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
     """Of whom nobody knows the CPR number by that."""
-    borrower = logins.shelved("42", "STUD")
+    borrower = logins.put_on_shelf("42", "STUD")
     joined, _ = logins.flow.join_verified_pin(logins.begun(), "pin", borrower, logins.world.now)
     login = joined.transaction
     assert login == read_stored(logins, joined)

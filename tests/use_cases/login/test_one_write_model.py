@@ -59,7 +59,7 @@ class TurnedStore(Store):
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Give each."""
         turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
-        found: list[Kept | None] = self._taken(turn, lambda: [self._get(key, now) for key in keys])
+        found: list[Kept | None] = self._take_turn(turn, lambda: [self._get(key, now) for key in keys])
         worker = current_worker()
         if worker and turn == "marks":
             worker.looked = self.moment
@@ -76,15 +76,15 @@ class TurnedStore(Store):
                 self._put(write, now)
             return True
 
-        return bool(self._taken(f"write {first.key.kind}", lambda: some(len(others)), some))
+        return bool(self._take_turn(f"write {first.key.kind}", lambda: some(len(others)), some))
 
     def drop(self, key: Key) -> None:
         """Forget."""
-        self._taken("drop", lambda: self.kept.pop(key, None))
+        self._take_turn("drop", lambda: self.kept.pop(key, None))
 
     def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
         """List a group, as of one moment."""
-        found = self._taken("list", lambda: [each for each in self.kept.items() if each[0][:2] == (kind, group)])
+        found = self._take_turn("list", lambda: [each for each in self.kept.items() if each[0][:2] == (kind, group)])
         return iter([(key, kept) for key, kept in found if now < kept.until])
 
     def claim(self, *_: object) -> None:
@@ -100,7 +100,7 @@ class TurnedStore(Store):
         """Find nothing wrong."""
         return ()
 
-    def _taken(self, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
+    def _take_turn(self, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
         worker = current_worker()
         self.moment += 1
         if worker is None:
@@ -186,7 +186,7 @@ class OneWriteMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 3))
     def opens(self, which: int) -> None:
         """Let a tab open the address that an answer has led to."""
-        self._begins(lambda: self._shown(self.tokens[which % len(self.tokens)]))
+        self._begins(lambda: self._show_arrival(self.tokens[which % len(self.tokens)]))
 
     @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
     @rule()
@@ -320,7 +320,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         _, sent = self.flow.ask_upstream(held, "wayf", self.world.now)
         self.requests.append(sent.id)
 
-    def _shown(self, token: str) -> None:
+    def _show_arrival(self, token: str) -> None:
         """Do what the web does for a browser that opens an arrival's address."""
         for _ in range(TRIES):
             now = self.world.now
@@ -454,7 +454,7 @@ def logout_before_the_write(machine: OneWriteMachine) -> None:
     first.run_to_end()
 
 
-def asked_twice(machine: OneWriteMachine) -> None:
+def ask_twice(machine: OneWriteMachine) -> None:
     """Let the store lose its answer to the write, and another write stand when it is asked again."""
     first = opens(machine)
     first.run_until(WRITE)
@@ -477,7 +477,7 @@ def two_answers(machine: OneWriteMachine) -> None:
     opens(machine, 1).run_to_end()
 
 
-def left_by_another_tab(machine: OneWriteMachine) -> None:
+def leave_in_another_tab(machine: OneWriteMachine) -> None:
     """Let another tab give again what the first has written, and then the person log out."""
     first = opens(machine)
     first.run_until("marks")
@@ -560,10 +560,10 @@ CLAUSES: Final = {
         logout_before_the_write, "            self.lookup.tell(event)\n", "            pass\n"
     ),
     "not taken back where it stands": Clause(
-        asked_twice, "if not self._is_recorded(transaction, issued, now):", "if True:"
+        ask_twice, "if not self._is_recorded(transaction, issued, now):", "if True:"
     ),
     "not taken back where another gave it": Clause(
-        left_by_another_tab, " and not self.sessions.is_given_again(session, now)", ""
+        leave_in_another_tab, " and not self.sessions.is_given_again(session, now)", ""
     ),
     "nothing else under its ids": Clause(policy_changes, "before is not None and before.content != content", "False"),
     "the same ids again": Clause(dies("dies after"), "        if before is not None:\n            return before\n", ""),
@@ -576,7 +576,7 @@ CLAUSES: Final = {
 }
 
 
-def without(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> None:
+def remove_clause(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the line of a clause away."""
     source = Path(str(clause.room.__file__)).read_text()
     assert source.count(clause.code) == 1
@@ -602,7 +602,7 @@ def test_no_clause_is_idle(name: str, fresh: FRESH, monkeypatch: pytest.MonkeyPa
     """The sequence breaks no rule, unless the clause is removed."""
     clause = CLAUSES[name]
     happens(clause.course, fresh)
-    without(clause, monkeypatch)
+    remove_clause(clause, monkeypatch)
     with pytest.raises(AssertionError):
         happens(clause.course, fresh)
 

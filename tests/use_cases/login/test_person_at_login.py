@@ -27,10 +27,10 @@ def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts
     held = logins.begun(service)
     now = logins.world.now
 
-    def authenticated(each: Transaction) -> Transaction:
+    def add_authentication(each: Transaction) -> Transaction:
         return replace(each.add_answer(answer, "", "a", now), **facts)
 
-    found: Held = logins.flow.transactions.change(held, authenticated, now, of_person=False)
+    found: Held = logins.flow.transactions.change(held, add_authentication, now, of_person=False)
     return found
 
 
@@ -94,7 +94,7 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
 def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
     """Only a person whose CPR number finds a borrower is let in."""
     if there:
-        logins.shelved(category="STUD")
+        logins.put_on_shelf(category="STUD")
     strict = replace(logins.set.policies[0].require, upstream=("other",))
     first, *rest = logins.set.policies
     logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
@@ -191,7 +191,7 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     now = logins.world.now
     held = logins.begun()
     keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
-    borrower = logins.shelved(number="42", category="STUD")
+    borrower = logins.put_on_shelf(number="42", category="STUD")
     keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
     joined, _ = logins.flow.join_verified_pin(held, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")

@@ -204,10 +204,10 @@ class LogoutMachine(RuleBasedStateMachine):
         if world.now > message.request.issued_by - SKEW + FRESH:
             return
         self._is_one_jar(browsers)
-        before = self._ended()
+        before = self._list_ended()
         logout, _ = self.flow.receive(message.request, world.now)
         if message.delivered:
-            assert self._ended() == before, "a message that was brought again ended something"
+            assert self._list_ended() == before, "a message that was brought again ended something"
         try:
             logout = self.flow.read(logout.id, browsers, world.now)
         except BrowserUnmatched:
@@ -250,7 +250,7 @@ class LogoutMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_live_is_held_for_ended(self) -> None:
         """Know what lives at a service, or a later logout would skip it."""
-        assert not self._ended() & self.world.live, "a live session is held for ended"
+        assert not self._list_ended() & self.world.live, "a live session is held for ended"
 
     def _check(self, logout: Logout) -> None:
         turn = next_logout_step(logout)
@@ -272,10 +272,10 @@ class LogoutMachine(RuleBasedStateMachine):
                 continue
             if at_upstream.index not in self.world.gave:
                 continue  # a page waits on it, and no session at a service
-            if at_upstream.began <= self._issued(logout) and at_upstream.person == person:
+            if at_upstream.began <= self._find_issue_time(logout) and at_upstream.person == person:
                 raise AssertionError("the upstream's session, out of reach, survived a Success")
 
-    def _issued(self, logout: Logout) -> datetime:
+    def _find_issue_time(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
         return requests[0].issued_by - SKEW
 
@@ -370,7 +370,7 @@ class LogoutMachine(RuleBasedStateMachine):
             issuer=WAYF.entity_id,
         )
 
-    def _ended(self) -> set[str]:
+    def _list_ended(self) -> set[str]:
         return {each.id for each in self.sessions.list_in_browsers(BROWSERS, self.world.now) if each.ended}
 
     def _beyond_the_skew(self) -> None:
@@ -533,7 +533,7 @@ CLAUSES: Final = {
 }
 
 
-def without(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def remove_clause(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Take the line of a clause away, and give what a machine is to be made with."""
     source = Path(str(clause.room.__file__)).read_text()
     assert source.count(clause.code) == 1
@@ -553,7 +553,7 @@ def test_no_clause_is_idle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sequence breaks no rule, unless the clause is removed."""
     clause = CLAUSES[name]
     clause.course(LogoutMachine())
-    made_with = without(clause, monkeypatch)
+    made_with = remove_clause(clause, monkeypatch)
     with pytest.raises(AssertionError):
         clause.course(LogoutMachine(**made_with))
 

@@ -133,7 +133,7 @@ class Said:
     remember: bool = False
 
     @property
-    def agreed(self) -> set[tuple[str, str]]:
+    def agreed_values(self) -> set[tuple[str, str]]:
         """Give the names and values that may leave by it."""
         return {(name, value) for kind, name, value in self.parts if kind == "always" or name in self.ticked}
 
@@ -221,7 +221,7 @@ class Consents(RuleBasedStateMachine):
 
     # -- the model ------------------------------------------------------------------------------
 
-    def at(self) -> datetime:
+    def answer_time(self) -> datetime:
         """Give when an answer of now is given: after all that were given before, whatever a clock says."""
         return max([self.clock, *(each.at + INSTANT for each in self.said[-1:])])
 
@@ -234,21 +234,21 @@ class Consents(RuleBasedStateMachine):
         remembered = [each for each in self.standing() if each.remember]
         return [each for each in remembered if self.clock < each.at + timedelta(days=365)]
 
-    def left_out(self) -> set[str]:
+    def list_left_out(self) -> set[str]:
         """Give the names that the last answer with them left out."""
         last: dict[str, bool] = {}
         for each in self.standing():
-            agreed = {name for name, _ in each.agreed}
+            agreed = {name for name, _ in each.agreed_values}
             for _, name, _ in each.parts:
                 last.setdefault(name, name in agreed)
         return {name for name, agreed in last.items() if not agreed}
 
     def covering(self, rules: Rules) -> Said | None:
         """Give the answer on file by which these rules ask nobody."""
-        if self.left_out() & {name for kind, name, _ in rules.parts if kind == "always"}:
+        if self.list_left_out() & {name for kind, name, _ in rules.parts if kind == "always"}:
             return None
         by = next((each for each in self.living() if each.covers(rules)), None)
-        return by and replace(by, ticked=by.ticked - self.left_out())
+        return by and replace(by, ticked=by.ticked - self.list_left_out())
 
     def standing_own(self, browser: str) -> Said | None:
         """Give the answer of this very login if nobody has said no since."""
@@ -256,7 +256,7 @@ class Consents(RuleBasedStateMachine):
         later = own and any(not each.yes and each.at >= own.at and each is not own for each in self.said)
         return None if later else own
 
-    def expected(self, browser: str) -> str:
+    def expect_step(self, browser: str) -> str:
         """Say what must come next."""
         own = self.standing_own(browser)
         leaves = "TellChange" if browser in self.untold else "Issue"
@@ -271,7 +271,7 @@ class Consents(RuleBasedStateMachine):
     def check(self, browser: str) -> Step:
         """Hold the next step, and what leaves by it, against the model."""
         step = self.step(browser)
-        assert type(step).__name__ == self.expected(browser)
+        assert type(step).__name__ == self.expect_step(browser)
         if isinstance(step, Issue):
             own = self.standing_own(browser)
             by = own or self.covering(self.policies)
@@ -283,7 +283,7 @@ class Consents(RuleBasedStateMachine):
             ticked = by.ticked if by else frozenset()
             wanted = {(name, value) for kind, name, value in self.policies.parts if kind == "always" or name in ticked}
             assert leaving == wanted - {("NameID", "")}
-            assert not leaving or (by and leaving <= by.agreed)
+            assert not leaving or (by and leaving <= by.agreed_values)
         else:
             assert isinstance(step, Ask | Refuse | TellChange)
         return step
@@ -330,7 +330,12 @@ class Consents(RuleBasedStateMachine):
             rules = self.policies
             offered = {name for kind, name, _ in rules.parts if kind == "optional"}
             said = Said(
-                at=self.at(), yes=True, terms=rules.terms, parts=rules.parts, ticked=ticked & offered, remember=remember
+                at=self.answer_time(),
+                yes=True,
+                terms=rules.terms,
+                parts=rules.parts,
+                ticked=ticked & offered,
+                remember=remember,
             )
             self.said.append(said)
             self.own[browser] = said
@@ -347,7 +352,7 @@ class Consents(RuleBasedStateMachine):
         self.pages[browser] = shown
         self.answer(browser, step, "no")
         if not isinstance(step, Refuse) or self.standing():
-            said = Said(self.at(), yes=False)
+            said = Said(self.answer_time(), yes=False)
             self.said.append(said)
             self.own[browser] = said
             assert isinstance(self.check(browser), Refuse)
@@ -363,7 +368,7 @@ class Consents(RuleBasedStateMachine):
         if made is not None:
             given = any("consent" in each.terms for each in standing)
             assert made.event is (ReceiptEvent.WITHDRAWN if given else ReceiptEvent.FORGOTTEN)
-            self.said.append(Said(self.at(), yes=False))
+            self.said.append(Said(self.answer_time(), yes=False))
 
     @rule(change=st.data())
     def edit(self, change: st.DataObject) -> None:
@@ -392,15 +397,15 @@ class Consents(RuleBasedStateMachine):
                     },
                 )
             )
-        self.edited(replace(rules, **changed))
+        self.edit_policies(replace(rules, **changed))
 
     @precondition(lambda self: len(self.earlier) > 1)
     @rule(which=st.data())
     def undo(self, which: st.DataObject) -> None:
         """Put an earlier set of policies in force again."""
-        self.edited(which.draw(st.sampled_from(self.earlier)))
+        self.edit_policies(which.draw(st.sampled_from(self.earlier)))
 
-    def edited(self, rules: Rules) -> None:
+    def edit_policies(self, rules: Rules) -> None:
         """Put a policy set in force, and keep its question for a person who has not answered yet."""
         before, living = self.policies, self.living()
         was_covered = self.covering(before)
@@ -423,7 +428,7 @@ class Consents(RuleBasedStateMachine):
         self.edit(change)
         self.log_in("b2")
         self.check("b2")
-        self.edited(change.draw(st.sampled_from([before, *self.earlier])))
+        self.edit_policies(change.draw(st.sampled_from([before, *self.earlier])))
         self.say_no("b2")
 
     @rule(remember=st.booleans(), silent=st.booleans(), always=st.booleans())
@@ -433,15 +438,15 @@ class Consents(RuleBasedStateMachine):
         ticked = replace(self.policies, listed=listed, basis="consent")
         first = replace(ticked, listed={**listed, "mail": "always"}) if always else ticked
         other = replace(ticked, purpose=next(each for each in WORDS if each != ticked.purpose))
-        self.edited(first)
+        self.edit_policies(first)
         self.say_yes("b1", remember=True, ticked=frozenset({"mail"}))
-        self.edited(other)
+        self.edit_policies(other)
         self.say_yes("b1", remember=remember, ticked=frozenset())
         if silent:
             receiver = next(each for each in PARTIES if each != other.receiver)
-            self.edited(replace(other, listed={**listed, "mail": None}, receiver=receiver))
+            self.edit_policies(replace(other, listed={**listed, "mail": None}, receiver=receiver))
             self.say_yes("b1", remember=True, ticked=frozenset())
-        self.edited(first)
+        self.edit_policies(first)
 
     @rule()
     def no_where_the_clock_is_behind(self) -> None:

@@ -50,7 +50,7 @@ def choices(store: Store) -> GivenConsents:
 
 
 @pytest.fixture
-def answered(choices: GivenConsents) -> Given:
+def file_answer(choices: GivenConsents) -> Given:
     """Give what files an answer of a person's."""
 
     def file(
@@ -68,10 +68,10 @@ def answered(choices: GivenConsents) -> Given:
     return file
 
 
-def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, answered: Given) -> None:
+def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, file_answer: Given) -> None:
     """Services never answered for are left out, other people's answers too."""
-    old, new = answered(ASTA, remember=False), answered(ASTA, at=LATER, remember=True)
-    answered(BO, "myprint", remember=True)
+    old, new = file_answer(ASTA, remember=False), file_answer(ASTA, at=LATER, remember=True)
+    file_answer(BO, "myprint", remember=True)
     (found,) = choices.list_all(ASTA, LATER)
     assert found.service == "my-loans"
     assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
@@ -80,7 +80,7 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     assert remembered.record_id == new.record_id
     assert found.find_remembered(LATER + timedelta(days=365)) is None
     assert [each.service for each in choices.list_all(BO, LATER)] == ["myprint"]
-    answered("", remember=True)
+    file_answer("", remember=True)
     assert choices.list_all("", LATER) == ()
 
 
@@ -95,10 +95,10 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     ],
 )
 def test_taking_back_adds_a_receipt_and_changes_none(
-    choices: GivenConsents, answered: Given, basis: LegalBasis, remember: bool, offer: str | None
+    choices: GivenConsents, file_answer: Given, basis: LegalBasis, remember: bool, offer: str | None
 ) -> None:
     """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
-    made = answered(ASTA, basis=basis, remember=remember)
+    made = file_answer(ASTA, basis=basis, remember=remember)
     assert choices.list_all(ASTA, NOW)[0].find_action(NOW) == offer
     end = choices.take_back(ASTA, "my-loans", "en", NOW)
     assert end is not None
@@ -112,18 +112,18 @@ def test_taking_back_adds_a_receipt_and_changes_none(
     assert len(choices.list_all(ASTA, LATER)[0].receipts) == 2
 
 
-def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answered: Given) -> None:
+def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, file_answer: Given) -> None:
     """Another person's answer, and one for another service, stand."""
-    answered(ASTA, remember=True)
+    file_answer(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
     assert choices.list_all(ASTA, NOW)[0].find_remembered(NOW) is not None
 
 
-def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered: Given) -> None:
+def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, file_answer: Given) -> None:
     """Also the consent that a notice came after, though a clock that runs ahead wrote the notice."""
-    consent = answered(ASTA, remember=True)
-    notice = answered(ASTA, at=LATER, basis="public_task", remember=False)
+    consent = file_answer(ASTA, remember=True)
+    notice = file_answer(ASTA, at=LATER, basis="public_task", remember=False)
     (found,) = choices.list_all(ASTA, NOW)
     assert (found.find_action(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
     remembered = found.find_remembered(NOW)
@@ -136,10 +136,10 @@ def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered:
     assert (found.find_action(NOW), found.find_remembered(NOW), found.latest) == (None, None, end)
 
 
-def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:
+def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, file_answer: Given) -> None:
     """However often the button is pressed, one receipt says so, and it is the one that counts."""
     for round_ in range(5):
-        answered(ASTA, at=NOW + timedelta(hours=round_), remember=True)
+        file_answer(ASTA, at=NOW + timedelta(hours=round_), remember=True)
         at = NOW + timedelta(hours=round_, minutes=1)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _, at=at: choices.take_back(ASTA, "my-loans", "da", at), range(8)))
@@ -148,11 +148,11 @@ def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answe
         assert len(found.receipts) == 2 * (round_ + 1)
 
 
-def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:
+def test_the_record_says_what_a_receipt_must(choices: GivenConsents, file_answer: Given) -> None:
     """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
-    answered(ASTA, remember=True)
+    file_answer(ASTA, remember=True)
     receipts = [choices.list_all(ASTA, NOW)[0].receipts[0]]
-    answered(ASTA, "myprint", remember=True)
+    file_answer(ASTA, "myprint", remember=True)
     receipts.append(choices.list_all(ASTA, NOW)[1].receipts[0])
     first, second = (
         choices.as_record(made, service, "https://login.library.example/my-choices")
@@ -171,12 +171,12 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: G
     assert [each for each in (ASTA, LOANS.entity_id) if each in written] == []
 
 
-def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
+def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, file_answer: Given, tmp_path: Path) -> None:
     """The files of the store name no person, service, attribute or action.
 
     Source: docs/reference/consent.md#check-5.
     """
-    answered(ASTA, remember=True)
+    file_answer(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"person" in octets

@@ -69,11 +69,11 @@ def write_over(
 def counting(name: str) -> Callable[[Record[Tally] | None], Content[Tally]]:
     """Give a change that counts ``name``."""
 
-    def counted(record: Record[Tally] | None) -> Content[Tally]:
+    def count_name(record: Record[Tally] | None) -> Content[Tally]:
         names = record.value.names if record else ()
         return Content(Tally((*names, name)), UNTIL)
 
-    return counted
+    return count_name
 
 
 def present(store: WatchedStore) -> tuple[str, ...] | None:
@@ -288,7 +288,7 @@ class TwoWriters(RuleBasedStateMachine):
         self.expire()
 
     @invariant()
-    def kept(self) -> None:
+    def check_kept(self) -> None:
         """Hold what is kept against the model."""
         record = self.records.get(KEY, self.now)
         assert (record and record.value) == (self.model and self.model[0])

@@ -60,11 +60,11 @@ class Entities:
         self.counts: Counter[str] = Counter()
         self.set = PolicySet((STUDENTS,), "one")
 
-        def counted(*given: Any, **named: Any) -> AttributeReading:
+        def count_reading(*given: Any, **named: Any) -> AttributeReading:
             self.counts["readings"] += 1
             return read_authentication(*given, **named)
 
-        monkeypatch.setattr("broker.use_cases.transactions.evaluated_login.read_authentication", counted)
+        monkeypatch.setattr("broker.use_cases.transactions.evaluated_login.read_authentication", count_reading)
         services = {
             name: Service(name, f"https://{name}.example", WORDS, ("wayf",)) for name in ("my-loans", "e-resources")
         }
@@ -76,7 +76,7 @@ class Entities:
         self.counts["looks"] += 1
         return self.set
 
-    def arrived(self, transaction: Transaction, before: EvaluatedLogin | None = None) -> EvaluatedLogin:
+    def read_login(self, transaction: Transaction, before: EvaluatedLogin | None = None) -> EvaluatedLogin:
         """Read and decide."""
         made = evaluate_login(self.rules, transaction, NOW, before)
         assert made is not None
@@ -109,18 +109,18 @@ def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None
 )
 def test_other_facts_are_decided_anew(entities: Entities, change: dict[str, Any], readings: int) -> None:
     """The evaluation of one authentication is never used for another."""
-    first = entities.arrived(BEGUN)
-    second = entities.arrived(replace(BEGUN, **change), first)
-    assert second == entities.arrived(replace(BEGUN, **change))
+    first = entities.read_login(BEGUN)
+    second = entities.read_login(replace(BEGUN, **change), first)
+    assert second == entities.read_login(replace(BEGUN, **change))
     assert second is not first
     assert entities.counts == {"looks": 2, "readings": readings + 1}
 
 
 def test_a_borrower_that_is_known_stands_in_for_what_is_lacking(entities: Entities) -> None:
     """And one that is no longer known leaves nobody let in by it."""
-    denied = entities.arrived(BEGUN)
-    served = entities.arrived(replace(BEGUN, person=Person("p", "7")), denied)
-    again = entities.arrived(replace(BEGUN, person=Person("p")), served)
+    denied = entities.read_login(BEGUN)
+    served = entities.read_login(replace(BEGUN, person=Person("p", "7")), denied)
+    again = entities.read_login(replace(BEGUN, person=Person("p")), served)
     assert [each.decision.effect for each in (denied, served, again)] == [Effect.DENY, Effect.PERMIT, Effect.DENY]
 
 
@@ -131,37 +131,37 @@ def test_a_borrower_is_a_number_that_links_lead_to(
     entities: Entities, person: Person | None, *, borrower: bool | None
 ) -> None:
     """A person without one has perhaps not been looked up, and is decided over as such."""
-    assert entities.arrived(replace(BEGUN, person=person)).facts.borrower is borrower
+    assert entities.read_login(replace(BEGUN, person=person)).facts.borrower is borrower
 
 
 def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities) -> None:
     """A borrower only ever stands in for what self-service lacks."""
     entities.set = PolicySet((replace(STUDENTS, require=Requirement()),), "open")
-    first = entities.arrived(BEGUN)
-    known = entities.arrived(replace(BEGUN, person=Person("p", "7")), first)
+    first = entities.read_login(BEGUN)
+    known = entities.read_login(replace(BEGUN, person=Person("p", "7")), first)
     assert known.decision == first.decision
-    assert known == entities.arrived(replace(BEGUN, person=Person("p", "7")))
+    assert known == entities.read_login(replace(BEGUN, person=Person("p", "7")))
 
 
 def test_one_request_goes_by_one_policy_set(entities: Entities) -> None:
     """An edit of the policies counts from the next request."""
-    first = entities.arrived(BEGUN)
+    first = entities.read_login(BEGUN)
     entities.set = PolicySet((), "edited")
     proved = replace(BEGUN, proofs=(PROOF,))
-    assert entities.arrived(proved, first).decision.digest == "one"
-    assert entities.arrived(proved).decision.digest == "edited"
+    assert entities.read_login(proved, first).decision.digest == "one"
+    assert entities.read_login(proved).decision.digest == "edited"
 
 
 def test_attributes_that_are_not_trusted_are_not_there(entities: Entities) -> None:
     """The decision denies with the cause, and nothing is read that could name anybody or reach a class."""
     spoofed = replace(LOGIN, attributes=(*LOGIN.attributes, WireAttribute("eppn", ("a@ku.dk",))))
-    arrived = entities.arrived(replace(BEGUN, authentication=spoofed))
+    arrived = entities.read_login(replace(BEGUN, authentication=spoofed))
     assert (arrived.trusted, arrived.is_permitted) == (False, False)
     assert dict(arrived.reading.attributes) == {}
     assert (arrived.reading.cpr, arrived.reading.assurance) == ("none", None)
-    trusted = entities.arrived(BEGUN, arrived)
+    trusted = entities.read_login(BEGUN, arrived)
     assert trusted.trusted
-    assert trusted == entities.arrived(BEGUN)
+    assert trusted == entities.read_login(BEGUN)
 
 
 @pytest.mark.parametrize(("named", "withheld"), [("course-1@au.dk", False), ("course-2@au.dk", True)])
@@ -173,7 +173,7 @@ def test_a_role_is_read_where_the_policies_of_the_request_name_it(
     match = (Alternative((Condition(ROLE, (named,), PLACE),), PLACE),)
     entities.set = PolicySet((replace(STUDENTS, match=match),), "two")
     came = replace(LOGIN, attributes=(WireAttribute("role", ("course-1@au.dk",)),))
-    arrived = entities.arrived(replace(BEGUN, authentication=came))
+    arrived = entities.read_login(replace(BEGUN, authentication=came))
     assert (ROLE in arrived.reading.attributes) is not withheld
     assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld
 

@@ -40,30 +40,30 @@ class Desk:
         self.led: set[tuple[str, str]] = set()
         self.persons = PersonResolution(HMACS, lambda person_id, number: (person_id, number) in self.led)
 
-    def arrived(self, said: Said, ground: Ground, **facts: str) -> EvaluatedLogin:
+    def read_login(self, said: Said, ground: Ground, **facts: str) -> EvaluatedLogin:
         """Give what the flow would hand over."""
         came = Authentication("wayf", "hub", "https://au.example", (), (), self.now, None, self.now, self.now, **facts)  # type: ignore[arg-type]
-        return self._arrived(came, said, ground)
+        return self._read_login(came, said, ground)
 
     def read(self, said: Said, **facts: Any) -> tuple[Authentication, AttributeReading]:
         """Return an authentication without a usable number, and its attributes."""
-        login = self.arrived(said, Ground.NOTHING, **facts)
+        login = self.read_login(said, Ground.NOTHING, **facts)
         return login.authentication, login.reading
 
     def come(self, said: Said, ground: Ground = Ground.IDENTIFIER, **facts: str) -> Person:
         """Log in with an upstream."""
-        person = self.persons.find(self.arrived(said, ground, **facts))
+        person = self.persons.find(self.read_login(said, ground, **facts))
         assert person
         return person
 
     def come_by_pin(self, borrower: Borrower) -> Person:
         """Log in with the library account."""
         came = make_pin_authentication("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
-        person = self.persons.find(self._arrived(came, {}, Ground.LIBRARY_ACCOUNT))
+        person = self.persons.find(self._read_login(came, {}, Ground.LIBRARY_ACCOUNT))
         assert person
         return person
 
-    def _arrived(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
+    def _read_login(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
         values = {name: (value,) for name, value in said.items()}
         reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None, ground=ground)
         transaction: Any = None  # the person does not depend on it
@@ -121,7 +121,7 @@ def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
     assert desk.come({"eduPersonPrincipalName": "Asta@AU.dk"}, Ground.NOTHING) == first
     named = [desk.come({}, name_id=value) for value in ("abc", "ABC", "abc")]
     assert (named[0] == named[2], named[0] == named[1]) == (True, False)
-    transient = desk.arrived({}, Ground.NOTHING, name_id="abc", name_id_format="transient")
+    transient = desk.read_login({}, Ground.NOTHING, name_id="abc", name_id_format="transient")
     assert desk.persons.find(transient) is None
 
 
@@ -147,7 +147,7 @@ def test_an_identifier_is_good_within_its_institution_only(desk: Desk) -> None:
 
 def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
     """The login is the person of its identifier, or nobody that is met again."""
-    arrived = desk.arrived({"cpr": CPR}, Ground.NOTHING)
+    arrived = desk.read_login({"cpr": CPR}, Ground.NOTHING)
     assert usable_cpr(arrived) is None
     assert not desk.persons.is_named(arrived)
     assert desk.persons.find(arrived) is None
@@ -156,5 +156,5 @@ def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
 def test_a_name_that_is_no_name_is_not_mailed(desk: Desk) -> None:
     """A mail says at whose request it comes."""
     said = {"gn": "Asta", "sn": "Ravn"}
-    assert display_name(desk.arrived(said, Ground.NOTHING).reading) == "Asta Ravn"
-    assert display_name(desk.arrived({"cn": "x" * 300}, Ground.NOTHING).reading) == ""
+    assert display_name(desk.read_login(said, Ground.NOTHING).reading) == "Asta Ravn"
+    assert display_name(desk.read_login({"cn": "x" * 300}, Ground.NOTHING).reading) == ""
