@@ -19,7 +19,7 @@ _ELSEWHERE: Final = (
     "find: the CPR number is only a user's primary id or barcode: if it is this person's, "
     "write it as library.cpr_identifier_type says, and give the user another primary id"
 )
-# A card number or user name has no character of an address, a search or a path.
+# A card number or user name. Characters with a meaning in URLs or searches are not accepted.
 _TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
 # Search only for mail addresses without characters of Alma's query language.
@@ -28,7 +28,7 @@ _MOST_SIMILAR: Final = 20  # each costs a call, and calls are limited for the wh
 
 
 class UserSearches:
-    """Look-ups by an identifier and its type; each answer is compared with the question."""
+    """Look-ups by an identifier and its type; each answer must be about the user asked for."""
 
     def __init__(self, calls: Calls, settings: AlmaKeys) -> None:
         self._calls = calls
@@ -37,8 +37,8 @@ class UserSearches:
     def find_by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
         """Return the users with this CPR number under a configured type, in any spelling.
 
-        LibraryRefused if it is only a primary id or barcode, of this person or by coincidence:
-        staff must look before a second borrower is made.
+        Raises LibraryRefused if the number is found only as a primary id or barcode. It may belong
+        to another person by coincidence: staff must look before a second borrower is made.
         """
         found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
@@ -48,7 +48,7 @@ class UserSearches:
     def find_typed(self, text: str, deadline: datetime) -> list[User]:
         """Return the users that ``text`` may mean, as ``LibrarySystem.find_typed`` says.
 
-        Identifiers in Alma are case sensitive: try a card as typed and as cards are printed.
+        Identifiers in Alma are case sensitive: search as typed, and in the usual cases.
         """
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
@@ -66,7 +66,7 @@ class UserSearches:
         return []
 
     def find_by_email(self, email: str, deadline: datetime) -> list[User]:
-        """Return the first users with this mail address.
+        """Return up to ``_MOST_SIMILAR`` users with this mail address.
 
         The search returns names and primary ids only; each user costs another call.
         """

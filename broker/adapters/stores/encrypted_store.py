@@ -24,17 +24,18 @@ class EncryptedStore(Store):
 
     A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
     ``kind/group/name`` is authenticated, so a record that was moved to another key does not open.
-    The key itself (an HMAC), version, times and counters are not encrypted. An old value that was
-    put back opens. A lease has no value and is not encrypted.
+    The record's key (an HMAC), version, times and counters are not encrypted. Replay is not
+    detected: an earlier value of the same record still decrypts. A lease has no value and is not
+    encrypted.
 
     Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
 
     def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
-        """Encrypt the values of ``store``; all ``keys`` of 32 octets read, ``write_key_id`` writes.
+        """Encrypt the values of ``store`` with the key ``write_key_id``; decrypt with all ``keys``.
 
-        ConfigurationFaults if a key has another length, an id is empty, or the writing key is
-        missing.
+        Raises ConfigurationFaults if a key is not of 32 octets, an id is empty, or the writing key
+        is missing.
         """
         faults = list(_key_faults(keys, write_key_id))
         if faults:
@@ -46,7 +47,7 @@ class EncryptedStore(Store):
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Return the decrypted record, or None.
 
-        RecordUnreadable if its key or schema is unknown or it was changed.
+        Raises RecordUnreadable if its key or schema is unknown, or if it was changed.
         """
         kept = self._store.get(key, now)
         if kept is None:
@@ -61,7 +62,7 @@ class EncryptedStore(Store):
         return self._store.put(key, sealed, was, now, durable=durable)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the decrypted records; RecordUnreadable if one of them does not open."""
+        """Return the decrypted records; raises RecordUnreadable if one does not decrypt."""
         return self._open_each(keys, self._store.get_many(keys, now))
 
     def put_many(
@@ -96,8 +97,8 @@ class EncryptedStore(Store):
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, decrypted.
 
-        Raise RecordUnreadable for the first that does not open after all others were yielded: a
-        caller may continue without it.
+        Records that do not decrypt are skipped. At the end RecordUnreadable is raised for the first
+        of them, so that a caller can use the others.
         """
         unreadable: RecordUnreadable | None = None
         for key, kept in self._store.list(kind, group, now):
@@ -113,7 +114,7 @@ class EncryptedStore(Store):
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``; a record that does not open stays leased."""
+        """Lease the earliest record due at ``now``; one that does not decrypt stays leased."""
         claimed = self._store.claim(kind, group, token, until, now)
         if claimed is None:
             return None
