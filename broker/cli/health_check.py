@@ -13,7 +13,7 @@ from broker.cli.output import FINDINGS, as_json, printing_faults
 from broker.configuration.settings.config import Config
 
 _TIMEOUT_S: Final = 5
-_GUNICORN_PORT: Final = 8000  # gunicorn's own, if serve.bind names none
+_GUNICORN_PORT: Final = 8000  # gunicorn's default, if serve.bind has no port
 
 
 @click.command("healthcheck", short_help="Ask the running broker whether it is ready.")
@@ -36,7 +36,7 @@ def health_check(*, as_json: bool) -> None:
 def ask_health(config: Config) -> tuple[str, list[str]]:
     """Return "ready", "not ready" or "no answer", and why the broker is not ready.
 
-    The address is that of ``serve.bind``, past any proxy.
+    The request goes to ``serve.bind`` directly, not through a proxy.
     """
     connection = _connection(config.serve.bind)
     try:

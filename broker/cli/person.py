@@ -69,7 +69,7 @@ def show_person(
 
 
 def find_person(parts: Parts, typed: str) -> FoundPerson:
-    """Return the person of a help code, borrower number or person id; NoPerson.
+    """Return the person of a help code, borrower number or person id; raises NoPerson.
 
     The error does not quote what was typed: it may be a CPR number.
     """
@@ -142,7 +142,7 @@ def forget(
 
 
 def _list_remains(parts: Parts) -> Iterator[str]:
-    """Yield what stays after a deletion: here until when, and elsewhere."""
+    """Yield what remains after a deletion: in the broker, with its time limit, and elsewhere."""
     yield "the borrower in the library system, with loans and fees: the library decides"
     yield "what services and identity providers store themselves: ask each of them"
     yield "the lines of the audit log, which nobody can open without the keys"

@@ -1,4 +1,4 @@
-"""Explain YAML syntax errors in the words of the author of the file, not of the parser."""
+"""Explain YAML syntax errors in words for the author of the file, not in those of the parser."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Final
 
 from broker.core.identity.cpr import looks_like_cpr
 
-# Characters that look like a blank or are invisible, and are no blanks to the parser.
+# Characters that look like a blank or are invisible. The parser does not read them as blanks.
 UNSEEN: Final = re.compile("[\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff]")
-# Typographic quotes, with which word processors replace those of a keyboard.
+# Typographic quotes: word processors put them in place of keyboard quotes.
 TYPOGRAPHIC: Final = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
 TYPE_ANEW: Final = "remove it, and type a blank anew"
 _MERGE: Final = re.compile(r"(<{7} |={7}$|>{7} )")
@@ -17,7 +17,7 @@ _UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")
 _OPENING: Final = re.compile(r"""(?:^|[:,\[{-] *)(['"])""")
 _LIST_ITEM: Final = re.compile(r" *-[^ -]")
 _QUOTES: Final = "put the text between quotes, as in 'this: one'"
-# A part of the parser's message, what it means, and how to fix it; the first that fits counts.
+# A part of the parser's message, what it means, and how to fix it; the first match counts.
 _PROBLEMS: Final = (
     (
         "could not find expected ':'",
@@ -47,7 +47,7 @@ _PROBLEMS: Final = (
         "indent it by as many blanks as those, and close each quote and bracket before it",
     ),
 )
-# The parser notices these far below the line to fix, which is where a quote or bracket began.
+# The parser reports these errors far below the line to fix, in which a quote or bracket opened.
 _BEGUN: Final = ("could not find expected ':'", "unexpected end of stream", "',' or ")
 
 
@@ -56,10 +56,11 @@ Slip = tuple[int, str, str]
 
 
 def find_slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
-    """Return the error of a text that the parser refused, at the line to fix.
+    """Return the error in a text that the parser refused, with the line to fix.
 
     ``problem`` is the parser's message. ``at`` is the line where it stopped, ``begun`` the line
-    where the construct began. No word of the text is quoted, because it may be a CPR number.
+    where the unfinished quote, bracket or value began. The result quotes no word of the text,
+    because it may be a CPR number.
     """
     lines = text.split("\n")
     where = at

@@ -33,8 +33,8 @@ class Retention:
     """A row of the table.
 
     ``holds`` is the content of such a record, ``lasts`` the longest time that it is kept, ``since``
-    the beginning of that time, ``why`` the purpose. If ``lasts`` is None, ``long`` says what ends
-    it.
+    the beginning of that time, ``why`` the purpose. If ``lasts`` is None, the writer of a record
+    sets its end, and ``long`` says in words when that is.
     """
 
     kind: RecordKind
@@ -46,17 +46,17 @@ class Retention:
 
     @property
     def span(self) -> timedelta:
-        """Return the longest time that it is kept; ValueError if something else ends it."""
+        """Return ``lasts``; raises ValueError if it is None."""
         if self.lasts is None:
             raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
-        """Return the end of a record that begins at ``since``; ValueError if it has its own."""
+        """Return the end of a record that begins at ``since``; ValueError if ``lasts`` is None."""
         return since + self.span
 
     def ends(self, end: datetime) -> datetime:
-        """Return ``end``, which was set by what ``long`` names; ValueError for other rows."""
+        """Return ``end``, which the writer of a record has set; ValueError without ``long``."""
         if not self.long:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end

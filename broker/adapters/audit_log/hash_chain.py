@@ -24,7 +24,7 @@ LONGEST: Final = 16 * 1024
 KIND: Final = "machine"
 _HEAD: Final = "head"  # takes the place of the previous link in the head
 _ANCHOR_EVERY: Final = 64
-# The second line is an anchor, so that a chain that begins again contradicts the store.
+# The second line is an anchor, so that a chain that was started again contradicts the store.
 _FIRST_ANCHOR: Final = 2
 
 # The link covers the exact bytes of a line, not their meaning as JSON, so that it detects any edit.
@@ -82,7 +82,7 @@ def parse_line(octets: bytes) -> ChainLine | None:
 
 
 def encode_head(key: bytes, head: ChainHead) -> bytes:
-    """Return the head as a line that follows no other, padded to ``HEAD_SIZE``."""
+    """Return the head as a line without a previous link, padded to ``HEAD_SIZE``."""
     line, _ = build_line(key, _HEAD, head.number, {"last": head})
     return line.ljust(HEAD_SIZE)
 

@@ -25,9 +25,9 @@ _StoredKeys = Sequence[tuple[Key, Kept]]
 
 @dataclass(frozen=True, slots=True)
 class PersonEvents:
-    """The events of persons, who are named by person ids and borrower numbers.
+    """The audit events of persons, found by person ids and borrower numbers.
 
-    They can be read while the keys of the person and month are in the store.
+    An event can be decrypted while the key of its person and month is in the store.
     """
 
     audit_log: StoredAuditLog
@@ -45,7 +45,7 @@ class PersonEvents:
     def list_events(
         self, person_ids: Names, borrower_numbers: Names, now: datetime
     ) -> Iterator[Facts]:
-        """Yield the events that the keys of a person open, oldest first."""
+        """Yield the events that the keys of a person decrypt, oldest first."""
         keys = self.audit_log.person_keys
         groups = keys.groups(person_ids, borrower_numbers)
         stored = [pair for group in groups for pair in keys.store.list(KIND, group, now)]
@@ -54,7 +54,7 @@ class PersonEvents:
     def erase(
         self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
     ) -> int:
-        """Delete the keys of a person that were made until ``before``, and log how many."""
+        """Delete the keys of a person that were made until ``before`` (None: all); log how many."""
         keys = self.audit_log.person_keys
         groups = keys.groups(person_ids, borrower_numbers)
         count = sum(keys.erase(group, now, before) for group in groups)
@@ -63,9 +63,9 @@ class PersonEvents:
         return count
 
     def _open_lines(self, keys: _StoredKeys) -> Iterator[tuple[Facts, bool]]:
-        """Yield the facts of every line, opened if one of ``keys`` fits, and whether one does."""
+        """Yield the facts of every line, and whether one of ``keys`` decrypts them."""
         for facts in self._lines():
-            # The key is that of the line's own month; the file may be that of the next month.
+            # A line may be in the file of the next month, but its key is that of its own month.
             month = str(facts.get("at"))[:7]
             values = [kept.value for key, kept in keys if key.name == month]
             opened = (open_facts(value, facts.get("who", "")) for value in values)
@@ -88,7 +88,7 @@ class ForgottenFile:
     state: Path
 
     def add(self, person_ids: Names, at: datetime) -> None:
-        """Append one line for each person id, and return when it is on the disk."""
+        """Append one line for each person id; all are on the disk when this returns."""
         # Begin with a new line: the line before may have been cut short.
         lines = "".join(f"\n{at.isoformat()} {person_id}\n" for person_id in person_ids)
         descriptor = os.open(self._path, _APPEND, 0o600)

@@ -20,7 +20,7 @@ _ELSEWHERE: Final = (
     "find: the CPR number is only a user's primary id or barcode: if it is this person's, "
     "write it as library.cpr_identifier_type says, and give the user another primary id"
 )
-# A card number or user name has no character of an address, a search or a path.
+# A card number or user name. Characters with a meaning in URLs or searches are not accepted.
 _TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
 # Search only for mail addresses without characters of Alma's query language.
@@ -41,8 +41,8 @@ class UserSearches:
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users with this CPR number as an identifier, in any spelling that staff use.
 
-        LibraryRefused if it is only a primary id or barcode, of this person or by coincidence:
-        staff must look before a second borrower is made.
+        Raises LibraryRefused if the number is found only as a primary id or barcode. It may belong
+        to another person by coincidence: staff must look before a second borrower is made.
         """
         found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
@@ -52,7 +52,7 @@ class UserSearches:
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users of a CPR number or barcode, or else of a user name.
 
-        Identifiers in Alma are case sensitive: try a card as typed and as cards are printed.
+        Identifiers in Alma are case sensitive: search as typed, and in the usual cases.
         """
         return self._read_borrowers(self._find_typed_users(text, deadline))
 

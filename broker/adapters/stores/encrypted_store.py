@@ -21,8 +21,9 @@ class EncryptedStore(Store):
 
     A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
     ``kind/group/name`` is authenticated, so a record that was moved to another key does not open.
-    The key itself (an HMAC), version, times and counters are not encrypted. An old value that was
-    put back opens. A lease has no value and is not encrypted.
+    The record's key (an HMAC), version, times and counters are not encrypted. Replay is not
+    detected: an earlier value of the same record still decrypts. A lease has no value and is not
+    encrypted.
 
     Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
@@ -75,8 +76,8 @@ class EncryptedStore(Store):
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, decrypted.
 
-        Raise RecordUnreadable for the first that does not open after all others were yielded: a
-        caller may continue without it.
+        Records that do not decrypt are skipped. At the end RecordUnreadable is raised for the first
+        of them, so that a caller can use the others.
         """
         unreadable: RecordUnreadable | None = None
         for key, kept in self._store.list(kind, group, now):
@@ -92,7 +93,7 @@ class EncryptedStore(Store):
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``; a record that does not open stays leased."""
+        """Lease the earliest record due at ``now``; one that does not decrypt stays leased."""
         claimed = self._store.claim(kind, group, token, until, now)
         if claimed is None:
             return None

@@ -27,8 +27,8 @@ WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 PRESENT_VERSION: Final = """
 SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 """
-# A statement is a transaction and takes the write lock at its start, like BEGIN IMMEDIATE, with a
-# quarter of the calls. Every call releases the interpreter's lock, which costs the most time.
+# A single statement is a transaction: it takes the write lock at its start, as BEGIN IMMEDIATE
+# does, with a quarter of the calls. The calls cost the most time, because each releases the GIL.
 ADD: Final = """
 INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, grp, name) DO UPDATE

@@ -1,4 +1,4 @@
-"""The address of a request behind the proxies we trust, its network, and shared computers."""
+"""The client address and network of a request, and proxies that ``serve.proxies`` omits."""
 
 import re
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from flask import Request, request
 
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
-# The networks that one subscriber may have. Limits count such a network as one caller, because its
-# addresses cost the subscriber nothing (RFC 6177 for IPv6).
+# Prefix lengths of the network that one subscriber may have, by IP version. Limits count the
+# network as one caller, because the subscriber can change the address within it at no cost
+# (RFC 6177 for IPv6).
 _SUBSCRIBER: Final = {4: 24, 6: 48}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
@@ -30,7 +31,7 @@ def is_within(request: Request, networks: Networks) -> bool:
 
 
 def find_address(request: Request) -> str:
-    """Return the address of the request as it is; "unknown" where there is none.
+    """Return the address of the request; "unknown" if it has none.
 
     The application sets ``remote_addr`` from the number of proxies configured.
     """
@@ -38,7 +39,7 @@ def find_address(request: Request) -> str:
 
 
 def find_network(request: Request) -> str:
-    """Return the subscriber's network; "unknown" where there is no address (a socket file)."""
+    """Return the subscriber's network; "unknown" if there is no address (a socket file)."""
     address = _address(request)
     if address is None:
         return _UNKNOWN
@@ -46,20 +47,24 @@ def find_network(request: Request) -> str:
 
 
 def on_this_machine(request: Request) -> bool:
-    """Return whether the caller is this machine itself; what a proxy on it forwards is not."""
+    """Return whether the request comes from this machine and was not forwarded by a proxy."""
     return request.remote_addr in _LOOPBACK and not _is_forwarded(request)
 
 
 def is_unaccounted(request: Request) -> bool:
-    """Return whether a proxy that no setting counts, or the caller, names another address."""
+    """Return whether a forwarding header arrives although ``serve.proxies`` is 0.
+
+    A proxy that is not counted sends the header, or the caller itself.
+    """
     return _is_forwarded(request) and _PROXIES_COUNTED not in request.environ
 
 
 @dataclass(slots=True)
 class UncountedProxies:
-    """Notices that ``serve.proxies`` counts too few, by what arrives; of one worker.
+    """Detects that ``serve.proxies`` should not be 0, from the requests to one worker.
 
-    Behind a proxy that is not counted everybody has its address: one network, one limit.
+    Behind an uncounted proxy every caller has the address of the proxy, and all callers share one
+    limit.
     """
 
     now: Callable[[], datetime]
@@ -67,7 +72,7 @@ class UncountedProxies:
     seen: datetime | None = None
 
     def look(self) -> None:
-        """Look at the present request, and tell the first in an hour."""
+        """Check the present request; report an uncounted proxy unless one was seen this hour."""
         if not is_unaccounted(request):
             return
         before = self.seen
@@ -76,7 +81,7 @@ class UncountedProxies:
             self.tell(BrokerEvent(EventKind.PROXY_UNCOUNTED, {"setting": "serve.proxies"}))
 
     def note(self) -> str:
-        """Return the sentence for ``readyz`` for an hour; "" where there is none."""
+        """Return the sentence for ``readyz``; "" if no such request came within the hour."""
         if self.seen is None or self.now() - self.seen > _TOLD_FOR:
             return ""
         return (

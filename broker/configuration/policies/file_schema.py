@@ -1,7 +1,7 @@
-"""The schema of policy files: it validates them and builds the rules of the engine.
+"""The schema of policy files: it validates them and builds the rules of the policy engine.
 
-Each class is one mapping of a file, and has a method that returns the value of the engine
-(core/policy/model.py). The JSON Schema for editors is made of the same classes.
+Each class is one mapping of a file, and has a method that returns the matching class of the engine
+(core/policy/model.py). The JSON Schema for editors is generated from the same classes.
 """
 
 import re
@@ -47,18 +47,18 @@ from broker.core.policy.model import AddressWriting, RegisterRule
 
 
 def _from_source(written: object) -> object:
-    """Turn the short form of a field, its source alone, into the mapping."""
+    """Expand the short form of a field, which is only its source, to the mapping."""
     return {"from": written} if isinstance(written, str | list) else written
 
 
 class FieldShape(Shape):
     """The sources of a borrower field, and when it is written."""
 
-    source: Values = Field(alias="from")  # the first that there is
+    source: Values = Field(alias="from")  # the first source with a value counts
     set: engine.FieldWriting | None = None
 
     def field(self, name: str, place: FilePlace) -> engine.Field:
-        """Return the borrower field; email, phone and mobile are by default written once."""
+        """Return the borrower field; by default email, phone and mobile are set at creation."""
         first, *others = self.source
         usual: engine.FieldWriting = "create" if name in PERSONS_OWN else "always"
         return engine.Field(name, first, self.set or usual, place.line, tuple(others))
@@ -79,7 +79,7 @@ class BorrowerShape(Shape):
     lowers: LowersShape | None = None
     expires: ExpiryText
     fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), ShortForm(TEXT, TEXTS)]]
-    # "register" is a method of every model's class.
+    # An alias, because every pydantic model class has a method named "register".
     of_register: AddressWriting | None = Field(None, alias="register")
     pin: engine.PinDelivery = "mail"
 
@@ -198,7 +198,7 @@ class RequireShape(Shape):
     cpr: Literal["real"] | None = None
     age: Whole | None = None
     assurance: Level | None = None
-    upstream: Values = ()  # the ways to log in by which an account is made
+    upstream: Values = ()  # upstreams whose logins may create an account
 
     def requirement(self, place: FilePlace) -> engine.Requirement:
         """Return the requirement."""
@@ -223,7 +223,7 @@ class ExceptionShape(Shape):
     def find_faults(
         self, name: str, place: FilePlace, *, has_borrower: bool
     ) -> Iterator[PolicyProblem]:
-        """Yield the faults of an exception: its name, no key, or no account to except from."""
+        """Yield the faults of an exception: a bad name, no key, or no borrower to override."""
         if not re.fullmatch(find_properties(engine.HOME_ORGANIZATION).pattern or "", name):
             fix = "write the schacHomeOrganization, as via.dk"
             yield place.line, f"{name!r} is no home organisation", fix
@@ -276,7 +276,7 @@ class AttributeShape(Shape):
 
 
 def _read_list(written: object) -> object:
-    """Turn a list of names, each alone or with values, into a mapping."""
+    """Turn a list of names, each with or without values, into a mapping."""
     if not isinstance(written, list):
         raise ValueError("must be a list: write [one, another]")  # noqa: TRY004 - pydantic's
     found: dict[str, object] = {}
@@ -297,7 +297,7 @@ class _ListForEditors:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchema:
-        """Return the schema of a list whose items are names, alone or with a mapping."""
+        """Return the schema of a list whose items are names, or names with a mapping."""
         one = handler(core_schema)["additionalProperties"]
         named = {"type": "object", "maxProperties": 1, "additionalProperties": one}
         return {"type": "array", "items": {"anyOf": [TEXT, named]}}
@@ -316,9 +316,9 @@ class ServiceShape(Shape):
     purpose: Words
     legal_basis: engine.LegalBasis
     name_id: engine.NameIDKind = "persistent"
-    name_id_why: Words | None = None  # of email: shown as an attribute's reason is
+    name_id_why: Words | None = None  # for email: shown like the reason of an attribute
     notice: engine.Notice = "ours"
-    attributes: dict[str, Words] = Field(default_factory=dict)  # the reasons
+    attributes: dict[str, Words] = Field(default_factory=dict)  # reasons by attribute name
 
 
 Services = Mapping[str, tuple[ServiceShape, FilePlace]]
@@ -358,7 +358,7 @@ class ReleaseShape(Shape):
         return self
 
     def _access(self) -> tuple[engine.AccountDemand, Mapping[str, AttributeShape]]:
-        """Return the access, and the attributes that it lists."""
+        """Return the key make, need or none, and the attributes that it lists."""
         if self.make is not None:
             return "make", self.make
         if self.need is not None:
@@ -368,7 +368,7 @@ class ReleaseShape(Shape):
     def find_faults(
         self, name: str, place: FilePlace, services: Services
     ) -> Iterator[PolicyProblem]:
-        """Yield the faults of texts that neither this entry nor services.yaml states."""
+        """Yield a fault for each text that is neither in this entry nor in services.yaml."""
         if name not in services and (self.purpose is None or self.legal_basis is None):
             fix = did_you_mean(name, services) or f"add it to {SERVICES}"
             yield place.line, f"{SERVICES} has no service {name!r}", fix
@@ -412,7 +412,7 @@ class ReleaseShape(Shape):
         )
 
     def _make_service(self) -> ServiceShape:
-        """Return a service for an entry that states everything itself."""
+        """Return a service with the texts of this entry, which needs none of services.yaml."""
         return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
 
 

@@ -17,11 +17,11 @@ from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
 
 _MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
-_MOST: Final = 3  # that are shown of one rule
+_MOST: Final = 3  # breaches shown for one rule
 
 
 def load(path: Path) -> tuple[SiteRule, ...]:
-    """Return the rules of a file, none without a file; raise ConfigurationFaults."""
+    """Return the rules in ``path``, none if it does not exist; raises ConfigurationFaults."""
     faults: list[Fault] = []
     if not path.exists():
         faults += _find_misnamed_file(path)
@@ -49,7 +49,10 @@ def load(path: Path) -> tuple[SiteRule, ...]:
 def check_rules(
     policies: PolicySet, names: NameableInPolicies, now: datetime
 ) -> tuple[list[Fault], list[Fault]]:
-    """Return the faults and warnings of a set under the rules; none without a file or a site."""
+    """Return the faults and the warnings of ``policies`` under the site rules.
+
+    The lists are empty if ``names`` lacks the file of site rules, services or attribute maps.
+    """
     if names.site_rules is None or names.configured is None or names.maps is None:
         return [], []
     try:
@@ -71,7 +74,7 @@ def check_rules(
 
 
 def _find_misnamed_file(path: Path) -> Iterator[Fault]:
-    """Yield a fault for a file whose name is nearly right: its rules would be ignored."""
+    """Yield a fault for a misspelled file name or a broken link: the rules would be ignored."""
     if path.is_symlink():
         yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
     if not path.parent.is_dir():
@@ -128,7 +131,10 @@ def _list_names(
 
 
 def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield the services that are not configured; a name near a known one is a fault instead."""
+    """Yield a warning for each service that is not configured.
+
+    A misspelled service name is a fault: see ``_find_unknown_names``.
+    """
     for name in _list_absent_services(rule, configured):
         if not did_you_mean(name, configured):
             fix = "add it to broker.toml, or remove it here"

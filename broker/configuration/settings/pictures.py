@@ -11,7 +11,7 @@ from broker.core.errors import Fault
 
 FOLDER: Final = "pictures"
 _SUFFIXES: Final = (".svg", ".png", ".ico")
-_LARGEST: Final = 30_000  # octets: every page would weigh as much more
+_LARGEST: Final = 30_000  # octets: every page loads them
 
 
 def find_pictures(site: Path) -> list[Path]:
@@ -20,7 +20,7 @@ def find_pictures(site: Path) -> list[Path]:
 
 
 def find_picture_faults(site: Path, services: Collection[str]) -> Iterator[Fault]:
-    """Yield the files that are no picture of a page, or too large for a page that must be light."""
+    """Yield a fault for each file that no page shows, or that is too large."""
     names = ["logo", "favicon", *(f"service-{name}" for name in services)]
     for path in find_pictures(site):
         where = f"{FOLDER}/{path.name}"

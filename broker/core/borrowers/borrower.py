@@ -13,10 +13,10 @@ from broker.core.identity import cpr
 class Borrower:
     """One account as the library system returns it.
 
-    ``number`` is the system's own id, never a field with the CPR number and never typed. ``mark``
-    is the enrolment id in the field that is reserved for it, ``born`` the birth date, ``cpr`` the
-    real CPR number (ten digits) and ``card`` the card number. These four are None if the system has
-    none.
+    ``number`` is the internal id of the library system. It contains no CPR number, and people do
+    not type it. ``mark`` is the enrolment id, which the broker writes into a field reserved for it.
+    ``born`` is the birth date, ``cpr`` the real CPR number (ten digits) and ``card`` the card
+    number. These four are None if the system has none.
     """
 
     number: str
@@ -32,8 +32,9 @@ class Borrower:
     def has_other_birth_date(self, number: str) -> bool:
         """Return whether the CPR ``number`` contradicts the birth date of this borrower.
 
-        A card number may be ten digits that are another person's CPR number. A mark proves nothing:
-        staff copy records with their marks, or use the field for something else.
+        The birth date reveals a wrong match: a card number of ten digits may equal another person's
+        CPR number. A mark proves no identity: staff copy records with their marks, or use the field
+        for something else.
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born

@@ -1,4 +1,4 @@
-"""The rules for a PIN, and the numbers that a borrower types with it."""
+"""The rules for a PIN, and for the identifier that a borrower types with it."""
 
 import re
 from collections.abc import Collection
@@ -24,10 +24,10 @@ PIN_LENGTH: Final = 4
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
 _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
-# A card number or a user name. Digits that only look like ours (U+0661) are nobody's: taken for
-# ours they could be somebody else's number.
+# A card number or a user name, in ASCII. Other digits (U+0661) are not accepted: read as ASCII
+# digits they could be another person's number.
 _CARD_OR_USER_NAME: Final = re.compile(r"[\x21-\x7e]{1,40}")
-_MOST_DIGITS_SHOWN: Final = 5  # digits that are no date of birth yet
+_MOST_DIGITS_SHOWN: Final = 5  # six digits may be a date of birth
 _LONGEST: Final = 40
 _RUNS: Final = _DIGITS + _DIGITS[:3]
 _CENTURIES: Final = ("19", "20")
@@ -66,7 +66,7 @@ def _pairs(*parts: str) -> set[str]:
 def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:
     """Return why a person may not have the ``pin`` they chose, or None.
 
-    It is not four digits, or easy to guess.
+    A PIN must have four digits, must not be easy to guess, and must not be one of ``avoid``.
     """
     if not _FOUR.fullmatch(pin):
         return "pin_not_four"

@@ -14,7 +14,7 @@ from broker.core.policy.model import Decision, LegalBasis
 
 # How long an answer counts; its receipt is kept longer.
 REMEMBERED_FOR: Final = timedelta(days=365)
-# Without a usable CPR number: institutions may give an identifier to somebody else.
+# Shorter without a usable CPR number: an institution may reassign an identifier to another person.
 REMEMBERED_WITHOUT_CPR_FOR: Final = timedelta(days=183)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
@@ -31,7 +31,7 @@ class ReceiptEvent(StrEnum):
     INFORMED = "informed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
-    # A notice is to be shown again: no consent was given that could be withdrawn.
+    # The person asks to see a notice again. A notice is no consent and cannot be withdrawn.
     FORGOTTEN = "forgotten"
 
 
@@ -48,11 +48,12 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, after ISO/IEC TS 27560. It is never changed, and names a person by a pseudonym.
+    """One answer, with the fields of ISO/IEC TS 27560. It never changes, and names a pseudonym.
 
-    ``shown`` is the digest of everything on the page, ``terms`` that of its terms, and ``parts``
-    one of each part. With them a later login knows whether it asks for less under the same terms.
-    Names are kept, values never.
+    ``shown`` is the digest of everything on the page, and ``terms`` the digest of its terms.
+    ``parts`` holds one digest for each part. A later login compares the digests: it needs no new
+    answer if it discloses no more under the same terms. The receipt holds attribute names, never
+    their values.
 
     Source: docs/reference/consent.md#record.
     """
@@ -68,7 +69,7 @@ class Receipt:
     shown: str
     valid_until: datetime | None  # None: for this login only
     chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
-    optional: tuple[str, ...] = ()  # those that could have been
+    optional: tuple[str, ...] = ()  # the optional attributes that the page offered
     terms: str = ""
     parts: tuple[str, ...] = ()
 
@@ -113,9 +114,10 @@ def find_question(
 ) -> Question | None:
     """Return what must be shown before ``disclosure`` may leave; None if the answer is valid.
 
-    ``own`` is the receipt of this login. It is valid only for what its page showed: a later change
-    is asked, whatever is stored (docs/reference/design.md#4a-shown). ``receipts`` are the stored
-    ones for this person and service.
+    ``own`` is the receipt of this login. It is valid only for exactly what its page showed. After
+    any change the page is shown again, whatever receipts are stored
+    (docs/reference/design.md#4a-shown). ``receipts`` are the stored ones of this person and
+    service.
     """
     names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
     if names_nobody and not disclosure.looked_up:
@@ -164,8 +166,8 @@ def select_standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return the answers that a login may use: the last one, and each yes that may count.
 
-    A yes for one login only may count too: it may be the last that leaves out an attribute. The
-    newest comes first.
+    A yes for one login only is kept if it is the newest answer that offered some attribute, and
+    the person left that attribute out. The newest answer comes first.
     """
     answers = newest_first(receipts)
     counting = []
@@ -183,9 +185,9 @@ def find_valid_answer(
 ) -> Receipt | None:
     """Return the newest remembered yes that covers ``disclosure``, or None.
 
-    If a policy is narrowed, or a wider one is undone, nobody is asked again. An attribute that the
-    person has left out since stays out. If it would leave without a question, no yes covers it
-    (docs/reference/consent.md#covers).
+    A login that discloses less than the yes allows is covered. An optional attribute that the
+    person left out in a later answer stays out. If the policy now always releases that attribute,
+    no yes covers the disclosure, and the person is asked (docs/reference/consent.md#covers).
     """
     answers = select_standing(receipts)
     left = find_left_out(answers)
@@ -212,7 +214,7 @@ def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
 
 
 def is_covered(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
-    """Return whether the answer ``made`` had all of ``disclosure``, under the same terms."""
+    """Return whether the answer ``made`` includes all of ``disclosure``, under the same terms."""
     if made.terms != disclosure.terms_digest(hmacs):
         return False
     answered = frozenset(made.parts)
@@ -229,7 +231,8 @@ def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
 
 
 def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
-    # A part that left anyway and is optional now counts as less: it is left out unless ticked.
+    # An answer to a part that was always released covers the same part as an optional one: it is
+    # released only if the person ticks it.
     whole = (ALWAYS, *part[1:])
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
@@ -237,8 +240,8 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:
     """Return the time of an answer that follows ``receipts``.
 
-    It is later than theirs, even if the clock of the machine that wrote them was ahead: the last no
-    counts.
+    The time is later than all of theirs, even if the clock of another machine was ahead. Otherwise
+    a new no could sort before an earlier yes.
     """
     return max([now, *(each.event_time + _INSTANT for each in receipts)])
 
@@ -276,9 +279,10 @@ def make_refusal(
 def make_unasked_refusal(
     decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
-    """Return the receipt of a no on the page ``shown`` when nothing is asked any more.
+    """Return the receipt of a no on the page ``shown`` when no question is due any more.
 
-    It names what would leave now; None if ``decision`` lets nothing leave.
+    The receipt names the attributes that would be released now. None if ``decision`` releases
+    nothing.
     """
     release = decision.release
     if release is None:

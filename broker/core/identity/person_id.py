@@ -13,7 +13,7 @@ from broker.core.entities import Service
 from broker.core.lookup_hmacs import LookupHmacs
 
 NAME_ID: Final = "NameID"
-# The identifiers of a login without a usable CPR number. The first that it carries counts.
+# The identifiers of a login without a usable CPR number, in order of preference.
 IDENTIFIER_TYPES: Final = (
     "subject-id",
     "pairwise-id",
@@ -22,12 +22,12 @@ IDENTIFIER_TYPES: Final = (
     "eduPersonPrincipalName",
 )
 _LABEL: Final = "person"
-# Of ASCII only: casefold makes one identifier of two ("ß" and "ss").
+# For ASCII letters only: ``casefold`` would turn "ß" and "ss" into the same identifier.
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:
-    """Return the person id of everybody who brings this usable CPR number: one person.
+    """Return the person id that belongs to a usable CPR number.
 
     The same CPR number is the same person through every upstream.
     """
@@ -44,7 +44,7 @@ def compute_person_id_of_identifier(
 ) -> str:
     """Return the person id of a login without a usable CPR number, by its identifier.
 
-    An identifier is good only within its institution: two institutions may assert the same value.
+    An identifier is unique only within its institution: two institutions may assert the same value.
     """
     # Only a NameID distinguishes capitals (SAML V2.0 Subject Identifier Attributes Profile 2.1).
     folded = value if identifier_type == NAME_ID else value.translate(_SMALL)
@@ -54,33 +54,34 @@ def compute_person_id_of_identifier(
 SUBJECT: Final = "subject-id"
 PAIRWISE: Final = "pairwise-id"
 MINTED: Final = frozenset({SUBJECT, PAIRWISE})
-# The identifiers that a service's metadata declines, which then stay here. Metadata takes away and
-# never adds: policies release.
+# The identifiers that are withheld from a service, by the subject-id:req of its metadata. Metadata
+# can only withhold an identifier; only a policy can release one.
 _UNWANTED: Final = {"none": MINTED, SUBJECT: frozenset({PAIRWISE}), PAIRWISE: frozenset({SUBJECT})}
 
 
 def find_withholding_reason(name: str, service: Service, listed: Collection[str]) -> str | None:
-    """Return the reason code why ``name`` of MINTED stays here although a policy lists it, or None.
+    """Return the reason code if ``name`` is withheld although a policy lists it, or None.
 
-    ``listed`` is every attribute that the release entry lists.
+    ``name`` is one of MINTED. ``listed`` is every attribute that the release entry lists.
     """
     if service.scope is None:
         return "no_scope"
     wanted = service.subject_id_req or ""
     if name in _UNWANTED.get(wanted, frozenset()):
         return "not_wanted"
-    # A service that takes either gets the one by which services cannot tell that it is the same
-    # person.
+    # A service that accepts either identifier gets the pairwise-id, so that services cannot
+    # correlate a person.
     if wanted == "any" and name == SUBJECT and PAIRWISE in listed:
         return "not_wanted"
     return None
 
 
 def compute_service_ids(naming: LookupHmacs, person: str, service: Service) -> dict[str, str]:
-    """Return both identifiers of a person (the stored random id), stable for as long as the key.
+    """Return the subject-id and pairwise-id of a person at a service; empty without a scope.
 
-    Never made of a name or number. Small letters and digits only, so that services that compare
-    without regard to case find the same person.
+    ``person`` is the stored random id, never a name or number. The identifiers stay the same as
+    long as the key of ``naming``. They have lower-case letters and digits only, so that a service
+    that ignores case finds the same person.
     """
     if service.scope is None:
         return {}

@@ -1,4 +1,4 @@
-"""The input of a decision on a login: its facts, the service as policies see it, the proofs."""
+"""The input of a policy decision on a login: its facts, the service and the missing proof."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,9 +15,9 @@ _MAIL: Final = "mail"
 
 
 def add_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Service:
-    """Return the service with the attributes that its metadata requires, in our names.
+    """Return the service with the attributes that its metadata requires, by canonical name.
 
-    A wire name that the service's map does not know is not required.
+    An attribute in the metadata that the service's attribute map lacks is ignored.
     """
     attribute_map = maps.get(service.attribute_map)
     if attribute_map is None:
@@ -29,7 +29,7 @@ def add_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Se
 def deny(code: str, policies: PolicySet, attribute: str = "") -> Decision:
     """Return a denial before any policy is evaluated, for the reason ``code``.
 
-    ``attribute`` is the name of the attribute that it is about, if any.
+    ``attribute`` is the name of the attribute that causes it, if any.
     """
     fates = (Fate(attribute, code),) if attribute else ()
     return Decision(Effect.DENY, (Reason(code),), fates=fates, digest=policies.digest)
@@ -38,9 +38,9 @@ def deny(code: str, policies: PolicySet, attribute: str = "") -> Decision:
 def login_facts(
     reading: ReadingWithoutCpr, *, upstream: str | None, intent: str | None, borrower: bool = False
 ) -> LoginFacts:
-    """Return the facts of a login that a policy may use; of a CPR number only its kind.
+    """Return the facts of a login that a policy may use: the kind of a CPR number, not its digits.
 
-    ``borrower`` says whether the person is known to have one.
+    ``borrower`` says whether the person is known to have a borrower.
     """
     return LoginFacts(
         upstream=upstream or "",
@@ -50,19 +50,19 @@ def login_facts(
         age=reading.age,
         intent=intent,
         borrower=borrower or None,
-        withheld=dict(reversed(reading.withheld)),  # of several reasons the first
+        withheld=dict(reversed(reading.withheld)),  # the first reason counts
         verified_address=reading.verified_address,
         ground=reading.ground,
     )
 
 
 def proof_step(facts: LoginFacts, policies: PolicySet, now: datetime) -> ProveMailbox | None:
-    """Return the step for the missing proof that the intent needs, or None."""
+    """Return the step for the proof that the intent needs and that is missing, or None."""
     proof = missing_proof(policies, facts, now.date())
     if proof is None:
         return None
     domains = provable_domains(proof, now.date())
-    # The upstream's mail attribute is what somebody typed there: it saves typing, and proves
+    # The upstream does not verify its mail attribute. It fills in the form field and proves
     # nothing.
     address = facts.attributes.one(_MAIL) or ""
     domain = address.rpartition("@")[2]

@@ -28,7 +28,7 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class VerifyPin:
-    """The person shows a borrower's number and PIN, which the library system verifies."""
+    """The person types a borrower's number and PIN, which the library system verifies."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,7 +49,7 @@ class ProveMailbox:
 
 @dataclass(frozen=True, slots=True)
 class OfferUpgrade:
-    """The person may have the borrower's category changed, or keep it as it is."""
+    """The person may accept another category for their borrower, or keep it as it is."""
 
     category: str
     decision: Decision
@@ -57,10 +57,10 @@ class OfferUpgrade:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The person is asked or informed about what leaves.
+    """The person is asked for consent, or informed, about the released attributes.
 
-    ``can_claim`` is whether going on would create a borrower, so that the page offers to use one
-    that the person has already.
+    ``can_claim`` says whether the login would create a borrower. Then the page offers to use a
+    borrower that the person already has.
     """
 
     question: Question
@@ -70,7 +70,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAddress:
-    """The person says whether the address in a borrower that matches for the first time is own."""
+    """A borrower matches for the first time: the person says whether its address is theirs."""
 
     question: AddressQuestion
     decision: Decision
@@ -94,7 +94,8 @@ class Enrol:
 class TellChange:
     """The page says that this login has moved the borrower into another category.
 
-    ``outcome`` is None if the login has replaced the mail address: then others may know the PIN.
+    ``outcome`` is None if the page is about a mail address that this login has replaced: then
+    another person may know the PIN.
     """
 
     outcome: EnrolmentOutcome | None
@@ -112,7 +113,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The errand is finished without an assertion. ``number`` is the borrower's, if any."""
+    """An errand such as a sign-up is finished, without an assertion.
+
+    ``number`` is the borrower's, if any.
+    """
 
     decision: Decision | None = None
     number: str | None = None

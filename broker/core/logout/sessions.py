@@ -37,7 +37,7 @@ class NameID:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """An issued assertion: its service, its names there and upstream, its browser and its person.
+    """An issued assertion: its service, the NameIDs on both sides, its browser and its person.
 
     ``browser`` and ``person`` together say which sessions belong together, because two people may
     use one browser on a shared computer.
@@ -56,7 +56,7 @@ class Session:
     until: datetime
     upstream_name_id: NameID | None = None
     upstream_index: str | None = None
-    issuer: str | None = None  # the upstream's entityID then: its name may be another's by now
+    issuer: str | None = None  # the entityID then: another upstream may have the name now
     ended: datetime | None = None
     upstream_ended: datetime | None = None  # when the upstream's own session behind it ended
 
@@ -71,6 +71,6 @@ class Session:
 
 
 def session_index(assertion: str) -> str:
-    """Return the SessionIndex in the assertion of this id."""
+    """Return the SessionIndex of the assertion whose id is ``assertion``."""
     digest = hashlib.sha256(b"session index\x00" + assertion.encode()).hexdigest()
     return f"_{digest[:40]}"

@@ -13,12 +13,13 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID, Session
 from broker.core.retention import LOGOUT
 
-# More hops than that no browser should make; the rest is reported as not logged out.
+# The most services that one logout asks, because the browser visits each of them. The others are
+# reported as not logged out.
 MOST_ASKED: Final = 20
 
 Side = Literal["service", "upstream"]
 LogoutScope = Literal["all", "services", "none"]
-# The sides that stay logged in, by the person's choice of what is to be ended.
+# The sides that stay logged in, by the scope that the person chose.
 _KEPT_SIDES: Final[dict[LogoutScope, tuple[Side, ...]]] = {
     "all": (),
     "services": ("upstream",),
@@ -41,12 +42,12 @@ class LogoutRequest:
     peer: LogoutPeer
     id: str
     name_id: NameID
-    # none: every session of this principal with this peer (core 3.7.1)
+    # empty: every session of this principal with this peer (core 3.7.1)
     indexes: tuple[str, ...] = ()
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
-    # The IssueInstant, by the latest that the peer's clock may mean: a request that was delayed
-    # does not end logins that began later.
+    # The IssueInstant, and the clock skew: a request that was delayed does not end logins that
+    # began later.
     issued_by: datetime = field(kw_only=True)
 
 
@@ -68,7 +69,7 @@ class ParticipantState(StrEnum):
     FAILED = "failed"  # it answered that it could not
     SILENT = "silent"  # it did not answer, and the person went on
     UNREACHABLE = "unreachable"  # it has no single logout address
-    KEPT = "kept"  # the person stays logged in there, by their own choice or the library's
+    KEPT = "kept"  # the person stays logged in there, by their choice or by configuration
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,7 +81,7 @@ class Participant:
     indexes: tuple[str, ...]
     state: ParticipantState = ParticipantState.OPEN
     request: str | None = None
-    always: bool = False  # configured so: the person is not asked about it
+    always: bool = False  # by configuration it is asked without the person's choice
     sent: datetime | None = None  # when that request was written
 
 
@@ -118,10 +119,9 @@ LogoutStep = AskScope | Send | Wait | Finish
 class Logout:
     """A logout in progress, bound to the browser whose cookies it came with.
 
-    ``names_session`` says whether the request named a session, ``leaves_others`` whether other
-    sessions of that person stay open, which this browser cannot reach or which began later,
-    ``has_chosen`` whether the person has chosen how much is ended, and ``is_logged`` whether the
-    audit log has its end.
+    ``names_session``: the request named a session. ``leaves_others``: other sessions of the person
+    stay open, because this browser cannot reach them or because they began later. ``has_chosen``:
+    the person has chosen how much is ended. ``is_logged``: the end is in the audit log.
     """
 
     id: str
@@ -142,11 +142,14 @@ class Logout:
 
     @property
     def reached_browsers(self) -> tuple[str, ...]:
-        """Return the browser cookies with which it reaches sessions; none before it is joined."""
+        """Return the browser cookies by which the logout finds sessions.
+
+        There are none before a browser has joined the logout.
+        """
         return self.browsers or ()
 
     def skip_question(self) -> "Logout":
-        """Continue at once if there is nothing to ask the person."""
+        """Count the choice as made if there is nothing to ask the person."""
         return replace(
             self, has_chosen=all(participant.always for participant in self._iterate_open())
         )

@@ -18,7 +18,7 @@ class MailText(NamedTuple):
         return "MailText(...)"
 
 
-# No letter is shown by repr: a PIN, a code or a link that works must not reach a log.
+# The repr of a mail with a code or link shows no values: they must not reach a log.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,7 +36,7 @@ class MailboxCodeMail:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClaimCodeMail:
-    """The code with which ``asker`` connects an account to their login."""
+    """The code with which the person ``asker`` connects an existing account to their login."""
 
     code: str
     asker: str
@@ -73,7 +73,7 @@ class ChangedPinMail:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedAccountMail:
-    """Notice that a login was led to the borrower for the first time."""
+    """Notice that a login was connected to the borrower for the first time."""
 
 
 MailContent = (

@@ -1,4 +1,7 @@
-"""Quote the rule of a refusal as its file writes it, so that it is known after the file changed."""
+"""Quote the rule that refuses a login in the words of its policy file.
+
+The quotation is stored with the refusal, because the file may change later.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Check site rules, which must hold for every login, against every persona."""
+"""Check site rules, which must hold for every login, with simulated logins of all personas."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,8 +19,9 @@ from broker.core.policy_analysis.plays import Analysis, Play
 class SiteRule:
     """The result that every login selected by ``when`` must have.
 
-    The rule holds at ``services`` (empty: all), except at those of ``excepted``. A None in
-    ``expect``, and an empty ``effect``, is not checked. ``never_releases`` must leave for no login.
+    The rule holds at ``services`` (empty: all), except at those of ``excepted``. A field of
+    ``expect`` that is None, or an empty ``effect``, is not checked. The attributes in
+    ``never_releases`` must not be released at any login.
     """
 
     name: str
@@ -40,10 +41,10 @@ class SiteRule:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A broken rule: the line that decides against it, and a login that shows it.
+    """A broken rule: the policy line that breaks it, and a login as an example.
 
-    ``place`` is None if no line decides. ``day`` is later than today if a date in the policies
-    must come first.
+    ``place`` is None if no line decides. ``day`` is later than today if the rule is broken only
+    after a date in the policies.
     """
 
     what: str
@@ -60,7 +61,11 @@ _Found = tuple[str, PolicyLine | None]
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """The result of checking one rule; ``met``: at least one persona is selected by it."""
+    """The result of checking one rule.
+
+    ``met`` says whether the rule selects any persona. ``incomplete`` names the upstreams and
+    institutions where not all combinations were tried.
+    """
 
     rule: SiteRule
     breaches: tuple[Breach, ...]
@@ -93,7 +98,10 @@ def _breach(what: str, place: PolicyLine | None, play: Play, trial: Analysis) ->
 
 
 def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
-    """Return whether a login could break the rule: some entry lists a forbidden attribute."""
+    """Return whether any login could break the rule.
+
+    A rule that only forbids attributes cannot be broken if no release entry lists one of them.
+    """
     if rule.expect != Expectation(""):
         return True
     listed = {

@@ -1,7 +1,7 @@
-"""The sentences for staff about enrolments and cases: what is the matter, and what to do.
+"""The sentences for staff about enrolments and cases: what the problem is, and what to do.
 
-One table for the staff view, ``broker enrolments`` and docs/staff.md. English; the catalogue has
-the Danish.
+The staff view, ``broker enrolments`` and docs/staff.md use these tables. The sentences are English;
+the catalogue of translations has the Danish ones.
 """
 
 from collections.abc import Mapping
@@ -89,7 +89,7 @@ STATES: Final[Mapping[str, StaffSentence]] = {
 
 
 def sentence_for(state: str, reason: str | None) -> StaffSentence:
-    """Return the sentence of a reason, or of the state where it has none."""
+    """Return the sentence of the reason, or else that of the state."""
     found = REASONS.get(reason or "")
     return found or STATES.get(state) or STATES["pending"]
 
@@ -110,8 +110,8 @@ _AT_SERVICE: Final = _(
     "The login worked, and the service refused the person. Check the account at the service."
 )
 _OTHER_LOGIN: Final = _("Ask the person to log in with the national eID.")
-# The advice to staff about a page that leads to no enrolment and says "contact the library", or
-# names the service locations.
+# Advice to staff by reason code, for pages without an enrolment that tell the person to contact the
+# library or its service locations.
 PAGES: Final[Mapping[str, str]] = {
     **{reason: sentence.action for reason, sentence in REASONS.items()},
     **dict.fromkeys(

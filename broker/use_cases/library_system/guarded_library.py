@@ -26,13 +26,14 @@ from broker.use_cases.storage.records import Lease
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# No library system carries out a call later than this after it was sent.
+# A library system may carry out a call until this long after it was sent.
 LATE: Final = timedelta(minutes=10)
 # Silent calls in a row that open the circuit breaker.
 _MOST_SILENT: Final = 3
 _PAUSE: Final = timedelta(seconds=10)
 _STATUS_CALL: Final = timedelta(seconds=3)
-# The number of no borrower, larger than any that is given. Connectors refuse "0" without a call.
+# A borrower number for status requests: no borrower has one so large. "0" would not do, because
+# connectors refuse it without a call.
 _NOBODY: Final = "4294967295"
 
 
@@ -59,12 +60,12 @@ class BorrowerLeases:
 
 
 class GuardedLibrary:
-    """The port ``LibrarySystem`` over ``library``, which is not called while it is silent.
+    """The port ``LibrarySystem`` over ``library``, with a circuit breaker.
 
     Only silence opens the circuit breaker: no connection, no answer in time, or 502 to 504 from a
-    gateway. Any other answer closes it. While it is open, one caller in ten seconds makes a status
-    request. Each change of a borrower takes a lease. If a create or change fails because of a
-    setting, the proof of the set-up becomes due.
+    gateway. Any other answer closes it. While it is open, calls fail at once; every ten seconds one
+    caller makes a status request first. Each change of a borrower takes a lease. If a create or
+    change fails because of a setting, the proof of the set-up becomes due.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class GuardedLibrary:
         self.set_pin = self._guard(library.set_pin)
         self.create = self._notice_settings(self._guard(library.create))
         self._change = self._notice_settings(self._guard(library.change))
-        # Commands and the proof of the set-up ask whatever the circuit breaker says.
+        # Commands and the proof of the set-up call even while the circuit breaker is open.
         self.list_borrowers = library.list_borrowers
         self.prove = library.prove
         self.try_setup = library.try_setup
@@ -151,7 +152,7 @@ class GuardedLibrary:
         except LibrarySilent:
             raise
         except LibraryError:
-            return  # any answer says that it is there
+            return  # any answer shows that the library system is up
 
     def _observe(self, call: Callable[[], T]) -> T:
         try:
@@ -175,10 +176,10 @@ class GuardedLibrary:
 
 
 class WaitingSlots(Protocol):
-    """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
+    """A ``threading.Semaphore`` that lets at most half the threads wait for the library system."""
 
     def acquire(self, *, blocking: bool) -> bool:
-        """Reserve a slot; False where none is free."""
+        """Reserve a slot; return False if none is free."""
 
     def release(self) -> None:
         """Free the slot."""

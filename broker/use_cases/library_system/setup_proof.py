@@ -1,4 +1,4 @@
-"""The proof of the library system's set-up, made by one worker for all.
+"""The proof: a check of the library system's set-up, which one worker makes for all.
 
 It runs after a start, after a change of the categories in the policies, then every hour, and every
 ten minutes while something is wrong.
@@ -16,7 +16,7 @@ from broker.core.ports import Key, LibrarySystem, Store
 from broker.core.retention import SETUP, TURN
 from broker.use_cases.storage.records import Records
 
-PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof
+PROOF: Final = timedelta(seconds=60)  # time limit for all calls of one proof
 _SOUND_FOR: Final = timedelta(hours=1)
 _FAULTY_FOR: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=10)
@@ -33,16 +33,19 @@ class ProvedSetup:
     categories: Names = ()
 
     def is_fresh(self, categories: Names, began: datetime, now: datetime) -> bool:
-        """Return whether the proof still counts: not from an earlier start or other policies."""
+        """Return whether the proof is still valid.
+
+        A proof from before ``began``, the start of the worker, or of other categories is not.
+        """
         if self.at < began or self.categories != categories:
             return False
         return now - self.at < (_FAULTY_FOR if self.faults else _SOUND_FOR)
 
 
 def make_proof_due(store: Store, now: datetime) -> None:
-    """Make the next step prove at once, because a call has failed for a setting.
+    """Make the next step prove at once, because a setting has made a call fail.
 
-    The faults of the last proof stay known until then.
+    Until then the faults of the last proof are still reported.
     """
     records = Records(store, ProvedSetup)
     record = records.get(_KEY, now)
@@ -53,7 +56,7 @@ def make_proof_due(store: Store, now: datetime) -> None:
 
 @dataclass(slots=True)
 class LibraryProof:
-    """Proves the set-up in one worker; ``expected`` returns what the policies name now."""
+    """Proves the set-up in one worker; ``expected`` returns what the present policies need."""
 
     library: LibrarySystem
     store: Store
@@ -72,7 +75,7 @@ class LibraryProof:
         return record.value.faults if record else ()
 
     def step(self) -> None:
-        """Prove if it is time and no other worker does; raises StoreUnavailable."""
+        """Prove the set-up if it is time and no other worker does; raises StoreUnavailable."""
         now = self.now()
         if self._looked and now - self._looked < _LOOK_EVERY:
             return

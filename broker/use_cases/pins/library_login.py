@@ -21,9 +21,9 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 MailCode = Literal["unknown_browsers", "always", "never"]
 
 _CALL: Final = timedelta(seconds=8)
-_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set longer PINs than we do
+_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set PINs that are longer than ours
 
-# Problems that the page shows in a known browser; in an unknown browser it shows none.
+# Problems that the page shows in a known browser. An unknown browser must not learn them.
 _PROBLEMS: Final = {
     PinAnswer.EXPIRED: "pin_expired",
     PinAnswer.NO_CARD_NUMBER: "pin_no_card_number",
@@ -67,8 +67,8 @@ class LibraryLogins:
     ) -> Borrower | str | None:
         """Check a PIN in a known browser.
 
-        Return the borrower, or a reason code, or None if the number is another borrower's. Raises
-        LibraryUnavailable.
+        Return the borrower, or a reason code, or None if the number is not that of a borrower who
+        is known in this browser. Raises LibraryUnavailable.
         """
         with waiting_slot(self.waiting_slots):
             borrower = self._find(typed)
@@ -93,16 +93,16 @@ class LibraryLogins:
         return "pin_wrong"
 
     def make_decoy(self, browser: str) -> str:
-        """Store a decoy before the page is answered.
+        """Store a decoy, a code that is never mailed, before the page is answered.
 
-        With it, typed codes do not tell when a check ends.
+        With it, a wrong code gets the same answer before and after the background check ends.
         """
         return self.codes.make_decoy("library_account", browser=browser)
 
     def check_and_mail(self, attempt: LoginAttempt) -> None:
         """Check number and PIN after the page was answered, and mail a code if they are right.
 
-        Otherwise the decoy stays, and wrong codes count down in the same way.
+        Otherwise the decoy stays, and typed codes use up its tries like those of a mailed code.
         """
         with suppress(LibraryError, TooMany):
             borrower = self._find(attempt.typed)

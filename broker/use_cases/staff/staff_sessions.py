@@ -46,7 +46,8 @@ class StaffBinding:
 class StaffMember:
     """A member of staff in one request: session, present roles, and end of the session.
 
-    ``until`` is the end of an idle session, ``until_at_most`` the end of a busy one.
+    ``until`` is when the session ends if it stays idle, ``until_at_most`` when it ends in any case.
+    ``arrival`` is a field of every owner of a form token; a staff session has no arrival.
     """
 
     id: str

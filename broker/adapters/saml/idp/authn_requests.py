@@ -1,4 +1,4 @@
-"""Checks a service's AuthnRequest and decides whether to answer it; its sender is known.
+"""Checks the AuthnRequest of an identified service, and decides whether to answer it.
 
 Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, docs/reference/attacks.md#24 to #27,
 docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
@@ -34,7 +34,7 @@ from broker.core.errors import (
 )
 from broker.core.login.transaction import AuthnRequest
 
-# A longer chain is a loop.
+# The most RequesterIDs in a request: a longer chain is probably a loop.
 _MOST_HOPS: Final = 10
 _MOST_DIGITS: Final = 6
 _MOST_LISTED: Final = 50
@@ -44,7 +44,10 @@ _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 @dataclass(frozen=True)
 class ReceivedAuthnRequest(ReceivedMessage):
-    """An AuthnRequest of a known sender with verified signature, and what its checks need."""
+    """An AuthnRequest of a known sender, and the data that its checks need.
+
+    The signature, if there is one, has been verified.
+    """
 
     message: samlp.AuthnRequest
     service: str
@@ -81,7 +84,7 @@ class ReceivedAuthnRequest(ReceivedMessage):
 
     @cached_property
     def requester_ids(self) -> tuple[str, ...]:
-        """Return the chain of requesters before the service."""
+        """Return the RequesterIDs: the services for which this service acts as a proxy."""
         return tuple(read_text(requester) for requester in self.scoping.requester_id)
 
     @cached_property
@@ -158,7 +161,7 @@ def _demands_person(received: ReceivedAuthnRequest) -> bool:
 
 
 def _asks_other_name_id(received: ReceivedAuthnRequest) -> bool:
-    """Refuse NameIDs of other formats, and NameIDs of a group of services.
+    """Refuse other NameID formats, and an SPNameQualifier that is not the service itself.
 
     Source: docs/reference/attacks.md#26.
     """
@@ -174,7 +177,7 @@ def _asks_declarations(received: ReceivedAuthnRequest) -> bool:
 
 
 def _allows_no_proxy(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a ProxyCount of 0: we cannot authenticate a person ourselves.
+    """Refuse a ProxyCount of 0, because we are a proxy, and a chain of too many RequesterIDs.
 
     Source: docs/reference/saml-profiles.md#35.
     """
@@ -230,8 +233,9 @@ _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
 def check_request(received: ReceivedAuthnRequest) -> AuthnRequest:
     """Apply all checks and return the content of the request.
 
-    ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: there is no address to answer to.
-    ``RequestRefused`` of LIMITS contains the request: the service is answered at its ACS.
+    If a check of REQUEST_CHECKS fails, raise ``MessageRefused`` with ``request.<check>``: there is
+    no safe address for an answer. If a check of LIMITS fails, raise ``RequestRefused`` with the
+    request: the service gets an error Response at its ACS.
     """
     apply_checks("request", REQUEST_CHECKS, received)
     request = _make_request(received)

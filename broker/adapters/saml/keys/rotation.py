@@ -1,8 +1,9 @@
 """Rotates keys in three steps: make the next key, switch to it, drop the previous key.
 
-The files of a track are its only state. A step takes effect by one rename or one removal, so after
-a crash the folder still loads, and the next call repeats or continues the step. The modification
-time of a slot says since when its phase lasts. If that time is lost, the wait is only longer.
+A track is the folder of the keys of one use; its slots are the current, next and previous key.
+These files are its only state. A step takes effect by one rename or one removal, so after a crash
+the folder still loads, and the next call repeats or continues the step. The modification time of a
+slot is the beginning of its phase. If that time is lost, the wait is only longer.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ VALID_FOR: Final = timedelta(days=27)
 CACHED_FOR: Final = timedelta(hours=6)
 STORE: Final = "store"
 TRACKS: Final = (*key_ring.ROLE_TRACKS, STORE)
-# By then every machine has reloaded its keys, and no message from before is still on its way.
+# After this time every machine has reloaded its keys, and every earlier message has arrived.
 RELOADED: Final = timedelta(hours=1)
 _FINISHED: Final = "rotated"  # an empty file, written when a rotation ends
 
@@ -43,14 +44,14 @@ class Phase(StrEnum):
 
 _STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
 # A copy of our metadata is valid for VALID_FOR. Before a key signs, every copy must contain it, and
-# before an encryption key is dropped, no copy may contain it. Neither other step depends on
+# before an encryption key is dropped, no copy may contain it. The other two waits do not depend on
 # peers: a key decrypts before it is published, and a previous key does not sign.
 _WAITS: Final = {
     "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
     "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
     STORE: {Phase.STARTED: RELOADED},
 }
-# Between two rotations, so that a command that is typed once too often starts none.
+# Between two rotations, so that a command that is repeated by mistake does not start another one.
 _PAUSE: Final = VALID_FOR
 
 
@@ -58,9 +59,9 @@ _PAUSE: Final = VALID_FOR
 class RotationStep:
     """The result of a call for one track.
 
-    ``did`` is the step taken, None if it is too early; ``next`` is the following step, and
-    ``earliest`` its time. ``refreshed`` is when peers that fetch our metadata as often as it asks
-    have the newest version, None if no peer needs it.
+    ``did`` is the step taken, None if it is too early. ``next`` is the following step, and
+    ``earliest`` its time. ``refreshed`` is when every peer that respects ``cacheDuration`` has our
+    newest metadata, None if no peer needs it.
     """
 
     track: str
@@ -81,9 +82,9 @@ def rotate(
 ) -> list[RotationStep]:
     """Take the next step of every track whose time has come, or of all ``tracks`` if ``early``.
 
-    A rotation starts only if none of ``tracks`` is in one. ``ConfigurationFaults`` if the folder is
-    unsound, or another rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
-    docs/reference/design.md#sealing.
+    A rotation starts only if all ``tracks`` have finished the last one. Raises
+    ``ConfigurationFaults`` if a key does not load, or if another process rotates keys in the
+    folder. Sources: docs/reference/saml-profiles.md#8, docs/reference/design.md#sealing.
     """
     with _lock(folder):
         _refuse_unsound(folder)

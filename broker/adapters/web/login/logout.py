@@ -1,4 +1,4 @@
-"""Single logout in the browser: messages in, messages out, and the page of what stays open."""
+"""Single logout in the browser: receives and sends messages, and shows what stays open."""
 
 import secrets
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
-_REPEATED: Final = "repeated"  # the mark of a LogoutRequest that was brought again
+_REPEATED: Final = "repeated"  # in the URL after a LogoutRequest that was already received
 
 
 def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> Blueprint:
-    """Return both single logout addresses, and the pages of a logout under way."""
+    """Return the single logout endpoints of both sides, and the pages of a logout in progress."""
     pages = SingleLogoutPages(ports, role, logouts)
     routes = Blueprint("logout", __name__)
     both = ["GET", "POST"]
@@ -53,18 +53,18 @@ def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> B
 
 @dataclass(frozen=True, slots=True)
 class SingleLogoutPages(OutgoingSaml):
-    """The endpoints over the web ports.
+    """The endpoints and pages of single logout.
 
-    ``role`` reads and writes the messages, ``logouts`` keeps what is under way.
+    ``role`` reads and writes the SAML messages, ``logouts`` stores the logouts in progress.
     """
 
     role: LogoutRole
     logouts: SingleLogoutFlow
 
     def answer(self, upstream: str | None) -> Response:
-        """Answer a logout message of an upstream, or with None of a service.
+        """Answer a logout message of an upstream, or of a service if ``upstream`` is None.
 
-        LogoutRefused where it is not believed.
+        Raises LogoutRefused if a check of the message fails.
         """
         try:
             return self._message(upstream)
@@ -72,7 +72,7 @@ class SingleLogoutPages(OutgoingSaml):
             raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
 
     def show(self, logout: str) -> Response:
-        """Go on with a logout in its browser, or show what the person decides or should know."""
+        """Continue a logout in its browser, or show the person a question or the result."""
         now = self.ports.now()
         browsers = self.ports.cookies.browsers()
         try:
@@ -80,18 +80,19 @@ class SingleLogoutPages(OutgoingSaml):
         except BrowserUnmatched:
             if _REPEATED not in request.args:
                 raise
-            # Its peer hears what is true now; who brought its request again sees and changes
-            # nothing.
+            # Another browser repeats the LogoutRequest. The peer gets an answer with the present
+            # status; that browser sees no page and changes nothing.
             answer = self._respond(self.logouts.read_current(logout, now))
             if answer is None:
                 raise
             return answer
 
     def on(self, logout: str) -> Response:
-        """Do what the person chose.
+        """Apply the person's choice on the page.
 
-        ``scope`` is how much to end, ``without`` and ``again`` name the request of a silent
-        participant, and without any of them the person goes back. FormRefused for another scope.
+        ``scope`` is how much to end. ``without`` skips a silent participant and ``again`` asks it
+        again; both name the request that was sent to it. Without a choice the logout continues, and
+        a finished one returns the browser to the peer. Raises FormRefused for an unknown scope.
         """
         now = self.ports.now()
         chosen = request.args
@@ -133,10 +134,10 @@ class SingleLogoutPages(OutgoingSaml):
         return redirect(self._url(name), 303)
 
     def _request(self, message: LogoutRequest, now: datetime) -> Response:
-        """End what the request names before anybody is asked, and go on in the browser.
+        """End what the request names before any participant is asked; continue in the browser.
 
-        A form that another site posts brings no cookie: the browser is sent to our own page, where
-        it does (docs/reference/design.md#4a-1).
+        A form post from another site brings no cookie. The redirect to our own page makes the
+        browser send it (docs/reference/design.md#4a-1).
         """
         logout, new = self.logouts.receive(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
@@ -151,7 +152,7 @@ class SingleLogoutPages(OutgoingSaml):
         return redirect(self._url(logout.id), 303)
 
     def _is_finished_at_once(self, logout: Logout) -> bool:
-        """Return whether the answer is all that is left: nobody to ask, and nothing to show."""
+        """Return whether only the answer remains: no participant to ask, and nothing to show."""
         if not logout.browsers:
             # Without the broker's cookies this browser has no other session here, and it could not
             # open a page of this logout.
@@ -170,7 +171,7 @@ class SingleLogoutPages(OutgoingSaml):
                 return self._send(logout, turn.participant)
             case Finish():
                 self._log_end(logout)
-                # Answer the peer that asked, where there is nothing to show first.
+                # Answer the peer at once if there is nothing to show first.
                 answer = self._respond(logout) if self._is_finished_at_once(logout) else None
                 return answer or self._page(logout, "over")
             case _:
@@ -187,7 +188,7 @@ class SingleLogoutPages(OutgoingSaml):
         return self._deliver("LogoutRequest", peer, message, request_id, name_id)
 
     def _respond(self, logout: Logout) -> Response | None:
-        """Return the answer to the peer that asked; None where it wants none or has no place."""
+        """Return the answer to the peer; None if it wants none or has no address for one."""
         asked = logout.request
         if asked.asynchronous:
             return None
@@ -203,7 +204,7 @@ class SingleLogoutPages(OutgoingSaml):
     def _deliver(
         self, kind: str, peer: LogoutPeer, message: str | PostForm, request_id: str, name_id: NameID
     ) -> Response:
-        """Keep a message in the message log, and send the browser off with it."""
+        """Record a message in the message log, and send it through the browser."""
         wire, subject = write_wire(message), name_id.value
         record = self.ports.messages.record_logout
         record(kind, peer, wire, request_id, subject=subject, outcome="sent")
@@ -233,7 +234,7 @@ class SingleLogoutPages(OutgoingSaml):
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
         configured = side.get(peer.name)
         if configured is None:
-            # A session outlives its service's table.
+            # The peer was removed from broker.toml while a session at it lasted.
             return peer.name
         return spoken(configured.label)
 
@@ -241,7 +242,10 @@ class SingleLogoutPages(OutgoingSaml):
         return f"{self.ports.base_url}/logout/{name}"
 
     def _log_end(self, logout: Logout) -> None:
-        """Write the end on the audit log once: also where nobody goes back, and not at a reload."""
+        """Write the end of the logout to the audit log once.
+
+        It is also written if the person does not return to the peer. A reload does not repeat it.
+        """
         if not self.logouts.mark_logged(logout, self.ports.now()):
             return
         count = len(_not_ended(logout))
@@ -251,9 +255,9 @@ class SingleLogoutPages(OutgoingSaml):
         self._audit(kind, logout, count=count, reason=reason)
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
-        """Write it on the audit log for each person whose sessions were named.
+        """Write an event to the audit log for each person whose sessions were named.
 
-        The logout goes on whether it can be written or not.
+        The logout continues even if the event cannot be written.
         """
         peer = logout.request.peer
         facts = {peer.side: peer.name, "about": logout.id, **more}
@@ -271,7 +275,7 @@ def _not_ended(logout: Logout) -> list[Participant]:
 
 
 def _reason(logout: Logout, kind: str) -> str:
-    """Return the data-reason of a page: its kind, or what is left of a logout that is over."""
+    """Return the ``data-reason`` of a page: its kind, or the result of a finished logout."""
     if kind != "over":
         return kind
     return "remains" if logout.leaves_others or _not_ended(logout) else "done"

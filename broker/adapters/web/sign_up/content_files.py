@@ -1,6 +1,6 @@
 """Reads content/: the texts of the sign-up pages and of the questions and answers.
 
-A file of texts has both languages everywhere, nothing endless, and links only to what there is.
+Every text must have both languages, a limited length, and links to known targets only.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -19,7 +19,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 
 
 def _plain(text: str) -> str:
-    """Return a text without links; ValueError otherwise."""
+    """Return a text that must have no links; raises ValueError."""
     for fault in unreadable(text):
         raise ValueError(fault)
     if any(targets(text)):
@@ -28,7 +28,7 @@ def _plain(text: str) -> str:
 
 
 def _phrase(text: str) -> str:
-    """Return a text whose links lead to what there is; ValueError otherwise."""
+    """Return a text whose links must have known targets; raises ValueError."""
     for fault in unreadable(text):
         raise ValueError(fault)
     for target in targets(text):
@@ -148,7 +148,7 @@ def faq_schema() -> JsonSchema:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Every page by its node's name, and the questions and answers.
+    """The texts of every page, by the name of its node in the tree, and of the FAQ.
 
     A page has exactly the answers and actions of its node.
     """
@@ -160,8 +160,8 @@ class Texts:
     def load(cls, folder: Path | None = None) -> "Texts":
         """Read the shipped texts; a file of the same name in ``folder`` replaces the shipped one.
 
-        ConfigurationFaults with every language, page and answer that is missing, every name nobody
-        knows, and every text that is too long, with file and line.
+        Raises ConfigurationFaults with file and line of every missing language, page and answer,
+        every unknown name, and every text that is too long.
         """
         faults: list[Fault] = []
         files: dict[str, Any] = {}
@@ -194,7 +194,7 @@ class Texts:
 def _find_files(folder: Path | None, faults: list[Fault]) -> Mapping[str, Path]:
     """Return the file of each page: the library's own in ``folder``, else the shipped one.
 
-    Files of the folder that would not be read are put to ``faults``.
+    Add a fault to ``faults`` for each file of the folder that would be ignored.
     """
     files = {name: SHIPPED / f"{name}.yaml" for name in _FILES}
     if folder is None:
@@ -216,7 +216,7 @@ def _find_files(folder: Path | None, faults: list[Fault]) -> Mapping[str, Path]:
 def _list_differences(
     name: str, texts: PageShape | FaqShape, node: YamlNode, where: str
 ) -> Iterator[Fault]:
-    """Yield a fault for each answer, action or question that is missing, or that nobody offers."""
+    """Yield a fault for each answer, action or question that is missing or unknown."""
     compared: list[tuple[str, Collection[str], tuple[str, ...]]]
     if isinstance(texts, FaqShape):
         compared = [("entries", texts.entries, sign_up_questions.ANCHORS)]

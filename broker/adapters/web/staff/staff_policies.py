@@ -1,4 +1,4 @@
-"""The pages of the identity admin: explain the refusal of a help code, and try a login."""
+"""The staff pages of the identity admin: explain a refusal by its help code, and try a login."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
 _OLDEST: Final = 125
 _AGE_DIGITS: Final = 3
-# The fields in which people type, and nothing in them.
+# The text fields, empty.
 _UNTYPED: Final = {"affiliation": "", "age": ""}
 Typed = Mapping[str, str]  # the values in the fields of the page that tries a login
 
@@ -39,9 +39,9 @@ class TriedLogin(NamedTuple):
 
 
 class ExplainedRefusal(NamedTuple):
-    """A page that somebody could not get past, in the words of ``broker policy explain``.
+    """The page on which a login stopped, in the words of ``broker policy explain``.
 
-    ``reason`` is the code of what the person read there.
+    ``reason`` is the reason code of that page.
     """
 
     reason: str
@@ -50,10 +50,11 @@ class ExplainedRefusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StaffPolicies:
-    """The endpoints over the staff door.
+    """The endpoints of both pages. ``door`` admits only staff with the right role.
 
-    ``explain_refusal`` says of a reference, in a language, why and what of it now. ``try_policies``
-    plays a login at a service, or at all of them.
+    ``explain_refusal`` takes a reference and a language. It returns the reason of the refusal, and
+    the result by the policies in force now. ``try_policies`` simulates a login at one service, or
+    at all of them.
     """
 
     door: StaffDoor
@@ -73,9 +74,9 @@ class StaffPolicies:
         return self._explain_page(self.door.open_page(StaffPage.EXPLAIN))
 
     def explain(self) -> Response:
-        """Show which rule refused, and what the policies in force would make of it now.
+        """Show which rule refused the login, and the result by the policies in force now.
 
-        TooMany after ten references in ten minutes that led nowhere.
+        Raises TooMany after ten unknown references in ten minutes.
         """
         member = self.door.require_page(StaffPage.EXPLAIN)
         reference, problem = _read_reference(self.door.form(member, StaffPage.EXPLAIN))
@@ -95,7 +96,7 @@ class StaffPolicies:
         return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
 
     def try_login(self) -> Response:
-        """Show what the policies in force would make of a login; nothing is stored."""
+        """Show the result of a login by the policies in force; nothing is stored."""
         member = self.door.open_page(StaffPage.TRY)
         typed, problem = self._read_login(self.door.form(member, StaffPage.TRY))
         if problem:
@@ -104,7 +105,10 @@ class StaffPolicies:
         return self._try_page(member, typed, tried=tried)
 
     def _list_offered(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the values that the page offers by field; "" is made up, or stands for all."""
+        """Return the values that the page offers for each field.
+
+        "" stands for all services; in another field the trial makes up a value.
+        """
         ports = self.door.ports
         return {
             "upstream": tuple(ports.upstreams),
@@ -115,9 +119,9 @@ class StaffPolicies:
         }
 
     def _read_login(self, form: SubmittedForm) -> tuple[Typed, str]:
-        """Return the fields and the code of a problem; FormRefused for what no page offers.
+        """Return the fields and the code of a problem; raises FormRefused for a forged choice.
 
-        A field with a problem comes back empty: what was typed by mistake may be somebody's number.
+        After a problem the text fields come back empty: the text may be a CPR number.
         """
         chosen = {name: form.choice(name, values) for name, values in self._list_offered().items()}
         typed = {name: form.value(name, "").strip() for name in _UNTYPED}
@@ -152,9 +156,9 @@ class StaffPolicies:
 
 
 def _read_reference(form: SubmittedForm) -> tuple[str, str]:
-    """Return the reference as it is written, in whatever case and spacing it came, or a problem.
+    """Return the reference in its usual case and spacing, or the code of a problem.
 
-    Of what is no reference nothing is kept: it may be anybody's number.
+    A text that is no reference is dropped: it may be a CPR number.
     """
     typed = form.value("reference", "")
     if not typed.strip():
@@ -179,7 +183,7 @@ def _affiliation_problem(affiliation: str) -> str:
 def _age_problem(age: str) -> str:
     if not age:
         return ""
-    # No longer than an age is: a CPR number of a first of the month begins as a small one.
+    # At most three digits: "0101", the beginning of a CPR number, would pass as an age of 101.
     read = len(age) <= _AGE_DIGITS and age.isascii() and age.isdecimal()
     return "" if read and int(age) <= _OLDEST else "age_unread"
 
