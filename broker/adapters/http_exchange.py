@@ -21,8 +21,8 @@ from broker.core.errors import BrokerError, LibraryUnavailable
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
 _IDLE_S: Final = 0.5  # after which an unused connection is closed
-# Malformed answers, for example with wrong lengths, also raise errors of numbers and texts in the
-# libraries.
+# For malformed answers, for example with wrong lengths, the libraries also raise ValueError and
+# ArithmeticError.
 _NO_ANSWER: Final = (
     requests.RequestException,
     HTTPError,
@@ -34,7 +34,7 @@ _NO_ANSWER: Final = (
 
 
 class HttpAnswer(NamedTuple):
-    """Status, body and headers of an answer; names of headers in any case."""
+    """Status, body and headers of an answer. Names of headers are not case-sensitive."""
 
     status: int
     body: bytes
@@ -65,11 +65,11 @@ def moment(deadline: datetime, timeout: float) -> float:
 
 
 class _Unreadable(HTTPException):
-    """An answer that is not read to its end."""
+    """Raised for an answer that is too large or compressed."""
 
 
 class _Session(requests.Session):
-    """A session without redirects; the library would read the whole answer for the target."""
+    """A session that sees no redirects: for a redirect, requests would read the whole answer."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the library's signature
         return None
@@ -207,9 +207,9 @@ class Exchange:
                 # A compressed answer could grow a thousandfold after the size was checked.
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 data=body,
-                # A name may have two addresses, which are tried in turn.
+                # A host name may have two addresses, which are tried in turn.
                 timeout=(seconds_left() / 2, seconds_left()),
-                # A second protection beside ``_Session``.
+                # ``_Session`` follows no redirect either; this is a second protection.
                 allow_redirects=False,
                 stream=True,
                 verify=self._verify,
@@ -232,7 +232,7 @@ def _new_session() -> requests.Session:
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """Return whether no connection was made; a broken one may have carried the request."""
+    """Return whether no connection was made. A connection that broke may have sent the request."""
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", None), NewConnectionError)
 

@@ -78,7 +78,7 @@ def now() -> datetime:
 class Parts:
     """Everything that endpoints, commands and the background worker use.
 
-    The fields were opened from the configuration. Use cases are made of them at their first use.
+    The fields were opened from the configuration. The properties build use cases at first use.
     """
 
     config: config.Config
@@ -100,7 +100,7 @@ class Parts:
 
     @property
     def tell(self) -> EventPort:
-        """The port that carries an event to every sink of its row."""
+        """The port that sends an event to every sink of its route."""
         return self.events.tell
 
     @property
@@ -115,7 +115,7 @@ class Parts:
 
     @cached_property
     def waiting_slots(self) -> Semaphore:
-        """Slots for the threads that wait for the library system: the others serve logins."""
+        """Slots for threads that wait for the library system: half of all threads stay free."""
         return Semaphore(max(1, self.config.serve.threads // 2))
 
     # PINs and mails
@@ -158,7 +158,7 @@ class Parts:
 
     @cached_property
     def pins(self) -> BorrowerPins:
-        """The choice of a PIN, and the mails with a link to it."""
+        """The choice of a PIN by a borrower, and the mails with a link for it."""
         return BorrowerPins(
             self.library,
             BorrowerLeases(self.store, self.keys.index, now),
@@ -272,7 +272,7 @@ class Parts:
         return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, now)
 
     def make_trial_site(self) -> TrialSite:
-        """Return the site that staff try logins against: the policies in force."""
+        """Return the site that staff try logins against, with the policies in force."""
         return TrialSite(
             policies=self.policies.current,
             origin="in force",
@@ -282,7 +282,7 @@ class Parts:
         )
 
     def make_explainer(self) -> RefusalExplainer:
-        """Return the explainer of references, by the policies in force."""
+        """Return the explainer of refusals, by their help codes and the policies in force."""
         references = StatelessReferences(self.keys.index)
         return RefusalExplainer(self.make_trial_site(), references, SupportTraces(self.store))
 
@@ -294,7 +294,7 @@ def open_broker() -> Parts:
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; ConfigurationFaults with the faults of all parts."""
+    """Open and check every part; raises ConfigurationFaults with the faults of all parts."""
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
     log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
@@ -419,7 +419,7 @@ def _log_policy_faults(tell: EventPort, faults: tuple[Fault, ...]) -> None:
 
 
 def _log_policy_change(tell: EventPort, before: str, after: str) -> None:
-    """Log that this worker decides by other policies from now on."""
+    """Log that this worker now uses another policy set."""
     facts: dict[str, str | int | None] = {
         "digest": after[:DIGEST_LENGTH],
         "from": before[:DIGEST_LENGTH],

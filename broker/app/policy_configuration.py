@@ -1,4 +1,4 @@
-"""Load policies with the configuration around them, for the policy commands and for a start."""
+"""Load policies and the configuration around them, for the policy commands and at startup."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library
 _HERE: Final = Path("policies")
 _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
-# The environment's paths of things that a configuration folder has itself.
+# Environment variables that are ignored when a configuration folder is loaded.
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 _ACS: Final = "https://service.example/acs"
 _NOON: Final = time(12, tzinfo=UTC)
@@ -68,7 +68,7 @@ class PolicySurroundings:
 
     @property
     def proving(self) -> NameableInPolicies:
-        """Return the names with the site rules, for a set that is proposed."""
+        """Return the names with the site rules, which a proposed set must meet."""
         return replace(self.names, site_rules=self.site_rules)
 
     @property
@@ -79,7 +79,7 @@ class PolicySurroundings:
         )
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
-        """Return the faults of metadata in sentences: less is known than is configured."""
+        """Return the faults of metadata as sentences: some parties are not completely known."""
         return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
 
 
@@ -120,7 +120,7 @@ def collect_faults(faults: list[Fault], opening: Callable[[], T]) -> T | None:
 
 
 def _follow(current: Callable[[], T]) -> T:
-    """Return what ``current`` returns, as it is at each use."""
+    """Return a proxy that calls ``current`` at each use."""
     return cast("T", LocalProxy(current))
 
 
@@ -143,7 +143,7 @@ def find_borrower_fields(settings: Config) -> frozenset[str] | None:
 
 
 def _load_surroundings(moment: datetime) -> PolicySurroundings:
-    """Load the surroundings that are configured; ConfigurationFaults."""
+    """Load the configured surroundings; raises ConfigurationFaults with all faults."""
     found = load(configuration(), discard_event, moment)
     if found.faults:
         raise ConfigurationFaults(found.faults)
@@ -163,21 +163,24 @@ class CheckedPolicies:
 
     @property
     def site(self) -> Site:
-        """Return the site that is configured, else one where the policies find all they name."""
+        """Return the configured site; without one, a site with everything that policies name."""
         if self.surroundings is None:
             return Site.from_policies((self.policies,))
         return self.surroundings.site
 
 
 def default_folder() -> Path:
-    """Return the configured folder; ./policies where nothing is configured. ConfigurationFaults."""
+    """Return the configured folder, or ./policies without a configuration.
+
+    Raises ConfigurationFaults.
+    """
     return _HERE if CONFIG not in os.environ and _HERE.is_dir() else configuration().policies
 
 
 def load_checked(
     folder: Path | None, moment: datetime, *, proving: bool = False, in_force: bool = True
 ) -> CheckedPolicies:
-    """Load the policies of ``folder``, or those configured, against all that is configured.
+    """Load the policies of ``folder``, or the configured ones, and check them against the site.
 
     ConfigurationFaults with all faults. Without a configuration names are not checked, which is a
     warning. ``proving``: the policies are held against the site rules too. ``in_force``: no
@@ -229,10 +232,10 @@ class ComparedSets:
 
 
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
-    """Load the sets of two folders, and the configured site; ConfigurationFaults.
+    """Load the sets of two folders, and the configured site; raises ConfigurationFaults.
 
-    Folders with a broker.toml are configurations, each with its policies and its site.
-    Without a configuration the site has all that the policies name.
+    Folders with a broker.toml are whole configurations, each with its policies and its site.
+    Without a configuration, the site has everything that the policies name.
     """
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
         return _load_configurations(folders, moment)
@@ -296,7 +299,7 @@ def _load_without_examples(
 def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[PolicySet, str]:
     """Load the policy set with a digest from the Git history of ``folder``, and name its commit.
 
-    ConfigurationFaults if no commit holds it.
+    Raises ConfigurationFaults if no commit holds it.
     """
     commit = git_revisions.commit_with_digest(folder, digest)
     if commit is None:
@@ -310,8 +313,8 @@ def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[Pol
 def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     """Return the configured site, with the policies of ``folder`` if one is named.
 
-    Without a configuration the policies of ``folder``, or of ./policies, with services that
-    withhold nothing. ConfigurationFaults with all faults.
+    Without a configuration, the site has the policies of ``folder`` or of ./policies, and services
+    that withhold nothing. Raises ConfigurationFaults with all faults.
     """
     checked = load_checked(folder, now, in_force=False)
     policies, around = checked.policies, checked.surroundings
@@ -393,7 +396,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
 
 
 def _find_answers(settings: Config) -> LibraryAnswers:
-    """Return what the configuration says for the record of processing."""
+    """Return the configured answers for the record of processing activities."""
     contact = settings.contact
     record = settings.record
     return LibraryAnswers(

@@ -1,4 +1,4 @@
-"""The lock of ``broker work``: one process a machine; web workers look whether it is held."""
+"""The lock of ``broker work``: one process per machine. Web workers check whether it is held."""
 
 import fcntl
 import os
@@ -20,10 +20,10 @@ _PAUSE_S: Final = 0.1
 
 @contextmanager
 def hold_work_lock(state: Path) -> Iterator[None]:
-    """Hold the lock in the state folder; ConfigurationFaults if another process holds it."""
+    """Hold the lock in the state folder; raises ConfigurationFaults if another process has it."""
     lock = os.open(state / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        # Try for two seconds: a web worker that looks at the lock holds it for a moment.
+        # Try for two seconds: a web worker that checks the lock holds it for a moment.
         if not any(_can_take(lock) for _ in range(_TRIES)):
             fault = Fault("work", "another broker work runs on this machine", "stop it first")
             raise ConfigurationFaults([fault])
@@ -33,13 +33,13 @@ def hold_work_lock(state: Path) -> Iterator[None]:
 
 
 def is_work_running(state: Path) -> bool:
-    """Say whether a ``broker work`` of this machine holds the lock."""
+    """Return whether a ``broker work`` on this machine holds the lock."""
     try:
         lock = os.open(state / _LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        # Shared: several web workers may look at the same time.
+        # A shared lock, because several web workers may check at the same time.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

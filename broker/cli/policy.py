@@ -135,7 +135,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
 
 
 def _holding(policies: PolicySet, day: date) -> list[Example]:
-    """Return the examples if all hold on a day; ConfigurationFaults with the failing ones."""
+    """Return the examples if all hold on ``day``; else raise ConfigurationFaults."""
     results = run_examples(policies, None, noon(day))
     problems = find_failures(policies, results, day)
     failed = [Fault(str(place), what, fix) for place, what, fix in problems]

@@ -46,10 +46,10 @@ class _Written(click.ParamType[str]):
 
 
 class _OneOf(_Written):
-    """One of some words. Any other text is rejected and not quoted."""
+    """One of a list of words. Any other text is rejected and not quoted."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
-        """Take the words."""
+        """Accept only ``words``."""
         self._words = words
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -165,7 +165,7 @@ def _read_facts(options: Mapping[str, Any], policies: PolicySet, today: date) ->
     if options["persona"]:
         facts = _load_persona(options["persona"], today)
         if options["service"]:
-            # At a named service the persona logs in; only the sign-up service takes sign-ups.
+            # A persona that signs up logs in instead: a named service accepts no sign-up.
             facts = replace(facts, errand=Errand.LOGIN, intent=None)
     elif options["example"]:
         facts = _load_example(options["example"], policies)
@@ -239,7 +239,7 @@ def _read_attributes(written: Names) -> dict[str, Values]:
 def _add_common_facts(
     facts: GivenFacts, options: Mapping[str, Any], policies: PolicySet, today: date
 ) -> GivenFacts:
-    """Return the facts with the options that go with any description."""
+    """Add the options that every kind of description accepts."""
     if options["intent"]:
         facts = replace(facts, intent=options["intent"])
     addresses = _read_addresses(options["proof"], policies, today)

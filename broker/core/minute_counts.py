@@ -1,4 +1,4 @@
-"""Counts by name within the current minute or hour, in a bounded table in memory."""
+"""Counts by name within the current minute, or another window, in a bounded table in memory."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ _SECONDS = 60
 
 @dataclass(slots=True)
 class MinuteCounts:
-    """At most ``most`` names at a time. The oldest name is dropped when another one comes.
+    """Counts of at most ``most`` names. A further name replaces the least recently counted one.
 
-    So a sender with more names than that is not limited by a count per name.
+    A client that uses more names than ``most`` is therefore not limited by a count per name.
     """
 
     most: int

@@ -1,4 +1,4 @@
-"""The one record of a person: everything that is kept after a login."""
+"""The record of a person: everything that the store keeps about them after a login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,13 +17,14 @@ T = TypeVar("T")
 _SEEN_EVERY: Final = timedelta(days=1)
 MOST_WRONG_PINS: Final = 10
 _MOST_BROWSERS: Final = 16
-# Of one service. Older answers are in the audit log; those that count are never dropped.
+# Receipts of one service. Answers that still count are kept even if there are more. The audit log
+# has all answers.
 _MOST_RECEIPTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RememberedBrowser:
-    """A browser in which number and PIN are enough, with the keyed hash of its cookie's secret."""
+    """A browser that needs no mailed code, only number and PIN. Its cookie's secret is hashed."""
 
     borrower_number: str
     secret_hash: str
@@ -125,7 +126,7 @@ class PersonRecord:
     def note_match(self, match_hash: str) -> "PersonRecord":
         """Return the record after a first match whose address the person has not confirmed.
 
-        Until then the record names no borrower.
+        The record names no borrower until the person confirms the address.
         """
         return replace(self.forget_borrower(), match_hash=match_hash)
 
@@ -256,7 +257,10 @@ class PersonRecord:
         return self.declined_at is not None and now < DECLINED.until(self.declined_at)
 
     def keep_after(self, moment: datetime) -> "PersonRecord | None":
-        """Return what was written after ``moment``; None if nothing was."""
+        """Return the record with only the data written after ``moment``; None if there is none.
+
+        A person who was deleted at ``moment`` may have logged in again since.
+        """
 
         def keep(value: T | None, written_at: datetime | None) -> T | None:
             return value if written_at is not None and written_at > moment else None

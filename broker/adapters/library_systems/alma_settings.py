@@ -1,4 +1,4 @@
-"""The keys of ``[library]`` for an Alma."""
+"""The settings of an Alma library system: the keys of ``[library]``."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal, Self
@@ -42,10 +42,10 @@ class AlmaKeys(ConnectionKeys):
 
     ``url`` is the region's gateway. ``external_id`` is the SIS profile of new users.
     ``cpr_identifier_type`` is the identifier type of the CPR number. With ``card_number`` "cpr" the
-    barcode is the CPR number too, with "system" the broker makes one. The primary id is
-    ``series_prefix`` and the enrolment id. ``number_identifier_type`` has the borrower number of
-    users whose primary id holds a CPR number, ``user_name_identifier_type`` the names that people
-    type.
+    barcode is the CPR number too, with "system" the broker makes one. The primary id of a new user
+    is ``series_prefix`` followed by the enrolment id. ``number_identifier_type`` is the identifier
+    type with the borrower number of users whose primary id contains a CPR number.
+    ``user_name_identifier_type`` is the type with the user names that people type.
     """
 
     api_path = "/almaws/v1"
@@ -57,7 +57,7 @@ class AlmaKeys(ConnectionKeys):
     card_number: Literal["cpr", "system"]
     number_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
     user_name_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
-    # A letter first: no number of the series may look like a CPR number.
+    # It begins with a letter, because no primary id may look like a CPR number.
     series_prefix: str = Field("L-", pattern=r"^[A-Za-z][A-Za-z-]{0,9}$")
     purge_after_months: int = Field(12, ge=0, le=120)
     email_type: str = Field("personal", pattern=_TYPE)

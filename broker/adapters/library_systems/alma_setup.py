@@ -1,4 +1,4 @@
-"""Checks Alma's set-up by reads: identifier types, user groups, self-service machine."""
+"""Checks the set-up of Alma by reads: identifier types, user groups, self-service machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from broker.core.errors import LibraryUnavailable
 
 _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
-# Ten digits without a date, which no user has.
+# An identifier that no user has: ten digits that contain no date.
 _NOBODY: Final = "0000000000"
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
 @dataclass(frozen=True, slots=True)
 class SetupProof:
-    """A check of what the policies expect of an Alma; every call ends by ``deadline``."""
+    """Checks that Alma has what the policies need. Every call ends by ``deadline``."""
 
     calls: Calls
     settings: AlmaKeys
@@ -33,12 +33,12 @@ class SetupProof:
     machine: PinMachine | None
 
     def faults(self) -> tuple[SetupFault, ...]:
-        """Return every fault, once for each setting; stop if Alma is unavailable."""
+        """Return every fault, at most one for each setting; stop if Alma is unavailable."""
         steps = (self._searching, self._types, self._groups, self._pins)
         return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
-        """Check that the key may read users, with a number that no user has."""
+        """Check that the API key may read users, by a search for a number that no user has."""
         path = alma_calls.make_user_path(_NOBODY, ALL_TYPES)
         answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
         if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:

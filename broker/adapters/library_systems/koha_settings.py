@@ -1,4 +1,4 @@
-"""The keys of ``[library]`` for a Koha; no secret is ever shown."""
+"""The settings of a Koha library system: the keys of ``[library]``. Secrets are never shown."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
@@ -7,8 +7,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from broker.adapters.library_systems.library_settings import ConnectionKeys
 
-# The fields that a policy may write, in Koha's own names. None of them can hold the person's key,
-# the mark or the rights.
+# The fields that a policy may write, by Koha's own names. None of them can hold the CPR number, the
+# enrolment id or the rights.
 FIELDS: Final = frozenset(
     {
         "surname",
@@ -36,11 +36,12 @@ class KohaKeys(ConnectionKeys):
     """The keys of ``[library]`` for a Koha.
 
     ``url`` ends before ``/api/v1``; ``library_id`` is the home branch of new borrowers.
-    ``unique_field`` is the database-unique field that holds the CPR of those we make,
-    ``mark_field`` the one reserved for the enrolment id. With ``card_number`` "cpr" the CPR is the
-    card number too, with "system" Koha gives one; ``cpr_attribute`` is the extended attribute with
-    the CPR, where the library has one; ``cpr_fields`` are the fields in which ten digits are a CPR:
-    a library whose cards have numbers of ten digits leaves out the card number.
+    ``unique_field`` is the database-unique field that holds the CPR number of borrowers that the
+    broker makes, ``mark_field`` the field reserved for the enrolment id. With ``card_number`` "cpr"
+    the CPR number is the card number too, with "system" Koha gives one. ``cpr_attribute`` is the
+    extended attribute with the CPR number, if the library has one. ``cpr_fields`` are the fields in
+    which ten digits are a CPR number. A library with other card numbers of ten digits leaves out
+    the card number.
     """
 
     api_path = "/api/v1"
@@ -50,7 +51,7 @@ class KohaKeys(ConnectionKeys):
     client_secret: SecretStr = Field(min_length=1)
     library_id: str = Field(min_length=1, max_length=10)
     mark_field: Literal["statistics_1", "statistics_2"] = "statistics_1"
-    # Koha's attributes are not unique in its database.
+    # An extended attribute is no choice: Koha's database does not keep it unique.
     unique_field: Literal["userid", "cardnumber"] = "userid"
     card_number: Literal["cpr", "system"]
     cpr_attribute: str = Field("", max_length=10, pattern=r"^\w*$")
@@ -66,8 +67,8 @@ class KohaKeys(ConnectionKeys):
     @field_validator("cpr_fields")
     @classmethod
     def _finds_our_own(cls, fields: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
-        # A borrower we make and do not find again would be made at each login, and refused as taken
-        # for ever.
+        # If the broker could not find a borrower that it has made, it would make the borrower again
+        # at each login, and Koha would reject the duplicate each time.
         written = {found.data.get("unique_field", "")}
         if found.data.get("card_number") == "cpr":
             written.add("cardnumber")

@@ -77,9 +77,9 @@ class Address:
         return self.scheme.partition("+")[2]
 
     def faults(self, servers: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return in sentences that TLS or a password is missing on the way to another machine.
+        """Return a sentence each for TLS and for a password missing to another machine.
 
-        ``servers`` are further hosts, which Sentinel or the Cluster named.
+        ``servers`` are further hosts that Sentinel or the Cluster has named.
         """
         own = [host for host, _ in self.hosts]
         if all(_loopback(host) for host in (*servers, *own)):
@@ -94,7 +94,7 @@ class Address:
         return tuple(faults)
 
     def open(self) -> Any:
-        """Return the client. A Cluster is asked for its nodes now, others at their first use."""
+        """Return the client. A Cluster client connects now, other clients at their first use."""
         encryption = self._encryption()
         settings = {**_SETTINGS, "username": self.username, "password": self.password, **encryption}
         if self.kind == "cluster":
@@ -123,7 +123,7 @@ def _never_retry() -> Retry:
 def parse(url: str, folder: Path) -> Address:
     """Parse a Redis URL; certificate files are relative to ``folder``.
 
-    ConfigurationFaults for another text, without quoting it (it may hold a password).
+    Raises ConfigurationFaults for an invalid URL, without quoting it (it may hold a password).
     """
     try:
         parts = urlsplit(url)
@@ -163,7 +163,7 @@ def servers(client: Any) -> tuple[str, ...]:
 
 
 def loss_faults(client: Any) -> tuple[str, ...]:
-    """Return in sentences the settings of writable servers that may lose writes."""
+    """Return a sentence for each setting of a writable server that may lose writes."""
     named = {"Redis": client}
     if hasattr(client, "get_primaries"):
         named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}

@@ -29,8 +29,8 @@ def metadata_and_health(
 ) -> Blueprint:
     """Return the metadata of both roles, ``/healthz`` and ``/readyz``.
 
-    ``checks`` returns, for every part that is checked, the sentences that say why logins would
-    fail; empty where they would not. ``notes`` returns faults that do not affect logins.
+    ``checks`` returns, for every part that is checked, sentences that say why logins would fail;
+    none if the part works. ``notes`` returns faults that do not affect logins.
     """
     routes = Blueprint("public", __name__)
 
@@ -53,7 +53,7 @@ def metadata_and_health(
         faults = checks()
         ready = not any(faults.values())
         answer: dict[str, Any] = {"ready": ready}
-        # Details only to this machine: what is broken is nobody else's business.
+        # Show details only to requests from this machine: others need not know what is broken.
         if on_this_machine(request):
             details = dict(notes())
             for part, sentences in faults.items():
@@ -68,7 +68,7 @@ _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics_endpoint(page: Callable[[], bytes], token: str | None) -> Blueprint:
-    """Return ``/metrics``, written by ``page``; a reader elsewhere sends ``token`` (RFC 6750)."""
+    """Return ``/metrics`` with the text of ``page``; other machines send ``token`` (RFC 6750)."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
@@ -93,7 +93,7 @@ PATH = "/"
 def start_page(
     base_url: str, cookies: BrowserCookies, upstreams: Mapping[str, Upstream]
 ) -> Blueprint:
-    """Return the page at ``base_url``, and the form there that forgets a remembered way."""
+    """Return the page at ``base_url``, with a form that forgets the remembered upstream."""
     routes = Blueprint("start", __name__)
 
     @routes.get(PATH)
@@ -104,8 +104,8 @@ def start_page(
 
     @routes.post(PATH)
     def forget() -> Response:
-        # No login, hence no token: another site could only make the person choose again, and the
-        # browser says where the form stood.
+        # A form outside a login has no token. The check of the origin is enough: another site could
+        # only make the person choose an upstream again.
         if not same_origin(request.headers, base_url):
             raise TokenRefused("a form from another origin")
         response = redirect(f"{base_url}{PATH}", 303)
@@ -121,7 +121,7 @@ _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-
 
 
 class Picture(NamedTuple):
-    """The octets of a picture and their media type."""
+    """The bytes of a picture and their media type."""
 
     octets: bytes
     mimetype: str
@@ -131,8 +131,8 @@ class Picture(NamedTuple):
 class Pictures:
     """The pictures by name, read once.
 
-    The mdui:Logo of a descriptor is neither fetched nor linked: its server would learn who uses
-    which service.
+    The broker neither fetches nor links the mdui:Logo of a descriptor: the logo's server would
+    learn who uses which service.
     """
 
     base_url: str
@@ -140,14 +140,14 @@ class Pictures:
 
     @classmethod
     def read(cls, base_url: str, files: Mapping[str, Path]) -> "Pictures":
-        """Read ``files``; where none is the favicon, ours is."""
+        """Read ``files``, and the default favicon if they have none."""
         by_name = {}
         for name, path in {FAVICON: OURS, **files}.items():
             by_name[name] = Picture(path.read_bytes(), _TYPES[path.suffix])
         return cls(base_url, by_name)
 
     def url(self, name: str) -> str:
-        """Return the address of a picture, "" where there is none; it changes with the file."""
+        """Return the address of a picture, which changes with the file; "" if there is none."""
         picture = self.by_name.get(name)
         if picture is None:
             return ""
@@ -174,7 +174,7 @@ def picture_pages(pictures: Pictures) -> Blueprint:
     return routes
 
 
-# The codes of the specification; any other, and a placeholder left unfilled, is the last.
+# The codes of REFEDS errorURL. Any other code, or an unfilled placeholder, is the last one.
 _OTHER: Final = "at_service_other"
 _REASONS: Final = {
     "IDENTIFICATION_FAILURE": "at_service_identification",
@@ -185,7 +185,7 @@ _REASONS: Final = {
 
 
 def service_error_page(ports: WebPorts) -> Blueprint:
-    """Return ``/error``: its query picks among the reasons that we know, and is never shown."""
+    """Return ``/error``, our errorURL. Its query selects a known reason and is never shown."""
     routes = Blueprint("service_errors", __name__)
 
     @routes.get("/error")

@@ -80,7 +80,7 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
 def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Cause:
     """Return the condition that excludes the person from the policy's affiliation.
 
-    Of several alternatives the one with the fewest failing conditions counts.
+    If the policy has several alternatives, the one with the fewest failing conditions counts.
     """
     login = result.example.login
     least: list[_Cause] | None = None
@@ -100,7 +100,7 @@ def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Caus
 
 
 def _find_other_category(result: Result) -> _Cause | None:
-    """Return the line of the category if it is another one than expected."""
+    """Return the line of the borrower category if the example does not expect it."""
     expect = result.example.expect
     policy = result.decision.policy
     if policy is None or policy.borrower is None:
@@ -126,7 +126,10 @@ def _find_other_release(result: Result) -> _Cause | None:
 
 
 def find_unmade_accounts(results: Iterable[Result]) -> Iterator[PolicyProblem]:
-    """Yield the first example that permits a login of which a live broker makes no account."""
+    """Yield the first permitted login of an example that gets no account from a live broker.
+
+    Such a login has no proof of identity with which the broker may write a borrower.
+    """
     for result in results:
         example, decision = result.example, result.decision
         release = decision.release

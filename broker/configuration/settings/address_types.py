@@ -31,7 +31,7 @@ def loopback(host: str | None) -> bool:
 
 
 def _url(value: str) -> str:
-    """Refuse a text that is no absolute http(s) URL, without quoting it."""
+    """Reject a text that is not an absolute http(s) URL, without quoting it."""
     parts = urlsplit(value)
     if parts.scheme not in _WEB or not parts.hostname:
         raise ValueError("is no http or https address")
@@ -39,16 +39,16 @@ def _url(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    """Strip the trailing slash; refuse http off this machine: cookies would travel in clear."""
+    """Strip the trailing slash; reject http to other machines, which exposes the cookies."""
     if urlsplit(_feed_url(value)).query:
         raise ValueError("has a query; it is scheme, host, port and path only")
     return value.rstrip("/")
 
 
 def _feed_url(value: str) -> str:
-    """Strip the trailing slash; refuse http off this machine.
+    """Strip the trailing slash; reject http to other machines.
 
-    Over http, anybody on the way could read which entities are queried, and replay an old copy.
+    An attacker on the network could read which entities are queried, and replay an old copy.
     """
     parts = urlsplit(_url(value))
     if parts.fragment or parts.username or parts.password is not None:
@@ -62,7 +62,7 @@ def _feed_url(value: str) -> str:
 
 
 def _store_url(value: str) -> str:
-    """Refuse unknown stores, and a Redis elsewhere reached in clear or without a password."""
+    """Reject unknown stores, and a Redis on another machine without TLS or a password."""
     if not value.startswith(STORES) or value == "sqlite:":
         raise ValueError(f"begins with none of {', '.join(STORES)}")
     if not value.startswith(("redis://", "rediss://")):
@@ -76,11 +76,11 @@ def _store_url(value: str) -> str:
 
 
 def _mail_url(value: str) -> str:
-    """Refuse an address that names no mail server."""
+    """Reject an address that names no mail server."""
     try:
         parts = urlsplit(value)
         is_usable = bool(parts.hostname) and parts.port != 0 and not parts.username
-    except ValueError:  # its text would quote the port
+    except ValueError:  # the text of this error would quote the port
         is_usable = False
     if not value.startswith(MAILS) or not is_usable:
         known = ", ".join(f"{scheme}HOST:PORT" for scheme in MAILS)
@@ -89,9 +89,9 @@ def _mail_url(value: str) -> str:
 
 
 def _entity_id(value: str) -> str:
-    """Refuse a text that is no absolute URI of at most 256 characters: peers refuse it too.
+    """Reject a text that is not an absolute URI of at most 256 characters: peers reject it too.
 
-    The bound is the profiles' (docs/reference/saml-profiles.md#3).
+    The limit is from the SAML profiles (docs/reference/saml-profiles.md#3).
     """
     if len(value) > _LONGEST_ENTITY_ID or not _ABSOLUTE_URI.fullmatch(value):
         raise ValueError(f"is no absolute URI of at most {_LONGEST_ENTITY_ID} characters")
@@ -99,7 +99,7 @@ def _entity_id(value: str) -> str:
 
 
 def _scope(value: str) -> str:
-    """Refuse a text that is no domain in small letters, of at most 127 characters.
+    """Reject a text that is not a domain in lower case, of at most 127 characters.
 
     Source: Subject Identifier Attributes 2.3.
     """
@@ -109,7 +109,7 @@ def _scope(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    """Refuse a text that is no network. Host bits in a network are a typing mistake."""
+    """Reject a text that is not a network. Host bits in a network are a typing mistake."""
     try:
         network = ip_network(value)
     except ValueError:

@@ -10,16 +10,16 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.identity import cpr
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 
-# So many of surname, given name and birth date must agree.
+# How many of surname, given name and birth date must agree.
 _ENOUGH: Final = 2
 _WORD: Final = re.compile(r"[^\W\d_]+")
-# Letters that Unicode does not decompose (ae, oe, eth, thorn, ...), as people without them write.
+# Letters that Unicode does not decompose (ae, oe, eth, thorn, ...), in ASCII spelling.
 _TRANSLITERATED: Final = str.maketrans(
     {0xE6: "ae", 0xF8: "oe", 0x153: "oe", 0xF0: "d", 0xFE: "th", 0x142: "l", 0x111: "d"}
 )
 # Spellings of one letter, reduced to the shortest: Moeller is Moller, Aagaard is Agard.
 _SHORTENED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
-# Words of many surnames. If one is the only word in common, the surnames do not agree.
+# Particles of many surnames. Two surnames that share only a particle do not agree.
 _PARTICLES: Final = frozenset(
     {"af", "al", "bin", "da", "de", "del", "den", "der", "di", "do", "dos", "du", "el", "ibn"}
     | {"la", "le", "san", "st", "ten", "ter", "van", "von", "zu"}
@@ -28,7 +28,7 @@ _PARTICLES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonFacts:
-    """The facts of a login that are compared with a borrower. A missing one agrees with nothing."""
+    """The facts of a login that are compared with a borrower. A missing fact never agrees."""
 
     surname: str = ""
     given_name: str = ""
@@ -36,7 +36,7 @@ class PersonFacts:
 
     @property
     def has_name(self) -> bool:
-        """Return whether there is a word of a name."""
+        """Return whether the surname or the given name has a word."""
         return bool(fold_words(self.surname) or fold_words(self.given_name))
 
     def fold(self) -> tuple[str, ...]:
@@ -89,10 +89,10 @@ def fold_words(name: str) -> frozenset[str]:
 
 
 def is_this_persons(person: PersonFacts, borrower: Borrower, cpr_number: str) -> bool:
-    """Return whether ``borrower``, the only one found by ``cpr_number``, is this person's.
+    """Return whether ``borrower``, the only one found by ``cpr_number``, is this person.
 
     Two of surname, given name and birth date must agree. A borrower with another CPR number, which
-    was found by its card number, is not this person's.
+    was found by its card number, is another person.
     """
     if borrower.cpr not in {None, cpr_number}:
         return False
@@ -134,10 +134,11 @@ def is_possible_duplicate(person: PersonFacts, email: str | None, borrower: Borr
 
 
 def can_be_claimed(person: PersonFacts, borrower: Borrower, *, is_by_card: bool = False) -> bool:
-    """Return whether a person who has shown to own ``borrower`` may have it.
+    """Return whether a person may claim ``borrower``, after a mailed code or a card number.
 
-    It must have no CPR number, and the birth date and a word of the given name must agree. A card
-    number proves less than a mailed code: ``is_by_card`` demands a word of the surname too.
+    The borrower must have no CPR number, and the birth date and a word of the given name must
+    agree. A card number proves less than a mailed code: with ``is_by_card`` a word of the surname
+    must agree too.
     """
     if borrower.cpr is not None:
         return False
@@ -152,7 +153,7 @@ def has_birth_date(person: PersonFacts, borrower: Borrower) -> bool:
 
 
 def fold_address(address: str | None) -> str:
-    """Return a mail address as it is compared: case does not count."""
+    """Return a mail address in the form for comparison, without case."""
     return (address or "").strip().casefold()
 
 

@@ -1,7 +1,7 @@
 """Every kind of event of the broker, and where each kind is recorded.
 
-Only two other things write to the application log: an unexpected error, and a log that reports
-about its own disk.
+Only unexpected errors, and logs that report a fault of their own disk, write to the application
+log without an event.
 """
 
 # ruff: noqa: PIE796 - two events may have equal routes, which are compared by identity
@@ -57,18 +57,18 @@ def _alarm(line: str) -> Route:
 class EventKind(Enum):
     """The events of web pages and application, each with its route.
 
-    Use cases record kinds of the audit log, which have the route ``_AUDIT_ONLY``. The order of the
-    sinks counts: an audit log that cannot be written stops the sinks after it.
+    Use cases also record events of an ``AuditEventKind``, which have the route ``_AUDIT_ONLY``. The
+    order of the sinks counts: if the audit log cannot be written, the sinks after it get nothing.
     """
 
     # A login
-    # an AuthnRequest that its service gets an error Response for
+    # an AuthnRequest that is answered with an error Response at once
     REQUEST_REFUSED = _to_budgeted_log("request_refused", Sink.METRIC)
     UPSTREAM_ASKED = _to_budgeted_log("asked_upstream")
     ASSERTION_ISSUED = _to_log("issued", Sink.METRIC)
-    # of a person; who has shown no authentication is a stranger
+    # after the authentication; before it, see STRANGER_REFUSED
     LOGIN_REFUSED = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG)
-    # a page that the person cannot get past by now
+    # a page from which the person cannot continue at present
     LOGIN_HELD_UP = Route((Sink.TRACE,))
     SIGNED_UP = _to_log("signed_up")
     UPGRADE_ANSWERED = _to_log("upgrade_answered", Sink.AUDIT_LOG)
@@ -79,16 +79,16 @@ class EventKind(Enum):
     MAILBOX_PROVED = _to_log("proved", Sink.AUDIT_LOG)
     PIN_VERIFIED = _to_log("verified_pin", Sink.AUDIT_LOG)
     PIN_REFUSED = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG)
-    # a slip of the pen: nobody tried a PIN
+    # a missing or malformed entry, or an old page: no PIN was tried
     PIN_FORM_INCOMPLETE = _to_budgeted_log("refused", Sink.METRIC)
     PIN_ASKED = _to_budgeted_log("pin_asked")
     PIN_CHOSEN = _to_log("pin_changed", Sink.AUDIT_LOG)
     CONSENT_TAKEN_BACK = Route((Sink.AUDIT_LOG, Sink.LOG), "choice")
-    # what is kept about a person, to themselves
+    # a person has seen the data that is stored about them
     RECORDS_SHOWN = Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown")
-    # by the person themselves
+    # a person has asked for the deletion of their data
     FORGET_ASKED = Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked")
-    # A single logout; its events on the audit log are one a person
+    # A single logout; the audit log gets one event of its own per person
     LOGOUT_RECEIVED = _to_log("logout_requested")
     LOGOUT_SENT = _to_log("logout_asked")
     LOGOUT_ANSWERED = _to_log("logout_answered")
@@ -98,38 +98,38 @@ class EventKind(Enum):
     # A look-up in the register of persons
     REGISTER_LOOKED_UP = _to_log("register_looked_up", Sink.METRIC)
     REGISTER_HELD_UP = _to_log("register_held_up")
-    # Pages that end a request
-    # to a person who has logged in
+    # Error pages
+    # after the authentication
     ERROR_SHOWN = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE)
-    # by a page or a status, before any authentication
+    # an error page or a refusal before the authentication
     STRANGER_REFUSED = _to_budgeted_log("refused", Sink.METRIC)
     NETWORK_BUSY_SHOWN = Route((Sink.METRIC,))
     HTTP_ERROR_SHOWN = _to_budgeted_log("refused", Sink.METRIC)
     SERVICE_ERROR_SHOWN = _to_budgeted_log("service_error")
-    # The surroundings of the broker
-    # once a minute and network
+    # The environment of the broker
+    # at most once per minute and network
     NETWORK_REFUSED = _to_budgeted_log("network_refused")
-    # X-Forwarded-For that no configured proxy accounts for
+    # an X-Forwarded-For header although ``serve.proxies`` counts no proxy
     PROXY_UNCOUNTED = _to_log("proxy_uncounted")
-    # in the set-up of the library system, or it is down
+    # the set-up of the library system is wrong, or the system is down
     LIBRARY_FAULT = _alarm("library_fault")
     LIBRARY_MENDED = _to_log("library_mended")
-    # the mail server knows no such recipient
+    # the mail server has rejected the recipient
     MAIL_REFUSED = _to_log("mail_refused")
     METADATA_FETCHED = Route((Sink.METRIC,))
     METADATA_REFUSED = _to_log("metadata_refused")
     METADATA_RENEWED = _to_log("metadata_renewed")
-    # a party is left out, or its last good descriptor stands in
+    # a party is left out, or its last good descriptor is used
     METADATA_LOST = _alarm("metadata_lost")
     METADATA_RECOVERED = _to_log("metadata_recovered")
     POLICIES_STALE = _alarm("policies_stale")
     POLICIES_MENDED = _to_log("policies_mended")
-    # another set decides in this worker from now on
+    # this worker now uses another policy set
     POLICIES_CHANGED = _to_log("policies_changed")
     CONFIGURATION_RELOADED = _to_log("reloaded")
     RELOAD_REFUSED = _alarm("reload_refused")
     WORKER_WAITS = _to_log("worker_waits")
-    # broker work, or its next configuration
+    # ``broker work`` has started, or reloaded its configuration
     WORK_STARTED = _to_log("work_started", Sink.METRIC)
 
 
@@ -160,7 +160,7 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrokerEvent:
-    """One event with what its sinks need; raises ValueError for less or more.
+    """One event with the data that its sinks need; raises ValueError for less or more.
 
     ``facts`` are codes, names of the configuration, references and counts, never personal values.
     They make the log line and the labels of a counter. ``audit`` goes to the audit log, ``trace``
@@ -173,7 +173,7 @@ class BrokerEvent:
     trace: TraceFacts | None = None
 
     def __post_init__(self) -> None:
-        """Reject an event without what its sinks need: the audit log must lose none."""
+        """Reject an event without the data of its sinks: the audit log must not lose an event."""
         sinks = find_route(self.kind).sinks
         carried = (self.audit is not None, self.trace is not None)
         if carried != (Sink.AUDIT_LOG in sinks, Sink.TRACE in sinks):

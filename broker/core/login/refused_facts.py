@@ -15,9 +15,9 @@ from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.policy.rule_words import near_lines, rule_words
 
-# Of these alone values are kept: words and scopes that the configuration lets through, and of the
-# last two, and of a value with "@" where no scope is checked, what some file names, for on another
-# value no decision depends.
+# The only attributes whose values are kept. Affiliations are words and scopes that the
+# configuration accepts. HOME, CATEGORY, and values with an "@" whose scope is not checked are kept
+# only if a policy names the value: no decision depends on other values.
 VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
 _ONLY_NAMED: Final = frozenset({HOME, CATEGORY})
 BorrowerKnown = Literal["unknown", "none", "there"]
@@ -25,7 +25,7 @@ BorrowerKnown = Literal["unknown", "none", "there"]
 
 @dataclass(frozen=True, slots=True)
 class RefusedFacts:
-    """The facts on which a refusal rested.
+    """The facts that led to a refusal.
 
     ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
     reason codes. ``line`` and ``rule`` are from the set ``digest``, ``near`` the lines that came
@@ -66,7 +66,8 @@ def collect_refused_facts(
 ) -> RefusedFacts:
     """Return the facts of a login that ``decision``, or the account after it, refuses.
 
-    ``policies`` decided it; ``trusted`` is whether what was asserted could be read.
+    ``decision`` was made by ``policies``. ``trusted`` is False if the attributes of the assertion
+    are not trusted; then ``decision`` has the reason.
     """
     authentication = transaction.authentication
     attributes = reading.attributes
@@ -106,7 +107,7 @@ def _select_values(attributes: Attributes, policies: PolicySet) -> Iterator[tupl
 
 def _can_be_kept(name: str, value: str, policies: PolicySet) -> bool:
     if name in _ONLY_NAMED or (name != SCOPED_AFFILIATION and "@" in value):
-        # After the "@" stands what its institution likes: no scope of this attribute is checked.
+        # The institution chooses the text after the "@": this attribute's scope is not checked.
         return _is_named(name, value, policies)
     return True
 
@@ -123,7 +124,7 @@ def _find_borrower_state(transaction: Transaction) -> BorrowerKnown:
     person = transaction.person
     account = transaction.account
     if person is None or (account and account.state is AccountState.UNAVAILABLE):
-        return "unknown"  # nobody has asked, or nobody has answered
+        return "unknown"  # the library system was not asked, or gave no answer
     if person.number or (account and account.number):
         return "there"
     return "none"

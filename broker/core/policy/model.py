@@ -24,7 +24,7 @@ from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 from broker.core.policy.expiry import Expiry
 
-# The words of a policy file; borrower_schema.py reads them from here.
+# The keywords of a policy file; file_schema.py reads them from here.
 AddressWriting = Literal["never", "set_if_empty", "always"]
 
 
@@ -50,12 +50,12 @@ class Expectation:
     no_borrower: bool = False  # no account is made
 
 
-# The words of a policy file; file_schema.py reads them from here.
+# The keywords of a policy file; file_schema.py reads them from here.
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
 AccountDemand = Literal["make", "need", "none"]
 NameIDKind = Literal["persistent", "transient", "email"]
 HOME_ORGANIZATION: Final = "schacHomeOrganization"
-NAME_ID: Final = "name_id"  # where it is a mail address: what leaves under no attribute's name
+NAME_ID: Final = "name_id"  # the listed name of a NameID that is a mail address
 _FORMATS: Final[Mapping[NameIDKind, str]] = {
     "persistent": PERSISTENT,
     "transient": TRANSIENT,
@@ -82,8 +82,8 @@ class PolicyLine:
 class Field:
     """One borrower field: the sources of its value, and when it is written.
 
-    A source is an attribute's canonical name or "proof.<name>"; ``otherwise`` are the sources where
-    the first has no value.
+    A source is an attribute's canonical name or "proof.<name>". The sources ``otherwise`` are used
+    if the first one has no value.
     """
 
     name: str
@@ -95,8 +95,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """The categories that a login by an upstream of ``by`` changes to the lower one of the rule.
+    """The borrower categories that a login may lower to the category of the rule.
 
+    Only a login by an upstream in ``by`` does so.
     Only an institution that had the person as a member can assert that they have left: the
     university can, a national eID cannot.
 
@@ -122,7 +123,7 @@ class BorrowerRule:
     lines: Mapping[str, PolicyLine] = field(default_factory=dict)
 
     def line_of(self, key: str) -> PolicyLine:
-        """Return the line of one key, else that of the whole."""
+        """Return the line of one key; without one, the line of the whole rule."""
         return self.lines.get(key, self.place)
 
 
@@ -150,7 +151,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class MailDomain:
-    """A mail domain that proves an affiliation, if ``until`` is set only until that day."""
+    """A mail domain that proves an affiliation, up to and including ``until`` if it is set."""
 
     name: str
     until: date | None = None
@@ -176,8 +177,8 @@ class ProofRule:
 class Requirement:
     """The requirements of self-service enrolment. A page names another way if one is not met.
 
-    ``upstream`` are the ways to log in by which an account is made; any, where none is named.
-    ``lines`` are those of the single keys, where they are known.
+    ``upstream`` are the upstreams by which an account is made; empty means all. ``lines`` are the
+    lines of single keys, if they are known.
     """
 
     cpr: bool = False  # a real number
@@ -196,7 +197,7 @@ class Requirement:
 class ReleasedAttribute:
     """One attribute of a release entry: which values, why, and how it is shown.
 
-    ``states`` are values that we state of everybody, whatever the login brings.
+    ``states`` are values that the broker states about every person, whatever the login asserts.
     """
 
     name: str
@@ -208,7 +209,7 @@ class ReleasedAttribute:
 
     @property
     def mask(self) -> bool:
-        """Return whether a page shows it masked: a CPR number alone is."""
+        """Return whether a page shows the value masked: only a CPR number is."""
         return self.name == CPR_ATTRIBUTE
 
 
@@ -216,8 +217,8 @@ class ReleasedAttribute:
 class Release:
     """The release entry of one service (a name of broker.toml) or entity category.
 
-    Its attributes, the legal basis and the purpose. ``subject`` is the NameID where it is a mail
-    address, with its reason, as an attribute is listed.
+    It has the attributes, the legal basis and the purpose. If the NameID is a mail address,
+    ``subject`` describes it like an attribute, with its reason.
     """
 
     service: str
@@ -233,13 +234,13 @@ class Release:
 
     @property
     def name_id_format(self) -> str:
-        """Return the format of the NameID that the service gets, a URI of SAML's."""
+        """Return the SAML format URI of the NameID that the service gets."""
         return _FORMATS[self.name_id]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A login with its expected decision. It runs at every load, as on ``day`` if that is set."""
+    """A login and its expected decision. It runs at every load, as if on ``day`` if that is set."""
 
     name: str
     login: "LoginFacts"
@@ -305,9 +306,9 @@ class PolicySet:
     """The policies in force together, highest precedence first.
 
     ``named`` holds the same policies by affiliation. Every decision names ``digest``, the SHA-256
-    of the files. ``provable`` are the upstreams where a proof can matter. ``named_affiliations``
-    are the affiliations that some line names exactly. ``name_id_formats`` are the NameID formats
-    by service or category.
+    of the files. ``provable`` are the upstreams at which a mailbox proof can change the decision.
+    ``named_affiliations`` are the affiliations that some line names exactly. ``name_id_formats``
+    are the NameID formats by service or entity category.
     """
 
     policies: tuple[Policy, ...]
@@ -327,7 +328,7 @@ class PolicySet:
         object.__setattr__(self, "provable", _find_provable_upstreams(matches))
         object.__setattr__(self, "named_affiliations", frozenset(_iter_named_affiliations(ordered)))
         object.__setattr__(self, "name_id_formats", _collect_name_id_formats(ordered))
-        # Of two files of one affiliation, which a load refuses, the higher counts.
+        # A load refuses two files of one affiliation. Here the higher precedence counts.
         named = {policy.affiliation: policy for policy in reversed(ordered)}
         object.__setattr__(self, "named", named)
 
@@ -424,7 +425,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """The result for one attribute: a code as released, not_listed or value_not_allowed."""
+    """The result for one attribute: a code such as released, not_listed or value_not_allowed."""
 
     name: str
     code: str
@@ -456,7 +457,7 @@ class Decision:
     released: tuple[ReleasedValues, ...] = field(default=(), repr=False)
     fates: tuple[Fate, ...] = ()
     digest: str = ""
-    mismatch: str | None = None  # the intent that the assertion did not bear out
+    mismatch: str | None = None  # the intent that the assertion did not confirm
     ground: Ground = Ground.NOTHING
     permits_creation: bool = False
     permits_lowering: bool = False
@@ -467,12 +468,12 @@ class Decision:
 
     @property
     def deciding_line(self) -> PolicyLine | None:
-        """Return the line that decided; None where no line did: nothing matched the person."""
+        """Return the line that decided; None if no policy matched the person."""
         return self.reasons[0].place if self.reasons else None
 
     @property
     def near_misses(self) -> tuple[Reason, ...]:
-        """Return, of a person whom no file matches, the conditions that came nearest."""
+        """Return the conditions that came nearest, if no policy matches the person."""
         if self.affiliation is not None:
             return ()
         return self.reasons[1:]
@@ -484,7 +485,7 @@ def ideal_service(name: str, methods: Names = ()) -> Service:
     A name with a colon is the URI of an entity category.
     """
     category = (name,) if ":" in name else ()
-    unread = Text(name, name)  # no rule looks at what a service or its controller is called
+    unread = Text(name, name)  # no rule reads the name of a service or controller
     return Service(
         name,
         name,

@@ -24,10 +24,10 @@ class Direction(StrEnum):
     NARROWER = "narrower"
 
 
-# The effects that widen when they come, and narrow when they go.
+# Topics whose effects widen a login if they are added, and narrow it if they are removed.
 _GIVING: Final = (Topic.RECEIVES, Topic.WRITES, Topic.REGISTER)
 _OF_ACCOUNT: Final = (Topic.BORROWER, Topic.WRITES, Topic.REGISTER)
-# The effects that are compared where only one of the sets lets the person in.
+# Topics that are compared even if only one of the two sets admits the person.
 _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
 
@@ -35,8 +35,8 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 class Change:
     """One change for one persona: its direction, its text, and the line that causes it.
 
-    ``value`` is an attribute value that is released, or no longer is. ``was``: the line is in the
-    set before.
+    ``value`` is an attribute value that is now released, or no longer is. If ``was`` is True,
+    ``place`` is a line of the old set.
     """
 
     direction: Direction
@@ -48,7 +48,7 @@ class Change:
 
 
 def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
-    """Yield the changes for one persona at one service."""
+    """Yield the changes for one persona at one service, from the old set to the new one."""
     old, new = play.played
     yield from _compare_admission(old, new)
     one, other = affiliation_of(old), affiliation_of(new)

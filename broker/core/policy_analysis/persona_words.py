@@ -23,10 +23,10 @@ def write_options(
     conditions: tuple[Condition, ...] = (),
     day: date | None = None,
 ) -> str:
-    """Return the facts that decide, as ``--upstream wayf --as student@au.dk --cpr real --age 22``.
+    """Return the deciding facts: ``--upstream wayf --as student@au.dk --cpr real --age 22``.
 
-    Only values that the sets or ``conditions`` name are written. ``day`` is written if it is not
-    None.
+    Of the attributes, only affiliations and values that the sets or ``conditions`` name are
+    written. ``day`` is written if it is not None.
     """
     looking = (*conditions, *chain.from_iterable(each.conditions for each in sets))
     reading = login.reading
@@ -70,7 +70,10 @@ def _find_category(login: DescribedLogin) -> str | None:
 def _find_named_values(
     attributes: Attributes, conditions: Iterable[Condition]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the values that conditions name, except proved domains, then all affiliations."""
+    """Yield the values that conditions name, then all affiliations.
+
+    Proved domains and the borrower category have options of their own.
+    """
     for each in conditions:
         if not each.name.endswith(PROOF_DOMAIN) and each.name != CATEGORY:
             values = attributes.get(each.name, ())
@@ -80,7 +83,7 @@ def _find_named_values(
 
 
 def write_example_login(login: DescribedLogin) -> Mapping[str, Value]:
-    """Return the login as an example has it, with the kind of CPR number and never a number."""
+    """Return the ``login`` key of an example, with the kind of CPR number instead of a number."""
     reading = login.reading
     proofs = dict(_proofs(login))
     written: dict[str, Value | None] = {

@@ -1,4 +1,4 @@
-"""Write an example, as a policy file has it, for each kind of decision that no example tries."""
+"""Write an example in policy file syntax for each kind of decision that no example tries."""
 
 import json
 from collections.abc import Collection
@@ -38,7 +38,7 @@ def _write_example(found: Findings, decided: Decided, file: str) -> str:
 
 
 def _find_login(found: Findings, decided: Decided) -> DescribedLogin:
-    """Return a login that leads to a kind of decision, with the proofs given on the way."""
+    """Return a login that leads to a kind of decision, with the proofs that it gave."""
     login, played = found.reached[decided]
     reading = replace(login.reading, attributes=played.facts.attributes)
     borrower = None if played.facts.borrower is None else DescribedBorrower("")

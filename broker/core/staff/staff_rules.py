@@ -1,4 +1,4 @@
-"""The staff view: where staff log in, what their login must bring, and which pages they may see."""
+"""The staff view: where staff log in, what their login must prove, and which pages they see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class StaffRole(StrEnum):
 
 
 class StaffPage(StrEnum):
-    """The pages of the staff view, by the words that the audit log has for them."""
+    """The pages of the staff view. The values are their names in the audit log."""
 
     PERSON = "person"
     TRY = "try"
@@ -63,7 +63,7 @@ class StaffRoleMissing(BrokerError):
 class StaffRules:
     """The table ``[admin]``: upstream and institution of staff logins, and the roles by eppn.
 
-    Policies have no part in it: no set of policies opens or closes the staff view.
+    The policies do not matter: no policy set can open or close the staff view.
     """
 
     upstream: str
@@ -74,7 +74,7 @@ class StaffRules:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StaffIdentity:
-    """A listed eppn, and the lasting identifier to which its first login binds it."""
+    """An eppn of ``[admin]``, and the lasting identifier that the first login binds to it."""
 
     eppn: str
     identifier_type: str
@@ -84,8 +84,8 @@ class StaffIdentity:
 def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentity:
     """Return the identity of a listed member of staff.
 
-    StaffRefused with the code of the first condition that the login does not meet. An eppn alone
-    never opens the staff view: institutions reassign it.
+    Raises StaffRefused with the code of the first condition that the login does not meet. An eppn
+    is not enough to open the staff view: institutions reassign it.
     """
     eppn = reading.attributes.one(EPPN)
     if eppn is None:
@@ -111,14 +111,14 @@ def _is_member(reading: AttributeReading) -> bool:
 
 
 def list_pages(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:
-    """Return the pages that somebody with ``roles`` may see, in the order of the view."""
+    """Return the pages that a person with ``roles`` may see, in the order of the view."""
     return tuple(page for page in StaffPage if any(page in PAGES[role] for role in roles))
 
 
 def eppn_fault(eppn: str) -> str | None:
-    """Return why no login can bring this eppn, in words; None for one that a login can bring.
+    """Return in words why no login can assert this eppn; None if a login can.
 
-    The bounds are those of an asserted eppn (docs/reference/attacks.md#21).
+    The limits are those of an asserted eppn (docs/reference/attacks.md#21).
     """
     local, _, scope = eppn.partition("@")
     if not local or not scope or "@" in scope:

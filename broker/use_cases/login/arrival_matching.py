@@ -1,4 +1,8 @@
-"""Joins the answer of an upstream to the transaction of the browser that brings it."""
+"""Joins the answer of an upstream to the transaction of the browser that brings it.
+
+An arrival is an answer that the ACS has accepted. The browser then brings the arrival token to the
+page of the transaction.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -54,9 +58,9 @@ class ArrivalMatching:
         """Join an arrival to its transaction for the browser that asked, without writing yet.
 
         Return None if the arrival was used, is too old, belongs to another transaction or answers a
-        request that is not outstanding. Return a transaction that has this arrival already as it
-        is. Raises BrowserUnmatched, and destroys the arrival, if another browser began the
-        transaction.
+        request that is not outstanding. If the transaction has this arrival already, only look up
+        the person again. Raises BrowserUnmatched, and destroys the arrival, if another browser
+        began the transaction.
         """
         held = brought.held
         transaction = held.transaction

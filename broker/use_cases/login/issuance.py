@@ -1,4 +1,4 @@
-"""The last checks before an assertion leaves, its ids, and the record that it has left."""
+"""The last steps before an assertion leaves: final checks, its ids, and the release record."""
 
 import secrets
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class Issuance:
     sessions: Sessions
 
     def authentication_for_service(self, held: Held, now: datetime) -> Authentication | None:
-        """Return the authentication with the class that the service gets.
+        """Return the authentication with the AuthnContext class that the service gets.
 
-        None if the class is not one that the service asked for.
+        None if the service did not ask for this class.
         """
         login = self.lookup.evaluate(held, now).evaluated
         if login is None:
@@ -77,7 +77,7 @@ class Issuance:
         if session is None:
             raise TransactionGone("nobody is logged in")
         if transaction.issued:
-            # The process may have died between the transaction and its session.
+            # An earlier process may have died after it wrote the transaction, before the session.
             self.sessions.add(session, now)
             has_logged_out = self.sessions.is_over(transaction, now)
         else:
@@ -101,8 +101,6 @@ class Issuance:
         session, and an assertion that left is never logged as not released.
         """
         if transaction.issued is None and not self.sessions.is_given_again(session, now):
-            # Another request that gave it before what came between had said so before it looked:
-            # what left is never told as not released, and a logout finds its session.
             about = issued.assertion.removeprefix("_")
             event = make_login_event(
                 AuditEventKind.NOT_RELEASED, now, transaction.names, about=about
@@ -110,7 +108,7 @@ class Issuance:
             self.lookup.tell(event)
 
     def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
-        """Request the look-up in the register, which the page named and the person accepted."""
+        """Request the look-up in the register, if the page named it and the person accepted."""
         login = self.lookup.evaluate(held, now).evaluated
         if login and step.disclosure.looked_up:
             self.lookup.borrowers.request_look_up(held.transaction, login, held.person)
@@ -118,11 +116,11 @@ class Issuance:
     def _record(
         self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime
     ) -> bool | None:
-        """Write that the assertion leaves, and return whether its person has logged out since.
+        """Record that the assertion leaves, and return whether its person has logged out since.
 
-        None if the transaction has changed meanwhile. The audit log comes first: raises
-        AuditUnavailable, with nothing recorded, if it cannot be written. If the process dies in
-        between, the log has a release that did not happen, never the other way round.
+        None if the transaction has changed meanwhile. The audit log is written first: raises
+        AuditUnavailable, with nothing recorded, if that fails. If the process dies after it, the
+        log has a release that did not happen. A release without a log entry is not possible.
         """
         transaction = held.transaction
         tell = self.lookup.tell
@@ -152,8 +150,9 @@ class Issuance:
     def _is_recorded(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether the release was recorded although the write seemed to fail.
 
-        A store that lost its first answer and was asked again finds another version. The assertion
-        leaves when the transaction is read again, and its release is in the audit log already.
+        If the answer of the store is lost, the retry finds a newer version and seems to fail. The
+        caller then reads the transaction again and sends the assertion. Its release is in the audit
+        log already.
         """
         try:
             stored = self.transactions.read(transaction.id, now)

@@ -32,7 +32,7 @@ CARDS_A_DAY: Final = Limit("claimed cards", 5, timedelta(days=1))
 MOST_LINKS: Final = 3
 LINK_LASTS: Final = timedelta(hours=24)
 WELCOME_LINK_LASTS: Final = timedelta(days=7)
-_HANDLE: Final = 16  # hex digits by which the links of a borrower are found
+_HANDLE: Final = 16  # hex digits at the start of a token, by which the borrower's links are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class MailedCodes:
         return digits
 
     def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> str:
-        """Store a code that nobody gets, and return its hash for ``turn_into_code``.
+        """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
 
         Wrong tries count down in the same way, whether or not a real code replaces it.
         """
@@ -174,7 +174,7 @@ class MailedCodes:
         return token if amended.written else None
 
     def draft_link(self, borrower_number: str) -> tuple[str, Write]:
-        """Return the token of a link and its write, for a new borrower and ``Store.put_many``."""
+        """Return the token of a new borrower's PIN link, and its write for ``Store.put_many``."""
         token, code = self._draw_link(borrower_number, WELCOME_LINK_LASTS)
         held = Content(StoredCodes((code,)), PIN_LINK.ends(code.expires_at))
         return token, self._stored_codes.draft(self._links_key(borrower_number), held, None)

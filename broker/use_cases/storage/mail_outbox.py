@@ -55,8 +55,8 @@ class QueuedMail:
 class MailOutbox:
     """The queue of mails, and the step of the worker that sends them.
 
-    ``about`` is the borrower number or person id that a mail concerns. The mails of a person are
-    found by it.
+    ``about`` is the borrower number or person id that a mail concerns. ``list_mails`` finds the
+    mails by it.
     """
 
     store: Store
@@ -77,7 +77,7 @@ class MailOutbox:
         lasts: timedelta = MAIL.span,
         due: datetime | None = None,
     ) -> Key:
-        """Queue a mail and return its key; it is given up after ``lasts``.
+        """Queue a mail and return its key. A mail that is not sent within ``lasts`` is dropped.
 
         A mail with a later ``due`` waits until then, or until ``release_mail``.
         """

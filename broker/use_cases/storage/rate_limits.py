@@ -1,4 +1,4 @@
-"""Limits on tries. A try is counted first, by one atomic count for all workers."""
+"""Limits on tries for all workers together. A try is counted atomically before it is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Limits:
     now: Callable[[], datetime]
 
     def take(self, limit: Limit, *name: str) -> Key:
-        """Count a try and return its counter; raises TooMany, with nothing counted, beyond it.
+        """Count a try and return its counter; raises TooMany, with nothing counted, at the limit.
 
         The span begins with the first try.
         """

@@ -45,9 +45,9 @@ def run_worker_loop(
 ) -> None:
     """Run the steps until ``stop``; sleep ``idle`` seconds, or until woken, if nothing is due.
 
-    A step does one thing that is due and returns something true, or returns nothing. After one that
-    did something, the loops that share ``wake`` run too: more may be due. ``report`` gets every
-    unexpected error. The work that it interrupted is due again when its lease ends.
+    A step does one thing that is due and returns a true value, or returns a false one if nothing is
+    due. After a step that did something, all loops that share ``wake`` run again: more may be due.
+    ``report`` gets every unexpected error. The interrupted work is due again when its lease ends.
     """
     while not stop():
         wake.clear()
@@ -67,7 +67,7 @@ def _try_step(step: Callable[[], object], report: Callable[[Exception], None]) -
 
 
 _EVERY: Final = timedelta(seconds=10)
-_MOST_BATCHES: Final = 50  # the store lets others write between two
+_MOST_BATCHES: Final = 50  # between two batches the store accepts other writes
 _TURN: Final = Key("counter", "store sweep")
 
 
@@ -83,7 +83,7 @@ class StoreSweep:
     _next: datetime | None = None
 
     def step(self) -> None:
-        """Sweep if it is time and no other worker does; raises StoreUnavailable."""
+        """Sweep if ten seconds have passed and no other worker sweeps; raises StoreUnavailable."""
         now = self.now()
         if self._next is not None and now < self._next:
             return

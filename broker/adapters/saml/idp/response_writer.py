@@ -23,11 +23,11 @@ from broker.core.identity.canonical_attributes import (
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID, session_index
 
-# The service's clock may be behind ours by as much (docs/reference/interop.md#clocks).
+# The service's clock may be this much behind ours (docs/reference/interop.md#clocks).
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIFETIME: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
-# eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text
+# eduPersonTargetedID: its value is a NameID element. mod_shib silently drops a plain text
 # (docs/reference/interop.md#targeted-id).
 _TARGETED_ID: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 
@@ -70,7 +70,7 @@ def assertion(
 ) -> saml.Assertion:
     """Return the Assertion; the same ``issued`` gives the same Assertion.
 
-    Class and time of the authentication are what the upstream asserted. AuthenticatingAuthority is
+    The authentication has the class and time that the upstream asserted. AuthenticatingAuthority is
     the upstream's chain in its order, then the upstream itself, as a hub writes it
     (docs/reference/wayf.md#authenticating-authority). ``BrokerError`` for a CPR number if the
     assertion will not be ``encrypted``, and for an attribute that the service's map cannot name.

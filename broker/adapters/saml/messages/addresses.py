@@ -1,4 +1,4 @@
-"""Addresses of our SAML endpoints, as our metadata publishes them and messages are checked."""
+"""Addresses of our SAML endpoints, which our metadata publishes and received messages must name."""
 
 from typing import Final
 

@@ -38,8 +38,8 @@ def authn_request(
 ) -> samlp.AuthnRequest:
     """Return our AuthnRequest to the upstream ``asked``, as the service's ``request`` demands.
 
-    ``RequestRefused`` if the service's IDPList leaves no institution, or its ProxyCount no
-    proxy. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
+    Raises RequestRefused if the service's IDPList leaves no institution, or if its ProxyCount
+    is 0. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
     """
     return samlp.AuthnRequest(
         id=request_id,
@@ -60,7 +60,7 @@ def authn_request(
 
 def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
     hint = request.subject_hint
-    if hint is None or not asked.subject_hint:  # it might refuse the request
+    if hint is None or not asked.subject_hint:  # the upstream might refuse a Subject
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
 
@@ -71,9 +71,9 @@ def _optional_flag(*, wanted: bool) -> str | None:
 
 
 def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
-    """Return the classes that the service asks for.
+    """Return the AuthnContext classes that the service asks for.
 
-    Ask an upstream that knows NSIS levels for a level and for a person
+    An upstream that knows NSIS levels is asked for a level and for the class of persons
     (docs/reference/nemlog-in.md#request).
     """
     classes: tuple[str, ...]
@@ -96,7 +96,7 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
 
 
 def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
-    """Return the institutions, the ProxyCount less one, and the chain of requesting services.
+    """Return the Scoping: institutions, ProxyCount less one, and chain of requesting services.
 
     The service of this login is the last of the chain. The national eID gets no chain unless that
     is configured (docs/reference/saml-profiles.md#36).

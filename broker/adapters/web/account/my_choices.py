@@ -1,4 +1,4 @@
-"""The page where people see and take back what they answered, and get their receipts."""
+"""The page where people see and withdraw their consents and notices, and get their receipts."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -31,7 +31,7 @@ def blueprint(choices: "MyChoices") -> Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class MyChoices(OwnRecordPages):
-    """The endpoints over the web ports; what is a person's stays inside their own transaction."""
+    """The endpoints of the page. They show personal data only in the person's own transaction."""
 
     consents: GivenConsents
 
@@ -53,7 +53,7 @@ class MyChoices(OwnRecordPages):
         return self._file(transaction) if as_file else self._page(transaction)
 
     def take_back(self) -> Response:
-        """Withdraw a consent or have a notice shown again, and show the choices; or leave them.
+        """Withdraw a consent, have a notice shown again at the next login, or leave the page.
 
         A second press of the same button changes nothing.
         """
@@ -94,14 +94,14 @@ class MyChoices(OwnRecordPages):
         return self._page(transaction, service)
 
     def _leave(self, held: Held) -> Response:
-        """End the login for the choices: Back shows them to nobody."""
+        """End the transaction, so that the Back button of the browser shows the choices no more."""
         self.ports.broker.transactions.end(held)
         by = self.ports.upstreams.get(held.transaction.upstream or "")
         way = "" if by is None or by.local else spoken(by.label)
         return self.account_page("choices_left.html", "left", way=way, over=True)
 
     def _begin(self, way: str | None, errand: Errand) -> Response:
-        """Begin a login for ``errand`` by ``way``, or show the ways there are."""
+        """Begin a login for ``errand`` at the upstream ``way``; without it, list the upstreams."""
         ports = self.ports
         by = ports.broker.sign_up_service
         if by is None:
@@ -115,10 +115,10 @@ class MyChoices(OwnRecordPages):
         return self.account_page("kept_begin.html", "begin", ways=ways, kept={"do": "kept"})
 
     def _enter(self) -> Held | Response:
-        """Return the transaction of the address if both cookies are its own.
+        """Return the transaction that the query names, if both cookies belong to it.
 
-        The answer is a refusal where the person was let in, and is so no more. TransactionGone
-        where it is a login for something else.
+        Return a refusal page if the policies no longer admit the person. Raises TransactionGone if
+        the transaction is a login for another purpose.
 
         Source: docs/reference/design.md#4a-4.
         """
@@ -129,7 +129,7 @@ class MyChoices(OwnRecordPages):
         return self.show_refusal(held, step) if isinstance(step, Refuse) else held
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
-        """Show every choice; ``done`` is the service of which one was just taken back."""
+        """Show every choice; ``done`` is the service whose choice was just withdrawn."""
         ports = self.ports
         now = ports.now()
         choices = self.consents.list_all(_person(transaction), now)
@@ -148,7 +148,7 @@ class MyChoices(OwnRecordPages):
         )
 
     def _receipt(self, transaction: Transaction, record_id: str, *, as_file: bool) -> Response:
-        """Return one of the person's own receipts, to print or to save; 404 for anybody else's."""
+        """Return one of the person's own receipts, to print or to save; 404 for any other id."""
         own = self.consents.find_receipt(_person(transaction), record_id, self.ports.now())
         if own is None:
             abort(404)
@@ -182,7 +182,7 @@ class MyChoices(OwnRecordPages):
     def _today(self, transaction: Transaction, service: str) -> CurrentQuestion:
         """Return what a login at ``service`` would ask this person today.
 
-        A receipt holds digests of the texts only.
+        A receipt shows these current texts, because it stores only digests of the earlier ones.
         """
         rules = self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
@@ -193,5 +193,5 @@ class MyChoices(OwnRecordPages):
 
 
 def _person(transaction: Transaction) -> str:
-    """Return the person's id; "" where the policies let nobody in: nothing is on file then."""
+    """Return the person id; "" if the policies admitted nobody, so that no receipts exist."""
     return transaction.person.id if transaction.person else ""

@@ -1,4 +1,4 @@
-"""The base of the pages inside a login: whose browser asks, and which person is logged in."""
+"""Base class of the pages inside a login: it checks the browser cookie and the login cookie."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ S = TypeVar("S", bound=Step)
 
 @dataclass(frozen=True, slots=True)
 class LoginPages(StepPages):
-    """Pages of a transaction, with the checks by which they let a browser in."""
+    """Pages of a transaction, with the checks that the transaction belongs to the browser."""
 
     def begin_errand(
         self, errand: Errand, upstream: str | None = None, intent: str | None = None
     ) -> Held:
-        """Begin a transaction that no service asked for, with the way back of the query."""
+        """Begin a transaction without a service's request; the query may name one to return to."""
         ports = self.ports
         ports.limits.count_beginning()
         return ports.broker.begin_errand(
@@ -37,16 +37,16 @@ class LoginPages(StepPages):
         )
 
     def read(self, name: str) -> Held:
-        """Return the transaction of the address; the page of an error may need it again."""
+        """Return the transaction ``name``, and keep it in ``g`` for a possible error page."""
         held = self.ports.broker.read(name, self.ports.now())
         g.held = held
         return held
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
-        """Return the transaction, bound to this browser; or the answer that introduces the browser.
+        """Return the transaction bound to this browser, or a redirect that sets the browser cookie.
 
-        That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched
-        where the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
+        The redirect leads to ``url``, once. Raises BrowserUnmatched if the transaction is bound to
+        another browser, and CookiesNeeded if the browser keeps no cookie
         (docs/reference/design.md#4a-1).
         """
         ports = self.ports
@@ -62,12 +62,12 @@ class LoginPages(StepPages):
         return self.note_shared_computer(held)
 
     def bind(self, held: Held, browser: str) -> Held | Response:
-        """Bind the transaction to its first browser; a subclass may answer instead."""
+        """Bind the transaction to its first browser; a subclass may return a page instead."""
         shared = self.ports.shared()
         return self.ports.broker.bind(held, browser, self.ports.now(), shared=shared)
 
     def require_browser(self, name: str) -> Held:
-        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
+        """Return the transaction; raises BrowserUnmatched without its browser cookie."""
         held = self.read(name)
         browser = held.transaction.browser
         if browser is None:
@@ -77,9 +77,9 @@ class LoginPages(StepPages):
         return self.note_shared_computer(held)
 
     def require_person(self, name: str) -> Held:
-        """Return the transaction if browser cookie and login cookie are its own.
+        """Return the transaction if the request has its browser cookie and its login cookie.
 
-        BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
+        Raises BrowserUnmatched without the browser cookie, LoginCookieMissing without the other.
 
         Source: docs/reference/design.md#4a-4.
         """
@@ -91,7 +91,7 @@ class LoginPages(StepPages):
     def show_at(
         self, kind: type[S], show: Callable[[Held, S], Response]
     ) -> Callable[[str], Response]:
-        """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
+        """Return the endpoint that shows a step of ``kind``, or redirects to the next step."""
 
         def show_step(name: str) -> Response:
             held = self.require_person(name)
@@ -105,7 +105,7 @@ class LoginPages(StepPages):
     def answer_to(
         self, purpose: str, answer: Callable[[Held, SubmittedForm], Response]
     ) -> Callable[[str], Response]:
-        """Return the endpoint that takes the form of a person's own login."""
+        """Return the endpoint that passes a form of the person's own login to ``answer``."""
 
         def take_answer(name: str) -> Response:
             held = self.require_person(name)
@@ -114,11 +114,11 @@ class LoginPages(StepPages):
         return take_answer
 
     def note_shared_computer(self, held: Held) -> Held:
-        """Return the transaction, from now on a shared computer's where the request is from one.
+        """Return the transaction, marked as shared if the request is from a shared computer.
 
-        The computer may use IPv6 for one request and IPv4 for the next, or change its network.
-        AuthnRequests without ForceAuthn are no longer accepted: the previous person may still be
-        logged in at the IdP.
+        Every request is checked: a computer may use IPv6 for one request and IPv4 for the next, or
+        change its network. Answers to AuthnRequests without ForceAuthn are no longer accepted then:
+        the previous person may still be logged in at the IdP.
         """
         browser = held.transaction.browser
         if browser is None or held.transaction.shared or not self.ports.shared():
@@ -126,7 +126,7 @@ class LoginPages(StepPages):
         return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
 
     def _introduce(self, held: Held, url: Callable[[Transaction], str]) -> Response:
-        """Set the browser cookie and come back once to see whether the browser keeps it."""
+        """Set the browser cookie and redirect once, to check that the browser keeps it."""
         if request.args.get("cookie"):
             if held.transaction.request.is_passive:
                 return self.show_refusal(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))

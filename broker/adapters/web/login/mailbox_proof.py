@@ -53,7 +53,7 @@ class MailboxProofPages(LoginPages):
         return self._page(held, step)
 
     def answer(self, name: str) -> Response:
-        """Do what the pressed button says: mail, try a code, or go on without."""
+        """Carry out the pressed button: mail a code, try a code, or go on without a proof."""
         held = self.require_person(name)
         step = self.ports.next_step(held)
         if not isinstance(step, ProveMailbox):
@@ -124,7 +124,7 @@ class MailboxProofPages(LoginPages):
         held = ports.broker.transactions.reread(held, ports.now())
         step = ports.next_step(held)
         if not isinstance(step, ProveMailbox):
-            # The same answer was given twice, side by side: the other one has led on.
+            # The form was sent twice at the same time, and the other request was accepted.
             return self.show_next(held, step)
         reason = _reason(error)
         ports.tell_proof_refused(held.transaction, "proof", reason)
@@ -140,7 +140,7 @@ class MailboxProofPages(LoginPages):
         *,
         other: bool = False,
     ) -> Response:
-        """Return the form; ``other`` asks for an address though a code was mailed to one."""
+        """Return the form; ``other`` asks for another address after a code was mailed."""
         mailing = held.transaction.mailing
         is_fresh = mailing and mailing.name == step.name and self.ports.now() < mailing.until
         return self.form_page(
@@ -158,7 +158,7 @@ class MailboxProofPages(LoginPages):
         )
 
     def _about(self, transaction: Transaction, step: ProveMailbox) -> str:
-        """Return the address of the page that says how to get a kaldemail, "" where none does."""
+        """Return the address of the page that says how to get a kaldemail; "" if there is none."""
         sign_up = self.ports.sign_up
         if sign_up is None or step.name != "kaldemail":
             return ""
@@ -168,7 +168,7 @@ class MailboxProofPages(LoginPages):
 
 
 def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
-    """Return the mailing of this very proof; CodeRefused where none is under way."""
+    """Return the mailing of this proof; raises CodeRefused if no code was mailed for it."""
     mailing = held.transaction.mailing
     if mailing is None or mailing.name != step.name:
         raise CodeRefused("code_none")

@@ -27,8 +27,8 @@ _MARK_COOKIE: Final = "mark"
 _STAFF_COOKIE: Final = "staff"
 _SHARED_COOKIE: Final = "shared"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
-# Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
-# 8,190 bytes. With as many browser cookies these are 4,416.
+# Logins of one browser at the same time. More are an attempt to fill the Cookie header, which a
+# server limits to 8,190 bytes. These and as many browser cookies take 4,416 bytes.
 MOST_LOGIN_COOKIES: Final = 24
 _MOST_KNOWN_BROWSERS: Final = 4
 _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
@@ -36,21 +36,22 @@ _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 
 @dataclass(frozen=True, slots=True)
 class BrowserCookies:
-    """Names, attributes and meaning of the cookies; ``secure`` exactly when base_url is https."""
+    """Reads and sets the cookies; ``secure`` is True if and only if base_url is https."""
 
     hmacs: LookupHmacs
     secure: bool
     path: str = "/"
 
     def browsers(self) -> tuple[str, ...]:
-        """Return the pseudonyms of the browser cookies that came."""
+        """Return the pseudonyms of the browser cookies in the request."""
         brought = self._brought(_BROWSER_COOKIE).items()
         return tuple(self._browser(*each) for each in brought if _SECRET.fullmatch(each[1]))
 
     def set_browser_cookie(self, response: Response) -> str:
-        """Set a browser cookie for the session; return the pseudonym that the browser has with it.
+        """Set a browser cookie for the session, and return the browser's pseudonym under it.
 
-        Its name is fresh: first tabs side by side keep theirs.
+        Each cookie has a new name, so that two tabs that open together do not overwrite each
+        other's cookie.
         """
         name = "b-" + secrets.token_hex(8)
         value = secrets.token_hex(32)
@@ -58,39 +59,39 @@ class BrowserCookies:
         return self._browser(name, value)
 
     def find_known_browsers(self) -> tuple[BrowserToken, ...]:
-        """Return the tokens that came of the borrowers whom this browser was ticked for."""
+        """Return the tokens in the request: one for each borrower who made this browser known."""
         brought = self._brought(_KNOWN_BROWSER_COOKIE).values()
         found = [parts for value in brought if (parts := _KNOWN_BROWSER_TOKEN.fullmatch(value))]
         return tuple(BrowserToken(parts[1], parts[2]) for parts in found[:_MOST_KNOWN_BROWSERS])
 
     def remember_browser(self, response: Response, token: BrowserToken) -> None:
-        """Keep a token for 90 days; only those of the last few borrowers stay."""
+        """Set a cookie with ``token`` for 90 days, and drop the oldest of more than four."""
         brought = self._brought(_KNOWN_BROWSER_COOKIE)
         self._drop_oldest(response, brought, _MOST_KNOWN_BROWSERS)
         name = "k-" + secrets.token_hex(8)
         self._set(response, name, f"{token.person_id}.{token.secret}", KNOWN_BROWSER.span)
 
     def upstream(self) -> str | None:
-        """Return the upstream that this browser was asked to remember, unchecked; or None."""
+        """Return the name of the remembered upstream, not validated; None without one."""
         return self._read(_UPSTREAM_COOKIE)
 
     def remember_upstream(self, response: Response, upstream: str | None) -> None:
-        """Remember an upstream for half a year, or, with None, no more."""
+        """Remember an upstream for half a year; None forgets the remembered one."""
         if upstream:
             self._set(response, _UPSTREAM_COOKIE, upstream, _UPSTREAM_KEPT_FOR)
         elif self.upstream() is not None:
             self._drop(response, _UPSTREAM_COOKIE)
 
     def mark_shared(self, response: Response) -> None:
-        """Let the browser say until it closes that its computer is a shared one."""
+        """Mark the computer as shared, by a cookie that lasts until the browser closes."""
         self._set(response, _SHARED_COOKIE, "1", None)
 
     def is_marked_shared(self) -> bool:
-        """Return whether somebody has ticked in this browser that its computer is a shared one."""
+        """Return whether a person has marked this computer as shared, in this browser."""
         return self._read(_SHARED_COOKIE) is not None
 
     def brings_login_cookie(self, transaction: Transaction) -> bool:
-        """Return whether the login cookie came that this transaction's authentication set."""
+        """Return whether the request has the login cookie of this transaction's authentication."""
         arrival_token = self._read(self._login_cookie(transaction)) or ""
         if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
             return False
@@ -101,7 +102,7 @@ class BrowserCookies:
     ) -> None:
         """Set the login cookie of this transaction, and drop those of all but the last few logins.
 
-        However many logins one page makes a browser go through, the header stays small
+        The Cookie header stays small even if a page makes the browser go through many logins
         (docs/reference/design.md#4a-reasons).
         """
         self._drop_oldest(response, self._brought(_LOGIN_COOKIE), MOST_LOGIN_COOKIES)
@@ -111,7 +112,7 @@ class BrowserCookies:
             self._mark_login(response, transaction.authenticated)
 
     def login_mark(self, now: datetime) -> str | None:
-        """Return week and number of the mark of an earlier login that came; None without one."""
+        """Return week and number of the earlier-login mark in the request; None without one."""
         return LoginMarks(self.hmacs).read(self._read(_MARK_COOKIE) or "", now)
 
     def staff_token(self) -> str:
@@ -120,9 +121,9 @@ class BrowserCookies:
         return value if _SECRET.fullmatch(value) else ""
 
     def set_staff_cookie(self, response: Response, token: str) -> None:
-        """Set the cookie of the staff view, which no page of another site makes a browser send.
+        """Set the cookie of the staff view; browsers do not send it with requests of other sites.
 
-        It lasts until the browser closes; the session itself ends on the server.
+        The cookie lasts until the browser closes. The end of the session is stored on the server.
         """
         self._set(response, _STAFF_COOKIE, token, None, same_site="Strict")
 
@@ -133,8 +134,8 @@ class BrowserCookies:
     def drop_all(self, response: Response) -> None:
         """Drop all cookies of the broker, and ask the browser to clear its storage for this site.
 
-        The header reaches the cookies of the whole registered domain, so that no page with a form
-        for a service may carry it: the service would lose the login that it began
+        Clear-Site-Data clears the cookies of the whole registered domain. Do not send it with a
+        page that posts to a service: a service in that domain would lose the login that it began
         (docs/reference/design.md#4a-shared).
         """
         for shape in (_BROWSER_COOKIE, _LOGIN_COOKIE, _KNOWN_BROWSER_COOKIE):
@@ -146,7 +147,7 @@ class BrowserCookies:
         response.headers["Clear-Site-Data"] = '"cookies", "storage"'
 
     def _mark_login(self, response: Response, now: datetime) -> None:
-        """Let the browser show later that somebody has logged in with it; once a week is enough."""
+        """Set the mark of an earlier login, unless this browser got one this week."""
         marks = LoginMarks(self.hmacs)
         brought = self.login_mark(now)
         if brought is None or not marks.is_new(brought, now):
@@ -165,10 +166,9 @@ class BrowserCookies:
         return request.cookies.get(self._prefix + name)
 
     def _brought(self, shape: re.Pattern[str]) -> dict[str, str]:
-        """Return the cookies of a kind that came, by their names without the prefix.
+        """Return the cookies of one kind in the request, by their names without the prefix.
 
-        A sibling domain can plant any cookie but one with the prefix: without it the name is not
-        ours.
+        Ignore cookies without the ``__Host-`` prefix: a sibling domain can plant them.
         """
         prefix = self._prefix
         ours = {
@@ -186,7 +186,7 @@ class BrowserCookies:
         return f"a-{digest[:16]}"
 
     def _drop_oldest(self, response: Response, brought: dict[str, str], most: int) -> None:
-        """Drop so many of the cookies that there is room for one more below ``most``."""
+        """Drop the first cookies, so that with one more there are at most ``most``."""
         for name in list(brought)[: max(0, len(brought) - most + 1)]:
             self._drop(response, name)
 
@@ -221,8 +221,8 @@ class BrowserCookies:
 KEPT_FOR: Final = timedelta(weeks=13)
 _WEEK: Final = timedelta(weeks=1)
 _LABEL: Final = "login-mark"
-# One of 4,096 numbers, drawn at random and kept nowhere: several browsers have the same, so that a
-# mark tells none of them apart, and one that is used beyond measure spoils few others.
+# A mark has one of 4,096 random numbers, which is not stored. Several browsers share a number, so
+# that a mark identifies no browser. Abuse of one mark affects only the few browsers that share it.
 _NUMBERS: Final = 4096
 _MARK: Final = re.compile(r"([0-9]{4,5}-[0-9a-f]{3})-([0-9a-f]{32})")
 _MAC_DIGITS: Final = 32
@@ -230,12 +230,12 @@ _MAC_DIGITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class LoginMarks:
-    """The marks under the index key: last week, number and a MAC over both."""
+    """Earlier-login marks: the last valid week, a number, and a MAC over both."""
 
     hmacs: LookupHmacs
 
     def new(self, now: datetime) -> str:
-        """Return a mark that is good for thirteen weeks."""
+        """Return a mark that is valid for thirteen weeks."""
         ends = _week(now) + KEPT_FOR // _WEEK
         facts = f"{ends}-{secrets.randbelow(_NUMBERS):03x}"
         return f"{facts}-{self._mac(facts)}"

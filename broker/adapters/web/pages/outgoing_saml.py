@@ -1,4 +1,4 @@
-"""The messages that leave in the browser: AuthnRequests to upstreams, Responses to services."""
+"""SAML messages sent through the browser: AuthnRequests to upstreams, Responses to services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,15 +21,16 @@ _REQUEST_FIELDS: Final = ("SAMLRequest", "RelayState")
 
 @dataclass(frozen=True, slots=True)
 class OutgoingSaml:
-    """The messages that leave through the browser, made of the web ports."""
+    """Makes the answers that send SAML messages through the browser."""
 
     ports: WebPorts
 
     def send_to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest.
 
-        One more for somebody whom nobody has authenticated counts as a beginning: the message log
-        may keep each for half a year.
+        Before the authentication, every AuthnRequest after the first one counts as a new login
+        against the limit of the network. Without this limit, a visitor could fill the message log,
+        which may keep each request for half a year.
         """
         ports = self.ports
         if held.transaction.sent and held.transaction.authentication is None:
@@ -47,7 +48,7 @@ class OutgoingSaml:
         return self.leave(leaving, "authenticate", spoken(ports.upstreams[upstream].label))
 
     def leave(self, message: str | PostForm, step: str, party: str) -> Response:
-        """Send the browser off with ``message``: by a redirect, or by a page that posts it."""
+        """Return the answer that carries ``message``: a redirect, or a page that posts it."""
         if isinstance(message, str):
             return redirect(message, 302)
         page = render_template("peer_post.html", form=message, step=step, party=party)
@@ -59,13 +60,16 @@ class OutgoingSaml:
         return protect(response, self.ports.base_url, "leaving")
 
     def introduce(self, back: str) -> Response:
-        """Set the browser cookie, and come ``back`` to see whether the browser keeps it."""
+        """Set the browser cookie and redirect to ``back``, which checks that the cookie came."""
         response = redirect(back, 303)
         self.ports.cookies.set_browser_cookie(response)
         return response
 
     def post_again(self, fields: Mapping[str, str]) -> Response:
-        """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
+        """Return a page that posts a service's AuthnRequest to us again, from our own origin.
+
+        The browser sends our cookies with this second request.
+        """
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
@@ -74,7 +78,7 @@ class OutgoingSaml:
     def post_to_service(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.
 
-        On a shared computer the person reads it first.
+        On a shared computer the person presses the button, and reads how to log out first.
         """
         label = spoken(self.ports.services[service].label)
         page = render_template("post.html", form=form, step="issue", service=label, shared=shared)
@@ -82,7 +86,7 @@ class OutgoingSaml:
 
     def make_refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Return the error Response that takes the person back to the service."""
-        # The id is the transaction's own, so that going back twice sends the same answer.
+        # The id follows from the transaction, so that a second return sends the same Response.
         return self.ports.idp_role.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )

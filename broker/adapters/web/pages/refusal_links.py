@@ -21,11 +21,11 @@ from broker.use_cases.transactions.transactions import Held
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
 _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
-# A borrower needs a CPR number and a name, and this login brought none that may be used.
+# Reasons for which another upstream can help: this login lacks a usable CPR number or name.
 _BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required", "name_required", "address_not_own"}
-# Others are let in: the page says who.
+# Reasons for which the page lists the people who may use the service.
 _OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_young"})
-# Reason: the sign-up page that helps, and what the link to it reads.
+# For each reason, the sign-up page that helps and the label of its link.
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
     "no_affiliation": ("", _("See how you can become a borrower")),
@@ -33,7 +33,7 @@ _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "no_policy_for_service": ("/hospital", _("I work at Aarhus University Hospital")),
 }
 
-# Reason: the names (never values) of the attributes that the upstream's own page gets.
+# For each reason, the attribute names (never values) that the upstream's errorURL page gets.
 _ATTRIBUTES: Final = {"no_verified_address": "mail", "cpr_required": "schacPersonalUniqueID"}
 
 
@@ -41,8 +41,8 @@ _ATTRIBUTES: Final = {"no_verified_address": "mail", "cpr_required": "schacPerso
 class Action:
     """A button or link of a refusal.
 
-    ``way`` is the upstream that its form posts, for kind "way". A "return" without ``url`` posts
-    the answer to the service, and a "contact" without ``url`` leads to the library's own page.
+    An action of kind "way" posts the upstream ``way``. A "return" without ``url`` posts the error
+    Response to the service. A "contact" without ``url`` leads to the library's own page.
     """
 
     kind: ActionKind
@@ -117,8 +117,7 @@ def _go_on_to(service: Service | None) -> Action | None:
 def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | None) -> Action | None:
     """Return the link to the sign-up page that helps with ``step``, or None.
 
-    The page leads back to the service. ``sign_up`` is the address of our sign-up pages, None where
-    there are none.
+    The page leads back to the service. ``sign_up`` is the address of our sign-up pages, or None.
     """
     affiliation = step.decision.affiliation if step.decision else None
     path, label = _PAGES.get(step.reason, (None, ""))
@@ -137,9 +136,9 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
 
 
 def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
-    """Return the ways to log in that lead to a borrower where this login leads to none.
+    """Return the upstreams with which a person who is refused here can get to a borrower.
 
-    The national eID and the library account, where the request may take them.
+    They are the national eID and the library account, if the request may use them.
     """
     if step.reason not in _BY_ANOTHER_WAY:
         return []
@@ -153,7 +152,7 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
 
 
 def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ...]:
-    """Return the policies of other people, who may use the service that refuses this person."""
+    """Return the policies that admit other people to the service that refuses this person."""
     if step.reason not in _OF_OTHERS:
         return ()
     service = ports.services[held.transaction.request.service]
@@ -166,7 +165,7 @@ def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ..
 
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:
-    """Return the upstream's own page for ``step``; None where it has none or could not help."""
+    """Return the upstream's errorURL for ``step``; None if it has none or could not help."""
     code = explain(step.reason).error_url_code
     upstream = transaction.upstream
     if not code or upstream is None or upstream in ports.broker.rules.local:

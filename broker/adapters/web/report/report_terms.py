@@ -45,14 +45,14 @@ _RECEIVERS: Final[Mapping[str, str]] = {
 
 
 class AskedQuestion(NamedTuple):
-    """A question in words, and the key of broker.toml to answer in."""
+    """The text of a question, and the key of broker.toml that holds its answer."""
 
     text: str
     key: str
 
 
 def word_question(question: Question, language: str) -> AskedQuestion:
-    """Return a question in one language."""
+    """Return the text of ``question`` in one language."""
     receiver = ""
     if question.service is not None:
         receiver = question.service.label[language]
@@ -88,7 +88,7 @@ _UNTIL: Final = _("%(domain)s (up to and including %(day)s)")
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTerms:
-    """The words of one language."""
+    """The wording of release terms in one language."""
 
     language: str
 
@@ -97,7 +97,7 @@ class ReleaseTerms:
         return translate(_BASES[given.release.legal_basis], self.language)
 
     def name_id(self, given: ServiceDisclosure) -> str:
-        """Return what the service knows the person by."""
+        """Return the kind of identifier by which the service knows the person."""
         return translate(_NAME_IDS[given.release.name_id], self.language)
 
     def describe_notice(self, given: ServiceDisclosure) -> str:
@@ -108,7 +108,7 @@ class ReleaseTerms:
         return " ".join(translate(text, self.language) for text in said)
 
     def account(self, given: ServiceDisclosure) -> str:
-        """Return what becomes of the person's library account."""
+        """Return how the login affects the person's library account."""
         if given.account:
             return translate(_MADE, self.language)
         found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
@@ -122,10 +122,10 @@ class ReleaseTerms:
         return translate(_DAY_OF_YEAR, self.language) % {"day": day, "month": month}
 
     def mailboxes(self, given: ServiceDisclosure, day: date) -> str:
-        """Return the mailboxes that some people show, with the domains that prove something.
+        """Return the mailbox proofs that some people must give, each with its mail domains.
 
-        Those that prove nothing on ``day`` any more are left out; of one that ends, with its last
-        day.
+        Domains that no longer count on ``day`` are left out. A domain with an end date is shown
+        with its last day.
         """
         rules = {proof.name: proof for proof in given.policy.proofs}
         shown = (self._mailbox(name, rules.get(name), day) for name in sorted(given.proofs))
@@ -156,7 +156,7 @@ _UNITS: Final[Mapping[str, timedelta]] = {
 def spell_limit(row: Retention, language: str) -> str:
     """Return how long a row of the retention table is kept: ``30 days``, ``1 year``.
 
-    It is in the largest unit that the span is a whole number of.
+    The unit is the largest one that gives a whole number.
     """
     span = row.lasts
     if span is None or row.long:

@@ -1,4 +1,4 @@
-"""The sign-up pages, and the questions and answers."""
+"""The sign-up pages: a tree of questions that leads to the right sign-up, and the FAQ page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ _UNPROCESSABLE: Final = 422
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """The library behind the pages: names of its upstreams, its services, and its own pages.
+    """The configuration that the pages need: upstreams, services, and the library's own pages.
 
-    ``links`` are addresses by the names that the texts have for them; one that is missing leaves
+    ``links`` are addresses by the link names of the texts. A link name without an address leaves
     its words without a link.
     """
 
     university: str  # the upstream that is the university login
     national_eid: str  # the upstream that is the national eID
-    eid_name: Text  # what people call it
-    library: Text  # what people call the library
+    eid_name: Text  # the name of the national eID on pages
+    library: Text  # the name of the library on pages
     services: Mapping[str, Text]
     links: Mapping[str, Text]
 
@@ -44,7 +44,7 @@ def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
 
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
-    """Return every page of the tree, and the questions and answers."""
+    """Return the routes of every page of the tree, and of the FAQ page."""
     pages = SignUpPages(texts, setting, base_url.rstrip("/"))
     routes = Blueprint("signup", __name__)
     for node in sign_up_questions.NODES.values():
@@ -69,7 +69,7 @@ class SignUpPages:
         return self._redirect(sign_up_questions.START)
 
     def show_faq(self) -> ViewResult:
-        """Show the questions and answers."""
+        """Show the FAQ page."""
         came = request.args.get("from", "")
         if came not in sign_up_questions.NODES:
             came = ""
@@ -85,7 +85,7 @@ class SignUpPages:
         )
 
     def show(self, node: sign_up_questions.WizardNode) -> ViewResult:
-        """Show a page of the tree, or redirect to where its answer leads."""
+        """Show a page of the tree, or redirect to the page that the given answer leads to."""
         answers = request.args.getlist("answer") if node.question else []
         following = node.next(tuple(answers))
         if following:
@@ -97,7 +97,7 @@ class SignUpPages:
             view=self,
             node=node,
             page=self.texts.pages[node.name],
-            # The other language shows the error again, but never what was sent.
+            # The link to the other language shows the error again, but not the answer sent.
             kept={**self.query_fields, "answer": ""} if answers else self.query_fields,
             wrong=bool(answers),
             help=self.href("faq", node.name),
@@ -105,9 +105,9 @@ class SignUpPages:
         return page, _UNPROCESSABLE if answers else 200
 
     def _redirect(self, name: str) -> Response:
-        """Redirect to a page of the tree, with what the links of this request carry on.
+        """Redirect to a page of the tree, with ``query_fields``.
 
-        From base_url and the tree alone: no query chooses where this leads (CWE-601).
+        The target comes from base_url and the tree only, never from the query (CWE-601).
         """
         path = sign_up_questions.NODES[name].path
         return redirect(add_query(self.base_url + path, self.query_fields), 303)
@@ -119,7 +119,7 @@ class SignUpPages:
 
     @property
     def query_fields(self) -> Mapping[str, str]:
-        """Return what the request's links carry on: a service, a language, a login that waits."""
+        """Return the query fields that every link keeps: service, language, and a waiting login."""
         known = {"service": self.setting.services, "lang": LANGUAGES}
         brought = {name: request.args.get(name, "") for name in known}
         query_fields = {name: value for name, value in brought.items() if value in known[name]}
@@ -130,26 +130,26 @@ class SignUpPages:
 
     @property
     def login(self) -> str:
-        """Return the address of the login that help was asked for in, "" where there is none."""
+        """Return the address of the waiting login to go back to; "" without one."""
         login = login_named(request)
         return f"{self.base}/login/{login}" if login else ""
 
     @property
     def service(self) -> str:
-        """Return what people call the service that the person came from; "" for none."""
+        """Return the label of the service that the person came from; "" without one."""
         return spoken(self.setting.services.get(self.query_fields.get("service", "")))
 
     def plain(self, text: TextShape) -> str:
-        """Return a title or a label."""
+        """Return a text without links: a title or a label."""
         return fill_placeholders(text[language()], self._words())
 
     def phrase(self, text: TextShape, here: str = "") -> Markup:
-        """Return a text with its links; ``here`` is the page of the tree that it stands on."""
+        """Return a text with its links; ``here`` is the page of the tree that shows it."""
         href = partial(self.href, here=here)
         return mark_links(text[language()], self._words(), href, language())
 
     def href(self, target: str, here: str = "") -> str | None:
-        """Return the address of what a text links to.
+        """Return the address of a link target in a text.
 
         None for a page of the library that is not configured.
         """
@@ -170,7 +170,7 @@ class SignUpPages:
         return spoken(self.setting.links.get(target)) or None
 
     def doing(self, action: sign_up_questions.Action) -> str | None:
-        """Return the address of something to do at an end, with the intent that it begins with.
+        """Return the address of an action on a last page, with the chosen intent in its query.
 
         None for a page of the library that is not configured.
         """
