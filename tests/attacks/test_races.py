@@ -19,7 +19,7 @@ from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Errand
-from broker.core.ports import Kept, Key, Write
+from broker.core.ports import Key, Write
 from tests.plugins.deployment import Deployment, Person, form, mark
 
 LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
@@ -29,24 +29,18 @@ class Moment:
     """Runs a function just before the next write of a certain kind of record."""
 
     def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Wrap the store's write methods."""
+        """Wrap the store's write method."""
         self.asking = threading.current_thread()
         self.inner = deployment.parts.store._store  # type: ignore[attr-defined]
         self.kinds: tuple[str, ...] = ()
         self.then: Callable[[], None] | None = None
-        put, put_many = self.inner.put, self.inner.put_many
-
-        def run_then_put(key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
-            self._passes(key)
-            return bool(put(key, kept, *args, **how))
+        put_many = self.inner.put_many
 
         def run_then_put_many(first: Write, others: Sequence[Write], *args: Any, **how: Any) -> bool:
-            if others:  # a batch of one calls put
-                for write in (first, *others):
-                    self._passes(write.key)
+            for write in (first, *others):
+                self._passes(write.key)
             return bool(put_many(first, others, *args, **how))
 
-        monkeypatch.setattr(self.inner, "put", run_then_put)
         monkeypatch.setattr(self.inner, "put_many", run_then_put_many)
 
     def _passes(self, key: Key) -> None:
@@ -277,14 +271,14 @@ def test_nothing_is_released_without_a_stored_receipt(deployment: Deployment, mo
     person = deployment.person()
     page = person.log_in("asta")
     inner = deployment.parts.store._store  # type: ignore[attr-defined]
-    put = inner.put
+    put_many = inner.put_many
 
-    def fails(key: Key, *args: Any, **how: Any) -> bool:
-        if key.kind == "person":
+    def fails(first: Write, *args: Any, **how: Any) -> bool:
+        if first.key.kind == "person":
             raise StoreUnavailable("no")
-        return bool(put(key, *args, **how))
+        return bool(put_many(first, *args, **how))
 
-    monkeypatch.setattr(inner, "put", fails)
+    monkeypatch.setattr(inner, "put_many", fails)
     assert mark(person.agree(page)) == ("error", "store_unavailable")
     monkeypatch.undo()
     assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "ask"

@@ -151,7 +151,8 @@ def r23(deployment: Deployment) -> None:
         assert said in entry
         for affiliation in ("student", "employee"):
             leaf = answer_sign_up(person, affiliation, "no", "no")
-            assert texts(leaf, "//main//form | //main//a[contains(@class, 'button')]") == []
+            assert texts(leaf, "//main//form") == []
+            assert texts(leaf, "//main//a[contains(@class, 'button')]/@data-action") == ["login_electronic"]
 
 
 def r24(deployment: Deployment) -> None:
