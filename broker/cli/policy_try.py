@@ -289,7 +289,7 @@ def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
     if now.date() != datetime.now(UTC).date():
         corner = f"{corner}, on {now.date()}"
     if not site.site.configured:
-        click.echo("no configuration: every service is there, and as the policies hope", err=True)
+        click.echo("no configuration: every service of the policies counts as configured", err=True)
     lines = trial_lines(site, trial, now, Wording(), corner)
     click.echo("\n".join(lines))
 

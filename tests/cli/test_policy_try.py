@@ -72,7 +72,7 @@ def test_the_result_is_printed_in_lines(try_login: Try) -> None:
     assert lines[-1].endswith(", policies")
     assert max(map(len, lines)) <= 120
     assert "ideal" not in result.stdout
-    assert result.stderr == "no configuration: every service is there, and as the policies hope\n"
+    assert result.stderr == "no configuration: every service of the policies counts as configured\n"
 
 
 def test_a_refusal_names_its_rule(try_login: Try) -> None:

@@ -282,7 +282,7 @@ def _find_doubles(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
 def _check_lowering_upstreams(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Find an upstream that lowers a category and asserts no affiliations.
 
-    A national eID or a PIN asserts none: everybody who logs in so would seem to have left
+    A national eID or a PIN asserts none: every such person would seem to have left
     (docs/reference/requirements.md#r47).
     """
     asserting: set[str] = set()

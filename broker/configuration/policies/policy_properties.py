@@ -144,7 +144,7 @@ def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> 
 def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
-        what = f"{rule.name!r}: no login at a service that it names is as it says"
+        what = f"{rule.name!r}: no login at its services matches its conditions"
         yield Fault(str(rule.place), what, _MEND_NO_LOGIN)
     for breach in proof.breaches[:_MOST]:
         line = f" ({breach.place})" if breach.place else ""

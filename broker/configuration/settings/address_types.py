@@ -11,7 +11,6 @@ STORES: Final = ("sqlite:", "redis://", "rediss://", "redis+sentinel://", "redis
 _WEB: Final = ("http", "https")
 MAILS: Final = ("smtp://", "smtps://", "smtp+starttls://")
 _LONGEST_ENTITY_ID: Final = 256  # SDP-G02
-_MOST_TERMINALS: Final = {4: 2**8, 6: 2**64}
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20]+")
 _SCOPE: Final = re.compile(
     r"(?=.{1,127}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+"

@@ -258,7 +258,7 @@ def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -
         return [each for each in warnings(folder) if "'a friend'" in each]
 
     (said,) = list_warnings("alum@clin.au.dk")
-    assert "'a friend': holds, and who logs in so is refused, since no account is made of them" in said
+    assert "'a friend': holds, but a person who logs in like this is refused: no account is made for them" in said
     assert not any("no account is made" in each for each in list_warnings("alum@clin.au.dk, borrower: true"))
     assert list_warnings("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
 
