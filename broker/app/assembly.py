@@ -415,7 +415,7 @@ def _log_policy_faults(tell: EventPort, faults: tuple[Fault, ...]) -> None:
     for fault in faults:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:
-        tell(BrokerEvent(EventKind.POLICIES_MENDED))
+        tell(BrokerEvent(EventKind.POLICIES_RECOVERED))
 
 
 def _log_policy_change(tell: EventPort, before: str, after: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar, cast
 from werkzeug.local import LocalProxy
 
 from broker.adapters.library_systems.library_settings import borrower_fields, open_library
-from broker.adapters.saml.idp import unsigned_response
+from broker.adapters.saml.idp import trial_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration
@@ -355,8 +355,8 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
         tuple(item.name for item in disclosure.items)
     )
     upstream = site.find_upstream(trial.login.upstream)
-    return unsigned_response.write_unsigned_response(
-        unsigned_response.Addressee(site.issuer, service, site.acs.get(service.name, _ACS)),
+    return trial_response.write_unsigned_response(
+        trial_response.Addressee(site.issuer, service, site.acs.get(service.name, _ACS)),
         disclosure,
         (upstream.entity_id, trial.login.institution),
         attribute_map,

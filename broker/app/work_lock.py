@@ -24,7 +24,7 @@ def hold_work_lock(state: Path) -> Iterator[None]:
     lock = os.open(state / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         # Try for two seconds: a web worker that checks the lock holds it for a moment.
-        if not any(_can_take(lock) for _ in range(_TRIES)):
+        if not any(_try_lock(lock) for _ in range(_TRIES)):
             fault = Fault("work", "another broker work runs on this machine", "stop it first")
             raise ConfigurationFaults([fault])
         yield
@@ -48,7 +48,7 @@ def is_work_running(state: Path) -> bool:
     return False
 
 
-def _can_take(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

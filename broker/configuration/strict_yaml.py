@@ -17,7 +17,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, find_slip
+from broker.configuration.yaml_slips import RETYPE_FIX, TYPOGRAPHIC, UNSEEN, find_slip
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 
@@ -178,7 +178,7 @@ class _Reader:
             self._fault(event, "has a value that begins with a typographic quote", fix)
         if unseen := UNSEEN.search(text[:1] + text[-1:]):
             what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
-            self._fault(event, what, TYPE_ANEW)
+            self._fault(event, what, RETYPE_FIX)
 
     def _items(self, items: YamlSequence, take: _Take, depth: int) -> YamlSequence:
         while not isinstance(event := take(), SequenceEndEvent):
@@ -194,7 +194,7 @@ class _Reader:
                 self._fault(event, "has a key that is not a text")
             elif unseen := UNSEEN.search(key[1:-1]):
                 what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
-                self._fault(event, what, TYPE_ANEW)
+                self._fault(event, what, RETYPE_FIX)
             elif key == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key in entries:

@@ -10,7 +10,7 @@ from broker.core.identity.cpr import looks_like_cpr
 UNSEEN: Final = re.compile("[\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff]")
 # Typographic quotes: word processors put them in place of keyboard quotes.
 TYPOGRAPHIC: Final = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
-TYPE_ANEW: Final = "remove it, and type a blank anew"
+RETYPE_FIX: Final = "remove it, and type a blank anew"
 _MERGE: Final = re.compile(r"(<{7} |={7}$|>{7} )")
 _TAB: Final = re.compile(" *\t")
 _UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")
@@ -81,7 +81,7 @@ def _find_visible_slip(lines: Sequence[str], at: int) -> Slip | None:
         if _TAB.match(text):
             return number, "a tab before the text", "indent by blanks"
         if _UNSEEN_INDENT.match(text):
-            return number, "a space that is no blank", TYPE_ANEW
+            return number, "a space that is no blank", RETYPE_FIX
         if _leaves_quote_open(text):
             fix = "end it in the same line; in a text between '...' a single ' is written ''"
             return number, "a quote that does not end in its line", fix

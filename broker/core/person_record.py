@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, RegisterLookUp
-from broker.core.consent.consent import Receipt, newest_first, select_on_file
+from broker.core.consent.consent import Receipt, newest_first, select_usable_answers
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
@@ -220,7 +220,7 @@ class PersonRecord:
         live = newest_first(
             each for each in (*before, made) if now < RECEIPT.until(each.event_time)
         )
-        kept = dict.fromkeys((*live[:_MOST_RECEIPTS], *select_on_file(live)))
+        kept = dict.fromkeys((*live[:_MOST_RECEIPTS], *select_usable_answers(live)))
         return replace(self, receipts={**self.receipts, service_name: tuple(kept)})
 
     def drop_receipt(self, service_name: str, record_id: str) -> "PersonRecord":

@@ -108,7 +108,7 @@ TRANSACTION: Final = Retention(
     _("its request"),
     _("to give the person time to read and answer"),
 )
-TRANSACTION_LEFT_ALONE: Final = Retention(
+TRANSACTION_IDLE_SHARED: Final = Retention(
     "transaction",
     _("the same on a shared computer"),
     3 * _MINUTE,

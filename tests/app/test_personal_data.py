@@ -74,7 +74,7 @@ ENDS_SOON: Final = frozenset(
 # A part of another row's record, or deleted with it.
 WITH_OTHERS: Final = frozenset(
     {
-        retention.TRANSACTION_LEFT_ALONE,
+        retention.TRANSACTION_IDLE_SHARED,
         retention.TRANSACTION_DONE,
         retention.KNOWN_BROWSER,
         retention.RECEIPT,

@@ -9,7 +9,7 @@ import pytest
 from saml2 import saml
 
 from broker.core.login.transaction import Errand
-from broker.core.retention import TRANSACTION_LEFT_ALONE
+from broker.core.retention import TRANSACTION_IDLE_SHARED
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
@@ -183,7 +183,7 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
     page = person.get(person.deliver(*deployment.answer(url, "asta")).location)
     assert mark(page)[0] == "ask"
     assert [each.key for each in person.cookies("") if each.max_age or each.expires] == []
-    deployment.clock.ahead = TRANSACTION_LEFT_ALONE.span + timedelta(seconds=1)
+    deployment.clock.ahead = TRANSACTION_IDLE_SHARED.span + timedelta(seconds=1)
     assert mark(person.get(page.request.path)) == ("error", "transaction_gone")
 
 

@@ -11,7 +11,7 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.core.retention import TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
+from broker.core.retention import TRANSACTION_DONE, TRANSACTION_IDLE_SHARED
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, code_in, has_no_number, karla, link_in, pin_page, send
@@ -51,7 +51,7 @@ def test_a_finished_login_expires_after_thirty_seconds(deployment: Deployment, a
     person = deployment.person()
     page = person.log_in("asta")
     person.agree(page, answer=answer)
-    deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else TRANSACTION_LEFT_ALONE.span + SECOND
+    deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else TRANSACTION_IDLE_SHARED.span + SECOND
     for got in try_restored_browser(person, page):
         assert mark(got) == GONE
         assert has_no_personal_data(got)
@@ -95,7 +95,7 @@ def test_a_login_becomes_shared_once_it_comes_from_a_shared_network(deployment: 
     path = page.request.path.removesuffix("/consent")
     page = person.get(path + page_of)
     assert mark(person.post(page.request.path, {**consent_fields(page), "reveal": "1"}))[0] == "authenticate"
-    deployment.clock.ahead = TRANSACTION_LEFT_ALONE.span + SECOND
+    deployment.clock.ahead = TRANSACTION_IDLE_SHARED.span + SECOND
     assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 
@@ -135,7 +135,7 @@ def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     arrived = person.deliver(*deployment.answer(again, "asta"))
     page = person.get(arrived.location)
     assert mark(page)[0] == "ask"
-    deployment.clock.ahead = TRANSACTION_LEFT_ALONE.span + SECOND
+    deployment.clock.ahead = TRANSACTION_IDLE_SHARED.span + SECOND
     assert all(mark(got) == GONE for got in try_restored_browser(person, page))
 
 

@@ -14,7 +14,13 @@ from broker.adapters.saml.metadata.entity_attributes import REQ, read_subject_id
 from broker.configuration.settings.config import load
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
+from broker.core.identity.person_id import (
+    PAIRWISE,
+    SUBJECT,
+    SUBJECT_IDENTIFIERS,
+    compute_service_ids,
+    find_withholding_reason,
+)
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Deployment, Person, mark
@@ -60,13 +66,13 @@ def test_row_30_the_ids_depend_on_the_key() -> None:
 @pytest.mark.parametrize(
     ("wanted", "listed", "leaving"),
     [
-        (None, MINTED, MINTED),
-        ("none", MINTED, set()),
-        (SUBJECT, MINTED, {SUBJECT}),
-        (PAIRWISE, MINTED, {PAIRWISE}),
+        (None, SUBJECT_IDENTIFIERS, SUBJECT_IDENTIFIERS),
+        ("none", SUBJECT_IDENTIFIERS, set()),
+        (SUBJECT, SUBJECT_IDENTIFIERS, {SUBJECT}),
+        (PAIRWISE, SUBJECT_IDENTIFIERS, {PAIRWISE}),
         (PAIRWISE, {SUBJECT}, set()),
         (SUBJECT, {PAIRWISE}, set()),
-        ("any", MINTED, {PAIRWISE}),
+        ("any", SUBJECT_IDENTIFIERS, {PAIRWISE}),
         ("any", {SUBJECT}, {SUBJECT}),
     ],
 )
@@ -119,7 +125,7 @@ def read_received_attributes(person: Person, *, foreign: bool = False) -> dict[s
         return dict(person.deployment.landing(page).attributes)
     text = page.get_data(as_text=True)
     landing = person.deployment.landing(person.agree(page))
-    for name in MINTED & landing.attributes.keys():
+    for name in SUBJECT_IDENTIFIERS & landing.attributes.keys():
         assert landing.attributes[name][0] in text
     return dict(landing.attributes)
 
@@ -142,7 +148,7 @@ def test_row_30_a_subject_id_of_the_upstream_is_never_passed_on(deployment: Depl
 @pytest.mark.parametrize("environment", [("any",)], indirect=True)
 def test_row_30_a_request_for_any_id_releases_the_pairwise_id(deployment: Deployment) -> None:
     """Of two listed ids, the broker releases the one that cannot be linked across services."""
-    assert MINTED & read_received_attributes(deployment.person()).keys() == {PAIRWISE}
+    assert SUBJECT_IDENTIFIERS & read_received_attributes(deployment.person()).keys() == {PAIRWISE}
 
 
 @pytest.mark.profile(30)

@@ -116,7 +116,7 @@ def login_while_down(demo: Running) -> None:
     assert persona_check.texts(browser, "//strong[@id='status']/text()") == ("Success",)
     log = demo.setting.folder / "broker.log"
     until = time.monotonic() + 120
-    while b'"register_held_up"' not in log.read_bytes():
+    while b'"register_delayed"' not in log.read_bytes():
         assert time.monotonic() < until
         time.sleep(0.05)
     demo.register.faults.down = False

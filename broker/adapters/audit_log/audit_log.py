@@ -11,7 +11,7 @@ from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.events.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.identity.cpr import mask_numbers
-from broker.core.minute_counts import MinuteCounts
+from broker.core.window_counts import WindowCounts
 
 # Limit the lines that one authenticated person can cause: a full disk would stop all logins.
 _REFUSALS_PER_MINUTE: Final = 200
@@ -44,7 +44,7 @@ class StoredAuditLog:
     anchors: Anchors
     write_log: Callable[..., None]
     _lost: int = 0
-    _refusals: MinuteCounts = field(default_factory=lambda: MinuteCounts(1))
+    _refusals: WindowCounts = field(default_factory=lambda: WindowCounts(1))
 
     def add(self, event: AuditEvent) -> None:
         """Write one event as ``EventPort`` says. Beyond a minute's limit refusals are lost."""

@@ -16,12 +16,12 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
 
-_ELSEWHERE: Final = (
+_CPR_IN_OTHER_FIELD: Final = (
     "find: the CPR number is only a user's primary id or barcode: if it is this person's, "
     "write it as library.cpr_identifier_type says, and give the user another primary id"
 )
 # A card number or user name. Characters with a meaning in URLs or searches are not accepted.
-_TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
+_IDENTIFIER: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
 # Search only for mail addresses without characters of Alma's query language.
 _MAIL_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
@@ -45,8 +45,8 @@ class UserSearches:
         to another person by coincidence: staff must look before a second borrower is made.
         """
         found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
-        if not found and self._stands_elsewhere(cpr, deadline):
-            raise LibraryRefused(_ELSEWHERE)
+        if not found and self._is_other_identifier(cpr, deadline):
+            raise LibraryRefused(_CPR_IN_OTHER_FIELD)
         return self._read_borrowers(found)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -62,7 +62,7 @@ class UserSearches:
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
             return self._find_by_types(spell_cpr(number), types, "typed", deadline)
         name = remove_invisible(text)
-        if not _TYPABLE.fullmatch(name):
+        if not _IDENTIFIER.fullmatch(name):
             return []
         cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))
         # Cards have ASCII digits and letters only.
@@ -138,7 +138,7 @@ class UserSearches:
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
         return user
 
-    def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
+    def _is_other_identifier(self, cpr: str, deadline: datetime) -> bool:
         is_barcode = False
         if BARCODE not in self._settings.cpr_types:
             is_barcode = bool(self._find_by_types(spell_cpr(cpr), (BARCODE,), "find", deadline))

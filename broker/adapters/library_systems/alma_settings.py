@@ -64,7 +64,7 @@ class AlmaKeys(ConnectionKeys):
     address_type: str = Field("home", pattern=_TYPE)
 
     @model_validator(mode="after")
-    def _writes_the_number(self) -> Self:
+    def _check_number_is_written(self) -> Self:
         if self.cpr_identifier_type == BARCODE and self.card_number == "system":
             raise ValueError('cpr_identifier_type "BARCODE" needs card_number = "cpr"')
         return self

@@ -18,7 +18,7 @@ from broker.core.errors import LibraryUnavailable
 _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
 # An identifier that no user has: ten digits that contain no date.
-_NOBODY: Final = "0000000000"
+_NONEXISTENT_CPR: Final = "0000000000"
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
@@ -39,7 +39,7 @@ class SetupProof:
 
     def _searching(self) -> Iterator[SetupFault]:
         """Check that the API key may read users, by a search for a number that no user has."""
-        path = alma_calls.make_user_path(_NOBODY, ALL_TYPES)
+        path = alma_calls.make_user_path(_NONEXISTENT_CPR, ALL_TYPES)
         answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
         if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
             raise alma_calls.make_refusal(answer.raw, _OPERATION)

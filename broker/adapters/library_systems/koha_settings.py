@@ -59,14 +59,16 @@ class KohaKeys(ConnectionKeys):
 
     @field_validator("card_number")
     @classmethod
-    def _leaves_the_unique_field(cls, card_number: str, found: ValidationInfo) -> str:
+    def _check_unique_field_is_free(cls, card_number: str, found: ValidationInfo) -> str:
         if card_number == "system" and found.data.get("unique_field") == "cardnumber":
             raise ValueError('needs unique_field = "userid": Koha writes the card number itself')
         return card_number
 
     @field_validator("cpr_fields")
     @classmethod
-    def _finds_our_own(cls, fields: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
+    def _check_unique_field_is_searched(
+        cls, fields: tuple[str, ...], found: ValidationInfo
+    ) -> tuple[str, ...]:
         # If the broker could not find a borrower that it has made, it would make the borrower again
         # at each login, and Koha would reject the duplicate each time.
         written = {found.data.get("unique_field", "")}

@@ -26,7 +26,7 @@ from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 
 # Ten digits that are no date: asked for to see how the search answers.
-_NOBODY: Final = "0000000000"
+_NONEXISTENT_CPR: Final = "0000000000"
 _OPERATION: Final = "prove"
 # In the field of the enrolment id; no drawn enrolment id is this one.
 TRIAL_MARK: Final = "0" * 24 + "deadbeef"
@@ -67,7 +67,7 @@ class SetupProof:
         return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self.searches.find(_NOBODY, self.deadline)
+        self.searches.find(_NONEXISTENT_CPR, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Final
 
-from broker.core.minute_counts import MinuteCounts
+from broker.core.window_counts import WindowCounts
 
 MOST_A_MINUTE: Final = 60
 # Lines and reasons are names in the code. The limit holds even if a reason came from outside.
@@ -22,7 +22,7 @@ class LogBudget:
 
     write: Callable[..., None]
     now: Callable[[], datetime]
-    counts: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_REASONS))
+    counts: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_REASONS))
     lock: Lock = field(default_factory=Lock)
 
     def write_limited(self, event: str, **facts: str | int | None) -> None:

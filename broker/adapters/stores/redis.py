@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError, R
 from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
-from broker.adapters.stores.timestamps import micros, moment
+from broker.adapters.stores.timestamps import moment, to_microseconds
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store, Write
 from broker.core.retention import RecordKind
@@ -132,7 +132,7 @@ class RedisStore(Store):
         place = redis_scripts.place(Key(kind, group))
         keys = (place.record, place.names)
         with _raise_unavailable():
-            rows = self._run(redis_scripts.LIST, keys, micros(now))
+            rows = self._run(redis_scripts.LIST, keys, to_microseconds(now))
         for name, *fields in rows:
             kept = _read_fields(fields, now)
             if kept is not None:
@@ -147,7 +147,14 @@ class RedisStore(Store):
         if group is not None:
             prefix = redis_scripts.place(Key(kind, group)).member
         lasts = milliseconds_to_keep(until, now)
-        arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - LEEWAY))
+        arguments = (
+            prefix,
+            to_microseconds(now),
+            token,
+            to_microseconds(until),
+            lasts,
+            to_microseconds(now - LEEWAY),
+        )
         with _raise_unavailable():
             claimed = self._run(redis_scripts.CLAIM, redis_scripts.claim_keys(kind), *arguments)
         if claimed is None:
@@ -161,7 +168,12 @@ class RedisStore(Store):
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` and return the sum. It is not retried, because it could be added twice."""
         keys = (redis_scripts.place(key).counter,)
-        arguments = (by, micros(until), micros(now), milliseconds_to_keep(until, now))
+        arguments = (
+            by,
+            to_microseconds(until),
+            to_microseconds(now),
+            milliseconds_to_keep(until, now),
+        )
         with _raise_unavailable():
             return int(self._run(redis_scripts.COUNT, keys, *arguments))
 
@@ -261,7 +273,7 @@ def _raise_unavailable() -> Iterator[None]:
 
 def _read_fields(fields: Sequence[Any], now: datetime) -> Kept | None:
     value, version, until, due = fields
-    if version is None or int(until) <= micros(now):
+    if version is None or int(until) <= to_microseconds(now):
         return None
     due_at = moment(int(due)) if due else None
     return Kept(value, version.decode(), moment(int(until)), due_at)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from broker.adapters.stores.timestamps import micros
+from broker.adapters.stores.timestamps import to_microseconds
 from broker.core.ports import Key, Write
 from broker.core.retention import RecordKind
 
@@ -179,15 +179,15 @@ def build_put(
 ) -> tuple[list[str], list[object]]:
     """Return the keys and arguments with which ``PUT`` puts ``writes``."""
     keys: list[str] = []
-    arguments: list[object] = [micros(now), micros(now - LEEWAY), int(durable)]
+    arguments: list[object] = [to_microseconds(now), to_microseconds(now - LEEWAY), int(durable)]
     for key, kept, was in writes:
         lies = place(key)
         keys += (lies.record, lies.names, lies.due)
         arguments += (
             kept.value,
             kept.version,
-            micros(kept.until),
-            "" if kept.due is None else micros(kept.due),
+            to_microseconds(kept.until),
+            "" if kept.due is None else to_microseconds(kept.due),
             "" if was is None else f"={was}",
             milliseconds_to_keep(kept.until, now),
             lies.member,

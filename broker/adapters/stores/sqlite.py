@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.stores import sqlite_statements as sql
-from broker.adapters.stores.timestamps import micros, moment
+from broker.adapters.stores.timestamps import moment, to_microseconds
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store, Write, lease_key
@@ -76,7 +76,7 @@ class SqliteStore(Store):
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the records as of one moment, None for a missing one."""
-        at = micros(now)
+        at = to_microseconds(now)
         with self._reading() as connection:
             if len(keys) > 1:
                 connection.execute("BEGIN")
@@ -118,9 +118,9 @@ class SqliteStore(Store):
         """Yield the unexpired records as of the first read, one at a time."""
         with self._reading() as connection:
             if group is None:
-                rows = connection.execute(sql.LIST, (kind, micros(now)))
+                rows = connection.execute(sql.LIST, (kind, to_microseconds(now)))
             else:
-                rows = connection.execute(sql.LIST_GROUP, (kind, micros(now), group))
+                rows = connection.execute(sql.LIST_GROUP, (kind, to_microseconds(now), group))
             for record_group, name, *columns in rows:
                 yield Key(kind, record_group, name), _read_row(*columns)
 
@@ -128,7 +128,7 @@ class SqliteStore(Store):
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``; an empty queue takes no write lock."""
-        wanted = {"kind": kind, "grp": group, "now": micros(now)}
+        wanted = {"kind": kind, "grp": group, "now": to_microseconds(now)}
         with self._reading() as connection:
             if connection.execute(sql.DUE, wanted).fetchone() is None:
                 return None
@@ -138,7 +138,14 @@ class SqliteStore(Store):
                 return None
             record_group, name, *columns = row
             key = Key(kind, record_group, name)
-            lease = (b"", token, micros(until), None, *lease_key(key), micros(now))
+            lease = (
+                b"",
+                token,
+                to_microseconds(until),
+                None,
+                *lease_key(key),
+                to_microseconds(now),
+            )
             connection.execute(sql.ADD, lease)
             self._sweep(connection, now)
         return key, _read_row(*columns)
@@ -152,8 +159,8 @@ class SqliteStore(Store):
             "grp": key.group,
             "name": key.name,
             "by": by,
-            "until": micros(until),
-            "now": micros(now),
+            "until": to_microseconds(until),
+            "now": to_microseconds(now),
         }
         with self._writing() as connection:
             (total,) = connection.execute(sql.COUNT, added).fetchone()
@@ -167,7 +174,7 @@ class SqliteStore(Store):
 
     def _total(self, key: Key, now: datetime) -> int:
         with self._reading() as connection:
-            row = connection.execute(sql.TOTAL, (*key, micros(now))).fetchone()
+            row = connection.execute(sql.TOTAL, (*key, to_microseconds(now))).fetchone()
         return int(row[0]) if row else 0
 
     def faults(self) -> Sequence[str]:
@@ -262,15 +269,22 @@ def _close(connections: _WorkerConnections) -> None:
 
 def _delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
     """Delete some expired rows of each table; return the larger number."""
-    expired = (micros(now), _SWEEP_ROWS)
+    expired = (to_microseconds(now), _SWEEP_ROWS)
     return max(connection.execute(statement, expired).rowcount for statement in sql.SWEEP)
 
 
 def _write_record(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
     """Compare and set one record; return whether that changed it."""
     key, kept, was = write
-    due = None if kept.due is None else micros(kept.due)
-    record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
+    due = None if kept.due is None else to_microseconds(kept.due)
+    record = (
+        kept.value,
+        kept.version,
+        to_microseconds(kept.until),
+        due,
+        *key,
+        to_microseconds(now),
+    )
     if was is None:
         return bool(connection.execute(sql.ADD, record).rowcount)
     if was == kept.version:
@@ -281,7 +295,7 @@ def _write_record(connection: sqlite3.Connection, write: Write, now: datetime) -
 
 def _is_present(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
     """Return whether the version of ``write`` is stored."""
-    row = connection.execute(sql.PRESENT_VERSION, (*write.key, micros(now))).fetchone()
+    row = connection.execute(sql.PRESENT_VERSION, (*write.key, to_microseconds(now))).fetchone()
     return bool(row == (write.kept.version,))
 
 

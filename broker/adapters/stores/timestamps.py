@@ -7,7 +7,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def micros(when: datetime) -> int:
+def to_microseconds(when: datetime) -> int:
     """Return the microseconds since 1970 of an aware time; TypeError for a naive one."""
     return (when - _EPOCH) // _MICROSECOND
 

@@ -20,7 +20,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
-_TOLD_FOR: Final = timedelta(hours=1)
+_REPORT_EVERY: Final = timedelta(hours=1)
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -46,12 +46,12 @@ def find_network(request: Request) -> str:
     return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
 
 
-def on_this_machine(request: Request) -> bool:
+def is_from_this_machine(request: Request) -> bool:
     """Return whether the request comes from this machine and was not forwarded by a proxy."""
     return request.remote_addr in _LOOPBACK and not _is_forwarded(request)
 
 
-def is_unaccounted(request: Request) -> bool:
+def is_from_uncounted_proxy(request: Request) -> bool:
     """Return whether a forwarding header arrives although ``serve.proxies`` is 0.
 
     A proxy that is not counted sends the header, or the caller itself.
@@ -73,16 +73,16 @@ class UncountedProxies:
 
     def look(self) -> None:
         """Check the present request; report an uncounted proxy unless one was seen this hour."""
-        if not is_unaccounted(request):
+        if not is_from_uncounted_proxy(request):
             return
         before = self.seen
         self.seen = self.now()
-        if before is None or self.seen - before > _TOLD_FOR:
+        if before is None or self.seen - before > _REPORT_EVERY:
             self.tell(BrokerEvent(EventKind.PROXY_UNCOUNTED, {"setting": "serve.proxies"}))
 
     def note(self) -> str:
         """Return the sentence for ``readyz``; "" if no such request came within the hour."""
-        if self.seen is None or self.now() - self.seen > _TOLD_FOR:
+        if self.seen is None or self.now() - self.seen > _REPORT_EVERY:
             return ""
         return (
             "X-Forwarded-For arrives while serve.proxies is 0: set it to the number of proxies "

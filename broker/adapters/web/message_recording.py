@@ -15,8 +15,8 @@ from broker.core.errors import MessageLogUnavailable, MessageRefused
 from broker.core.events.message_log import LoggedMessage, MessageLogPort
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer
-from broker.core.minute_counts import MinuteCounts
 from broker.core.saml_ports import PostForm, Received, SpRole
+from broker.core.window_counts import WindowCounts
 
 REFUSED_BY_UPSTREAM: Final = "refused by the upstream"
 # Every visitor can send a forged Response to their own request, and the log is kept for half a
@@ -34,7 +34,7 @@ class MessageRecorder:
     log: MessageLogPort | None
     upstreams: Collection[str]
     now: Callable[[], datetime]
-    disbelieved: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_UPSTREAMS))
+    disbelieved: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_UPSTREAMS))
 
     def ask(
         self, role: SpRole, asked: AuthnRequest, outstanding: Outstanding, reference: str

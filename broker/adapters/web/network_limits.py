@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from flask import request
 
-from broker.adapters.web.client_address import find_network, is_unaccounted, is_within
+from broker.adapters.web.client_address import find_network, is_from_uncounted_proxy, is_within
 from broker.core.errors import NetworkBusy
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
-from broker.core.minute_counts import MinuteCounts, seconds_left
+from broker.core.window_counts import WindowCounts, seconds_left
 
 # About 3 MB of memory. An attacker with more networks only pushes out counts of their own networks.
 # There is no limit over all networks, because one attacker could reach it for everybody
@@ -50,8 +50,8 @@ class NetworkLimits:
     now: Callable[[], datetime]
     tell: EventPort
     beginnings_of_mark: int = _BEGINNINGS_OF_MARK
-    minutes: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES))
-    hours: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES, _HOUR))
+    minutes: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_NAMES))
+    hours: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_NAMES, _HOUR))
     lock: Lock = field(default_factory=Lock)
 
     def count_beginning(self) -> None:
@@ -75,7 +75,7 @@ class NetworkLimits:
             return
         if came == ceiling + 1:
             setting = "limits.campuses"
-            if is_unaccounted(request) and not campus:
+            if is_from_uncounted_proxy(request) and not campus:
                 # A proxy that nobody has counted: everybody behind it is one network.
                 setting = "serve.proxies"
             facts: Facts = {"network": network, "beginnings_a_minute": ceiling, "setting": setting}

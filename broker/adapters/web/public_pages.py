@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, abort, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.client_address import on_this_machine
+from broker.adapters.web.client_address import is_from_this_machine
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.language import base_path, spoken
 from broker.adapters.web.pages.page_security import protect, same_origin
@@ -54,7 +54,7 @@ def metadata_and_health(
         ready = not any(faults.values())
         answer: dict[str, Any] = {"ready": ready}
         # Show details only to requests from this machine: others need not know what is broken.
-        if on_this_machine(request):
+        if is_from_this_machine(request):
             details = dict(notes())
             for part, sentences in faults.items():
                 answer[part] = list(sentences) or details.pop(part, "ok")
@@ -73,7 +73,7 @@ def metrics_endpoint(page: Callable[[], bytes], token: str | None) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        if not (on_this_machine(request) or _is_authorized(token)):
+        if not (is_from_this_machine(request) or _is_authorized(token)):
             abort(404)
         return Response(page(), content_type=_TYPE)
 

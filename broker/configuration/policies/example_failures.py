@@ -136,7 +136,9 @@ def find_unmade_accounts(results: Iterable[Result]) -> Iterator[PolicyProblem]:
         if result.differences or decision.effect is Effect.DENY or example.login.borrower:
             continue
         if release and release.borrower == "make" and not decision.has(Right.WRITE_BORROWER):
-            what = "holds, but a person who logs in like this is refused: no account is made for them"
+            what = (
+                "holds, but a person who logs in like this is refused: no account is made for them"
+            )
             known = ", ".join(sorted(IDENTIFIED_ROLES))
             counts = f"a CPR number counts by a university with an affiliation of {known} alone"
             fix = f"{counts}; or say borrower: true"

@@ -13,7 +13,7 @@ from broker.core.identity.attribute_properties import find_properties
 from broker.core.identity.attribute_values import AFFILIATIONS, is_never_known
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, OURS
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
@@ -171,7 +171,7 @@ def _check_stated(listed: ReleasedAttribute) -> _Faults:
 def _is_vouched_for(name: str) -> bool:
     """Return whether only a person's institution, or the library system, can know a value."""
     known = find_properties(name)
-    is_own = name in {CPR_ATTRIBUTE, *OURS, *MINTED}
+    is_own = name in {CPR_ATTRIBUTE, *OURS, *SUBJECT_IDENTIFIERS}
     return is_own or known.identity or known.opaque or known.scope is not None
 
 

@@ -16,7 +16,7 @@ from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
 
-_MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
+_FIX_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # breaches shown for one rule
 
 
@@ -145,7 +145,7 @@ def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at its services matches its conditions"
-        yield Fault(str(rule.place), what, _MEND_NO_LOGIN)
+        yield Fault(str(rule.place), what, _FIX_NO_LOGIN)
     for breach in proof.breaches[:_MOST]:
         line = f" ({breach.place})" if breach.place else ""
         what = f"{rule.name!r} does not hold: {breach.service} {breach.what}{line}"

@@ -34,7 +34,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeMap,
     find_outgoing_row,
 )
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import (
@@ -68,7 +68,7 @@ _USUAL_NAMES: Final = {
     "entitlement": "eduPersonEntitlement",
 }
 # A decision may release these too: we make them, or the library system has them.
-OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
+OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def _find_withheld_attributes(release: Release, service: Service) -> Iterator[Po
     setting = f"services.{service.name}"
     unencrypted = f"assertions to {service.name} are not encrypted"
     for listed in release.attributes:
-        if listed.name in MINTED and service.scope is None:
+        if listed.name in SUBJECT_IDENTIFIERS and service.scope is None:
             fix = f"set idp.scope; until then {listed.name} is withheld"
             yield listed.place, "there is no scope to make identifiers under", fix
         if service.encryption == "none" and listed.name in _MAY_CONTAIN_CPR:

@@ -29,7 +29,7 @@ _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
 _CARD_OR_USER_NAME: Final = re.compile(r"[\x21-\x7e]{1,40}")
 _MOST_DIGITS_SHOWN: Final = 5  # six digits may be a date of birth
 _LONGEST: Final = 40
-_RUNS: Final = _DIGITS + _DIGITS[:3]
+_DIGIT_SEQUENCES: Final = _DIGITS + _DIGITS[:3]
 _CENTURIES: Final = ("19", "20")
 
 
@@ -37,7 +37,7 @@ def is_guessable(pin: str) -> bool:
     """Return whether ``pin`` is one that a thief tries first: pairs, a run, a birth year."""
     if pin[:2] == pin[2:]:
         return True
-    if pin in _RUNS or pin[::-1] in _RUNS:
+    if pin in _DIGIT_SEQUENCES or pin[::-1] in _DIGIT_SEQUENCES:
         return True
     return pin.startswith(_CENTURIES)
 

@@ -43,7 +43,7 @@ _ENDS: Final = {
 _YES: Final = frozenset(_ENDS)
 _INSTANT: Final = timedelta(microseconds=1)
 _DIGITS: Final = 32  # of a keyed hash, for one person and service
-_TAKEN_BACK: Final = frozenset(_ENDS.values())
+_WITHDRAWAL_EVENTS: Final = frozenset(_ENDS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def find_question(
 def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     # A person who withdrew an answer knows why the page is shown. After an answer that expired the
     # page reports no change.
-    if latest.event in _TAKEN_BACK:
+    if latest.event in _WITHDRAWAL_EVENTS:
         return False
     if latest.terms != disclosure.terms_digest(hmacs):
         return True
@@ -155,7 +155,7 @@ def _age(made: Receipt) -> tuple[datetime, bool]:
     return made.event_time, not made.is_yes
 
 
-def select_standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+def select_yes_in_force(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return each yes after the last no, withdrawal or request to be informed again.
 
     The newest comes first.
@@ -163,7 +163,7 @@ def select_standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
 
 
-def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+def select_usable_answers(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return the answers that a login may use: the last one, and each yes that may count.
 
     A yes for one login only is kept if it is the newest answer that offered some attribute, and
@@ -172,7 +172,7 @@ def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     answers = newest_first(receipts)
     counting = []
     known: set[str] = set()
-    for each in select_standing(answers):
+    for each in select_yes_in_force(answers):
         left = {*each.names} - {*each.agreed_names}
         if each.valid_until or left - known:
             counting.append(each)
@@ -189,7 +189,7 @@ def find_valid_answer(
     person left out in a later answer stays out. If the policy now always releases that attribute,
     no yes covers the disclosure, and the person is asked (docs/reference/consent.md#covers).
     """
-    answers = select_standing(receipts)
+    answers = select_yes_in_force(receipts)
     left = find_left_out(answers)
     if any(item.name in left and not item.optional for item in disclosure.items):
         return None
@@ -276,7 +276,7 @@ def make_refusal(
     )
 
 
-def make_unasked_refusal(
+def make_refusal_of_decision(
     decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
     """Return the receipt of a no on the page ``shown`` when no question is due any more.

@@ -11,7 +11,7 @@ from broker.core.identity.canonical_attributes import (
     CPR_STAND_IN,
     Values,
 )
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
@@ -180,7 +180,9 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
     """Put in the identifiers that we make for the person; without one its item is left out."""
-    return _fill(disclosure, lambda item: item.name in MINTED, lambda item: ids.get(item.name))
+    return _fill(
+        disclosure, lambda item: item.name in SUBJECT_IDENTIFIERS, lambda item: ids.get(item.name)
+    )
 
 
 def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:

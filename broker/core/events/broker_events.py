@@ -69,7 +69,7 @@ class EventKind(Enum):
     # after the authentication; before it, see STRANGER_REFUSED
     LOGIN_REFUSED = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG)
     # a page from which the person cannot continue at present
-    LOGIN_HELD_UP = Route((Sink.TRACE,))
+    LOGIN_DELAYED = Route((Sink.TRACE,))
     SIGNED_UP = _to_log("signed_up")
     UPGRADE_ANSWERED = _to_log("upgrade_answered", Sink.AUDIT_LOG)
     CPR_REVEALED = _to_log("revealed", Sink.AUDIT_LOG)
@@ -94,10 +94,10 @@ class EventKind(Enum):
     LOGOUT_ANSWERED = _to_log("logout_answered")
     LOGOUT_RESPONDED = _to_log("logout")
     # An enrolment that could not be carried out now
-    ENROLMENT_HELD_UP = _to_log("enrolment_held_up")
+    ENROLMENT_DELAYED = _to_log("enrolment_delayed")
     # A look-up in the register of persons
     REGISTER_LOOKED_UP = _to_log("register_looked_up", Sink.METRIC)
-    REGISTER_HELD_UP = _to_log("register_held_up")
+    REGISTER_DELAYED = _to_log("register_delayed")
     # Error pages
     # after the authentication
     ERROR_SHOWN = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE)
@@ -113,7 +113,7 @@ class EventKind(Enum):
     PROXY_UNCOUNTED = _to_log("proxy_uncounted")
     # the set-up of the library system is wrong, or the system is down
     LIBRARY_FAULT = _alarm("library_fault")
-    LIBRARY_MENDED = _to_log("library_mended")
+    LIBRARY_RECOVERED = _to_log("library_recovered")
     # the mail server has rejected the recipient
     MAIL_REFUSED = _to_log("mail_refused")
     METADATA_FETCHED = Route((Sink.METRIC,))
@@ -123,7 +123,7 @@ class EventKind(Enum):
     METADATA_LOST = _alarm("metadata_lost")
     METADATA_RECOVERED = _to_log("metadata_recovered")
     POLICIES_STALE = _alarm("policies_stale")
-    POLICIES_MENDED = _to_log("policies_mended")
+    POLICIES_RECOVERED = _to_log("policies_recovered")
     # this worker now uses another policy set
     POLICIES_CHANGED = _to_log("policies_changed")
     CONFIGURATION_RELOADED = _to_log("reloaded")

@@ -53,21 +53,25 @@ def compute_person_id_of_identifier(
 
 SUBJECT: Final = "subject-id"
 PAIRWISE: Final = "pairwise-id"
-MINTED: Final = frozenset({SUBJECT, PAIRWISE})
+SUBJECT_IDENTIFIERS: Final = frozenset({SUBJECT, PAIRWISE})
 # The identifiers that are withheld from a service, by the subject-id:req of its metadata. Metadata
 # can only withhold an identifier; only a policy can release one.
-_UNWANTED: Final = {"none": MINTED, SUBJECT: frozenset({PAIRWISE}), PAIRWISE: frozenset({SUBJECT})}
+_WITHHELD_BY_REQUEST: Final = {
+    "none": SUBJECT_IDENTIFIERS,
+    SUBJECT: frozenset({PAIRWISE}),
+    PAIRWISE: frozenset({SUBJECT}),
+}
 
 
 def find_withholding_reason(name: str, service: Service, listed: Collection[str]) -> str | None:
     """Return the reason code if ``name`` is withheld although a policy lists it, or None.
 
-    ``name`` is one of MINTED. ``listed`` is every attribute that the release entry lists.
+    ``name`` is one of SUBJECT_IDENTIFIERS. ``listed`` is every attribute of the release entry.
     """
     if service.scope is None:
         return "no_scope"
     wanted = service.subject_id_req or ""
-    if name in _UNWANTED.get(wanted, frozenset()):
+    if name in _WITHHELD_BY_REQUEST.get(wanted, frozenset()):
         return "not_wanted"
     # A service that accepts either identifier gets the pairwise-id, so that services cannot
     # correlate a person.

@@ -13,7 +13,7 @@ from broker.core.consent.consent import make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.authentication_reading import add_proofs
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, SimulationTerms
 from broker.core.login.login_decision import deny, login_facts, proof_step
@@ -127,7 +127,7 @@ class _Scene:
     def terms(self) -> Terms:
         """Return the terms of the next step."""
         scope = self.service.scope
-        made = {name: f"(made for the person)@{scope}" for name in MINTED if scope}
+        made = {name: f"(made for the person)@{scope}" for name in SUBJECT_IDENTIFIERS if scope}
         return Terms(
             service=self.service,
             giver=self.ideal.giver,

@@ -31,7 +31,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import Right
 from broker.core.login.authn_context import (
     Meets,
@@ -101,7 +101,7 @@ _MAIL_LASTS: Final = timedelta(minutes=30)
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 _BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT})
 # Attributes that we add ourselves, so that no notice of the upstream covers them.
-OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
+OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | SUBJECT_IDENTIFIERS
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:

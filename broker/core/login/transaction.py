@@ -13,7 +13,7 @@ from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.logout.sessions import NameID
-from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
+from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_IDLE_SHARED
 
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
@@ -338,7 +338,7 @@ class Transaction:
         """Record a request of the person. On a shared computer the transaction ends without one."""
         if not self.shared or self.authentication is None or self.issued:
             return self
-        until = min(TRANSACTION.until(self.begun), TRANSACTION_LEFT_ALONE.until(now))
+        until = min(TRANSACTION.until(self.begun), TRANSACTION_IDLE_SHARED.until(now))
         return replace(self, until=until)
 
     def mark_finished(self, now: datetime) -> "Transaction":

@@ -251,7 +251,7 @@ def _release_attribute(
     withheld = _withheld_from_service(listed, service, release)
     if withheld:
         return None, withheld
-    if listed.name == BORROWER_NUMBER or listed.name in person_id.MINTED:
+    if listed.name == BORROWER_NUMBER or listed.name in person_id.SUBJECT_IDENTIFIERS:
         # The broker makes this attribute itself and adds the value when it is known.
         return (), "released"
     if listed.states and listed.name != CPR_ATTRIBUTE:
@@ -280,7 +280,7 @@ def _withheld_from_service(
         return "not_required"
     if listed.name == CPR_ATTRIBUTE:
         return _cpr_withheld_from_service(service)
-    if listed.name in person_id.MINTED:
+    if listed.name in person_id.SUBJECT_IDENTIFIERS:
         names = {attribute.name for attribute in release.attributes}
         return person_id.find_withholding_reason(listed.name, service, names)
     return None

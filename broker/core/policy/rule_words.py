@@ -45,7 +45,7 @@ def rule_words(decision: Decision) -> str:
     return f"service: {release.service}, borrower: {release.borrower}"
 
 
-def near_lines(decision: Decision) -> tuple[str, ...]:
+def list_near_misses(decision: Decision) -> tuple[str, ...]:
     """Return, for a login that no file matches, the nearest lines with their reason codes."""
     near = decision.near_misses[:_MOST_NEAR]
     return tuple(f"{reason.place} {reason.code}" for reason in near)

@@ -15,7 +15,7 @@ from broker.core.entities import Assurance, Names
 from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affiliation
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.person_id import MINTED
+from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.given_facts import GivenFacts, describe_login
 from broker.core.login.site import CATEGORY, Site
@@ -34,7 +34,7 @@ from broker.core.policy_analysis.sources import Source, choose_values, find_rank
 
 _WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
 _ADULT: Final = 30
-_OURS: Final = MINTED | {BORROWER_NUMBER, CPR_ATTRIBUTE}
+_OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, CPR_ATTRIBUTE}
 _NO_VALUES: Final = frozenset({"upstream", "assurance"})
 _PROOF_SOURCE: Final = "proof."
 _MOST_ALTERNATIVES: Final = 2  # that one persona meets on purpose

@@ -141,7 +141,7 @@ class RegisterLookUps:
             "setting": error.setting,
             "attempts": look_up.attempts + 1,
         }
-        self.ports.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
+        self.ports.tell(BrokerEvent(EventKind.REGISTER_DELAYED, facts))
 
     def _record(self, kind: AuditEventKind, person_id: str, reason: str) -> None:
         event = AuditEvent(kind, self.ports.now(), person=person_id, reason=reason)

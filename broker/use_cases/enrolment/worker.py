@@ -286,7 +286,7 @@ class _Attempt:
             "setting": error.setting,
             "attempts": enrolment.attempts + 1,
         }
-        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
+        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_DELAYED, facts))
 
     def _write(self, enrolment: Enrolment) -> None:
         self._change(lambda person: person.set_enrolment(enrolment), enrolment)

@@ -34,7 +34,7 @@ _PAUSE: Final = timedelta(seconds=10)
 _STATUS_CALL: Final = timedelta(seconds=3)
 # A borrower number for status requests: no borrower has one so large. "0" would not do, because
 # connectors refuse it without a call.
-_NOBODY: Final = "4294967295"
+_NONEXISTENT_BORROWER: Final = "4294967295"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class GuardedLibrary:
             raise CallNotSent("the library system is silent")
         self._next_trial = now + _PAUSE
         try:
-            self._observe(lambda: self._library.read(_NOBODY, now + _STATUS_CALL))
+            self._observe(lambda: self._library.read(_NONEXISTENT_BORROWER, now + _STATUS_CALL))
         except LibrarySilent:
             raise
         except LibraryError:

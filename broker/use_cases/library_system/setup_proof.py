@@ -98,7 +98,7 @@ class LibraryProof:
                 facts = {"setting": fault.setting, "fault": fault.sentence}
                 self.tell(BrokerEvent(EventKind.LIBRARY_FAULT, facts))
         if before and not faults:
-            self.tell(BrokerEvent(EventKind.LIBRARY_MENDED))
+            self.tell(BrokerEvent(EventKind.LIBRARY_RECOVERED))
 
     @property
     def _records(self) -> Records[ProvedSetup]:

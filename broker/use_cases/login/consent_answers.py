@@ -15,9 +15,9 @@ from broker.core.consent.consent import (
     compute_answer_time,
     make_receipt,
     make_refusal,
-    make_unasked_refusal,
-    select_on_file,
-    select_standing,
+    make_refusal_of_decision,
+    select_usable_answers,
+    select_yes_in_force,
 )
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.identity.rights import has_usable_cpr
@@ -61,7 +61,7 @@ class ConsentAnswers:
         if timedelta(0) <= now - authenticated < _FRESH:
             return held
         answers = self._list_answers(transaction, now)
-        on_file = select_on_file(answers)
+        on_file = select_usable_answers(answers)
         if on_file == transaction.receipts or _is_in_force(transaction.receipt, answers):
             return held
 
@@ -163,13 +163,13 @@ class ConsentAnswers:
             return None
         record_id = secrets.token_hex(16)
         own = transaction.receipt
-        over = own if own and own.is_yes else next(iter(select_standing(history)), None)
+        over = own if own and own.is_yes else next(iter(select_yes_in_force(history)), None)
         if over:
             at = compute_answer_time([over, *history], now)
             return make_refusal(over, record_id, shown, language, at)
         if own or not isinstance(step, _GOES_ON) or step.decision is None:
             return None
-        return make_unasked_refusal(
+        return make_refusal_of_decision(
             step.decision,
             record_id,
             shown,

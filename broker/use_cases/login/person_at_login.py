@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.consent.consent import select_on_file
+from broker.core.consent.consent import select_usable_answers
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -146,7 +146,7 @@ class PersonAtLogin:
             return known, login, record
         receipts = record.value.list_receipts(known.request.service) if record else ()
         account = self.borrowers.find_account(known, login, record)
-        known = replace(known, receipts=select_on_file(receipts), account=account)
+        known = replace(known, receipts=select_usable_answers(receipts), account=account)
         return known, login, record
 
     def make_pseudonym(self, transaction: Transaction) -> str:

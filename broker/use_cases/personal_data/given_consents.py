@@ -11,7 +11,7 @@ from broker.core.consent.consent import (
     ReceiptEvent,
     compute_answer_time,
     make_withdrawal,
-    select_standing,
+    select_yes_in_force,
 )
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -36,7 +36,7 @@ class GivenConsent:
 
     def find_remembered(self, now: datetime) -> Receipt | None:
         """Return the answer that the next login uses if it asks for no more than that, or None."""
-        found = (made for made in select_standing(self.receipts) if made.is_remembered(now))
+        found = (made for made in select_yes_in_force(self.receipts) if made.is_remembered(now))
         return next(found, None)
 
     def find_action(self, now: datetime) -> str | None:
@@ -53,7 +53,7 @@ class GivenConsent:
         A consent comes before a notice. A consent for one login can be withdrawn too, because the
         receiver still relies on it (GDPR 7(3)).
         """
-        yes = select_standing(self.receipts)
+        yes = select_yes_in_force(self.receipts)
         given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
         return next(given, yes[0] if yes else None)
 

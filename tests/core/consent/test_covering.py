@@ -18,7 +18,7 @@ from broker.core.consent.consent import (
     is_covered,
     keep_agreed,
     make_receipt,
-    select_standing,
+    select_yes_in_force,
 )
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
@@ -135,9 +135,9 @@ def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:
     earlier, later = yes(items(SN), now), yes(ASKED, now + timedelta(seconds=2))
     for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN):
         no = replace(earlier, event=event, event_time=now + timedelta(seconds=1))
-        assert select_standing([earlier, later]) == (later, earlier)
-        assert select_standing([later, no, earlier]) == (later,)
-        assert select_standing([earlier, replace(no, event_time=later.event_time), later]) == ()
+        assert select_yes_in_force([earlier, later]) == (later, earlier)
+        assert select_yes_in_force([later, no, earlier]) == (later,)
+        assert select_yes_in_force([earlier, replace(no, event_time=later.event_time), later]) == ()
 
 
 def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
@@ -176,7 +176,7 @@ def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datet
     assert find_valid_answer(items(always), [whole, ticked, since], hmacs, now) is None
     assert find_valid_answer(items(SN), [whole, ticked, since], hmacs, now) == whole
     for last in (yes(other, silent.event_time, chosen=("title",)), yes(items(always), silent.event_time)):
-        assert find_left_out(select_standing([ticked, since, last])) == frozenset()
+        assert find_left_out(select_yes_in_force([ticked, since, last])) == frozenset()
 
 
 def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:

@@ -185,7 +185,7 @@ def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> Non
     assert desk.run() == 0
     assert len(desk.register.asked) == 1
     [event] = desk.logged
-    assert (event.kind, event.facts["cause"], event.facts["attempts"]) == (EventKind.REGISTER_HELD_UP, "down", 1)
+    assert (event.kind, event.facts["cause"], event.facts["attempts"]) == (EventKind.REGISTER_DELAYED, "down", 1)
     desk.register.error = None
     desk.world.now += timedelta(minutes=10)
     assert desk.run() == 1

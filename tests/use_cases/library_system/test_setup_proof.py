@@ -102,7 +102,7 @@ def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
     assert site.told == [
         (EventKind.LIBRARY_FAULT, CATEGORY.setting),
         (EventKind.LIBRARY_FAULT, DOWN.setting),
-        (EventKind.LIBRARY_MENDED, ""),
+        (EventKind.LIBRARY_RECOVERED, ""),
     ]
 
 

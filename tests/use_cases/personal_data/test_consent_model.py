@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import ReceiptEvent, select_on_file
+from broker.core.consent.consent import ReceiptEvent, select_usable_answers
 from broker.core.entities import Controller, Service, Text
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.rights import Ground
@@ -303,7 +303,7 @@ class Consents(RuleBasedStateMachine):
         made = Transaction(
             f"{browser} {self.now}", "BCDFGHJK", self.now, self.now + timedelta(days=2000), request, upstream="wayf",
             authentication=LOGIN, authenticated=self.clock, person=Person(PERSON), arrival="a",
-            receipts=select_on_file(list_receipts(self.store, PERSON, "my-loans", self.clock)),
+            receipts=select_usable_answers(list_receipts(self.store, PERSON, "my-loans", self.clock)),
             account=MOVED if moved else None,
         )  # fmt: skip
         self.logins[browser] = self.transactions.add(made, self.clock)

@@ -50,7 +50,7 @@ class ClaimPages(LoginPages):
             return self._code_page(held, step)
         if isinstance(step, ClaimBorrower):
             # Staff find the case by the help code of the page.
-            self.tell_held_up(held.transaction, _PURPOSE, CaseReason.POSSIBLE_DUPLICATE.value)
+            self.trace_delay(held.transaction, _PURPOSE, CaseReason.POSSIBLE_DUPLICATE.value)
         return self._form(held, step)
 
     def answer(self, name: str) -> Response:

@@ -52,9 +52,9 @@ class OutgoingSaml:
         if isinstance(message, str):
             return redirect(message, 302)
         page = render_template("peer_post.html", form=message, step=step, party=party)
-        return self.leaving_page(page)
+        return self.posting_page(page)
 
-    def leaving_page(self, page: str, status: int = 200) -> Response:
+    def posting_page(self, page: str, status: int = 200) -> Response:
         """Return a page with a form that posts to another site."""
         response = Response(page, status, mimetype="text/html")
         return protect(response, self.ports.base_url, "leaving")
@@ -82,7 +82,7 @@ class OutgoingSaml:
         """
         label = spoken(self.ports.services[service].label)
         page = render_template("post.html", form=form, step="issue", service=label, shared=shared)
-        return self.leaving_page(page)
+        return self.posting_page(page)
 
     def make_refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Return the error Response that takes the person back to the service."""

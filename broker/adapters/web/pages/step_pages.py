@@ -232,7 +232,7 @@ class StepPages(OutgoingSaml):
             reference=reference,
             decision=step.decision,
         )
-        return self.leaving_page(page, 200 if is_declined else 403)
+        return self.posting_page(page, 200 if is_declined else 403)
 
     def error(
         self,
@@ -326,7 +326,7 @@ class StepPages(OutgoingSaml):
             return self.show_next(held, step)
         if transaction.request.is_passive:
             return self.show_refusal(held, Refuse("passive", NO_PASSIVE, step.decision))
-        self.tell_held_up(transaction, "enrol", "library_unavailable")
+        self.trace_delay(transaction, "enrol", "library_unavailable")
         return self.page("enrolling.html", "enrol", transaction, url=self.url(transaction))
 
     def _issue(self, held: Held, step: Issue) -> Response:
@@ -402,12 +402,12 @@ class StepPages(OutgoingSaml):
         )
         if not transaction.request.is_passive:
             refused = ports.broker.collect_refused_facts(held, step, ports.now())
-            self.tell_held_up(transaction, "refuse", step.reason, refused)
+            self.trace_delay(transaction, "refuse", step.reason, refused)
         return transaction.reference
 
-    def tell_held_up(
+    def trace_delay(
         self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
         """Store what staff find by the help code of a page that does not lead on."""
         trace = self.ports.trace_of(transaction, step, reason, refused)
-        self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
+        self.ports.tell(BrokerEvent(EventKind.LOGIN_DELAYED, trace=trace))

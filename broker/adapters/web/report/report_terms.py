@@ -26,7 +26,9 @@ _QUESTIONS: Final[Mapping[Topic, str]] = {
         " agreements with those who run it?"
     ),
     Topic.RECEIVER: _("Who is responsible for what %(receiver)s gets?"),
-    Topic.RECEIVER_REACHED: _("How can the organisation responsible for %(receiver)s be contacted?"),
+    Topic.RECEIVER_REACHED: _(
+        "How can the organisation responsible for %(receiver)s be contacted?"
+    ),
     Topic.SERVICE_NOTICE: _("Where does %(receiver)s say how it handles personal information?"),
     Topic.USE: _(
         "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"

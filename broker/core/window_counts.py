@@ -8,7 +8,7 @@ _SECONDS = 60
 
 
 @dataclass(slots=True)
-class MinuteCounts:
+class WindowCounts:
     """Counts of at most ``most`` names. A further name replaces the least recently counted one.
 
     A client that uses more names than ``most`` is therefore not limited by a count per name.
@@ -17,13 +17,13 @@ class MinuteCounts:
     most: int
     seconds: int = _SECONDS  # the length of the window
     counts: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    minute: int = -1
+    window: int = -1
 
     def count(self, name: str, now: datetime) -> int:
         """Count ``name`` once more, and return its count in this window."""
         window = int(now.timestamp()) // self.seconds
-        if window != self.minute:
-            self.minute = window
+        if window != self.window:
+            self.window = window
             self.counts.clear()
         came = self.counts.get(name, 0) + 1
         self.counts[name] = came
