@@ -20,10 +20,21 @@ _FIX_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards 
 _MOST: Final = 3  # breaches shown for one rule
 
 
+def _is_missing(path: Path) -> bool:
+    """Return whether there is no such file. A file that cannot be looked up is not missing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # reading the file names the cause
+    return False
+
+
 def load(path: Path) -> tuple[SiteRule, ...]:
     """Return the rules in ``path``, none if it does not exist; raises ConfigurationFaults."""
     faults: list[Fault] = []
-    if not path.exists():
+    if _is_missing(path):
         faults += _find_misnamed_file(path)
         if faults:
             raise ConfigurationFaults(faults)

@@ -34,6 +34,9 @@ def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name != CONFIG:
             key = _read_key(name)
+            if key in raw.variables:
+                what = f"gives the same key as {raw.variables[key]}"
+                raw.faults.append(Fault(name, what, "keep one of the two"))
             raw.variables[key] = name
             _set_key(raw.tree, key, _parse(environ[name]))
     raw.faults.extend(_read_secret_files(raw, path.parent if path else Path()))

@@ -28,14 +28,14 @@ class Limits:
     now: Callable[[], datetime]
 
     def take(self, limit: Limit, *name: str) -> Key:
-        """Count a try and return its counter; raises TooMany, with nothing counted, at the limit.
+        """Count a try and return its counter; raises TooMany at the limit.
 
-        The span begins with the first try.
+        The span begins with the first try. A refused try stays counted: taken back after the end of
+        the span, it would allow a further try in the next one.
         """
         now = self.now()
         counter = Key("counter", self.hmacs.compute("limit", limit.name, *name))
         if self.store.count(counter, 1, LIMIT.ends(now + limit.within), now) > limit.most:
-            self.give_back(counter)
             raise TooMany(limit.name)
         return counter
 

@@ -96,8 +96,11 @@ MISTAKES = [
     (rule() + rule(), "policy_properties.yaml:5: two rules have the name 'a rule' (the first is in line 1)"),
     ("name: x\n", "policy_properties.yaml:1: must be a list of rules (write - name: ..., one for each rule)"),
     ("# nothing\n", "policy_properties.yaml:1: is empty"),
-    (rule("{upstream: wayf, schacHomeOrganization: lu.se}"), "'a rule': no login at a service that it names"),
-    (rule("{upstream: library}", service="e-resources"), "'a rule': no login at a service that it names"),
+    (
+        rule("{upstream: wayf, schacHomeOrganization: lu.se}"),
+        "'a rule': no login at its services matches its conditions",
+    ),
+    (rule("{upstream: library}", service="e-resources"), "'a rule': no login at its services matches its conditions"),
 ]
 
 

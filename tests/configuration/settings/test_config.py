@@ -411,6 +411,7 @@ def test_a_fault_has_a_place_and_a_mend(write: Write, good: str, bad: str, fault
 @pytest.mark.parametrize(
     ("environ", "fault"),
     [
+        ({"BROKER_LANGUAGE": "da", "BROKER_Language": "en"}, "BROKER_Language: gives the same key as BROKER_LANGUAGE"),
         ({"BROKER_LANGUAG": "da"}, "BROKER_LANGUAG: is no key of the configuration (did you mean language?)"),
         ({"BROKER_SERVE__WORKER": "2"}, "BROKER_SERVE__WORKER: is no key of the configuration (did you mean workers?)"),
         ({"BROKER_SERVE__WORKERS": "many"}, "BROKER_SERVE__WORKERS: input should be a valid integer"),
