@@ -143,9 +143,9 @@ def _make_blueprints(
     parts: Parts, ports: WebPorts, person_lookup: PersonAtLogin
 ) -> Iterator[Blueprint]:
     """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
-    staff_door = staff_view.make_door(parts, ports)
-    if staff_door is not None:
-        yield staff_view.make_blueprint(parts, staff_door)
+    staff_access = staff_view.make_access(parts, ports)
+    if staff_access is not None:
+        yield staff_view.make_blueprint(parts, staff_access)
     codes, outbox = parts.codes, parts.outbox
     claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
     proof = MailboxProof(parts.persons, codes, outbox)

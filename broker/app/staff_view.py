@@ -8,8 +8,8 @@ from flask import Blueprint
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.adapters.web.staff.staff_access import StaffAccess
 from broker.adapters.web.staff.staff_cases import StaffCases
-from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
 from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
@@ -25,8 +25,8 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the entrance of the staff view, or None without one."""
+def make_access(parts: Parts, ports: WebPorts) -> StaffAccess | None:
+    """Return the access checks of the staff view, or None without one."""
     rules = parts.config.staff_rules()
     if rules is None:
         return None
@@ -35,17 +35,17 @@ def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
     sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
-    return StaffDoor(ports, found, sessions)
+    return StaffAccess(ports, found, sessions)
 
 
-def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
+def make_blueprint(parts: Parts, access: StaffAccess) -> Blueprint:
     """Return everything below ``/admin``."""
-    routes = entrance.routes()
+    routes = access.routes()
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
-    StaffPolicies(entrance, limits, explained, tried).add_to(routes)
+    StaffPolicies(access, limits, explained, tried).add_to(routes)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, parts.staff_search, parts.pins, url).add_to(routes)
+    StaffCases(access, parts.staff_search, parts.pins, url).add_to(routes)
     return routes
 
 

@@ -58,7 +58,7 @@ def _open_case_at_a_conflict(patch: Patch) -> None:
     def create(self: Any, wanted: Any) -> bool:
         made: bool = before(self, wanted)
         if not made:
-            self._write(self._current.count_conflict())
+            self._write(self.enrolment.count_conflict())
             self._open_case(CaseReason.LIBRARY_REFUSED, last_error="the unique field is taken")
             raise Superseded
         return made
@@ -67,21 +67,20 @@ def _open_case_at_a_conflict(patch: Patch) -> None:
 
 
 def _overwrite_requests(patch: Patch) -> None:
-    def change(self: Any, made: Any, after: Any, others: Any = ()) -> None:
+    def change(self: Any, made: Any, others: Any = ()) -> None:
         self.ports.persons.change(self.person_id, made, self.ports.now(), others=others)
-        self.enrolment = after
 
     patch.setattr(_Attempt, "_change", change)
 
 
 def _open_cases_for_the_set_up(patch: Patch) -> None:
-    def attempt(self: Any, enrolment: Enrolment, wanted: Any) -> None:
+    def attempt(self: Any, wanted: Any) -> None:
         try:
             self._carry_out(wanted)
         except LibraryRefused as error:
             self._open_case(CaseReason.LIBRARY_REFUSED, last_error=str(error))
         except LibraryUnavailable as error:
-            self._postpone(enrolment, error)
+            self._postpone(error)
 
     patch.setattr(_Attempt, "_try", attempt)
 

@@ -49,7 +49,7 @@ _PROBLEMS: Final[Mapping[str, LazyString]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class StaffDoor(OutgoingSaml):
+class StaffAccess(OutgoingSaml):
     """The endpoints of login and logout over the web ports, and what other pages ask of them."""
 
     logins: StaffLogins
