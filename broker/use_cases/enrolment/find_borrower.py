@@ -49,17 +49,16 @@ class BorrowerSearch:
 class FoundBorrower:
     """The result of a search; without ``number`` and ``reason`` the person has no borrower.
 
-    ``reason`` is why staff must decide first, and ``borrowers`` are the borrowers of that case.
-    ``borrower`` is None if the stored number was used without asking the library system; then
-    ``stored`` is the record that names it. ``question`` is that of a first match which the person
-    has not confirmed.
+    ``is_as_wanted`` is False if the login would change the borrower. ``reason`` is why staff must
+    decide first, and ``borrowers`` are the borrowers of that case. ``question`` is that of a first
+    match which the person has not confirmed.
     """
 
     number: str | None = None
-    borrower: Borrower | None = None
+    category: str | None = None
+    is_as_wanted: bool = True
     reason: str | None = None
     borrowers: Names = ()
-    stored: PersonRecord | None = None
     question: AddressQuestion | None = None
 
 
@@ -85,9 +84,8 @@ class BorrowerFinder:
         that agreed with the borrower.
         """
         ports, stored = self.ports, search.stored_record
-        known = self._find_stored(search)
-        age = self._age_of(stored)
-        if known and age < ports.trust_for and self.is_as_wanted(stored, search.wanted):
+        known, age = self._find_stored(search)
+        if known and age < ports.trust_for and known.is_as_wanted:
             return known
         try:
             found = self.call(lambda deadline: ports.library.find(search.cpr, deadline))
@@ -100,21 +98,25 @@ class BorrowerFinder:
                 forget = PersonRecord.forget_borrower
                 ports.persons.change(search.person_id, forget, ports.now())
             return FoundBorrower(reason=reason, borrowers=list_numbers(found))
-        borrower = found[0]
-        question = ports.ask_about_match(stored, borrower, search.email)
-        if question and question.match_hash == search.confirmed:
-            question = None
-        self._note_found(search, borrower, question)
-        return FoundBorrower(borrower.number, borrower, question=question)
+        return self._note_found(search, found[0])
 
-    def _find_stored(self, search: BorrowerSearch) -> FoundBorrower | None:
-        """Return the stored borrower, if the facts that agreed with it are the login's."""
-        stored = search.stored_record
-        if stored is None or stored.borrower_number is None:
-            return None
-        if stored.borrower_facts_hash != self.ports.hash_facts(search.facts):
-            return None
-        return FoundBorrower(stored.borrower_number, stored=stored)
+    def _find_stored(self, search: BorrowerSearch) -> tuple[FoundBorrower | None, timedelta]:
+        """Return the stored borrower, and how long ago the library system confirmed it.
+
+        None if the facts that agreed with it are not the login's.
+        """
+        stored, wanted = search.stored_record, search.wanted
+        borrower = stored.borrower if stored else None
+        if borrower is None:
+            return None, timedelta.max
+        age = self.ports.now() - borrower.confirmed_at
+        if borrower.facts_hash != self.ports.hash_facts(search.facts):
+            return None, age
+        is_as_wanted = wanted is None or (
+            borrower.wanted_hash == self.ports.hash_wanted(wanted)
+            and not wanted.moves(borrower.category)
+        )
+        return FoundBorrower(borrower.number, borrower.category, is_as_wanted), age
 
     def has_borrower(self, person_id: str, borrower_number: str) -> bool:
         """Return whether the record of a person names this borrower.
@@ -124,19 +126,6 @@ class BorrowerFinder:
         record = self.ports.persons.read(person_id, self.ports.now())
         return record is not None and record.value.borrower_number == borrower_number
 
-    def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
-        """Return whether the stored borrower was as ``wanted`` when confirmed, and still is."""
-        if wanted is None:
-            return True
-        if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
-            return False
-        return not wanted.moves(stored.borrower_category or "")
-
-    def is_known_as(self, stored: PersonRecord, wanted: WantedBorrower) -> bool:
-        """Return whether the library system has just confirmed that the borrower is as wanted."""
-        is_trusted = self._age_of(stored) < self.ports.trust_for
-        return is_trusted and self.is_as_wanted(stored, wanted)
-
     def call(self, call: Callable[[datetime], T]) -> T:
         """Return the answer to ``call``, which has 3 s.
 
@@ -145,18 +134,15 @@ class BorrowerFinder:
         with waiting_slot(self.slots):
             return call(self.ports.now() + REQUEST_CALL)
 
-    def _age_of(self, stored: PersonRecord | None) -> timedelta:
-        confirmed_at = stored.borrower_confirmed_at if stored else None
-        return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
-
-    def _note_found(
-        self, search: BorrowerSearch, borrower: Borrower, question: AddressQuestion | None
-    ) -> None:
+    def _note_found(self, search: BorrowerSearch, borrower: Borrower) -> FoundBorrower:
         """Write the borrower into the person record, or the open question, and mail the notice."""
         ports, wanted, now = self.ports, search.wanted, self.ports.now()
-        facts_hash, wanted_hash = ports.hash_facts(search.facts), None
-        if wanted and plan_change(borrower, wanted, now.date()) is None:
-            wanted_hash = ports.hash_wanted(wanted)
+        question = ports.ask_about_match(search.stored_record, borrower, search.email)
+        if question and question.match_hash == search.confirmed:
+            question = None
+        is_as_wanted = wanted is None or plan_change(borrower, wanted, now.date()) is None
+        facts_hash = ports.hash_facts(search.facts)
+        wanted_hash = ports.hash_wanted(wanted) if wanted and is_as_wanted else None
 
         def note(each: PersonRecord) -> PersonRecord:
             if question:
@@ -168,3 +154,4 @@ class BorrowerFinder:
         ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
         if notice:
             ports.pins.outbox.wake_worker()
+        return FoundBorrower(borrower.number, borrower.category, is_as_wanted, question=question)

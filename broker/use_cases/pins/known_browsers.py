@@ -59,13 +59,13 @@ class KnownBrowsers:
                 found.append(KnownBrowser(token, known.borrower_number))
         return tuple(found)
 
-    def count_wrong_pin(self, known: KnownBrowser) -> None:
-        """Count a wrong PIN; the tenth makes the browser unknown."""
-        self._change(known, PersonRecord.count_wrong_pin)
-
-    def clear_wrong_pins(self, known: KnownBrowser) -> None:
-        """Reset the count after a right PIN."""
-        self._change(known, PersonRecord.clear_wrong_pins)
+    def note_pin(self, known: KnownBrowser, *, is_right: bool) -> None:
+        """Count a wrong PIN, of which the tenth makes the browser unknown; a right one resets."""
+        person_id = known.token.person_id
+        secret_hash = self._secret_hash(person_id, known.token.secret)
+        self.persons.change(
+            person_id, lambda record: record.note_pin(secret_hash, is_right=is_right), self.now()
+        )
 
     def end_all(self, borrower_number: str) -> None:
         """Make every browser of a borrower unknown, because the PIN has changed."""
@@ -73,13 +73,6 @@ class KnownBrowsers:
         person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
         if self.persons.read(person_id, now) is not None:
             self.persons.change(person_id, PersonRecord.end_browsers, now)
-
-    def _change(
-        self, known: KnownBrowser, change: Callable[[PersonRecord, str], PersonRecord]
-    ) -> None:
-        person_id = known.token.person_id
-        secret_hash = self._secret_hash(person_id, known.token.secret)
-        self.persons.change(person_id, lambda record: change(record, secret_hash), self.now())
 
     def _secret_hash(self, person_id: str, secret: str) -> str:
         return self.hmacs.compute("known browser", person_id, secret)

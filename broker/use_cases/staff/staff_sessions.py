@@ -15,7 +15,6 @@ from broker.core.staff.staff_rules import (
     StaffPage,
     StaffRefused,
     StaffRole,
-    StaffRoleMissing,
     StaffRules,
     list_pages,
 )
@@ -67,11 +66,6 @@ class StaffMember:
     def role_words(self) -> str:
         """Return the roles as the audit log writes them."""
         return ", ".join(sorted(self.roles))
-
-    def check(self, page: StaffPage) -> None:
-        """Raise StaffRoleMissing if none of the roles may see ``page``."""
-        if page not in self.pages:
-            raise StaffRoleMissing(page.value)
 
 
 @dataclass(frozen=True, slots=True)

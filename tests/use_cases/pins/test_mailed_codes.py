@@ -11,7 +11,7 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import CodeRefused, LinkGone, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.mail.mailed_codes import CODE_LASTS
+from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner
 from broker.use_cases.pins.mailed_codes import LINK_LASTS, MailedCodes
 
 SECOND = timedelta(seconds=1)
@@ -32,13 +32,13 @@ class Bench:
     def attempt(self, typed: str, browser: str = "b1", person_id: str = "") -> str:
         """Return the subject of a typed login code, or the cause of its refusal."""
         try:
-            return self.codes.try_code("library_account", typed, browser=browser, person_id=person_id)
+            return self.codes.try_code(CodeOwner("library_account", browser, person_id), typed)
         except CodeRefused as error:
             return error.cause
 
     def make(self, subject: str = "17", browser: str = "b1", person_id: str = "") -> str:
         """Make a login code."""
-        return self.codes.make_code("library_account", subject, browser=browser, person_id=person_id)
+        return self.codes.make_code(CodeOwner("library_account", browser, person_id), subject)
 
     def is_valid(self, token: str) -> bool:
         """Return whether a PIN link is valid."""
@@ -78,9 +78,9 @@ def test_a_code_is_wrong_in_another_browser_for_another_person_and_purpose(bench
     bench.make(browser="b2", person_id="ann")
     bench.make(person_id="bo")
     assert bench.attempt(code, "b2", "ann") == bench.attempt(code, "b1", "bo") == "code_wrong"
-    bench.codes.make_code("claim", "17", browser="b1", person_id="ann")
+    bench.codes.make_code(CodeOwner("claim", "b1", "ann"), "17")
     with pytest.raises(CodeRefused, match="code_wrong"):
-        bench.codes.try_code("claim", code, browser="b1", person_id="ann")
+        bench.codes.try_code(CodeOwner("claim", "b1", "ann"), code)
     assert bench.attempt(code, "b1", "ann") == "17"
 
 

@@ -7,6 +7,7 @@ from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import PATH, OwnRecordPages, attach_json
+from broker.adapters.web.login.login_pages import make_routes
 from broker.adapters.web.pages.language import language, spoken
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import FormRefused, TransactionGone
@@ -21,19 +22,15 @@ from broker.use_cases.transactions.transactions import Held
 _BUTTONS: Final = ("withdraw", "forget", "leave")
 
 
-def blueprint(choices: "MyChoices") -> Blueprint:
-    """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    routes = Blueprint("choices", __name__)
-    routes.get(PATH)(choices.show)
-    routes.post(PATH)(choices.take_back)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class MyChoices(OwnRecordPages):
     """The endpoints of the page. They show personal data only in the person's own transaction."""
 
     consents: GivenConsents
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes("choices", PATH, self.show, self.take_back)
 
     def show(self) -> Response:
         """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
