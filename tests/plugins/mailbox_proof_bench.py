@@ -78,7 +78,13 @@ class ProofBench:
         """Queue a mail with a code."""
         said = {"asker": "Ann Holm", "language": "en", "now": self.now, **how}
         return self.open_proofs().mail_code(
-            held, owner, _make_step(how), address, str(said["asker"]), str(said["language"]), said["now"]
+            held,
+            owner,
+            _make_step(how),
+            address,
+            asker=str(said["asker"]),
+            language=str(said["language"]),
+            now=said["now"],
         )
 
     def try_code(self, held: Held, code: str, owner: str = "ann", **how: Any) -> Held:
