@@ -137,7 +137,10 @@ class BorrowerFinder:
     def _note_found(self, search: BorrowerSearch, borrower: Borrower) -> FoundBorrower:
         """Write the borrower into the person record, or the open question, and mail the notice."""
         ports, wanted, now = self.ports, search.wanted, self.ports.now()
-        question = ports.ask_about_match(search.stored_record, borrower, search.email)
+        language = wanted.language if wanted else "da"
+        question, notice = ports.check_first_match(
+            search.stored_record, borrower, search.email, language
+        )
         if question and question.match_hash == search.confirmed:
             question = None
         is_as_wanted = wanted is None or plan_change(borrower, wanted, now.date()) is None
@@ -149,8 +152,6 @@ class BorrowerFinder:
                 return each.note_match(question.match_hash)
             return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
 
-        language = wanted.language if wanted else "da"
-        notice = ports.draft_notice_of_match(search.stored_record, borrower, language)
         ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
         if notice:
             ports.pins.outbox.wake_worker()

@@ -135,25 +135,19 @@ class _Attempt:
             made = EnrolmentOutcome.CREATED
         elif claim and borrower.number == claim.borrower_number:
             made = EnrolmentOutcome.CLAIMED
-        # A person who typed the code that was mailed to the address has proved it.
-        is_proved = made is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card
-        question = None
-        if made is not EnrolmentOutcome.CREATED and not is_proved:
-            question = self.ports.ask_about_match(self.person, borrower, wanted.email)
-        mails = self._draft_mails(borrower, made, wanted)
+        language, question = wanted.language, None
+        mails: tuple[Write, ...] = ()
+        if made is not EnrolmentOutcome.CREATED:
+            question, mails = self.ports.check_first_match(
+                self.person, borrower, wanted.email, language
+            )
+        elif wanted.pin_to:
+            mails = self.ports.pins.draft_welcome_mail(borrower.number, wanted.pin_to, language)
+        if made is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card:
+            question = None  # the person typed the code that was mailed to the address
         if change:
             borrower = self.ports.library.change(change, self._hold())
         self._finish(borrower, made, wanted, mails, question)
-
-    def _draft_mails(
-        self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
-    ) -> tuple[Write, ...]:
-        """Return the welcome mail, or the notice of a first match to the present address."""
-        if made is not EnrolmentOutcome.CREATED:
-            return self.ports.draft_notice_of_match(self.person, borrower, wanted.language)
-        if wanted.pin_to is None:
-            return ()
-        return self.ports.pins.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
 
     def _is_created_by_us(self, borrower: Borrower) -> bool:
         return self.enrolment.creates > 0 and borrower.mark == self.enrolment.id

@@ -180,12 +180,8 @@ class PersonAtLogin:
 
     def person_name(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" if the upstream sent none."""
-        if held.evaluated:
-            return display_name(held.evaluated.reading)
-        authentication = held.transaction.authentication
-        if authentication is None:
-            return ""
-        return display_name(read_login(self.rules, authentication, self.policies(held), now))
+        login = self.evaluate(held, now).evaluated
+        return display_name(login.reading) if login else ""
 
     def proof_lifetime(self, held: Held, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.

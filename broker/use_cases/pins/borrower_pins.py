@@ -170,20 +170,20 @@ class BorrowerPins:
             self.library.set_pin(borrower.number, pin, self.now() + _CALL)
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
             # The call was not sent, or the library system refused: the PIN is unchanged.
-            self._cancel(notice)
+            self._settle(notice, self.outbox.cancel_mail)
             lease.end(self.now())
             if isinstance(error, LibraryRefused):
                 return PinChoice("refused", "pin_refused")
             raise
         except LibraryUnavailable:
             # The call may still be carried out: the lease stays, and the notice is mailed.
-            self._release(notice)
+            self._settle(notice, self.outbox.release_mail)
             return _unknown(again_at)
         if not self._is_verified(borrower, pin):
-            self._release(notice)
+            self._settle(notice, self.outbox.release_mail)
             return _unknown(again_at)
         self.end_mailed_access(borrower.number)
-        self._release(notice)
+        self._settle(notice, self.outbox.release_mail)
         lease.end(self.now())
         return PinChoice("set")
 
@@ -204,15 +204,11 @@ class BorrowerPins:
             borrower.email, ChangedPinMail(), language, about=borrower.number, due=due
         )
 
-    def _release(self, notice: Key | None) -> None:
-        if notice is not None:
-            with suppress(StoreUnavailable):  # it becomes due by itself later
-                self.outbox.release_mail(notice)
-
-    def _cancel(self, notice: Key | None) -> None:
+    def _settle(self, notice: Key | None, settle: Callable[[Key], None]) -> None:
+        """Release or cancel the notice, if there is one; it becomes due by itself later."""
         if notice is not None:
             with suppress(StoreUnavailable):
-                self.outbox.cancel_mail(notice)
+                settle(notice)
 
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
         if borrower.email is None or not self.can_choose(borrower):

@@ -95,6 +95,11 @@ def _forget_unique_fields(patch: Patch) -> None:
     patch.setattr(Library, "_create", create)
 
 
+def _mail_no_notice(patch: Patch) -> None:
+    before = EnrolmentPorts.check_first_match
+    patch.setattr(EnrolmentPorts, "check_first_match", lambda *given: (before(*given)[0], ()))
+
+
 MUTATIONS: Final[dict[str, Callable[[Patch], None]]] = {
     "two of three": lambda patch: patch.setattr(
         change_plan, "is_this_persons", lambda _, borrower, number: borrower.cpr in {None, number}
@@ -135,7 +140,7 @@ MUTATIONS: Final[dict[str, Callable[[Patch], None]]] = {
     "a fault of the set-up is no case": _open_cases_for_the_set_up,
     "a failure is retried later": lambda patch: patch.setattr(worker, "retry_delay", lambda _: timedelta()),
     "a finished enrolment drops the number": lambda patch: _keep(patch, "finish", wanted=lambda each: each.wanted),
-    "a first match is mailed": lambda patch: patch.setattr(EnrolmentPorts, "draft_notice_of_match", lambda *_: ()),
+    "a first match is mailed": _mail_no_notice,
     "a library account is nobody's before a login with the number": lambda patch: patch.setattr(
         find_borrower.BorrowerFinder, "has_borrower", lambda *_: True
     ),

@@ -208,7 +208,7 @@ class StaffAccess(OutgoingSaml):
         return spoken(label or upstream.label)
 
     def _tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
-        by = member.role_words or None
+        by = ", ".join(sorted(member.roles)) or None
         self.ports.tell(AuditEvent(kind, self.ports.now(), person=member.staff_id, by=by, **more))
 
     def url(self, page: str = "") -> str:
