@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -233,9 +233,11 @@ class StoredData:
         self._end_logins(records, now)
         for record in records:
             self.persons.store.drop(record.key)
-        with self._hold_leases(person.ids, now):
-            erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
-            deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
+        leases = [self._take_lease(each, now) for each in person.ids]
+        erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
+        deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
+        for lease in leases:
+            lease.end(now)
         return bool(records or erased or any(deleted))
 
     def _end_logins(self, records: Iterable[Record[Any]], now: datetime) -> None:
@@ -244,19 +246,12 @@ class StoredData:
             if isinstance(record.value, Session | Transaction) and record.value.browser:
                 sessions.close(record.value.browser, str(_person_of(record.value)), now)
 
-    @contextmanager
-    def _hold_leases(self, person_ids: Names, now: datetime) -> Iterator[None]:
-        """Hold the leases of person records; PersonBusy if the background worker has one."""
-        with ExitStack() as leases:
-            for person_id in person_ids:
-                key = lease_key(person_key(person_id))
-                lease = Lease.take(self.persons.store, key, now, now)
-                if lease is None:
-                    raise PersonBusy(
-                        "the background worker changes this person: try again in a minute"
-                    )
-                leases.callback(lease.end, now)
-            yield
+    def _take_lease(self, person_id: str, now: datetime) -> Lease:
+        """Lease a person record for some seconds; PersonBusy if the background worker has it."""
+        lease = Lease.take(self.persons.store, lease_key(person_key(person_id)), now, now)
+        if lease is None:
+            raise PersonBusy("the background worker changes this person: try again in a minute")
+        return lease
 
     def _scan(self, person: PersonIds) -> Iterator[Record[Any]]:
         """Yield the person's records of the kinds that no index leads to."""

@@ -10,7 +10,6 @@ from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import (
     SKEW,
-    Arrival,
     Authentication,
     AuthnRequest,
     Errand,
@@ -20,7 +19,7 @@ from broker.core.login.transaction import (
 from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import make_authn_request, make_transaction
-from broker.use_cases.storage.records import Record, read_together
+from broker.use_cases.storage.records import read_together
 from broker.use_cases.transactions.transactions import Held, Transactions
 
 
@@ -78,8 +77,10 @@ class StaffLogins:
                 self.arrivals.spend(arrival, now)
             raise BrowserUnmatched("an arrival in another browser")
         answer = arrival.value.find_answer_for(login, now) if arrival else None
-        if arrival is None or answer is None or not self._spent(arrival, now):
+        if arrival is None or answer is None:
             raise TransactionGone("not an arrival of this login")
+        if not self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now):
+            raise TransactionGone("the arrival was used")
         self._transactions.end(held)
         if isinstance(answer, UpstreamRefusal):
             raise StaffRefused("upstream_refused")
@@ -100,9 +101,6 @@ class StaffLogins:
         except AttributesRefused as refused:
             raise StaffRefused(refused.cause) from None
         return identify_staff(reading, self.rules)
-
-    def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
-        return self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now)
 
     @property
     def _transactions(self) -> Transactions:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
+from broker.core.ports import Key
 from broker.use_cases.library_system.guarded_library import BorrowerLeases
 from broker.use_cases.pins import borrower_pins
 from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
@@ -208,7 +209,7 @@ TestPinModel.settings = settings(
 
 def hold_nothing(self: BorrowerLeases, number: str, until: datetime) -> Lease | None:
     """Take the lease even if another change holds it."""
-    self.store.drop(self.key(number))
+    self.store.drop(Key("lease", self.hmacs.compute("borrower-change", number)))
     return REAL_HOLD(self, number, until)
 
 

@@ -105,7 +105,7 @@ class StaffAccess(OutgoingSaml):
                 )
             )
             raise
-        self._tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
+        self.tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
         ports.cookies.set_staff_cookie(response, session_token)
         return response
@@ -115,7 +115,7 @@ class StaffAccess(OutgoingSaml):
         member = self.member()
         self.form(member, _LOGOUT)
         self.sessions.end(member)
-        self._tell(AuditEventKind.STAFF_LOGGED_OUT, member)
+        self.tell(AuditEventKind.STAFF_LOGGED_OUT, member)
         response = _render(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
@@ -141,7 +141,7 @@ class StaffAccess(OutgoingSaml):
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
         member = self.member()
         if page not in member.pages:
-            self._tell(AuditEventKind.REFUSED, member, reason=StaffRoleMissing.reason)
+            self.tell(AuditEventKind.REFUSED, member, reason=StaffRoleMissing.reason)
             raise StaffRoleMissing(page.value)
         return member
 
@@ -156,11 +156,7 @@ class StaffAccess(OutgoingSaml):
 
         To be called before anything is shown.
         """
-        self._tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
-
-    def log_action(self, member: StaffMember, button: str, about: str) -> None:
-        """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
-        self._tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=about)
+        self.tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
@@ -207,7 +203,8 @@ class StaffAccess(OutgoingSaml):
         label = institution.label if institution else None
         return spoken(label or upstream.label)
 
-    def _tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
+    def tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
+        """Write an event of a member of staff to the audit log; AuditUnavailable."""
         by = ", ".join(sorted(member.roles)) or None
         self.ports.tell(AuditEvent(kind, self.ports.now(), person=member.staff_id, by=by, **more))
 

@@ -12,6 +12,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
 from broker.core.errors import PinNoAddress, TooMany
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff.staff_rules import StaffPage
@@ -74,7 +75,7 @@ class StaffCases:
         if button == "find":
             return self._page(member, typed=typed, found=found)
         # Written to the audit log first: what cannot be written does not happen.
-        self.access.log_action(member, button, typed)
+        self.access.tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=typed)
         done = self._press(button, found, form)
         again = self.search.find(typed, member.staff_id)
         return self._page(member, typed=typed, found=again, done=done)
