@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, RegisterLookUp
 from broker.core.consent.consent import Receipt, newest_first, select_usable_answers
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -15,6 +15,8 @@ from broker.core.policy.model import RegisterRule
 from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
 
 T = TypeVar("T")
+# The cases that a search shows before anything is requested.
+_SHOWN_BY_SEARCH: Final = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 _SEEN_EVERY: Final = timedelta(days=1)
 MOST_WRONG_PINS: Final = 10
 _MOST_BROWSERS: Final = 16
@@ -138,6 +140,16 @@ class PersonRecord:
     def set_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
         """Return the record with another enrolment."""
         return replace(self, enrolment=enrolment)
+
+    def end_corrected_case(self, now: datetime) -> "PersonRecord":
+        """Return the record after a search that no longer shows its case.
+
+        The request behind the case, if there is one, is tried again.
+        """
+        enrolment = self.enrolment
+        if enrolment is None or enrolment.reason not in _SHOWN_BY_SEARCH:
+            return self
+        return replace(self, enrolment=enrolment.retry(now) if enrolment.wanted else None)
 
     def forget_borrower(self) -> "PersonRecord":
         """Return the record without a borrower, because the library system no longer has it."""

@@ -9,7 +9,6 @@ from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutc
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
 from broker.core.errors import LibraryError
-from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import describe_missing_address
@@ -17,7 +16,7 @@ from broker.core.login.transaction import Account, AccountState, Errand, Transac
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.enrolment.requests import EnrolmentRequests, new_enrolment
+from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import usable_cpr
@@ -26,8 +25,6 @@ Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None
 
 _NO_ACCOUNT: Final = Account(None, AccountState.NONE)
-# The cases that a search shows before anything is requested.
-_SHOWN_BY_SEARCH = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +158,7 @@ class BorrowerAtLogin:
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> FoundBorrower | None:
-        """Return the borrower that the login leads to, and open or end the case that it shows.
+        """Return the borrower that the login leads to.
 
         None if the library system does not answer and nothing is known.
         """
@@ -190,9 +187,7 @@ class BorrowerAtLogin:
             except LibraryError:
                 return found  # the login says so, and the next one asks again
             search = replace(search, record=self._read(search.person_id), email=address)
-            found = self.finder.find_borrower(search)
-        if found:
-            self._update_case(search, found)
+            return self.finder.find_borrower(search)
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
@@ -205,39 +200,6 @@ class BorrowerAtLogin:
         self.ports.pins.end_mailed_access(borrower_number)
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
         self.ports.pins.end_mailed_access(borrower_number)
-
-    def _update_case(self, search: BorrowerSearch, found: FoundBorrower) -> None:
-        """Open a case that a search shows, or end one that staff have corrected meanwhile."""
-        enrolment = search.stored_record.enrolment if search.stored_record else None
-        is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
-        reason = enrolment.reason if enrolment and is_open else None
-        if found.reason and found.reason != reason:
-            before = enrolment or new_enrolment(self.ports, search.wanted)
-            self._open_case(search.person_id, found, before)
-        elif found.number and enrolment and reason in _SHOWN_BY_SEARCH:
-            self._end_case(search.person_id, enrolment)
-
-    def _open_case(self, person_id: str, found: FoundBorrower, before: Enrolment) -> None:
-        ports = self.ports
-        reason = CaseReason(found.reason or "")
-
-        def open_case(record: PersonRecord) -> PersonRecord:
-            case = (record.enrolment or before).open_case(reason, found.borrowers)
-            return record.set_enrolment(case)
-
-        ports.persons.change(person_id, open_case, ports.now())
-        ports.record_event(AuditEventKind.ENROLMENT_CASE, person_id, before, found.reason)
-
-    def _end_case(self, person_id: str, enrolment: Enrolment) -> None:
-        now = self.ports.now()
-        after = enrolment.retry(now) if enrolment.wanted else None
-
-        def end_case(record: PersonRecord) -> PersonRecord:
-            # Leave the record alone if another login has ended the case and made a request.
-            return record.set_enrolment(after) if record.enrolment == enrolment else record
-
-        self.ports.persons.change(person_id, end_case, now)
-        self.requests.wake.set()
 
     def _describe(
         self,

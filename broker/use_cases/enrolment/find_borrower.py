@@ -7,12 +7,15 @@ from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import find_case_reason, plan_change
+from broker.core.borrowers.enrolment import CaseReason
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
+from broker.use_cases.enrolment.requests import new_enrolment
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.storage.records import Record
 
@@ -50,15 +53,13 @@ class FoundBorrower:
     """The result of a search; without ``number`` and ``reason`` the person has no borrower.
 
     ``is_as_wanted`` is False if the login would change the borrower. ``reason`` is why staff must
-    decide first, and ``borrowers`` are the borrowers of that case. ``question`` is that of a first
-    match which the person has not confirmed.
+    decide first. ``question`` is that of a first match which the person has not confirmed.
     """
 
     number: str | None = None
     category: str | None = None
     is_as_wanted: bool = True
     reason: str | None = None
-    borrowers: Names = ()
     question: AddressQuestion | None = None
 
 
@@ -75,7 +76,8 @@ class BorrowerFinder:
     def find_borrower(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the borrower with the CPR number, if it is this person's.
 
-        None if the library system does not answer and nothing is known. A first match comes with a
+        None if the library system does not answer and nothing is known. A case that the search
+        shows is opened, and one that staff have corrected is ended. A first match comes with a
         question, and the record does not name the borrower, unless the login brings its address or
         the person has confirmed it.
 
@@ -92,13 +94,28 @@ class BorrowerFinder:
         except LibraryError:
             return known if age < _TRUST_WHILE_SILENT else None
         reason = find_case_reason(found, search.facts, search.cpr)
-        if reason or not found:
-            if stored and stored.borrower_number:
-                # It was deleted or merged, or it is another person's now.
-                forget = PersonRecord.forget_borrower
-                ports.persons.change(search.person_id, forget, ports.now())
-            return FoundBorrower(reason=reason, borrowers=list_numbers(found))
-        return self._note_found(search, found[0])
+        if reason is None and found:
+            return self._note_found(search, found[0])
+        open_case = stored.enrolment if stored and stored.has_open_case else None
+        if reason and (open_case is None or open_case.reason != reason):
+            self._open_case(search, CaseReason(reason), list_numbers(found))
+        elif stored and stored.borrower:
+            # It was deleted or merged, or it is another person's now.
+            forget = PersonRecord.forget_borrower
+            ports.persons.change(search.person_id, forget, ports.now())
+        return FoundBorrower(reason=reason)
+
+    def _open_case(self, search: BorrowerSearch, reason: CaseReason, borrowers: Names) -> None:
+        ports, stored = self.ports, search.stored_record
+        before = stored.enrolment if stored else None
+        before = before or new_enrolment(ports, search.wanted)
+
+        def open_case(record: PersonRecord) -> PersonRecord:
+            case = (record.enrolment or before).open_case(reason, borrowers)
+            return record.forget_borrower().set_enrolment(case)
+
+        ports.persons.change(search.person_id, open_case, ports.now())
+        ports.record_event(AuditEventKind.ENROLMENT_CASE, search.person_id, before, reason.value)
 
     def _find_stored(self, search: BorrowerSearch) -> tuple[FoundBorrower | None, timedelta]:
         """Return the stored borrower, and how long ago the library system confirmed it.
@@ -148,11 +165,12 @@ class BorrowerFinder:
         wanted_hash = ports.hash_wanted(wanted) if wanted and is_as_wanted else None
 
         def note(each: PersonRecord) -> PersonRecord:
+            each = each.end_corrected_case(now)
             if question:
                 return each.note_match(question.match_hash)
             return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
 
         ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
-        if notice:
+        if notice or (search.stored_record and search.stored_record.has_open_case):
             ports.pins.outbox.wake_worker()
         return FoundBorrower(borrower.number, borrower.category, is_as_wanted, question=question)
