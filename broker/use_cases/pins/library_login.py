@@ -1,7 +1,7 @@
 """Login with the library account: number and PIN, and a mailed code in an unknown browser."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from broker.core.mail.mail_contents import LoginCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.core.ports import LibrarySystem
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
-from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
+from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
@@ -58,12 +58,12 @@ class LibraryLogins:
     mail_code: MailCode = "unknown_browsers"
     waiting_slots: WaitingSlots | None = None
 
-    def find_known(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
-        """Return the known browsers among the cookies; none if every login needs a code."""
-        return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else ()
+    def find_known(self, brought: Sequence[BrowserToken]) -> Mapping[str, BrowserToken]:
+        """Return the known tokens by borrower number; none if every login needs a code."""
+        return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else {}
 
     def log_in_known(
-        self, known: Sequence[KnownBrowser], typed: str, pin: str
+        self, known: Mapping[str, BrowserToken], typed: str, pin: str
     ) -> Borrower | str | None:
         """Check a PIN in a known browser.
 
@@ -72,12 +72,12 @@ class LibraryLogins:
         """
         with waiting_slot(self.waiting_slots):
             borrower = self._find(typed)
-            mine = [each for each in known if borrower and each.borrower_number == borrower.number]
-            if borrower is None or not mine:
+            token = known.get(borrower.number) if borrower else None
+            if borrower is None or token is None:
                 return None
             answer = self._check(borrower, pin)
         if answer in {PinAnswer.RIGHT, PinAnswer.WRONG}:
-            self.browsers.note_pin(mine[0], is_right=answer is PinAnswer.RIGHT)
+            self.browsers.note_pin(token, is_right=answer is PinAnswer.RIGHT)
         if answer is PinAnswer.RIGHT:
             return borrower
         return _PROBLEMS.get(answer, "pin_wrong")
