@@ -82,17 +82,13 @@ class EnrolmentCases:
                 listed.append(shown)
         return tuple(sorted(listed, key=attrgetter("since")))
 
-    def find(self, person_id: str) -> StaffEnrolment | None:
-        """Return the enrolment of a person; None if nothing is stored about them."""
-        record = self.ports.persons.read(person_id, self.ports.now())
-        return describe_enrolment(person_id, record.value) if record else None
-
-    def find_by_borrower(self, number: str) -> StaffEnrolment | None:
-        """Return the enrolment of the borrower's person, or else a case about the borrower."""
-        person_id = self.ports.persons.find_by_borrower(number, self.ports.now())
-        if person_id is not None:
-            return self.find(person_id)
-        return next((each for each in self.list_open() if number in each.borrower_numbers), None)
+    def find_person(self, borrower_number: str) -> str | None:
+        """Return the id of the borrower's person, or else of a case about the borrower."""
+        person_id = self.ports.persons.find_by_borrower(borrower_number, self.ports.now())
+        if person_id:
+            return person_id
+        about = (each for each in self.list_open() if borrower_number in each.borrower_numbers)
+        return next((each.person_id for each in about), None)
 
     def try_again(self, person_id: str) -> bool:
         """Let the worker try an enrolment now; False if none is pending or a case.

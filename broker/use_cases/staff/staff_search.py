@@ -125,14 +125,14 @@ class StaffSearch:
         number = typed.strip()
         if not _BORROWER_NUMBER.fullmatch(number):
             return None
-        enrolment = self.cases.find_by_borrower(number)
-        if enrolment is None:
+        person_id = self.cases.find_person(number)
+        if person_id is None:
             # Text in the shape of a help code is a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
             if is_code:
                 return None
             return FoundPerson(mails=self._list_mails(number), pin_mail_number=number)
-        return self._show(None, enrolment.person_id)
+        return self._show(None, person_id)
 
     def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
         """Return a person with what is stored about them; None without page and record."""

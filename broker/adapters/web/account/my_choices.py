@@ -55,7 +55,6 @@ class MyChoices(OwnRecordPages):
         A second press of the same button changes nothing.
         """
         ports = self.ports
-        now = ports.now()
         held = self._enter()
         if isinstance(held, Response):
             return held
@@ -63,19 +62,12 @@ class MyChoices(OwnRecordPages):
         if transaction.errand is Errand.KEPT:
             return self.delete_records(held)
         form = ports.forms.read(transaction, "choices")
-        wanted = form.choice("do", _BUTTONS)
-        if wanted == "leave":
+        if form.choice("do", _BUTTONS) == "leave":
             return self._leave(held)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
-        person = _person(transaction)
-        offers = {
-            each.service: each.find_action(now) for each in self.consents.list_all(person, now)
-        }
-        receipt = None
-        if offers.get(service) == wanted:
-            receipt = self.consents.take_back(person, service, language(), now)
+        receipt = self.consents.take_back(_person(transaction), service, language(), ports.now())
         if receipt:
             kind = AuditEventKind.NOTICE_FORGOTTEN
             if receipt.event is ReceiptEvent.WITHDRAWN:
