@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.entities import Upstream
-from broker.core.errors import AttributesRefused, BrowserUnmatched, TransactionGone
+from broker.core.errors import AttributesRefused, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import (
@@ -19,7 +19,6 @@ from broker.core.login.transaction import (
 from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import make_authn_request, make_transaction
-from broker.use_cases.storage.records import read_together
 from broker.use_cases.transactions.transactions import Held, Transactions
 
 
@@ -65,17 +64,11 @@ class StaffLogins:
         another browser (docs/reference/design.md#4a-3); StaffRefused if the upstream logged nobody
         in.
         """
-        key = self.arrivals.key(arrival_token)
-        reads = read_together(self.arrivals.store, [Transactions.key(login_id), key], now)
-        held = self._transactions.get_from(login_id, reads)
+        held, arrival = self.arrivals.read_both(login_id, arrival_token, now)
         login = held.transaction
-        arrival = self.arrivals.get_from(key, reads)
         if login.errand is not Errand.STAFF:
             raise TransactionGone("no such login of staff")
-        if login.browser is None or login.browser not in browsers:
-            if arrival is not None:
-                self.arrivals.spend(arrival, now)
-            raise BrowserUnmatched("an arrival in another browser")
+        browser = self.arrivals.require_browser(login, arrival, browsers, now)
         answer = arrival.value.find_answer_for(login, now) if arrival else None
         if arrival is None or answer is None:
             raise TransactionGone("not an arrival of this login")
@@ -86,7 +79,7 @@ class StaffLogins:
             raise StaffRefused("upstream_refused")
         if answer.authn_instant < login.begun - SKEW:
             raise StaffRefused("authenticated_before")
-        return answer, login.browser
+        return answer, browser
 
     def identify(self, answer: Authentication, now: datetime) -> StaffIdentity:
         """Return who has logged in; raises StaffRefused with the code of the reason."""
