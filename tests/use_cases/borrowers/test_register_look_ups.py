@@ -11,13 +11,10 @@ from broker.core.borrowers.registered_person import RegisteredAddress, Registere
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.core.identity.canonical_attributes import Attributes
-from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.storage.person_records import person_key
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins
 from tests.use_cases.conftest import StoredAuditLog
 from tests.use_cases.memory_library import AASE
@@ -117,24 +114,6 @@ class Desk:
 @pytest.fixture(name="desk")
 def _desk(world: Any) -> Desk:
     return Desk(world)
-
-
-def test_a_new_borrower_gets_its_address(desk: Desk) -> None:
-    """The register is asked once, with one audit event before and one after, and the number is kept no longer."""
-    desk.enrol()
-    look_up = desk.record().register_look_up
-    assert look_up
-    assert (look_up.cpr, desk.register.asked) == (CPR, [])
-    assert desk.run() == 1
-    assert (desk.fields()["address"], desk.fields()["city"]) == ("Skjultvej 7", "Aarhus C")
-    assert desk.events() == [(ASKED, "enrolment"), (ANSWERED, "written")]
-    assert (desk.record().register_look_up, desk.record().register_asked_at) == (None, desk.world.now)
-    assert (
-        CPR.encode()
-        not in desk.world.store.get(person_key(desk.audit_log.events[-1].person or ""), desk.world.now).value
-    )
-    assert desk.logged == [BrokerEvent(EventKind.REGISTER_LOOKED_UP, {"for": "enrolment", "outcome": "written"})]
-    assert desk.run() == 0
 
 
 @pytest.mark.parametrize("residence", [Residence.DEAD, Residence.NUMBER_CHANGED, Residence.ANNULLED, None])
@@ -257,14 +236,6 @@ def test_a_library_system_that_refuses_the_address(
     assert (desk.record().register_note, bool(desk.record().register_look_up)) == (note, is_due)
 
 
-def test_two_workers_ask_once(desk: Desk) -> None:
-    """The second finds the record under a lease."""
-    desk.enrol()
-    desk.register.meanwhile = lambda: None if desk.another_worker().step() is False else pytest.fail("asked twice")
-    desk.run()
-    assert desk.register.asked == [CPR]
-
-
 def test_a_worker_that_lost_its_lease_stops(desk: Desk) -> None:
     """It writes neither the address nor the end of the look-up: another worker carries it out."""
     desk.enrol()
@@ -295,26 +266,3 @@ def test_a_look_up_shows_no_number(desk: Desk) -> None:
     """Neither by its name nor by that of the person's record."""
     desk.enrol()
     assert CPR not in repr(desk.record()) + repr(desk.record().register_look_up)
-
-
-def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: Desk) -> None:
-    """The former holder's number is not active any more; that concerns neither of the two at a login."""
-    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED)
-    desk.enrol()
-    desk.run()
-    assert desk.record().register_note == "number_changed"
-    logins = Logins(desk.world)
-    former = logins.read_login()
-    other, values = "0202990000", dict(former.reading.attributes)
-    reading = replace(former.reading, attributes=Attributes({**values, "cpr": (other,), "mail": ("new@example.org",)}))
-    latter = replace(former, reading=reading)
-    persons = [logins.persons().find(each) for each in (former, latter)]
-    assert persons[0] != persons[1]
-    accounts = [
-        logins.enrol(logins.transaction(person), arrived)
-        for person, arrived in zip(persons, (former, latter), strict=True)
-    ]
-    desk.run()
-    assert [account.state for account in accounts] == [AccountState.DONE] * 2
-    assert [account.number for account in accounts] == ["1", "2"]
-    assert desk.register.asked == [CPR]
