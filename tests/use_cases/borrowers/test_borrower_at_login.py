@@ -1,7 +1,7 @@
 """The borrower of a login: as it is found before anything is asked, and as the request leaves it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +14,22 @@ from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState, Errand, Person
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
+from tests.use_cases.memory_library import AASE
 
 
 def down() -> None:
     """Fail as a library that does not answer."""
     raise LibraryUnavailable("down")
+
+
+@pytest.fixture
+def private(world: Any) -> Borrower:
+    """Put a private borrower on the shelf."""
+    fields = {"surname": "Prøvesen"}
+    borrower: Borrower = world.library.add(
+        AASE, "0101990000", number="5", category="PRIV", expires=date(2028, 10, 1), fields=fields, card="5"
+    )
+    return borrower
 
 
 @pytest.mark.parametrize(("person", "service"), [(None, "make"), (Person("p"), None), (Person("p"), "none")])

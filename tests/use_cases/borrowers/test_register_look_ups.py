@@ -11,6 +11,8 @@ from broker.core.borrowers.registered_person import RegisteredAddress, Registere
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.identity.canonical_attributes import Attributes
+from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
@@ -266,3 +268,26 @@ def test_a_look_up_shows_no_number(desk: Desk) -> None:
     """Neither by its name nor by that of the person's record."""
     desk.enrol()
     assert CPR not in repr(desk.record()) + repr(desk.record().register_look_up)
+
+
+def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: Desk) -> None:
+    """The former holder's number is not active any more; that concerns neither of the two at a login."""
+    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED)
+    desk.enrol()
+    desk.run()
+    assert desk.record().register_note == "number_changed"
+    logins = Logins(desk.world)
+    former = logins.read_login()
+    other, values = "0202990000", dict(former.reading.attributes)
+    reading = replace(former.reading, attributes=Attributes({**values, "cpr": (other,), "mail": ("new@example.org",)}))
+    latter = replace(former, reading=reading)
+    persons = [logins.persons().find(each) for each in (former, latter)]
+    assert persons[0] != persons[1]
+    accounts = [
+        logins.enrol(logins.transaction(person), arrived)
+        for person, arrived in zip(persons, (former, latter), strict=True)
+    ]
+    desk.run()
+    assert [account.state for account in accounts] == [AccountState.DONE] * 2
+    assert [account.number for account in accounts] == ["1", "2"]
+    assert desk.register.asked == [CPR]

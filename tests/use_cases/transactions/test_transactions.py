@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from broker.core.errors import StoreUnavailable, TransactionGone
+from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.use_cases.transactions.transactions import Held, Transactions, draw_reference
 
@@ -57,6 +57,29 @@ def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Tran
     with pytest.raises(StoreUnavailable):
         transactions.add(replace(begun, intent="other"), world.now)
     assert transactions.read("t", world.now).transaction == begun
+
+
+JOINED: Final[dict[str, dict[str, Any]]] = {
+    "by another answer": {"arrival": "other"},
+    "by the same answer at another time": {"authenticated": None},
+}
+
+
+@pytest.mark.parametrize("joined", JOINED.values(), ids=JOINED)
+def test_a_fact_of_a_person_is_nobody_else_s(
+    world: Any, transactions: Transactions, begun: Transaction, joined: dict[str, Any]
+) -> None:
+    """Where another authentication has joined meanwhile nothing is changed and nothing shown."""
+    held = transactions.add(begun, world.now)
+    assert transactions.reread(held, world.now) == held
+    transactions.put(replace(begun, **joined), held.version, world.now)
+    with pytest.raises(BrowserUnmatched):
+        transactions.change(held, intend("student"), world.now)
+    with pytest.raises(BrowserUnmatched):
+        transactions.reread(held, world.now)
+    assert transactions.read("t", world.now).transaction.intent is None
+    changed = transactions.change(held, intend("student"), world.now, of_person=False)
+    assert changed.transaction == replace(begun, **joined, intent="student")
 
 
 def test_what_this_request_has_decided_stays_with_it(
