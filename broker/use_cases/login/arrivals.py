@@ -67,7 +67,8 @@ class Arrivals:
 
         Raises TransactionGone if there is no such transaction.
         """
-        transactions, key = Transactions(self.store), self.key(arrival_token)
+        transactions = Transactions(self.store)
+        key = self.key(arrival_token)
         reads = read_together(self.store, [transactions.key(name), key], now)
         return transactions.get_from(name, reads), self.get_from(key, reads)
 
