@@ -106,16 +106,6 @@ def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) 
     assert SPELLED not in text
 
 
-def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
-    """Staff merge the borrowers, press the button of the list, and the account is made."""
-    _, pair = several_borrowers(desk.deployment)
-    desk.deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
-    page = desk.press(desk.get("/admin"), do="try_again")
-    assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
-    desk.deployment.wait_until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
-    assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
-
-
 def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     """Let Asta ask for an account beside a borrower who may be her; give her person id and that borrower."""
     made = deployment.koha.patrons.create(
@@ -160,16 +150,6 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     assert after.enrolment
     assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
     assert press(desk, person_id, "another_person") == "nothing_to_try"
-
-
-def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
-    """The help code leads to the page and the case; both numbers of the case lead to it too."""
-    code, pair = several_borrowers(desk.deployment)
-    page = find(desk, code)
-    assert state(page) == "case"
-    assert "You seem to have two library accounts" in page.get_data(as_text=True)
-    assert [state(find(desk, number)) for number in pair] == ["case", "case"]
-    assert ASTA not in page.get_data(as_text=True)
 
 
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
