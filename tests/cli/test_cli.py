@@ -326,7 +326,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP))]
+    "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.full) for each in (signal.SIGTERM, signal.SIGHUP))]
 )
 def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
     """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.interop.parties import table
-
-pytestmark = pytest.mark.slow  # ``make test`` runs only tests/walks/test_connect.py of the tests with real products
 
 HERE = Path(__file__).parent
 

@@ -152,6 +152,16 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     assert press(desk, person_id, "another_person") == "nothing_to_try"
 
 
+def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
+    """The help code leads to the page and the case; both numbers of the case lead to it too."""
+    code, pair = several_borrowers(desk.deployment)
+    page = find(desk, code)
+    assert state(page) == "case"
+    assert "You seem to have two library accounts" in page.get_data(as_text=True)
+    assert [state(find(desk, number)) for number in pair] == ["case", "case"]
+    assert ASTA not in page.get_data(as_text=True)
+
+
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
     """With the button and the role; the retry itself has its own line."""
     code, _ = several_borrowers(desk.deployment)
