@@ -62,7 +62,7 @@ class PersonWorker:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One attempt at the enrolment of a person, under a lease."""
+    """An attempt at the enrolment of a person, under a lease."""
 
     ports: EnrolmentPorts
     lease: Lease
