@@ -51,8 +51,8 @@ class PersonWorker:
         enrolment, due = person.enrolment, person.enrolment_due
         if enrolment and due and due <= now:
             _Attempt(self.ports, claimed.lease, person_id, person, enrolment).run()
-        elif self.look_ups is not None:
-            self.look_ups.carry_out(claimed)
+        elif self.look_ups and person.register_look_up:
+            self.look_ups.carry_out(person_id, person.register_look_up, claimed.lease)
         else:
             # The register was taken out of the configuration: its look-ups go.
             persons.change(person_id, lambda each: each.end_look_up(None, now), now)
