@@ -92,9 +92,11 @@ class BorrowerPins:
             borrower = self.library.read(borrower_number, self.now() + _CALL)
             if borrower is None:
                 raise LinkGone("the borrower is gone")
-            reason = self._find_fault(borrower, pin)
-            if reason:
-                return PinChoice("refused", reason)
+            if not self.can_choose(borrower):
+                return PinChoice("refused", "pin_not_here")
+            fault = find_pin_fault(pin, borrower.list_suggested_pins())
+            if fault:
+                return PinChoice("refused", fault)
             return self._choose_under_lease(borrower, pin, language, link_token)
 
     def can_choose(self, borrower: Borrower) -> bool:
@@ -149,11 +151,6 @@ class BorrowerPins:
         """Return the writes that queue the notice of a first match."""
         notice = ConnectedAccountMail()
         return (self.outbox.draft_mail(address, notice, language, about=borrower_number),)
-
-    def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
-        if not self.can_choose(borrower):
-            return "pin_not_here"
-        return find_pin_fault(pin, borrower.list_suggested_pins())
 
     def _choose_under_lease(
         self, borrower: Borrower, pin: str, language: str, link_token: str | None
