@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.translations.catalogue import make_text
 from broker.adapters.web import page_layout
@@ -31,10 +30,8 @@ def describe_role(settings: Config, entity_id: str) -> own_metadata.RoleDescript
         display_name=_read_text(idp.display_name) or make_text(_DISPLAY_NAME),
         description=make_text(_DESCRIPTION),
         organization=_find_name(settings, _NAME),
-        organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_read_text(settings.privacy_notice),
-        error_url=addresses.error_url(settings.base_url),
     )
 
 

@@ -1,6 +1,6 @@
 """Opens the configured metadata: the folder, the feeds and the keys that sign them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.federation_tables import FeedTable
-from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
@@ -25,11 +24,6 @@ _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
 # The contents that this process read from each folder. Workers inherit them at the fork: a reload
 # then keeps a party whose file an edit has just broken.
 _folders: Final[dict[Path, FolderContents]] = {}
-
-
-def services(settings: Config) -> Mapping[str, Service]:
-    """Return the services as broker.toml describes them, by name."""
-    return {name: settings.service(name) for name in settings.services}
 
 
 def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
@@ -42,10 +36,10 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
     feeds = [_read_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    upstreams, services = settings.core_upstreams(), settings.core_services()
     named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
     service_feeds = {name: table.feed for name, table in settings.services.items()}
-    wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds, feeds)
+    wanted = WantedEntities(upstreams, services, named_feeds, service_feeds, feeds)
     path = settings.metadata
     folder = MetadataFolder(path, wanted.list_folder_ids(), _folders.get(path))
     _folders[path] = folder.contents

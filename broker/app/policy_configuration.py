@@ -88,9 +88,8 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
-    services = open_metadata.services(settings)
-    upstreams: Mapping[str, Upstream]
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    services: Mapping[str, Service] = settings.core_services()
+    upstreams: Mapping[str, Upstream] = settings.core_upstreams()
     if metadata:
         services = _follow(lambda: metadata.snapshot.services)
         upstreams = _follow(lambda: metadata.current.completed_upstreams)
@@ -126,8 +125,7 @@ def _follow(current: Callable[[], T]) -> T:
 
 def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    upstreams = [settings.upstream(name) for name in settings.upstreams]
-    faults = list(attribute_maps.map_faults(upstreams, maps))
+    faults = list(attribute_maps.map_faults(settings.core_upstreams().values(), maps))
     if faults:
         raise ConfigurationFaults(faults)
     return maps
@@ -266,11 +264,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
 
 
 def _make_configured_site(settings: Config) -> Site:
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     maps = attribute_maps.load(settings.attribute_maps).maps
-    return Site.from_configuration(
-        open_metadata.services(settings), upstreams, maps
-    ).unlimited_by_metadata
+    services, upstreams = settings.core_services(), settings.core_upstreams()
+    return Site.from_configuration(services, upstreams, maps).unlimited_by_metadata
 
 
 def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:

@@ -40,9 +40,7 @@ class SetupProof:
     def _searching(self) -> Iterator[SetupFault]:
         """Check that the API key may read users, by a search for a number that no user has."""
         path = alma_calls.make_user_path(_NONEXISTENT_CPR, ALL_TYPES)
-        answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
-        if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
-            raise alma_calls.make_refusal(answer.raw, _OPERATION)
+        self.calls.call(_OPERATION, "GET", path, self.deadline, unless=alma_calls.NOT_FOUND)
         yield from ()
 
     def _types(self) -> Iterator[SetupFault]:
@@ -83,9 +81,7 @@ class SetupProof:
                 raise
             words = "the key may not read code tables, so that neither types nor groups are proved"
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
-        if answer.code is not None:
-            raise alma_calls.make_refusal(answer.raw, _OPERATION)
-        rows = alma_users.list_entries(answer.body.get("row"))
+        rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
         return frozenset(alma_users.read_text(row, "code") or "" for row in used)
 

@@ -183,7 +183,7 @@ class BrokerEvent:
 class EventPort(Protocol):
     """The port that records events. The kind of an event decides where."""
 
-    def __call__(self, event: BrokerEvent | AuditEvent) -> None:
+    def __call__(self, event: BrokerEvent | AuditEvent, /) -> None:
         """Send ``event`` to each sink of its route, in their order.
 
         An event of the audit log is written before its effect is visible outside. Raises

@@ -158,7 +158,7 @@ def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answ
 def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: Soon) -> None:
     """A minute before its end a new one is fetched, so that no call meets the end."""
     library.find(CPR, soon())
-    tokens = library._calls._tokens
+    tokens = library.calls._tokens
     assert tokens._renew_at < time.monotonic() + 3541
     tokens._renew_at = time.monotonic()
     library.find(CPR, soon())
