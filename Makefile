@@ -30,7 +30,7 @@ CORES := $(shell nproc)
 WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 2 : 6)))
 # How random tests draw: see tests/conftest.py.
 DRAWN ?= whole
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
+PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=5 -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
 
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE

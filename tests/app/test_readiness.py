@@ -15,7 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import readiness
+from broker.adapters.saml.keys import key_ring
+from broker.app import checks, readiness
 from broker.app.assembly import Parts, assemble, now
 from broker.app.checks import find_all
 from broker.app.readiness import list_gauges
@@ -122,6 +123,18 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
     shutil.rmtree(folder)
     assert readiness.readiness(parts)["audit"]
     assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1
+
+
+def test_our_own_certificate_is_named_before_and_after_its_end(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``/readyz`` and ``broker check`` name the key and the command that helps; services may refuse such a key."""
+    assert "keys" not in readiness.notes(parts)
+    ends = next(key.until for key in key_ring.list_keys(parts.config.keys) if key.until)
+    for before, word in ((timedelta(days=1), "expires soon"), (timedelta(), "has expired")):
+        for module in (readiness, checks):
+            monkeypatch.setattr(module, "now", lambda moment=ends - before: moment)
+        sentence = f"the certificate idp-signing (current) {word}: {ends:%Y-%m-%d}: broker keys rotate"
+        assert sentence in readiness.notes(parts)["keys"]
+        assert [each for each in find_all(parts) if each.startswith(f"keys: {sentence}")]
 
 
 @pytest.mark.parametrize(

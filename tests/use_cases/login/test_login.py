@@ -38,7 +38,7 @@ def test_a_login_that_no_browser_has_come_for_is_soon_gone(logins: Any) -> None:
 
 def test_what_a_stranger_has_begun_is_small(logins: Any) -> None:
     """The longest request that is kept makes a record of 2 kB beside its RelayState; a longer one is refused."""
-    relay = "r" * 8000
+    relay = "r" * 2000
     long = replace(logins.request(), relay_state=relay, requester_ids=("https://one.example/",))
     spare = MOST_OCTETS - long.octets
     longest = replace(long, requester_ids=("https://one.example/" + "x" * spare,))
