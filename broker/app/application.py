@@ -155,9 +155,8 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
 
 def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
     """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
-    staff_door = staff_view.make_door(parts, ports)
-    if staff_door is not None:
-        yield staff_view.make_blueprint(parts, staff_door)
+    if staff_pages := staff_view.make_blueprint(parts, ports):
+        yield staff_pages
     codes, outbox = parts.codes, parts.outbox
     claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
     proof = MailboxProof(parts.persons, codes, outbox)

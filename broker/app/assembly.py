@@ -12,7 +12,6 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.audit_log.person_keys import PersonKeys
-from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
@@ -28,7 +27,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
-from broker.app.policy_configuration import collect_faults
+from broker.app.policy_configuration import collect_faults, read_library_settings
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
@@ -289,10 +288,8 @@ def assemble(settings: config.Config) -> Parts:
     around = policy_configuration.load(settings, tell, now())
     faults += around.faults
     store = collect_faults(faults, lambda: _open_store(settings, keys))
-    system = settings.library
     library = collect_faults(
-        faults,
-        lambda: open_library(system.system, system.connector_settings(), metrics.library_call),
+        faults, lambda: read_library_settings(settings).open(metrics.library_call)
     )
     register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))

@@ -11,7 +11,12 @@ from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.record_values import is_shaped_as_cpr, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    drop_repeated,
+    is_shaped_as_cpr,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
@@ -87,7 +92,7 @@ class UserSearches:
         found = []
         answer = self.calls.call("find_similar", "GET", path, deadline)
         for entry in alma_users.list_entries(answer.get("user")):
-            primary_id = alma_users.read_text(entry, "primary_id") or ""
+            primary_id = read_text(entry, "primary_id") or ""
             user_path = alma_calls.make_user_path(primary_id, ALL_TYPES)
             user = self._user(user_path, "find_similar", deadline)
             if user is not None and _has_address(user, email):
@@ -100,9 +105,7 @@ class UserSearches:
         return alma_users.read_borrower(user, self.settings) if user is not None else None
 
     def _read_borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
-        # A user may be found by several types and spellings.
-        borrowers = [alma_users.read_borrower(user, self.settings) for user in users]
-        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+        return drop_repeated(alma_users.read_borrower(user, self.settings) for user in users)
 
     def _find_by_number(self, number: str, deadline: datetime, operation: str) -> User | None:
         """Return the user of this borrower number, or None."""
@@ -116,7 +119,7 @@ class UserSearches:
         # The number may be another user's barcode or user name. Any other user, for example from a
         # cache on the way, is an error: the broker would change it or mail it a PIN.
         listed = alma_users.list_entries(user.get("user_identifier"))
-        values = [alma_users.read_text(each, "value") or "" for each in listed]
+        values = [read_text(each, "value") or "" for each in listed]
         if wanted in map(str.casefold, values):
             return None
         raise LibraryUnavailable(f"{operation}: an answer about another user")
@@ -143,7 +146,7 @@ class UserSearches:
             return True
         for value in spell_cpr(cpr):
             user = self._user(alma_calls.make_user_path(value, ALL_TYPES), "find", deadline)
-            if user is not None and alma_users.read_text(user, "primary_id") == value:
+            if user is not None and read_text(user, "primary_id") == value:
                 return True
         return False
 
@@ -154,5 +157,5 @@ class UserSearches:
 
 def _has_address(user: User, email: str) -> bool:
     listed = alma_users.list_contacts(user, "email")
-    addresses = [alma_users.read_text(each, "email_address") or "" for each in listed]
+    addresses = [read_text(each, "email_address") or "" for each in listed]
     return email.casefold() in map(str.casefold, addresses)

@@ -9,6 +9,7 @@ from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.adapters.library_systems.record_values import read_text
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.configuration.checked_files import did_you_mean
@@ -83,7 +84,7 @@ class SetupProof:
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
         rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
-        return frozenset(alma_users.read_text(row, "code") or "" for row in used)
+        return frozenset(read_text(row, "code") or "" for row in used)
 
     def _pins(self) -> Iterator[SetupFault]:
         return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))

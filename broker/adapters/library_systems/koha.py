@@ -13,7 +13,12 @@ from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
-from broker.adapters.library_systems.record_values import find_real_cpr, is_shaped_as_cpr, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    is_shaped_as_cpr,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import (
@@ -221,4 +226,4 @@ class Koha(PatronSearches):
 
 def _holds_number(patron: Patron, field: str) -> bool:
     """Return whether a field holds a number in the form of a CPR number."""
-    return is_shaped_as_cpr(koha_patrons.read_text(patron, field) or "")
+    return is_shaped_as_cpr(read_text(patron, field) or "")

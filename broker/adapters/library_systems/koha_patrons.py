@@ -7,7 +7,12 @@ from typing import Any, Final, TypeGuard
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    read_day,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -40,18 +45,6 @@ def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
         fields={field: text for field, text in texts if text},
         card=read_text(patron, "cardnumber"),
     )
-
-
-def read_text(patron: Patron, field: str) -> str | None:
-    """Return a text, None if it is empty; LibraryUnavailable for another type."""
-    value = patron.get(field)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return value
-    if type(value) is int:
-        return str(value)  # a card number that Koha has just made
-    raise LibraryUnavailable(f"a patron whose {field} is no text")
 
 
 def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:

@@ -9,7 +9,13 @@ from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refus
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.record_values import is_shaped_as_cpr, read_day, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    drop_repeated,
+    is_shaped_as_cpr,
+    read_day,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
@@ -114,9 +120,7 @@ class PatronSearches:
         return koha_patrons.read_borrower(patron, self.settings)
 
     def _read_borrowers(self, patrons: Iterable[Patron]) -> tuple[Borrower, ...]:
-        # Searches by field and by attribute may find the same borrower.
-        borrowers = map(self._read_borrower, patrons)
-        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+        return drop_repeated(map(self._read_borrower, patrons))
 
     def _read_patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron with this ``patron_id``, or None."""
@@ -167,7 +171,7 @@ class PatronSearches:
 
 
 def _has_address(patron: Patron, email: str) -> bool:
-    return _fold(koha_patrons.read_text(patron, "email") or "") == _fold(email)
+    return _fold(read_text(patron, "email") or "") == _fold(email)
 
 
 def _fold(address: str) -> str:
@@ -177,5 +181,5 @@ def _fold(address: str) -> str:
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:
-    value = koha_patrons.read_text(patron, field) or ""
+    value = read_text(patron, field) or ""
     return value.casefold() == name.casefold()

@@ -118,8 +118,8 @@ class EventKind(Enum):
     # the mail server has rejected the recipient
     MAIL_REFUSED = _to_log("mail_refused")
     METADATA_FETCHED = Route((Sink.METRIC,))
-    METADATA_REFUSED = _to_log("metadata_refused")
-    METADATA_RENEWED = _to_log("metadata_renewed")
+    METADATA_REFUSED = _to_log("metadata_refused", Sink.METRIC)
+    METADATA_RENEWED = _to_log("metadata_renewed", Sink.METRIC)
     # a party is left out, or its last good descriptor is used
     METADATA_LOST = _alarm("metadata_lost")
     METADATA_RECOVERED = _to_log("metadata_recovered")
