@@ -168,7 +168,7 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
 
 
 @pytest.mark.slow(seconds=12)
-@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+@pytest.mark.parametrize("calls", [2, *(pytest.param(number, marks=pytest.mark.full) for number in (1, 3, 4))])
 def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
 ) -> None:

@@ -157,12 +157,6 @@ def test_the_status_shows_why_lending_is_blocked(
     assert answer.field("AF") == f"Greetings from Koha. {told}"
 
 
-def test_an_expired_pin_is_right_at_the_machine(machine: Wire, app: Flask) -> None:
-    """REST answers 500 for the same PIN."""
-    app.extensions["koha"].patrons.end_password(1)
-    assert "BLY|CQY|" in machine.ask(information())
-
-
 def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:
     """Where the library locks after three, the right PIN is wrong then, here as over REST."""
     patrons = app.extensions["koha"].patrons
