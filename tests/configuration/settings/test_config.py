@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from broker.configuration import durable_files
-from broker.configuration.checked_files import key_patterns
 from broker.configuration.settings.config import Config, keys, load
 from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
@@ -507,13 +506,6 @@ def test_key_files_that_others_may_open_are_refused(write: Write, tmp_path: Path
     file.write_bytes(os.urandom(32))
     file.chmod(mode)
     assert faults(write(GOOD)) == [f"{file}: is open to its group or others (chmod go= {file})"]
-
-
-def test_few_keys_are_left_to_set() -> None:
-    """A key exists if an administrator has a reason to set it. A text in two languages is one key."""
-    above = {each[:-1] for each in key_patterns(Config)}
-    single = [each for each in key_patterns(Config) if each not in above and each[-1] != "settings"]
-    assert len({each[:-1] if each[-1] in {"en", "da"} else each for each in single}) <= 100
 
 
 def test_every_key_is_documented() -> None:

@@ -16,7 +16,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.core.policy.expiry import add_months
-from broker.demo.koha import patrons
+from broker.demo.koha.database import patrons
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"

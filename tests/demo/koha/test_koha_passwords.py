@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, Category
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, Category
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from broker.demo.circulation.sip2_messages import read_message
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.koha.sip2_server import serve_sip2

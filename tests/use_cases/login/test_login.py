@@ -145,20 +145,6 @@ def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
         logins.flow.ask_upstream(held, "wayf", logins.world.now)
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, shared: bool) -> None:
-    """A fresh browser is sent on by the very write that binds it, on a shared computer to a login afresh."""
-    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
-    puts = logins.world.hooks.calls.count("put")
-    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now, shared=shared)
-    assert logins.world.hooks.calls.count("put") == puts + 1
-    assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
-    known = read_stored(logins, held)
-    assert known == bound.transaction
-    assert (known.browser, known.outstanding, known.sent, known.is_forced) == ("b", (sent,), 1, shared)
-    assert known.until == logins.world.now + 30 * MINUTE
-
-
 @pytest.mark.parametrize(
     ("service", "facts", "upstream"),
     [
