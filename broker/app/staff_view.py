@@ -25,8 +25,8 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_access(parts: Parts, ports: WebPorts) -> StaffAccess | None:
-    """Return the access checks of the staff view, or None without one."""
+def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
+    """Return everything below ``/admin``, or None without a staff view."""
     rules = parts.config.staff_rules()
     if rules is None:
         return None
@@ -35,11 +35,7 @@ def make_access(parts: Parts, ports: WebPorts) -> StaffAccess | None:
     sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
-    return StaffAccess(ports, found, sessions)
-
-
-def make_blueprint(parts: Parts, access: StaffAccess) -> Blueprint:
-    """Return everything below ``/admin``."""
+    access = StaffAccess(ports, found, sessions)
     routes = access.routes()
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
