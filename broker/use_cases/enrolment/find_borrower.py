@@ -85,7 +85,7 @@ class BorrowerFinder:
         must be changed to be as wanted. The stored number counts only for the name and birth date
         that agreed with the borrower.
         """
-        ports, stored = self.ports, search.stored_record
+        ports = self.ports
         known, age = self._find_stored(search)
         if known and age < ports.trust_for and known.is_as_wanted:
             return known
@@ -96,14 +96,21 @@ class BorrowerFinder:
         reason = find_case_reason(found, search.facts, search.cpr)
         if reason is None and found:
             return self._note_found(search, found[0])
+        self._note_none(search, CaseReason(reason) if reason else None, list_numbers(found))
+        return FoundBorrower(reason=reason)
+
+    def _note_none(
+        self, search: BorrowerSearch, reason: CaseReason | None, borrowers: Names
+    ) -> None:
+        """Open the case that the search shows, unless it is open, or forget the borrower."""
+        stored = search.stored_record
         open_case = stored.enrolment if stored and stored.has_open_case else None
         if reason and (open_case is None or open_case.reason != reason):
-            self._open_case(search, CaseReason(reason), list_numbers(found))
+            self._open_case(search, reason, borrowers)
         elif stored and stored.borrower:
             # It was deleted or merged, or it is another person's now.
             forget = PersonRecord.forget_borrower
-            ports.persons.change(search.person_id, forget, ports.now())
-        return FoundBorrower(reason=reason)
+            self.ports.persons.change(search.person_id, forget, self.ports.now())
 
     def _open_case(self, search: BorrowerSearch, reason: CaseReason, borrowers: Names) -> None:
         ports, stored = self.ports, search.stored_record
