@@ -36,7 +36,7 @@ def work(read: Callable[[], Config]) -> None:
     with (
         hold_work_lock(settings.state),
         _block_signals(),
-        metrics.keep_counts(settings.state / "metrics"),
+        metrics.keep_counts(settings.state / metrics.FOLDER),
     ):
         parts = assembly.assemble(settings)
         while parts is not None:

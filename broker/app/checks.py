@@ -12,7 +12,7 @@ from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
 from broker.app.party_report import find_releases
-from broker.app.readiness import key_faults, readiness
+from broker.app.readiness import describe_own_certificates, key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Service
@@ -91,7 +91,7 @@ def _metadata(parts: Parts) -> Iterator[str]:
 def _work(parts: Parts) -> Iterator[str]:
     """Yield that no ``broker work`` runs beside a running ``broker serve``."""
     state = parts.config.state
-    if metrics.is_serving(state / "metrics") and not is_work_running(state):
+    if metrics.is_serving(state / metrics.FOLDER) and not is_work_running(state):
         yield f"work: {NOT_RUNNING}"
 
 
@@ -169,9 +169,14 @@ def _mail(parts: Parts) -> Iterator[str]:
         yield f"mail: {fault}"
 
 
-def _keys(parts: Parts) -> Iterator[str]:
-    with suppress(StoreUnavailable):  # a fault of the store
+def _store(parts: Parts) -> Iterator[str]:
+    with suppress(StoreUnavailable):  # readiness names it
+        yield from (f"store: {warning}" for warning in parts.store.warnings())
         yield from map(str, key_faults(parts))
+
+
+def _own_certificates(parts: Parts) -> Iterator[str]:
+    yield from (f"keys: {sentence}" for sentence in describe_own_certificates(parts, now()))
 
 
 _DOWN: Final = "see library.url, and whether the library system is up"
@@ -328,7 +333,8 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
 
 
 _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
-    _keys,
+    _store,
+    _own_certificates,
     _metadata,
     _work,
     _policies,

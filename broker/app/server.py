@@ -1,6 +1,8 @@
 """``broker serve``: gunicorn over an application that applies changed policies and metadata."""
 
 import gc
+import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +18,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -27,7 +28,7 @@ from broker.app.application import create_app
 from broker.configuration import durable_files
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 from broker.use_cases.storage.worker_loop import run_worker_loop
 
@@ -50,7 +51,7 @@ def serve(read: Callable[[], Config]) -> None:
     application_log.configure()
     with suppress(ConfigurationFaults):  # raised below, together with every other fault
         durable_files.make_state(read().state)
-    with metrics.share_counts(read().state / "metrics"):
+    with metrics.share_counts(read().state / metrics.FOLDER):
         application = _GunicornApplication(read)
         gc.freeze()  # workers share this memory
         _ReloadingArbiter(application).run()
@@ -85,7 +86,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
             "logger_class": QuietLogger,
             # A socket in the home folder through which local users could control the server.
             "control_socket_disable": True,
-            "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
+            "worker_tmp_dir": str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None,
             # By default gunicorn believes these headers from this machine. A proxy may pass on what
             # a client wrote: SCRIPT_NAME would lead past the paths that the proxy closes.
             "forwarder_headers": "",
@@ -114,6 +115,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
         gunicorn would stop all workers if one of them cannot load it (a worker died while a file
         was half copied). End this worker with a code for which gunicorn starts another one.
         """
+        metrics.count_in_files(self._config.state / metrics.FOLDER, str(os.getpid()))
         try:
             return ReloadingApplication.from_config(self._config)
         except BrokerError as error:
@@ -142,13 +144,28 @@ class _ReloadingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log without the text of exceptions: it holds addresses with SAML messages."""
+    """gunicorn's errors as lines of our log.
+
+    The text of exceptions is left out: it holds addresses with SAML messages.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        """Send gunicorn's errors to our log instead of to standard error."""
+        super().setup(cfg)
+        self.error_log.handlers[:] = [_ServerLines()]
 
     def exception(self, *_: object, **__: object) -> None:
         """Log the type of an exception and where it was raised."""
         error = sys.exc_info()[1]
         if error is not None:
             application_log.log_unexpected(error, "server")
+
+
+class _ServerLines(logging.Handler):
+    """Logs what gunicorn reports about its workers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        application_log.tell("server", level="error", text=record.getMessage())
 
 
 def read_checked(read: Callable[[], Config]) -> Config:
@@ -158,11 +175,6 @@ def read_checked(read: Callable[[], Config]) -> Config:
     configuration cannot be served.
     """
     config = read()
-    try:
-        parse_address(config.serve.bind)
-    except RuntimeError:
-        fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
-        raise ConfigurationFaults([fault]) from None
     readiness.fit_to_serve(assembly.assemble(config))
     return config
 

@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -168,7 +168,7 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
 
 
 @pytest.mark.slow(seconds=12)
-@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+@pytest.mark.parametrize("calls", [2, *(pytest.param(number, marks=pytest.mark.full) for number in (1, 3, 4))])
 def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
 ) -> None:

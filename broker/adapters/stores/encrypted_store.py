@@ -116,6 +116,10 @@ class EncryptedStore(Store):
         """Return in sentences what makes the store unfit for production."""
         return self._store.faults()
 
+    def warnings(self) -> Sequence[str]:
+        """Return in sentences what an administrator should correct."""
+        return self._store.warnings()
+
     def _seal_write(self, write: Write) -> Write:
         return Write(write.key, self._seal(write.key, write.kept), write.was)
 

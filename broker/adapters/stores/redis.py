@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from broker.adapters.stores import redis_scripts
-from broker.adapters.stores.redis_connection import Address, loss_faults, servers
+from broker.adapters.stores.redis_connection import Address, find_lone_masters, loss_faults, servers
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import moment, to_microseconds
 from broker.core.errors import StoreUnavailable
@@ -185,6 +185,11 @@ class RedisStore(Store):
             if self._accept_loss:
                 return faults
             return (*faults, *loss_faults(client))
+
+    def warnings(self) -> Sequence[str]:
+        """Return in sentences which settings of the servers may lose writes at a failover."""
+        with _raise_unavailable():
+            return tuple(find_lone_masters(self._connect()))
 
     def purge(self) -> Sequence[str]:
         """Let Redis rewrite its files in the background, without dropped values.

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
+from broker.core import errors
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login.refused_facts import RefusedFacts
 
@@ -128,11 +129,19 @@ class EventKind(Enum):
     POLICIES_CHANGED = _to_log("policies_changed")
     CONFIGURATION_RELOADED = _to_log("reloaded")
     RELOAD_REFUSED = _alarm("reload_refused")
-    WORKER_WAITS = _to_log("worker_waits")
+    WORKER_WAITS = _alarm("worker_waits")
     # ``broker work`` has started, or reloaded its configuration
     WORK_STARTED = _to_log("work_started", Sink.METRIC)
 
 
+# Reasons that are faults of this installation: somebody must act, whatever page shows them.
+OWN_FAULTS: Final = frozenset(
+    {
+        errors.StoreUnavailable.reason,
+        errors.AuditUnavailable.reason,
+        errors.MessageLogUnavailable.reason,
+    }
+)
 _AUDIT_ONLY: Final = Route((Sink.AUDIT_LOG,))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration import durable_files
 from broker.configuration.checked_files import key_patterns
 from broker.configuration.settings.config import Config, keys, load
 from broker.core.entities import Assurance, Controller, Institution, Text
@@ -395,6 +396,8 @@ BAD = [
         )
     ),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
+    ("[mail]", "[serve]\nbind = '127.0.0.1'\n[mail]", "serve.bind: is no address: write HOST:PORT"),
+    ("[mail]", "[serve]\nbind = 'host:port'\n[mail]", "serve.bind: is no address: write HOST:PORT"),
     ("[mail]", "[mail", "is not TOML"),
 ]
 
@@ -517,6 +520,26 @@ def test_every_key_is_documented() -> None:
     tables = {each for each in single if any(other.startswith(f"{each}.") for other in single)}
     assert [each for each in single - tables if f"`{each}`" not in described] == []
     assert "| key | default |" not in text
+
+
+@pytest.mark.parametrize(
+    "kind", ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"]
+)
+def test_every_kind_of_redis_can_be_named(write: Write, kind: str) -> None:
+    """With and without TLS."""
+    url = f"{kind}://:hemmeligt@localhost/books"
+    assert load(write(GOOD), {"BROKER_STORE__URL": url}).store.url == url
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_state_folder_that_others_may_write_in_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could replace the store and the audit log. The fault names the folder and the command that helps."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ConfigurationFaults) as found:
+        durable_files.make_state(folder)
+    assert f"{folder} is open for others to write (chmod go-w {folder})" in str(found.value)
 
 
 @pytest.mark.parametrize(("written", "minutes"), [(None, 10), ("1m", 1), ("30m", 30), ("24h", 24 * 60)])

@@ -11,7 +11,6 @@ import pytest
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
@@ -29,7 +28,6 @@ from tests.plugins.saml_parties import (
     KU,
     LOANS,
     NOW,
-    OPEN,
     WORDS,
     Party,
     idp_entity,
@@ -246,28 +244,6 @@ def test_a_snapshot_does_not_change(station: Station) -> None:
     live.refresh(LATER)
     assert before.upstreams[HUB].keys != live.current.upstreams[HUB].keys
     assert [each.result for each in station.outcomes] == ["new", "new"]
-
-
-def test_one_message_is_read_against_one_state(station: Station) -> None:
-    """A role looks the metadata up once for each message, or keys and endpoints could be of two states."""
-
-    class Counting:
-        looks = 0
-
-        @property
-        def current(self) -> metadata_folder.Metadata:
-            self.looks += 1
-            return station.everyone.metadata
-
-    counting = Counting()
-    role = replace(station.everyone.sp, metadata=counting)
-    idp = replace(station.everyone.idp, metadata=counting)
-    asked = station.everyone.ask(service=OPEN)
-    redirect_url(role.ask("wayf", "_q1", asked, NOW))
-    assert counting.looks == 1
-    query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
-    idp.read_redirect(query, NOW)
-    assert counting.looks == 2
 
 
 def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
