@@ -297,7 +297,7 @@ def _read(
         {name: read_by},
         now,
         tuple(_make_proofs(facts, now)),
-        named_affiliations=policies.named_affiliations,
+        named_affiliations=policies.affiliation_names,
     )
     if find_outgoing_row(read_by, CPR_ATTRIBUTE) is None:
         return reading

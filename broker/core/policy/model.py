@@ -376,7 +376,7 @@ class PolicySet:
         return frozenset(upstreams)
 
     @cached_property
-    def named_affiliations(self) -> frozenset[str]:
+    def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a match or a release names exactly."""
         written: list[Condition | ReleasedAttribute] = []
         for policy in self.policies:

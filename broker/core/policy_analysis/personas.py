@@ -172,12 +172,12 @@ class Analysis:
     @cached_property
     def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a line of a set names exactly."""
-        return frozenset[str]().union(*(each.named_affiliations for each in self.sets))
+        return frozenset[str]().union(*(each.affiliation_names for each in self.sets))
 
     @cached_property
     def contested_values(self) -> frozenset[str]:
         """The affiliations that only one of the sets knows."""
-        known = [each.named_affiliations for each in self.sets]
+        known = [each.affiliation_names for each in self.sets]
         return frozenset(
             value
             for value in self.affiliation_names
@@ -466,7 +466,7 @@ class PersonaChooser:
             attributes[name] = tuple(
                 each
                 for each in shown.get(name, ())
-                if is_known_affiliation(each, policies.named_affiliations)
+                if is_known_affiliation(each, policies.affiliation_names)
             )
         return LoginFacts(self.source.upstream.name, Attributes(attributes), level, intent=intent)
 
