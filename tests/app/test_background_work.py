@@ -269,9 +269,8 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     # Servers of other tests live in this process, and begin and end threads as they like.
     asking = threading.current_thread()
     monkeypatch.setattr(threading.Thread, "start", note_thread)
-    parts = assemble(load(folder / "broker.toml", {}))
-    app = ReloadingApplication(create_app(parts.config), parts)
-    policies = parts.policies.current
+    app = ReloadingApplication(load(folder / "broker.toml", {}))
+    policies = app.parts.policies.current
     student = folder / "policies" / "student.yaml"
     student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
     assert started == []
@@ -279,7 +278,7 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
         assert Client(app).get("/healthz").status_code == 200
     assert [thread.name for thread in started] == ["reload"]
     assert started[0].daemon
-    until(lambda: parts.policies.current.digest != policies.digest)
+    until(lambda: app.parts.policies.current.digest != policies.digest)
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
