@@ -1,13 +1,11 @@
-"""Tokens, rights and POST /patrons of the simulated Koha.
+"""POST /patrons of the simulated Koha.
 
-Source: docs/reference/koha.md#credentials, #create.
+Source: docs/reference/koha.md#create.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.core.policy.expiry import add_months
 from broker.demo.koha import patrons
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -25,42 +22,6 @@ ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "categ
 
 Ask = Callable[..., TestResponse]
 Add = Callable[..., dict[str, Any]]
-
-
-@pytest.mark.parametrize(
-    ("client", "method", "path", "right"),
-    [
-        ("none", "GET", "/patrons", "edit_borrowers"),
-        ("none", "POST", "/patrons", "edit_borrowers"),
-        ("weak", "PUT", "/patrons/1", "1"),
-        ("weak", "POST", "/patrons/1/password", "1"),
-        ("weak", "POST", "/auth/password/validation", "1"),
-    ],
-)
-def test_a_missing_right_is_403(ask: Ask, client: str, method: str, path: str, right: str) -> None:
-    """1.1: edit_borrowers is enough for GET and POST of patrons only; rights are checked before the body."""
-    answer = ask(method, path, {} if method != "GET" else None, client=client)
-    assert answer.status_code == 403
-    text = "Authorization failure. Missing required permission(s)."
-    needed: object = {"borrowers": right}
-    if (method, path) == ("GET", "/patrons"):  # any of these is enough
-        more = [{"tools": "label_creator"}, {"serials": "routing"}, {"acquisition": "order_manage"}]
-        needed = [{"borrowers": right}, *more]
-    assert answer.get_json() == {"error": text, "required_permissions": needed}
-
-
-def test_post_creates_a_patron(ask: Ask) -> None:
-    """1.2: 201 with Location, dates with a time, attributes null unless embedded, a user name if none was given."""
-    answer = ask("POST", "/patrons", ANNA | {"patron_id": 99, "extended_attributes": [{"type": "CPR", "value": CPR}]})
-    made = answer.get_json()
-    assert (answer.status_code, answer.headers["Location"]) == (201, "api/v1/patrons/1")
-    assert (made["patron_id"], made["extended_attributes"], made["userid"]) == (1, None, "ase.prøvesen")
-    expiry = add_months(datetime.now(UTC).date(), 12).isoformat()
-    assert re.fullmatch(expiry + r"T\d\d:\d\d:\d\d", made["expiry_date"])
-    read = ask("GET", "/patrons/1").get_json()
-    assert (read["expiry_date"], read["extended_attributes"]) == (expiry, None)
-    embedded = ask("GET", "/patrons/1", x_koha_embed="extended_attributes").get_json()
-    assert [(each["type"], each["value"]) for each in embedded["extended_attributes"]] == [("CPR", CPR)]
 
 
 def _schema(message: str, path: str) -> dict[str, Any]:

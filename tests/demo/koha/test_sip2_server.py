@@ -136,38 +136,6 @@ def test_a_borrower_is_found_by_number_and_pin(
     assert [answer.field(name) for name in ("BL", "CQ", "AA")] == [found, proven, card]
 
 
-@pytest.mark.parametrize(
-    ("state", "status", "proven", "told"),
-    [
-        ({"expiry_date": "2020-01-01"}, "YYYY ", "Y", "PATRON EXPIRED"),
-        ({"restricted": True}, "YYYY ", "Y", ""),
-        ({"patron_card_lost": True}, "YYYYY", "Y", " -- Borrower's card reported lost."),
-        ({"incorrect_address": True}, "YYYYY", "Y", " -- Borrower has no valid address."),
-        ({"login_attempts": -1}, "YYYY ", "N", "ACCOUNT LOCKED -- Invalid password"),
-    ],
-)
-def test_the_status_shows_why_lending_is_blocked(
-    *, machine: Wire, app: Flask, state: dict[str, object], status: str, proven: str, told: str
-) -> None:
-    """The PIN stays right, except for a locked account. Lost cards and wrong addresses have their own flags."""
-    app.extensions["koha"].patrons.edit(1, **state)
-    answer = read_message(machine.ask(information()).encode())
-    assert answer.fixed[:5] == status
-    assert (answer.field("BL"), answer.field("CQ")) == ("Y", proven)
-    assert answer.field("AF") == f"Greetings from Koha. {told}"
-
-
-def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:
-    """Where the library locks after three, the right PIN is wrong then, here as over REST."""
-    patrons = app.extensions["koha"].patrons
-    patrons.administration = patrons.administration.change_preferences(failed_login_attempts=3)
-    for _ in range(3):
-        machine.ask(information(pin="4712"))
-    assert "BLY|CQN|" in machine.ask(information())
-    patrons.set_password(1, "5182", "5182")
-    assert "BLY|CQY|" in machine.ask(information(pin="5182"))
-
-
 def test_anothers_pin_opens_an_account_whose_user_name_is_their_card(machine: Wire, app: Flask) -> None:
     """Koha checks the PIN by user name, then card number: a machine cannot tell the two apart."""
     patrons = app.extensions["koha"].patrons
