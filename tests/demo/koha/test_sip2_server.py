@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
-from broker.demo.circulation.sip2_messages import read_message
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import create_app
@@ -110,30 +109,6 @@ def test_a_borrower_is_proved_by_card_number_and_pin(machine: Wire) -> None:
         f"24{BLANK}000{NOW}AEÅse Prøvesen|AA{CPR}|BLY|CQY|AFGreetings from Koha. |AOAUL|"
     )
     assert machine.ask(f"35{NOW}AOAUL|AA{CPR}|") == f"36Y{NOW}AOAUL|AA{CPR}|AFThank you !|"
-
-
-@pytest.mark.parametrize(
-    ("typed", "pin", "found", "proven", "card"),
-    [
-        (CPR, "4712", "Y", "N", CPR),
-        (CPR, "", "Y", "N", CPR),
-        (CPR, None, "Y", None, CPR),
-        ("aase.prove", PIN, "Y", "Y", CPR),
-        ("\uff10101990000", PIN, "Y", "Y", CPR),
-        ("1", PIN, "N", None, "1"),
-        ("NOPE", PIN, "N", None, "NOPE"),
-        ("010199-0000", PIN, "N", None, "010199-0000"),
-        ("no.card", PIN, "Y", "Y", ""),
-        ("P1", PIN, "Y", "N", "P1"),
-        ("P1", "", "Y", "N", "P1"),
-    ],
-)
-def test_a_borrower_is_found_by_number_and_pin(
-    *, machine: Wire, typed: str, pin: str | None, found: str, proven: str | None, card: str
-) -> None:
-    """Card number, then user name, never the internal number; the answer has the card number on file."""
-    answer = read_message(machine.ask(information(typed, pin)).encode())
-    assert [answer.field(name) for name in ("BL", "CQ", "AA")] == [found, proven, card]
 
 
 def test_anothers_pin_opens_an_account_whose_user_name_is_their_card(machine: Wire, app: Flask) -> None:
