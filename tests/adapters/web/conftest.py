@@ -313,6 +313,12 @@ def make_site(base_url: str = "https://login.library.example", imprint: Imprint 
 
 
 @pytest.fixture(scope="session")
+def site() -> Callable[..., Flask]:
+    """Give what makes an application that shows every specimen: base_url, imprint, settings."""
+    return make_site
+
+
+@pytest.fixture(scope="session")
 def question() -> Callable[..., Ask]:
     """Give what makes a question: legal basis, items, changed, transient."""
     return make_question
@@ -328,3 +334,28 @@ def login() -> Transaction:
 def app() -> Flask:
     """Give an application that shows every specimen; nobody changes it."""
     return make_site()
+
+
+@pytest.fixture(params=sorted(specimens("da")))
+def specimen(request: pytest.FixtureRequest) -> str:
+    """Give the name of every page in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def looked_at() -> tuple[str, ...]:
+    """Give the name of every page that stays to be looked at: one goes on by itself at once."""
+    return tuple(sorted(set(specimens("da")) - {"onward"}))
+
+
+@pytest.fixture(scope="session")
+def one_of_each(looked_at: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the name of one page of each template: the one that is the longest, for it shows the most."""
+    longest: dict[str, str] = {}
+    shown = specimens("da")
+    for name in looked_at:
+        template, values = shown[name]
+        other = longest.get(template)
+        if other is None or len(repr(values)) > len(repr(shown[other][1])):
+            longest[template] = name
+    return tuple(longest.values())
