@@ -8,8 +8,9 @@ from typing import Final
 
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
-from broker.app.assembly import DIGEST_LENGTH, Parts, now
+from broker.app.assembly import Parts, now
 from broker.app.work_lock import NOT_RUNNING, is_work_running
+from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind

@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -269,9 +269,8 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     # Servers of other tests live in this process, and begin and end threads as they like.
     asking = threading.current_thread()
     monkeypatch.setattr(threading.Thread, "start", note_thread)
-    parts = assemble(load(folder / "broker.toml", {}))
-    app = ReloadingApplication(create_app(parts.config), parts)
-    policies = parts.policies.current
+    app = ReloadingApplication(load(folder / "broker.toml", {}))
+    policies = app.parts.policies.current
     student = folder / "policies" / "student.yaml"
     student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
     assert started == []
@@ -279,7 +278,7 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
         assert Client(app).get("/healthz").status_code == 200
     assert [thread.name for thread in started] == ["reload"]
     assert started[0].daemon
-    until(lambda: parts.policies.current.digest != policies.digest)
+    until(lambda: app.parts.policies.current.digest != policies.digest)
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -168,6 +168,19 @@ def test_every_kind_of_record_is_deleted_or_ends_by_itself(parts_with_persons: P
     """A row that is added to the retention table is exported and deleted, or is named here."""
     found = {each.key.kind for each in parts_with_persons.stored_data.list_records(asta(parts_with_persons))}
     assert found == {row.kind for row in set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS}
+
+
+def test_no_record_is_kept_longer_than_its_row_says(parts_with_persons: Parts) -> None:
+    """The store deletes each record at the end that the retention table documents, or before it."""
+    longest: dict[str, timedelta] = {}
+    for row in retention.TABLE:
+        longest[row.kind] = max(longest.get(row.kind, timedelta()), row.lasts or timedelta.max)
+    late = []
+    for kind in get_args(retention.RecordKind):
+        for key, kept in parts_with_persons.store.list(kind, None, now()):
+            if kept.until - now() > longest[kind]:
+                late.append(key)
+    assert late == []
 
 
 def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(parts_with_persons: Parts) -> None:

@@ -12,7 +12,7 @@ from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.library_systems.koha_calls import Calls
 from broker.cli.main import broker
 from broker.core.errors import LibraryUnavailable
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.loopback_server import serve_on_loopback

@@ -81,7 +81,9 @@ class Metrics:
             case EventKind.ASSERTION_ISSUED:
                 labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
                 self._logins.labels(*labels).inc()
-            case EventKind.METADATA_FETCHED:
+            case (
+                EventKind.METADATA_FETCHED | EventKind.METADATA_REFUSED | EventKind.METADATA_RENEWED
+            ):
                 self._fetches.labels(facts["feed"], facts["result"]).inc()
             case EventKind.REGISTER_LOOKED_UP:
                 self._look_ups.labels(facts["for"], facts["outcome"]).inc()

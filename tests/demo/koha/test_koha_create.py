@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.koha import patrons
+from broker.demo.koha.database import patrons
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.koha.sip2_server import serve_sip2

@@ -103,28 +103,6 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
     assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
 
 
-@pytest.mark.parametrize(
-    ("errand", "upstream", "allowed"),
-    [
-        (Errand.SIGN_UP, "wayf", True),
-        (Errand.SIGN_UP, "pin", False),
-        (Errand.PIN, "pin", False),
-        (Errand.KEPT, "pin", False),
-        (Errand.CHOICES, "pin", True),
-        (Errand.PIN_BY_MAIL, "wayf", False),
-        (Errand.SIGN_UP, "nobody", False),
-    ],
-)
-def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
-    """A PIN login can neither sign up nor choose a PIN."""
-    if allowed:
-        held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
-        assert read_stored(logins, held).upstream == upstream
-        return
-    with pytest.raises(FormRefused):
-        logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
-
-
 def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
     """The store stays empty."""
     with pytest.raises(FormRefused):
@@ -143,20 +121,6 @@ def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
     held, _ = logins.flow.begin(logins.request(), logins.world.now)
     with pytest.raises(BrowserUnmatched):
         logins.flow.ask_upstream(held, "wayf", logins.world.now)
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, shared: bool) -> None:
-    """A fresh browser is sent on by the very write that binds it, on a shared computer to a login afresh."""
-    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
-    puts = logins.world.hooks.calls.count("put")
-    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now, shared=shared)
-    assert logins.world.hooks.calls.count("put") == puts + 1
-    assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
-    known = read_stored(logins, held)
-    assert known == bound.transaction
-    assert (known.browser, known.outstanding, known.sent, known.is_forced) == ("b", (sent,), 1, shared)
-    assert known.until == logins.world.now + 30 * MINUTE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_receipts import keep_proof
@@ -177,28 +176,6 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
     joined, _ = logins.flow.join_verified_pin(held, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
-
-
-@pytest.mark.parametrize(
-    ("said", "intent", "asked"),
-    [
-        ({"eppn": EPPN}, "nurse", True),
-        ({"eppn": EPPN}, None, False),
-        ({"eppn": EPPN}, "student", False),
-        ({}, "nurse", False),
-        ({"eppn": "kim@ku.dk"}, "nurse", False),
-    ],
-    ids=["their own", "no intent", "one without a proof", "nobody", "not trusted"],
-)
-def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
-    logins: Any, said: dict[str, str], intent: str | None, *, asked: bool
-) -> None:
-    """A proof of nobody would keep the address from its holder."""
-    held = look_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.find_missing_proof(held.evaluated, logins.world.now)
-    assert isinstance(step, ProveMailbox) == asked
-    if step:
-        assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
