@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
@@ -35,7 +35,8 @@ class SetupProof:
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, at most one for each setting; stop if Alma is unavailable."""
-        steps = (self._searching, self._types, self._groups, self._pins)
+        machine = partial(find_machine_faults, self.machine, self.deadline)
+        steps = (self._searching, self._types, self._groups, machine)
         return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
@@ -85,6 +86,3 @@ class SetupProof:
         rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
         return frozenset(read_text(row, "code") or "" for row in used)
-
-    def _pins(self) -> Iterator[SetupFault]:
-        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))
