@@ -91,7 +91,7 @@ def _work(parts: Parts) -> Iterator[str]:
         yield f"work: {NOT_RUNNING}"
 
 
-def _parts(parts: Parts) -> Iterator[str]:
+def _find_reported_faults(parts: Parts) -> Iterator[str]:
     """Yield what the metadata, the policies, the person register and the mail server report."""
     moment = now()
     for finding in find_metadata_faults(parts):
@@ -318,7 +318,7 @@ _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _store,
     _own_certificates,
     _work,
-    _parts,
+    _find_reported_faults,
     find_library_faults,
     _settings,
     _sign_up,
