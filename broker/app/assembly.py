@@ -1,7 +1,7 @@
 """Opens every part of the broker from its configuration and connects the parts."""
 
 import os
-import platform
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,6 +62,7 @@ from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.policy_trials.explanations import RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
+from broker.use_cases.storage.fleet import Fleet
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
@@ -117,6 +118,11 @@ class Parts:
     def waiting_slots(self) -> Semaphore:
         """Slots for threads that wait for the library system: half of all threads stay free."""
         return Semaphore(max(1, self.config.serve.threads // 2))
+
+    @property
+    def fleet(self) -> Fleet:
+        """The reports of all processes that share the store."""
+        return Fleet(self.store)
 
     # PINs and mails
 
@@ -352,10 +358,9 @@ def _open_audit_log(
 ) -> StoredAuditLog | None:
     if keys is None or store is None:
         return None
-    # Several machines can share a Redis, and each has its own audit log. An SQLite file belongs to
-    # one machine.
-    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
-    person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine)
+    # Machines that share a store have an audit log each. Containers may have one host name.
+    machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
+    person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())
     return open_audit_log(
         settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
     )

@@ -9,9 +9,16 @@ from typing import Final
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import DIGEST_LENGTH, Parts, now
+from broker.app.fleet_report import STORE_LOST, list_differences, list_missing_keys
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.errors import (
+    AuditUnavailable,
+    BrokerError,
+    ConfigurationFaults,
+    Fault,
+    StoreUnavailable,
+)
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.ports import Key, Store
 from broker.core.retention import TURN
@@ -37,6 +44,8 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     if parts.messages:
         faults["messages"] = parts.messages.faults()
     faults["audit"] = parts.audit_log.faults()
+    with suppress(StoreUnavailable):  # a fault of the store
+        faults["keys"] = list_missing_keys(parts)
     return faults
 
 
@@ -52,11 +61,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     """Return what needs attention although logins work, and the digest of the policies."""
     moment = now()
     found: dict[str, str] = {}
-    with suppress(StoreUnavailable):  # a fault of the store
-        if faults := parts.library_proof.faults():
-            found["library"] = "; ".join(map(str, faults))
-        if enrolments := list(_describe_enrolments(parts.enrolment_cases.list_open())):
-            found["enrolments"] = "; ".join(enrolments)
+    found |= _list_stored_notes(parts, moment)
     if not is_work_running(parts.config.state):
         found["work"] = NOT_RUNNING
     if sentences := list(describe_own_certificates(parts, moment)):
@@ -70,6 +75,21 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["metadata"] = "; ".join(sentences[:_MOST_SHOWN])
         if (more := len(sentences) - _MOST_SHOWN) > 0:
             found["metadata"] += f"; and {more} more: broker metadata check"
+    return found
+
+
+def _list_stored_notes(parts: Parts, moment: datetime) -> dict[str, str]:
+    """Return the notes that need the store; readiness names a store that does not answer."""
+    found: dict[str, str] = {}
+    with suppress(StoreUnavailable, AuditUnavailable):  # a fault of the store or audit log
+        if faults := parts.library_proof.faults():
+            found["library"] = "; ".join(map(str, faults))
+        if sentences := list_differences(parts):
+            found["fleet"] = "; ".join(sentences)
+        if enrolments := list(_describe_enrolments(parts.enrolment_cases.list_open())):
+            found["enrolments"] = "; ".join(enrolments)
+        if parts.audit_log.is_store_lost(moment):
+            found["store"] = STORE_LOST
     return found
 
 

@@ -41,7 +41,14 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Readiness lists no fault."""
-    assert readiness.readiness(parts) == {"store": (), "metadata": [], "policies": [], "library": [], "audit": []}
+    assert readiness.readiness(parts) == {
+        "store": (),
+        "metadata": [],
+        "policies": [],
+        "library": [],
+        "audit": [],
+        "keys": [],
+    }
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +63,14 @@ class StoredAuditLog:
     def faults(self) -> list[str]:
         """Return sentences that say why no event can be written; empty if one can."""
         return self.files.faults()
+
+    def is_store_lost(self, now: datetime) -> bool:
+        """Return whether the store has none of the anchors that it must have.
+
+        Raise AuditUnavailable or StoreUnavailable.
+        """
+        head = self.files.read_head()
+        return head is not None and not self.anchors.has_any(head, now)
 
     def count_lost(self) -> int:
         """Return the number of events that this worker could not write."""
