@@ -3,12 +3,12 @@
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from threading import Event, Semaphore
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.hash_chain import Anchors
@@ -67,6 +67,9 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
 
+P = ParamSpec("P")
+R = TypeVar("R")
+_TIMED_CALLS: Final = ("get_many", "put_many", "put_many_then_get", "claim", "count")
 DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
 
@@ -310,7 +313,7 @@ def assemble(settings: config.Config) -> Parts:
     surroundings = policy_configuration.load(settings, startup.tell, now())
     metadata, maps = surroundings.metadata, surroundings.maps
     faults += surroundings.faults
-    raw_store = collect_faults(faults, lambda: _open_store(settings))
+    raw_store = collect_faults(faults, lambda: _open_store(settings, metrics))
     store = None
     if raw_store and keys:
         store = EncryptedStore(raw_store, keys.sealing, keys.sealing_id)
@@ -347,10 +350,26 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
-def _open_store(settings: config.Config) -> Store:
+def _open_store(settings: config.Config, metrics: Metrics) -> Store:
     durable_files.make_state(settings.state)
     table = settings.store
-    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    for name in _TIMED_CALLS:
+        setattr(store, name, _time_call(name, getattr(store, name), metrics))
+    return store
+
+
+def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
+    """Return a call of the store that is also timed, whether it succeeds or not."""
+
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        began = time.perf_counter()
+        try:
+            return call(*args, **options)
+        finally:
+            metrics.store_call(name, time.perf_counter() - began)
+
+    return run
 
 
 def _open_audit_log(

@@ -82,7 +82,7 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
     parts.library_proof.step()
     assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
     found = [gauge for gauge in list_gauges(parts) if gauge.name == "broker_library_fault"]
-    assert [(gauge.labels, gauge.value) for gauge in found] == [({"setting": "unavailable"}, 1)]
+    assert [(gauge.labels, gauge.value) for gauge in found] == [(("unavailable",), 1)]
     page = parts.metrics.page(found).decode()
     assert 'broker_library_calls_total{call="find",outcome="unavailable"} 1.0' in page
     assert 'broker_library_call_seconds_count{call="find"} 1.0' in page
