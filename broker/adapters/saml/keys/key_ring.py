@@ -57,12 +57,14 @@ class RoleKeys:
 
     The signing certificates that peers see are current and next, so that they know the next before
     it signs; of the encryption keys only the current is published, and all slots decrypt what peers
-    with older metadata still send.
+    with older metadata still send. ``known_signing_certificates`` are those of all slots: a process
+    that has not reloaded its keys still signs with the previous one.
     """
 
     signing: KeyPair
     decryption: tuple[KeyPair, ...]
     signing_certificates: tuple[bytes, ...]
+    known_signing_certificates: tuple[bytes, ...]
     encryption_certificate: bytes
 
     def load_signing_key(self) -> SigningKey:
@@ -94,7 +96,8 @@ class KeyRing:
         """Return names of the keys that open records and messages, or that peers can know of."""
         names = [f"store {key_id}" for key_id in self.sealing]
         for role, keys in self._roles:
-            names += [f"{role}-signing {_shorten(each)}" for each in keys.signing_certificates]
+            known = keys.known_signing_certificates
+            names += [f"{role}-signing {_shorten(each)}" for each in known]
             names += [f"{role}-encryption {_shorten(each.certificate)}" for each in keys.decryption]
         return tuple(sorted(names))
 
@@ -238,6 +241,7 @@ def _read_role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
         signing=signing["current"],
         decryption=tuple(encryption.values()),
         signing_certificates=tuple(pair.certificate for pair in published),
+        known_signing_certificates=tuple(pair.certificate for pair in signing.values()),
         encryption_certificate=encryption["current"].certificate,
     )
 
