@@ -12,7 +12,7 @@ from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
 from broker.app.fleet_report import STORE_LOST, list_differences
-from broker.app.party_report import find_releases
+from broker.app.party_report import find_releases, shorten
 from broker.app.readiness import describe_own_certificates, key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
@@ -224,9 +224,6 @@ def find_trial_faults(parts: Parts) -> Iterator[str]:
     yield from (f"not proven: {sentence}" for sentence in trial.not_proven)
 
 
-_FORMATS_PREFIX = "nameid-format:"
-
-
 def find_service_faults(parts: Parts) -> Iterator[str]:
     """Yield NameID formats and required attributes that a service does not get.
 
@@ -263,11 +260,11 @@ def _find_name_id_faults(
     listed = descriptor.name_id_formats
     if not listed or UNSPECIFIED in listed:
         return
-    wanted = " or ".join(map(_short, listed))
+    wanted = " or ".join(map(shorten, listed))
     for release in releases:
         if release.name_id_format not in listed:
             what = f"its metadata wants the NameID format {wanted}, and"
-            yield f"{what} {release.place} gives {_short(release.name_id_format)}"
+            yield f"{what} {release.place} gives {shorten(release.name_id_format)}"
 
 
 def _find_unreleased_attributes(
@@ -285,10 +282,6 @@ def _find_unreleased_attributes(
             yield f"its metadata requires the attribute {wire_name}, for which {file} has no row"
         elif released.isdisjoint(names):
             yield f"its metadata requires the attribute {names[0]}, which no policy releases to it"
-
-
-def _short(name_id_format: str) -> str:
-    return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
 def find_restored_persons(parts: Parts) -> Iterator[str]:

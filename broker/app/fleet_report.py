@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final
 
-from broker.app.assembly import DIGEST_LENGTH, Parts, now
+from broker.app.assembly import Parts, now
+from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.use_cases.storage.fleet import LIVE, ProcessStatus, describe_differences

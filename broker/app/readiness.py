@@ -10,9 +10,10 @@ from typing import Final
 
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
-from broker.app.assembly import DIGEST_LENGTH, Parts, now
+from broker.app.assembly import Parts, now
 from broker.app.fleet_report import RELEASE, STORE_LOST, list_differences, list_missing_keys
 from broker.app.work_lock import NOT_RUNNING, is_work_running
+from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import (
     AuditUnavailable,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -49,9 +49,10 @@ def serve(read: Callable[[], Config]) -> None:
     ConfigurationFaults if the configuration cannot be served.
     """
     application_log.configure()
+    state = read().state
     with suppress(ConfigurationFaults):  # raised below, together with every other fault
-        durable_files.make_state(read().state)
-    with metrics.share_counts(read().state / metrics.FOLDER):
+        durable_files.make_state(state)
+    with metrics.share_counts(state / metrics.FOLDER):
         application = _GunicornApplication(read)
         gc.freeze()  # workers share this memory
         _ReloadingArbiter(application).run()
@@ -116,7 +117,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
         """
         metrics.count_in_files(self._config.state / metrics.FOLDER, str(os.getpid()))
         try:
-            return ReloadingApplication.from_config(self._config)
+            return ReloadingApplication(self._config)
         except BrokerError as error:
             _log_faults(EventKind.WORKER_WAITS, error)
             time.sleep(_RETRY_AFTER_S)
@@ -190,40 +191,31 @@ class ReloadingApplication:
     application before it forks.
     """
 
-    def __init__(self, application: WSGIApplication, parts: assembly.Parts) -> None:
-        """Take the application of ``create_app`` and the parts that it is made of."""
-        self._application = application
-        path = urlsplit(parts.config.base_url).path
-        if path:
-            self._application = DispatcherMiddleware(NotFound(), {path: application})
-        steps = [partial(refresh, parts), FleetReport(parts, "serve").step]
-        never = Event()
-        arguments = (steps, never, never.is_set, _REFRESH_EVERY_S, _report)
-        self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
-        self._first_request = Lock()  # taken once, never released
-
-    @classmethod
-    def from_config(cls, config: Config | None = None) -> Self:
+    def __init__(self, config: Config | None = None) -> None:
         """Make the application; BrokerError if the configuration cannot be served.
 
         ``config`` is read from the environment if None.
         """
         application = create_app(config)
-        parts: assembly.Parts = application.extensions["broker"]
-        readiness.fit_to_serve(parts)
+        self.parts: assembly.Parts = application.extensions["broker"]
+        readiness.fit_to_serve(self.parts)
+        self._application: WSGIApplication = application
+        if path := urlsplit(self.parts.config.base_url).path:
+            self._application = DispatcherMiddleware(NotFound(), {path: application})
+        never = Event()
+        report = partial(application_log.log_unexpected, reference="reload")
+        steps = [partial(refresh, self.parts), FleetReport(self.parts, "serve").step]
+        arguments = (steps, never, never.is_set, _REFRESH_EVERY_S, report)
+        self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
+        self._first_request = Lock()  # taken once, never released
         gc.collect()
         gc.freeze()
-        return cls(application, parts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a request."""
         if self._first_request.acquire(blocking=False):
             self._reloading.start()
         return self._application(environ, start_response)
-
-
-def _report(error: Exception) -> None:
-    application_log.log_unexpected(error, "reload")
 
 
 def refresh(parts: assembly.Parts) -> None:

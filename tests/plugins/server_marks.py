@@ -1,6 +1,6 @@
 """Mark the tests that use a fixture which starts a server, a browser or another program.
 
-``make quick`` runs the tests without the marks ``server``, ``slow`` and ``long``. A test that starts something itself
+``make quick`` runs the tests without the marks ``server``, ``slow``, ``full`` and ``long``. A test that starts something itself
 carries ``@pytest.mark.server``.
 
 Such a test waits for other processes and threads. If it fails, it is run once more, so that a busy machine refuses no

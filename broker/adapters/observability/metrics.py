@@ -59,7 +59,9 @@ class Metrics:
             case EventKind.ASSERTION_ISSUED:
                 labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
                 self._count("broker_logins_total", "issued", *labels)
-            case EventKind.METADATA_FETCHED:
+            case (
+                EventKind.METADATA_FETCHED | EventKind.METADATA_REFUSED | EventKind.METADATA_RENEWED
+            ):
                 labels = [str(facts[name]) for name in ("feed", "result")]
                 self._count("broker_metadata_fetches_total", *labels)
             case EventKind.REGISTER_LOOKED_UP:

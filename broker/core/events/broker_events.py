@@ -118,8 +118,8 @@ class EventKind(Enum):
     # the mail server has rejected the recipient
     MAIL_REFUSED = _to_log("mail_refused")
     METADATA_FETCHED = Route((Sink.METRIC,))
-    METADATA_REFUSED = _to_log("metadata_refused")
-    METADATA_RENEWED = _to_log("metadata_renewed")
+    METADATA_REFUSED = _to_log("metadata_refused", Sink.METRIC)
+    METADATA_RENEWED = _to_log("metadata_renewed", Sink.METRIC)
     # a party is left out, or its last good descriptor is used
     METADATA_LOST = _alarm("metadata_lost")
     METADATA_RECOVERED = _to_log("metadata_recovered")
@@ -195,7 +195,7 @@ class BrokerEvent:
 class EventPort(Protocol):
     """The port that records events. The kind of an event decides where."""
 
-    def __call__(self, event: BrokerEvent | AuditEvent) -> None:
+    def __call__(self, event: BrokerEvent | AuditEvent, /) -> None:
         """Send ``event`` to each sink of its route, in their order.
 
         An event of the audit log is written before its effect is visible outside. Raises

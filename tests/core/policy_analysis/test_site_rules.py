@@ -241,7 +241,7 @@ def test_a_rule_that_no_file_can_break_simulates_one_login(monkeypatch: pytest.M
         assert (proof.met, bool(proof.breaches), len(played_logins) > 1) == (True, some, some)
 
 
-@settings(max_examples=scale_examples(12), suppress_health_check=UNTOLD)
+@settings(max_examples=scale_examples(6), suppress_health_check=UNTOLD)
 @given(POLICY_SETS, RULES, SEEDS)
 def test_a_rule_that_is_proved_holds_for_every_login(policies: PolicySet, rule: SiteRule, seed: int) -> None:
     """And one that any login breaks is reported, with a login that breaks it so."""

@@ -56,7 +56,7 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
-@settings(max_examples=scale_examples(5), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=scale_examples(3), deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: int) -> None:
     """No random login is given more, and a login that the engine lets go with it stands behind each line."""

@@ -1,14 +1,11 @@
 """The one record of a person: what it keeps, and what leads to it."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -29,15 +26,6 @@ NOW = datetime(2031, 1, 1, tzinfo=UTC)
 def persons(tmp_path: Path) -> PersonRecords:
     """Return the records of persons in a new SQLite file."""
     return PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
-
-
-def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
-    """A person without a record gets one, which ends two years after they were last seen."""
-    record = persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    assert record
-    assert record.value.borrower_number == "17"
-    assert record.until == NOW + timedelta(days=730)
-    assert persons.read("anna", NOW + timedelta(days=731)) is None
 
 
 def test_a_borrower_number_leads_to_the_person_who_has_it_now(persons: PersonRecords) -> None:
@@ -78,14 +66,6 @@ def test_a_borrower_leads_to_the_person_who_was_confirmed_last(persons: PersonRe
     assert persons.find_by_borrower("17", again) == "anna"
 
 
-def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
-    """Neither the record nor what leads to it stays."""
-    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    persons.delete("anna", None, NOW)
-    assert persons.read("anna", NOW) is None
-    assert persons.find_by_borrower("17", NOW) is None
-
-
 def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receipt:
     """Give a consent."""
     until = at + timedelta(days=365) if remembered else None
@@ -112,15 +92,6 @@ def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> N
     later = NOW + timedelta(days=731)
     last = consent("late", later)
     assert record.add_receipt("my-loans", last, later).list_receipts("my-loans")[-1].record_id != "first"
-
-
-def test_a_mailbox_proves_one_person_until_the_proof_ends(persons: PersonRecords) -> None:
-    """In any spelling; then another person may prove it."""
-    assert keep_proof(persons, "anna", kaldemail(NOW), NOW)
-    taken = kaldemail(NOW, "Nurse+1@auh.rm.dk")
-    assert not keep_proof(persons, "bo", taken, NOW + timedelta(days=364))
-    assert keep_proof(persons, "anna", taken, NOW)
-    assert keep_proof(persons, "bo", kaldemail(NOW + timedelta(days=365)), NOW + timedelta(days=365))
 
 
 def proofs(persons: PersonRecords, person_id: str, now: datetime) -> tuple[Proved, ...]:
@@ -203,50 +174,3 @@ def test_answers_at_once_are_all_kept(open_persons: Callable[[], PersonRecords])
     record = open_persons().read("anna", NOW)
     assert record
     assert len(record.value.receipts["s"]) == 24
-
-
-def test_of_many_who_prove_a_mailbox_at_once_one_has_it(open_persons: Callable[[], PersonRecords]) -> None:
-    """And only that person's proof counts."""
-    open_persons()
-    people = [f"p{number}" for number in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda each: keep_proof(open_persons(), each, kaldemail(NOW), NOW), people))
-    assert won.count(True) == 1
-    persons = open_persons()
-    assert [bool(proofs(persons, each, NOW)) for each in people] == won
-
-
-_CONFIRMING: Final = """
-import sys
-from datetime import datetime
-from pathlib import Path
-from broker.adapters.stores.open_store import open_store
-from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.storage.person_records import PersonRecords
-now = datetime.fromisoformat(sys.argv[3])
-persons = PersonRecords(open_store(sys.argv[1], Path(sys.argv[2])), LookupHmacs("k", b"key"))
-for number in range(10_000):
-    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "s", None)
-    persons.change(f"p{number}", lambda record: record.add_receipt("my-loans", made, now), now)
-    print(number, flush=True)
-"""
-
-
-@pytest.mark.server
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_a_consent_that_was_confirmed_survives_a_kill(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Every answer that the process had reported before ``kill -9`` is on file."""
-    url = "sqlite:broker.db" if kind == "sqlite" else request.getfixturevalue("redis_url")
-    command = [sys.executable, "-c", _CONFIRMING, url, str(tmp_path), NOW.isoformat()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        confirmed = [next(process.stdout).strip() for _ in range(20)]
-        process.kill()
-    persons = PersonRecords(open_store(url, tmp_path), LookupHmacs("k", b"key"))
-    for number in confirmed:
-        record = persons.read(f"p{number}", NOW)
-        assert record
-        assert [each.record_id for each in record.value.list_receipts("my-loans")] == [number]
