@@ -1,5 +1,6 @@
 """The report of this process about itself, and what it finds in the reports of the others."""
 
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -29,8 +30,9 @@ _OF_THE_MACHINE: Final = {"serve", "state", "keys", "site"}
 def describe_process(parts: Parts, part: str) -> ProcessStatus:
     """Return the status of this process: ``part`` is serve, work, or empty for a command."""
     disk = os.statvfs(parts.config.state)
-    settings = parts.config.model_dump_json(exclude=_OF_THE_MACHINE)
-    configuration = parts.keys.index.compute("configuration", settings)
+    settings = parts.config.model_dump(exclude=_OF_THE_MACHINE)
+    text = json.dumps(settings, sort_keys=True, default=_write_setting)
+    configuration = parts.keys.index.compute("configuration", text)
     return ProcessStatus(
         machine=parts.audit_log.anchors.machine,
         host=platform.node(),
@@ -43,6 +45,11 @@ def describe_process(parts: Parts, part: str) -> ProcessStatus:
         keys=parts.keys.fingerprints,
         used_keys=parts.keys.used_fingerprints,
     )
+
+
+def _write_setting(value: object) -> object:
+    """Return what JSON can write; the order of a set differs from process to process."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def list_missing_keys(parts: Parts) -> list[str]:

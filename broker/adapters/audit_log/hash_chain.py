@@ -125,7 +125,7 @@ class Anchors:
     def has_any(self, head: ChainHead, now: datetime) -> bool:
         """Return whether one of the last two anchors before ``head`` is in the store.
 
-        One may be missing, because the store was down at that moment.
+        The store may lack the other one, because it was down at that moment.
         """
         last = head.number - (head.number - _FIRST_ANCHOR) % _ANCHOR_EVERY
         keys = [self._key(number) for number in (last, last - _ANCHOR_EVERY)]

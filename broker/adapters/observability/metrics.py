@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from broker.adapters.observability.metric_table import TABLE
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, find_route
 
 FOLDER: Final = "metrics"  # in ``state``
@@ -20,6 +21,15 @@ _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process
 _WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _RESERVED: Final = 256 * 1024  # octets; about a thousand counters
+_FETCHES: Final = ("broker_metadata_fetches_total", ("feed", "result"))
+# The metrics of events that are no login and no refusal, and the facts that are their labels.
+_COUNTED: Final[Mapping[EventKind | AuditEventKind, tuple[str, tuple[str, ...]]]] = {
+    EventKind.METADATA_FETCHED: _FETCHES,
+    EventKind.METADATA_REFUSED: _FETCHES,
+    EventKind.METADATA_RENEWED: _FETCHES,
+    EventKind.REGISTER_LOOKED_UP: ("broker_register_look_ups_total", ("for", "outcome")),
+    EventKind.WORK_STARTED: ("broker_work_starts_total", ()),
+}
 _SECONDS: Final = (0.01, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
@@ -55,25 +65,18 @@ class Metrics:
     def count(self, event: BrokerEvent) -> None:
         """Count an event, by codes and names of the configuration only."""
         facts = event.facts
-        match event.kind:
-            case EventKind.ASSERTION_ISSUED:
-                labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
-                self._count("broker_logins_total", "issued", *labels)
-            case (
-                EventKind.METADATA_FETCHED | EventKind.METADATA_REFUSED | EventKind.METADATA_RENEWED
-            ):
-                labels = [str(facts[name]) for name in ("feed", "result")]
-                self._count("broker_metadata_fetches_total", *labels)
-            case EventKind.REGISTER_LOOKED_UP:
-                labels = [str(facts[name]) for name in ("for", "outcome")]
-                self._count("broker_register_look_ups_total", *labels)
-            case EventKind.WORK_STARTED:
-                self._counters["broker_work_starts_total"].inc()
-            case kind:
-                self._count("broker_refusals_total", _reason(find_route(kind).line, facts))
-                if kind is EventKind.LOGIN_REFUSED and event.audit is not None:
-                    labels = [getattr(event.audit, name) or "" for name in _LOGIN_LABELS]
-                    self._count("broker_logins_total", "refused", *labels)
+        if event.kind in _COUNTED:
+            name, labels = _COUNTED[event.kind]
+            self._count(name, *[str(facts[label]) for label in labels])
+        elif event.kind is EventKind.ASSERTION_ISSUED:
+            values = [str(facts.get(name)) for name in _LOGIN_LABELS]
+            self._count("broker_logins_total", "issued", *values)
+        else:
+            reason = _reason(find_route(event.kind).line, facts)
+            self._count("broker_refusals_total", reason)
+        if event.kind is EventKind.LOGIN_REFUSED and event.audit is not None:
+            values = [getattr(event.audit, name) or "" for name in _LOGIN_LABELS]
+            self._count("broker_logins_total", "refused", *values)
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """Count and time one answered request."""
@@ -112,7 +115,8 @@ class Metrics:
         self._dropped_before = now
 
     def _count(self, name: str, *labels: str) -> None:
-        self._counters[name].labels(*labels).inc()
+        counter = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc()
 
     def _time(self, name: str, label: str, seconds: float) -> None:
         self._histograms[name].labels(label).observe(seconds)

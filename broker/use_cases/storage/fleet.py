@@ -1,4 +1,4 @@
-"""What each process of each machine reports about itself, and how the processes differ."""
+"""Reports of the processes on all machines about themselves, and how the processes differ."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
