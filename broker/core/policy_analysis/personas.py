@@ -16,8 +16,7 @@ from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affilia
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts
+from broker.core.login.given_facts import DescribedLogin, GivenFacts
 from broker.core.login.site import CATEGORY, Site
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
@@ -450,12 +449,9 @@ class PersonaChooser:
             matched = matching_policies(policies, facts, self.day)
             proof = missing_proof(policies, facts, self.day) if intent else None
             lacking = proof.name if proof else None
-            if matched:
-                policy, alternative, _ = pick_policy(matched, facts)
-                is_highest = policy is matched[0][0]
-                found.append(DecidingPolicy(policy, is_highest, lacking, alternative))
-            else:
-                found.append(DecidingPolicy(None, is_highest=True, proof=lacking))
+            policy, alternative, _ = pick_policy(matched, facts) if matched else (None,) * 3
+            is_highest = not matched or policy is matched[0][0]
+            found.append(DecidingPolicy(policy, is_highest, lacking, alternative))
         return tuple(found)
 
     def _make_facts(
