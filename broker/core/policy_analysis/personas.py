@@ -429,17 +429,17 @@ class PersonaChooser:
         """Yield the intents that may make a difference, with the policies that decide each."""
         yield None, self._decide(shown, level, None)
         chosen: list[Policy] = []
+        is_affected = self.trial.has_changed_proofs
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
-            matched = matching_policies(policies, facts, self.day)
-            chosen += (policy for policy, _ in matched[1:])
-            chosen += (each for each in policies.policies if each.proofs)
-        changing = (each.affiliation for each in chosen if self._is_chosen(each))
+            matched = [each for each, _ in matching_policies(policies, facts, self.day)]
+            is_affected = is_affected or any(map(self.trial.is_changed, matched))
+            chosen += (*matched[1:], *(each for each in policies.policies if each.proofs))
+        changing = (
+            each.affiliation for each in chosen if is_affected or self.trial.is_changed(each)
+        )
         for intent in dict.fromkeys((*self.trial.given.intents, *changing)):
             yield intent, self._decide(shown, level, intent)
-
-    def _is_chosen(self, policy: Policy) -> bool:
-        return self.trial.is_changed(policy) or self.trial.has_changed_proofs
 
     def _decide(self, shown: ShownValues, level: Assurance | None, intent: str | None) -> Deciding:
         """Return the policy that decides under each set."""
