@@ -16,7 +16,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_policies import NOW, POLICY_SETS, SERVICES, SITE, SOURCES, WORDS, random_logins
 from tests.plugins.example_counts import scale_examples
