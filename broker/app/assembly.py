@@ -66,7 +66,7 @@ from broker.use_cases.transactions.person_resolution import PersonResolution
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_TIMED_CALLS: Final = ("get_many", "put_many", "put_many_then_get", "claim", "count")
+_TIMED_CALLS: Final = ("get_many", "put_many", "claim", "count")
 
 
 def now() -> datetime:

@@ -105,17 +105,6 @@ class Store(Protocol):
         finds the first one standing and writes the others.
         """
 
-    def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
-    ) -> list[Kept | None] | None:
-        """Put as ``put_many``, then return what ``get_many`` returns for ``keys``.
-
-        None, with nothing read, if ``first`` does not stand. The values are read after the write.
-        """
-        if not self.put_many(first, others, now):
-            return None
-        return self.get_many(keys, now)
-
     def drop(self, key: Key) -> None:
         """Remove the record if there is one."""
 

@@ -149,30 +149,6 @@ def test_a_repeated_call_completes_an_interrupted_write(store: Store, others: li
         assert store.get_many(others, NOW) == [make_kept(b"other", "o")] * len(others)
 
 
-@pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
-def test_a_read_after_a_write_returns_the_new_state(store: Store, others: list[Key]) -> None:
-    """The call returns the same as ``get_many`` after the write."""
-    first, theirs = Key("transaction", "g"), Key("mail", "h")
-    store.put(theirs, make_kept(b"theirs", "9"), None, NOW)
-    writes = [Write(key, make_kept(b"other", "o"), None) for key in others]
-    keys = [first, *others, theirs, Key("mail", "nobody")]
-    read = store.put_many_then_get(Write(first, make_kept(b"new", "2"), None), writes, keys, NOW)
-    assert read == [make_kept(b"new", "2"), *[make_kept(b"other", "o")] * len(others), make_kept(b"theirs", "9"), None]
-    assert store.get_many(keys, NOW) == read
-
-
-def test_a_failed_write_reads_nothing(store: Store) -> None:
-    """The losing writer receives None and changes nothing. A repeated write succeeds."""
-    first, other = Key("transaction", "g"), Write(Key("session", "n"), make_kept(b"other", "o"), None)
-    store.put(first, make_kept(b"theirs", "9"), None, NOW)
-    lost = Write(first, make_kept(b"ours", "2"), "1")
-    assert store.put_many_then_get(lost, [other], [first], NOW) is None
-    assert store.get_many([first, other.key], NOW) == [make_kept(b"theirs", "9"), None]
-    again = lost._replace(was="9")
-    for _ in range(2):
-        assert store.put_many_then_get(again, [other], [other.key], NOW) == [other.kept]
-
-
 def test_an_expired_record_is_absent(store: Store) -> None:
     """From ``until`` on, get, list, claim and put ignore the record; a microsecond earlier they find it."""
     key, record = Key("mail", "g", "n"), make_kept(until=NOW + SECOND, due=NOW)

@@ -87,9 +87,19 @@ class Calls:
         finally:
             self._observe(operation, outcome, time.monotonic() - began)
 
-    def create(self, operation: str, body: Mapping[str, Any], deadline: datetime) -> HttpAnswer:
-        """Return the answer to a create of a patron."""
-        return self.call(operation, "POST", PATRONS, deadline, headers=_CREATE_HEADERS, body=body)
+    def create(
+        self,
+        operation: str,
+        body: Mapping[str, Any],
+        deadline: datetime,
+        *,
+        also: int | None = None,
+    ) -> HttpAnswer:
+        """Return the answer to a create of a patron; ``also`` as in ``call``."""
+        headers = _CREATE_HEADERS
+        return self.call(
+            operation, "POST", PATRONS, deadline, headers=headers, body=body, also=also
+        )
 
     def _send(
         self,

@@ -135,10 +135,8 @@ class Issuance:
         tell(event)
         left = transaction.record_issued(issued)
         others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]
-        marks = self.sessions.list_marks(transaction)
-        reads = self.transactions.put_then_read(left, held.version, now, others, marks)
-        if reads is not None:
-            return self.sessions.is_over_by(transaction, marks, reads)
+        if self.transactions.put(left, held.version, now, others):
+            return self.sessions.is_over(transaction, now)
         if not self._is_recorded(transaction, issued, now):
             tell(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None

@@ -17,7 +17,7 @@ from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ENDED
-from broker.use_cases.storage.records import Content, Reads, Record, Records, read_together
+from broker.use_cases.storage.records import Content, Record, Records, read_together
 
 # The version of a session that was not changed yet: a repeated write finds itself.
 _BEGUN: Final = "begun"
@@ -145,26 +145,19 @@ class Sessions:
         writes its mark before it lists sessions. So one of the two sees the other, and no login
         stays half-ended.
         """
-        marks = self.list_marks(transaction)
-        return self.is_over_by(transaction, marks, read_together(self.store, marks, now))
-
-    def is_over_by(self, transaction: Transaction, marks: Iterable[Key], reads: Reads) -> bool:
-        """Return whether the login is over by its ``marks`` as they were read into ``reads``."""
         answer = transaction.authentication
         if answer is None:
             return False
+        marks = list(self._iterate_marks(transaction, answer))
+        reads = read_together(self.store, marks, now)
         for key in marks:
             mark = self._end_marks.get_from(key, reads)
             if mark and mark.value.at >= answer.received:
                 return True
         return False
 
-    def list_marks(self, transaction: Transaction) -> list[Key]:
-        """Return the keys of the marks that can end this transaction's login."""
-        answer = transaction.authentication
-        return list(self._iterate_marks(transaction, answer)) if answer else []
-
     def _iterate_marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
+        """Yield the keys of the marks that can end this transaction's login."""
         if transaction.browser:
             of_person = self._person_mark_key(transaction.browser, session_group(transaction))
             yield of_person

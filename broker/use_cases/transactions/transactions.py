@@ -103,20 +103,6 @@ class Transactions:
             return None
         return Held(transaction, draft.kept.version)
 
-    def put_then_read(
-        self,
-        transaction: Transaction,
-        was: str | None,
-        now: datetime,
-        others: Sequence[Write],
-        keys: Sequence[Key],
-    ) -> Reads | None:
-        """Write as ``put``, then read ``keys``, in one call; None if another wrote first."""
-        content = Content(transaction, transaction.until)
-        draft = self._records.draft(self.key(transaction.id), content, was)
-        read = self.store.put_many_then_get(draft, others, keys, now)
-        return None if read is None else dict(zip(keys, read, strict=True))
-
     def reread(self, held: Held, now: datetime) -> Held:
         """Read a transaction again.
 

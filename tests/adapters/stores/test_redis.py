@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import redis_connection, redis_scripts
+from broker.adapters.stores import redis_connection
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store, Write
+from broker.core.ports import Kept, Key, Store
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 pytestmark = pytest.mark.server
@@ -25,7 +25,6 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
     "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
     "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
-    "put and get": lambda store: store.put_many_then_get(Write(KEY, Kept(MARKER, "1", LATER), None), [], [KEY], NOW),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("person", None, NOW)),
     "list group": lambda store: list(store.list("person", "g", NOW)),
@@ -104,24 +103,12 @@ def test_a_full_redis_is_unavailable_and_unchanged(start: Start) -> None:
     store = _open(server.url)
     with server.client() as client:
         client.config_set("maxmemory", "1kb")
-        for call in ("put", "put and get", "durable put", "count"):
+        for call in ("put", "durable put", "count"):
             with pytest.raises(StoreUnavailable):
                 CALLS[call](store)
         assert client.keys() == []
         client.config_set("maxmemory", "0")
     assert _put(store)
-
-
-def test_what_cannot_be_read_behind_a_write_is_unavailable(redis_server: RedisServer, redis_url: str) -> None:
-    """One answer of several is an error: no assertion leaves over a mark that nobody could read."""
-    store = _open(redis_url)
-    CALLS["put and get"](store)  # by now the server knows the script
-    unreadable = KEY._replace(name="other")
-    with redis_server.client() as client:
-        client.rpush(redis_scripts.place(unreadable).record, "no record")
-    write = Write(KEY, Kept(MARKER, "2", LATER), "1")
-    with pytest.raises(StoreUnavailable):
-        store.put_many_then_get(write, [], [KEY, unreadable], NOW)
 
 
 @pytest.mark.parametrize("call", CALLS)
