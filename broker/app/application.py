@@ -88,7 +88,7 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
-    pictures = Pictures.read(config.base_url, config.pictures())
+    pictures = Pictures.read(config.base_url, config.pictures(), config.colour)
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
     person_lookup = parts.person_lookup
