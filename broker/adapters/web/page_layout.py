@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
-from broker.adapters.web.pages.page_links import help_url, switch_link, versioned_url
+from broker.adapters.web.pages.page_links import file_url, help_url, switch_link
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
 from broker.core.entities import Text
@@ -111,5 +111,5 @@ def _template_names(
 def _static_urls(base_url: str) -> Callable[[str], str]:
     """Return what makes the address of a static file."""
     files = {name: (_ROOM / "static" / name).read_bytes() for name in STATIC}
-    urls = {name: versioned_url(base_url, f"static/{name}", files[name]) for name in files}
+    urls = {name: file_url(base_url, f"static/{name}", files[name]) for name in files}
     return urls.__getitem__

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.client_address import is_from_this_machine
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.page_links import versioned_url
+from broker.adapters.web.pages.page_links import file_url
 from broker.adapters.web.pages.page_security import protect, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -160,7 +160,7 @@ class Pictures:
         picture = self.by_name.get(name)
         if picture is None:
             return ""
-        return versioned_url(self.base_url, f"pictures/{name}", picture.octets)
+        return file_url(self.base_url, f"pictures/{name}", picture.octets)
 
 
 def write_colours(colour: str) -> str:

@@ -195,7 +195,7 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
 
 
 def test_the_pages_of_stored_data(visit: Visit, language: str) -> None:
-    """What is stored, the question before it is deleted, and the page afterwards."""
+    """The stored data, the question before the deletion, and the page after it."""
     person = visit(language=language, looking=True)
     person.open("broker", "/my-choices?do=kept")
     person.wait_for_page("choices", "begin")

@@ -20,7 +20,7 @@ def add_query(url: str, fields: Mapping[str, str | None]) -> str:
     return f"{url}?{query}" if query else url
 
 
-def versioned_url(base_url: str, path: str, octets: bytes) -> str:
+def file_url(base_url: str, path: str, octets: bytes) -> str:
     """Return the address of a file, with a digest in it that changes with the file.
 
     So a browser may keep the file for a year.
