@@ -394,7 +394,7 @@ def _spelt(thing: Any) -> Iterator[str]:
     elif is_dataclass(thing):
         yield from (text for field in fields(thing) for text in _spelt(getattr(thing, field.name)))
         if isinstance(thing, consent_screen.ConsentScreen):
-            yield from _spelt((thing.rows, thing.choices))
+            yield from _spelt((thing.rows, thing.choices, thing.authorities))
     elif isinstance(thing, Mapping):
         yield from (text for value in thing.values() for text in _spelt(value))
     elif isinstance(thing, list | tuple):
