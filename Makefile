@@ -30,7 +30,7 @@ CORES := $(shell nproc)
 WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 2 : 6)))
 # How random tests draw: see tests/conftest.py.
 DRAWN ?= whole
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
+PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=5 -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
 
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -72,24 +72,25 @@ peers:
 # What starts no server, no browser and no other program, and takes no third of a second alone (the mark long); of what
 # is drawn at random a fifth of what make test draws.
 quick: $(VENV)/test.stamp
-	$(PYTEST) -m "not server and not slow and not long" -n $(CORES) --hypothesis-profile=few $(ARGS)
+	$(PYTEST) -m "not server and not slow and not full and not long" -n $(CORES) --hypothesis-profile=few $(ARGS)
 
 # The same under every Python from 3.11 on that this machine has; says which it has not.
 matrix:
 	.ci/matrix $(ARGS)
 
-# What one needs to trust a clone. Each test is run by this or by make slow, and by one of them only.
+# What one needs to trust a clone. Each test is run by this, by make slow or by make full.
 test: $(VENV)/test.stamp programs peers
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow and not full" $(ARGS)
 
-# Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts. By hand in full;
-# the gate (DRAWN=gate) runs choose_size of tests/plugins/example_counts.py.
+# Fuzz, races at two workers, every page in every scheme and width, the products of the field, kills and starts.
+# The gate (DRAWN=gate) runs choose_size of tests/plugins/example_counts.py.
 slow: $(VENV)/test.stamp programs peers
-	$(PYTEST) -m "slow" $(ARGS)
+	$(PYTEST) -m "slow and not full" $(ARGS)
 
-# Every size that is promised: what slow draws in full. Hours.
-full: DRAWN = whole
-full: slow
+# The same with every size that is promised, and what only make full runs: the walks and looks that repeat those of
+# make test and make slow in another browser, in another language or on another store.
+full: $(VENV)/test.stamp programs peers
+	$(PYTEST) -m "slow or full" --hypothesis-profile=whole $(ARGS)
 
 # The random tests many times over.
 fuzz: $(VENV)/test.stamp

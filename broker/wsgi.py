@@ -11,7 +11,7 @@ _LOADING_FAILED = 4  # gunicorn stops on this code; on another one it would star
 def _load() -> ReloadingApplication:
     """Make the application, or print each fault of its configuration and exit."""
     try:
-        return ReloadingApplication.from_config()
+        return ReloadingApplication()
     except BrokerError as error:
         faults = error.faults if isinstance(error, ConfigurationFaults) else [error]
         for fault in faults:

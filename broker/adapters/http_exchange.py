@@ -173,8 +173,9 @@ class Exchange:
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
+        json: Mapping[str, Any] | None = None,
     ) -> HttpAnswer:
-        """Return the answer to one request.
+        """Return the answer to one request, which carries ``body`` or an object as JSON.
 
         ``until`` is a moment of ``time.monotonic``. Raise ``unavailable`` if there is no answer by
         then, or it is over 2 MB or compressed. A redirect is returned and not followed, because it
@@ -183,7 +184,7 @@ class Exchange:
         end_by(until)
         failed = self._unavailable
         try:
-            return self._exchange(method, path, headers, body)
+            return self._exchange(method, path, headers, body, json)
         except _Unreadable as error:
             cause = str(error)
         except _NO_ANSWER as error:
@@ -196,7 +197,12 @@ class Exchange:
         raise failed(f"no answer: {cause}")
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        json: Mapping[str, Any] | None,
     ) -> HttpAnswer:
         pool = self._pools.setdefault(os.getpid(), _Connections(self._most))
         with (
@@ -207,6 +213,7 @@ class Exchange:
                 # A compressed answer could grow a thousandfold after the size was checked.
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 data=body,
+                json=json,
                 # A host name may have two addresses, which are tried in turn.
                 timeout=(seconds_left() / 2, seconds_left()),
                 # ``_Session`` follows no redirect either; this is a second protection.

@@ -1,13 +1,12 @@
 """The WSGI application: Flask with the blueprints of all pages."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_network
-from typing import Any, Final
+from threading import BoundedSemaphore
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, request
@@ -43,10 +42,8 @@ from broker.app.named_configuration import configuration
 from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.saml_ports import LogoutRole
 from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.login.login import LoginFlow
-from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from broker.use_cases.personal_data.given_consents import GivenConsents
@@ -56,15 +53,6 @@ LARGEST_BODY: Final = 1024 * 1024  # far above any SAML message or form
 MOST_WAITING: Final = 20
 # One check a second: the moment of a check then reveals nothing about its result.
 CHECK_EVERY_S: Final = 1.0
-Check = Callable[[], None]
-
-
-class _Application(Flask):
-    """Flask without its check, at each call, whether an endpoint is a coroutine: none is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is."""
-        return func
 
 
 def create_app(settings: Config | None = None) -> Flask:
@@ -81,7 +69,7 @@ def create_app(settings: Config | None = None) -> Flask:
     application_log.configure()
     parts = assemble(settings or configuration())
     config = parts.config
-    app = _Application("broker.adapters.web", static_url_path="/static")
+    app = Flask("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:
         # Believe only what the counted proxies added: a client can write the rest of the header.
         behind_proxies = ProxyFix(app.wsgi_app, x_for=config.serve.proxies, x_proto=0)
@@ -91,20 +79,25 @@ def create_app(settings: Config | None = None) -> Flask:
     pictures = Pictures.read(config.base_url, config.pictures(), config.colour)
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
-    person_lookup = parts.person_lookup
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    ports = _make_web_ports(parts, person_lookup, pictures)
+    ports = _make_web_ports(parts, pictures)
     app.register_blueprint(public_pages.picture_pages(pictures))
-    for blueprint in _make_blueprints(parts, ports, person_lookup):
+    for blueprint in _make_blueprints(parts, ports):
         app.register_blueprint(blueprint)
-    app.register_blueprint(_make_metadata_and_health(parts, proxies))
+    health = public_pages.metadata_and_health(
+        partial(_write_idp_descriptor, parts),
+        {name: partial(_write_sp_descriptor, parts, name) for name in parts.saml_upstreams},
+        partial(readiness, parts),
+        lambda: {**notes(parts), **proxies.notes()},
+    )
+    app.register_blueprint(health)
     error_pages.install(app, ports)
     return app
 
 
-def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
-    config = parts.config
+def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
+    config, person_lookup = parts.config, parts.person_lookup
     base_url = config.base_url
     index = parts.keys.index
     shared_networks = tuple(map(ip_network, config.shared_networks))
@@ -112,11 +105,30 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
-    local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
+    local = (name for name, upstream in parts.upstreams.items() if upstream.local)
+    sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
+    own = frozenset((config.idp_entity_id, *sp_entity_ids))
+    table = config.limits
+    campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
     return WebPorts(
         broker=broker,
-        idp_role=_make_idp_role(parts),
-        sp_role=_make_sp_role(parts),
+        idp_role=IdentityProvider(
+            base_url,
+            config.idp_entity_id,
+            parts.keys.idp.load_signing_key(),
+            parts.metadata,
+            services={service.entity_id: service for service in parts.services.values()},
+            maps=parts.maps.maps,
+            own=own,
+        ),
+        sp_role=ServiceProvider(
+            base_url,
+            parts.keys.sp.load_signing_key(),
+            parts.keys.sp.load_decryption_keys(),
+            parts.metadata,
+            upstreams=parts.saml_upstreams,
+            own=own,
+        ),
         messages=MessageRecorder(parts.messages, config.message_log_upstreams(), now),
         cookies=cookies,
         forms=FormTokens(index, base_url, now),
@@ -129,23 +141,22 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         unexpected=application_log.log_unexpected,
         shared=lambda: is_within(request, shared_networks) or cookies.is_marked_shared(),
         network=lambda: find_network(request),
-        limits=_make_network_limits(parts, cookies),
+        limits=NetworkLimits(
+            table.beginnings, campuses, lambda: cookies.login_mark(now()), now, parts.tell
+        ),
         submit=AccountChecks().submit,
         library=configured_texts.library_name_in_sentence(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.find_sign_up_url(config),
         logo=lambda service: pictures.url(f"service-{service}"),
-        local=next(iter(local_upstreams), None),
+        local=next(local, None),
     )
 
 
-def _make_blueprints(
-    parts: Parts, ports: WebPorts, person_lookup: PersonAtLogin
-) -> Iterator[Blueprint]:
+def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
     """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
-    staff_door = staff_view.make_door(parts, ports)
-    if staff_door is not None:
-        yield staff_view.make_blueprint(parts, staff_door)
+    if staff_pages := staff_view.make_blueprint(parts, ports):
+        yield staff_pages
     codes, outbox = parts.codes, parts.outbox
     claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
     proof = MailboxProof(parts.persons, codes, outbox)
@@ -155,94 +166,32 @@ def _make_blueprints(
     yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, claims))
-    proof_pages = mailbox_proof.MailboxProofPages(ports, proof, person_lookup)
+    proof_pages = mailbox_proof.MailboxProofPages(ports, proof, parts.person_lookup)
     yield mailbox_proof.blueprint(proof_pages)
     yield my_choices.blueprint(my_choices.MyChoices(ports, parts.stored_data, given_consents))
     logins = library_login.LibraryLoginPages(ports, parts.library_logins)
     yield library_login.blueprint(logins)
     yield pin.blueprint(pin.PinPages(ports, parts.pins))
-    role = _make_logout_role(parts)
-    yield logout.blueprint(ports, role, _make_single_logout(parts, role))
-    sign_up = configured_texts.make_sign_up(parts.config, parts.services)
-    if sign_up:
-        yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
-    yield _make_metrics_endpoint(parts)
-
-
-def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
-    sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(
-        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
-    )
-
-
-def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
-    def list_notes() -> dict[str, str]:
-        note = proxies.note()
-        return {**notes(parts), **({"proxies": note} if note else {})}
-
-    return public_pages.metadata_and_health(
-        partial(_write_idp_descriptor, parts),
-        {name: partial(_write_sp_descriptor, parts, name) for name in parts.saml_upstreams},
-        partial(readiness, parts),
-        list_notes,
-    )
-
-
-def _make_network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
-    def mark() -> str | None:
-        return cookies.login_mark(now())
-
-    table = parts.config.limits
-    campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
-    return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
-
-
-def _make_metrics_endpoint(parts: Parts) -> Blueprint:
-    token = parts.config.serve.metrics_token
-    secret = token.get_secret_value() if token else None
-    return public_pages.metrics_endpoint(
-        lambda: parts.metrics.page(list(list_gauges(parts))), secret
-    )
-
-
-def _make_idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider(
-        parts.config.base_url,
-        parts.config.idp_entity_id,
-        parts.keys.idp.load_signing_key(),
-        parts.metadata,
-        services={service.entity_id: service for service in parts.services.values()},
-        maps=parts.maps.maps,
-        own=_list_own_entity_ids(parts),
-    )
-
-
-def _list_own_entity_ids(parts: Parts) -> frozenset[str]:
-    """Return the entityIDs of all our roles, which reveal a loop."""
-    sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
-    return frozenset((parts.config.idp_entity_id, *sp_entity_ids))
-
-
-def _make_logout_role(parts: Parts) -> LogoutRole:
-    return SingleLogout(
-        parts.config.base_url,
+    role = SingleLogout(
+        ports.base_url,
         parts.config.idp_entity_id,
         parts.keys,
         parts.metadata,
         services=parts.services,
         upstreams=parts.saml_upstreams,
     )
-
-
-def _make_sp_role(parts: Parts) -> ServiceProvider:
-    return ServiceProvider(
-        parts.config.base_url,
-        parts.keys.sp.load_signing_key(),
-        parts.keys.sp.load_decryption_keys(),
-        parts.metadata,
-        upstreams=parts.saml_upstreams,
-        own=_list_own_entity_ids(parts),
+    sessions = Sessions(parts.store, parts.keys.index)
+    logouts = SingleLogoutFlow(
+        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
+    )
+    yield logout.blueprint(ports, role, logouts)
+    sign_up = configured_texts.make_sign_up(parts.config, parts.services)
+    if sign_up:
+        yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
+    token = parts.config.serve.metrics_token
+    yield public_pages.metrics_endpoint(
+        lambda: parts.metrics.page(list(list_gauges(parts))),
+        token.get_secret_value() if token else None,
     )
 
 
@@ -262,38 +211,28 @@ def _write_sp_descriptor(parts: Parts, name: str) -> bytes:
     return own_metadata.write_sp_descriptor(upstream, texts, parts.keys.sp, now())
 
 
-@dataclass(slots=True)
 class AccountChecks:
     """Checks of library accounts after the page was answered: in order, one a second.
 
     The thread starts with the first check.
     """
 
-    every: float = field(default_factory=lambda: CHECK_EVERY_S)
-    _waiting: "queue.Queue[Check]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
-    _thread: threading.Thread | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._places = BoundedSemaphore(MOST_WAITING)
 
-    def submit(self, check: Check) -> bool:
+    def submit(self, check: Callable[[], None]) -> bool:
         """Queue a check; False if twenty checks wait."""
-        try:
-            self._waiting.put_nowait(check)
-        except queue.Full:
+        if not self._places.acquire(blocking=False):
             return False
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="account checks", daemon=True
-                )
-                self._thread.start()
+        self._thread.submit(self._run, check)
         return True
 
-    def _run(self) -> None:
-        while True:
-            check = self._waiting.get()
-            began = time.monotonic()
-            try:
-                check()
-            except Exception as error:  # noqa: BLE001 - one check must not end the others
-                application_log.log_unexpected(error, "account check")
-            time.sleep(max(0.0, began + self.every - time.monotonic()))
+    def _run(self, check: Callable[[], None]) -> None:
+        self._places.release()
+        began = time.monotonic()
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - one check must not end the others
+            application_log.log_unexpected(error, "account check")
+        time.sleep(max(0.0, began + CHECK_EVERY_S - time.monotonic()))

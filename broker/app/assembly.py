@@ -1,20 +1,17 @@
 """Opens every part of the broker from its configuration and connects the parts."""
 
-import os
 import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from threading import Event, Semaphore
-from typing import Final
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.audit_log.person_keys import PersonKeys
-from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
@@ -30,15 +27,14 @@ from broker.adapters.stores.open_store import open_store
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
-from broker.app.policy_configuration import PolicySurroundings, collect_faults
+from broker.app.policy_configuration import collect_faults, read_library_settings
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Sink
+from broker.core.events.broker_events import EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.site import Site
@@ -66,8 +62,6 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
 
-DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
-
 
 def now() -> datetime:
     """Return the present time in UTC, from the only clock of the broker."""
@@ -90,18 +84,13 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     audit_log: StoredAuditLog
-    events: EventSinks
+    tell: EventPort
     library: LibrarySystem
     register: PersonRegister | None
     texts: Texts
     metrics: Metrics
     messages: MessageLog | None
     wake: Event = field(default_factory=Event)
-
-    @property
-    def tell(self) -> EventPort:
-        """The port that sends an event to every sink of its route."""
-        return self.events.tell
 
     @property
     def saml_upstreams(self) -> Mapping[str, Upstream]:
@@ -130,16 +119,11 @@ class Parts:
     @cached_property
     def outbox(self) -> MailOutbox:
         """The queue of mails."""
-        return MailOutbox(
-            self.store, self.keys.index, self.smtp, self.mail_texts, now, self.wake, self.tell
-        )
-
-    @cached_property
-    def mail_texts(self) -> LibraryMailTexts:
-        """The texts of mails."""
         contact = self.config.contact
-        pin_page = f"{self.config.base_url}/pin"
-        return LibraryMailTexts(contact.library_name(), pin_page, contact.email or contact.phone)
+        texts = LibraryMailTexts(
+            contact.library_name(), f"{self.config.base_url}/pin", contact.email or contact.phone
+        )
+        return MailOutbox(self.store, self.keys.index, self.smtp, texts, now, self.wake, self.tell)
 
     @cached_property
     def codes(self) -> MailedCodes:
@@ -299,40 +283,51 @@ def assemble(settings: config.Config) -> Parts:
     metrics = Metrics(lambda: application_log.dropped)
     log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
-    startup = EventSinks(sinks)
+    tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
-    surroundings = policy_configuration.load(settings, startup.tell, now())
-    metadata, maps = surroundings.metadata, surroundings.maps
-    faults += surroundings.faults
-    raw_store = collect_faults(faults, lambda: _open_store(settings))
-    store = None
-    if raw_store and keys:
-        store = EncryptedStore(raw_store, keys.sealing, keys.sealing_id)
-    library = collect_faults(faults, lambda: _open_library(settings, metrics))
+    around = policy_configuration.load(settings, tell, now())
+    faults += around.faults
+    store = collect_faults(faults, lambda: _open_store(settings, keys))
+    library = collect_faults(
+        faults, lambda: read_library_settings(settings).open(metrics.library_call)
+    )
     register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))
     messages = collect_faults(faults, lambda: _open_message_log(settings))
     audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, store))
+    if audit_log:
+        sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
+    # Without an audit log only check the policies: the start fails anyway.
+    state = settings.state / "policies" if audit_log else None
     policies = collect_faults(
-        faults, lambda: _load_policies(settings, surroundings, startup.tell, audit_log)
+        faults,
+        lambda: live_policies.LivePolicies(
+            settings.policies, around.proving, now(), state=state, tell=tell
+        ),
     )
     if faults or not (
-        keys and metadata and maps and store and audit_log and library and texts and policies
+        keys
+        and around.metadata
+        and around.maps
+        and store
+        and audit_log
+        and library
+        and texts
+        and policies
     ):
         raise ConfigurationFaults(faults)
-    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
     sinks[Sink.TRACE] = to_traces(SupportTraces(store))
     return Parts(
         config=settings,
         keys=keys,
-        metadata=metadata,
-        services=surroundings.services,
-        upstreams=surroundings.upstreams,
-        maps=maps,
+        metadata=around.metadata,
+        services=around.services,
+        upstreams=around.upstreams,
+        maps=around.maps,
         policies=policies,
         store=store,
         audit_log=audit_log,
-        events=EventSinks(sinks),
+        tell=tell,
         library=GuardedLibrary(library, store, keys.index, now),
         register=register,
         texts=texts,
@@ -341,10 +336,11 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
-def _open_store(settings: config.Config) -> Store:
+def _open_store(settings: config.Config, keys: key_ring.KeyRing | None) -> Store | None:
     durable_files.make_state(settings.state)
     table = settings.store
-    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    return EncryptedStore(store, keys.sealing, keys.sealing_id) if keys else None
 
 
 def _open_audit_log(
@@ -361,36 +357,6 @@ def _open_audit_log(
     )
 
 
-def _load_policies(
-    settings: config.Config,
-    surroundings: PolicySurroundings,
-    tell: EventPort,
-    audit_log: StoredAuditLog | None,
-) -> live_policies.LivePolicies:
-    """Load the policies. Without an audit log only check them: the start fails anyway."""
-
-    def record(before: str | None, after: str) -> None:
-        if audit_log is not None:
-            audit_log.add(
-                AuditEvent(
-                    AuditEventKind.POLICIES_LOADED,
-                    now(),
-                    digest=after[:DIGEST_LENGTH],
-                    base=before[:DIGEST_LENGTH] if before else None,
-                )
-            )
-
-    return live_policies.LivePolicies(
-        settings.policies,
-        surroundings.proving,
-        now(),
-        state=settings.state / "policies" if audit_log is not None else None,
-        tell=partial(_log_policy_faults, tell),
-        changed=partial(_log_policy_change, tell),
-        record=record,
-    )
-
-
 def _open_message_log(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
     if log is None:
@@ -398,31 +364,8 @@ def _open_message_log(settings: config.Config) -> MessageLog | None:
     return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.tell)
 
 
-def _open_library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
-    table = settings.library
-    return open_library(table.system, table.connector_settings(), metrics.library_call)
-
-
 def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:
     table = settings.person_register
     if table is None:
         return None
     return open_register(table.system, table.settings, metrics.register_call)
-
-
-def _log_policy_faults(tell: EventPort, faults: tuple[Fault, ...]) -> None:
-    """Log that faulty policy files leave the last good set in force, or that they are corrected."""
-    for fault in faults:
-        tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
-    if not faults:
-        tell(BrokerEvent(EventKind.POLICIES_RECOVERED))
-
-
-def _log_policy_change(tell: EventPort, before: str, after: str) -> None:
-    """Log that this worker now uses another policy set."""
-    facts: dict[str, str | int | None] = {
-        "digest": after[:DIGEST_LENGTH],
-        "from": before[:DIGEST_LENGTH],
-        "worker": os.getpid(),
-    }
-    tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Thread
 from typing import Final
 
@@ -18,6 +18,7 @@ from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.use_cases.storage.worker_loop import StoreSweep, run_worker_loop
 
 _MAIL_LOOPS: Final = 4
+_report: Final = partial(application_log.log_unexpected, reference="work")
 _IDLE_S: Final = 0.5  # a loop without due work looks again after this time
 _STOP_WITHIN_S: Final = 30.0  # a task that takes longer is due again when its lease has ended
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
@@ -30,25 +31,20 @@ def work(read: Callable[[], Config]) -> None:
     ConfigurationFaults if a part cannot be opened, or if another process works on this machine.
     """
     application_log.configure()
-    parts: assembly.Parts | None = None
     settings = read()
     durable_files.make_state(settings.state)
     with (
         hold_work_lock(settings.state),
         _block_signals(),
-        metrics.keep_counts(settings.state / "metrics"),
+        metrics.keep_counts(settings.state / metrics.FOLDER),
     ):
-        parts = assembly.assemble(settings)
+        parts: assembly.Parts | None = assembly.assemble(settings)
         while parts is not None:
             if faults := readiness.key_faults(parts):
                 raise ConfigurationFaults(faults)
             parts.tell(BrokerEvent(EventKind.WORK_STARTED))
-            loops = Loops(parts)
-            loops.start()
-            try:
+            with _run_loops(parts):
                 parts = _wait_for_signal(read, parts)
-            finally:
-                loops.stop()
 
 
 @contextmanager
@@ -72,43 +68,33 @@ def _wait_for_signal(read: Callable[[], Config], parts: assembly.Parts) -> assem
     return None
 
 
-@dataclass(slots=True)
-class Loops:
-    """The threads of ``broker work`` over one configuration."""
+@contextmanager
+def _run_loops(parts: assembly.Parts) -> Iterator[None]:
+    """Run every loop in threads of its own; at the end wait until each has finished its task.
 
-    parts: assembly.Parts
-    stopping: Event = field(default_factory=Event)
-    threads: list[Thread] = field(default_factory=list)
-
-    def start(self) -> None:
-        """Start every loop.
-
-        Mails and feeds have loops of their own: a slow mail server or feed must not delay
-        enrolments.
-        """
-        parts = self.parts
-        live = parts.config.library.mode == "live"
-        for _ in range(parts.config.library.connections):
-            self._start("borrowers", [parts.person_worker.step] if live else [])
-        for _ in range(_MAIL_LOOPS):
-            self._start("mails", [parts.outbox.step])
-        self._start("upkeep", list(_upkeep_steps(parts)))
-
-    def stop(self) -> None:
-        """Wait until every loop has finished its task, for 30 seconds at most."""
-        self.stopping.set()
+    Mails and feeds have loops of their own: a slow mail server or feed must not delay enrolments.
+    """
+    live = parts.config.library.mode == "live"
+    borrowers: Sequence[Step] = [parts.person_worker.step] if live else []
+    loops = [("borrowers", borrowers)] * parts.config.library.connections
+    loops += [("mails", [parts.outbox.step])] * _MAIL_LOOPS
+    loops.append(("upkeep", list(_upkeep_steps(parts))))
+    stopping = Event()
+    threads = []
+    for name, steps in loops:
+        arguments = (steps, parts.wake, stopping.is_set, _IDLE_S, _report)
+        threads.append(Thread(target=run_worker_loop, args=arguments, name=name, daemon=True))
+        threads[-1].start()
+    try:
+        yield
+    finally:
+        stopping.set()
         until = time.monotonic() + _STOP_WITHIN_S
-        for thread in self.threads:
+        for thread in threads:
             while thread.is_alive() and time.monotonic() < until:
                 # Set the event again: a loop clears it before it looks at ``stopping``.
-                self.parts.wake.set()
+                parts.wake.set()
                 thread.join(0.05)
-
-    def _start(self, name: str, steps: Sequence[Step]) -> None:
-        arguments = (steps, self.parts.wake, self.stopping.is_set, _IDLE_S, _report)
-        thread = Thread(target=run_worker_loop, args=arguments, name=name, daemon=True)
-        self.threads.append(thread)
-        thread.start()
 
 
 def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
@@ -118,7 +104,3 @@ def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
     yield parts.metrics.count_dropped
     if (messages := parts.messages) is not None:
         yield lambda: messages.step(assembly.now())  # deletes old messages
-
-
-def _report(error: Exception) -> None:
-    application_log.log_unexpected(error, "work")

@@ -11,8 +11,8 @@ from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
-from broker.app.party_report import find_releases
-from broker.app.readiness import key_faults, readiness
+from broker.app.party_report import find_releases, shorten
+from broker.app.readiness import describe_own_certificates, key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Service
@@ -91,7 +91,7 @@ def _metadata(parts: Parts) -> Iterator[str]:
 def _work(parts: Parts) -> Iterator[str]:
     """Yield that no ``broker work`` runs beside a running ``broker serve``."""
     state = parts.config.state
-    if metrics.is_serving(state / "metrics") and not is_work_running(state):
+    if metrics.is_serving(state / metrics.FOLDER) and not is_work_running(state):
         yield f"work: {NOT_RUNNING}"
 
 
@@ -169,9 +169,14 @@ def _mail(parts: Parts) -> Iterator[str]:
         yield f"mail: {fault}"
 
 
-def _keys(parts: Parts) -> Iterator[str]:
-    with suppress(StoreUnavailable):  # a fault of the store
+def _store(parts: Parts) -> Iterator[str]:
+    with suppress(StoreUnavailable):  # readiness names it
+        yield from (f"store: {warning}" for warning in parts.store.warnings())
         yield from map(str, key_faults(parts))
+
+
+def _own_certificates(parts: Parts) -> Iterator[str]:
+    yield from (f"keys: {sentence}" for sentence in describe_own_certificates(parts, now()))
 
 
 _DOWN: Final = "see library.url, and whether the library system is up"
@@ -215,9 +220,6 @@ def find_trial_faults(parts: Parts) -> Iterator[str]:
     yield from (f"not proven: {sentence}" for sentence in trial.not_proven)
 
 
-_FORMATS_PREFIX = "nameid-format:"
-
-
 def find_service_faults(parts: Parts) -> Iterator[str]:
     """Yield NameID formats and required attributes that a service does not get.
 
@@ -254,11 +256,11 @@ def _find_name_id_faults(
     listed = descriptor.name_id_formats
     if not listed or UNSPECIFIED in listed:
         return
-    wanted = " or ".join(map(_short, listed))
+    wanted = " or ".join(map(shorten, listed))
     for release in releases:
         if release.name_id_format not in listed:
             what = f"its metadata wants the NameID format {wanted}, and"
-            yield f"{what} {release.place} gives {_short(release.name_id_format)}"
+            yield f"{what} {release.place} gives {shorten(release.name_id_format)}"
 
 
 def _find_unreleased_attributes(
@@ -276,10 +278,6 @@ def _find_unreleased_attributes(
             yield f"its metadata requires the attribute {wire_name}, for which {file} has no row"
         elif released.isdisjoint(names):
             yield f"its metadata requires the attribute {names[0]}, which no policy releases to it"
-
-
-def _short(name_id_format: str) -> str:
-    return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
 def find_restored_persons(parts: Parts) -> Iterator[str]:
@@ -328,7 +326,8 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
 
 
 _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
-    _keys,
+    _store,
+    _own_certificates,
     _metadata,
     _work,
     _policies,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.translations.catalogue import make_text
 from broker.adapters.web import page_layout
@@ -11,7 +10,7 @@ from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_questions
 from broker.adapters.web.sign_up.sign_up_pages import SignUp
 from broker.configuration.settings.config import Config
-from broker.configuration.settings.tables import AddressPerLanguage, Wording
+from broker.configuration.settings.tables import optional_text
 from broker.core.entities import Service, Text
 from broker.core.marked_text import mark as _
 
@@ -28,13 +27,11 @@ def describe_role(settings: Config, entity_id: str) -> own_metadata.RoleDescript
     return own_metadata.RoleDescription(
         base_url=settings.base_url,
         entity_id=entity_id,
-        display_name=_read_text(idp.display_name) or make_text(_DISPLAY_NAME),
+        display_name=optional_text(idp.display_name) or make_text(_DISPLAY_NAME),
         description=make_text(_DESCRIPTION),
         organization=_find_name(settings, _NAME),
-        organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
-        privacy_statement=_read_text(settings.privacy_notice),
-        error_url=addresses.error_url(settings.base_url),
+        privacy_statement=optional_text(settings.privacy_notice),
     )
 
 
@@ -46,18 +43,19 @@ def library_name_in_sentence(settings: Config) -> Text:
 def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
     """Return the library's name, contact addresses and links for every page."""
     contact, places = settings.contact, settings.places
-    own_sign_up = find_sign_up_url(settings) or ""
+    url = find_sign_up_url(settings)
+    own_sign_up = Text(url, url) if url else None
     by_errand = settings.sign_up.service is not None
     return page_layout.Imprint(
         name=_find_name(settings, _NAME),
         mail=contact.email,
         phone=contact.phone,
-        contact=_read_text(contact.page),
-        service_locations=_read_text(places.service_locations),
-        sign_up=_read_text(places.sign_up) or _repeat(own_sign_up),
-        e_resources=_read_text(places.e_resources),
+        contact=optional_text(contact.page),
+        service_locations=optional_text(places.service_locations),
+        sign_up=optional_text(places.sign_up) or own_sign_up,
+        e_resources=optional_text(places.e_resources),
         my_loans=_find_my_loans(settings),
-        loan_terms=_read_text(places.loan_terms),
+        loan_terms=optional_text(places.loan_terms),
         start=f"{settings.base_url}/",
         pin=f"{settings.base_url}{sign_up_questions.PIN}" if by_errand else "",
         choices=f"{settings.base_url}{sign_up_questions.CHOICES}" if by_errand else "",
@@ -65,7 +63,7 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
         logo=pictures.url("logo"),
         favicon=pictures.url("favicon"),
         colours=pictures.url("colours"),
-        privacy=_read_text(settings.privacy_notice),
+        privacy=optional_text(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
         dpo=contact.dpo,
     )
@@ -74,7 +72,7 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
 def _find_my_loans(settings: Config) -> Text | None:
     """Return the start page of the service that people sign up for."""
     service = settings.services.get(settings.sign_up.service or "")
-    return _read_text(service.url) if service else None
+    return optional_text(service.url) if service else None
 
 
 def make_sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
@@ -101,19 +99,11 @@ def find_sign_up_url(settings: Config) -> str | None:
 
 def _collect_links(settings: Config) -> dict[str, Text]:
     own = {
-        "service_locations": _read_text(settings.places.service_locations),
+        "service_locations": optional_text(settings.places.service_locations),
         "my_loans": _find_my_loans(settings),
     }
     links = {name: address for name, address in own.items() if address}
     return links | {name: address.text() for name, address in settings.sign_up.links.items()}
-
-
-def _read_text(written: Wording | AddressPerLanguage | None) -> Text | None:
-    return written.text() if written else None
-
-
-def _repeat(text: str) -> Text | None:
-    return Text(en=text, da=text) if text else None
 
 
 def _find_name(settings: Config, otherwise: str) -> Text:

@@ -1,35 +1,27 @@
 """Opens the configured metadata: the folder, the feeds and the keys that sign them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from broker.adapters.saml.feeds.aggregates import Trust
 from broker.adapters.saml.feeds.feed_fetch import Feed
-from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.federation_tables import FeedTable
-from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
+from broker.core.events.broker_events import EventPort
 
 _LARGEST_FEED: Final = 256 * 1024 * 1024  # bytes; eduGAIN has about 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
 # The contents that this process read from each folder. Workers inherit them at the fork: a reload
 # then keeps a party whose file an edit has just broken.
 _folders: Final[dict[Path, FolderContents]] = {}
-
-
-def services(settings: Config) -> Mapping[str, Service]:
-    """Return the services as broker.toml describes them, by name."""
-    return {name: settings.service(name) for name in settings.services}
 
 
 def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
@@ -42,10 +34,10 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
     feeds = [_read_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    upstreams, services = settings.core_upstreams(), settings.core_services()
     named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
     service_feeds = {name: table.feed for name, table in settings.services.items()}
-    wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds, feeds)
+    wanted = WantedEntities(upstreams, services, named_feeds, service_feeds, feeds)
     path = settings.metadata
     folder = MetadataFolder(path, wanted.list_folder_ids(), _folders.get(path))
     _folders[path] = folder.contents
@@ -54,7 +46,7 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
         folder,
         wanted,
         list(feed_refreshes(folder.contents, wanted, state)),
-        partial(_log_news, tell),
+        tell,
         now,
         record=ScopeRecord(state / "scopes.json"),
     )
@@ -94,27 +86,3 @@ def _load_pinned_keys(path: Path, where: str, faults: list[Fault]) -> Iterator[V
             what = "holds a key below RSA 2048 or EC 256 bits"
         fix = "take the one that the feed's publisher has published"
         faults.append(Fault(where, f"{path.name} {what}", fix))
-
-
-def _log_news(tell: EventPort, news: FetchOutcome | PartyChange) -> None:
-    """Log the outcome of a fetch, or that a party was lost or came back."""
-    if isinstance(news, FetchOutcome):
-        _log_fetch(tell, news)
-    elif news.fault is None:
-        tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": news.name}))
-    else:
-        lost = {"party": news.name, "fault": news.fault}
-        tell(BrokerEvent(EventKind.METADATA_LOST, lost))
-
-
-def _log_fetch(tell: EventPort, outcome: FetchOutcome) -> None:
-    """Log the outcome of a fetch, and separately what is new."""
-    feed = outcome.feed
-    tell(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": feed, "result": outcome.result}))
-    facts = {"feed": feed, "entity": outcome.entity_id}
-    if outcome.result in {"refused", "older"}:
-        refused = {**facts, "reason": outcome.cause}
-        tell(BrokerEvent(EventKind.METADATA_REFUSED, refused))
-    elif outcome.result == "new" or outcome.mended:
-        renewed = {**facts, "mended": int(outcome.mended)}
-        tell(BrokerEvent(EventKind.METADATA_RENEWED, renewed))

@@ -63,11 +63,11 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     yield f"We answer by HTTP-POST at {endpoints}. The default is {default}."
     yield _describe_logout(descriptor, addresses.idp_logout_url(base_url))
     releases = list(find_releases(parts, service))
-    formats = {_short(release.name_id_format) for release in releases}
+    formats = {shorten(release.name_id_format) for release in releases}
     yield f"The NameID that it gets is {_join(sorted(formats), 'or')}."
     if descriptor.name_id_formats:
-        yield f"Its descriptor lists {_join(map(_short, descriptor.name_id_formats))}."
-    method = _short(descriptor.signing_algorithms.method)
+        yield f"Its descriptor lists {_join(map(shorten, descriptor.name_id_formats))}."
+    method = shorten(descriptor.signing_algorithms.method)
     yield f"Response and Assertion are signed with {method}."
     yield _describe_encryption(service, descriptor)
     yield from _describe_attributes(parts, service, releases)
@@ -83,7 +83,7 @@ def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str
     if service.encryption is not None:
         by = by.select_mode(service.encryption)
         why = f'broker.toml says encryption = "{service.encryption}"'
-    content, transport = _short(by.content), _short(by.transport)
+    content, transport = shorten(by.content), shorten(by.transport)
     return (
         f"The Assertion is encrypted with {content}, because {why}, and its key with {transport}."
     )
@@ -121,7 +121,7 @@ def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:
         yield _NO_DESCRIPTOR
         return
     binding = "HTTP-POST" if descriptor.sso_by_post else "HTTP-Redirect"
-    method = _short(descriptor.signing_algorithms.method)
+    method = shorten(descriptor.signing_algorithms.method)
     yield f"We send AuthnRequests to {descriptor.sso} by {binding}, signed with {method}."
     yield f"It must answer by HTTP-POST at {addresses.acs_url(base_url, upstream.name)}."
     yield _describe_logout(descriptor, addresses.sp_logout_url(base_url, upstream.name))
@@ -164,7 +164,7 @@ def _describe_logout(descriptor: PeerDescriptor, ours: str) -> str:
     return f"Logout messages go to {where}, and to us at {ours}. They must be signed."
 
 
-def _short(uri: str) -> str:
+def shorten(uri: str) -> str:
     """Return the last part of a URI: the name of an algorithm or of a NameID format."""
     return uri.replace("#", ":").rpartition(":")[2]
 

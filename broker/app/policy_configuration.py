@@ -9,7 +9,7 @@ from typing import Final, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
-from broker.adapters.library_systems.library_settings import borrower_fields, open_library
+from broker.adapters.library_systems.library_settings import LibrarySettings, read_settings
 from broker.adapters.saml.idp import trial_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.app import open_metadata
@@ -22,7 +22,7 @@ from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
 from broker.configuration.settings.toml_and_environment import CONFIG
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup, ignore_call
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
@@ -88,9 +88,8 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
-    services = open_metadata.services(settings)
-    upstreams: Mapping[str, Upstream]
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    services: Mapping[str, Service] = settings.core_services()
+    upstreams: Mapping[str, Upstream] = settings.core_upstreams()
     if metadata:
         services = _follow(lambda: metadata.snapshot.services)
         upstreams = _follow(lambda: metadata.current.completed_upstreams)
@@ -126,8 +125,7 @@ def _follow(current: Callable[[], T]) -> T:
 
 def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    upstreams = [settings.upstream(name) for name in settings.upstreams]
-    faults = list(attribute_maps.map_faults(upstreams, maps))
+    faults = list(attribute_maps.map_faults(settings.core_upstreams().values(), maps))
     if faults:
         raise ConfigurationFaults(faults)
     return maps
@@ -135,11 +133,16 @@ def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
 
 def find_borrower_fields(settings: Config) -> frozenset[str] | None:
     """Return the fields of the library system; None if the connector cannot be opened."""
-    table = settings.library
     try:
-        return borrower_fields(table.system, table.connector_settings())
+        return read_library_settings(settings).fields
     except ConfigurationFaults:
         return None
+
+
+def read_library_settings(settings: Config) -> LibrarySettings:
+    """Return the settings of the library system; raises ConfigurationFaults."""
+    table = settings.library
+    return read_settings(table.system, table.connector_settings())
 
 
 def _load_surroundings(moment: datetime) -> PolicySurroundings:
@@ -209,11 +212,10 @@ def check_categories(
 
     Return the missing categories in sentences, and a note if it could not be asked.
     """
-    table = settings.library
-    library = open_library(table.system, table.connector_settings(), lambda *_: None)
+    library = read_library_settings(settings).open(ignore_call)
     faults = library.prove(ExpectedSetup.from_policies(policies), moment + _TIMEOUT)
     if any(fault.setting == _UNAVAILABLE for fault in faults):
-        return (), f"categories were not checked: {table.url} does not answer"
+        return (), f"categories were not checked: {settings.library.url} does not answer"
     return tuple(f"library: {fault}" for fault in faults), ""
 
 
@@ -266,11 +268,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
 
 
 def _make_configured_site(settings: Config) -> Site:
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     maps = attribute_maps.load(settings.attribute_maps).maps
-    return Site.from_configuration(
-        open_metadata.services(settings), upstreams, maps
-    ).unlimited_by_metadata
+    services, upstreams = settings.core_services(), settings.core_upstreams()
+    return Site.from_configuration(services, upstreams, maps).unlimited_by_metadata
 
 
 def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:

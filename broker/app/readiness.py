@@ -8,8 +8,9 @@ from typing import Final
 
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
-from broker.app.assembly import DIGEST_LENGTH, Parts, now
+from broker.app.assembly import Parts, now
 from broker.app.work_lock import NOT_RUNNING, is_work_running
+from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -20,6 +21,7 @@ from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
+_CERTIFICATE_SOON: Final = timedelta(days=30)
 
 
 def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
@@ -58,6 +60,8 @@ def notes(parts: Parts) -> Mapping[str, str]:
             found["enrolments"] = "; ".join(enrolments)
     if not is_work_running(parts.config.state):
         found["work"] = NOT_RUNNING
+    if sentences := list(describe_own_certificates(parts, moment)):
+        found["keys"] = "; ".join(sentences)
     if parts.policies.stale:
         found["policies"] = "stale"
     found["policy_set"] = parts.policies.current.digest[:DIGEST_LENGTH]
@@ -81,6 +85,23 @@ def _describe_enrolments(listed: Sequence[StaffEnrolment]) -> Iterator[str]:
     if settings:
         names = ", ".join(sorted(settings))
         yield f"enrolments wait for a correction in the library system: {names}"
+
+
+def describe_own_certificates(parts: Parts, moment: datetime) -> Iterator[str]:
+    """Yield a sentence for each of our own certificates that has expired or will soon."""
+    for key in _list_own_keys(parts):
+        if key.until and key.until <= moment + _CERTIFICATE_SOON:
+            what = "has expired" if key.until <= moment else "expires soon"
+            where = f"the certificate {key.use} ({key.slot})"
+            yield f"{where} {what}: {key.until:%Y-%m-%d}: broker keys rotate --only {key.use}"
+
+
+def _list_own_keys(parts: Parts) -> Sequence[key_ring.ListedKey]:
+    """Return our own keys; none while they are being rotated: what the workers loaded stays."""
+    try:
+        return list(key_ring.list_keys(parts.config.keys))
+    except ConfigurationFaults:
+        return ()
 
 
 def key_faults(parts: Parts) -> list[Fault]:
@@ -168,15 +189,14 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
         {},
         is_work_running(parts.config.state),
     )
-    with suppress(ConfigurationFaults):  # keys are being rotated: what the workers loaded stays
-        for key in key_ring.list_keys(parts.config.keys):
-            if key.until:
-                yield Gauge(
-                    "broker_certificate_expiry_seconds",
-                    "Seconds until our own certificates expire.",
-                    {"use": key.use, "slot": key.slot},
-                    _seconds(key.until, moment),
-                )
+    for key in _list_own_keys(parts):
+        if key.until:
+            yield Gauge(
+                "broker_certificate_expiry_seconds",
+                "Seconds until our own certificates expire.",
+                {"use": key.use, "slot": key.slot},
+                _seconds(key.until, moment),
+            )
     with suppress(StoreUnavailable):  # a fault of the store
         yield from _list_stored_gauges(parts)
 

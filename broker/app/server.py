@@ -1,6 +1,8 @@
 """``broker serve``: gunicorn over an application that applies changed policies and metadata."""
 
 import gc
+import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -9,14 +11,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -27,7 +28,7 @@ from broker.app.application import create_app
 from broker.configuration import durable_files
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 from broker.use_cases.storage.worker_loop import run_worker_loop
 
@@ -48,9 +49,10 @@ def serve(read: Callable[[], Config]) -> None:
     ConfigurationFaults if the configuration cannot be served.
     """
     application_log.configure()
+    state = read().state
     with suppress(ConfigurationFaults):  # raised below, together with every other fault
-        durable_files.make_state(read().state)
-    with metrics.share_counts(read().state / "metrics"):
+        durable_files.make_state(state)
+    with metrics.share_counts(state / metrics.FOLDER):
         application = _GunicornApplication(read)
         gc.freeze()  # workers share this memory
         _ReloadingArbiter(application).run()
@@ -85,7 +87,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
             "logger_class": QuietLogger,
             # A socket in the home folder through which local users could control the server.
             "control_socket_disable": True,
-            "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
+            "worker_tmp_dir": str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None,
             # By default gunicorn believes these headers from this machine. A proxy may pass on what
             # a client wrote: SCRIPT_NAME would lead past the paths that the proxy closes.
             "forwarder_headers": "",
@@ -114,8 +116,9 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
         gunicorn would stop all workers if one of them cannot load it (a worker died while a file
         was half copied). End this worker with a code for which gunicorn starts another one.
         """
+        metrics.count_in_files(self._config.state / metrics.FOLDER, str(os.getpid()))
         try:
-            return ReloadingApplication.from_config(self._config)
+            return ReloadingApplication(self._config)
         except BrokerError as error:
             _log_faults(EventKind.WORKER_WAITS, error)
             time.sleep(_RETRY_AFTER_S)
@@ -142,13 +145,28 @@ class _ReloadingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log without the text of exceptions: it holds addresses with SAML messages."""
+    """gunicorn's errors as lines of our log.
+
+    The text of exceptions is left out: it holds addresses with SAML messages.
+    """
+
+    def setup(self, cfg: Any) -> None:
+        """Send gunicorn's errors to our log instead of to standard error."""
+        super().setup(cfg)
+        self.error_log.handlers[:] = [_ServerLines()]
 
     def exception(self, *_: object, **__: object) -> None:
         """Log the type of an exception and where it was raised."""
         error = sys.exc_info()[1]
         if error is not None:
             application_log.log_unexpected(error, "server")
+
+
+class _ServerLines(logging.Handler):
+    """Logs what gunicorn reports about its workers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        application_log.tell("server", level="error", text=record.getMessage())
 
 
 def read_checked(read: Callable[[], Config]) -> Config:
@@ -158,11 +176,6 @@ def read_checked(read: Callable[[], Config]) -> Config:
     configuration cannot be served.
     """
     config = read()
-    try:
-        parse_address(config.serve.bind)
-    except RuntimeError:
-        fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
-        raise ConfigurationFaults([fault]) from None
     readiness.fit_to_serve(assembly.assemble(config))
     return config
 
@@ -179,40 +192,30 @@ class ReloadingApplication:
     application before it forks.
     """
 
-    def __init__(self, application: WSGIApplication, parts: assembly.Parts) -> None:
-        """Take the application of ``create_app`` and the parts that it is made of."""
-        self._application = application
-        path = urlsplit(parts.config.base_url).path
-        if path:
-            self._application = DispatcherMiddleware(NotFound(), {path: application})
-        steps = [partial(refresh, parts)]
-        never = Event()
-        arguments = (steps, never, never.is_set, _REFRESH_EVERY_S, _report)
-        self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
-        self._first_request = Lock()  # taken once, never released
-
-    @classmethod
-    def from_config(cls, config: Config | None = None) -> Self:
+    def __init__(self, config: Config | None = None) -> None:
         """Make the application; BrokerError if the configuration cannot be served.
 
         ``config`` is read from the environment if None.
         """
         application = create_app(config)
-        parts: assembly.Parts = application.extensions["broker"]
-        readiness.fit_to_serve(parts)
+        self.parts: assembly.Parts = application.extensions["broker"]
+        readiness.fit_to_serve(self.parts)
+        self._application: WSGIApplication = application
+        if path := urlsplit(self.parts.config.base_url).path:
+            self._application = DispatcherMiddleware(NotFound(), {path: application})
+        never = Event()
+        report = partial(application_log.log_unexpected, reference="reload")
+        arguments = ([partial(refresh, self.parts)], never, never.is_set, _REFRESH_EVERY_S, report)
+        self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
+        self._first_request = Lock()  # taken once, never released
         gc.collect()
         gc.freeze()
-        return cls(application, parts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a request."""
         if self._first_request.acquire(blocking=False):
             self._reloading.start()
         return self._application(environ, start_response)
-
-
-def _report(error: Exception) -> None:
-    application_log.log_unexpected(error, "reload")
 
 
 def refresh(parts: assembly.Parts) -> None:

@@ -25,8 +25,8 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the entrance of the staff view, or None without one."""
+def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
+    """Return everything below ``/admin``, or None without a staff view."""
     rules = parts.config.staff_rules()
     if rules is None:
         return None
@@ -35,11 +35,7 @@ def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
     sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
-    return StaffDoor(ports, found, sessions)
-
-
-def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
-    """Return everything below ``/admin``."""
+    entrance = StaffDoor(ports, found, sessions)
     routes = entrance.routes()
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)

@@ -25,7 +25,7 @@ from broker.core.policy.model import PolicySet
 
 
 class _Schema(NamedTuple):
-    """One kind of file; ``of_site`` makes the schema that allows only the names of a site."""
+    """A kind of file; ``of_site`` makes the schema that allows only the names of a site."""
 
     folder: str
     file: str

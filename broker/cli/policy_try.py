@@ -46,7 +46,7 @@ class _Written(click.ParamType[str]):
 
 
 class _OneOf(_Written):
-    """One of a list of words. Any other text is rejected and not quoted."""
+    """A word of a list. Any other text is rejected and not quoted."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
         """Accept only ``words``."""

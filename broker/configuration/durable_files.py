@@ -1,5 +1,6 @@
 """Write, rename and remove files so that each step is on the disk before the next one begins."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Final
 from broker.core.errors import ConfigurationFaults, Fault
 
 _REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_OTHERS: Final = 0o022
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
 def make_state(folder: Path) -> None:
     """Make the folder of the broker's state for its owner only, unless it is there.
 
-    Raise ConfigurationFaults if no file can be made in it.
+    Raise ConfigurationFaults if no file can be made in it, or if other users can write in it.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -24,6 +26,20 @@ def make_state(folder: Path) -> None:
         what = f"{folder} cannot be written to: {error.strerror}"
         fix = "name a folder that the broker's user may write in, outside its configuration"
         raise ConfigurationFaults([Fault("state", what, fix)]) from None
+    if folder.stat().st_mode & _OTHERS:
+        what = f"{folder} is open for others to write"
+        raise ConfigurationFaults([Fault("state", what, f"chmod go-w {folder}")])
+
+
+def read_bytes(path: Path, most: int = -1) -> bytes:
+    """Return the first ``most`` bytes of a file.
+
+    OSError for a named pipe too: reading it would never end.
+    """
+    if path.is_fifo():
+        raise OSError(errno.EINVAL, "it is a named pipe")
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def replace_file(path: Path, octets: bytes) -> None:

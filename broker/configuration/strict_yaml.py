@@ -17,6 +17,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from broker.configuration import durable_files
 from broker.configuration.yaml_slips import RETYPE_FIX, TYPOGRAPHIC, UNSEEN, find_slip
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
@@ -59,7 +60,7 @@ def read_file(path: Path, name: str) -> YamlNode:
     Raise ConfigurationFaults if the file cannot be read, or ``read`` refuses it.
     """
     try:
-        octets = path.read_bytes()
+        octets = durable_files.read_bytes(path)
     except OSError as error:
         raise ConfigurationFaults([Fault(name, f"cannot be read: {error.strerror}")]) from None
     return read(octets, name)

@@ -146,7 +146,7 @@ class TokenRefused(BrokerError):
 
 
 class FormRefused(BrokerError):
-    """One of our forms with a field that is missing, repeated or of an unknown value."""
+    """A form of ours with a field that is missing, repeated or of an unknown value."""
 
     reason = "form_refused"
     http = 422
@@ -340,7 +340,7 @@ class LinkGone(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in an administrator's file: where it stands, what is wrong, how to fix it."""
+    """A fault in an administrator's file: where it stands, what is wrong, how to fix it."""
 
     where: str
     what: str

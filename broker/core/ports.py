@@ -159,6 +159,10 @@ class Store(Protocol):
     def faults(self) -> Sequence[str]:
         """Return in sentences what makes this store unfit for production; empty if nothing does."""
 
+    def warnings(self) -> Sequence[str]:
+        """Return in sentences what an administrator should correct in this store."""
+        return ()
+
 
 class LibrarySystem(Protocol):
     """A library system that keeps borrowers (docs/library-systems.md).

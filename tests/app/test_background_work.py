@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -168,7 +168,7 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
 
 
 @pytest.mark.slow(seconds=12)
-@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+@pytest.mark.parametrize("calls", [2, *(pytest.param(number, marks=pytest.mark.full) for number in (1, 3, 4))])
 def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
 ) -> None:
@@ -269,9 +269,8 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     # Servers of other tests live in this process, and begin and end threads as they like.
     asking = threading.current_thread()
     monkeypatch.setattr(threading.Thread, "start", note_thread)
-    parts = assemble(load(folder / "broker.toml", {}))
-    app = ReloadingApplication(create_app(parts.config), parts)
-    policies = parts.policies.current
+    app = ReloadingApplication(load(folder / "broker.toml", {}))
+    policies = app.parts.policies.current
     student = folder / "policies" / "student.yaml"
     student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
     assert started == []
@@ -279,7 +278,7 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
         assert Client(app).get("/healthz").status_code == 200
     assert [thread.name for thread in started] == ["reload"]
     assert started[0].daemon
-    until(lambda: parts.policies.current.digest != policies.digest)
+    until(lambda: app.parts.policies.current.digest != policies.digest)
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:

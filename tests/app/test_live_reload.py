@@ -4,16 +4,18 @@ import json
 import os
 import shutil
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from broker.adapters.observability import application_log
 from broker.app import readiness
-from broker.app.assembly import Parts, assemble
+from broker.app.assembly import Parts, assemble, now
 from broker.app.readiness import list_gauges
 from broker.app.server import refresh
 from broker.configuration.settings.config import load
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.demo.run.demo_folder import Setting
 
 
@@ -64,3 +66,29 @@ def test_metrics_and_readyz_show_the_digest(parts: Parts) -> None:
     found = [gauge.labels for gauge in list_gauges(parts) if gauge.name == "broker_policies_loaded"]
     assert found == [{"digest": digest}]
     assert readiness.notes(parts)["policy_set"] == digest
+
+
+def test_a_named_pipe_under_a_watched_folder_stops_no_thread(parts: Parts) -> None:
+    """Nobody may ever write into it. It is a fault of its folder, and all other files count."""
+    os.mkfifo(parts.config.policies / "pipe.yaml")
+    os.mkfifo(parts.config.metadata / "pipe.xml")
+
+    def refresh_twice() -> None:
+        refresh(parts)
+        refresh(parts)
+
+    reloading = Thread(target=refresh_twice, daemon=True)
+    reloading.start()
+    reloading.join(30)
+    assert not reloading.is_alive()
+    assert "it is a named pipe" in str(parts.policies.stale)
+    assert any("pipe.xml: cannot be read: it is a named pipe" in each for each in parts.metadata.alarms(now()))
+
+
+def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page does not matter: an administrator must act. A refusal that a person causes is none."""
+    application_log.log_unexpected(ValueError(), "BCDFGHJK")
+    for reason in ("store_unavailable", "form_refused"):
+        parts.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reason": reason}))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["level"] for line in lines] == ["error", "error", "info"]

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -15,9 +15,8 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import checks
-from broker.app.assembly import Parts, assemble, now
+from broker.app.assembly import Parts, now
 from broker.cli.audit import verify_configured
-from broker.configuration.settings.config import load
 from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
@@ -25,7 +24,6 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_identifier
 from broker.core.ports import Kept, Key, lease_key
-from broker.demo.run.demo_folder import Setting
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
 from broker.use_cases.storage.person_records import person_key
@@ -172,6 +170,19 @@ def test_every_kind_of_record_is_deleted_or_ends_by_itself(parts_with_persons: P
     assert found == {row.kind for row in set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS}
 
 
+def test_no_record_is_kept_longer_than_its_row_says(parts_with_persons: Parts) -> None:
+    """The store deletes each record at the end that the retention table documents, or before it."""
+    longest: dict[str, timedelta] = {}
+    for row in retention.TABLE:
+        longest[row.kind] = max(longest.get(row.kind, timedelta()), row.lasts or timedelta.max)
+    late = []
+    for kind in get_args(retention.RecordKind):
+        for key, kept in parts_with_persons.store.list(kind, None, now()):
+            if kept.until - now() > longest[kind]:
+                late.append(key)
+    assert late == []
+
+
 def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(parts_with_persons: Parts) -> None:
     """Records, index entries and audit keys; the octets too, and the chain of the audit log stays whole."""
     mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
@@ -188,20 +199,6 @@ def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(parts_
     assert verify_configured(parts_with_persons).findings == []
     left = octets(parts_with_persons)
     assert [each for each in before if each in left] == []
-
-
-@pytest.mark.server
-def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str) -> None:
-    """By the same way through the store; the other person keeps everything."""
-    environ = {"BROKER_STORE__URL": redis_url, "BROKER_STATE": str(tmp_path / "state")}
-    parts = assemble(load(setting.config, environ))
-    for who in (ASTA, KARLA):
-        RecordWriter(parts, who).write_all()
-    mine, theirs = list_person_keys(parts, ASTA), list_person_keys(parts, KARLA)
-    parts.stored_data.forget(asta(parts))
-    assert parts.stored_data.purge() == ()
-    assert mine & list_keys(parts) == set()
-    assert list_person_keys(parts, KARLA) == theirs
 
 
 def test_a_login_under_way_delivers_nothing_more(parts_with_persons: Parts) -> None:

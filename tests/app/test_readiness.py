@@ -15,7 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import readiness
+from broker.adapters.saml.keys import key_ring
+from broker.app import checks, readiness
 from broker.app.assembly import Parts, assemble, now
 from broker.app.checks import find_all
 from broker.app.readiness import list_gauges
@@ -23,11 +24,8 @@ from broker.cli.health_check import ask_health
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import ConfigurationFaults
-from broker.core.events.broker_events import TraceFacts
-from broker.core.help_codes import StatelessReferences
 from broker.core.person_record import PersonRecord
 from broker.demo.run.demo_folder import Setting
-from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 from tests.plugins.staff_logins import copy_without_staff_view
 
@@ -124,6 +122,18 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
     assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1
 
 
+def test_our_own_certificate_is_named_before_and_after_its_end(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``/readyz`` and ``broker check`` name the key and the command that helps; services may refuse such a key."""
+    assert "keys" not in readiness.notes(parts)
+    ends = next(key.until for key in key_ring.list_keys(parts.config.keys) if key.until)
+    for before, word in ((timedelta(days=1), "expires soon"), (timedelta(), "has expired")):
+        for module in (readiness, checks):
+            monkeypatch.setattr(module, "now", lambda moment=ends - before: moment)
+        sentence = f"the certificate idp-signing (current) {word}: {ends:%Y-%m-%d}: broker keys rotate"
+        assert sentence in readiness.notes(parts)["keys"]
+        assert [each for each in find_all(parts) if each.startswith(f"keys: {sentence}")]
+
+
 @pytest.mark.parametrize(
     ("more", "found"),
     [
@@ -161,28 +171,6 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
     (tmp_path / "broker.db").chmod(0o644)
     with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):
         readiness.fit_to_serve(parts)
-
-
-def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
-    """Small letters and spaces do not matter; an unknown code gives nothing."""
-    SupportTraces(parts.store).add_trace(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
-    found = parts.staff_search.find("bcdf ghjk", "test")
-    assert found is not None
-    assert found.page is not None
-    assert (found.page.step, found.page.reason) == ("ask", "too_many")
-    assert parts.staff_search.find("BCDFGHJM", "test") is None
-
-
-def test_the_help_code_of_a_stranger_is_decoded(parts: Parts) -> None:
-    """The code itself holds minute, step and reason."""
-    at = now()
-    code = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
-    found = parts.staff_search.find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
-    assert found is not None
-    row = found.as_row()
-    assert (row["page_step"], row["page_reason"]) == ("/login/<name>", "transaction_gone")
-    assert row["page_shown"] == at.isoformat(timespec="minutes")
-    assert row["action"] == "Nothing to do for the library."
 
 
 @contextmanager

@@ -202,6 +202,18 @@ def test_a_killed_worker_is_replaced(unchanged_server: Server) -> None:
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(unchanged_server.workers() - {killed}) == 2)
     assert unchanged_server.answers()
+    until(lambda: list_events(unchanged_server, "server"))
+    (line,) = list_events(unchanged_server, "server")
+    assert (line["level"], str(killed) in line["text"]) == ("error", True)
+
+
+def test_the_server_itself_maps_no_file_of_counts(unchanged_server: Server) -> None:
+    """A full disk, or a file that is cut, would end it with all its workers by SIGBUS."""
+    counts = str(unchanged_server.folder / "state" / "metrics")
+    maps = [
+        Path(f"/proc/{pid}/maps").read_text() for pid in (unchanged_server.running.pid, *unchanged_server.workers())
+    ]
+    assert [counts in each for each in maps] == [False, True, True]
 
 
 def test_nothing_is_written_outside_the_folders_configured(unchanged_server: Server) -> None:

@@ -21,7 +21,6 @@ from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import session_group
 from broker.use_cases.storage.records import MOST_TRIES, load
@@ -36,11 +35,6 @@ STANDS: Final = ("released",)
 OVERTAKEN: Final = ("released", "not_released", "released")
 
 
-def split_write_and_read(patch: pytest.MonkeyPatch) -> None:
-    """Split writing and reading into two store operations, as a Redis Cluster does. More can happen between them."""
-    patch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
-
-
 @pytest.fixture
 def ready(deployment: Deployment) -> tuple[Person, str]:
     """Return a browser whose person has consented, and an arrival address that would return the assertion at once."""
@@ -52,7 +46,6 @@ def ready(deployment: Deployment) -> tuple[Person, str]:
 
 def replace_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     """Call ``around`` instead of the first write that records an assertion."""
-    split_write_and_read(patch)
     plain = EncryptedStore.put_many
     done: list[bool] = []
 
@@ -154,7 +147,6 @@ def test_a_store_that_fails_halfway_loses_nothing(
             raise StoreUnavailable("gone")
         return plain(self, first, others, now, **how)
 
-    split_write_and_read(monkeypatch)
     monkeypatch.setattr(EncryptedStore, "put_many", half)
     assert mark(person.get(url)) == ("error", "store_unavailable")
     assert halves == [True]
@@ -259,7 +251,6 @@ def test_a_store_that_rejects_all_writes_is_not_asked_forever(
         return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
 
     with monkeypatch.context() as patched:
-        split_write_and_read(patched)
         patched.setattr(EncryptedStore, "put_many", never)
         assert mark(person.get(url)) == ("error", "store_unavailable")
     assert list_releases(deployment, before) == OVERTAKEN[:2] * MOST_TRIES

@@ -256,14 +256,3 @@ def test_the_example_persona_shows_the_change_when_it_is_tried(
     ]
     (before,), (tried,) = both
     assert before != tried
-
-
-@pytest.mark.parametrize("job", JOBS)
-def test_a_job_prints_a_page_at_most(job: str, tmp_path: Path) -> None:
-    """At most 25 lines of at most 120 characters, whatever the job of the document changes."""
-    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
-    for block in JOBS[job]:
-        do(after, block)
-    lines = diff(POLICIES, after).stdout.splitlines()
-    assert len(lines) <= 25
-    assert max(map(len, lines)) <= 120

@@ -20,7 +20,7 @@ def _stores() -> Iterator[Any]:
         for sealed in (False, True):
             marks = [pytest.mark.server] if name in URLS else []
             if name in URLS and sealed:
-                marks.append(pytest.mark.slow)
+                marks.append(pytest.mark.full)
             yield pytest.param((name, sealed), marks=marks, id=f"{name}, sealed" if sealed else name)
 
 

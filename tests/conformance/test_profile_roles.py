@@ -127,11 +127,15 @@ def test_row_35_the_proxy_count_decreases_and_the_chain_grows(deployment: Deploy
 def test_row_36_nemlogin_receives_no_requester_id_by_default(setting: Setting) -> None:
     """A hub receives the RequesterID by default, NemLog-in does not. A setting changes it."""
     plain = load(setting.config, {})
-    assert plain.upstream("wayf").requester_id
-    assert not load(setting.config, {"BROKER_UPSTREAMS__WAYF__REQUESTER_ID": "false"}).upstream("wayf").requester_id
+    assert plain.core_upstreams()["wayf"].requester_id
+    assert (
+        not load(setting.config, {"BROKER_UPSTREAMS__WAYF__REQUESTER_ID": "false"})
+        .core_upstreams()["wayf"]
+        .requester_id
+    )
     table = plain.upstreams["wayf"].model_copy(update={"profile": "oiosaml3"})
     changed = plain.model_copy(update={"upstreams": {**plain.upstreams, "eid": table}})
-    assert not changed.upstream("eid").requester_id
+    assert not changed.core_upstreams()["eid"].requester_id
 
 
 @pytest.mark.profile(38, 42)

@@ -51,9 +51,3 @@ def test_every_row_has_a_test_or_a_reason() -> None:
     assert set(range(1, 51)) == ROWS
     assert list_tested_rows() | list_rows_not_done() <= ROWS
     assert ROWS - list_tested_rows() - list_rows_not_done() - set(TABLE["pending"]["rows"]) == set()
-
-
-def test_a_test_named_after_a_row_is_marked_with_it() -> None:
-    """A test named test_row_26_... has the mark 26, so that the table of rows lists it."""
-    named = [(name, rows, re.match(r"test_row_(\d+)_", name)) for name, rows in list_test_rows()]
-    assert [name for name, rows, number in named if number and int(number[1]) not in rows] == []

@@ -24,7 +24,7 @@ from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
@@ -77,6 +77,10 @@ class Deployment:
         """Return the objects that the broker's endpoints use."""
         found: WebPorts = self.app.view_functions["login.show"].__self__.ports  # type: ignore[union-attr]
         return found
+
+    def be_patient(self) -> None:
+        """Let a login wait for its borrower, even on a busy machine."""
+        object.__setattr__(self.ports, "patience", PATIENCE)
 
     @property
     def broker(self) -> LoginFlow:
@@ -408,7 +412,7 @@ def run_deployment(
         app = create_app(load(setting.config, environ))
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
         found = Deployment(setting, app, koha, circulation, machine, mailbox, clock)
-        object.__setattr__(found.ports, "patience", PATIENCE)  # a login waits for its borrower, even on a busy machine
+        found.be_patient()
         steps = (found.parts.person_worker.step, found.parts.outbox.step)
         with run_background_loop(found.parts.wake, steps, report):
             yield found

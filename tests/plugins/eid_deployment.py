@@ -33,7 +33,9 @@ def restart_with(deployment: Deployment, more: Mapping[str, str] | None = None) 
         "BROKER_MAIL__URL": config.mail.url,
         **(DIRECT if more is None else more),
     }
-    return replace(deployment, app=create_app(load(deployment.setting.config, environ)))
+    restarted = replace(deployment, app=create_app(load(deployment.setting.config, environ)))
+    restarted.be_patient()
+    return restarted
 
 
 def peer(deployment: Deployment) -> BrokerAsSp:

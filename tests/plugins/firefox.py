@@ -437,7 +437,7 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield cast("Browser", found)
 
 
-@pytest.fixture(scope="module", params=["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["chromium", pytest.param("firefox", marks=pytest.mark.full)])
 def browser(request: pytest.FixtureRequest) -> Browser:
     """Return each browser in turn; ``parametrize("browser", ["chromium"], indirect=True)`` selects one."""
     return cast("Browser", request.getfixturevalue(request.param))

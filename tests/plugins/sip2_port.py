@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from broker.adapters.library_systems import sip2
-from broker.adapters.library_systems.sip2 import Sip2Client, Sip2Keys
+from broker.adapters.library_systems.sip2 import PinMachine, Sip2Keys
 
 STATUS = "64              00920261126    050430" + "0000" * 6
 
@@ -63,14 +63,14 @@ def make_account(port: int) -> Sip2Keys:
 
 
 @contextmanager
-def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
+def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, PinMachine, list[tuple[str, str]]]]:
     """Run a port with these answers; return it, a client, and the list of call outcomes."""
     observed: list[tuple[str, str]] = []
     with Port(answers) as port:
         thread = threading.Thread(target=port.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         account = make_account(port.server_address[1])
-        yield port, Sip2Client(account, "", lambda call, outcome, _: observed.append((call, outcome))), observed
+        yield port, PinMachine(account, "", lambda call, outcome, _: observed.append((call, outcome))), observed
         port.shutdown()
         thread.join()
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from broker.cli.main import broker
 from broker.core.policy.expiry import Expiry
-from broker.demo.koha.administration import Category
+from broker.demo.koha.database.administration import Category
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.upstreams import assertion_writer

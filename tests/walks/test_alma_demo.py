@@ -41,7 +41,7 @@ login = "{login}"
 password = "{password}"
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 # One for each thing that is done to a user: made, found by a hyphened card, upgraded, two of them, lowered,
 # logged in by number and PIN.

@@ -2,17 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
-
-import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import readiness
 from broker.cli.audit import find_events, verify_configured
-from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
-from broker.use_cases.storage.records import Reads
-from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, mark
 
 LOOP = {"enrolment_done"}  # written by the worker, before or after the request's next line
@@ -92,15 +86,6 @@ def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(deployment:
     assert [each for each in _events(deployment) if "consent" in str(each)] == ["consent_refused", "consent_given"]
 
 
-def test_a_second_submit_is_on_the_trail_once(deployment: Deployment) -> None:
-    """The same assertion given again is no second release (docs/reference/design.md#4a-shown)."""
-    person = deployment.person()
-    landed = person.agree(person.log_in("asta"), remember=True)
-    again = person.get(landed.request.path.removesuffix("/consent"))
-    assert deployment.landing(again) == deployment.landing(landed)
-    assert _events(deployment).count("released") == 1
-
-
 def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment) -> None:
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
     person, folder = deployment.person(), _trail(deployment).files.folder
@@ -115,25 +100,6 @@ def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment)
     assert not readiness.readiness(deployment.parts)["audit"]
     assert "audit" in readiness.notes(deployment.parts)
     deployment.landing(deployment.person().log_in("asta"))
-
-
-def test_an_overtaken_release_is_said_not_to_have_left(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another fact was written first: what the audit log said of this assertion is taken back on the audit log."""
-    person = deployment.person()
-    deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _wait_for_account(deployment)
-    release = Transactions.put_then_read
-    lost: list[str] = []
-
-    def overtaken(self: Transactions, transaction: Transaction, *further: Any) -> Reads | None:
-        if not lost:
-            lost.append(transaction.id)
-            return None
-        return release(self, transaction, *further)
-
-    monkeypatch.setattr(Transactions, "put_then_read", overtaken)
-    deployment.landing(deployment.person().log_in("asta"))
-    assert _events(deployment)[-3:] == ["released", "not_released", "released"]
 
 
 def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -> None:

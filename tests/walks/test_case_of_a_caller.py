@@ -104,7 +104,10 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it will be tried again now\n"
     deployment.wait_until(lambda: show_enrolment(staff, case["person"])["state"] == "done", "the account was made")
-    assert show_enrolment(staff, pair[0])["borrowers"] == [pair[0]]
+    # The number finds the person a moment later, when the index is written.
+    deployment.wait_until(
+        lambda: show_enrolment(staff, pair[0]).get("borrowers") == [pair[0]], "the number finds the person"
+    )
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 
 

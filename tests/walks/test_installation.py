@@ -93,7 +93,7 @@ def fill_in_configuration(ports: Ports) -> str:
 def test_an_installation_by_the_documents_starts_under_its_unit(
     installed_broker: Installed, world: Setting, tmp_path: Path
 ) -> None:
-    """Typed as deploy/README.md says; /etc is read-only, the secret a credential, the state folder empty."""
+    """Typed as deploy/README.md says; /etc is read-only, the state folder empty."""
     ports = world.ports
     machine, left = installed_broker.machine, installed_broker.said
     template = new_folder.wayf_toml(Path("/var/lib/broker"))
@@ -122,15 +122,20 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
 
 
 def test_configuration_that_the_unit_could_write_is_no_test_of_it(installed_broker: Installed) -> None:
-    """Under the restrictions nothing but the state folder can be written, and the credential only be read."""
+    """Under the restrictions nothing but the state folder can be written."""
     machine = installed_broker.machine
     for place, code in (("/etc/broker/x", 1), ("/opt/broker/x", 1), ("/var/lib/broker/x", 0)):
         tried = subprocess.run(machine.under_unit(f"touch {place}"), capture_output=True, check=False)
         assert tried.returncode == code, tried
     assert machine.run("rm /var/lib/broker/x").returncode == 0
-    credential = "stat -c '%a %U' /run/credentials/broker.service/koha"
-    seen = subprocess.run(machine.under_unit(credential), capture_output=True, check=False, text=True)
-    assert seen.stdout == "400 broker\n"
+
+
+@pytest.mark.parametrize("name", ["broker.service", "broker-work.service"])
+def test_a_unit_fits_every_library_system(name: str) -> None:
+    """A setting of Koha in the environment stops a broker with an Alma; broker.toml names the secrets."""
+    text = UNIT.with_name(name).read_text(encoding="utf-8")
+    environment = [line for line in text.splitlines() if line.startswith(("Environment", "LoadCredential"))]
+    assert environment == ["Environment=BROKER_CONFIG=/etc/broker/broker.toml"]
 
 
 def test_what_is_done_beside_the_logins_is_allowed_no_more_than_the_logins() -> None:

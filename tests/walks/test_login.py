@@ -86,16 +86,6 @@ def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
     assert ("elektroniske ressourcer med" in page.get_data(as_text=True)) is led_on
 
 
-def test_a_refusal_can_be_taken_back(deployment: Deployment) -> None:
-    """Going back to review shows the screen again, and a yes then lands."""
-    person = deployment.person()
-    page = person.agree(person.log_in("asta"), answer="no")
-    action, fields = form(page)
-    reviewed = person.post(action, {**fields, "reconsider": "1"})
-    again = person.get(reviewed.location or action)
-    assert deployment.landing(person.agree(again)).status == "Success"
-
-
 def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deployment) -> None:
     """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
     person = deployment.person()

@@ -143,6 +143,7 @@ def two_brokers(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[
             }
         )
         found.append(replace(deployment, app=create_app(changed)))
+        found[-1].be_patient()
     return found
 
 

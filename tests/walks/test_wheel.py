@@ -76,6 +76,7 @@ def installed_broker(python: Path, tmp_path: Path) -> Installed:
     return Installed(python, tmp_path)
 
 
+@pytest.mark.full
 def test_the_demo_runs_from_the_wheel(installed_broker: Installed) -> None:
     """``broker demo --check`` logs every persona in."""
     checked = installed_broker.run("broker", "demo", "--check", "--port-base", str(free_base()))

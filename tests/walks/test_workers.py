@@ -54,7 +54,7 @@ def checked_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
         yield found
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.full)])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Yield a separate demo for each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")

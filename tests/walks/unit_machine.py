@@ -22,7 +22,6 @@ from tests.plugins.programs import run_program
 ROOT: Final = Path(__file__).resolve().parents[2]
 UNIT: Final = ROOT / "deploy" / "broker.service"
 WORK_UNIT: Final = UNIT.with_name("broker-work.service")
-_CREDENTIALS: Final = "/run/credentials/broker.service"
 _SOURCE: Final = ("broker", "deploy", "docs")
 _NEEDED: Final = ("unshare", "nsenter", "setpriv", "runuser", "useradd")
 
@@ -58,12 +57,10 @@ echo ready
 exec sleep infinity
 """
 
-# ProtectSystem=strict, PrivateTmp=, StateDirectory=, ConfigurationDirectory=, LoadCredential=.
+# ProtectSystem=strict, PrivateTmp=, StateDirectory=, ConfigurationDirectory=.
 _RESTRICT: Final = """
 set -eu
 mount --make-rprivate /
-mkdir -p {credentials}
-{load}
 mount -t tmpfs tmpfs /tmp
 mount --bind /var/lib/broker /var/lib/broker
 for place in / /etc /opt /opt/broker/broker /var/lib /run; do
@@ -74,7 +71,7 @@ umask {umask}
 ulimit -c 0
 exec setpriv --reuid broker --regid broker --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all \\
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin STATE_DIRECTORY=/var/lib/broker \\
-    CREDENTIALS_DIRECTORY={credentials} {environment} {command}
+    {environment} {command}
 """
 
 
@@ -83,7 +80,7 @@ class Unit:
 
     def __init__(self, file: Path) -> None:
         """Read the unit."""
-        text = file.read_text(encoding="utf-8").replace("%d", _CREDENTIALS)
+        text = file.read_text(encoding="utf-8")
         self.settings = re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE)
 
     def all(self, name: str) -> list[str]:
@@ -116,16 +113,8 @@ class UnitMachine:
 
     def under_unit(self, command: str) -> list[str]:
         """Return the command line that runs ``command`` (as the unit writes it) under the unit's restrictions."""
-        load = []
-        for credential in self.unit.all("LoadCredential"):
-            name, _, path = credential.partition(":")
-            load.append(f"install -o broker -g broker -m 400 {path} {_CREDENTIALS}/{name}")
         script = _RESTRICT.format(
-            credentials=_CREDENTIALS,
-            load="\n".join(load),
-            umask=self.unit.one("UMask"),
-            environment=shlex.join(self.unit.all("Environment")),
-            command=command,
+            umask=self.unit.one("UMask"), environment=shlex.join(self.unit.all("Environment")), command=command
         )
         return [*self.enter, "unshare", "--mount", "bash", "-c", script]
 

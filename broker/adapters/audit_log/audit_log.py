@@ -56,7 +56,8 @@ class StoredAuditLog:
             return
         self._lost += 1
         if refusals == _REFUSALS_PER_MINUTE + 1:
-            self.write_log("audit_lost", kind=str(event.kind), fault="too many refusals a minute")
+            fault = "too many refusals a minute"
+            self.write_log("audit_lost", level="error", kind=str(event.kind), fault=fault)
 
     def faults(self) -> list[str]:
         """Return sentences that say why no event can be written; empty if one can."""
@@ -74,12 +75,12 @@ class StoredAuditLog:
             head = self.files.append(event.at, facts, sync=is_required)
         except (AuditUnavailable, StoreUnavailable) as error:
             self._lost += 1
-            self.write_log("audit_lost", kind=kind, fault=str(error))
+            self.write_log("audit_lost", level="error", kind=kind, fault=str(error))
             if is_required:
                 raise AuditUnavailable(str(error)) from None
             return
         if fault := self.anchors.add(head, event.at):
-            self.write_log("audit_anchor", fault=fault)
+            self.write_log("audit_anchor", level="error", fault=fault)
 
 
 def open_audit_log(

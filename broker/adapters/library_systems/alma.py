@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
-from broker.adapters.library_systems.alma_calls import USERS, AlmaAnswer, Calls
+from broker.adapters.library_systems.alma_calls import USERS, Calls
 from broker.adapters.library_systems.alma_changes import Draft
 from broker.adapters.library_systems.alma_searches import UserSearches
 from broker.adapters.library_systems.alma_settings import AlmaKeys
@@ -49,15 +49,15 @@ class Alma(UserSearches):
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         super().__init__(Calls(settings, observe), settings)
-        self._machine = settings.machine(observe)
+        self.machine = settings.machine(observe)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
         """Return what Alma can do. Only a self-service machine checks PINs."""
         can = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED}
-        if self._machine is not None:
+        if self.machine is not None:
             can.add(LibraryCapability.PIN_CHECKED)
-        if self._settings.user_name_identifier_type:
+        if self.settings.user_name_identifier_type:
             can.add(LibraryCapability.USER_NAMES)
         return frozenset(can)
 
@@ -70,11 +70,14 @@ class Alma(UserSearches):
 
         Alma does not say which one: ours, if an answer was lost, or another user's.
         """
-        body = alma_changes.make_creation(wanted, mark, self._settings)
-        answer = self._calls.call("create", "POST", USERS, deadline, body=body)
-        if answer.code == alma_calls.TAKEN:
+        body = alma_changes.make_creation(wanted, mark, self.settings)
+        group, taken = wanted.category, alma_calls.TAKEN
+        user = self.calls.call(
+            "create", "POST", USERS, deadline, body=body, group=group, unless=taken
+        )
+        if not user:
             return None
-        made = self._read_accepted(answer, "create", wanted.category)
+        made = alma_users.read_borrower(user, self.settings)
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another user")
         return made
@@ -87,17 +90,15 @@ class Alma(UserSearches):
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.apply_change(user, change, self._settings)
+            return alma_changes.apply_change(user, change, self.settings)
 
         query: dict[str, str | Sequence[str]] = {"override": alma_changes.list_overridden(change)}
         if change.category is not None:
             query["recalculate_roles"] = "true"
-        sent, answer = self._write(change.number, "change", draft, query, deadline)
-        if answer.code == alma_calls.TAKEN:
-            raise LibraryUnavailable("change: the number is another user's by now")
-        after = self._read_accepted(answer, "change", change.category or "")
-        _demand_number(after, change.number, "change")
-        if lost := _describe_loss(change, after) or _describe_staff_loss(sent, answer.body):
+        group = change.category or ""
+        sent, user = self._write(change.number, "change", draft, query, deadline, group=group)
+        after = alma_users.read_borrower(user, self.settings)
+        if lost := _describe_loss(change, after) or _describe_staff_loss(sent, user):
             raise LibraryRefused(f"change: Alma took it and has not stored {lost}")
         return after
 
@@ -111,8 +112,7 @@ class Alma(UserSearches):
             return alma_changes.copy_user(user) | {"pin_number": pin}
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
-        _, answer = self._write(number, "set_pin", draft, query, deadline)
-        _demand_number(self._read_accepted(answer, "set_pin"), number, "set_pin")
+        self._write(number, "set_pin", draft, query, deadline)
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Ask a self-service machine about barcode and PIN; UNKNOWN if none is configured.
@@ -120,18 +120,18 @@ class Alma(UserSearches):
         Read the user again first, because the barcode may belong to another user by now.
         LibraryUnavailable if the machine accepts any PIN.
         """
-        if self._machine is None:
+        if self.machine is None:
             return PinAnswer.UNKNOWN
         present = self.read(borrower.number, deadline)
         if present is None or present.card is None:
             return PinAnswer.NO_CARD_NUMBER
-        until = moment(deadline, self._settings.timeout)
-        accepted = self._machine.accepts(present.card, pin, until)
+        until = moment(deadline, self.settings.timeout)
+        accepted = self.machine.accepts(present.card, pin, until)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Alma's set-up; nothing is written."""
-        proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
+        proof = SetupProof(self.calls, self.settings, expected, deadline, self.machine)
         return proof.faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
@@ -146,11 +146,13 @@ class Alma(UserSearches):
         draft: Callable[[User], Draft],
         query: Query,
         deadline: datetime,
-    ) -> tuple[Draft, AlmaAnswer]:
-        """Write back what ``draft`` makes of the user with this number.
+        *,
+        group: str = "",
+    ) -> tuple[Draft, User]:
+        """Write back what ``draft`` makes of the user with this number; return it and the answer.
 
         LibraryRefused if there is no such user; ChangeUnanswered if it is unknown whether the user
-        was written.
+        was written; LibraryUnavailable if an identifier is another user's by now.
         """
         user = self._find_by_number(number, deadline, operation)
         if user is None:
@@ -159,21 +161,18 @@ class Alma(UserSearches):
         asked = {name: value for name, value in query.items() if value}
         path = alma_calls.make_numbered_path(number, **asked)
         try:
-            return sent, self._calls.call(operation, "PUT", path, deadline, body=sent)
+            written = self.calls.call(
+                operation, "PUT", path, deadline, body=sent, group=group, unless=alma_calls.TAKEN
+            )
         except CallNotMade:
             raise
         except LibraryUnavailable as error:
             raise ChangeUnanswered(str(error), error.setting) from error
-
-    def _read_accepted(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
-        if answer.code is not None:
-            raise alma_calls.make_refusal(answer.raw, operation, group)
-        return alma_users.read_borrower(answer.body, self._settings)
-
-
-def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
-    if borrower.number.casefold() != number.casefold():
-        raise LibraryUnavailable(f"{operation}: an answer about another user")
+        if not written:
+            raise LibraryUnavailable(f"{operation}: the number is another user's by now")
+        if alma_users.find_number(written, self.settings).casefold() != number.casefold():
+            raise LibraryUnavailable(f"{operation}: an answer about another user")
+        return sent, written
 
 
 def _describe_loss(change: Change, after: Borrower) -> str:

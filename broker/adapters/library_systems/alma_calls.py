@@ -5,12 +5,11 @@ address may be logged or raised. The HTTP status of an error says little (any fa
 400), and the texts quote CPR numbers; only the codes are used (docs/alma.md).
 """
 
-import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from broker.adapters.http_exchange import HttpAnswer, moment
@@ -26,7 +25,7 @@ from broker.core.errors import (
 )
 
 NOT_FOUND: Final = frozenset({"401861", "401890"})
-TAKEN: Final = "401851"
+TAKEN: Final = frozenset({"401851"})
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
 # The gateway before Alma always answers in XML.
@@ -108,7 +107,7 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     if code in _NOT_CARRIED_OUT:
         words, setting = _NOT_CARRIED_OUT[code]
         raise CallNotMade(f"{operation}: {words} ({code})", setting)
-    known = code in _KNOWN or code in NOT_FOUND or code == TAKEN
+    known = code in _KNOWN or code in NOT_FOUND or code in TAKEN
     if code in _NOT_NOW or (answer.status >= 500 and not known):
         raise LibraryUnavailable(f"{operation}: Alma fails with {code}")
     return code
@@ -117,14 +116,6 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
-
-
-class AlmaAnswer(NamedTuple):
-    """The answer to a call: its object, or the code of a refusal."""
-
-    code: str | None
-    body: Mapping[str, Any]
-    raw: HttpAnswer
 
 
 class Calls:
@@ -144,32 +135,29 @@ class Calls:
         deadline: datetime,
         *,
         body: Mapping[str, Any] | None = None,
-    ) -> AlmaAnswer:
-        """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
+        group: str = "",
+        unless: Collection[str] = (),
+    ) -> Mapping[str, Any]:
+        """Return the object in the answer, empty if Alma answers with one of the codes ``unless``.
 
-        CallNotMade if nothing was sent or Alma did nothing. After any other failure it is unknown
-        whether the call was carried out.
+        LibraryRefused for another refusal; ``group`` is the user group that was sent. CallNotMade
+        if nothing was sent or Alma did nothing. After LibraryUnavailable it is unknown whether the
+        call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
+        headers, until = {"Authorization": self._key}, moment(deadline, self._timeout)
         try:
-            answer = self._send(method, path, moment(deadline, self._timeout), body)
+            answer = self._exchange.call(method, path, until, headers=headers, json=body)
             code = demand_verdict(answer, operation)
-            is_answered = code is None or code in NOT_FOUND
-            outcome = "done" if is_answered else "refused"
-            return AlmaAnswer(code, answer.fields(), answer)
+            outcome = "done" if code is None or code in NOT_FOUND else "refused"
         finally:
             self._observe(operation, outcome, time.monotonic() - began)
-
-    def _send(
-        self, method: str, path: str, until: float, body: Mapping[str, Any] | None
-    ) -> HttpAnswer:
-        headers = {"Authorization": self._key}
-        content = None
-        if body is not None:
-            content = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
-        return self._exchange.call(method, path, until, headers=headers, body=content)
+        if code is None:
+            return answer.fields()
+        if code in unless:
+            return {}
+        raise make_refusal(answer, operation, group)
 
 
 def is_possible_number(number: str) -> bool:

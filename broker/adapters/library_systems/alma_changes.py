@@ -6,18 +6,24 @@ A PUT replaces the whole user: entries that it lacks are deleted (docs/alma.md).
 import copy
 import secrets
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    read_day,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused
 from broker.core.policy.expiry import add_months
 
 Draft = dict[str, Any]
+_Part = TypeVar("_Part")
 
 _EXTERNAL: Final = "EXTERNAL"
 _INTERNAL: Final = "INTERNAL"
@@ -47,6 +53,7 @@ _ADDRESS_REST: Final = (
     "start_date",
     "end_date",
 )
+_DEMANDED: Final = ("address", "email", "phone")  # an entry without this field is refused
 _CARD_DIGITS: Final = 13
 
 
@@ -130,7 +137,7 @@ def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
     """
     if alma_users.read_code(user, "account_type") != _INTERNAL:
         return
-    pin = alma_users.read_text(user, _PIN)
+    pin = read_text(user, _PIN)
     if pin is not None:
         draft[_PIN] = pin
         return
@@ -140,10 +147,9 @@ def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
 
 def _clear_address(draft: Draft) -> None:
     """Remove the rest of the old address, of which a new street would be a part."""
-    entry = alma_users.choose_entry(alma_users.list_contacts(draft, "address"))
-    if isinstance(entry, dict):
-        for name in _ADDRESS_REST:
-            entry.pop(name, None)
+    entry = alma_users.find_contact(draft, "address") or {}
+    for name in _ADDRESS_REST:
+        entry.pop(name, None)
 
 
 def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
@@ -161,50 +167,38 @@ def _set_field(draft: Draft, name: str, value: str, keys: AlmaKeys) -> None:
         draft[alma_users.TEXTS[name]] = value
     elif name == alma_users.BORN:
         draft["birth_date"] = f"{value}Z" if value else None
-    elif name in alma_users.LINES:
-        address = _contact(draft, "address", "address_type", keys.address_type)
-        address[alma_users.LINES[name]] = value
-    elif name in alma_users.PHONES:
-        kind = alma_users.PHONES[name]
-        phone = _contact(draft, "phone", "phone_type", kind, same=True)
-        phone["phone_number"] = value
     else:
-        email = _contact(draft, "email", "email_type", keys.email_type)
-        email["email_address"] = value
+        entry = alma_users.find_contact(draft, name) or _add_contact(draft, name, keys)
+        entry[alma_users.CONTACTS[name][1]] = value
 
 
-def _contact(draft: Draft, listed: str, types: str, kind: str, *, same: bool = False) -> Draft:
-    """Return the preferred entry of a list, and add one if none exists; ``same``: of this type."""
-    contact = draft.get("contact_info")
-    if not isinstance(contact, dict):
-        contact = draft["contact_info"] = {}
-    present = contact.get(listed)
-    if not isinstance(present, list):
-        present = contact[listed] = []
-    fitting = alma_users.list_entries(present)
-    if same:
-        fitting = alma_users.select_type(fitting, types, kind)
-    found = alma_users.choose_entry(fitting)
-    if isinstance(found, dict):
-        return found
+def _add_contact(draft: Draft, field: str, keys: AlmaKeys) -> Draft:
+    """Add an entry for a borrower field to the contact information, and return it."""
+    listed = alma_users.CONTACTS[field][0]
+    present = _get_part(_get_part(draft, "contact_info", dict), listed, list)
+    types = {"address": keys.address_type, "email": keys.email_type, **alma_users.PHONE_TYPES}
     made: Draft = {
         "preferred": not present,
-        types: [{"value": kind}],
+        f"{listed}_type": [{"value": types.get(field) or types[listed]}],
         "segment_type": _segment(draft),
     }
     present.append(made)
     return made
 
 
+def _get_part(entry: Draft, name: str, kind: type[_Part]) -> _Part:
+    """Return a part of an object; an empty one takes the place of another value."""
+    found = entry.get(name)
+    if not isinstance(found, kind):
+        found = entry[name] = kind()
+    return found
+
+
 def _drop_incomplete(draft: Draft) -> Draft:
     """Drop entries that Alma refuses, such as an address without a line."""
-    contact = draft.get("contact_info")
-    if isinstance(contact, dict):
-        demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
-        for listed, name in demanded.items():
-            if isinstance(contact.get(listed), list):
-                present = alma_users.list_entries(contact[listed])
-                contact[listed] = [each for each in present if each.get(name)]
+    for listed, name in dict(alma_users.CONTACTS[each] for each in _DEMANDED).items():
+        if present := alma_users.list_contacts(draft, listed):
+            draft["contact_info"][listed] = [each for each in present if each.get(name)]
     return draft
 
 
@@ -236,16 +230,10 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
 
     A barcode is added as the first one, so that existing cards stay valid.
     """
-    present = draft.get("user_identifier")
-    if not isinstance(present, list):
-        present = draft["user_identifier"] = []
+    present = _get_part(draft, "user_identifier", list)
     if value in alma_users.list_identifiers(draft, kind):
         return
-    of_kind = [
-        each
-        for each in present
-        if isinstance(each, dict) and alma_users.read_code(each, "id_type") == kind
-    ]
+    of_kind = alma_users.select_identifiers(draft, kind)
     if of_kind and kind != BARCODE:
         of_kind[0]["value"] = value
         return

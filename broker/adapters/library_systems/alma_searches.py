@@ -11,7 +11,12 @@ from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.record_values import is_shaped_as_cpr, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    drop_repeated,
+    is_shaped_as_cpr,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
@@ -35,8 +40,8 @@ class UserSearches:
     """
 
     def __init__(self, calls: Calls, settings: AlmaKeys) -> None:
-        self._calls = calls
-        self._settings = settings
+        self.calls = calls
+        self.settings = settings
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users with this CPR number as an identifier, in any spelling that staff use.
@@ -44,7 +49,7 @@ class UserSearches:
         Raises LibraryRefused if the number is found only as a primary id or barcode. It may belong
         to another person by coincidence: staff must look before a second borrower is made.
         """
-        found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
+        found = self._find_by_types(spell_cpr(cpr), self.settings.cpr_types, "find", deadline)
         if not found and self._is_other_identifier(cpr, deadline):
             raise LibraryRefused(_CPR_IN_OTHER_FIELD)
         return self._read_borrowers(found)
@@ -59,7 +64,7 @@ class UserSearches:
     def _find_typed_users(self, text: str, deadline: datetime) -> list[User]:
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
-            types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
+            types = dict.fromkeys((*self.settings.cpr_types, BARCODE))
             return self._find_by_types(spell_cpr(number), types, "typed", deadline)
         name = remove_invisible(text)
         if not _IDENTIFIER.fullmatch(name):
@@ -68,7 +73,7 @@ class UserSearches:
         # Cards have ASCII digits and letters only.
         if name.isascii() and (found := self._find_by_types(cases, (BARCODE,), "typed", deadline)):
             return found
-        if kind := self._settings.user_name_identifier_type:
+        if kind := self.settings.user_name_identifier_type:
             return self._find_by_types(cases, (kind,), "typed", deadline)
         return []
 
@@ -84,12 +89,10 @@ class UserSearches:
             return ()
         asked = urlencode({"q": f"email~{email}", "limit": _MOST_SIMILAR})
         path = f"{USERS}?{asked}"
-        answer = self._calls.call("find_similar", "GET", path, deadline)
-        if answer.code is not None:
-            raise alma_calls.make_refusal(answer.raw, "find_similar")
         found = []
-        for entry in alma_users.list_entries(answer.body.get("user")):
-            primary_id = alma_users.read_text(entry, "primary_id") or ""
+        answer = self.calls.call("find_similar", "GET", path, deadline)
+        for entry in alma_users.list_entries(answer.get("user")):
+            primary_id = read_text(entry, "primary_id") or ""
             user_path = alma_calls.make_user_path(primary_id, ALL_TYPES)
             user = self._user(user_path, "find_similar", deadline)
             if user is not None and _has_address(user, email):
@@ -99,12 +102,10 @@ class UserSearches:
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the user with this number, or None."""
         user = self._find_by_number(number, deadline, "read")
-        return alma_users.read_borrower(user, self._settings) if user is not None else None
+        return alma_users.read_borrower(user, self.settings) if user is not None else None
 
     def _read_borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
-        # A user may be found by several types and spellings.
-        borrowers = [alma_users.read_borrower(user, self._settings) for user in users]
-        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+        return drop_repeated(alma_users.read_borrower(user, self.settings) for user in users)
 
     def _find_by_number(self, number: str, deadline: datetime, operation: str) -> User | None:
         """Return the user of this borrower number, or None."""
@@ -113,12 +114,12 @@ class UserSearches:
         if user is None:
             return None
         wanted = number.casefold()
-        if wanted == alma_users.find_number(user, self._settings).casefold():
+        if wanted == alma_users.find_number(user, self.settings).casefold():
             return user
         # The number may be another user's barcode or user name. Any other user, for example from a
         # cache on the way, is an error: the broker would change it or mail it a PIN.
         listed = alma_users.list_entries(user.get("user_identifier"))
-        values = [alma_users.read_text(each, "value") or "" for each in listed]
+        values = [read_text(each, "value") or "" for each in listed]
         if wanted in map(str.casefold, values):
             return None
         raise LibraryUnavailable(f"{operation}: an answer about another user")
@@ -139,30 +140,22 @@ class UserSearches:
         return user
 
     def _is_other_identifier(self, cpr: str, deadline: datetime) -> bool:
-        is_barcode = False
-        if BARCODE not in self._settings.cpr_types:
-            is_barcode = bool(self._find_by_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
-        return is_barcode or bool(self._find_by_primary_id(spell_cpr(cpr), deadline))
-
-    def _find_by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
-        """Return the users whose primary id is one of ``values``; it has no identifier type."""
-        found = []
-        for value in values:
+        """Return whether the CPR number is a user's barcode or primary id, which has no type."""
+        types = {BARCODE}.difference(self.settings.cpr_types)
+        if self._find_by_types(spell_cpr(cpr), types, "find", deadline):
+            return True
+        for value in spell_cpr(cpr):
             user = self._user(alma_calls.make_user_path(value, ALL_TYPES), "find", deadline)
-            if user is not None and alma_users.read_text(user, "primary_id") == value:
-                found.append(user)
-        return found
+            if user is not None and read_text(user, "primary_id") == value:
+                return True
+        return False
 
     def _user(self, path: str, operation: str, deadline: datetime) -> User | None:
-        answer = self._calls.call(operation, "GET", path, deadline)
-        if answer.code in alma_calls.NOT_FOUND:
-            return None
-        if answer.code is not None:
-            raise alma_calls.make_refusal(answer.raw, operation)
-        return answer.body
+        user = self.calls.call(operation, "GET", path, deadline, unless=alma_calls.NOT_FOUND)
+        return user or None
 
 
 def _has_address(user: User, email: str) -> bool:
     listed = alma_users.list_contacts(user, "email")
-    addresses = [alma_users.read_text(each, "email_address") or "" for each in listed]
+    addresses = [read_text(each, "email_address") or "" for each in listed]
     return email.casefold() in map(str.casefold, addresses)

@@ -9,6 +9,7 @@ from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.adapters.library_systems.record_values import read_text
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.configuration.checked_files import did_you_mean
@@ -40,9 +41,7 @@ class SetupProof:
     def _searching(self) -> Iterator[SetupFault]:
         """Check that the API key may read users, by a search for a number that no user has."""
         path = alma_calls.make_user_path(_NONEXISTENT_CPR, ALL_TYPES)
-        answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
-        if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
-            raise alma_calls.make_refusal(answer.raw, _OPERATION)
+        self.calls.call(_OPERATION, "GET", path, self.deadline, unless=alma_calls.NOT_FOUND)
         yield from ()
 
     def _types(self) -> Iterator[SetupFault]:
@@ -83,11 +82,9 @@ class SetupProof:
                 raise
             words = "the key may not read code tables, so that neither types nor groups are proved"
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
-        if answer.code is not None:
-            raise alma_calls.make_refusal(answer.raw, _OPERATION)
-        rows = alma_users.list_entries(answer.body.get("row"))
+        rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
-        return frozenset(alma_users.read_text(row, "code") or "" for row in used)
+        return frozenset(read_text(row, "code") or "" for row in used)
 
     def _pins(self) -> Iterator[SetupFault]:
         return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))

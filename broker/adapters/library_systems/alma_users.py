@@ -2,20 +2,25 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
-from broker.adapters.library_systems.record_values import find_real_cpr, is_shaped_as_cpr, read_day
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    is_shaped_as_cpr,
+    read_day,
+    read_text,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity.cpr import looks_like_cpr
 
 User = Mapping[str, Any]  # a user object of the REST API
-Entry = Mapping[str, Any]  # one of its addresses, mail addresses, telephone numbers, ...
+Entry = dict[str, Any]  # one of its addresses, mail addresses, telephone numbers, ...
 
-# Borrower fields in the user object and in its address.
+# Borrower fields in the user object.
 TEXTS: Final = {
     "surname": "last_name",
     "firstname": "first_name",
@@ -23,15 +28,18 @@ TEXTS: Final = {
     "pref_first_name": "pref_first_name",
     "pref_last_name": "pref_last_name",
 }
-LINES: Final = {
-    "address": "line1",
-    "address2": "line2",
-    "postal_code": "postal_code",
-    "city": "city",
+# Borrower fields in the contact information: the list, and the name in its entry.
+CONTACTS: Final = {
+    "address": ("address", "line1"),
+    "address2": ("address", "line2"),
+    "postal_code": ("address", "postal_code"),
+    "city": ("address", "city"),
+    "email": ("email", "email_address"),
+    "phone": ("phone", "phone_number"),
+    "mobile": ("phone", "phone_number"),
 }
-PHONES: Final = {"phone": "home", "mobile": "mobile"}
+PHONE_TYPES: Final = {"phone": "home", "mobile": "mobile"}
 BORN: Final = "date_of_birth"
-EMAIL: Final = "email"
 _ACTIVE: Final = "ACTIVE"
 _MARK: Final = re.compile("[0-9a-f]{32}")
 
@@ -53,7 +61,7 @@ def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
         category=read_code(user, "user_group"),
         expires=read_day(user.get("expiry_date")),
         mark=find_mark(number, keys),
-        email=fields.get(EMAIL),
+        email=fields.get("email"),
         born=read_day(user.get("birth_date")),
         cpr=find_real_cpr(list_cpr_values(user, keys)),
         fields=fields,
@@ -114,16 +122,20 @@ def list_cpr_values(user: User, keys: AlmaKeys) -> list[str]:
 
 def list_identifiers(user: User, kind: str) -> list[str]:
     """Return the values of the identifiers of one type."""
+    return [read_text(each, "value") or "" for each in select_identifiers(user, kind)]
+
+
+def select_identifiers(user: User, kind: str) -> list[Entry]:
+    """Return the identifiers of one type."""
     found = list_entries(user.get("user_identifier"))
-    of_kind = [each for each in found if read_code(each, "id_type") == kind]
-    return [read_text(each, "value") or "" for each in of_kind]
+    return [each for each in found if read_code(each, "id_type") == kind]
 
 
 def list_entries(listed: object) -> list[Entry]:
     """Return the objects in a list; skip other values, and anything that is no list."""
     if not isinstance(listed, list):
         return []
-    return [each for each in listed if isinstance(each, Mapping)]
+    return [each for each in listed if isinstance(each, dict)]
 
 
 def list_contacts(user: User, kind: str) -> list[Entry]:
@@ -134,28 +146,19 @@ def list_contacts(user: User, kind: str) -> list[Entry]:
     return list_entries(contact.get(kind))
 
 
-def choose_entry(listed: Sequence[Entry]) -> Entry | None:
-    """Return the preferred entry, or else the first."""
+def find_contact(user: User, field: str) -> Entry | None:
+    """Return the entry that holds a borrower field: the preferred one, or else the first.
+
+    A telephone number is of the field's type.
+    """
+    listed = list_contacts(user, CONTACTS[field][0])
+    if kind := PHONE_TYPES.get(field):
+        listed = [each for each in listed if kind in _codes(each.get("phone_type"))]
     preferred = [each for each in listed if each.get("preferred") is True]
     return next(iter([*preferred, *listed]), None)
 
 
-def select_type(listed: Sequence[Entry], name: str, code: str) -> list[Entry]:
-    """Return the entries that have the code among their types in the list ``name``."""
-    return [each for each in listed if code in _codes(each.get(name))]
-
-
-def read_text(entry: Entry, name: str) -> str | None:
-    """Return a text, None if it is empty; LibraryUnavailable for another type."""
-    value = entry.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return value
-    raise LibraryUnavailable(f"a user whose {name} is no text")
-
-
-def read_code(entry: Entry, name: str) -> str:
+def read_code(entry: Mapping[str, Any], name: str) -> str:
     """Return a code, which Alma writes as an object with a description."""
     value = entry.get(name)
     if not isinstance(value, Mapping):
@@ -172,21 +175,15 @@ def _fields(user: User) -> dict[str, str]:
     found = {BORN: born.isoformat() if born else None}
     for field, name in TEXTS.items():
         found[field] = read_text(user, name)
-    address = choose_entry(list_contacts(user, "address")) or {}
-    for field, name in LINES.items():
-        found[field] = read_text(address, name)
-    email = choose_entry(list_contacts(user, "email")) or {}
-    found[EMAIL] = read_text(email, "email_address")
-    for field, code in PHONES.items():
-        phone = choose_entry(select_type(list_contacts(user, "phone"), "phone_type", code)) or {}
-        found[field] = read_text(phone, "phone_number")
+    for field, (_, name) in CONTACTS.items():
+        found[field] = read_text(find_contact(user, field) or {}, name)
     return {field: value for field, value in found.items() if value}
 
 
 def _card(user: User) -> str | None:
     """Return the barcode, the first active one of several."""
-    found = list_entries(user.get("user_identifier"))
-    barcodes = [each for each in found if read_code(each, "id_type") == BARCODE]
+    barcodes = select_identifiers(user, BARCODE)
     in_use = [each for each in barcodes if (read_text(each, "status") or _ACTIVE) == _ACTIVE]
-    first = next(iter([*in_use, *barcodes]), {})
-    return read_text(first, "value")
+    for barcode in (*in_use, *barcodes):
+        return read_text(barcode, "value")
+    return None

@@ -13,7 +13,12 @@ from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
-from broker.adapters.library_systems.record_values import find_real_cpr, is_shaped_as_cpr, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    is_shaped_as_cpr,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import (
@@ -47,7 +52,7 @@ class Koha(PatronSearches):
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         super().__init__(Calls(settings, observe), settings)
-        self._machine = settings.machine(observe)
+        self.machine = settings.machine(observe)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -59,9 +64,9 @@ class Koha(PatronSearches):
 
         LibraryRefused also if Koha did not give it a card number; its next change will.
         """
-        body = koha_patrons.make_creation(wanted, mark, self._settings)
+        body = koha_patrons.make_creation(wanted, mark, self.settings)
         headers = koha_calls.CREATE_HEADERS
-        answer = self._calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
+        answer = self.calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
         if koha_patrons.is_taken(answer):
             return None
         if answer.status != 201:
@@ -89,7 +94,7 @@ class Koha(PatronSearches):
         if change.cpr:
             self._identify(patron, change.cpr, deadline)
         body = koha_patrons.make_changes(patron, change)
-        if before.card is None and cpr and self._settings.card_number == "cpr":
+        if before.card is None and cpr and self.settings.card_number == "cpr":
             body["cardnumber"] = spell_cpr(cpr)[0]
         after = self._read_borrower(self._put(patron, body, deadline))
         if after.number != change.number:
@@ -104,7 +109,7 @@ class Koha(PatronSearches):
         """
         path = koha_calls.patron_path(number) + "/password"
         body = {"password": pin, "password_2": pin}
-        answer = self._calls.call("set_pin", "POST", path, deadline, body=body)
+        answer = self.calls.call("set_pin", "POST", path, deadline, body=body)
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "set_pin", body)
 
@@ -134,13 +139,11 @@ class Koha(PatronSearches):
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Koha's set-up; nothing is written."""
-        settings, machine = self._settings, self._machine
-        return SetupProof(self._calls, self, settings, expected, deadline, machine).faults()
+        return SetupProof(self, expected, deadline, self.machine).faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Try each category with a borrower that is deleted again."""
-        trial = TrialBorrowers(self._calls, self, self, self._settings, deadline)
-        return trial.trial(expected)
+        return TrialBorrowers(self, self, deadline).trial(expected)
 
     def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
         """Write the CPR number of a patron that has no real one.
@@ -149,17 +152,17 @@ class Koha(PatronSearches):
         another kind stays. LibraryUnavailable if another patron has the number (a new search finds
         that one), LibraryRefused if this one has another real number.
         """
-        settings = self._settings
+        settings = self.settings
         written = spell_cpr(cpr)
-        values = koha_patrons.list_number_values(patron, settings)
-        if any(find_real_cpr([value]) and value.strip() not in written for value in values):
+        values = koha_patrons.list_values(patron, settings.cpr_fields, settings.cpr_attribute)
+        if any(find_real_cpr([value]) and value not in written for value in values):
             raise LibraryRefused("change: the patron carries another number")
         names = {settings.unique_field}
         names |= {name for name in settings.cpr_fields if _holds_number(patron, name)}
         lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
         if lacking:
             body = koha_patrons.select_required(patron) | dict.fromkeys(lacking, written[0])
-            self._put(patron, body, deadline, identifying=True)
+            self._put(patron, body, deadline)
         if settings.cpr_attribute:
             self._set_attribute(patron, settings.cpr_attribute, written, deadline)
 
@@ -174,29 +177,22 @@ class Koha(PatronSearches):
                 has_number = True
                 continue
             one = f"{path}/{attribute.get('extended_attribute_id')}"
-            answer = self._calls.call("change", "DELETE", one, deadline)
+            answer = self.calls.call("change", "DELETE", one, deadline)
             if answer.status not in {204, 404}:
                 raise koha_refusals.make_refusal(answer, "change", {})
         if has_number:
             return
         body = {"type": kind, "value": written[0]}
-        answer = self._calls.call("change", "POST", path, deadline, body=body)
+        answer = self.calls.call("change", "POST", path, deadline, body=body)
         if answer.status == 409:
             raise LibraryUnavailable("change: the attribute is another patron's by now")
         if answer.status != 201:
             raise koha_refusals.make_refusal(answer, "change", body)
 
-    def _put(
-        self,
-        patron: Patron,
-        body: Mapping[str, Any],
-        deadline: datetime,
-        *,
-        identifying: bool = False,
-    ) -> Any:
+    def _put(self, patron: Patron, body: Mapping[str, Any], deadline: datetime) -> Any:
         path = koha_calls.patron_path(str(patron.get("patron_id")))
-        answer = self._calls.call("change", "PUT", path, deadline, body=body)
-        if identifying and koha_patrons.is_taken(answer):
+        answer = self.calls.call("change", "PUT", path, deadline, body=body)
+        if koha_patrons.is_taken(answer):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "change", body)
@@ -205,14 +201,14 @@ class Koha(PatronSearches):
 
     def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:
         body = {"identifier": card, "password": pin}
-        return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
+        return self.calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
 
     def _ask_machine(self, card: str, pin: str, deadline: datetime) -> PinAnswer:
         """Ask the machine about a PIN that Koha accepted; RIGHT if there is no machine."""
-        if self._machine is None:
+        if self.machine is None:
             return PinAnswer.RIGHT
-        until = moment(deadline, self._settings.timeout)
-        return PinAnswer.RIGHT if self._machine.accepts(card, pin, until) else PinAnswer.WRONG
+        until = moment(deadline, self.settings.timeout)
+        return PinAnswer.RIGHT if self.machine.accepts(card, pin, until) else PinAnswer.WRONG
 
     def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
         """Return whether a 500 is Koha's answer to the right PIN after the PIN expired.
@@ -230,4 +226,4 @@ class Koha(PatronSearches):
 
 def _holds_number(patron: Patron, field: str) -> bool:
     """Return whether a field holds a number in the form of a CPR number."""
-    return is_shaped_as_cpr(koha_patrons.read_text(patron, field) or "")
+    return is_shaped_as_cpr(read_text(patron, field) or "")

@@ -1,9 +1,8 @@
 """Calls of Koha's REST API with an access token, its paths, and its queries."""
 
-import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -38,7 +37,7 @@ CREATE_HEADERS: Final = {
     "x-confirm-not-duplicate": "1",
     "x-koha-override": "welcome_no,opac_reg_no",
 }
-_EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
+EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
 Query = Mapping[str, Any]  # of Koha's REST API; it refuses a list as a body
 
@@ -97,15 +96,10 @@ class Calls:
         body: Mapping[str, Any] | None,
     ) -> HttpAnswer:
         """Send with a token, and again with a new one if Koha refuses it before any work."""
-        sent = dict(headers)
-        content = None
-        if body is not None:
-            content = json.dumps(body).encode()
-            sent["Content-Type"] = "application/json"
 
         def send(authorization: str) -> HttpAnswer:
-            sent["Authorization"] = authorization
-            return self._exchange.call(method, path, until, headers=sent, body=content)
+            sent = {**headers, "Authorization": authorization}
+            return self._exchange.call(method, path, until, headers=sent, json=body)
 
         return self._tokens.send(send, until)
 
@@ -119,37 +113,8 @@ def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] 
         raise koha_refusals.make_unavailable(answer, operation, body)
 
 
-def is_possible_number(number: str) -> bool:
-    """Return whether the number can be a ``patron_id``."""
-    return bool(_PATRON_ID.fullmatch(number))
-
-
 def patron_path(number: str) -> str:
     """Return the path of a patron; LibraryRefused if the number cannot be a ``patron_id``."""
-    if not is_possible_number(number):  # no CPR number may get into a URL
+    if not _PATRON_ID.fullmatch(number):  # no CPR number may get into a URL
         raise LibraryRefused("no patron has such a number")
     return f"{PATRONS}/{number}"
-
-
-def query_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
-    """Return the query for one of ``values`` in any of ``fields``; a list means "or".
-
-    Source: docs/reference/koha.md#search.
-    """
-    queries = [{field: list(values)} for field in fields]
-    if len(queries) == 1:
-        return queries[0]
-    return {"-or": queries}
-
-
-def query_attribute(kind: str, spelled: Sequence[str]) -> Query:
-    """Return the query for a CPR number in the extended attribute ``kind``.
-
-    Without the embed header Koha answers it with 500.
-    """
-    return {"extended_attributes.code": kind, "extended_attributes.value": list(spelled)}
-
-
-def make_embed_header(kind: str) -> dict[str, str]:
-    """Return the header that asks for extended attributes; none without a ``kind``."""
-    return dict(_EMBED_ATTRIBUTES) if kind else {}

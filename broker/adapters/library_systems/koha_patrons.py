@@ -1,12 +1,18 @@
 """Koha's patron objects: reading borrowers, and bodies of creates and changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Final, TypeGuard
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    find_real_cpr,
+    read_day,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -35,22 +41,10 @@ def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
         mark=read_text(patron, settings.mark_field),
         email=read_text(patron, "email"),
         born=read_day(patron.get("date_of_birth")),
-        cpr=find_real_cpr(list_number_values(patron, settings)),
+        cpr=find_real_cpr(list_values(patron, settings.cpr_fields, settings.cpr_attribute)),
         fields={field: text for field, text in texts if text},
         card=read_text(patron, "cardnumber"),
     )
-
-
-def read_text(patron: Patron, field: str) -> str | None:
-    """Return a text, None if it is empty; LibraryUnavailable for another type."""
-    value = patron.get(field)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return value
-    if type(value) is int:
-        return str(value)  # a card number that Koha has just made
-    raise LibraryUnavailable(f"a patron whose {field} is no text")
 
 
 def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
@@ -62,11 +56,11 @@ def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
     return [attribute for attribute in objects if kind and attribute.get("type") == kind]
 
 
-def list_number_values(patron: Patron, settings: KohaKeys) -> list[str]:
-    """Return the values of all fields and attributes that may hold the CPR number."""
-    found = list_attributes(patron, settings.cpr_attribute)
-    fields = [str(patron.get(field) or "") for field in settings.cpr_fields]
-    return [str(attribute.get("value")) for attribute in found] + fields
+def list_values(patron: Patron, fields: Sequence[str], kind: str) -> list[str]:
+    """Return the values of the attributes of a type, then those of ``fields``, without spaces."""
+    found = [str(attribute.get("value")) for attribute in list_attributes(patron, kind)]
+    found += [read_text(patron, field) or "" for field in fields]
+    return [value.strip() for value in found]
 
 
 def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
@@ -107,38 +101,38 @@ def _are_objects(body: object) -> TypeGuard[list[Patron]]:
 
 
 def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body that makes a borrower; LibraryRefused if a required value is missing.
-
-    The CPR number is the unique field, and with ``card_number`` "cpr" the card number.
-    """
+    """Return the body that makes a borrower; LibraryRefused if a required value is missing."""
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
-    number = spell_cpr(wanted.cpr)[0]
-    body: dict[str, Any] = {}
+    body = make_body(spell_cpr(wanted.cpr)[0], mark, wanted.category, wanted.expires, settings)
     for field in wanted.fields:
         body[_field(field.name)] = field.value
     if not body.get("surname"):
         raise LibraryRefused("create: the request has no surname")
-    for name in list_number_fields(settings):
-        body[name] = number
-    if settings.cpr_attribute:
-        attribute = {"type": settings.cpr_attribute, "value": number}
-        body["extended_attributes"] = [attribute]
-    # A user name that Koha makes may be another patron's card number.
-    body.setdefault("userid", mark)
-    body[settings.mark_field] = mark
-    body["library_id"] = settings.library_id
-    body["category_id"] = wanted.category
-    body["expiry_date"] = wanted.expires.isoformat()
     return body
 
 
-def list_number_fields(settings: KohaKeys) -> list[str]:
-    """Return the fields in which new borrowers get the CPR number."""
-    fields = {settings.unique_field}
+def make_body(
+    number: str, mark: str, category: str, expires: date, settings: KohaKeys
+) -> dict[str, Any]:
+    """Return the body of a create without the fields that policies write.
+
+    ``number`` is the unique field, and with ``card_number`` "cpr" the card number.
+    """
+    body: dict[str, Any] = {
+        # A user name that Koha makes may be another patron's card number.
+        "userid": mark,
+        settings.unique_field: number,
+        settings.mark_field: mark,
+        "library_id": settings.library_id,
+        "category_id": category,
+        "expiry_date": expires.isoformat(),
+    }
     if settings.card_number == "cpr":
-        fields.add("cardnumber")
-    return sorted(fields)
+        body["cardnumber"] = number
+    if settings.cpr_attribute:
+        body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
+    return body
 
 
 def make_changes(patron: Patron, change: Change) -> dict[str, Any]:

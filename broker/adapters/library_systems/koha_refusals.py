@@ -7,7 +7,7 @@ Koha's texts quote card numbers, user names and attributes, also CPR numbers
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems.koha_settings import FIELDS
@@ -55,28 +55,23 @@ _SETTINGS: Final = (
 _OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})
 
 
-class Described(NamedTuple):
-    """The kept words of an answer, and the setting that they name."""
-
-    words: str
-    setting: str | None = None
+# The kept words of an answer, and the setting that they name.
+Described = tuple[str, str | None]
 
 
 def make_refusal(
     answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryRefused:
     """Return the error for a refusal; ``sent`` is the body that was refused."""
-    words, setting = describe_answer(answer, sent or {})
-    return LibraryRefused(f"{operation}: {answer.status}: {words}", setting)
+    return LibraryRefused(*_explain(answer, operation, sent or {}))
 
 
 def make_unavailable(
     answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryUnavailable:
     """Return the error for an answer that is neither a success nor a refusal."""
-    words, setting = describe_answer(answer, sent or {})
     error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
-    return error(f"{operation}: {answer.status}: {words}", setting)
+    return error(*_explain(answer, operation, sent or {}))
 
 
 def check_stored(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
@@ -104,21 +99,23 @@ def make_missing_right(answer: HttpAnswer, operation: str) -> LibraryUnavailable
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
-def describe_answer(answer: HttpAnswer, sent: Mapping[str, Any]) -> Described:
+def _explain(answer: HttpAnswer, operation: str, sent: Mapping[str, Any]) -> Described:
     """Describe Koha's answer in words that may be kept."""
     fields = answer.fields()
-    if not fields:
-        return Described("not an answer of Koha")
     errors = fields.get("errors")
-    if not isinstance(errors, list):
-        return _describe(str(fields.get("error", "")), "", sent)
-    parts = [
-        _describe(str(error.get("message")), str(error.get("path")), sent)
-        for error in errors[:_MOST_ERRORS]
-        if isinstance(error, Mapping)
-    ]
-    setting = next((part.setting for part in parts if part.setting), None)
-    return Described("; ".join(part.words for part in parts), setting)
+    if not fields:
+        parts: list[Described] = [("not an answer of Koha", None)]
+    elif isinstance(errors, list):
+        parts = [
+            _describe(str(error.get("message")), str(error.get("path")), sent)
+            for error in errors[:_MOST_ERRORS]
+            if isinstance(error, Mapping)
+        ]
+    else:
+        parts = [_describe(str(fields.get("error", "")), "", sent)]
+    words = "; ".join(part for part, _ in parts)
+    setting = next((setting for _, setting in parts if setting), None)
+    return f"{operation}: {answer.status}: {words}", setting
 
 
 def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Described:
@@ -129,14 +126,14 @@ def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Described:
     if is_named:
         words = f"{field}: {words}"
     if text in _OF_THE_FIELD and is_named:
-        return Described(words, f"field {field}")
+        return words, f"field {field}"
     for pattern, setting in _SETTINGS:
         if match := re.match(pattern, text):
             # Category and branch come from the configuration, not from a person.
             configured = str(sent.get(match[1])) if match.groups() else ""
             filled = _blot(setting.format(*match.groups(), sent=configured))
-            return Described(f"{filled}: {words}", filled)
-    return Described(words)
+            return f"{filled}: {words}", filled
+    return words, None
 
 
 def keep_plain_words(text: str, sent: Mapping[str, Any]) -> str:

@@ -9,7 +9,13 @@ from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refus
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.record_values import is_shaped_as_cpr, read_day, spell_cpr
+from broker.adapters.library_systems.record_values import (
+    drop_repeated,
+    is_shaped_as_cpr,
+    read_day,
+    read_text,
+    spell_cpr,
+)
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
@@ -26,15 +32,17 @@ class PatronSearches:
     """The searches of the port ``LibrarySystem``; each answer is compared with the question."""
 
     def __init__(self, calls: Calls, settings: KohaKeys) -> None:
-        self._calls = calls
-        self._settings = settings
+        self.calls = calls
+        self.settings = settings
+        # Without this header Koha answers a search for an attribute with 500.
+        self._embed = koha_calls.EMBED_ATTRIBUTES if settings.cpr_attribute else {}
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers with this CPR number as card number, user name or attribute.
 
         Search for every spelling that staff use. LibraryUnavailable if the answer holds others.
         """
-        fields = self._settings.cpr_fields
+        fields = self.settings.cpr_fields
         return self._read_borrowers(self._find_carriers(cpr, fields, "find", deadline))
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -44,15 +52,14 @@ class PatronSearches:
         """
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
-            fields = sorted({*self._settings.cpr_fields, "cardnumber"})
+            fields = sorted({*self.settings.cpr_fields, "cardnumber"})
             return self._read_borrowers(self._find_carriers(number, fields, "typed", deadline))
         name = remove_invisible(text)
         if not name or len(name) > _LONGEST_NAME:
             return ()
         # Koha's database folds other digits and letters. Cards have ASCII ones only.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
-        query = koha_calls.query_fields(fields, [name])
-        found = self.search("typed", query, deadline)
+        found = self.search("typed", {"-or": [{field: name} for field in fields]}, deadline)
         if len(found) > _MOST_NAMED:
             raise LibraryUnavailable(f"typed: {_EVERYONE}")
         for field in fields:
@@ -66,19 +73,22 @@ class PatronSearches:
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address, then others with this birth date.
 
-        At most 200 are returned. A birth date that means "unknown" may fill the page. Then search
-        for the mail address separately, so that its patrons are not lost.
+        At most 200 are returned. Search for the mail address separately: a birth date that means
+        "unknown" may fill a page.
         """
-        by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
-        by_mail = [{"email": email}] if email else []
-        if not (by_date or by_mail):
-            return ()
-        query = {"-or": by_mail + by_date}
-        found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
-        if len(found) == _MOST_SIMILAR and by_mail:
-            found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
-        similar = _select_similar(found, birth_date, email)[:_MOST_SIMILAR]
-        return self._read_borrowers(similar)
+        found: list[Patron] = []
+        if email:
+            query = {"email": email}
+            found += self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
+            if not all(_has_address(patron, email) for patron in found):
+                raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+        if birth_date:
+            query = {"date_of_birth": birth_date.isoformat()}
+            born = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
+            if any(read_day(patron.get("date_of_birth")) != birth_date for patron in born):
+                raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+            found += born
+        return self._read_borrowers(found)[:_MOST_SIMILAR]
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Yield every borrower in the order of ``patron_id``; LibraryUnavailable for another order.
@@ -88,7 +98,7 @@ class PatronSearches:
         """
         last = 0
         while True:
-            deadline = datetime.now(UTC) + timedelta(seconds=self._settings.timeout)
+            deadline = datetime.now(UTC) + timedelta(seconds=self.settings.timeout)
             query = {"me.patron_id": {">": last}}
             order = "&_order_by=me.patron_id"
             found = self.search("list", query, deadline, most=_A_PAGE, order=order)
@@ -107,18 +117,15 @@ class PatronSearches:
         return self._read_borrower(patron) if patron is not None else None
 
     def _read_borrower(self, patron: Any) -> Borrower:
-        return koha_patrons.read_borrower(patron, self._settings)
+        return koha_patrons.read_borrower(patron, self.settings)
 
     def _read_borrowers(self, patrons: Iterable[Patron]) -> tuple[Borrower, ...]:
-        # Searches by field and by attribute may find the same borrower.
-        borrowers = map(self._read_borrower, patrons)
-        return tuple({borrower.number: borrower for borrower in borrowers}.values())
+        return drop_repeated(map(self._read_borrower, patrons))
 
     def _read_patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron with this ``patron_id``, or None."""
         path = koha_calls.patron_path(number)
-        headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
-        answer = self._calls.call("read", "GET", path, deadline, headers=headers)
+        answer = self.calls.call("read", "GET", path, deadline, headers=self._embed)
         patron = answer.fields()
         if answer.status == 404 and "error" in patron:  # from Koha, not from a proxy
             return None
@@ -137,10 +144,9 @@ class PatronSearches:
         The attributes may hold the CPR number. The query is sent in the body, which is not logged
         (docs/reference/koha.md#search).
         """
-        headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
         # One page is enough, because two borrowers are a case for staff.
         path = f"{PATRONS}?_per_page={most}{order}"
-        answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=query)
+        answer = self.calls.call(operation, "GET", path, deadline, headers=self._embed, body=query)
         return koha_patrons.read_patrons(answer, operation)
 
     def _find_carriers(
@@ -151,28 +157,21 @@ class PatronSearches:
         Search for the attribute separately: an "or" over both makes Koha read every patron.
         """
         spelled = spell_cpr(cpr)
-        kind = self._settings.cpr_attribute
-        found = self.search(operation, koha_calls.query_fields(fields, spelled), deadline)
+        kind = self.settings.cpr_attribute
+        # A list of values means "or".
+        query: Query = {"-or": [{field: spelled} for field in fields]}
+        found = self.search(operation, query, deadline)
         if kind:
-            query = koha_calls.query_attribute(kind, spelled)
+            query = {"extended_attributes.code": kind, "extended_attributes.value": spelled}
             found += self.search(operation, query, deadline)
-        if not all(_carries(patron, fields, spelled, kind) for patron in found):
-            raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
+        for patron in found:
+            if set(spelled).isdisjoint(koha_patrons.list_values(patron, fields, kind)):
+                raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
         return found
 
 
-def _select_similar(
-    found: Sequence[Patron], birth_date: date | None, email: str | None
-) -> list[Patron]:
-    with_address = [patron for patron in found if email and _has_address(patron, email)]
-    others = [patron for patron in found if patron not in with_address]
-    if not all(_is_born(patron, birth_date) for patron in others):
-        raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
-    return with_address + others
-
-
 def _has_address(patron: Patron, email: str) -> bool:
-    return _fold(koha_patrons.read_text(patron, "email") or "") == _fold(email)
+    return _fold(read_text(patron, "email") or "") == _fold(email)
 
 
 def _fold(address: str) -> str:
@@ -181,16 +180,6 @@ def _fold(address: str) -> str:
     return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
 
 
-def _is_born(patron: Patron, birth_date: date | None) -> bool:
-    return birth_date is not None and read_day(patron.get("date_of_birth")) == birth_date
-
-
 def _is_named(patron: Patron, field: str, name: str) -> bool:
-    value = koha_patrons.read_text(patron, field) or ""
+    value = read_text(patron, field) or ""
     return value.casefold() == name.casefold()
-
-
-def _carries(patron: Patron, fields: Sequence[str], spelled: Sequence[str], kind: str) -> bool:
-    values = [koha_patrons.read_text(patron, field) or "" for field in fields]
-    values += [str(each.get("value")) for each in koha_patrons.list_attributes(patron, kind)]
-    return any(value.strip() in spelled for value in values)

@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.koha_calls import PATRONS, Calls
+from broker.adapters.library_systems.koha_calls import PATRONS
 from broker.adapters.library_systems.koha_searches import PatronSearches
-from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial
@@ -49,12 +48,10 @@ _NO_MACHINE: Final = "self-service machines: there is no [library.sip2]"
 class SetupProof:
     """A check of what the policies expect of a Koha; every call ends by ``deadline``."""
 
-    calls: Calls
-    searches: PatronSearches
-    settings: KohaKeys
+    koha: PatronSearches
     expected: ExpectedSetup
     deadline: datetime
-    machine: PinMachine | None = None
+    machine: PinMachine | None
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; stop if Koha is unavailable."""
@@ -67,14 +64,14 @@ class SetupProof:
         return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self.searches.find(_NONEXISTENT_CPR, self.deadline)
+        self.koha.find(_NONEXISTENT_CPR, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:
         # No patron has number 0: the answer is 404 with the permission, 403 without it.
         path = f"{PATRONS}/0/password"
         empty = {"password": "", "password_2": ""}
-        answer = self.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
+        answer = self.koha.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
             raise koha_refusals.make_unavailable(answer, _OPERATION)
         yield from ()
@@ -96,15 +93,18 @@ class SetupProof:
         """
         impossible = _random()
         attributes = [{"type": impossible, "value": value}]
-        if self.settings.cpr_attribute:
-            attributes.insert(0, {"type": self.settings.cpr_attribute, "value": value})
+        settings = self.koha.settings
+        if settings.cpr_attribute:
+            attributes.insert(0, {"type": settings.cpr_attribute, "value": value})
         body = {
             "surname": "Dry run",
             "category_id": category,
-            "library_id": self.settings.library_id,
+            "library_id": settings.library_id,
             "extended_attributes": attributes,
         }
-        answer = self._send_dry_run(body)
+        headers = koha_calls.CREATE_HEADERS
+        call = partial(self.koha.calls.call, headers=headers, body=body)
+        answer = call(_OPERATION, "POST", PATRONS, self.deadline)
         if answer.status == 201:
             raise self._undo(answer)
         refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
@@ -112,37 +112,24 @@ class SetupProof:
             return None
         return refusal
 
-    def _send_dry_run(self, body: Mapping[str, Any]) -> HttpAnswer:
-        """Send a create that Koha rolls back; retry it once after a 500.
-
-        Other creates at the same time may cause a deadlock, which Koha answers with 500.
-        """
-        headers = koha_calls.CREATE_HEADERS
-        call = partial(self.calls.call, headers=headers, body=body)
-        send = partial(call, _OPERATION, "POST", PATRONS, self.deadline)
-        answer = send(also=500)
-        return send() if answer.status == 500 else answer
-
     def _undo(self, answer: HttpAnswer) -> LibraryRefused:
         """Delete the patron that this Koha made despite its attributes, and return the error."""
         number = str(answer.fields().get("patron_id"))
         path = koha_calls.patron_path(number)
-        self.calls.call(_OPERATION, "DELETE", path, self.deadline)
+        self.koha.calls.call(_OPERATION, "DELETE", path, self.deadline)
         sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
         return LibraryRefused(sentence, "patron attribute types")
 
     def _machine_port(self) -> Iterator[SetupFault]:
-        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))
+        return find_machine_faults(self.machine, moment(self.deadline, self.koha.settings.timeout))
 
 
 @dataclass(frozen=True, slots=True)
 class TrialBorrowers:
     """A trial of the settings that the policies expect. Every call ends by ``deadline``."""
 
-    calls: Calls
-    searches: PatronSearches
+    koha: PatronSearches
     library: LibrarySystem
-    settings: KohaKeys
     deadline: datetime
 
     def trial(self, expected: ExpectedSetup) -> SetupTrial:
@@ -150,19 +137,22 @@ class TrialBorrowers:
         tried = [partial(self._try, *item) for item in expected.categories.items()]
         steps: list[Step] = [self._delete_leftovers, *tried]
         faults = run_steps("Koha", steps, goes_on=("",))
-        not_proven = _NOT_PROVEN if self.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
+        not_proven = _NOT_PROVEN if self.koha.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
         return SetupTrial(faults, not_proven)
 
     def _delete_leftovers(self) -> Iterator[SetupFault]:
-        ours = {self.settings.mark_field: TRIAL_MARK, "surname": _SURNAME}
-        for patron in self.searches.search(_TRIAL, ours, self.deadline):
+        ours = {self.koha.settings.mark_field: TRIAL_MARK, "surname": _SURNAME}
+        for patron in self.koha.search(_TRIAL, ours, self.deadline):
             if ours.items() <= patron.items():
                 yield from self._delete(patron)
 
     def _try(self, category: str, place: str) -> Iterator[SetupFault]:
-        body = self._body(category)
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        settings = self.koha.settings
+        body = koha_patrons.make_body(_draw_text(), TRIAL_MARK, category, tomorrow, settings)
+        body |= {"surname": _SURNAME, "email": _EMAIL}
         headers = koha_calls.CREATE_HEADERS
-        call = partial(self.calls.call, headers=headers, body=body)
+        call = partial(self.koha.calls.call, headers=headers, body=body)
         answer = call(_TRIAL, "POST", PATRONS, self.deadline)
         if answer.status != 201:
             refusal = koha_refusals.make_refusal(answer, "create", body)
@@ -178,7 +168,7 @@ class TrialBorrowers:
     def _faults_of(
         self, patron: Mapping[str, Any], category: str, place: str
     ) -> Iterator[SetupFault]:
-        made = koha_patrons.read_borrower(patron, self.settings)
+        made = koha_patrons.read_borrower(patron, self.koha.settings)
         if made.card is None:
             what = "a new borrower has no card number, so no PIN works (autoMemberNum)"
             yield SetupFault("autoMemberNum", f"Koha: {what}")
@@ -189,27 +179,10 @@ class TrialBorrowers:
             what = f"a PIN that was set in {category} is {answer.value} at its first use"
             yield SetupFault(f"PIN {category}", f"{place}: Koha: {what}")
 
-    def _body(self, category: str) -> dict[str, Any]:
-        settings = self.settings
-        number = _draw_text()
-        body: dict[str, Any] = {
-            "surname": _SURNAME,
-            "email": _EMAIL,
-            "library_id": settings.library_id,
-            "category_id": category,
-            "userid": number,
-            settings.mark_field: TRIAL_MARK,
-            "expiry_date": (datetime.now(UTC).date() + timedelta(days=1)).isoformat(),
-        }
-        body |= dict.fromkeys(koha_patrons.list_number_fields(settings), number)
-        if settings.cpr_attribute:
-            body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
-        return body
-
     def _delete(self, patron: Mapping[str, Any]) -> Iterator[SetupFault]:
         number = str(patron.get("patron_id"))
         path = koha_calls.patron_path(number)
-        answer = self.calls.call(_TRIAL, "DELETE", path, self.deadline)
+        answer = self.koha.calls.call(_TRIAL, "DELETE", path, self.deadline)
         if answer.status != 204:
             what = f"the trial borrower {number} could not be deleted: {answer.status}"
             yield SetupFault(f"trial borrower {number}", f"Koha: {what}")

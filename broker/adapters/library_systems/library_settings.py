@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from broker.adapters import connectors
 from broker.adapters.connectors import ConnectorKeys, check_address
 from broker.adapters.http_exchange import Exchange
-from broker.adapters.library_systems.sip2 import PinMachine, Sip2Client, Sip2Keys
+from broker.adapters.library_systems.sip2 import PinMachine, Sip2Keys
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
 from broker.core.ports import LibrarySystem
@@ -40,7 +40,7 @@ class ConnectionKeys(ConnectorKeys):
         """Return the client that checks PINs; None without ``[library.sip2]``."""
         if self.sip2 is None:
             return None
-        return PinMachine(Sip2Client(self.sip2, self.ca_file, observe))
+        return PinMachine(self.sip2, self.ca_file, observe)
 
     def open_exchange(self, unavailable: type[LibraryError] = LibrarySilent) -> Exchange:
         """Return an HTTP client of the library system; ``unavailable`` is raised without answer."""
@@ -75,25 +75,10 @@ class LibrarySettings(Protocol):
         ...
 
 
-def open_library(
-    system: str, settings: Mapping[str, object], observe: LibraryCallObserver
-) -> LibrarySystem:
-    """Return the library system ``system`` with its settings from ``[library]``.
+def read_settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
+    """Return the settings of the library system ``system`` from ``[library]``.
 
-    ``observe`` gets its calls. ConfigurationFaults if no connector or several have the name, or
-    the settings are faulty.
+    ConfigurationFaults if no connector or several have the name, or the settings are faulty.
     """
-    return _settings(system, settings).open(observe)
-
-
-def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[str]:
-    """Return the borrower fields that a policy may write, without a call.
-
-    ConfigurationFaults as for ``open_library``.
-    """
-    return _settings(system, settings).fields
-
-
-def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
     found = connectors.settings_type(GROUP, "library.system", system)
     return cast("type[LibrarySettings]", found).read(settings)

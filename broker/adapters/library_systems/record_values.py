@@ -1,11 +1,12 @@
 """Values in library systems: CPR numbers as staff write them, and dates."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
-from broker.core.errors import LibraryRefused
+from broker.core.borrowers.borrower import Borrower
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity import cpr
 
 _TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
@@ -31,6 +32,23 @@ def read_day(text: object) -> date | None:
         return date.fromisoformat(str(text)[:10])
     except ValueError:
         return None
+
+
+def read_text(record: Mapping[str, Any], field: str) -> str | None:
+    """Return a text, None if it is empty; LibraryUnavailable for another type."""
+    value = record.get(field)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)  # a card number that Koha has just made
+    raise LibraryUnavailable(f"a borrower whose {field} is no text")
+
+
+def drop_repeated(borrowers: Iterable[Borrower]) -> tuple[Borrower, ...]:
+    """Return each borrower once, although several searches may have found it."""
+    return tuple({borrower.number: borrower for borrower in borrowers}.values())
 
 
 def is_shaped_as_cpr(text: str) -> bool:

@@ -64,15 +64,33 @@ class Sip2Keys(BaseModel):
         return self
 
 
-class Sip2Client:
-    """Asks a SIP2 server, with a new connection each time."""
+class PinMachine:
+    """Checks PINs at a SIP2 server, with a new connection each time; threads may share it."""
 
     def __init__(self, account: Sip2Keys, ca_file: str, observe: LibraryCallObserver) -> None:
         self._account = account
         self._tls = ssl.create_default_context(cafile=ca_file or None) if account.tls else None
         self._observe = observe
+        self._trusted_until = time.monotonic()
 
     def accepts(self, card: str, pin: str, until: float) -> bool:
+        """Return whether the server accepts this card and PIN, as ``ask`` does.
+
+        LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
+        """
+        if not self.ask(card, pin, until):
+            return False
+        if time.monotonic() >= self._trusted_until:
+            if self.takes_any(card, until):
+                raise LibraryUnavailable(f"sip2: {_TAKES_ANY}", _SETTING)
+            self._trusted_until = time.monotonic() + _TRUSTED_S
+        return True
+
+    def takes_any(self, card: str, until: float) -> bool:
+        """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
+        return self.ask(card, secrets.token_urlsafe(16), until)
+
+    def ask(self, card: str, pin: str, until: float) -> bool:
         """Return whether the server accepts this card and PIN.
 
         ``until`` is a moment of ``time.monotonic``. LibraryUnavailable if there is no answer by
@@ -83,13 +101,13 @@ class Sip2Client:
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            accepted = _read_acceptance(self._ask(card, pin, until), card)
+            accepted = _read_acceptance(self._converse_until(card, pin, until), card)
             outcome = "done"
         finally:
             self._observe("sip2", outcome, time.monotonic() - began)
         return accepted
 
-    def _ask(self, card: str, pin: str, until: float) -> bytes:
+    def _converse_until(self, card: str, pin: str, until: float) -> bytes:
         end_by(until)
         try:
             return self._conversation(card, pin)
@@ -181,31 +199,6 @@ def _read_acceptance(answer: bytes, card: str) -> bool:
     if fields.get("AA", "").casefold() != card.casefold():
         raise LibraryUnavailable("sip2: an answer about another card")
     return True
-
-
-class PinMachine:
-    """A self-service machine that checks PINs; threads may share it."""
-
-    def __init__(self, client: Sip2Client) -> None:
-        self._client = client
-        self._trusted_until = time.monotonic()
-
-    def accepts(self, card: str, pin: str, until: float) -> bool:
-        """Return whether the machine accepts this card and PIN, as ``Sip2Client.accepts``.
-
-        LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
-        """
-        if not self._client.accepts(card, pin, until):
-            return False
-        if time.monotonic() >= self._trusted_until:
-            if self.takes_any(card, until):
-                raise LibraryUnavailable(f"sip2: {_TAKES_ANY}", _SETTING)
-            self._trusted_until = time.monotonic() + _TRUSTED_S
-        return True
-
-    def takes_any(self, card: str, until: float) -> bool:
-        """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
-        return self._client.accepts(card, secrets.token_urlsafe(16), until)
 
 
 def find_machine_faults(machine: PinMachine | None, until: float) -> Iterator[SetupFault]:

@@ -177,13 +177,6 @@ class LibraryMailTexts:
 
     def render(self, mail: MailContent, language: str) -> MailText:
         """Return the text of ``mail``, in Danish unless ``language`` is "en"."""
-        subject, text = MAIL_TEXTS[type(mail)]
-        values = self._values(mail, language)
-        return MailText(
-            subject=translate(subject, language) % values, text=translate(text, language) % values
-        )
-
-    def _values(self, mail: MailContent, language: str) -> Mapping[str, object]:
         library = self.library[language] if self.library else translate(_LIBRARY, language)
         signed = library if self.library else library.capitalize()
         questions = translate(_QUESTIONS, language) % {"contact": self.contact}
@@ -197,4 +190,5 @@ class LibraryMailTexts:
         }
         if isinstance(mail, MailboxCodeMail | ClaimCodeMail):
             values["asker"] = sanitize_name(mail.asker) or translate(_SOMEBODY, language)
-        return values
+        subject, text = (translate(part, language) % values for part in MAIL_TEXTS[type(mail)])
+        return MailText(subject, text)

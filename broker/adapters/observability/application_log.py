@@ -65,7 +65,8 @@ def log_unexpected(error: BaseException, reference: str) -> None:
         file = frame.filename.rpartition("/")[2]
         places.append(f"{file}:{frame.lineno}")
     kind = type(error).__name__
-    tell("unexpected", reference=reference, kind=kind, places=" < ".join(places))
+    found = " < ".join(places)
+    tell("unexpected", level="error", reference=reference, kind=kind, places=found)
 
 
 def mask(text: str) -> str:

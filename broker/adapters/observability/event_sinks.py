@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.events.audit_events import AuditEvent
-from broker.core.events.broker_events import BrokerEvent, Sink, TraceFacts, find_route
+from broker.core.events.broker_events import OWN_FAULTS, BrokerEvent, Sink, TraceFacts, find_route
 
 SinkPort = Callable[[BrokerEvent], None]
 
@@ -47,7 +47,8 @@ def to_log(
 
     def write_line(event: BrokerEvent) -> None:
         route = find_route(event.kind)
-        level = {"level": "error"} if route.level == "error" else {}
+        is_error = route.level == "error" or event.facts.get("reason") in OWN_FAULTS
+        level = {"level": "error"} if is_error else {}
         port = write_limited if route.budgeted and write_limited else write
         port(route.line, **level, **event.facts)
 

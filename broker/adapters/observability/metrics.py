@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +13,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from broker.core.events.broker_events import BrokerEvent, EventKind, find_route
 
+FOLDER: Final = "metrics"  # in ``state``
 _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
 _WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
+_RESERVED: Final = 256 * 1024  # octets; about a thousand counters
 _CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
@@ -79,7 +81,9 @@ class Metrics:
             case EventKind.ASSERTION_ISSUED:
                 labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
                 self._logins.labels(*labels).inc()
-            case EventKind.METADATA_FETCHED:
+            case (
+                EventKind.METADATA_FETCHED | EventKind.METADATA_REFUSED | EventKind.METADATA_RENEWED
+            ):
                 self._fetches.labels(facts["feed"], facts["result"]).inc()
             case EventKind.REGISTER_LOOKED_UP:
                 self._look_ups.labels(facts["for"], facts["outcome"]).inc()
@@ -143,24 +147,38 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
 
 @contextmanager
 def share_counts(folder: Path) -> Iterator[None]:
-    """Let the worker processes that are forked inside add up their counts in ``folder``.
+    """Prepare ``folder`` for the counts of the worker processes that are forked inside.
 
-    Delete what earlier servers counted there. If the folder cannot be used, every process counts
-    alone.
+    Delete what earlier servers counted there. The server itself counts nothing there: a damaged
+    file would end it together with all workers.
     """
     owner = os.getpid()
-    try:
+    with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _delete_files_of_workers(folder)
-    except OSError:
-        yield
-        return
     try:
-        with _count_in(folder, os.getpid):
-            yield
+        yield
     finally:
         if os.getpid() == owner:  # workers leave by the same way
             _delete_files_of_workers(folder)
+
+
+def count_in_files(folder: Path, process: str) -> None:
+    """Let this process count in files of ``folder``, where all processes are added up.
+
+    The space is reserved first: to write to a mapped file on a full disk ends the process. If that
+    fails, this process counts alone.
+    """
+    files = [folder / f"{kind}_{process}.db" for kind in ("counter", "histogram")]
+    try:
+        for file in files:
+            _reserve(file)
+    except OSError:
+        for file in files:
+            file.with_suffix(".new").unlink(missing_ok=True)
+        return
+    os.environ[_FOLDER_VARIABLE] = str(folder)
+    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -169,16 +187,17 @@ def keep_counts(folder: Path) -> Iterator[None]:
 
     If the folder cannot be used, it counts alone.
     """
-    try:
+    with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in folder.glob(f"*_{_WORK}.db"):
             if not _is_whole(file):
                 file.unlink()
-    except OSError:
+        count_in_files(folder, _WORK)
+    try:
         yield
-        return
-    with _count_in(folder, lambda: _WORK):
-        yield
+    finally:
+        values.ValueClass = values.MutexValue
+        os.environ.pop(_FOLDER_VARIABLE, None)
 
 
 def is_serving(folder: Path) -> bool:
@@ -186,15 +205,14 @@ def is_serving(folder: Path) -> bool:
     return any(folder.glob(_FILES_OF_WORKERS))
 
 
-@contextmanager
-def _count_in(folder: Path, process_name: Callable[[], object]) -> Iterator[None]:
-    os.environ[_FOLDER_VARIABLE] = str(folder)
-    values.ValueClass = values.MultiProcessValue(process_name)  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        values.ValueClass = values.MutexValue
-        os.environ.pop(_FOLDER_VARIABLE, None)
+def _reserve(file: Path) -> None:
+    """Make a file of counts with its space on the disk, unless it is there."""
+    if file.exists():
+        return
+    new = file.with_suffix(".new")  # other processes read every whole ``*.db``
+    with new.open("wb") as opened:
+        os.posix_fallocate(opened.fileno(), 0, _RESERVED)
+    new.rename(file)
 
 
 def _delete_files_of_workers(folder: Path) -> None:

@@ -72,6 +72,7 @@ class MessageLog:
         except OSError as error:
             self.tell(
                 "message_not_kept",
+                level="error",
                 upstream=message.upstream,
                 reference=message.reference,
                 fault=error.strerror,

@@ -42,7 +42,8 @@ class EncryptedStore(Store):
 
         RecordUnreadable if the key or schema of one is unknown or it was changed.
         """
-        return self._open_each(keys, self._store.get_many(keys, now))
+        pairs = zip(keys, self._store.get_many(keys, now), strict=True)
+        return [self._open(key, kept) if kept else None for key, kept in pairs]
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
@@ -51,21 +52,6 @@ class EncryptedStore(Store):
         leading = self._seal_write(first)
         following = [self._seal_write(write) for write in others]
         return self._store.put_many(leading, following, now, durable=durable)
-
-    def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
-    ) -> "list[Kept | None] | None":
-        """Compare and set all of them, then read as ``get_many`` does."""
-        leading = self._seal_write(first)
-        following = [self._seal_write(write) for write in others]
-        read = self._store.put_many_then_get(leading, following, keys, now)
-        if read is None:
-            return None
-        return self._open_each(keys, read)
-
-    def _open_each(self, keys: Sequence[Key], read: "Sequence[Kept | None]") -> "list[Kept | None]":
-        pairs = zip(keys, read, strict=True)
-        return [self._open(key, kept) if kept else None for key, kept in pairs]
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
@@ -115,6 +101,10 @@ class EncryptedStore(Store):
     def faults(self) -> Sequence[str]:
         """Return in sentences what makes the store unfit for production."""
         return self._store.faults()
+
+    def warnings(self) -> Sequence[str]:
+        """Return in sentences what an administrator should correct."""
+        return self._store.warnings()
 
     def _seal_write(self, write: Write) -> Write:
         return Write(write.key, self._seal(write.key, write.kept), write.was)

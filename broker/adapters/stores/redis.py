@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from broker.adapters.stores import redis_scripts
-from broker.adapters.stores.redis_connection import Address, loss_faults, servers
+from broker.adapters.stores.redis_connection import Address, find_lone_masters, loss_faults, servers
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import moment, to_microseconds
 from broker.core.errors import StoreUnavailable
@@ -78,33 +78,6 @@ class RedisStore(Store):
             for write in others:
                 self._put([write], now, durable=durable)
         return True
-
-    def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
-    ) -> "list[Kept | None] | None":
-        """Send the script and then the reads by one connection, which keeps their order.
-
-        Servers of a Cluster have no common order: there the reads wait for the script.
-        """
-        with _raise_unavailable():
-            if _is_cluster(self._connect()):
-                return super().put_many_then_get(first, others, keys, now)
-            pipeline = self._connect().pipeline(transaction=False)
-            keys_written, arguments = redis_scripts.build_put([first, *others], now, durable=False)
-            script = _DIGESTS[redis_scripts.PUT]
-            pipeline.execute_command(
-                "EVALSHA", script, len(keys_written), *keys_written, *arguments
-            )
-            for key in keys:
-                record = redis_scripts.place(key).record
-                pipeline.execute_command("HMGET", record, *_FIELDS)
-            stands, *rows = pipeline.execute(raise_on_error=False)
-            if isinstance(stands, NoScriptError):  # as in _run; nothing is written yet
-                return super().put_many_then_get(first, others, keys, now)
-            for answer in (stands, *rows):
-                if isinstance(answer, Exception):
-                    raise answer
-        return [_read_fields(fields, now) for fields in rows] if stands else None
 
     def _put(self, writes: Sequence[Write], now: datetime, *, durable: bool) -> bool:
         """Run the script; True if the first write is in force."""
@@ -185,6 +158,11 @@ class RedisStore(Store):
             if self._accept_loss:
                 return faults
             return (*faults, *loss_faults(client))
+
+    def warnings(self) -> Sequence[str]:
+        """Return in sentences which settings of the servers may lose writes at a failover."""
+        with _raise_unavailable():
+            return tuple(find_lone_masters(self._connect()))
 
     def purge(self) -> Sequence[str]:
         """Let Redis rewrite its files in the background, without dropped values.

@@ -25,6 +25,7 @@ SCHEMES: Final = (
     "rediss+cluster",
 )
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
 _PORTS: Final = {"sentinel": 26379}
 _PORT: Final = 6379
 _EXAMPLES: Final = (
@@ -65,6 +66,8 @@ class Address:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     files: tuple[tuple[str, str], ...] = ()
+    # Name and password at the Sentinels, which need not be those at the Redis.
+    at_sentinels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def uses_tls(self) -> bool:
@@ -103,7 +106,12 @@ class Address:
         if self.kind == "sentinel":
             settings["retry"] = _never_retry()
             service, *database = self.path
-            to_sentinels = {**_SETTINGS, "retry": settings["retry"], **encryption}
+            to_sentinels = {
+                **_SETTINGS,
+                "retry": settings["retry"],
+                **encryption,
+                **self.at_sentinels,
+            }
             sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
             return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
         host, port = self.hosts[0]
@@ -138,16 +146,25 @@ def parse(url: str, folder: Path) -> Address:
             path=tuple(part for part in parts.path.split("/") if part),
             username=unquote(username) or None,
             password=unquote(password) or None,
-            files=tuple((name, str(folder / file)) for name, file in options.items()),
+            files=tuple((name, str(folder / options[name])) for name in _FILES if name in options),
+            at_sentinels=_read_login_at_sentinels(options),
         )
     except ValueError:
         raise _make_fault("is not a URL of Redis") from None
-    unknown = sorted(set(options) - set(_FILES))
-    if unknown:
+    allowed = (*_FILES, *_OF_SENTINELS) if address.kind == "sentinel" else _FILES
+    if set(options) - set(allowed):
         # ssl_cert_reqs=none, for example, would switch off the check of the certificate.
-        raise _make_fault(f"has an option that is not one of {', '.join(_FILES)}")
+        raise _make_fault(f"has an option that is not one of {', '.join(allowed)}")
     _check_path(address)
     return address
+
+
+def _read_login_at_sentinels(options: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix("sentinel_"): value
+        for name, value in options.items()
+        if name in _OF_SENTINELS
+    }
 
 
 def servers(client: Any) -> tuple[str, ...]:
@@ -164,13 +181,26 @@ def servers(client: Any) -> tuple[str, ...]:
 
 def loss_faults(client: Any) -> tuple[str, ...]:
     """Return a sentence for each setting of a writable server that may lose writes."""
-    named = {"Redis": client}
-    if hasattr(client, "get_primaries"):
-        named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}
-    faults: list[str] = []
-    for name, server in named.items():
-        faults.extend(_setting_faults(name, server))
-    return tuple(faults)
+    return tuple(
+        fault for name, server in _name_primaries(client) for fault in _setting_faults(name, server)
+    )
+
+
+def find_lone_masters(client: Any) -> Iterator[str]:
+    """Yield a sentence for each server that also writes when it is cut off from its replicas."""
+    for name, server in _name_primaries(client):
+        setting = server.config_get("min-replicas-to-write")
+        if server.info("replication")["connected_slaves"] and "0" in setting.values():
+            what = "has replicas and min-replicas-to-write 0; set it to 1"
+            why = "a server that is cut off would confirm writes that a failover forgets"
+            yield f"{name} {what}: {why}."
+
+
+def _name_primaries(client: Any) -> Iterable[tuple[str, Any]]:
+    """Return the writable servers, each with its name for sentences."""
+    if not hasattr(client, "get_primaries"):
+        return [("Redis", client)]
+    return [(f"Redis {node.name}", node.redis_connection) for node in client.get_primaries()]
 
 
 def _check_path(address: Address) -> None:

@@ -78,11 +78,9 @@ class SqliteStore(Store):
         """Return the records as of one moment, None for a missing one."""
         at = to_microseconds(now)
         with self._reading() as connection:
-            if len(keys) > 1:
-                connection.execute("BEGIN")
+            connection.execute("BEGIN")
             rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
-            if len(keys) > 1:
-                connection.execute("COMMIT")
+            connection.execute("COMMIT")
         return [_read_row(*row) if row else None for row in rows]
 
     def put_many(
@@ -92,16 +90,12 @@ class SqliteStore(Store):
 
         ``durable`` commits with fsync; other writes are only ordered.
         """
-        with self._turn(durable=durable) as connection:
-            if others:
-                connection.execute("BEGIN IMMEDIATE")
+        with self._writing(durable=durable) as connection:
             written = _write_record(connection, first, now)
             stands = written or _is_present(connection, first, now)
             if stands:
                 for write in others:
                     _write_record(connection, write, now)
-            if others:
-                connection.execute("COMMIT")
             if written:
                 self._sweep(connection, now)
         return stands
@@ -138,15 +132,7 @@ class SqliteStore(Store):
                 return None
             record_group, name, *columns = row
             key = Key(kind, record_group, name)
-            lease = (
-                b"",
-                token,
-                to_microseconds(until),
-                None,
-                *lease_key(key),
-                to_microseconds(now),
-            )
-            connection.execute(sql.ADD, lease)
+            _write_record(connection, Write(lease_key(key), Kept(b"", token, until), None), now)
             self._sweep(connection, now)
         return key, _read_row(*columns)
 
@@ -207,17 +193,16 @@ class SqliteStore(Store):
         except IndexError:
             connection = _connect(self._path)
         try:
-            yield connection
-        except BaseException as error:
+            with _raise_unavailable():
+                yield connection
+        except BaseException:
             connection.close()  # rolls back, and ends an unfinished listing
-            if isinstance(error, sqlite3.Error | OSError):
-                raise _unavailable(error) from None
             raise
         idle.append(connection)
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._turn() as connection:
+    def _writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._turn(durable=durable) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -330,17 +315,15 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _raise_unavailable() -> Iterator[None]:
-    """Turn every failure of SQLite or the disk into StoreUnavailable."""
+    """Turn every failure of SQLite or the disk into StoreUnavailable with its code.
+
+    The text of the failure may quote a value.
+    """
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise _unavailable(error) from None
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    """Return the error with the code of a failure; its text may quote a value."""
-    code = getattr(error, "sqlite_errorname", None)
-    return StoreUnavailable(f"sqlite: {code or type(error).__name__}")
+        code = getattr(error, "sqlite_errorname", None)
+        raise StoreUnavailable(f"sqlite: {code or type(error).__name__}") from None
 
 
 def _mode_faults(path: Path) -> Iterator[str]:

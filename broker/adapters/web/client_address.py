@@ -80,14 +80,15 @@ class UncountedProxies:
         if before is None or self.seen - before > _REPORT_EVERY:
             self.tell(BrokerEvent(EventKind.PROXY_UNCOUNTED, {"setting": "serve.proxies"}))
 
-    def note(self) -> str:
-        """Return the sentence for ``readyz``; "" if no such request came within the hour."""
+    def notes(self) -> dict[str, str]:
+        """Return the sentence for ``readyz``, if such a request came within the hour."""
         if self.seen is None or self.now() - self.seen > _REPORT_EVERY:
-            return ""
-        return (
+            return {}
+        sentence = (
             "X-Forwarded-For arrives while serve.proxies is 0: set it to the number of proxies "
             "in front, or every caller counts as the proxy"
         )
+        return {"proxies": sentence}
 
 
 def _is_forwarded(request: Request) -> bool:

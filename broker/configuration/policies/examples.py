@@ -21,7 +21,7 @@ _NOT_THERE: Final = "no_library_account"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One example, its decision, and the differences from the expected one (none: it passed)."""
+    """An example, its decision, and the differences from the expected one (none: it passed)."""
 
     example: Example
     decision: Decision

@@ -20,7 +20,7 @@ _SHOWN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit: its id, its day and its subject."""
+    """A commit: its id, its day and its subject."""
 
     id: str
     day: str

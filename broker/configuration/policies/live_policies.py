@@ -1,9 +1,12 @@
 """Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
@@ -14,6 +17,8 @@ from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, discard_event
 from broker.core.policy.model import Policy, PolicySet
 
 __all__ = [
@@ -25,14 +30,7 @@ __all__ = [
     "run_examples",
 ]
 
-# Gets the digests of the old and the new set.
-TellChange = Callable[[str, str], None]
-# Writes both digests to the audit log before the set is in force; raises AuditUnavailable.
-RecordChange = Callable[[str | None, str], None]
-
-
-def _ignore(*_: object) -> None:
-    pass
+DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
 
 def load(
@@ -104,12 +102,12 @@ def load_or_last_good(
     state: Path | None,
     now: datetime,
     names: NameableInPolicies = ANY_NAMES,
-    record: RecordChange = _ignore,
+    tell: EventPort = discard_event,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder`` as the new last good set; or the last good set and faults.
 
-    ``record`` is that of ``last_good.promote``. Raise ConfigurationFaults (exit code 78) if neither
-    set is valid (docs/reference/design.md#6).
+    ``tell`` gets POLICIES_LOADED before a new set is the last good one. Raise ConfigurationFaults
+    (exit code 78) if neither set is valid (docs/reference/design.md#6).
     """
     kept = last_good.last_good_files(state) if state else None
     try:
@@ -125,7 +123,7 @@ def load_or_last_good(
             return load_found(good, now, names), refused.faults
         except ConfigurationFaults:
             raise refused from None
-    return _promote_files(state, found.files, policies, record, None), ()
+    return _promote_files(state, found.files, policies, partial(_record, tell, now)), ()
 
 
 class LivePolicies:
@@ -138,28 +136,22 @@ class LivePolicies:
         now: datetime,
         *,
         state: Path | None = None,
-        tell: Callable[[tuple[Fault, ...]], None] = _ignore,
-        changed: TellChange = _ignore,
-        record: RecordChange = _ignore,
+        tell: EventPort = discard_event,
     ) -> None:
         """Start with ``load_or_last_good``.
 
-        ``tell`` gets the faults of a bad edit, and () when they are fixed. ``changed`` gets the old
-        and the new digest. ``record`` gets them once on each machine, before the new set is in
-        force (``last_good.promote``).
+        ``tell`` gets the faults of a bad edit, their correction and each change of the set. It gets
+        POLICIES_LOADED once on each machine, before the new set is in force.
         """
         self._folder = PolicyFolder(folder)
         self._names = names
         self._state = state
         self._tell = tell
-        self._changed = changed
-        self._record = record
         # Before reading: an edit meanwhile is seen at the first refresh.
         self._seen = self._signature()
         # One attribute, so that a reader gets a set with its own faults.
-        self._held = load_or_last_good(folder, state, now, names, record)
-        if self.stale:
-            tell(self.stale)
+        self._held = load_or_last_good(folder, state, now, names, tell)
+        self._tell_faults()
 
     @property
     def current(self) -> PolicySet:
@@ -195,22 +187,34 @@ class LivePolicies:
         try:
             found = self._folder.files()
             parsed = load_found(found, now, self._names, policies.policies)
-            policies = _promote_files(self._state, found.files, parsed, self._record, before)
+            record = partial(_record, self._tell, now)
+            policies = _promote_files(self._state, found.files, parsed, record, before)
         except ConfigurationFaults as refused:
             faults = refused.faults
         self._held = (policies, faults)
         if faults != faults_before:
-            self._tell(faults)
+            self._tell_faults()
+            if not faults:
+                self._tell(BrokerEvent(EventKind.POLICIES_RECOVERED))
         if policies.digest != before:
-            self._changed(before, policies.digest)
+            facts: Facts = {
+                "digest": policies.digest[:DIGEST_LENGTH],
+                "from": before[:DIGEST_LENGTH],
+                "worker": os.getpid(),
+            }
+            self._tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))
+
+    def _tell_faults(self) -> None:
+        for fault in self.stale:
+            self._tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
 
 
 def _promote_files(
     state: Path | None,
     files: Mapping[str, bytes],
     policies: PolicySet,
-    record: RecordChange,
-    before: str | None,
+    record: Callable[[str | None, str], None],
+    before: str | None = None,
 ) -> PolicySet:
     """Store ``files`` as the last good set; a write error is only a warning.
 
@@ -226,3 +230,10 @@ def _promote_files(
         fault = Fault(str(state), f"the last good policies cannot be kept: {error.strerror}")
         return replace(policies, warnings=(*policies.warnings, fault))
     return policies
+
+
+def _record(tell: EventPort, now: datetime, before: str | None, after: str) -> None:
+    """Tell the audit log which set is about to be in force."""
+    base = before[:DIGEST_LENGTH] if before else None
+    digest = after[:DIGEST_LENGTH]
+    tell(AuditEvent(AuditEventKind.POLICIES_LOADED, now, digest=digest, base=base))

@@ -8,6 +8,7 @@ from os.path import realpath
 from pathlib import Path
 from typing import Final
 
+from broker.configuration import durable_files
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy
 
@@ -72,11 +73,11 @@ class PolicyFolder:
         try:
             listed = {path.name: path for path in self._list_files()}
             files = {
-                name: path.read_bytes()
+                name: durable_files.read_bytes(path)
                 for name, path in listed.items()
                 if name.endswith(_ENDING) and not _RULES.fullmatch(name)
             }
-            removed = listed[REMOVED].read_bytes() if REMOVED in listed else b""
+            removed = durable_files.read_bytes(listed[REMOVED]) if REMOVED in listed else b""
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None

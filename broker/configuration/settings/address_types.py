@@ -7,7 +7,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-STORES: Final = ("sqlite:", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://")
+STORES: Final = (
+    "sqlite:",
+    "redis://",
+    "rediss://",
+    "redis+sentinel://",
+    "rediss+sentinel://",
+    "redis+cluster://",
+    "rediss+cluster://",
+)
 _WEB: Final = ("http", "https")
 MAILS: Final = ("smtp://", "smtps://", "smtp+starttls://")
 _LONGEST_ENTITY_ID: Final = 256  # SDP-G02
@@ -74,6 +82,18 @@ def _store_url(value: str) -> str:
     return value
 
 
+def _bind(value: str) -> str:
+    """Reject an address without a port: gunicorn would take its own."""
+    try:
+        parts = urlsplit(f"//{value}")
+        has_port = bool(parts.port) and parts.netloc == value
+    except ValueError:  # the text of this error would quote the port
+        has_port = False
+    if not has_port and not value.startswith("unix:"):
+        raise ValueError("is no address: write HOST:PORT, or unix:FILE")
+    return value
+
+
 def _mail_url(value: str) -> str:
     """Reject an address that names no mail server."""
     try:
@@ -126,5 +146,6 @@ Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+BindAddress = Annotated[str, AfterValidator(_bind)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
 Network = Annotated[str, AfterValidator(_network)]

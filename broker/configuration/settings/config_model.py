@@ -114,9 +114,11 @@ class Config(SettingsTable):
         """Return the entityID of the IdP role."""
         return self.idp.entity_id or f"{self.base_url}/saml/idp/metadata"
 
-    def upstream(self, name: str) -> Upstream:
-        """Return the upstream of this name as a value of the core; KeyError if there is none."""
-        table = self.upstreams[name]
+    def core_upstreams(self) -> dict[str, Upstream]:
+        """Return the upstreams by name, as values of the core."""
+        return {name: self._core_upstream(name, table) for name, table in self.upstreams.items()}
+
+    def _core_upstream(self, name: str, table: UpstreamTable) -> Upstream:
         return Upstream(
             name=name,
             profile=table.profile,
@@ -152,12 +154,14 @@ class Config(SettingsTable):
             name for name, upstream in self.upstreams.items() if upstream.profile == "oiosaml3"
         )
 
-    def service(self, name: str) -> Service:
-        """Return the service of this name as a value of the core; KeyError if there is none.
+    def core_services(self) -> dict[str, Service]:
+        """Return the services by name, as values of the core.
 
-        Its ``encrypts`` is still False: metadata decides it.
+        Their ``encrypts`` is still False: metadata decides it.
         """
-        table = self.services[name]
+        return {name: self._core_service(name, table) for name, table in self.services.items()}
+
+    def _core_service(self, name: str, table: ServiceTable) -> Service:
         # Four digits are a weak proof: a service takes the library account where it is named,
         # never by default.
         methods = (name for name, each in self.upstreams.items() if each.profile != "library")

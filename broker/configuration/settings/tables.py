@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from broker.configuration.checked_files import Shape, Span
 from broker.configuration.settings.address_types import (
     AttributeScope,
+    BindAddress,
     EntityId,
     MailUrl,
     Network,
@@ -270,7 +271,7 @@ class LimitsTable(SettingsTable):
 class ServeTable(SettingsTable):
     """How ``broker serve`` listens."""
 
-    bind: Filled = "127.0.0.1:8000"
+    bind: BindAddress = "127.0.0.1:8000"
     workers: int = Field(default=2, ge=1, le=64)
     # Half of them may wait for the library system (docs/reference/design.md#waiting).
     threads: int = Field(default=4, ge=2, le=64)

@@ -61,7 +61,7 @@ class ExpectedSetup:
 
 @dataclass(frozen=True, slots=True)
 class SetupFault:
-    """One fault in the set-up: the library system's name of the setting, and a sentence.
+    """A fault in the set-up: the library system's name of the setting, and a sentence.
 
     ``setting`` is a name of the set-up, never a value that a person has.
     """

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
+from broker.core import errors
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login.refused_facts import RefusedFacts
 
@@ -117,8 +118,8 @@ class EventKind(Enum):
     # the mail server has rejected the recipient
     MAIL_REFUSED = _to_log("mail_refused")
     METADATA_FETCHED = Route((Sink.METRIC,))
-    METADATA_REFUSED = _to_log("metadata_refused")
-    METADATA_RENEWED = _to_log("metadata_renewed")
+    METADATA_REFUSED = _to_log("metadata_refused", Sink.METRIC)
+    METADATA_RENEWED = _to_log("metadata_renewed", Sink.METRIC)
     # a party is left out, or its last good descriptor is used
     METADATA_LOST = _alarm("metadata_lost")
     METADATA_RECOVERED = _to_log("metadata_recovered")
@@ -128,11 +129,19 @@ class EventKind(Enum):
     POLICIES_CHANGED = _to_log("policies_changed")
     CONFIGURATION_RELOADED = _to_log("reloaded")
     RELOAD_REFUSED = _alarm("reload_refused")
-    WORKER_WAITS = _to_log("worker_waits")
+    WORKER_WAITS = _alarm("worker_waits")
     # ``broker work`` has started, or reloaded its configuration
     WORK_STARTED = _to_log("work_started", Sink.METRIC)
 
 
+# Reasons that are faults of this installation: somebody must act, whatever page shows them.
+OWN_FAULTS: Final = frozenset(
+    {
+        errors.StoreUnavailable.reason,
+        errors.AuditUnavailable.reason,
+        errors.MessageLogUnavailable.reason,
+    }
+)
 _AUDIT_ONLY: Final = Route((Sink.AUDIT_LOG,))
 
 
@@ -183,7 +192,7 @@ class BrokerEvent:
 class EventPort(Protocol):
     """The port that records events. The kind of an event decides where."""
 
-    def __call__(self, event: BrokerEvent | AuditEvent) -> None:
+    def __call__(self, event: BrokerEvent | AuditEvent, /) -> None:
         """Send ``event`` to each sink of its route, in their order.
 
         An event of the audit log is written before its effect is visible outside. Raises

@@ -94,7 +94,7 @@ class Attributes(Mapping[str, Values]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WireAttribute:
-    """One attribute as it stood in a verified assertion."""
+    """An attribute as it stood in a verified assertion."""
 
     name: str
     values: Values
@@ -111,7 +111,7 @@ _PREFIXES: Final = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One row of a map: a wire name and our name for it."""
+    """A row of a map: a wire name and our name for it."""
 
     wire: str
     name: str
@@ -140,7 +140,7 @@ class MapRow:
 
 @dataclass(frozen=True, slots=True)
 class AttributeMap:
-    """One wire vocabulary: an upstream's or, if ``outgoing``, a service's."""
+    """A wire vocabulary: an upstream's or, if ``outgoing``, a service's."""
 
     name: str
     rows: tuple[MapRow, ...]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from broker.demo.circulation.library_desk import CONTACTS, Account
 from broker.demo.circulation.loan_table import BOOKS, LoanTable
-from broker.demo.koha.patron_schema import REQUIRED, PatronRow
-from broker.demo.koha.patrons import Patrons
+from broker.demo.koha.database.patron_schema import REQUIRED, PatronRow
+from broker.demo.koha.database.patrons import Patrons
 
 __all__ = ["BOOKS", "Circulation"]
 

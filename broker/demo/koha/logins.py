@@ -3,9 +3,9 @@
 from enum import Enum, auto
 from typing import Any
 
-from broker.demo.koha.patron_schema import PatronRow, schema_error
-from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused, internal_error, schema_violation
+from broker.demo.koha.database.patron_schema import PatronRow, schema_error
+from broker.demo.koha.database.patrons import Patrons
+from broker.demo.koha.database.refusals import Refused, internal_error, schema_violation
 
 
 class PasswordCheck(Enum):

@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode
 
 from flask import Response, jsonify, request
 
-from broker.demo.koha.patron_schema import schema_error
-from broker.demo.koha.refusals import internal_error, schema_violation
+from broker.demo.koha.database.patron_schema import schema_error
+from broker.demo.koha.database.refusals import internal_error, schema_violation
 
 _ALL: Final = -1
 _OF_BODY: Final = "HASH(0x55d0c0ffee00)"  # Koha's links contain this instead of a query in the body

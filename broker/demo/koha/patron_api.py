@@ -12,9 +12,7 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from broker.demo.faults.fault_injector import FaultInjector
-from broker.demo.koha.logins import Logins
-from broker.demo.koha.paged_lists import build_page, page_size
-from broker.demo.koha.patron_schema import (
+from broker.demo.koha.database.patron_schema import (
     PatronRow,
     blank,
     find_schema_errors,
@@ -22,9 +20,11 @@ from broker.demo.koha.patron_schema import (
     render_patron,
     schema_error,
 )
+from broker.demo.koha.database.patrons import Patrons
+from broker.demo.koha.database.refusals import Refused, internal_error, schema_violation
+from broker.demo.koha.logins import Logins
+from broker.demo.koha.paged_lists import build_page, page_size
 from broker.demo.koha.patron_search import Unanswerable, holds, parameters_hold
-from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused, internal_error, schema_violation
 
 Rights = Sequence[Mapping[str, str]]
 View = Callable[..., ResponseReturnValue]

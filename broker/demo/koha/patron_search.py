@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from broker.demo.koha.collation import fold
+from broker.demo.koha.database.collation import fold
 
 _ATTRIBUTES = "extended_attributes."
 _JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}

@@ -11,11 +11,11 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import AccessLog
-from broker.demo.koha.administration import Administration
-from broker.demo.koha.injected_faults import InjectedFaults
+from broker.demo.koha.database.administration import Administration
+from broker.demo.koha.database.injected_faults import InjectedFaults
+from broker.demo.koha.database.patrons import Patrons
+from broker.demo.koha.database.refusals import Refused, internal_error
 from broker.demo.koha.patron_api import Api
-from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused, internal_error
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
 _CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")

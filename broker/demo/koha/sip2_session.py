@@ -8,9 +8,9 @@ from typing import Final
 from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
 from broker.demo.circulation.sip2_messages import Message, drop_empty_fields, timestamp
+from broker.demo.koha.database.patron_schema import PatronRow
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.logins import Logins, PasswordCheck
-from broker.demo.koha.patron_schema import PatronRow
 
 # Koha removes everything after the last letter or digit, even from a PIN in the last field.
 _ITS_END: Final = re.compile(rb"[^A-z0-9]+\Z")

@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.refusals import Refused
+from broker.demo.koha.database.patrons import Patrons
+from broker.demo.koha.database.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from flask import Flask
 
 from broker.demo.circulation.library_desk import Desk
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.loans import Circulation
-from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.sip2_server import serve_sip2
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS

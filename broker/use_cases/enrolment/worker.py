@@ -61,7 +61,7 @@ class PersonWorker:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One attempt at the enrolment of a person, under a lease."""
+    """An attempt at the enrolment of a person, under a lease."""
 
     person_id: str
     enrolment: Enrolment | None

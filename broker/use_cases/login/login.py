@@ -1,4 +1,4 @@
-"""One login, from the request to the assertion. Each method adds a fact to the transaction."""
+"""A login, from the request to the assertion. Each method adds a fact to the transaction."""
 
 import secrets
 from collections.abc import Collection

@@ -94,7 +94,7 @@ class PersonAuditLog(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredRecord:
-    """One record of a person."""
+    """A record of a person."""
 
     key: Key
     until: datetime

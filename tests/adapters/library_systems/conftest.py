@@ -8,7 +8,7 @@ from flask import Flask
 
 from broker.adapters.library_systems.koha import Koha, KohaSettings
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.library_systems.koha import Koha
-from broker.adapters.library_systems.library_settings import borrower_fields, open_library
+from broker.adapters.library_systems.library_settings import read_settings
 from broker.configuration.settings.tables import LibraryTable
 from broker.core.borrowers.library_system import LibraryCapability, ignore_call
 from broker.core.errors import ConfigurationFaults
@@ -48,7 +48,7 @@ def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 def test_an_installed_system_is_opened(settings: Settings) -> None:
     """The entry point's settings type reads the keys and opens the system."""
-    opened = open_library("tried", settings("https://koha.library.example"), ignore_call)
+    opened = read_settings("tried", settings("https://koha.library.example")).open(ignore_call)
     assert isinstance(opened, Koha)
 
 
@@ -56,27 +56,27 @@ def test_an_installed_system_is_opened(settings: Settings) -> None:
 def test_an_unknown_system_is_told_what_there_is() -> None:
     """A typing error shows the names that would do."""
     with pytest.raises(ConfigurationFaults, match=r"library.system: no connector for 'kohaa' \(installed: .*tried"):
-        open_library("kohaa", {}, ignore_call)
+        read_settings("kohaa", {}).open(ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_name_claimed_twice_is_refused() -> None:
     """Which of two packages writes borrowers must not depend on the order of a path."""
     with pytest.raises(ConfigurationFaults, match="2 connectors are installed for 'doubled'"):
-        open_library("doubled", {}, ignore_call)
+        read_settings("doubled", {}).open(ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
 def test_faulty_settings_are_the_configurations_faults() -> None:
     """The connector's own faults come out as they are."""
     with pytest.raises(ConfigurationFaults, match=r"library\.url"):
-        open_library("tried", {}, ignore_call)
+        read_settings("tried", {}).open(ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_connector_tells_its_fields(settings: Settings) -> None:
     """Without a call, and without a library system."""
-    assert "surname" in borrower_fields("tried", settings("https://koha.library.example"))
+    assert "surname" in read_settings("tried", settings("https://koha.library.example")).fields
 
 
 def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,8 +91,9 @@ def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(package)
     table = LibraryTable.model_validate({"system": "paper_shelf", "url": "https://a.example", "database_file": "x"})
-    opened = open_library(table.system, table.connector_settings(), ignore_call)
+    read = read_settings(table.system, table.connector_settings())
+    opened = read.open(ignore_call)
     assert LibraryCapability.PIN_CHECKED in opened.capabilities
-    assert borrower_fields(table.system, table.connector_settings()) == {"surname", "firstname", "email"}
+    assert read.fields == {"surname", "firstname", "email"}
     with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database_file: must be"):
-        open_library("paper_shelf", {"shelf": "x"}, ignore_call)
+        read_settings("paper_shelf", {"shelf": "x"})

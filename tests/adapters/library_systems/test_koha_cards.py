@@ -9,7 +9,7 @@ from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation
 
 pytestmark = pytest.mark.server

@@ -11,7 +11,7 @@ from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
@@ -83,7 +83,7 @@ def test_right_pins_that_koha_does_not_take_are_told_apart(
     Source: docs/reference/koha.md#right-pins.
     """
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=card)
-    with _answering(library._settings.url, *answers):
+    with _answering(library.settings.url, *answers):
         assert library.check_pin(borrower, "4071", soon()) is expected
 
 
@@ -93,7 +93,7 @@ def test_a_koha_that_is_not_well_is_no_expired_pin(
 ) -> None:
     """A PIN that cannot be right is refused in order by a sound Koha, and by it alone."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber="C1")
-    with _answering(library._settings.url, BROKEN, second), pytest.raises(LibraryUnavailable):
+    with _answering(library.settings.url, BROKEN, second), pytest.raises(LibraryUnavailable):
         library.check_pin(borrower, "4071", soon())
 
 
@@ -155,7 +155,7 @@ def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callabl
 def test_other_answers_are_no_verdict(koha: Simulation, library: Koha, soon: Soon, status: int, body: object) -> None:
     """Every other answer is LibraryUnavailable, without a quotation."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
-    with _answering(library._settings.url, (status, body)), pytest.raises(LibraryUnavailable) as raised:
+    with _answering(library.settings.url, (status, body)), pytest.raises(LibraryUnavailable) as raised:
         library.check_pin(borrower, "4071", soon())
     assert "4071" not in str(raised.value)
     assert CPR not in str(raised.value)

@@ -1,14 +1,12 @@
 """Koha: refusals, malformed answers, lost answers and credentials."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
 import responses
-from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,21 +151,6 @@ def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answ
         odd.post(f"{url}/api/v1/oauth/token", body=answer)
         with pytest.raises(LibraryUnavailable, match="no token: 200"):
             library.find(CPR, soon())
-
-
-def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: Soon) -> None:
-    """A minute before its end a new one is fetched, so that no call meets the end."""
-    library.find(CPR, soon())
-    tokens = library._calls._tokens
-    assert tokens._renew_at < time.monotonic() + 3541
-    tokens._renew_at = time.monotonic()
-    library.find(CPR, soon())
-    assert len(_list_grants(app)) == 2
-    assert not [line for line in app.extensions["koha"].access.lines() if line.endswith("401")]
-
-
-def _list_grants(app: Flask) -> list[str]:
-    return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]
 
 
 PERSON = {

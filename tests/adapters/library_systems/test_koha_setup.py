@@ -96,15 +96,6 @@ def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, 
     assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
 
 
-@pytest.mark.parametrize(("times", "faults"), [(1, 0), (2, 1)])
-def test_a_dry_run_that_meets_a_deadlock_is_sent_once_more(
-    *, koha: Simulation, library: Koha, soon: Soon, times: int, faults: int
-) -> None:
-    """Creates of others beside it end in a 500 now and then; two in a row are a fault."""
-    koha.faults.plan("create", "failed before", times)
-    assert len(_prove(library, soon)) == faults
-
-
 def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
     opened: Opened, koha: Simulation, soon: Soon
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.library_systems.koha import Koha
 from broker.adapters.library_systems.koha_setup import TRIAL_MARK
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, AttributeType
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2

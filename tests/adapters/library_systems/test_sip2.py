@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from broker.adapters.library_systems.sip2 import Sip2Client
+from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.errors import LibraryUnavailable
 from tests.plugins.sip2_port import (
     STATUS,
@@ -34,7 +34,7 @@ def until(seconds: float = 60) -> float:
 def test_a_right_pin_is_accepted_after_a_login() -> None:
     """Login, then a question, each with a checksum that makes the sum 0."""
     with run_sip2_port(answer_with(RIGHT)) as (port, client, observed):
-        assert client.accepts(CARD, PIN, until())
+        assert client.ask(CARD, PIN, until())
     login, question = port.seen
     assert login.startswith("9300CNmachine|COsecret|CPAUL|AY0AZ")
     assert question.startswith("63009")
@@ -62,13 +62,13 @@ def test_a_right_pin_is_accepted_after_a_login() -> None:
 def test_a_machine_demands_both_a_valid_borrower_and_a_right_pin(*, text: str, accepted: bool) -> None:
     """In whatever order the fields come; the first of a name counts."""
     with run_sip2_port(answer_with(text)) as (_, client, _observed):
-        assert client.accepts(CARD, PIN, until()) is accepted
+        assert client.ask(CARD, PIN, until()) is accepted
 
 
 def test_an_answer_without_error_detection_is_read() -> None:
     """A server need not send checksums."""
     with run_sip2_port(lambda message: plain("941" if message.startswith("93") else RIGHT)) as (_, client, _observed):
-        assert client.accepts(CARD, PIN, until())
+        assert client.ask(CARD, PIN, until())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_answer_without_error_detection_is_read() -> None:
 def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting: str | None) -> None:
     """It is worth another try, is counted, and quotes neither card nor PIN nor the login's secret."""
     with run_sip2_port(answers) as (_, client, observed), pytest.raises(LibraryUnavailable, match=words) as caught:
-        client.accepts(CARD, PIN, until())
+        client.ask(CARD, PIN, until())
     assert caught.value.setting == setting
     assert not any(secret in repr(caught.value) for secret in (CARD, PIN, "secret"))
     assert caught.value.__context__ is None
@@ -101,7 +101,7 @@ def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting
 def test_what_would_end_a_field_is_not_sent(card: str) -> None:
     """A bar or a line break in a card number would begin another field or message."""
     with run_sip2_port(answer_with(RIGHT)) as (port, client, _):
-        assert not client.accepts(card, PIN, until())
+        assert not client.ask(card, PIN, until())
     assert port.seen == []
 
 
@@ -121,7 +121,7 @@ def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
         thread.start()
         account = make_account(listener.getsockname()[1])
         with pytest.raises(LibraryUnavailable, match="sip2: no answer: Timeout"):
-            Sip2Client(account, "", lambda *_: None).accepts(CARD, PIN, until(0.6))
+            PinMachine(account, "", lambda *_: None).ask(CARD, PIN, until(0.6))
         assert time.monotonic() < for_ever
         over.set()
         thread.join()
@@ -131,4 +131,4 @@ def test_nobody_listening_is_worth_another_try() -> None:
     """As with any other part of the library system."""
     account = make_account(1)
     with pytest.raises(LibraryUnavailable, match="no answer: ConnectionRefusedError"):
-        Sip2Client(account, "", lambda *_: None).accepts(CARD, PIN, until())
+        PinMachine(account, "", lambda *_: None).ask(CARD, PIN, until())

@@ -1,5 +1,7 @@
 """Counters of web workers and of ``broker work``, added up on one page."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from broker.adapters.observability import metrics
 
 _BEGINNING = """
 import os, sys
+from contextlib import nullcontext
 from pathlib import Path
 from broker.adapters.observability import metrics
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -19,6 +22,8 @@ def run(times, context):
     pid = os.fork()
     if not pid:
         with context:
+            if isinstance(context, nullcontext):
+                metrics.count_in_files(folder, str(os.getpid()))
             counting = metrics.Metrics(lambda: 0)
             counting.count(BrokerEvent(EventKind.WORK_STARTED))
             for _ in range(times):
@@ -27,12 +32,12 @@ def run(times, context):
     os.waitpid(pid, 0)
 """
 _WORKERS = """
-from contextlib import nullcontext
 (folder / "counter_1.db").write_bytes(b"of an earlier server")
 with metrics.share_counts(folder):
     for times in range(3):
         run(times + 1, nullcontext())
     print(metrics.is_serving(folder))
+    metrics.count_in_files(folder, "9")
     print(metrics.Metrics(lambda: 0).page([]).decode())
 print(metrics.is_serving(folder), list(folder.iterdir()))
 """
@@ -41,6 +46,7 @@ run(1, metrics.keep_counts(folder))
 with metrics.share_counts(folder):
     run(2, metrics.keep_counts(folder))
     run(3, metrics.keep_counts(folder))
+    metrics.count_in_files(folder, "9")
     web = metrics.Metrics(lambda: 0)
     web.library_call("read", "done", 0.3)
     print(web.page([]).decode())
@@ -93,3 +99,22 @@ def test_a_process_counts_alone_without_a_folder(tmp_path: Path, monkeypatch: py
             counting = metrics.Metrics(lambda: 0)
             counting.register_call("read", "done", 0.1)
             assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
+
+
+def test_a_full_disk_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The space is on the disk before a process maps its file. Without space the process counts alone."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    with metrics.keep_counts(tmp_path / "metrics"):
+        files = list((tmp_path / "metrics").iterdir())
+        assert [file.stat().st_blocks * 512 >= file.stat().st_size > 0 for file in files] == [True, True]
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with metrics.share_counts(tmp_path / "full"):
+        metrics.count_in_files(tmp_path / "full", "1")
+        counting = metrics.Metrics(lambda: 0)
+        counting.register_call("read", "done", 0.1)
+        assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
+        assert list((tmp_path / "full").iterdir()) == []

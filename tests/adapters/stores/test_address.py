@@ -54,6 +54,14 @@ def test_escapes_in_a_password_are_undone() -> None:
     assert redis_connection.parse("rediss://:a%40b%2Fc:d@h", Path()).password == "a@b/c:d"
 
 
+def test_sentinels_have_a_name_and_password_of_their_own() -> None:
+    """They are sent to the Sentinels only, and hidden as the password of the Redis is."""
+    url = "rediss+sentinel://:other@a/books?sentinel_username=u&sentinel_password=hemmelig%26t"
+    address = redis_connection.parse(url, Path())
+    assert address.at_sentinels == {"username": "u", "password": "hemmelig&t"}
+    assert (address.password, "hemmelig" in repr(address)) == ("other", False)
+
+
 def test_certificate_files_lie_beside_the_configuration() -> None:
     """The files of TLS are relative to the configuration's folder, and certificates are always checked."""
     address = redis_connection.parse("rediss://:x@h?ssl_ca_certs=ca.pem", Path("/etc/broker"))
@@ -83,6 +91,7 @@ def test_certificate_files_lie_beside_the_configuration() -> None:
         "rediss://:hemmeligt@h?ssl_cert_reqs=none",
         "rediss://:hemmeligt@h?ssl_check_hostname=no",
         "rediss://:hemmeligt@h?nonsense",
+        "rediss://:hemmeligt@h?sentinel_password=hemmeligt",
     ],
 )
 def test_a_url_that_names_no_store_is_a_fault(url: str, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The Redis store on real servers, beyond the conformance suite."""
 
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -11,7 +10,6 @@ import pytest
 
 from broker.adapters.stores import redis_connection, redis_scripts
 from broker.adapters.stores.open_store import open_store
-from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store, Write
 from tests.plugins.redis_server import KEEPING, RedisServer
@@ -150,20 +148,3 @@ def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: 
     short = [life for key, life in lives.items() if key.endswith(b"g/m")]
     assert all(timedelta(hours=1) < life <= timedelta(hours=1) + leeway for life in short)
     assert sorted(day < life <= day + leeway for life in lives.values()) == [False] + [True] * 4
-
-
-def test_what_a_dropped_store_had_open_is_closed(redis_server: RedisServer, redis_url: str) -> None:
-    """Also where the store is part of a circle, whose parts the collector of garbage ends in any order."""
-    gc.collect()  # what other tests have left is closed by now
-    with redis_server.client() as looking:
-        before = len(looking.client_list())
-        store = _open(redis_url)
-        assert isinstance(store, RedisStore)
-        store.get(KEY, NOW)
-        client = store._client
-        store.circle = store  # type: ignore[attr-defined]
-        assert len(looking.client_list()) == before + 1
-        del store
-        gc.collect()
-        assert len(looking.client_list()) == before
-    assert client is not None

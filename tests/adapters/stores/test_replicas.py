@@ -73,14 +73,31 @@ def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monk
         assert copy.hget(record, "v") == b"second"
 
 
+def test_a_master_that_may_write_without_its_replicas_is_named(pair: tuple[RedisServer, RedisServer]) -> None:
+    """A master that is cut off would confirm writes that the failover forgets; the broker starts all the same."""
+    master, replica = pair
+    store = _open(master.url)
+    (warning,) = store.warnings()
+    assert "min-replicas-to-write 0; set it to 1" in warning
+    assert list(store.faults()) == []
+    with master.client() as client:
+        client.config_set("min-replicas-to-write", "1")
+    assert (list(store.warnings()), list(_open(replica.url).warnings())) == ([], [])
+
+
 def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer], start: Start) -> None:
-    """When the master is killed and its replica promoted, what was acknowledged is there and writes go on."""
+    """When the master is killed and its replica promoted, what was acknowledged is there and writes go on.
+
+    The Sentinel has a password of its own.
+    """
     master, replica = pair
     sentinel = start("--sentinel")
     with sentinel.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", ">aabb")
         client.execute_command("SENTINEL", "MONITOR", "books", "127.0.0.1", master.port, 1)
         _wait(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
-        store = _open(sentinel.url.replace("redis://", "redis+sentinel://").removesuffix("/0") + "/books")
+        url = sentinel.url.replace("redis://", "redis+sentinel://").removesuffix("/0")
+        store = _open(f"{url}/books?sentinel_password=aabb")
         assert list(store.faults()) == []
         assert _put(store)
         master.kill()

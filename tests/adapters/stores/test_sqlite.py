@@ -1,6 +1,5 @@
 """The SQLite store, beyond the conformance suite."""
 
-import gc
 import resource
 import sqlite3
 import subprocess
@@ -85,22 +84,6 @@ def test_of_two_workers_that_make_the_file_one_wins(store: Store, path: Path, mo
     assert path.stat().st_ino == before
     assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) is not None
     assert sorted(file.name for file in path.parent.iterdir()) == ["broker.db", "broker.db-shm", "broker.db-wal"]
-
-
-def test_connections_stay_on_their_side_of_a_fork(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a fork the child opens its own connections and leaves those it inherited untouched, not even closed."""
-    assert isinstance(store, sqlite.SqliteStore)
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
-    (inherited,) = before = [*store._connections.idle]
-    with monkeypatch.context() as child:
-        child.setattr("os.getpid", lambda: -1)
-        assert store.get(KEY, NOW) is not None
-        assert not {*map(id, store._connections.idle)} & {*map(id, before)}
-        assert store._connections.inherited is not None
-        assert store._connections.inherited.idle == before
-        for own in store._connections.idle:
-            own.close()
-    assert inherited.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(("durable", "synchronous"), [(False, ["NORMAL"]), (True, ["NORMAL", "FULL", "NORMAL"])])
@@ -220,23 +203,3 @@ def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root}, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sqlite: SQLITE_")
-
-
-def test_a_store_that_is_used_no_more_leaves_no_connection_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections are closed with their store, in their own process only; Python 3.13 warns otherwise."""
-    opened: list[sqlite3.Connection] = []
-    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-
-    def connect_and_record(*arguments: object, **options: object) -> sqlite3.Connection:
-        opened.append(connect(*arguments, **options))
-        return opened[-1]
-
-    store = open_store(f"sqlite:{path.name}", path.parent)
-    monkeypatch.setattr(sqlite3, "connect", connect_and_record)
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
-    used = opened[0].execute("SELECT 1").fetchone()
-    del store
-    gc.collect()
-    assert used == (1,)
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        opened[0].execute("SELECT 1")

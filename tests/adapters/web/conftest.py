@@ -36,6 +36,9 @@ LABELS = {
     "borrower_number": Text("Library account", "Lånerkonto"),
     "eduPersonScopedAffiliation": Text("Affiliation", "Tilknytning"),
     "mail": Text("Mail address", "Mailadresse"),
+    "gn": Text("First name", "Fornavn"),
+    "sn": Text("Surname", "Efternavn"),
+    "ou": Text("Department", "Afdeling"),
 }
 SERVICE = Service(
     name="my-loans",
@@ -84,7 +87,7 @@ ITEMS = (
 _WHY = Text("Your name on the account.", "Dit navn på kontoen.")
 BAD_ITEMS = {
     "long": tuple(Item(name, ("W" * 200,), _WHY) for name in ("gn", "sn", "ou")),
-    "script": (Item("gn", ("محمد عبد الرحمن",), _WHY), Item("sn", ("e" + "\u0301" * 30, "名前"), _WHY)),
+    "script": (Item("gn", ("محمد عبد الرحمن",), _WHY), Item("sn", ("e" + "\u0301" * 30, "名前名前名前"), _WHY)),
     "many": tuple(Item(f"attribute{number}", (f"value {number}",) * 3, _WHY) for number in range(30)),
     "none": (),
 }

@@ -47,7 +47,8 @@ def visit(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     ("language", "looks"),
     [
         ("da", [FIRST]),
-        *(pytest.param(language, LOOKS, marks=pytest.mark.slow(seconds=15)) for language in ("da", "en")),
+        pytest.param("da", LOOKS, marks=pytest.mark.slow(seconds=15)),
+        pytest.param("en", LOOKS, marks=pytest.mark.full),
     ],
 )
 def test_pages_are_accessible_and_whole(
@@ -85,7 +86,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
 
 
 @pytest.mark.slow(seconds=8)
-@pytest.mark.parametrize("language", ["da", "en"])
+@pytest.mark.parametrize("language", ["da", pytest.param("en", marks=pytest.mark.full)])
 def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
     ends: str, visit: Callable[..., BrowserContext], language: str
 ) -> None:

@@ -56,21 +56,6 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.parametrize(
-    ("first", "beside", "apart"),
-    [
-        ("198.51.100.7", "198.51.100.200", "198.51.101.7"),
-        ("2001:db8:1:2::3", "2001:db8:1:ffff::3", "2001:db8:2::3"),
-        ("::ffff:198.51.100.7", "198.51.100.9", "198.51.99.7"),
-    ],
-)
-def test_a_network_is_what_one_subscriber_may_have(world: World, first: str, beside: str, apart: str) -> None:
-    """IPv4 /24 and IPv6 /48: addresses within cost nothing, and another network is not touched."""
-    assert world.begun(first, 12) == 10
-    assert world.begun(beside, 1) == 0
-    assert world.begun(apart, 12) == 10
-
-
 def test_the_next_minute_lets_in_again_and_says_when(world: World) -> None:
     """The answer says for how many seconds to wait."""
     world.begun("198.51.100.7", 10)
@@ -108,12 +93,6 @@ def test_no_ceiling_stands_over_all(world: World) -> None:
     """It would be the attacker's to reach: from a thousand networks each of the others is let in as before."""
     assert sum(world.begun(f"198.{number // 250}.{number % 250}.1", 12) for number in range(1000)) == 10_000
     assert world.begun("203.0.113.7", 10) == 10
-
-
-def test_a_browser_that_has_logged_in_is_let_in_beside_a_flood(world: World) -> None:
-    """From the very network that floods."""
-    world.begun("198.51.100.7", 500)
-    assert world.begun("198.51.100.8", 1, MARKS.new(NOW)) == 1
 
 
 def test_a_mark_that_is_copied_passes_for_one(world: World) -> None:

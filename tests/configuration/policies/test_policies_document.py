@@ -1,21 +1,17 @@
 """The jobs of docs/policies.md work in copies of the shipped files; the tables of keys say what editors show."""
 
-import json
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from broker.adapters.web.pages.reason_texts import REASONS
 from broker.configuration import attribute_maps
-from broker.configuration.editor_schemas import KeyDescription, descriptions
-from broker.configuration.policies import live_policies, policy_properties
+from broker.configuration.policies import live_policies
 from broker.configuration.policies.site_checks import NameableInPolicies
-from broker.configuration.strict_yaml import read, read_file
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.model import PolicySet
@@ -146,38 +142,7 @@ def test_the_reasons_of_an_account_are_in_the_document() -> None:
 
 
 # Keys that another file has, or another place.
-ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
-    ("PolicyShape", "proofs"): ("hospital", ()),
-    ("PolicyShape", "proofs: NAME"): ("hospital", ("proofs",)),
-    ("AlternativeShape", "assurance"): ("hospital", ("match", 1)),
-    ("BorrowerShape", "lowers"): ("private", ("borrower",)),
-    ("BorrowerShape", "fields: NAME"): ("student", ("borrower", "fields")),
-    ("ReleaseShape", "need"): ("student", ("release", "myprint")),
-    ("ReleaseShape", "none"): ("student", ("release", "e-resources")),
-    ("ReleaseShape", "name_id_why"): ("student", ("release", "booking")),
-    ("AttributeShape", "states"): ("student", ("release", "booking", "none", 1, "eduPersonEntitlement")),
-    ("ServiceShape", "name_id_why"): ("services", ("booking",)),
-    ("MapShape", "writes"): ("library", ()),
-    ("MapShape", "writes: NAME"): ("library", ("writes",)),
-    ("MapShape", "reads: NAME"): ("wayf", ("reads",)),
-    ("PolicyShape", "exceptions: NAME"): ("student", ("exceptions",)),
-    ("PolicyShape", "release: NAME"): ("student", ("release",)),
-    ("ServiceShape", "attributes: NAME"): ("services", ("myprint", "attributes")),
-    ("LoginShape", "proof"): ("hospital", ("examples", 0, "login")),
-    ("LoginShape", "proof: NAME"): ("hospital", ("examples", 0, "login", "proof")),
-    ("LabelsShape", "labels: NAME"): ("labels", ("labels",)),
-}
 # Without this entry no shipped file has a place for name_id_why.
-BY_MAIL: Final[dict[str, Any]] = {
-    "legal_basis": "consent",
-    "purpose": {"en": "words", "da": "ord"},
-    "name_id": "email",
-    "none": [
-        {"mail": {"why": {"en": "words", "da": "ord"}}},
-        {"eduPersonEntitlement": {"why": {"en": "words", "da": "ord"}}},
-    ],
-}
-STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
 
 
 def test_the_tables_of_keys_say_what_editors_show() -> None:
@@ -193,53 +158,3 @@ def test_the_tables_of_keys_say_what_editors_show() -> None:
         "keys-rules-age",
         "keys-rules-expect",
     }
-
-
-def list_descriptions(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
-    """Give the descriptions whose examples belong into a file, each with the place there."""
-    for shape, usual, place in KEYS.values():
-        for key, text in descriptions()[shape].items():
-            where, at = ELSEWHERE.get((shape, key), (usual, place))
-            if where == file:
-                yield at, text
-
-
-@pytest.mark.parametrize(
-    "file", ["student", "hospital", "private", "services", "policy_properties", "wayf", "library", "labels"]
-)
-def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
-    """Put into a shipped file, where the file has or may have those keys, they leave folders that are taken whole."""
-    for name in ("policies", "attribute_maps"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "site").mkdir()
-    shutil.copy(ROOT / "policy_properties.yaml", tmp_path / "site")
-    (path,) = tmp_path.glob(f"*/{file}.yaml")
-    whole: Any = read_file(path, file)
-    if file == "student":
-        whole["release"]["booking"] = BY_MAIL
-    if file == "services":
-        whole["booking"] = STATED
-    for place, text in list_descriptions(file):
-        part = whole
-        for step in place:
-            part = part.setdefault(step, {}) if isinstance(part, dict) else part[step]
-        if isinstance(part, str):  # a domain by its name alone
-            whole["proofs"]["kaldemail"]["domains"][3] = part = {"name": part, "until": "2027-06-30"}
-        example: Any = read(text.example.encode(), text.example)
-        merge(part, example)
-    path.write_text(json.dumps(whole))
-    live_policies.load(tmp_path / "policies", NOW, NAMES)
-    attribute_maps.load(tmp_path / "attribute_maps")
-    assert policy_properties.load(tmp_path / "site/policy_properties.yaml")
-
-
-def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
-    """Put keys into a mapping: mappings are merged, mappings in a list come on top, all else is replaced."""
-    for key, value in part.items():
-        there = whole.get(key)
-        if isinstance(there, dict) and isinstance(value, dict):
-            merge(there, value)
-        elif isinstance(there, list) and isinstance(value, list) and isinstance(value[0], dict):
-            there += value
-        else:
-            whole[key] = value

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCallObserver
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration
-from broker.demo.koha.injected_faults import InjectedFaults
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration
+from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble

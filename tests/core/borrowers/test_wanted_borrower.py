@@ -30,16 +30,6 @@ def test_a_request_takes_its_fields_from_the_attributes(permit: Any) -> None:
     assert "1403044004" not in repr(made)
 
 
-@pytest.mark.parametrize(("asserted", "wanted"), [("=a@b.example", ()), ("a@b.example", ("a@b.example",))])
-def test_a_request_holds_no_formula(permit: Any, asserted: str, wanted: tuple[str, ...]) -> None:
-    """A request and its comparison with the library system contain no spreadsheet formula."""
-    attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
-    made = derive_wanted_borrower(permit(borrower="make"), attributes, language="en", today=DAY)
-    assert made is not None
-    assert tuple(field.value for field in made.fields) == wanted
-    assert made.pin_to == (wanted[0] if wanted else None)
-
-
 def test_a_login_without_a_usable_number_wants_no_borrower(permit: Any) -> None:
     """No identifier leads to a borrower instead."""
     decision = replace(permit(borrower="make"), ground=Ground.IDENTIFIER)

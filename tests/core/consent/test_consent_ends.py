@@ -83,15 +83,6 @@ def test_a_question_repeated_is_not_called_changed(
     assert not asked.changed
 
 
-def test_a_lapsed_answer_is_not_called_changed(
-    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any
-) -> None:
-    """After twelve months the page is shown because time has passed."""
-    asked = find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=400))
-    assert asked is not None
-    assert not asked.changed
-
-
 def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any) -> None:
     """A receipt names the ticked attributes and not those that were offered and left out."""
     more = replace(

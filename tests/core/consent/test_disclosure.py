@@ -111,18 +111,6 @@ def test_a_display_name_that_reads_like_the_stand_in_gets_no_cpr_number(disclosu
     assert [item.values for item in filled.items] == [CPR_STAND_IN, ("1403044004",)]
 
 
-def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
-    """A remembered answer to a transient NameID does not stand for a persistent one."""
-    assert _material(replace(disclosure, name_id_format="other"), hmacs) != _material(disclosure, hmacs)
-
-
-def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
-    """An attribute nobody ticked does not leave because a policy now calls it required."""
-    free = replace(disclosure, items=(*disclosure.items[:-1], replace(disclosure.items[-1], optional=True)))
-    assert free.page_digest(hmacs) != disclosure.page_digest(hmacs)
-    assert _material(free, hmacs) != _material(disclosure, hmacs)
-
-
 def _other(field: str) -> dict[str, Any]:
     return {field: "other"}
 
@@ -130,11 +118,6 @@ def _other(field: str) -> dict[str, Any]:
 def _add_value(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
     items = tuple(replace(each, values=values) if each.name == name else each for each in disclosure.items)
     return replace(disclosure, items=items)
-
-
-def test_a_changed_cpr_is_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
-    """A watched value that changes asks again."""
-    assert _material(_add_value(disclosure, "cpr", "1403044012"), hmacs) != _material(disclosure, hmacs)
 
 
 def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:

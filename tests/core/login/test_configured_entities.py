@@ -18,12 +18,9 @@ from broker.core.errors import (
     Status,
 )
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
-from broker.core.identity.rights import Ground, Right
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import login_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
 from tests.plugins.eid_messages import NSIS, eid_attributes
 
@@ -134,30 +131,6 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 
-@pytest.mark.parametrize(
-    ("sent", "usable"),
-    [
-        ({"scoped": "employee@au.dk"}, True),
-        ({"scoped": "employee@au.dk", "assurance": "2"}, True),
-        ({}, False),
-        ({"scoped": "alum@au.dk"}, False),
-        ({"scoped": "employee@au.dk", "assurance": "1"}, False),
-    ],
-)
-def test_a_number_that_is_not_usable_is_never_read(sent: dict[str, str], usable: bool) -> None:
-    """No part of the broker sees it: it is not among the attributes."""
-    said = {"assurance": "3", "number": "1403044004"} | sent
-    wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
-    reading = read(RULES, replace(CAME, attributes=wire))
-    assert ("cpr" in reading.attributes, reading.age is not None) == (usable, usable)
-    found = ("real", Ground.INSTITUTION) if usable else ("none", Ground.NOTHING)
-    assert (reading.cpr, reading.ground) == found
-    assert (dict(reading.withheld).get("cpr") == "not_usable") is not usable
-    facts = login_facts(reading.mask_cpr(), upstream="wayf", intent=None)
-    decision = evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW)
-    assert decision.has(Right.USE_BORROWER) is usable
-
-
 LIBRARY = Upstream("library", "library", "", "", "", WORDS)
 HOUSES = replace(
     RULES,
@@ -236,11 +209,6 @@ def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(errand: Errand) -> None:
     with pytest.raises(RequestRefused) as refused:
         rules.ways(asking("library-only"), errand)
     assert refused.value.refusal == NO_AVAILABLE_IDP
-
-
-def test_the_library_s_own_ways_are_those_by_a_pin() -> None:
-    """No upstream is asked there."""
-    assert HOUSES.local == {"library"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
-from broker.core.consent.consent import REMEMBERED_FOR, Question, ReceiptEvent, make_receipt
+from broker.core.consent.consent import Question, ReceiptEvent, make_receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import (
@@ -194,14 +194,6 @@ def test_the_number_leaves_that_no_decision_holds(
     assert [each.name for each in asked.question.disclosure.items] == ["sn"]
 
 
-def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, answer_question: Any) -> None:
-    """Policies that change between question and answer ask again.
-
-    Source: docs/reference/design.md#invariant-3.
-    """
-    assert isinstance(after(answer_question(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
-
-
 def test_a_refusal_declines(after: Next, permit: Any, answer_question: Any) -> None:
     """A no is a page and, if the person returns, RequestDenied."""
     step = after(answer_question(permit(), yes=False), permit())
@@ -347,37 +339,6 @@ def test_an_exact_context_is_kept(arrived_transaction: Transaction, after: Next,
     assert isinstance(after(came, permit()), Ask)
 
 
-NSIS = "https://data.gov.dk/concept/core/nsis/loa/"
-COMPARED = [
-    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}High", True),
-    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Substantial", True),
-    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Low", False),
-    ("minimum", (f"{NSIS}Substantial",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
-    ("minimum", ("https://refeds.org/profile/mfa",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
-    ("minimum", ("https://refeds.org/profile/mfa",), "https://refeds.org/profile/mfa", True),
-    ("better", (f"{NSIS}Substantial",), f"{NSIS}Substantial", False),
-    ("better", (f"{NSIS}Substantial",), f"{NSIS}High", True),
-    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}High", False),
-    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}Low", True),
-]
-
-
-@pytest.mark.parametrize("case", COMPARED)
-def test_a_compared_context_is_held_against_what_came(
-    arrived_transaction: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
-) -> None:
-    """A class below the requested one is NoAuthnContext, whatever the upstream did."""
-    comparison, wanted, came, met = case
-    assert arrived_transaction.authentication is not None
-    asked = replace(
-        arrived_transaction,
-        request=replace(arrived_transaction.request, authn_contexts=wanted, comparison=comparison),
-        authentication=replace(arrived_transaction.authentication, authn_context=came),
-    )
-    step = after(asked, permit())
-    assert isinstance(step, Ask) if met else step == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
-
-
 def test_an_upstream_s_notice_covers_only_what_it_sent(
     arrived_transaction: Transaction, after: Next, permit: Any
 ) -> None:
@@ -447,26 +408,3 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
         assert transaction.receipt is not None
         assert transaction.receipt.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         assert decision.release is not None
-
-
-def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
-    after: Next, arrived_transaction: Transaction, permit: Callable[..., Decision], service: Service, hmacs: LookupHmacs
-) -> None:
-    """By the newest answer on file that covers what is asked, and nothing that was left unticked."""
-    now = arrived_transaction.authenticated
-    assert now
-    plain = permit(sn=("Ravn",), mail=("m",), title=("Ms",))
-    optional = tuple((replace(listed, optional=listed.name != "sn"), values) for listed, values in plain.released)
-    decision = replace(plain, released=optional)
-    asked = Question(disclose(decision, service, arrived_transaction.request.acs, GIVER))
-    answers = [
-        make_receipt(
-            f"r{at}", asked, answer, remembered_for=REMEMBERED_FOR, chosen=chosen, person="p", language="da",
-            hmacs=hmacs,
-            now=now - timedelta(days=at),
-        )
-        for at, answer, chosen in ((1, True, ("mail",)), (2, True, ("title",)), (3, False, ()))
-    ]  # fmt: skip
-    step = after(replace(arrived_transaction, receipts=tuple(answers)), decision)
-    assert isinstance(step, Issue)
-    assert [item.name for item in step.disclosure.items] == ["sn", "mail"]

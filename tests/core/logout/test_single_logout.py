@@ -199,21 +199,3 @@ def test_two_tabs_ask_once() -> None:
     begun = logout((A, ParticipantState.OPEN))
     sent = begun.record_request(begun.participants[0], "_q", NOW)
     assert sent.record_request(begun.participants[0], "_r", NOW) == sent
-
-
-@pytest.mark.parametrize(
-    ("written", "same"),
-    [
-        (NameID("n", "f", "idp", "sp"), True),
-        (NameID("n"), True),
-        (NameID("n", "f"), True),
-        (NameID("n", "g"), False),
-        (NameID("N", "f", "idp", "sp"), False),
-        (NameID("n", "f", "other", "sp"), False),
-        (NameID("n", "f", "idp", "other"), False),
-        (NameID("n", "f", "idp", "sp", "mine"), False),
-    ],
-)
-def test_what_a_peer_leaves_out_of_a_name_is_implied(written: NameID, same: bool) -> None:
-    """Qualifiers and format may be left out, and must be right where they stand (core 3.3.4)."""
-    assert written.is_same_as(NameID("n", "f", "idp", "sp")) is same

@@ -8,7 +8,6 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
@@ -17,22 +16,6 @@ ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "categ
 
 Ask = Callable[..., TestResponse]
 Add = Callable[..., dict[str, Any]]
-
-
-def test_put_merges(ask: Ask, add: Add) -> None:
-    """1.4: absent fields stay, null clears, and a new category leaves the expiry alone."""
-    add(email="a@post.example", phone="1", expiry_date="2031-11-24")
-    body = {**ANNA, "category_id": "PRIVATE", "phone": None}
-    row = ask("PUT", "/patrons/1", body).get_json()
-    assert (row["category_id"], row["expiry_date"]) == ("PRIVATE", "2031-11-24")
-    assert (row["email"], row["phone"]) == ("a@post.example", None)
-
-
-def test_put_demands_three_fields(ask: Ask, add: Add) -> None:
-    """1.4: PUT requires surname, library and category."""
-    add()
-    errors = ask("PUT", "/patrons/1", {}).get_json()["errors"]
-    assert [each["path"] for each in errors] == ["/body/surname", "/body/library_id", "/body/category_id"]
 
 
 def test_a_duplicate_unique_attribute_is_409_at_its_own_endpoint(ask: Ask, add: Add) -> None:
@@ -56,16 +39,6 @@ def test_a_repeated_attribute_of_a_non_repeatable_type_is_refused(ask: Ask, add:
     number = add(extended_attributes=[first])["patron_id"]
     answer = ask("POST", f"/patrons/{number}/extended_attributes", second)
     assert (answer.status_code, answer.get_json()) == (409, text)
-
-
-def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Simulation) -> None:
-    """A deleted number is 404, and its password no longer works."""
-    koha.patrons.administration = FOUR_DIGIT_PINS
-    add(cardnumber=CPR)
-    koha.patrons.set_password(1, "4071", "4071")
-    assert ask("DELETE", "/patrons/1").status_code == 204
-    assert ask("GET", "/patrons/1").status_code == 404
-    assert koha.patrons.find_by_password(CPR, "4071") is None
 
 
 def test_a_merge_keeps_one_number_and_moves_attributes(ask: Ask, add: Add, koha: Simulation) -> None:

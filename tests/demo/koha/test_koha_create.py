@@ -13,12 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from broker.core.policy.expiry import add_months
-from broker.demo.koha import patrons
-from broker.demo.koha.administration import AttributeType
+from broker.demo.koha.database import patrons
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
@@ -27,30 +25,6 @@ ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "categ
 
 Ask = Callable[..., TestResponse]
 Add = Callable[..., dict[str, Any]]
-
-
-@pytest.mark.parametrize(
-    ("form", "status", "error"),
-    [
-        ({"grant_type": "password"}, 400, "Unimplemented grant type"),
-        ({"grant_type": "client_credentials"}, 403, "unauthorized_client"),
-        ({"grant_type": "client_credentials", "client_id": "nobody"}, 403, "unauthorized_client"),
-        ({"grant_type": "client_credentials", "client_id": "broker", "client_secret": "x"}, 403, "access_denied"),
-    ],
-)
-def test_tokens_are_refused(app: Flask, form: dict[str, str], status: int, error: str) -> None:
-    """1.1: another grant, an unknown client and a wrong secret have different answers."""
-    answer = app.test_client().post("/api/v1/oauth/token", data=form)
-    assert (answer.status_code, answer.get_json()) == (status, {"error": error})
-
-
-def test_a_missing_or_expired_token_is_401(app: Flask, ask: Ask) -> None:
-    """1.1: a missing and an expired token have the same answer."""
-    assert app.test_client().get("/api/v1/patrons").status_code == 401
-    assert ask("GET", "/patrons").status_code == 200
-    app.extensions["koha"].tokens.revoke()
-    answer = ask("GET", "/patrons")
-    assert (answer.status_code, answer.get_json()) == (401, {"error": "Authentication failure."})
 
 
 @pytest.mark.parametrize(
@@ -169,14 +143,6 @@ def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch
     assert windows == {0.2}
 
 
-def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
-    """1.2: with cardnumber = userid = CPR exactly one of many creates gets 201."""
-    koha.faults.race_window = 0.05
-    statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
-    assert statuses.count(201) == 1
-    assert set(statuses) - {201} <= {400, 409}
-
-
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -197,16 +163,3 @@ def test_a_dry_run_names_the_first_fault_and_writes_nothing(
     answer = ask("POST", "/patrons", {**ANNA, **body, "extended_attributes": attributes})
     assert (answer.status_code, answer.get_json()) == (400, {"error": named})
     assert koha.patrons.rows() == []
-
-
-def test_a_missing_mandatory_type_is_the_last_error(ask: Ask, koha: Simulation) -> None:
-    """A dry run cannot find it: the error of the impossible type comes first."""
-    types = {"CPR": AttributeType(unique=True), "NOTE": AttributeType(mandatory=True)}
-    koha.patrons.administration = replace(koha.patrons.administration, attribute_types=types)
-    answer = ask("POST", "/patrons", ANNA)
-    assert (answer.status_code, answer.get_json()) == (
-        400,
-        {"error": "Missing mandatory extended attribute (type=NOTE)"},
-    )
-    impossible = [{"type": "NOSUCH", "value": "x"}]
-    assert "NOSUCH" in ask("POST", "/patrons", ANNA | {"extended_attributes": impossible}).get_json()["error"]

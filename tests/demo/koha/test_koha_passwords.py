@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, Category
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, Category
 from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
@@ -68,35 +68,6 @@ def _anna(add: Add, koha: Simulation) -> None:
     add(userid="anna", cardnumber=CPR, email="anna@post.example")
 
 
-@pytest.mark.usefixtures("anna")
-def test_a_password_is_validated_by_user_name_or_card_number(ask: Ask) -> None:
-    """201 with the patron's names, else 400; never by the borrowernumber, which nobody knows."""
-    assert _set(ask, "4071").status_code == 200
-    named = {"cardnumber": CPR, "patron_id": 1, "userid": "anna"}
-    assert _validate(ask, "4071", "anna") == (201, named)
-    assert _validate(ask, "4071") == (201, named)
-    for identifier, password in (("anna", "4072"), ("1", "4071"), ("nobody", "4071")):
-        assert _validate(ask, password, identifier) == (400, {"error": "Validation failed"})
-
-
-@pytest.mark.usefixtures("anna")
-@pytest.mark.parametrize(
-    ("body", "status", "error"),
-    [
-        ({"password": "4071"}, 400, "Validation failed"),
-        ({"userid": "anna", "password": "4071"}, 201, None),
-        ({"userid": CPR, "password": "4071"}, 400, "Validation failed"),
-        ({"userid": "anna", "identifier": "anna", "password": "4071"}, 400, "Bad request. Only one identifier"),
-    ],
-)
-def test_the_patron_may_be_named_by_user_name_only(ask: Ask, body: object, status: int, error: str | None) -> None:
-    """``userid`` does not match card numbers, and only one of the two may be sent."""
-    _set(ask, "4071")
-    answer = ask("POST", "/auth/password/validation", body)
-    assert answer.status_code == status
-    assert error is None or answer.get_json()["error"].startswith(error)
-
-
 def test_a_user_name_does_not_hide_the_card_number_of_another(ask: Ask, add: Add, koha: Simulation) -> None:
     """The user name is tried first, then the card number: the password decides which patron matches."""
     koha.patrons.administration = FOUR_DIGIT_PINS
@@ -115,41 +86,6 @@ def test_without_a_card_number_the_right_pin_is_a_500(ask: Ask, add: Add, koha: 
     error = {"message": "Expected string - got null.", "path": "/body/cardnumber"}
     assert _validate(ask, "4071", "anna") == (500, {"errors": [error], "status": 500})
     assert _validate(ask, "4072", "anna") == (400, {"error": "Validation failed"})
-
-
-@pytest.mark.usefixtures("anna")
-def test_without_its_notice_a_password_is_not_set_but_the_answer_is_200(ask: Ask, koha: Simulation) -> None:
-    """NotifyPasswordChange is on and the notice is missing: the old PIN stays, and the answer does not say so."""
-    assert _set(ask, "4071").status_code == 200
-    _prefer(koha, notices=frozenset())
-    answer = _set(ask, "5182")
-    assert (answer.status_code, answer.get_json()) == (200, "")
-    assert [_validate(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
-
-
-@pytest.mark.usefixtures("anna")
-def test_a_patron_without_notice_gets_the_password(ask: Ask, add: Add, koha: Simulation) -> None:
-    """Koha sends the notice only for a new password of a patron with a mail address."""
-    _set(ask, "4071")
-    add(cardnumber="C2")
-    _prefer(koha, notices=frozenset())
-    _set(ask, "4071")
-    _set(ask, "5182", number=2)
-    assert _validate(ask, "4071")[0] == 201
-    assert _validate(ask, "5182", "C2")[0] == 201
-    _prefer(koha, notify_password_change=False)
-    _set(ask, "5182")
-    assert _validate(ask, "5182")[0] == 201
-
-
-@pytest.mark.usefixtures("anna")
-def test_an_expired_right_password_is_a_500(ask: Ask, koha: Simulation) -> None:
-    """A wrong password is 400 as before; a new one works."""
-    _set(ask, "4071")
-    koha.patrons.end_password(1)
-    assert [_validate(ask, pin)[0] for pin in ("4071", "4072")] == [500, 400]
-    _set(ask, "5182")
-    assert _validate(ask, "5182")[0] == 201
 
 
 @pytest.mark.usefixtures("anna")

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from broker.demo.circulation.sip2_messages import read_message
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.koha.sip2_server import serve_sip2
@@ -155,12 +155,6 @@ def test_the_status_shows_why_lending_is_blocked(
     assert answer.fixed[:5] == status
     assert (answer.field("BL"), answer.field("CQ")) == ("Y", proven)
     assert answer.field("AF") == f"Greetings from Koha. {told}"
-
-
-def test_an_expired_pin_is_right_at_the_machine(machine: Wire, app: Flask) -> None:
-    """REST answers 500 for the same PIN."""
-    app.extensions["koha"].patrons.end_password(1)
-    assert "BLY|CQY|" in machine.ask(information())
 
 
 def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:

@@ -16,8 +16,6 @@ from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 from tests.use_cases.memory_library import AASE
 
-CPR = "0101990000"
-
 
 def down() -> None:
     """Fail as a library that does not answer."""
@@ -29,7 +27,7 @@ def private(world: Any) -> Borrower:
     """Put a private borrower on the shelf."""
     fields = {"surname": "Prøvesen"}
     borrower: Borrower = world.library.add(
-        AASE, CPR, number="5", category="PRIV", expires=date(2028, 10, 1), fields=fields, card="5"
+        AASE, "0101990000", number="5", category="PRIV", expires=date(2028, 10, 1), fields=fields, card="5"
     )
     return borrower
 
@@ -45,23 +43,6 @@ def test_no_account_is_looked_for_where_none_may_be(
     transaction = replace(logins.transaction(), person=person)
     assert logins.account(transaction, arrived) is None
     assert not {"find", "read"} & set(world.hooks.calls)
-
-
-def test_nobody_is_enrolled_before_a_person_has_come(world: Any, logins: Any) -> None:
-    """Without a person there is no account, and no request."""
-    transaction = replace(logins.transaction(), person=None)
-    assert logins.enrol(transaction, logins.read_login()) == Account(None, AccountState.NONE)
-    assert world.read_enrolment("p") is None
-
-
-def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> None:
-    """Before the request and at it the person is asked for the address; with it there is nothing yet."""
-    transaction = logins.transaction()
-    lacking = Account(None, AccountState.MAIL_REQUIRED)
-    assert logins.account(transaction, logins.read_login("mail")) == lacking
-    assert logins.enrol(transaction, logins.read_login("mail")) == lacking
-    assert logins.account(transaction, logins.read_login()) == Account(None, AccountState.NONE, can_claim=True)
-    assert world.read_enrolment("p") is None
 
 
 PLACE = PolicyLine("p.yaml", 1)
@@ -91,38 +72,11 @@ def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any]
     assert logins.enrol(transaction, came) == case
 
 
-def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower) -> None:
-    """The address is for a new borrower only."""
-    found = logins.account(logins.transaction(), logins.read_login("mail"))
-    assert (found.number, found.state, found.upgrade_from) == (private.number, AccountState.NONE, "PRIV")
-    assert logins.enrol(logins.transaction(), logins.read_login("mail")).number == private.number
-
-
 def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
     """The account says whether a PIN mail was queued."""
     account = logins.enrol(logins.transaction(), logins.read_login())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
     assert (account.pin_mailed, account.category) == (True, "STUD")
-
-
-def test_a_later_login_finds_the_borrower_and_no_pin(logins: Any) -> None:
-    """It made nothing and was mailed nothing, whatever the login before was."""
-    student = logins.student()
-    account = logins.account(logins.transaction(student), logins.read_login())
-    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.UNCHANGED)
-    assert not account.pin_mailed
-
-
-def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
-    """It is offered; without an answer and with a no the borrower stays, with a yes it is upgraded."""
-    offered = logins.account(logins.transaction(), logins.read_login())
-    assert offered == Account("5", AccountState.NONE, upgrade_from="PRIV")
-    for answer in (None, False):
-        account = logins.enrol(logins.transaction(upgrade=answer), logins.read_login())
-        assert (account.outcome, account.category) == (EnrolmentOutcome.UNCHANGED, "PRIV")
-    assert world.library.borrowers == {"5": private}
-    account = logins.enrol(logins.transaction(upgrade=True), logins.read_login())
-    assert (account.outcome, account.category) == (EnrolmentOutcome.UPGRADED, "STUD")
 
 
 @pytest.mark.parametrize(
@@ -141,39 +95,6 @@ def test_who_declined_is_left_alone_for_half_a_year(
     assert (account.upgrade_from == private.category) is offered
 
 
-def test_one_persons_no_is_nobody_elses(logins: Any, private: Borrower) -> None:
-    """The refusal is the person's; where nobody has come there is none to keep."""
-    logins.borrowers().keep_category(logins.transaction(Person("other")))
-    logins.borrowers().keep_category(replace(logins.transaction(), person=None))
-    assert logins.account(logins.transaction(), logins.read_login()).upgrade_from == private.category
-    declined = logins.transaction(upgrade=False)
-    assert logins.account(declined, logins.read_login()).upgrade_from is None
-
-
-LACKING = Account(None, AccountState.CASE, reason="cpr_required")
-
-
-@pytest.mark.parametrize(
-    ("errand", "without", "may_find", "expected"),
-    [
-        (Errand.PIN, (), True, Account("1", AccountState.KNOWN)),
-        (Errand.PIN, ("cpr",), True, LACKING),
-        (Errand.LOGIN, ("cpr",), True, LACKING),
-        (Errand.LOGIN, (), False, LACKING),
-        (Errand.LOGIN, (), True, Account("1", AccountState.KNOWN)),
-    ],
-)
-def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
-    world: Any, logins: Any, errand: Errand, without: tuple[str, ...], *, may_find: bool, expected: Account
-) -> None:
-    """A name alone leads to none, however often the number came with it; nor does one that may find nobody."""
-    student = logins.student()
-    world.hooks.calls.clear()
-    arrived = logins.read_login(*without, borrower="need", ground=Ground.INSTITUTION if may_find else Ground.NOTHING)
-    assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
-    assert not {"create", "change"} & set(world.hooks.calls)
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("none", "cpr_required"), ("replacement", "replacement_number"), ("constructed", "constructed_number")],
@@ -184,16 +105,6 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
     account = logins.account(logins.transaction(), arrived)
     assert account == Account(None, AccountState.CASE, reason=reason)
-
-
-def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
-    """The PIN was verified a moment ago: the library system is not asked again."""
-    for borrower in ("need", "make"):
-        arrived = logins.read_login("cpr", borrower=borrower, rule=None)
-        account = logins.account(logins.transaction(Person("p", "5")), arrived)
-        assert account == Account("5", AccountState.KNOWN)
-        assert logins.borrowers().find_number(logins.transaction(Person("p", "5")), arrived, world.now) == "5"
-    assert "find" not in world.hooks.calls
 
 
 @pytest.mark.usefixtures("private")

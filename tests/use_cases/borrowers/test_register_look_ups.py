@@ -17,7 +17,6 @@ from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.storage.person_records import person_key
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins
 from tests.use_cases.conftest import StoredAuditLog
 from tests.use_cases.memory_library import AASE
@@ -117,24 +116,6 @@ class Desk:
 @pytest.fixture(name="desk")
 def _desk(world: Any) -> Desk:
     return Desk(world)
-
-
-def test_a_new_borrower_gets_its_address(desk: Desk) -> None:
-    """The register is asked once, with one audit event before and one after, and the number is kept no longer."""
-    desk.enrol()
-    look_up = desk.record().register_look_up
-    assert look_up
-    assert (look_up.cpr, desk.register.asked) == (CPR, [])
-    assert desk.run() == 1
-    assert (desk.fields()["address"], desk.fields()["city"]) == ("Skjultvej 7", "Aarhus C")
-    assert desk.events() == [(ASKED, "enrolment"), (ANSWERED, "written")]
-    assert (desk.record().register_look_up, desk.record().register_asked_at) == (None, desk.world.now)
-    assert (
-        CPR.encode()
-        not in desk.world.store.get(person_key(desk.audit_log.events[-1].person or ""), desk.world.now).value
-    )
-    assert desk.logged == [BrokerEvent(EventKind.REGISTER_LOOKED_UP, {"for": "enrolment", "outcome": "written"})]
-    assert desk.run() == 0
 
 
 @pytest.mark.parametrize("residence", [Residence.DEAD, Residence.NUMBER_CHANGED, Residence.ANNULLED, None])
@@ -255,14 +236,6 @@ def test_a_library_system_that_refuses_the_address(
     desk.world.hooks.before["change"] = fail
     desk.run()
     assert (desk.record().register_note, bool(desk.record().register_look_up)) == (note, is_due)
-
-
-def test_two_workers_ask_once(desk: Desk) -> None:
-    """The second finds the record under a lease."""
-    desk.enrol()
-    desk.register.meanwhile = lambda: None if desk.another_worker().step() is False else pytest.fail("asked twice")
-    desk.run()
-    assert desk.register.asked == [CPR]
 
 
 def test_a_worker_that_lost_its_lease_stops(desk: Desk) -> None:

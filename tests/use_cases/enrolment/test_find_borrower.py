@@ -6,23 +6,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibrarySilent
 from tests.use_cases.memory_library import AASE, AASE_CPR
-
-IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
-
-
-def test_an_answer_counts_for_ten_minutes(world: Any) -> None:
-    """Then the library system is asked again."""
-    hers = world.library.add(AASE, AASE_CPR)
-    assert world.find("aase", AASE, AASE_CPR).borrower == hers
-    world.now += timedelta(minutes=9)
-    assert world.find("aase", AASE, AASE_CPR).number == hers.number
-    assert world.library.calls == ["find"]
-    world.now += timedelta(minutes=2)
-    world.find("aase", AASE, AASE_CPR)
-    assert world.library.calls == ["find", "find"]
 
 
 @pytest.mark.parametrize("change", ["deleted", "renumbered", "renamed", "doubled"])
@@ -43,10 +28,3 @@ def test_a_borrower_that_is_no_longer_theirs_is_forgotten(world: Any, change: st
     world.fail_next(LibrarySilent("no answer"))
     assert world.find("aase", AASE, AASE_CPR) is None
     assert world.persons.find_by_borrower(hers.number, world.now) is None
-
-
-def test_a_record_that_is_not_theirs_is_told_nothing(world: Any) -> None:
-    """A login of another name connects nothing."""
-    world.library.add(AASE, AASE_CPR, email="aase@own.example")
-    world.find("ida", IDA, AASE_CPR)
-    assert world.notices == []

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.enrolment import CaseReason, Claim, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
+from broker.core.errors import LibrarySilent, LibraryUnavailable
 from tests.use_cases.enrolment.conftest import Killed, make_wanted_for
-from tests.use_cases.memory_library import AASE, AASE_CPR, FAR
+from tests.use_cases.memory_library import AASE, AASE_CPR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
 
@@ -70,43 +70,6 @@ def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
     assert not world.cases.rule_out("aase", (second.number,))
     assert not world.cases.try_again("aase")
     assert not world.cases.try_again("nobody")
-
-
-def test_a_claim_from_before_a_ruling_is_no_claim(world: Any) -> None:
-    """A login may keep it while staff decide, and bring it again when the library system was silent."""
-    found = world.library.add(AASE)
-    world.enrol()
-    assert world.cases.rule_out("aase", (found.number,))
-    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR), Claim(found.number))
-    world.work()
-    assert world.library.borrowers[found.number].cpr is None
-    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
-
-
-def test_only_a_possible_duplicate_can_be_ruled_out(world: Any) -> None:
-    """Of another case nothing is decided by it."""
-    found = world.library.add(IDA, AASE_CPR)
-    world.enrol()
-    assert not world.cases.rule_out("aase", (found.number,))
-    assert world.enrolment().state is EnrolmentState.CASE
-
-
-def test_a_refusal_is_a_case_and_the_next_login_tries_again(world: Any) -> None:
-    """The sentence of the library system is kept for staff."""
-    world.library.faults = [(LibraryRefused("create: 400: the surname is too long"), False)]
-    case = world.enrol()
-    assert (case.reason, case.last_error) == ("library_refused", "create: 400: the surname is too long")
-    assert world.enrol().state is EnrolmentState.DONE
-
-
-def test_a_fault_of_the_setup_keeps_everybody_pending(world: Any) -> None:
-    """No case is opened; the setting is named, and after the correction all are carried out."""
-    world.library.faults = [(LibraryRefused("create: 400: no such category", "category_id STUD"), False)]
-    waiting = world.enrol()
-    assert (waiting.state, waiting.setting) == (EnrolmentState.PENDING, "category_id STUD")
-    assert waiting.failing_since == world.now
-    world.settle()
-    assert world.enrolment().state is EnrolmentState.DONE
 
 
 def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
@@ -188,29 +151,6 @@ def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> 
     world.settle()
     assert len(world.library.borrowers) == 1
     assert world.enrolment().state is EnrolmentState.DONE
-
-
-def test_a_later_request_keeps_what_the_first_one_may(world: Any) -> None:
-    """A login that may only lower the category takes away neither the create nor the address."""
-    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
-    leaving = make_wanted_for(AASE, AASE_CPR, category="PRIV", upgrades=(), lowers=(), fields=(), creates=False)
-    pending = world.requests.request("aase", leaving)
-    assert (pending.wanted.category, pending.wanted.creates) == ("STUD", True)
-    assert "email" in {field.name for field in pending.wanted.fields}
-    lowering = replace(leaving, lowers=("STUD",))
-    pending = world.requests.request("aase", lowering)
-    assert (pending.wanted.category, pending.wanted.creates) == ("PRIV", True)
-    world.work()
-    (borrower,) = world.library.borrowers.values()
-    assert (borrower.category, borrower.expires) == ("PRIV", FAR)
-
-
-def test_a_request_that_may_not_create_ends_without_a_borrower(world: Any) -> None:
-    """Alumni may be led to their borrower, and none is made for them."""
-    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR, creates=False))
-    world.work()
-    assert world.requests.read("aase") is None
-    assert not world.library.borrowers
 
 
 def test_a_reload_does_not_start_again(world: Any) -> None:

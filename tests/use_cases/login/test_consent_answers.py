@@ -8,25 +8,22 @@ from typing import Any, Final, cast
 
 import pytest
 
-from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import Question, Receipt, ReceiptEvent
+from broker.core.consent.consent import Question, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import REQUEST_DENIED
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.rights import Ground
-from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
-from broker.core.login.transaction import AuthnRequest, Issued, Person, Transaction
+from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
+from broker.core.login.transaction import AuthnRequest, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import Held, Transactions
-from tests.plugins.stored_receipts import file_receipt, list_receipts
+from tests.plugins.stored_receipts import list_receipts
 from tests.use_cases.conftest import StoredAuditLog
 
-INSTANT: Final = timedelta(microseconds=1)
-FRESH: Final = timedelta(seconds=5)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
 WORDS: Final = Text("words", "ord")
 SHOWN: Final = Disclosure(
@@ -97,16 +94,6 @@ def pending_login(world: Any, answers: ConsentAnswers) -> Held:
 
 
 Answer = Callable[..., Held]
-BEFORE_LEAVING: Final = (
-    ISSUE,
-    Enrol(PERMIT),
-    TellChange(EnrolmentOutcome.LOWERED, PERMIT),
-    OfferUpgrade("STUDENT", PERMIT),
-    ProveMailbox("mail", (), FRESH, None, optional=False),
-    Done(PERMIT),
-    Refuse("no_policy", REQUEST_DENIED),
-    Ask(Question(replace(SHOWN, acs="acs2")), PERMIT),
-)
 
 
 @pytest.fixture
@@ -201,82 +188,3 @@ def test_an_answer_to_what_was_not_shown_is_none(
     """No receipt is stored, and the next step asks again."""
     assert answer(pending_login, step, **how) == pending_login
     assert (on_file(world), lookup.audit_log.events) == ([], [])
-
-
-@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
-def test_a_no_after_a_yes_is_the_last_word(
-    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, step: Step
-) -> None:
-    """From another tab, or by Back: it is on file after the yes, and what it refused is named."""
-    agreed = answer(pending_login)
-    world.now += INSTANT
-    assert answer(agreed, step).transaction == agreed.transaction  # a second yes changes nothing
-    refused = answer(agreed, step, "no").transaction.receipt
-    assert refused
-    assert (refused.event, refused.valid_until, refused.event_time) == (ReceiptEvent.REFUSED, None, world.now)
-    given = agreed.transaction.receipt
-    assert given
-    assert (len(refused.record_id), len(given.record_id)) == (32, 32)
-    assert refused.record_id != given.record_id
-    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
-    assert [each.kind for each in lookup.audit_log.events] == [
-        AuditEventKind.CONSENT_GIVEN,
-        AuditEventKind.CONSENT_REFUSED,
-    ]
-
-
-@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
-def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
-    world: Any, pending_login: Held, answer: Answer, step: Step
-) -> None:
-    """The policies were narrowed while the page was open: the no names the yes that it ends, and the page it was on."""
-    given = elsewhere(world, ReceiptEvent.GIVEN)
-    refused = answer(pending_login, step, "no", shown="the page").transaction.receipt
-    assert refused
-    assert (refused.event, refused.valid_until, refused.language) == (ReceiptEvent.REFUSED, None, "en")
-    assert (refused.names, refused.shown) == (given.names, "the page")
-    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
-
-
-def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:
-    """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
-    at = world.now + ahead
-    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "s", at + timedelta(days=1))
-    file_receipt(world.store, "ann", "my-loans", made, world.now)
-    return made
-
-
-def test_an_answer_of_this_login_stands_where_none_is_on_file(
-    world: Any, answers: ConsentAnswers, pending_login: Held, answer: Answer
-) -> None:
-    """The answer was not withdrawn."""
-    agreed = answer(pending_login)
-    made = agreed.transaction.receipt
-    assert made
-    PersonRecords(world.store, KEY).delete("ann", None, world.now)
-    before = answers.transactions.change(agreed, lambda found: replace(found, receipts=(made,)), world.now)
-    assert answers.reread(before, world.now + FRESH) == before
-
-
-@pytest.mark.parametrize(
-    ("after", "facts", "read"),
-    [
-        (FRESH - INSTANT, {}, False),
-        (FRESH, {}, True),
-        (timedelta(), {}, False),
-        (-INSTANT, {}, True),  # it began on a machine whose clock is ahead
-        (FRESH, {"issued": True}, False),
-        (FRESH, {"authenticated": None}, False),
-    ],
-)
-def test_what_is_on_file_is_read_again_after_a_while(
-    world: Any, answers: ConsentAnswers, pending_login: Held, *, after: timedelta, facts: dict[str, Any], read: bool
-) -> None:
-    """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
-    if "issued" in facts:
-        facts = {"issued": Issued("_r", "_a", world.now, "n", "c")}
-    begun = answers.transactions.put(replace(pending_login.transaction, **facts), pending_login.version, world.now)
-    assert begun
-    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
-    found = answers.reread(begun, world.now + after)
-    assert found.transaction.receipts == ((withdrawn,) if read else ())

@@ -9,8 +9,8 @@ import pytest
 
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
-from broker.core.errors import AuditUnavailable, TransactionGone
-from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.errors import AuditUnavailable
+from broker.core.events.audit_events import AuditEvent
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Person, Transaction
 from broker.core.logout.sessions import NameID, session_index
@@ -21,7 +21,6 @@ from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.transactions.transactions import Held, Transactions
 from tests.use_cases.conftest import StoredAuditLog
 
-INSTANT: Final = timedelta(microseconds=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
 WORDS: Final = Text("words", "ord")
 ITEMS: Final = (Item("sn", ("Ravn",), WORDS), Item("borrower_number", ("42",), WORDS))
@@ -119,36 +118,6 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
     assert leave(world, issuance, pending_login, addressed).name_id == "asta@au.dk"
 
 
-OTHERS: Final = {
-    "another value": replace(STEP, disclosure=replace(LEAVING, items=(replace(ITEMS[0], values=("Falk",)), ITEMS[1]))),
-    "another attribute": replace(STEP, disclosure=replace(LEAVING, items=ITEMS[:1])),
-    "another address": replace(STEP, disclosure=replace(LEAVING, acs="acs2")),
-    "another borrower": replace(STEP, number="43"),
-    "no borrower": replace(STEP, number=None),
-}
-
-
-@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_recorded_ids_are_good_for_the_same_assertion_only(
-    world: Any, issuance: Issuance, pending_login: Held, other: Issue
-) -> None:
-    """A second submit repeats it under the same ids; nothing else ever leaves under them."""
-    issued = leave(world, issuance, pending_login)
-    again = replace(pending_login, transaction=replace(pending_login.transaction, issued=issued))
-    assert issuance.make_ids(again, STEP, world.now + INSTANT) == issued
-    assert issuance.make_ids(again, other, world.now) is None
-
-
-def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup) -> None:
-    """With the names of what leaves; then it is a fact of the transaction."""
-    issued = leave(world, issuance, pending_login)
-    assert issuance.record_release(pending_login, STEP, issued, NameID("n"), world.now)
-    assert issuance.transactions.read("t", world.now).transaction.issued == issued
-    [event] = lookup.audit_log.events
-    assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
-    assert event.about == issued.assertion[1:]
-
-
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
     world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup, purpose: LookedUp
@@ -186,15 +155,3 @@ def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Iss
     assert session.upstream_name_id == NameID("_t", PERSISTENT)
     assert (session.at, session.until) == (issued.at, issued.at + timedelta(hours=12))
     assert session.ended is None
-
-
-@pytest.mark.parametrize("lacking", ["browser", "authentication"])
-def test_without_a_browser_or_a_login_nothing_leaves(
-    world: Any, issuance: Issuance, pending_login: Held, lacking: str
-) -> None:
-    """No session could be ended again."""
-    facts: dict[str, Any] = {lacking: None}
-    bare = replace(pending_login, transaction=replace(pending_login.transaction, **facts))
-    with pytest.raises(TransactionGone):
-        issuance.record_release(bare, STEP, leave(world, issuance, pending_login), NameID("n"), world.now)
-    assert issuance.sessions.list_in_browsers(["b"], world.now) == ()

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_receipts import keep_proof
@@ -119,14 +118,6 @@ def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     assert logins.audit_log.events == []
 
 
-def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
-    """Untrusted identifiers lead to no record."""
-    look_up(logins, logins.student())
-    held = look_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
-    assert held.evaluated
-    assert (held.evaluated.trusted, held.transaction.person) == (False, None)
-
-
 # Proofs of a mailbox
 
 
@@ -152,16 +143,6 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     assert held.evaluated
     assert held.evaluated.is_permitted == (remembered and upstream == "other")
     assert store_person(logins, held) == held.transaction
-
-
-def test_a_proof_of_another_person_is_none(logins: Any) -> None:
-    """Nor one of nobody, where nothing names the person."""
-    now = logins.world.now
-    stranger = owner(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
-    keep_proof(logins.world.ports.persons, stranger, proof(now), now)
-    for said in ({"eppn": EPPN}, {}):
-        held = look_up(logins, logins.answer("other", **said))
-        assert (held.transaction.proofs, held.transaction.person) == ((), None)
 
 
 def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any) -> None:
@@ -197,34 +178,6 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
 
 
-@pytest.mark.parametrize(
-    ("said", "intent", "asked"),
-    [
-        ({"eppn": EPPN}, "nurse", True),
-        ({"eppn": EPPN}, None, False),
-        ({"eppn": EPPN}, "student", False),
-        ({}, "nurse", False),
-        ({"eppn": "kim@ku.dk"}, "nurse", False),
-    ],
-    ids=["their own", "no intent", "one without a proof", "nobody", "not trusted"],
-)
-def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
-    logins: Any, said: dict[str, str], intent: str | None, *, asked: bool
-) -> None:
-    """A proof of nobody would keep the address from its holder."""
-    held = look_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.find_missing_proof(held.evaluated, logins.world.now)
-    assert isinstance(step, ProveMailbox) == asked
-    if step:
-        assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
-
-
-def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
-    """Once is enough."""
-    held = look_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
-    assert logins.lookup.find_missing_proof(held.evaluated, logins.world.now) is None
-
-
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
     """Where nothing names the person nobody else's login finds it."""
     lookup, now = logins.lookup, logins.world.now
@@ -247,12 +200,3 @@ def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str
 
 
 # The identifiers for a service
-
-
-@pytest.mark.parametrize(("known", "persistent"), [(True, False), (False, True), (False, False)])
-def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool) -> None:
-    """A transient one, or that of a person who is not known, is nobody's a second time."""
-    found = look_up(logins, logins.student()) if known else logins.begun()
-    names = {logins.lookup.make_name_id(found.transaction, persistent=persistent) for _ in range(2)}
-    assert len(names) == 2
-    assert all(len(name) == 41 and name[0] == "_" for name in names)

@@ -65,11 +65,9 @@ def session(name: str, service: str = "books", person: str = "asta", browser: st
 
 
 BOOKS: Final = session("books")
-BOS: Final = session("bos", person="bo")
 # Sent by clocks that are far ahead: every session existed then.
 LATER: Final = datetime.max.replace(tzinfo=UTC)
 BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, issued_by=LATER)
-BY_WAYF: Final = LogoutRequest(LogoutPeer("upstream", "wayf"), "_q", NameID("_t1"), ("_i1",), issued_by=LATER)
 IDS: Final = count()
 Flow = Callable[..., SingleLogoutFlow]
 
@@ -102,33 +100,9 @@ def begun(flow: SingleLogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: 
     return flow.read(logout.id, browsers or ("b1",), now)
 
 
-def end_session(flow: SingleLogoutFlow, *browsers: str) -> set[str]:
-    """Give the sessions that have ended."""
-    found = flow.sessions.list_in_browsers(browsers or ("b1", "b2"), NOW)
-    return {each.id for each in found if each.ended}
-
-
 def ask_participant(logout: Logout) -> list[tuple[str, str]]:
     """Give each participant and its state."""
     return [(each.peer.name, each.state.value) for each in logout.participants]
-
-
-def test_a_service_ends_its_own_session_and_the_rest_are_asked(flow: Flow) -> None:
-    """The person's other service and the upstream, each by the names that it knows."""
-    made = flow(AT_LOANS, BOOKS, BOS)
-    logout = begun(made)
-    assert (logout.names_session, logout.leaves_others, logout.has_chosen) == (True, False, False)
-    assert ask_participant(logout) == [("books", "open"), ("wayf", "open")]
-    books, wayf = logout.participants
-    assert (books.name_id, books.indexes) == (BOOKS.name_id, ("_books",))
-    assert (wayf.name_id, wayf.indexes) == (NameID("_t1"), ("_i1",))
-    assert end_session(made) == {"loans"}
-
-
-def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
-    """Its service has been told, or asked for it itself."""
-    made = flow(AT_LOANS, replace(BOOKS, ended=NOW))
-    assert ask_participant(begun(made)) == [("wayf", "open")]
 
 
 def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
@@ -207,11 +181,6 @@ def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
     assert [each.indexes for each in logout.participants if each.name_id == NameID("n0")] == [("_again", "_s0")]
 
 
-def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
-    """An ended session is not asked to log out."""
-    assert ask_participant(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
-
-
 def test_the_trail_is_told_once(flow: Flow) -> None:
     """However often the last page is loaded."""
     made = flow(AT_LOANS)
@@ -219,50 +188,11 @@ def test_the_trail_is_told_once(flow: Flow) -> None:
     assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
 
 
-def send_message(made: SingleLogoutFlow, logout: Logout, at: int = 0) -> str:
-    """Send a LogoutRequest to a participant."""
-    request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[at], NOW)
+def send_message(made: SingleLogoutFlow, logout: Logout) -> str:
+    """Send a LogoutRequest to the first participant."""
+    request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[0], NOW)
     assert request
     return request
-
-
-def test_a_request_carries_its_logout_and_is_sent_once(flow: Flow) -> None:
-    """By the first of two tabs; asked again, the participant is sent another."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made)
-    request = send_message(made, logout)
-    assert request[1:33] == logout.id
-    assert len(request) == 65
-    assert made.record_request(logout, logout.participants[0], NOW) is None
-    assert ask_participant(made.ask_again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
-    assert send_message(made, logout) != request
-    assert ask_participant(made.skip_participant(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
-
-
-@pytest.mark.parametrize(("says", "state", "over"), [(True, "ended", {"loans", "books"}), (False, "failed", {"loans"})])
-def test_an_answer_ends_the_sessions_that_it_is_about(flow: Flow, says: bool, *, state: str, over: set[str]) -> None:
-    """Of that participant in this browser, and none of anybody else's."""
-    made = flow(AT_LOANS, BOOKS, BOS, session("halls", "halls"))
-    logout = begun(made)
-    peers = [each.peer.name for each in logout.participants]
-    request = send_message(made, logout, peers.index("books"))
-    response = LogoutResponse(LogoutPeer("service", "books"), request, says)
-    assert made.record_answer(response, NOW) == logout.id
-    assert dict(ask_participant(made.read(logout.id, ("b1",), NOW))) == {
-        "books": state,
-        "halls": "open",
-        "wayf": "open",
-    }
-    assert end_session(made) == over
-
-
-def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
-    """Its indexes are its own."""
-    made = flow(AT_LOANS, replace(BOOKS, index="_i1"))
-    logout = begun(made)
-    request = send_message(made, logout, 1)
-    made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), NOW)
-    assert end_session(made) == {"loans"}
 
 
 @pytest.mark.attack(29)

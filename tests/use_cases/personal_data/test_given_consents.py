@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -118,34 +117,6 @@ def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, file_an
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
     assert choices.list_all(ASTA, NOW)[0].find_remembered(NOW) is not None
-
-
-def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, file_answer: Given) -> None:
-    """Also the consent that a notice came after, though a clock that runs ahead wrote the notice."""
-    consent = file_answer(ASTA, remember=True)
-    notice = file_answer(ASTA, at=LATER, basis="public_task", remember=False)
-    (found,) = choices.list_all(ASTA, NOW)
-    assert (found.find_action(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
-    remembered = found.find_remembered(NOW)
-    assert remembered is not None
-    assert remembered.record_id == consent.record_id
-    end = choices.take_back(ASTA, "my-loans", "da", NOW)
-    assert end is not None
-    assert (end.event, end.event_time > notice.event_time) == (ReceiptEvent.WITHDRAWN, True)
-    (found,) = choices.list_all(ASTA, NOW)
-    assert (found.find_action(NOW), found.find_remembered(NOW), found.latest) == (None, None, end)
-
-
-def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, file_answer: Given) -> None:
-    """However often the button is pressed, one receipt says so, and it is the one that counts."""
-    for round_ in range(5):
-        file_answer(ASTA, at=NOW + timedelta(hours=round_), remember=True)
-        at = NOW + timedelta(hours=round_, minutes=1)
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _, at=at: choices.take_back(ASTA, "my-loans", "da", at), range(8)))
-        (found,) = choices.list_all(ASTA, at)
-        assert found.latest.event is ReceiptEvent.WITHDRAWN
-        assert len(found.receipts) == 2 * (round_ + 1)
 
 
 def test_the_record_says_what_a_receipt_must(choices: GivenConsents, file_answer: Given) -> None:

@@ -19,26 +19,12 @@ def attempt(desk: PinBench, typed: str = CPR, pin: str = PIN, browser: str = "b1
     desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, decoy_hash, "en", "now", "somewhere"))
 
 
-def code_in(desk: PinBench) -> str:
-    """Return the code of the newest mail."""
-    return str(re.findall(r"The code is: (\d{4} \d{4})", desk.due_mails()[-1])[0])
-
-
 def outcome(desk: PinBench, code: str, browser: str = "b1") -> str:
     """Return the borrower of a code, or the cause of its refusal."""
     try:
         return desk.logins.try_code(code, browser).number
     except CodeRefused as error:
         return error.cause
-
-
-def test_number_pin_and_mailed_code_log_in(desk: PinBench) -> None:
-    """The code goes to the address in the library system, and works once in the browser that asked."""
-    attempt(desk)
-    code = code_in(desk)
-    assert outcome(desk, code, "b2") == "code_none"
-    assert outcome(desk, code) == NUMBER
-    assert outcome(desk, code) == "code_none"
 
 
 @pytest.mark.parametrize(("typed", "pin"), [(CPR, "0000"), ("nobody", PIN), (CPR, ""), (CPR, "\u0664071")])
@@ -69,32 +55,6 @@ def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: PinBench) -> No
     assert outcome(desk, "00000000") == "code_wrong"
 
 
-def test_three_codes_a_day_are_mailed(desk: PinBench) -> None:
-    """A stranger who knows the PIN fills no mailbox; a known browser still logs in."""
-    known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
-    for each in range(10):
-        attempt(desk, browser=f"network {each}")
-    assert len(desk.due_mails()) == 3
-    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
-
-
-@pytest.mark.parametrize("step", [50, pytest.param(1, marks=pytest.mark.slow(60))])
-def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: PinBench, step: int) -> None:
-    """Every PIN is tried, the right one too: no answer depends on it, and three codes and three links are mailed."""
-    known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
-    guesses = sorted({*range(0, 10_000, step), int(PIN)})
-    for each in guesses:
-        attempt(desk, pin=f"{each:04}", browser=f"browser {each}")
-        assert outcome(desk, "12345678", f"browser {each}") == "code_wrong"
-        if each % 100 == 0:
-            attempt(desk, browser=f"another {each}")
-            desk.pins.request(CPR, "en", "now")
-    mails = desk.due_mails()
-    assert sum("The code is" in mail for mail in mails) == 3
-    assert sum("link=" in mail for mail in mails) == 3
-    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
-
-
 def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
     """For its own borrower only: another's number counts as unknown, and another secret knows nobody."""
     token = desk.browsers.remember(NUMBER)
@@ -103,18 +63,6 @@ def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
     assert desk.logins.log_in_known(known, "C-18", "8362") is None
     assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == ()
     desk.pass_time(days=90)
-    assert desk.logins.find_known([token]) == ()
-
-
-def test_the_tenth_wrong_pin_makes_a_browser_unknown(desk: PinBench) -> None:
-    """A right PIN in between begins the count again."""
-    token = desk.browsers.remember(NUMBER)
-    for wrong in (9, 10):
-        known = desk.logins.find_known([token])
-        for _ in range(wrong):
-            assert desk.logins.log_in_known(known, CPR, "0000") == "pin_wrong"
-        if wrong == 9:
-            assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
     assert desk.logins.find_known([token]) == ()
 
 

@@ -1,37 +1,19 @@
 """A chosen PIN is set once and verified: a page that said "set" is right whatever was lost or late."""
 
-from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
-from broker.use_cases.library_system.guarded_library import BorrowerLeases
-from broker.use_cases.pins import borrower_pins
-from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
-from broker.use_cases.storage.records import Lease
 from tests.plugins.pin_bench import NUMBER, Killed, PinBench
 
 PIN = "5926"
-
-
-def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: PinBench) -> None:
-    """The store and the mails hold no PIN at any time, and a notice is mailed."""
-    assert desk.pins.choose(NUMBER, PIN, "en").result == "set"
-    assert desk.library.pins[NUMBER] == PIN
-    assert desk.library.checks == 1
-    [notice] = desk.due_mails()
-    assert "new PIN has just been chosen" in notice
-    kinds: Any = ("mail", "code", "person", "lease")
-    kept = [kept.value for kind in kinds for _, kept in desk.store.list(kind, None, desk.clock())]
-    assert not any(PIN.encode() in value for value in kept)
 
 
 @pytest.mark.parametrize("poor", ["407", "40715", "abcd", "1234", "1987", "0101", "9900"])
@@ -40,17 +22,6 @@ def test_a_poor_pin_is_refused_before_anything_is_called(desk: PinBench, poor: s
     assert desk.pins.choose(NUMBER, poor, "en").result == "refused"
     assert desk.library.pins[NUMBER] == "4071"
     assert desk.due_mails() == []
-
-
-def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: PinBench) -> None:
-    """A category that neither a policy nor library.pin_categories names gets no PIN, by no way."""
-    choice = desk.pins.choose("99", PIN, "en")
-    assert (choice.result, choice.reason) == ("refused", "pin_not_here")
-    token = desk.codes.make_link("99")
-    assert desk.pins.choose("99", PIN, "en", link_token=token).result == "refused"
-    desk.pins.request("S-99", "en", "now")
-    assert desk.due_mails() == []
-    assert desk.library.pins["99"] == "password"
 
 
 def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: PinBench) -> None:
@@ -204,31 +175,3 @@ TestPinModel = PinModel.TestCase
 TestPinModel.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-
-
-def hold_nothing(self: BorrowerLeases, number: str, until: datetime) -> Lease | None:
-    """Take the lease even if another change holds it."""
-    self.store.drop(self.key(number))
-    return REAL_HOLD(self, number, until)
-
-
-REAL_HOLD = BorrowerLeases.hold
-
-
-@pytest.mark.slow(20)
-@pytest.mark.parametrize(
-    ("owner", "name", "mutant"),
-    [
-        (BorrowerPins, "_is_verified", lambda *_: True),
-        (BorrowerLeases, "hold", hold_nothing),
-        (borrower_pins, "LATE", timedelta(minutes=5)),
-        (borrower_pins, "_unknown", lambda _: PinChoice("set")),
-    ],
-    ids=["verification", "lease", "ten minutes", "unknown"],
-)
-def test_the_model_fails_without(owner: Any, name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the same each time; what is found is not made smaller."""
-    monkeypatch.setattr(owner, name, mutant)
-    drawn = settings(TestPinModel.settings, max_examples=8000, derandomize=True, database=None, phases=[Phase.generate])
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(PinModel, settings=drawn)

@@ -31,15 +31,6 @@ def persons(tmp_path: Path) -> PersonRecords:
     return PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
 
 
-def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
-    """A person without a record gets one, which ends two years after they were last seen."""
-    record = persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    assert record
-    assert record.value.borrower_number == "17"
-    assert record.until == NOW + timedelta(days=730)
-    assert persons.read("anna", NOW + timedelta(days=731)) is None
-
-
 def test_a_borrower_number_leads_to_the_person_who_has_it_now(persons: PersonRecords) -> None:
     """A number that the record no longer names leads to nobody."""
     persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
@@ -78,14 +69,6 @@ def test_a_borrower_leads_to_the_person_who_was_confirmed_last(persons: PersonRe
     assert persons.find_by_borrower("17", again) == "anna"
 
 
-def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
-    """Neither the record nor what leads to it stays."""
-    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    persons.delete("anna", None, NOW)
-    assert persons.read("anna", NOW) is None
-    assert persons.find_by_borrower("17", NOW) is None
-
-
 def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receipt:
     """Give a consent."""
     until = at + timedelta(days=365) if remembered else None
@@ -112,15 +95,6 @@ def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> N
     later = NOW + timedelta(days=731)
     last = consent("late", later)
     assert record.add_receipt("my-loans", last, later).list_receipts("my-loans")[-1].record_id != "first"
-
-
-def test_a_mailbox_proves_one_person_until_the_proof_ends(persons: PersonRecords) -> None:
-    """In any spelling; then another person may prove it."""
-    assert keep_proof(persons, "anna", kaldemail(NOW), NOW)
-    taken = kaldemail(NOW, "Nurse+1@auh.rm.dk")
-    assert not keep_proof(persons, "bo", taken, NOW + timedelta(days=364))
-    assert keep_proof(persons, "anna", taken, NOW)
-    assert keep_proof(persons, "bo", kaldemail(NOW + timedelta(days=365)), NOW + timedelta(days=365))
 
 
 def proofs(persons: PersonRecords, person_id: str, now: datetime) -> tuple[Proved, ...]:
@@ -203,17 +177,6 @@ def test_answers_at_once_are_all_kept(open_persons: Callable[[], PersonRecords])
     record = open_persons().read("anna", NOW)
     assert record
     assert len(record.value.receipts["s"]) == 24
-
-
-def test_of_many_who_prove_a_mailbox_at_once_one_has_it(open_persons: Callable[[], PersonRecords]) -> None:
-    """And only that person's proof counts."""
-    open_persons()
-    people = [f"p{number}" for number in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda each: keep_proof(open_persons(), each, kaldemail(NOW), NOW), people))
-    assert won.count(True) == 1
-    persons = open_persons()
-    assert [bool(proofs(persons, each, NOW)) for each in people] == won
 
 
 _CONFIRMING: Final = """

@@ -76,48 +76,6 @@ def counting(name: str) -> Callable[[Record[Tally] | None], Content[Tally]]:
     return count_name
 
 
-def present(store: WatchedStore) -> tuple[str, ...] | None:
-    """Give the names that are kept."""
-    record = tallies(store).get(KEY, NOW)
-    return record.value.names if record else None
-
-
-@pytest.fixture
-def stale() -> tuple[WatchedStore, Record[Tally]]:
-    """Give a store, and a record of it that another has written over since it was read."""
-    store = WatchedStore()
-    read = tallies(store).add(KEY, Tally(("a",)), UNTIL, NOW)
-    assert read is not None
-    assert write_over(tallies(store), read, Tally(("b",)), NOW)
-    return store, read
-
-
-Write = Callable[[Records[Tally], Record[Tally]], object]
-C = Tally(("c",))
-WRITES: dict[str, tuple[Write, bool, tuple[str, ...]]] = {
-    "add where there is one": (lambda records, _: records.add(KEY, C, UNTIL, NOW), False, ("b",)),
-    "write over what is written over": (lambda records, read: write_over(records, read, C, NOW), False, ("b",)),
-    "put, whatever is there": (lambda records, _: records.put(KEY, C, UNTIL, NOW), True, ("c",)),
-    "amend": (lambda records, _: records.amend(KEY, counting("c"), NOW).written, True, ("b", "c")),
-    "amend what was read": (
-        lambda records, read: records.amend(KEY, counting("c"), NOW, read=read).written,
-        True,
-        ("b", "c"),
-    ),
-    "leave it": (lambda records, _: records.amend(KEY, lambda _: None, NOW).written, False, ("b",)),
-}
-
-
-@pytest.mark.parametrize(("write", "written", "stands"), WRITES.values(), ids=WRITES)
-def test_what_another_wrote_is_lost_only_where_that_is_meant(
-    stale: tuple[WatchedStore, Record[Tally]], write: Write, stands: tuple[str, ...], *, written: bool
-) -> None:
-    """A write by an old version gives nothing and writes nothing; amend decides again on what is there by now."""
-    store, read = stale
-    assert bool(write(tallies(store), read)) is written
-    assert present(store) == stands
-
-
 @pytest.mark.parametrize("durable", [False, True])
 def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) -> None:
     """The store waits for the disk exactly if the kind is durable."""
@@ -196,26 +154,6 @@ def test_a_write_that_always_loses_ends() -> None:
     with pytest.raises(StoreUnavailable):
         records.amend(KEY, change, NOW)
     assert seen == [None, *((str(number),) for number in range(MOST_TRIES - 1))]
-
-
-def test_what_was_read_already_is_not_read_again() -> None:
-    """One turn of the store where nobody interferes."""
-    store = WatchedStore()
-    read = tallies(store).add(KEY, NOBODY, UNTIL, NOW)
-    assert tallies(store).amend(KEY, counting("a"), NOW, read=read).written
-    assert store.gets == 0
-
-
-def test_a_change_that_refuses_writes_nothing() -> None:
-    """Its error is raised, at the first try and at a later one."""
-    store = WatchedStore()
-
-    def refuse(record: Record[Tally] | None) -> Content[Tally] | None:
-        raise KeyError(record)
-
-    with pytest.raises(KeyError):
-        tallies(store).amend(KEY, refuse, NOW)
-    assert present(store) is None
 
 
 class TwoWriters(RuleBasedStateMachine):

@@ -14,7 +14,7 @@ from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Effect, Policy, PolicyLine, PolicySet, Release, Requirement
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS: Final = Text("words", "ord")
@@ -134,15 +134,6 @@ def test_a_borrower_is_a_number_that_links_lead_to(
     assert entities.read_login(replace(BEGUN, person=person)).facts.borrower is borrower
 
 
-def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities) -> None:
-    """A borrower only ever stands in for what self-service lacks."""
-    entities.set = PolicySet((replace(STUDENTS, require=Requirement()),), "open")
-    first = entities.read_login(BEGUN)
-    known = entities.read_login(replace(BEGUN, person=Person("p", "7")), first)
-    assert known.decision == first.decision
-    assert known == entities.read_login(replace(BEGUN, person=Person("p", "7")))
-
-
 def test_one_request_goes_by_one_policy_set(entities: Entities) -> None:
     """An edit of the policies counts from the next request."""
     first = entities.read_login(BEGUN)
@@ -176,16 +167,3 @@ def test_a_role_is_read_where_the_policies_of_the_request_name_it(
     arrived = entities.read_login(replace(BEGUN, authentication=came))
     assert (ROLE in arrived.reading.attributes) is not withheld
     assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld
-
-
-@pytest.mark.parametrize(("beside", "address"), [("lib.au.dk", None), ("lib.ku.dk", "chief@lib.au.dk")])
-def test_an_address_of_another_institution_is_not_verified(beside: str, address: str | None) -> None:
-    """A university cannot vouch for an address of the library below its domain."""
-    map_ = AttributeMap("wayf", (MapRow("mail", "mail"), MapRow("level", "eduPersonAssurance")))
-    wayf = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))
-    library = Institution("https://idp.lib.example", scopes=(beside,))
-    direct = replace(wayf, name="lib", profile="saml", entity_id=library.entity_id, institutions=(library,))
-    rules = ConfiguredEntities({}, {"wayf": wayf, "lib": direct}, {"wayf": map_}, lambda: PolicySet((), "d"))
-    attributes = (WireAttribute("mail", ("chief@lib.au.dk",)), WireAttribute("level", ("2",)))
-    reading = read_login(rules, replace(LOGIN, attributes=attributes), PolicySet((), "d"), NOW)
-    assert reading.verified_address == address

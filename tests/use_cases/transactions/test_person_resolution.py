@@ -19,12 +19,7 @@ from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
-from broker.use_cases.transactions.person_resolution import (
-    PersonResolution,
-    compute_person_id,
-    display_name,
-    usable_cpr,
-)
+from broker.use_cases.transactions.person_resolution import PersonResolution, compute_person_id, display_name
 from tests.use_cases.conftest import World
 
 CPR, REPLACEMENT = "0101990000", "6101990000"
@@ -77,19 +72,6 @@ def desk(world: World) -> Desk:
     return Desk(world)
 
 
-def test_a_usable_number_is_the_person_whatever_comes_with_it(desk: Desk) -> None:
-    """By the national eID, a university, or as a former student."""
-    ids = {
-        desk.come({"cpr": CPR, "eduPersonPrincipalName": name}, ground).id
-        for name, ground in (
-            ("a@au.dk", Ground.INSTITUTION),
-            ("b@au.dk", Ground.NATIONAL_EID),
-            ("c@au.dk", Ground.ALUMNI),
-        )
-    }
-    assert ids == {compute_person_id_of_cpr(HMACS, CPR)}
-
-
 def test_a_library_account_is_the_person_of_its_borrower_number(desk: Desk) -> None:
     """The number in its record may have been typed there by mistake, or be a stranger's."""
     person = desk.come_by_pin(Borrower("7", "STUD", cpr=CPR))
@@ -106,13 +88,6 @@ def test_a_library_account_is_the_person_who_was_led_to_it_by_the_number(desk: D
     assert replaced.id == compute_person_id_of_borrower(HMACS, "8")
     came = make_pin_authentication("pin", Borrower("7", "STUD", cpr=CPR), desk.now, holder)
     assert CPR not in str(came)
-
-
-def test_an_account_whose_record_was_given_away_is_no_longer_the_first_ones(desk: Desk) -> None:
-    """Staff wrote another CPR number into it: the former holder's id is not reached by it."""
-    holder = compute_person_id_of_cpr(HMACS, CPR)
-    desk.led = {(holder, "7")}
-    assert desk.come_by_pin(Borrower("7", "STUD", cpr="0202990000")).id != holder
 
 
 def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
@@ -143,14 +118,6 @@ def test_an_identifier_is_good_within_its_institution_only(desk: Desk) -> None:
     came, reading = desk.read({"eduPersonPrincipalName": "asta@au.dk"})
     logins = (came, replace(came, institution="https://ku.example"), replace(came, upstream="campus"))
     assert len({compute_person_id(HMACS, each, reading) for each in logins}) == 3
-
-
-def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
-    """The login is the person of its identifier, or nobody that is met again."""
-    arrived = desk.read_login({"cpr": CPR}, Ground.NOTHING)
-    assert usable_cpr(arrived) is None
-    assert not desk.persons.is_named(arrived)
-    assert desk.persons.find(arrived) is None
 
 
 def test_a_name_that_is_no_name_is_not_mailed(desk: Desk) -> None:

@@ -59,15 +59,6 @@ def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Tran
     assert transactions.read("t", world.now).transaction == begun
 
 
-def test_a_change_is_made_on_what_another_wrote(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """The changes of two requests are both kept."""
-    held = transactions.add(begun, world.now)
-    transactions.change(held, lambda found: replace(found, unproved=True), world.now)
-    changed = transactions.change(held, intend("student"), world.now)
-    assert (changed.transaction.unproved, changed.transaction.intent) == (True, "student")
-    assert transactions.read("t", world.now) == changed
-
-
 JOINED: Final[dict[str, dict[str, Any]]] = {
     "by another answer": {"arrival": "other"},
     "by the same answer at another time": {"authenticated": None},
@@ -89,19 +80,6 @@ def test_a_fact_of_a_person_is_nobody_else_s(
     assert transactions.read("t", world.now).transaction.intent is None
     changed = transactions.change(held, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
-
-
-def test_what_has_ended_is_changed_no_more(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """Not by Back and not by a second tab; another transaction goes on."""
-    held = transactions.add(begun, world.now)
-    other = transactions.add(replace(begun, id="u"), world.now)
-    transactions.end(held)
-    with pytest.raises(TransactionGone):
-        transactions.change(held, intend("student"), world.now)
-    with pytest.raises(TransactionGone):
-        transactions.reread(held, world.now)
-    assert transactions.put(begun, held.version, world.now) is None
-    assert transactions.reread(other, world.now) == other
 
 
 def test_what_this_request_has_decided_stays_with_it(

@@ -50,7 +50,7 @@ def test_who_logs_out_everywhere_is_out_everywhere(visit: Visit) -> None:
 
 
 @chromium_only
-@pytest.mark.parametrize("language", ["da-DK", pytest.param("en-GB", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("language", ["da-DK", pytest.param("en-GB", marks=pytest.mark.full)])
 def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str) -> None:
     """Back from a service that does not answer, the page says so, leads on, and says what stays open."""
     person = visit(language=language, looking=True)

@@ -12,9 +12,10 @@ Visit = Callable[..., Visitor]
 # The personas of each language. Each persona sees the first-time pages only once.
 PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
 
-# Only Chromium shows a page in another colour scheme when it is wait_for_error to.
+# Only Chromium shows a page in another colour scheme. The tests test_look.py and test_signup_look.py of tests/adapters
+# look at each template, so these walks run in make full only.
 pytestmark = [
-    pytest.mark.slow(seconds=8),
+    pytest.mark.full,
     pytest.mark.parametrize("language", list(PEOPLE)),
     pytest.mark.parametrize("browser", ["chromium"], indirect=True),
 ]

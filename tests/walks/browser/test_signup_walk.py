@@ -13,16 +13,16 @@ Visit = Callable[..., Visitor]
 # End of the tree, what is pressed there, who does, and what they are then (None: the end needs no login).
 LOGINS = [
     ("student.pin", "login_wayf", "sara", "STUDENT"),
-    pytest.param("student.pin", "login_wayf", "poul", "EMPLOYEE", marks=pytest.mark.slow),
-    pytest.param("employee.pin", "login_wayf", "cilla", "EMPLOYEE", marks=pytest.mark.slow),
-    pytest.param("hospital.login", "login_wayf", "hanne", "HOSPITAL", marks=pytest.mark.slow),
-    pytest.param("private.eid", "login_eid_private", "rosa", "PRIVATE", marks=pytest.mark.slow),
+    pytest.param("student.pin", "login_wayf", "poul", "EMPLOYEE", marks=pytest.mark.full),
+    pytest.param("employee.pin", "login_wayf", "cilla", "EMPLOYEE", marks=pytest.mark.full),
+    pytest.param("hospital.login", "login_wayf", "hanne", "HOSPITAL", marks=pytest.mark.full),
+    pytest.param("private.eid", "login_eid_private", "rosa", "PRIVATE", marks=pytest.mark.full),
 ]
 PLACES = [
     ("student.temp", "/locations"),
-    pytest.param("employee.temp", "/locations", marks=pytest.mark.slow),
-    pytest.param("employee.eaccess", "/search", marks=pytest.mark.slow),
-    pytest.param("student.eaccess", "/sign-up/faq", marks=pytest.mark.slow),
+    pytest.param("employee.temp", "/locations", marks=pytest.mark.full),
+    pytest.param("employee.eaccess", "/search", marks=pytest.mark.full),
+    pytest.param("student.eaccess", "/sign-up/faq", marks=pytest.mark.full),
 ]
 
 

@@ -82,7 +82,7 @@ def whole(person: Visitor, selector: str = "main") -> None:
     person.look()
 
 
-@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+@pytest.mark.parametrize("language", ["da-DK", pytest.param("en-GB", marks=pytest.mark.full)])
 def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     """In by the strict cookie, each page with its error and its answer, and out again."""
     reference = provoke_refusal(visit(language=language))
@@ -113,7 +113,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     whole(admin, "main[data-reason=left]")
 
 
-@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+@pytest.mark.parametrize("language", ["da-DK", pytest.param("en-GB", marks=pytest.mark.full)])
 def test_the_pages_of_the_service_desk(visit: Visit, language: str) -> None:
     """The list of cases, a CPR number that is thrown away, and the person of a help code."""
     code = provoke_refusal(visit(language=language))
@@ -127,7 +127,7 @@ def test_the_pages_of_the_service_desk(visit: Visit, language: str) -> None:
     whole(desk, "#page")
 
 
-@pytest.mark.parametrize(("language", "name"), [("da-DK", "asta"), ("en-GB", "bo")])
+@pytest.mark.parametrize(("language", "name"), [("da-DK", "asta"), pytest.param("en-GB", "bo", marks=pytest.mark.full)])
 def test_cases_from_the_person_s_page_to_their_end(visit: Visit, language: str, name: str) -> None:
     """Two borrowers, and then another person's name: staff correct each and try again, and the person logs in."""
     person, desk = visit(language=language), visit(language=language)

@@ -14,7 +14,7 @@ from tests.plugins.visitor import go_back_and_forward
 LOOKS = [
     ("chromium", "da-DK", "light", 1280),
     pytest.param(("firefox", "en-GB", "light", 1280), marks=pytest.mark.slow),
-    pytest.param(("chromium", "en-GB", "dark", 320), marks=pytest.mark.slow),
+    pytest.param(("chromium", "en-GB", "dark", 320), marks=pytest.mark.full),
 ]
 
 

@@ -23,6 +23,7 @@ from broker.adapters.saml.xml_security.xml_structure_checks import (
     Octets,
     apply_checks,
 )
+from broker.configuration import durable_files
 from broker.core.errors import Fault, MessageRefused
 
 # A hub's own metadata lists hundreds of scopes and logos. A larger file should be a feed.
@@ -82,8 +83,7 @@ def read_file(
     """
     raw = b""
     try:
-        with path.open("rb") as file:
-            raw = file.read(BOUNDS.octets + 1)
+        raw = durable_files.read_bytes(path, BOUNDS.octets + 1)
         root = _parse(_decode_utf8(raw))
     except OSError as error:
         fault = Fault(where, f"cannot be read: {error.strerror}")

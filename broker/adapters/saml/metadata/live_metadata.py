@@ -1,6 +1,6 @@
 """The metadata in force: reads the folder and the feeds again while logins run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,17 +14,10 @@ from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.adapters.saml.metadata.snapshots import Snapshot, take_snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.login.transaction import SKEW
 
 _SOON: Final = timedelta(days=14)
-
-
-@dataclass(frozen=True, slots=True)
-class PartyChange:
-    """A party or a file whose metadata became unusable, or usable again (``fault`` is None)."""
-
-    name: str
-    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class LiveMetadata:
         folder: MetadataFolder,
         wanted: WantedEntities,
         followed: Sequence[FeedRefresh],
-        tell: Callable[[FetchOutcome | PartyChange], None],
+        tell: EventPort,
         now: datetime,
         *,
         record: ScopeRecord,
@@ -106,8 +99,23 @@ class LiveMetadata:
         for feed in self.followed:
             outcomes += feed.fetch(now, force=force)
         for outcome in outcomes:
-            self._tell(outcome)
+            self._tell_outcome(outcome)
         return outcomes
+
+    def _tell_outcome(self, outcome: FetchOutcome) -> None:
+        kind = EventKind.METADATA_FETCHED
+        if outcome.result in {"refused", "older"}:
+            kind = EventKind.METADATA_REFUSED
+        elif outcome.result == "new" or outcome.mended:
+            kind = EventKind.METADATA_RENEWED
+        facts: Facts = {
+            "feed": outcome.feed,
+            "result": outcome.result,
+            "entity": outcome.entity_id,
+            "reason": outcome.cause or None,
+            "mended": int(outcome.mended),
+        }
+        self._tell(BrokerEvent(kind, facts))
 
     def read_changes(self, now: datetime) -> None:
         """Put in force what has changed on disk, without fetching, and report lost parties."""
@@ -216,10 +224,11 @@ class LiveMetadata:
         self._known_faults = self.party_faults(now)
         for name, fault in self._known_faults.items():
             if before.get(name) != fault:
-                self._tell(PartyChange(name, fault))
+                lost = {"party": name, "fault": fault}
+                self._tell(BrokerEvent(EventKind.METADATA_LOST, lost))
         for name in before:
             if name not in self._known_faults:
-                self._tell(PartyChange(name, None))
+                self._tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": name}))
 
 
 def _list_endings(

@@ -33,20 +33,15 @@ _LANGUAGES: Final = ("en", "da")
 
 @dataclass(frozen=True, slots=True)
 class RoleDescription:
-    """The texts and addresses in the descriptor of a role.
-
-    ``error_url`` is our help page for persons whom a service refused (REFEDS errorURL), if any.
-    """
+    """The texts and addresses in the descriptor of a role."""
 
     base_url: str
     entity_id: str
     display_name: Text
     description: Text
     organization: Text
-    organization_url: Text
     technical_contact: str  # a mail address
     privacy_statement: Text | None = None
-    error_url: str | None = None
 
 
 def write_idp_descriptor(
@@ -62,7 +57,8 @@ def write_idp_descriptor(
     sso = addresses.sso_url(role.base_url)
     role_descriptor = md.IDPSSODescriptor(
         protocol_support_enumeration=SAMLP,
-        error_url=role.error_url,
+        # Our help page for persons whom a service refused (REFEDS errorURL).
+        error_url=addresses.error_url(role.base_url),
         extensions=_extensions(*scope_elements, _ui(role)),
         key_descriptor=_keys(keys, _GCM),
         single_logout_service=_slo(addresses.idp_logout_url(role.base_url)),
@@ -145,7 +141,7 @@ def _organization(role: RoleDescription) -> md.Organization:
     return md.Organization(
         organization_name=_texts(md.OrganizationName, role.organization),
         organization_display_name=_texts(md.OrganizationDisplayName, role.organization),
-        organization_url=_texts(md.OrganizationURL, role.organization_url),
+        organization_url=_texts(md.OrganizationURL, Text(role.base_url, role.base_url)),
     )
 
 

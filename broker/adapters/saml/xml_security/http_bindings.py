@@ -23,7 +23,7 @@ LONGEST: Final = 256 * 1024  # octets of XML, as XML security's bound
 LONGEST_QUERY: Final = 64 * 1024
 # Octets. The standard says 80, services send whole URLs, deep links with a query in them
 # (docs/reference/interop.md#relay-state).
-LONGEST_RELAY_STATE: Final = 8_000
+LONGEST_RELAY_STATE: Final = 2_000
 _KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -151,15 +151,6 @@ def test_how_long_it_may_be_cached(written: str, seconds: float | None, forge: F
     assert found == (None if seconds is None else timedelta(seconds=seconds))
 
 
-@pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.profile(5)
-def test_either_of_two_pins_will_do(place: int, forge: Forge) -> None:
-    """While a publisher rolls its key over, the old one and the new one are both believed."""
-    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity()), (forge.upstream, forge.stranger)[place].key)
-    held = metadata_feeds.trust(forge.upstream.certificate, forge.stranger.certificate)
-    assert metadata_feeds.read(octets, held, ONE).entities[ONE]
-
-
 def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     """ECDSA is on the list of algorithms, and its signature values are r and s side by side."""
     private = ec.generate_private_key(ec.SECP256R1())

@@ -22,7 +22,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.saml_parties import AU, BASE, CN, HUB, IDP, LOANS, NOW, OPEN, PASSWORD, WORDS, Parties, stamp
+from tests.plugins.saml_parties import BASE, CN, IDP, LOANS, NOW, OPEN, WORDS, Parties, stamp
 
 CPR = "0101801234"
 SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
@@ -124,39 +124,11 @@ def test_a_transient_name_is_not(parties: Parties) -> None:
     assert dict(name.attrib) == {"Format": TRANSIENT}
 
 
-@pytest.mark.parametrize(
-    ("ends", "until"), [(None, 8), (timedelta(hours=4), 4), (timedelta(hours=8), 8), (timedelta(days=9), 8)]
-)
-@pytest.mark.profile(26, 39)
-def test_how_and_when_is_the_upstreams_word(parties: Parties, ends: timedelta | None, until: int) -> None:
-    """AuthnInstant and class are the upstream's; the session ends with the upstream's session, or sooner."""
-    _, assertion = respond(parties, session_until=NOW + ends if ends else None)
-    statement = "saml:AuthnStatement"
-    assert values(assertion, f"{statement}/@AuthnInstant") == [stamp(NOW - timedelta(minutes=3))]
-    assert values(assertion, f"{statement}/saml:AuthnContext/saml:AuthnContextClassRef/text()") == [PASSWORD]
-    assert values(assertion, f"{statement}/@SessionNotOnOrAfter") == [stamp(NOW + timedelta(hours=until))]
-
-
 def test_without_a_class_none_is_invented(parties: Parties) -> None:
     """An upstream that names no class is passed on as unspecified."""
     _, assertion = respond(parties, authn_context=None)
     path = "saml:AuthnStatement/saml:AuthnContext/saml:AuthnContextClassRef/text()"
     assert values(assertion, path) == ["urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"]
-
-
-@pytest.mark.parametrize(
-    ("chain", "written"),
-    [((), [HUB]), ((AU,), [AU, HUB]), (("urn:a", "urn:b"), ["urn:a", "urn:b", HUB]), ((HUB,), [HUB])],
-)
-@pytest.mark.profile(38)
-def test_the_chain_ends_with_the_upstream(parties: Parties, chain: tuple[str, ...], written: list[str]) -> None:
-    """AuthenticatingAuthority names the upstream's chain in its order, and then the upstream.
-
-    Source: docs/reference/saml-profiles.md#38.
-    """
-    _, assertion = respond(parties, authorities=chain)
-    path = "saml:AuthnStatement/saml:AuthnContext/saml:AuthenticatingAuthority/text()"
-    assert values(assertion, path) == written
 
 
 @pytest.mark.profile(31)

@@ -36,7 +36,6 @@ DESCRIPTION: Final = own_metadata.RoleDescription(
     Text("Library login", "Bibliotekets login"),
     Text("Signs you in.", "Logger dig ind."),
     Text("Library", "Bibliotek"),
-    Text("https://library.example/en", "https://library.example/da"),
     "it@library.example",
 )
 

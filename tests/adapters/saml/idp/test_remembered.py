@@ -3,20 +3,15 @@
 from bisect import bisect_left
 from copy import deepcopy
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 
-from broker.adapters.stores.open_store import open_store
-from broker.core.errors import AUTHN_FAILED, MessageRefused
-from broker.core.login.transaction import ARRIVAL_USABLE_FOR, SKEW, UpstreamRefusal
-from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.login.arrivals import Arrivals
+from broker.core.errors import MessageRefused
+from broker.core.login.transaction import SKEW
 from tests.plugins.eid_messages import message
 from tests.plugins.saml_parties import NOW, Parties, drop, edit, stamp
-from tests.plugins.stored_arrivals import spend
 
 CONDITIONS = "saml:Assertion/saml:Conditions"
 CONFIRMED = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
@@ -71,21 +66,3 @@ def test_of_two_confirmations_the_later_end_counts(parties: Parties) -> None:
 
     xml = parties.sign_response(parties.response(edit(CONFIRMED, NotOnOrAfter=later), another))
     assert parties.receive(xml, "wayf").until == NOW + timedelta(minutes=4)
-
-
-@pytest.mark.attack(15)
-@pytest.mark.parametrize("ends", [timedelta(minutes=5), -timedelta(minutes=2)])
-def test_the_record_lasts_for_the_skew_beyond_the_end(tmp_path: Path, ends: timedelta) -> None:
-    """A clock that is behind by all that is allowed finds it still; and one that ended already lasts as an arrival."""
-    arrivals = Arrivals(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"k" * 32))
-    refused, until = UpstreamRefusal("wayf", AUTHN_FAILED), NOW + ends
-
-    def arrive(at: timedelta) -> str:
-        return arrivals.add("t" * 32, "_q1", refused, ("_r1", until), NOW + at)
-
-    arrival_token = arrive(timedelta())
-    spend(arrivals, arrival_token, NOW)
-    last = max(ends, ARRIVAL_USABLE_FOR) + SKEW - SECOND
-    with pytest.raises(MessageRefused, match=r"response\.replayed"):
-        arrive(last)
-    assert arrive(last + SECOND) == arrival_token

@@ -22,14 +22,13 @@ from broker.adapters.saml.xml_security import encryption, http_bindings, signatu
 from broker.adapters.saml.xml_security.xml_names import MD
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
 from tests.plugins.saml_parties import BASE, IDP, NOW, WORDS, Parties, redirect_url
 
 DAY = timedelta(days=1)
 HELD = rotation.VALID_FOR
-ROLE_DESCRIPTION = own_metadata.RoleDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+ROLE_DESCRIPTION = own_metadata.RoleDescription(BASE, IDP, WORDS, WORDS, WORDS, "it@library.example")
 ROLES = key_ring.ROLE_TRACKS
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
-from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
+from broker.core.events.audit_events import AuditEvent
+from broker.core.events.broker_events import BrokerEvent
 from broker.core.login.transaction import Outstanding
 from tests.plugins import metadata_feeds
 from tests.plugins.feed_server import Publisher, publishing
@@ -29,7 +29,6 @@ from tests.plugins.saml_parties import (
     KU,
     LOANS,
     NOW,
-    OPEN,
     WORDS,
     Party,
     idp_entity,
@@ -60,8 +59,8 @@ class Station:
     everyone: Everyone
     publisher: Publisher
     folder: Path
-    outcomes: list[FetchOutcome] = field(default_factory=list)
-    changes: list[PartyChange] = field(default_factory=list)
+    results: list[object] = field(default_factory=list)  # of fetches
+    changes: list[tuple[object, object]] = field(default_factory=list)  # a party and its fault
 
     def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
         """Publish a feed with these entities."""
@@ -102,12 +101,13 @@ class Station:
         octets = metadata_feeds.build_feed(*entities, until=NOW + timedelta(days=days))
         self.publisher.publish(metadata_feeds.sign_feed(octets, self.forge.upstream.key), f"/{name}.xml")
 
-    def store_change(self, news: FetchOutcome | PartyChange) -> None:
+    def store_change(self, event: BrokerEvent | AuditEvent) -> None:
         """Store the reported changes."""
-        if isinstance(news, FetchOutcome):
-            self.outcomes.append(news)
+        assert isinstance(event, BrokerEvent)
+        if "feed" in event.facts:
+            self.results.append(event.facts["result"])
         else:
-            self.changes.append(news)
+            self.changes.append((event.facts["party"], event.facts.get("fault")))
 
 
 @pytest.fixture
@@ -245,29 +245,7 @@ def test_a_snapshot_does_not_change(station: Station) -> None:
     station.publish(hub(station.everyone.stranger), days=8)
     live.refresh(LATER)
     assert before.upstreams[HUB].keys != live.current.upstreams[HUB].keys
-    assert [each.result for each in station.outcomes] == ["new", "new"]
-
-
-def test_one_message_is_read_against_one_state(station: Station) -> None:
-    """A role looks the metadata up once for each message, or keys and endpoints could be of two states."""
-
-    class Counting:
-        looks = 0
-
-        @property
-        def current(self) -> metadata_folder.Metadata:
-            self.looks += 1
-            return station.everyone.metadata
-
-    counting = Counting()
-    role = replace(station.everyone.sp, metadata=counting)
-    idp = replace(station.everyone.idp, metadata=counting)
-    asked = station.everyone.ask(service=OPEN)
-    redirect_url(role.ask("wayf", "_q1", asked, NOW))
-    assert counting.looks == 1
-    query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
-    idp.read_redirect(query, NOW)
-    assert counting.looks == 2
+    assert station.results == ["new", "new"]
 
 
 def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
@@ -410,21 +388,21 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     unreadable = (
         "metadata/loans.xml: is no sound metadata: xml.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
     )
-    kept = PartyChange(LOANS, f"{LOANS} keeps its earlier metadata, because the new is faulty: {unreadable}")
-    assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])
+    kept = (LOANS, f"{LOANS} keeps its earlier metadata, because the new is faulty: {unreadable}")
+    assert (station.changes, live.alarms(NOW)) == ([kept], [kept[1]])
     assert live.current.service(LOANS, NOW)
     write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
     read_until_settled(live)
-    assert station.changes[1:] == [PartyChange(LOANS, None)]
+    assert station.changes[1:] == [(LOANS, None)]
     late = NOW + timedelta(days=1, minutes=3)
     live.read_changes(late)
     ended = "metadata/loans.xml: it expired 2026-11-26T12:00:00Z (fetch it again)"
-    lost = PartyChange(LOANS, f"{LOANS} has no metadata in force: {ended}")
-    assert (station.changes[2:], live.alarms(late)) == ([lost], [lost.fault])
+    lost = (LOANS, f"{LOANS} has no metadata in force: {ended}")
+    assert (station.changes[2:], live.alarms(late)) == ([lost], [lost[1]])
     assert live.faults(late) == []
     (station.folder / "metadata" / "hub.xml").unlink()
     read_until_settled(live, late)
-    assert station.changes[3:] == [PartyChange(HUB, f"{HUB} has no metadata in force")]
+    assert station.changes[3:] == [(HUB, f"{HUB} has no metadata in force")]
     assert live.faults(late) == [f"no metadata of {HUB} is in force"]
 
 

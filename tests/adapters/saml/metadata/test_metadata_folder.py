@@ -1,7 +1,6 @@
 """The reader of metadata/: what it takes from each descriptor, and every fault it tells, at once and with the file."""
 
 import shutil
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import entity_roles, folder_files, metadata_folder
-from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
+from broker.adapters.saml.metadata import folder_files, metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -320,22 +318,6 @@ def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
     assert len(told) < 400
 
 
-def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two are the fault of all of them; each more would keep the start, of everybody, for nothing."""
-    entity = idp_entity(HUB)
-    read: list[Any] = []
-
-    def count(each: Any) -> Any:
-        read.append(each.get("entityID"))
-        return rewrite(each)
-
-    monkeypatch.setattr(f"{entity_roles.__name__}.rewrite", count)
-    space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
-    (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
-    assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
-    assert read.count(HUB) == 2
-
-
 def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     """A file that is still being copied is not read in the middle."""
     watched = metadata_folder.MetadataFolder(folder, WANTED, None)
@@ -348,27 +330,3 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.read_changes()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
-
-
-@pytest.mark.long("reads two thousand files")
-def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path: Path) -> None:
-    """All other files are read, each of the fifty faults is reported, and the next call reads no file again."""
-    key = key_descriptor(parties.service.certificate)
-    ids = [f"https://service{number}.example" for number in range(2000)]
-    (tmp_path / "metadata").mkdir()
-    for number, entity_id in enumerate(ids):
-        xml = sp_entity(entity_id, key)
-        spoiled = {0: xml[:-5], 1: xml.replace("HTTP-POST", "SOAP"), 2: xml.replace("index=", "indx=")}
-        written = spoiled[number % 3] if number % 40 == 0 else xml
-        (tmp_path / "metadata" / f"{number}.xml").write_text(written)
-    wanted = WantedIds(services=frozenset(ids))
-    begun = time.thread_time()
-    found = metadata_folder.read(tmp_path / "metadata", wanted)
-    assert time.thread_time() - begun < 20  # 2 s where nothing else runs
-    broken = {entity_id for number, entity_id in enumerate(ids) if number % 40 == 0}
-    assert (set(found.faults), set(ids) - found.metadata.services.keys()) == (broken, broken)
-    told = "\n".join(str(fault) for each in found.faults.values() for fault in each)
-    assert all(f"metadata/{number}.xml: " in told for number in range(0, 2000, 40))
-    begun = time.thread_time()
-    assert metadata_folder.read(tmp_path / "metadata", wanted, found).metadata == found.metadata
-    assert time.thread_time() - begun < 2

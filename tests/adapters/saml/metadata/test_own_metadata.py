@@ -26,10 +26,8 @@ ROLE_DESCRIPTION = own_metadata.RoleDescription(
     display_name=Text("Library login", "Bibliotekets login"),
     description=Text("Signs you in.", "Logger dig ind."),
     organization=Text("Library", "Bibliotek"),
-    organization_url=Text("https://library.example/en", "https://library.example/da"),
     technical_contact="it@library.example",
     privacy_statement=Text("https://library.example/privacy", "https://library.example/privatliv"),
-    error_url=f"{BASE}/sign-up",
 )
 WAYF_ID = f"{BASE}/saml/sp/wayf/metadata"
 
@@ -73,12 +71,10 @@ def test_services_learn_where_to_ask(parties: Parties) -> None:
     assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleLogoutService/@Binding")] == ["Redirect", "POST"]
     assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/idp/slo"}
     assert read(xml, "//md:ArtifactResolutionService") == []
-    assert read(xml, "md:IDPSSODescriptor/@errorURL") == [f"{BASE}/sign-up"]
 
 
-def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
-    """Every advertised endpoint is served (SDP-MD04)."""
-    assert read(idp(parties, error_url=None), "//@errorURL") == []
+def test_a_privacy_notice_that_is_not_there_is_not_named(parties: Parties) -> None:
+    """Every advertised address is served (SDP-MD04)."""
     assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
 
 
@@ -107,10 +103,7 @@ def test_people_see_our_names_in_both_languages(parties: Parties, role: str) -> 
         assert text is not None
         assert read(xml, f"md:*/md:Extensions/mdui:UIInfo/mdui:{name}/text()") == [text.en, text.da]
         assert read(xml, f"//mdui:{name}/@xml:lang") == ["en", "da"]
-    assert read(xml, "md:Organization/md:OrganizationURL/text()") == [
-        ROLE_DESCRIPTION.organization_url.en,
-        ROLE_DESCRIPTION.organization_url.da,
-    ]
+    assert read(xml, "md:Organization/md:OrganizationURL/text()") == [BASE, BASE]
     assert read(xml, "md:ContactPerson/@contactType") == ["technical"]
     assert read(xml, "md:ContactPerson/md:EmailAddress/text()") == ["mailto:it@library.example"]
 

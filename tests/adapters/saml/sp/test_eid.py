@@ -21,7 +21,6 @@ from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
     EID,
-    LOANS,
     NOW,
     PASSWORD,
     Parties,
@@ -81,14 +80,6 @@ def test_nemlogin_is_asked_for_a_person_of_a_level(parties: Parties) -> None:
     assert values(root, "@ForceAuthn | @IsPassive") == []
 
 
-def test_force_and_passive_are_carried(parties: Parties) -> None:
-    """NemLog-in gets the service's demands on the login."""
-    assert values(write_eid_request(parties, force_authn=True, is_passive=True), "@ForceAuthn | @IsPassive") == [
-        "true",
-        "true",
-    ]
-
-
 @pytest.mark.parametrize(("seconds", "cause"), [(-299, ""), (-301, "authenticated_before")])
 def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seconds: int, cause: str) -> None:
     """Every request to NemLog-in has ForceAuthn, and an older AuthnInstant is refused."""
@@ -96,15 +87,6 @@ def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seco
     assert values(write_eid_request(forced, force_authn=False), "@ForceAuthn") == ["true"]
     before = message(parties, edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds))))
     assert outcome(forced, before, "eid", force_authn=False) == cause
-
-
-def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
-    """RequesterID is off toward NemLog-in, and can be switched on.
-
-    Source: docs/reference/saml-profiles.md#36.
-    """
-    root = write_eid_request(add_upstream(parties, requester_id=True))
-    assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
 
 
 ASKED = [

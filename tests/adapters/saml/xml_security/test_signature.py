@@ -76,37 +76,6 @@ def test_any_of_the_keys_will_do(forge: Forge) -> None:
         signature.verify(found, [forge.stranger.certificate, key])
 
 
-def _tamper(root: Any) -> bytes:
-    return octets(root).replace(b"nurse@au.dk", b"chief@au.dk")
-
-
-def _no_value(root: Any) -> bytes:
-    root.find(f".//{{{DS}}}SignatureValue").text = ""
-    return octets(root)
-
-
-REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
-    "changed": (lambda forge: _tamper(forge.sign_response()), "xml.signature"),
-    "value_empty": (lambda forge: _no_value(forge.sign_response()), "xml.signature"),
-    "signature_stripped": (lambda forge: octets(remove_signature(forge.sign_response(whole=True))), "xml.unsigned"),
-    "never_signed": (lambda forge: octets(forge.response()), "xml.unsigned"),
-    "strangers_key": (
-        lambda forge: octets(forge.sign(forge.response().find(ASSERTION), key=forge.stranger.key.xml).getparent()),
-        "xml.signature",
-    ),
-}
-
-
-@pytest.mark.attack(5, 7, 8)
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused(name: str, forge: Forge) -> None:
-    """Changed, stripped, empty, absent, by a key that came along in KeyInfo: each is refused for its own reason."""
-    make, cause = REFUSED[name]
-    with pytest.raises(MessageRefused) as refusal:
-        forge.receive(make(forge))
-    assert refusal.value.cause == cause
-
-
 @pytest.mark.attack(5)
 def test_no_keys_verify_nothing(forge: Forge) -> None:
     """An upstream without a usable key has no valid signatures."""

@@ -202,6 +202,7 @@ def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> N
     """The worker has the lease: the page says so, and the same again deletes everything."""
     agree_and_return(deployment)
     person, _, confirm = ask_for(deployment)
+    deployment.wait_until_idle()  # until then the worker may have the lease
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_key(person_key(held.group))

@@ -84,17 +84,6 @@ def test_a_form_from_elsewhere_is_refused(deployment: Deployment) -> None:
     assert deployment.mailbox.mails() == ()
 
 
-def test_an_address_of_somebody_else_is_refused(deployment: Deployment) -> None:
-    """The second person's right code proves nothing; they may use another address."""
-    person, page = arrive(deployment)
-    do(person, do(person, page, "mail", address=NURSE), "code", code=find_code(deployment))
-    second, page = arrive(deployment, "bo-nemid")
-    page = do(second, do(second, page, "mail", address=NURSE), "code", code=find_code(deployment))
-    assert (page.status_code, problem(page)) == (403, "address_taken")
-    page = do(second, page, "mail", address="bo@auh.rm.dk")
-    assert mark(do(second, page, "code", code=find_code(deployment)))[0] != "proof"
-
-
 def test_without_a_proof_that_must_be_there_nobody_goes_on(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -117,33 +116,6 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
     assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
     assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, (), False)
     assert (before.rows[0].hidden, after.rows[0].hidden) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("minutes", "expected"), [(0, True), (4.99, True), (5, False), (20, False)], ids=["at once", "4:59", "5:00", "late"]
-)
-def test_a_number_is_shown_for_five_minutes(
-    minutes: float, expected: bool, question: Question, login: Transaction
-) -> None:
-    """After five minutes the page has no button for the whole number."""
-    later = login.begun + timedelta(minutes=minutes)
-    assert may_reveal(login, later) is expected
-    assert ConsentScreen(question(), SERVICE, LABELS, "en", login, later).revealable is expected
-
-
-def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) -> None:
-    """After the number was shown, the page has no button for it; after a new login it has."""
-    seen = replace(login, number_shown=True)
-    assert may_reveal(seen, login.begun) is False
-    assert show(question(), seen).revealable is False
-    assert may_reveal(replace(seen.clear_answer(), authenticated=login.begun), login.begun) is True
-
-
-def test_a_number_is_never_shown_on_a_shared_computer(question: Question, login: Transaction) -> None:
-    """The next person may sit there within the five minutes."""
-    shared = replace(login, shared=True)
-    assert may_reveal(shared, login.begun) is False
-    assert show(question(), shared).revealable is False
 
 
 def test_authorities_are_shown_by_name(question: Question, login: Transaction) -> None:

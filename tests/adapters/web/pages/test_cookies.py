@@ -1,13 +1,12 @@
 """Cookies: which count, and how they are set."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES, BrowserCookies
+from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.pins.known_browsers import BrowserToken
@@ -39,32 +38,6 @@ def test_what_a_sibling_domain_can_plant_does_not_count(name: str) -> None:
     """Over https only a cookie with the __Host- prefix is ours: no sibling domain and no http answer can set one."""
     assert brought(secure=True, header=PLANTED[name]) == ()
     assert len(brought(secure=True, header=f"__Host-{NAME}={VALUE}")) == 1
-
-
-def test_every_first_tab_keeps_its_browser_cookie() -> None:
-    """However many were opened before any cookie came: the size of the header bounds them, and nothing else."""
-    tabs = "; ".join(f"b-{number:016x}={VALUE}" for number in range(40))
-    assert len(brought(secure=False, header=tabs)) == 40
-
-
-@pytest.mark.attack(31)
-def test_the_header_stays_well_below_the_server_s_limit() -> None:
-    """Two dozen first tabs, as many logins under way and all else that is kept fill two thirds."""
-    logins = [f"__Host-{kind}-{number:016x}={VALUE}" for kind in "ab" for number in range(MOST_LOGIN_COOKIES)]
-    known = [cookie(remember(replace(TOKEN, secret=f"{number:064x}"))) for number in range(4)]
-    header = "; ".join([*logins, *known, "__Host-way=a-long-name-of-an-upstream", "__Host-lang=da"])
-    assert len(f"Cookie: {header}") < 8190 * 2 / 3
-
-
-def test_the_oldest_login_makes_room_for_one_too_many() -> None:
-    """So many are kept side by side; the one above drops the first and no other."""
-    logins = [f"__Host-a-{number:016x}={VALUE}" for number in range(MOST_LOGIN_COOKIES)]
-    for brings, drops in ((MOST_LOGIN_COOKIES - 1, 0), (MOST_LOGIN_COOKIES, 1)):
-        response = Response()
-        with Flask(__name__).test_request_context(headers={"Cookie": "; ".join(logins[:brings])}):
-            BrowserCookies(PSEUDONYMS, secure=True).set_login_cookie(response, BEGUN, VALUE)
-        dropped = [each for each in response.headers.getlist("Set-Cookie") if "Max-Age=0" in each]
-        assert [each.partition("=")[0] for each in dropped] == [logins[0].partition("=")[0]][:drops]
 
 
 @pytest.mark.attack(31)

@@ -4,9 +4,8 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.page_security import PageKind, headers, origin, protect, same_origin
+from broker.adapters.web.pages.page_security import PageKind, headers, origin, same_origin
 
 BASE = "https://login.library.example"
 
@@ -57,13 +56,6 @@ def test_a_page_is_neither_stored_nor_told_of() -> None:
     assert sent["Cache-Control"] == "no-store"
     assert sent["Referrer-Policy"] == "same-origin"
     assert sent["X-Content-Type-Options"] == "nosniff"
-
-
-def test_protect_keeps_what_an_answer_has_of_its_own() -> None:
-    """A header that an endpoint has set stands: a page that leaves is not closed again afterwards."""
-    response = protect(protect(Response("x"), BASE, "leaving"), BASE)
-    assert response.headers["Content-Security-Policy"] == headers("leaving", BASE)["Content-Security-Policy"]
-    assert len(response.headers.getlist("Content-Security-Policy")) == 1
 
 
 @pytest.mark.attack(31)
@@ -133,23 +125,3 @@ def test_an_origin_is_written_as_browsers_write_it(url: str, expected: str) -> N
 def test_no_other_text_passes_for_our_origin(sent: str) -> None:
     """Only the very origin is ours."""
     assert same_origin({"Origin": sent}, BASE) is (sent == BASE)
-
-
-@pytest.mark.attack(31)
-def test_a_header_that_an_answer_carries_stays_alone() -> None:
-    """However its name is written, it is neither replaced nor sent a second time; the others are added."""
-    response = protect(Response("x", headers={"cache-control": "private"}), BASE)
-    assert response.headers.getlist("Cache-Control") == ["private"]
-    assert response.headers["Content-Security-Policy"] == headers("page", BASE)["Content-Security-Policy"]
-    assert len(protect(response, BASE, "leaving").headers.getlist("Content-Security-Policy")) == 1
-
-
-@pytest.mark.attack(31)
-def test_headers_made_once_cannot_be_changed_by_an_answer() -> None:
-    """An answer that changes its own leaves those of the next as they are, and each address has its own."""
-    response = protect(Response("x"), BASE)
-    response.headers["Content-Security-Policy"] = "none at all"
-    assert headers("page", BASE)["Content-Security-Policy"].startswith("default-src 'none'")
-    with pytest.raises(TypeError):
-        headers("page", BASE)["Content-Security-Policy"] = ""  # type: ignore[index]
-    assert headers("leaving", BASE) != headers("leaving", "http://localhost:8080")

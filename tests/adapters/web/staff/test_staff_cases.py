@@ -106,16 +106,6 @@ def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) 
     assert SPELLED not in text
 
 
-def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
-    """Staff merge the borrowers, press the button of the list, and the account is made."""
-    _, pair = several_borrowers(desk.deployment)
-    desk.deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
-    page = desk.press(desk.get("/admin"), do="try_again")
-    assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
-    desk.deployment.wait_until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
-    assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
-
-
 def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     """Let Asta ask for an account beside a borrower who may be her; give her person id and that borrower."""
     made = deployment.koha.patrons.create(

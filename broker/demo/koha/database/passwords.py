@@ -7,7 +7,7 @@ import secrets
 from datetime import date, timedelta
 from typing import Final
 
-from broker.demo.koha.administration import Category, SystemPreferences
+from broker.demo.koha.database.administration import Category, SystemPreferences
 
 _LEAST: Final = 3  # Koha's minimal length for all settings
 _STRONG: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])", re.DOTALL)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from broker.demo.circulation.indexed_rows import IndexedRows
-from broker.demo.koha.collation import fold
-from broker.demo.koha.patron_schema import PatronRow
+from broker.demo.koha.database.collation import fold
+from broker.demo.koha.database.patron_schema import PatronRow
 
 INDEXED: Final = ("cardnumber", "userid", "statistics_1", "date_of_birth", "email")
 _ATTRIBUTE: Final = "extended_attributes.value"

@@ -8,19 +8,19 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from broker.core.policy.expiry import add_months
-from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
-from broker.demo.koha.collation import same
-from broker.demo.koha.indexed_patrons import (
+from broker.demo.koha.database.administration import PASSWORD_CHANGE, Administration
+from broker.demo.koha.database.collation import same
+from broker.demo.koha.database.indexed_patrons import (
     attribute_value,
     candidates,
     column_value,
     create_patron_table,
 )
-from broker.demo.koha.injected_faults import InjectedFaults
-from broker.demo.koha.passwords import PasswordTable, password_fault
-from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trim_texts
-from broker.demo.koha.refusals import Refused, internal_error
-from broker.demo.koha.user_names import next_card_number, user_names
+from broker.demo.koha.database.injected_faults import InjectedFaults
+from broker.demo.koha.database.passwords import PasswordTable, password_fault
+from broker.demo.koha.database.patron_schema import PatronRow, blank, cut_to_columns, trim_texts
+from broker.demo.koha.database.refusals import Refused, internal_error
+from broker.demo.koha.database.user_names import next_card_number, user_names
 
 _UNIQUE: Final = ("cardnumber", "userid")
 # The notice about a changed password goes to the first of these addresses that is set.
