@@ -27,7 +27,7 @@ _FRESH: Final = timedelta(minutes=5)
 # The parts of the export, by their kind, in the order of the page.
 STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     "person": (
-        _("Your library account"),
+        _("Our copy of your borrower number"),
         _(
             "Your borrower number, and what has been asked of the library system and of the CPR "
             "register for you."
