@@ -16,7 +16,7 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
-from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
@@ -29,10 +29,10 @@ from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.login.given_facts import make_identity_map
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.plays import Analysis, Progress
+from broker.core.policy_analysis.personas import Analysis, Progress
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
-from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
+from broker.core.report.policy_report import PolicyReport
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
 
 T = TypeVar("T")
@@ -96,7 +96,6 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
     names = NameableInPolicies(
         services=services,
         attributes=maps.attributes if maps else None,
-        configured=services,
         maps=maps.maps if maps else None,
         upstreams=upstreams,
         borrower_fields=find_borrower_fields(settings),
@@ -241,14 +240,12 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     """
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
         return _load_configurations(folders, moment)
-    if CONFIG not in os.environ:
-        sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
-        failures = _find_failures(folders[-1], moment, ANY_NAMES)
-        return ComparedSets(sets, (Site.from_policies(sets),), failures)
-    found = _load_surroundings(moment)
-    sets = tuple(_load_unbound(folders, moment, found.names))
-    failures = _find_failures(folders[-1], moment, found.proving)
-    return ComparedSets(sets, (found.site.unlimited_by_metadata,), failures)
+    found = _load_surroundings(moment) if CONFIG in os.environ else None
+    names = found.names if found else ANY_NAMES
+    sets = tuple(_load_unbound(PolicyFolder(each), moment, names) for each in folders)
+    site = found.site.unlimited_by_metadata if found else Site.from_policies(sets)
+    failures = _find_failures(folders[-1], moment, found.proving if found else names)
+    return ComparedSets(sets, (site,), failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -258,13 +255,15 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     """
     environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
     settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
-    policies = [each.policies for each in settings]
-    sites = tuple(map(_make_configured_site, settings))
-    sets = tuple(_load_unbound(policies, moment, ANY_NAMES))
-    failures = _find_failures(policies[-1], moment, ANY_NAMES)
+    sets = tuple(_load_unbound(PolicyFolder(each.policies), moment) for each in settings)
     rules = [each.policy_properties for each in settings]
     texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
-    return ComparedSets(sets, sites, failures, rules_differ=len(texts) > 1)
+    return ComparedSets(
+        sets,
+        sites=tuple(map(_make_configured_site, settings)),
+        failures=_find_failures(settings[-1].policies, moment, ANY_NAMES),
+        rules_differ=len(texts) > 1,
+    )
 
 
 def _make_configured_site(settings: Config) -> Site:
@@ -275,25 +274,16 @@ def _make_configured_site(settings: Config) -> Site:
 
 def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
     """Return the failing examples of a set, and the site rules that it breaks."""
-    try:
-        live_policies.load(folder, moment, names)
-    except ConfigurationFaults as faults:
-        return tuple(faults.faults)
-    return ()
+    faults: list[Fault] = []
+    collect_faults(faults, lambda: live_policies.load(folder, moment, names))
+    return tuple(faults)
 
 
 def _load_unbound(
-    folders: Iterable[Path], moment: datetime, names: NameableInPolicies
-) -> Iterator[PolicySet]:
-    """Yield the sets of folders, whether or not their examples hold."""
-    for folder in folders:
-        yield _load_without_examples(PolicyFolder(folder).files(), moment, names)
-
-
-def _load_without_examples(
-    found: FoundFiles, moment: datetime, names: NameableInPolicies = ANY_NAMES
+    folder: PolicyFolder, moment: datetime, names: NameableInPolicies = ANY_NAMES
 ) -> PolicySet:
-    return live_policies.load_found(replace(found, binding=False), moment, names)
+    """Return the set of a folder, whether or not its examples hold."""
+    return live_policies.load_found(replace(folder.files(), binding=False), moment, names)
 
 
 def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[PolicySet, str]:
@@ -306,8 +296,7 @@ def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[Pol
         what = f"no commit of it holds set {digest[:_SHOWN_DIGITS]}"
         raise ConfigurationFaults([Fault(str(folder), what)])
     with git_revisions.folder_at(folder, commit.id) as extracted:
-        found = PolicyFolder(extracted).files()
-        return _load_without_examples(found, moment), str(commit)
+        return _load_unbound(PolicyFolder(extracted), moment), str(commit)
 
 
 def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
@@ -384,12 +373,11 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=_find_answers(settings),
-        library=LibrarySystemUse(settings.library.system, settings.library.mode),
-        protection=Protection(
-            https=settings.secure,
-            message_log=settings.message_log is not None,
-            shared_store=not settings.store.url.startswith(_SQLITE),
-        ),
+        library_system=settings.library.system,
+        library_mode=settings.library.mode,
+        https=settings.secure,
+        message_log=settings.message_log is not None,
+        shared_store=not settings.store.url.startswith(_SQLITE),
         register=settings.person_register.system if settings.person_register else "",
         labels=around.maps.labels if around.maps else {},
     )

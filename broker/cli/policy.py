@@ -16,9 +16,8 @@ from broker.configuration.policies.example_failures import find_failures
 from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
-from broker.core.policy_analysis.findings import Findings, find_faults
-from broker.core.policy_analysis.plays import Analysis
-from broker.core.policy_analysis.untried_examples import write_untried_examples
+from broker.core.policy_analysis.findings import Findings, find_faults, write_untried_examples
+from broker.core.policy_analysis.personas import Analysis
 
 _BESIDE: Final = {
     "diff": "policy_diff:diff_policies",

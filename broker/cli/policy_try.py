@@ -107,8 +107,7 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     now = datetime.now(UTC)
     _check_options(options)
     site = policy_configuration.open_trial_site(options["folder"], now)
-    now = _find_moment(options, site.policies, now)
-    given = _read_facts(options, site.policies, now.date())
+    given, now = _read_login(options, site.policies, now)
     services = options["service"]
     if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
@@ -150,30 +149,27 @@ def _check_shapes(options: Mapping[str, Any]) -> None:
         raise click.UsageError("--as-assertion goes with one --service")
 
 
-def _find_moment(options: Mapping[str, Any], policies: PolicySet, now: datetime) -> datetime:
-    """Return the time of the login: noon of its day, if one is given, else now."""
-    day: datetime | None = options["day"]
-    if day is not None:
-        return noon(day.date())
-    if options["example"]:
-        example = _read_example(options["example"], policies)
-        return noon(example.day) if example.day else now
-    return now
-
-
-def _read_facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
+def _read_login(
+    options: Mapping[str, Any], policies: PolicySet, now: datetime
+) -> tuple[GivenFacts, datetime]:
+    """Return the facts of the login, and its time: noon of its day, if one is given, else now."""
+    moment = noon(options["day"].date()) if options["day"] else now
     if options["persona"]:
-        facts = _load_persona(options["persona"], today)
+        facts = _load_persona(options["persona"], moment.date())
         if options["service"]:
             # A persona that signs up logs in instead: a named service accepts no sign-up.
             facts = replace(facts, errand=Errand.LOGIN, intent=None)
     elif options["example"]:
-        facts = _load_example(options["example"], policies)
+        example = _find_example(options["example"], policies)
+        click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
+        facts = facts_of_login(example.login)
+        if example.day and not options["day"]:
+            moment = noon(example.day)
     elif options["login"]:
         facts = facts_of_login(read_login(options["login"]))
     else:
         facts = _read_described(options)
-    return _add_common_facts(facts, options, policies, today)
+    return _add_common_facts(facts, options, policies, moment.date()), moment
 
 
 def _load_persona(name: str, today: date) -> GivenFacts:
@@ -187,30 +183,20 @@ def _load_persona(name: str, today: date) -> GivenFacts:
     return persona_facts.persona_facts(known[name], today)
 
 
-def _load_example(place: str, policies: PolicySet) -> GivenFacts:
-    example = _read_example(place, policies)
-    click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
-    return facts_of_login(example.login)
-
-
-def _read_example(place: str, policies: PolicySet) -> Example:
+def _find_example(place: str, policies: PolicySet) -> Example:
+    """Return the example that begins at a line of a file, or the last one before it."""
     file, _, line = place.rpartition(":")
     if not line.isdecimal():
         raise click.UsageError("--example names a file and a line of it: student.yaml:61")
-    example = _find_example(policies, Path(file).name, int(line))
-    if example is None:
+    found = [
+        example
+        for policy in policies.policies
+        for example in policy.examples
+        if policy.file == Path(file).name and example.place.line <= int(line)
+    ]
+    if not found:
         raise click.UsageError(f"no example stands at {place!r}")
-    return example
-
-
-def _find_example(policies: PolicySet, file: str, line: int) -> Example | None:
-    """Return the example of ``file`` that begins at ``line``, or the last one before it."""
-    found = None
-    for policy in policies.policies:
-        for example in policy.examples:
-            if policy.file == file and example.place.line <= line:
-                found = example
-    return found
+    return found[-1]
 
 
 def _read_described(options: Mapping[str, Any]) -> GivenFacts:
@@ -240,21 +226,18 @@ def _add_common_facts(
     facts: GivenFacts, options: Mapping[str, Any], policies: PolicySet, today: date
 ) -> GivenFacts:
     """Add the options that every kind of description accepts."""
-    if options["intent"]:
-        facts = replace(facts, intent=options["intent"])
+    intent = options["intent"] or facts.intent
     addresses = _read_addresses(options["proof"], policies, today)
     # Only a person who chose an affiliation at the sign-up is asked for a proof.
-    if facts.intent is None:
-        facts = replace(facts, proved={**facts.proved, **addresses})
-    else:
-        facts = replace(facts, addresses={**facts.addresses, **addresses})
+    kind, before = ("addresses", facts.addresses) if intent else ("proved", facts.proved)
+    given: dict[str, Any] = {"intent": intent, kind: {**before, **addresses}}
     if options["sign_up"]:
-        facts = replace(facts, errand=Errand.SIGN_UP)
+        given["errand"] = Errand.SIGN_UP
     if options["keep_category"]:
-        facts = replace(facts, upgrade=False)
+        given["upgrade"] = False
     if options["borrower"]:
-        facts = replace(facts, borrower=_read_borrower(options["borrower"]))
-    return facts
+        given["borrower"] = _read_borrower(options["borrower"])
+    return replace(facts, **given)
 
 
 def _explain_unknown(error: NoSuchNameError) -> click.UsageError:
@@ -279,9 +262,7 @@ def _read_addresses(written: Names, policies: PolicySet, today: date) -> dict[st
 def _read_borrower(written: str) -> DescribedBorrower | None:
     if written == "none":
         return None
-    if written == "other":
-        return DescribedBorrower(UNNAMED_CATEGORY)
-    return DescribedBorrower(written)
+    return DescribedBorrower(UNNAMED_CATEGORY if written == "other" else written)
 
 
 def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:

@@ -166,15 +166,6 @@ def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> Non
     assert json.loads(run("healthcheck", "--json", **environ).stdout) == {"status": "ready", "faults": []}
 
 
-def test_keys_are_never_overwritten(run: Run, folder: Path) -> None:
-    """A folder that holds anything is refused, and left as it was."""
-    before = (folder / "keys" / "person.key").read_bytes()
-    result = run("keys", "generate", str(folder / "keys"))
-    assert (result.exit_code, result.stdout) == (78, "")
-    assert "holds something already (name an empty or new folder)" in result.stderr
-    assert (folder / "keys" / "person.key").read_bytes() == before
-
-
 def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
     """The first thing a newcomer does: make keys, look at them."""
     made = run("keys", "generate", "fresh")
@@ -263,14 +254,6 @@ def test_a_retry_names_one_enrolment_or_a_reason(run: Run, folder: Path) -> None
     """Never both, and never nothing."""
     for words in ((), ("x", "--all", "library_refused")):
         assert run("enrolments", "retry", *words, **configure(folder)).exit_code == 2
-
-
-def test_a_borrower_without_a_login_is_said(run: Run, folder: Path) -> None:
-    """The sentence of the staff view; there is nothing to retry."""
-    shown = run("person", "show", "123", "--json", **configure(folder))
-    assert json.loads(shown.stdout)["situation"] == "Nobody has logged in here as this borrower."
-    retried = run("enrolments", "retry", "123", **configure(folder))
-    assert (retried.exit_code, "there is no enrolment" in retried.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("command", OF_ONE)
@@ -362,18 +345,6 @@ def test_the_report_of_the_demo_is_json_and_nothing_else(
     (login,) = json.loads(out)["logins"]
     assert (code, err) == (0, "")
     assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(login)
-
-
-def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
-    """Place, fault and fix by themselves on standard output; on standard error the lines for people stay."""
-    _typo(folder)
-    told = run("check", "--json", **configure(folder))
-    faults = json.loads(told.stdout)["faults"]
-    where = f"{folder / 'broker.toml'}:serve.wrokers"
-    what = "is no key of the configuration"
-    assert {"where": where, "what": what, "fix": "did you mean workers?"} in faults
-    assert len(told.stderr.splitlines()) == len(faults) == 2
-    assert told.exit_code == 78
 
 
 FAULTY = """

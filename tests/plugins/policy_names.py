@@ -26,7 +26,6 @@ AARHUS = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=fro
 NAMES = NameableInPolicies(
     SERVICES,
     MAPS.attributes,
-    SERVICES,
     MAPS.maps,
     {
         "wayf": upstream("wayf", "wayf", AARHUS),

@@ -10,10 +10,10 @@ from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.login.site import Site
-from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
-from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
+from broker.core.report.policy_report import PolicyReport
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -62,8 +62,11 @@ def build_sample_report() -> PolicyReport:
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,
-        library=LibrarySystemUse("koha", "frozen"),
-        protection=Protection(https=True, message_log=True, shared_store=False),
+        library_system="koha",
+        library_mode="frozen",
+        https=True,
+        message_log=True,
+        shared_store=False,
         register="datafordeler",
         labels=MAPS.labels,
     )

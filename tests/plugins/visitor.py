@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 from broker.demo.people.personas import persona
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.run.running_demo import Running
-from tests.plugins.page_checks import find_page_faults
+from tests.plugins.example_counts import choose_size
+from tests.plugins.page_checks import LOOKS, find_page_faults
 
 _WEIGHT: Final = """() => {
     const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
@@ -160,10 +161,13 @@ class Visitor:
         return f"{row['firstname'] or ''} {row['surname']}".strip()
 
     def look(self) -> None:
-        """Check the page with axe in all schemes and widths, and check its width and weight."""
+        """Check the page with axe in all schemes and widths, and check its width and weight.
+
+        The gate checks one scheme and width: tests/adapters/web/test_look.py checks each template in all.
+        """
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         self.faults += [f"{self.page.url}: {each}" for each in self.page.evaluate(_WEIGHT)]
-        self.faults += find_page_faults(self.page, self.page.url)
+        self.faults += find_page_faults(self.page, self.page.url, LOOKS[: choose_size(1, otherwise=len(LOOKS))])
 
     def _read(self, address: str, wanted: re.Pattern[str]) -> re.Match[str]:
         until = time.monotonic() + _MAIL_WITHIN

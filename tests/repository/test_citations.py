@@ -28,14 +28,6 @@ CITATION: Final = re.compile(rf"(?<![\w/.-])(?P<file>docs/[\w/-]+\.md)(?P<anchor
 LINK: Final = re.compile(r"\[[^\]]*\]\((?P<file>[^)#\s:]*\.md)?(?:#(?P<anchor>[^)\s]+))?\)")
 # No name in quotes, which is a path that code puts together, and no part of a URL.
 DOCUMENT: Final = re.compile(r"(?<![\w/.\"':-])(?P<file>[\w/.-]*[\w-]\.md)(?!\w)")
-REQUIREMENT: Final = re.compile(r"\bR(\d\d)\b")
-BARE: Final = (
-    re.compile(rf"\b[Dd]esign,?{SPACE}(?:section{SPACE})?\d"),
-    re.compile(rf"\b[Ii]nvariants?{SPACE}\d"),
-    re.compile(rf"\(rows?{SPACE}\d"),
-    re.compile(rf'"""(?:Rows?|Attack{SPACE}class(?:es)?){SPACE}\d'),
-    re.compile(rf"\b[Ii]ssues?{SPACE}#?\d"),
-)
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -104,15 +96,9 @@ def find_unlinked(text: str, beside: Path) -> Iterator[str]:
             yield match[0]
 
 
-def find_unnumbered(text: str) -> Iterator[str]:
-    """Find requirements that do not exist, and sections and rows without their document."""
-    yield from (match[0] for match in REQUIREMENT.finditer(text) if not 1 <= int(match[1]) <= 47)
-    yield from (match[0] for form in BARE for match in form.finditer(text))
-
-
 def faults(text: str, beside: Path) -> list[str]:
     """Give everything in ``text`` that cannot be looked up; ``beside`` is where it stands."""
-    return [*find_uncited(text), *missing(text, beside), *find_unlinked(text, beside), *find_unnumbered(text)]
+    return [*find_uncited(text), *missing(text, beside), *find_unlinked(text, beside)]
 
 
 @pytest.mark.long("reads the whole repository")

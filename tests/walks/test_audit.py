@@ -67,15 +67,6 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     assert verify_configured(deployment.parts).findings == []
 
 
-def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(deployment: Deployment) -> None:
-    """The audit log has the refusals by policies, but not a stranger's message that is no SAML."""
-    assert mark(deployment.person().log_in("mia"))[0] == "refuse"
-    deployment.person().deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
-    (refused,) = [each for each in _lines(deployment) if each["event"] == "refused"]
-    assert refused["reason"] == persona("mia").expect
-    assert refused["upstream"] == "wayf"
-
-
 def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(deployment: Deployment) -> None:
     """Each answer once, with the receipt it is about."""
     person = deployment.person()

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
-from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.app import assembly
@@ -29,36 +27,11 @@ def reference(page: TestResponse) -> str:
     return f"{written[:4]} {written[4:]}".lower()
 
 
-def list_offered_links(page: TestResponse) -> list[str]:
-    """Return the links of a page to sign-up and new PIN."""
-    links = html.fromstring(page.get_data()).xpath("//main//a/@href")
-    assert isinstance(links, list)
-    return [str(link) for link in links if urlsplit(str(link)).path in {"/sign-up", "/pin"}]
-
-
 @pytest.fixture
 def pair(deployment: Deployment) -> tuple[str, str]:
     """Return the numbers of two borrowers that Asta's CPR number finds."""
     made = [deployment.koha.patrons.create({**DESK, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
     return str(made[0]["patron_id"]), str(made[1]["patron_id"])
-
-
-@pytest.mark.parametrize("service", ["my-loans", "myprint"])
-def test_the_reference_of_a_refused_page_names_the_case(
-    deployment: Deployment, pair: tuple[str, str], service: str
-) -> None:
-    """Whether the login asked for a borrower or only needs the one there is; the two numbers stand in it."""
-    person = deployment.person()
-    page = person.log_in("asta", service=service)
-    page = person.agree(page) if mark(page)[0] == "ask" else page
-    assert mark(page) == ("refuse", "several_borrowers")
-    assert list_offered_links(page) == []  # a further account or a new PIN would not help
-    found = deployment.parts.staff_search.find(reference(page), "test")
-    assert found is not None
-    assert found.page is not None
-    [case] = deployment.list_staff_cases()
-    assert found.page.reason == "several_borrowers"
-    assert case.borrower_numbers == pair
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """Whole logins: service, broker, hub, library system and mail server, over real messages."""
 
-from email.utils import parseaddr
-
 import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
 from tests.plugins.deployment import Deployment, find_text, form, mark
-from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
 
@@ -86,20 +83,6 @@ def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
     assert ("elektroniske ressourcer med" in page.get_data(as_text=True)) is led_on
 
 
-def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deployment) -> None:
-    """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
-    person = deployment.person()
-    number = deployment.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    mail = deployment.wait_for_mails(1)
-    assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
-    assert "1403044004" not in mail.text
-    assert "140304-4004" not in mail.text
-    person.press(person.get(link_in(deployment)), pin="7294", again="7294")
-    proven = deployment.koha.patrons.find_by_password("1403044004", "7294")
-    assert proven is not None
-    assert proven["patron_id"] == int(number)
-
-
 def test_a_library_that_is_down_gets_the_request_later(deployment: Deployment) -> None:
     """The page says the account is on its way; once the library answers, the same login lands."""
     deployment.koha.faults.down = True
@@ -112,18 +95,6 @@ def test_a_library_that_is_down_gets_the_request_later(deployment: Deployment) -
     waits = page.request.path.removesuffix("/consent")
     deployment.wait_until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert deployment.landing(person.get(waits)).status == "Success"
-
-
-def test_services_that_need_or_do_without_a_borrower(deployment: Deployment) -> None:
-    """MyPrint sends who has no account to sign up; e-resources make and need none."""
-    before = len(deployment.koha.patrons.rows())
-    assert mark(deployment.person().log_in("asta", service="myprint")) == ("refuse", "no_library_account")
-    person = deployment.person()
-    landing = deployment.landing(person.agree(person.log_in("ib", service="e-resources")))
-    assert landing.status == "Success"
-    assert "uid" not in landing.attributes
-    assert len(deployment.koha.patrons.rows()) == before
-    assert mark(deployment.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
 
 
 @pytest.mark.profile(19)

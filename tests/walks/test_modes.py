@@ -43,18 +43,6 @@ def test_a_request_by_post_begins_a_login(deployment: Deployment) -> None:
     assert 'value="ss:mem:1 +&amp;&lt;"' in page.get_data(as_text=True)
 
 
-def test_a_login_that_did_not_come_back_can_be_begun_again(deployment: Deployment) -> None:
-    """WAYF gives up after three minutes without a word: the way back is the chooser, which says what happened."""
-    person = deployment.person()
-    chooser = person.ask()
-    assert mark(chooser) == ("choose", "")
-    person.choose(chooser)
-    again = person.get(chooser.request.path)
-    assert mark(again) == ("choose", "login_not_finished")
-    arrived = person.deliver(*deployment.answer(person.choose(again), "asta"))
-    assert mark(person.get(arrived.location))[0] == "ask"
-
-
 @pytest.fixture(scope="module")
 def posted_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Yield a broker whose hub takes AuthnRequests by HTTP-POST only."""

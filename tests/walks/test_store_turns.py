@@ -15,7 +15,6 @@ from tests.plugins.deployment import Deployment
 
 READS: Final = ("get", "get_many", "list")
 WRITES: Final = ("put", "put_many", "put_many_then_get", "drop", "claim", "count")
-Turns = tuple[int, int, int]
 
 
 @dataclass
@@ -66,25 +65,6 @@ def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deploymen
     with turn_counter.expect(2, 2, 0):
         asked = person.get(f"{person.base}/sign-up/begin?affiliation=student&upstream=wayf")
     assert "SAMLRequest=" in asked.location
-
-
-def test_an_answer_is_one_read_and_one_write(deployment: Deployment, turn_counter: Counted) -> None:
-    """The transaction is read, and the arrival added if it is absent."""
-    person = deployment.person()
-    acs, fields = deployment.answer(person.choose(person.ask()), "asta")
-    with turn_counter.expect(1, 1, 0):
-        assert person.deliver(acs, fields).status_code == 303
-
-
-def test_an_assertion_leaves_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
-    """Two reads: transaction with arrival, person record; then the release is written."""
-    person = deployment.person()
-    person.agree(person.log_in("asta"), remember=True)
-    deployment.landing(person.log_in("asta"))
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
-    with turn_counter.expect(2, 1, 1):
-        page = person.get(arrived.location)
-    deployment.landing(page)
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])

@@ -6,7 +6,7 @@ from datetime import date
 from broker.configuration.policies.examples import Result, makes_borrower
 from broker.configuration.policies.file_checks import PolicyProblem
 from broker.core.identity.rights import IDENTIFIED_ROLES, Right
-from broker.core.policy.matching import condition_failure
+from broker.core.policy.matching import find_matching_alternative, find_near_miss
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet
 
 # The line that made an example fail, and what it does, in words.
@@ -69,7 +69,7 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
     Return None if the example expects no affiliation, or accepts any.
     """
     expect = result.example.expect
-    if named := policies.named.get(expect.affiliation or ""):
+    if named := policies.policy_by_affiliation.get(expect.affiliation or ""):
         return named
     if expect.reason == "no_affiliation" or (expect.effect == "deny" and expect.reason is None):
         return None
@@ -83,20 +83,12 @@ def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Caus
     If the policy has several alternatives, the one with the fewest failing conditions counts.
     """
     login = result.example.login
-    least: list[_Cause] | None = None
-    for alternative in policy.match:
-        failing = []
-        for condition in alternative.conditions:
-            if code := condition_failure(condition, policy, login, today):
-                values = ", ".join(condition.values)
-                what = f"{condition.name} {values} does not hold ({code})"
-                failing.append((condition.place, what))
-        if not failing:
-            what = f"{result.decision.affiliation} goes before {policy.affiliation}"
-            return alternative.place, what
-        if least is None or len(failing) < len(least):
-            least = failing
-    return least[0] if least else (result.example.place, "")
+    matching = find_matching_alternative(policy, login, today)
+    if matching is not None:
+        return matching.place, f"{result.decision.affiliation} goes before {policy.affiliation}"
+    reason, condition = find_near_miss(policy, login, today)
+    values = ", ".join(condition.values)
+    return condition.place, f"{condition.name} {values} does not hold ({reason.code})"
 
 
 def _find_other_category(result: Result) -> _Cause | None:

@@ -10,8 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, model_validator
 
 from broker.configuration.checked_files import Day, Flag, Shape, Span, Whole, did_you_mean
 from broker.configuration.editor_schemas import JsonSchema, schema_of
@@ -19,8 +18,6 @@ from broker.configuration.policies.file_checks import PolicyProblem
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import (
     PERSONS_OWN,
-    TEXT,
-    TEXTS,
     CprKind,
     ExpectedDecisionShape,
     ExpiryText,
@@ -28,7 +25,6 @@ from broker.configuration.policies.value_syntax import (
     Level,
     NameList,
     OneLineText,
-    ShortForm,
     Values,
 )
 from broker.core.entities import Assurance, Text
@@ -78,7 +74,12 @@ class BorrowerShape(Shape):
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
     expires: ExpiryText
-    fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), ShortForm(TEXT, TEXTS)]]
+    fields: dict[
+        str,
+        Annotated[
+            FieldShape, BeforeValidator(_from_source, json_schema_input_type=Values | FieldShape)
+        ],
+    ]
     # An alias, because every pydantic model class has a method named "register".
     of_register: AddressWriting | None = Field(None, alias="register")
     pin: engine.PinDelivery = "mail"
@@ -172,7 +173,13 @@ class ProofShape(Shape):
     """A proof that the person reads the mail of an address."""
 
     domains: Annotated[
-        tuple[Annotated[DomainShape, BeforeValidator(_from_name), ShortForm(TEXT)], ...],
+        tuple[
+            Annotated[
+                DomainShape,
+                BeforeValidator(_from_name, json_schema_input_type=OneLineText | DomainShape),
+            ],
+            ...,
+        ],
         Field(min_length=1),
     ]
     code_valid_for: Span = timedelta(minutes=30)
@@ -291,22 +298,11 @@ def _read_list(written: object) -> object:
     return found
 
 
-class _ListForEditors:
-    """Makes the JSON Schema of a list of attributes, which is read as a mapping."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        """Return the schema of a list whose items are names, or names with a mapping."""
-        one = handler(core_schema)["additionalProperties"]
-        named = {"type": "object", "maxProperties": 1, "additionalProperties": one}
-        return {"type": "array", "items": {"anyOf": [TEXT, named]}}
-
-
+_Attributes = dict[str, AttributeShape]
+_OneAttribute = Annotated[dict[str, OneLineText | NameList | AttributeShape], Field(max_length=1)]
 AttributeList = Annotated[
-    dict[str, Annotated[AttributeShape, ShortForm(TEXT, TEXTS)]],
-    BeforeValidator(_read_list),
-    _ListForEditors(),
+    _Attributes,
+    BeforeValidator(_read_list, json_schema_input_type=list[OneLineText | _OneAttribute]),
 ]
 
 

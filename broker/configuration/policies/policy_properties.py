@@ -64,20 +64,20 @@ def check_rules(
 
     The lists are empty if ``names`` lacks the file of site rules, services or attribute maps.
     """
-    if names.site_rules is None or names.configured is None or names.maps is None:
+    if names.site_rules is None or names.services is None or names.maps is None:
         return [], []
     try:
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return [*found.faults], []
-    upstreams = {each.name: each for each in names.upstream_values}
-    site = Site.from_configuration(names.configured, upstreams, names.maps).unlimited_by_metadata
+    upstreams = names.upstreams or {}
+    site = Site.from_configuration(names.services, upstreams, names.maps).unlimited_by_metadata
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
         unknown = list(_find_unknown_names(rule, policies, names))
         faults += unknown
-        warnings += _find_unconfigured_services(rule, names.configured)
+        warnings += _find_unconfigured_services(rule, names.services)
         if not unknown:
             proof = check_rule(rule, policies, site, now)
             faults += _find_broken_rule(proof, now)
@@ -114,8 +114,8 @@ def _find_unknown_names(
             if name is not None and name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
-    for name in _list_absent_services(rule, names.configured or ()):
-        if fix := did_you_mean(name, names.configured or ()):
+    for name in _list_absent_services(rule, names.services or ()):
+        if fix := did_you_mean(name, names.services or ()):
             yield Fault(str(rule.place), f"unknown service {name!r}", fix)
 
 
@@ -134,7 +134,7 @@ def _list_names(
     expect = rule.expect
     yield "upstream", rule.when.upstreams, names.upstreams or ()
     yield "attribute", [each.name for each in rule.when.conditions], attributes - OURS
-    yield "affiliation", (*rule.when.intents, expect.affiliation), policies.named
+    yield "affiliation", (*rule.when.intents, expect.affiliation), policies.policy_by_affiliation
     yield "reason", (expect.reason,), FIRST_REASONS
     yield "category", (expect.category,), categories
     released = (*(expect.releases or ()), *rule.never_releases)

@@ -11,7 +11,6 @@ from broker.configuration.policies.value_syntax import (
     ExpectedDecisionShape,
     Levels,
     OneLineText,
-    ShortForm,
     Values,
 )
 from broker.core.entities import Assurance
@@ -52,7 +51,7 @@ class WhenShape(Shape, extra="allow"):
     upstream: Values = ()
     assurance: Levels = ()
     cpr: CprKinds = ()
-    age: Annotated[AgeShape, BeforeValidator(_read_age), ShortForm({"type": "integer"})] = (
+    age: Annotated[AgeShape, BeforeValidator(_read_age, json_schema_input_type=int | AgeShape)] = (
         AgeShape()
     )
     intent: Values = ()

@@ -75,29 +75,21 @@ OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 class NameableInPolicies:
     """The services, attributes and upstreams that policies may name; None where any name will do.
 
-    With ``configured`` and ``maps``, the releases are compared with the services as they are
-    configured and the attributes that they read. ``upstreams`` that map to values of the core say
-    which scopes each may assert. ``borrower_fields`` are those that the connector of the library
-    system can write. ``desk_categories`` are the borrower categories that staff make and no policy
-    does. ``person_register`` is whether one is configured. ``site_rules`` is the file of the rules
-    that a proposed set must obey; None if there are none.
+    With ``services`` and ``maps``, the releases are compared with the services as they are
+    configured and the attributes that they read. ``borrower_fields`` are those that the connector
+    of the library system can write. ``desk_categories`` are the borrower categories that staff make
+    and no policy does. ``person_register`` is whether one is configured. ``site_rules`` is the file
+    of the rules that a proposed set must obey; None if there are none.
     """
 
-    services: Collection[str] | None = None
+    services: Mapping[str, Service] | None = None
     attributes: Collection[str] | None = None
-    configured: Mapping[str, Service] | None = None
     maps: Mapping[str, AttributeMap] | None = None
-    upstreams: Collection[str] | None = None
+    upstreams: Mapping[str, Upstream] | None = None
     borrower_fields: Collection[str] | None = None
     desk_categories: Names | None = None
     person_register: bool | None = None
     site_rules: Path | None = None
-
-    @property
-    def upstream_values(self) -> Iterator[Upstream]:
-        """Yield the upstreams of which more than the name is known."""
-        known = self.upstreams if isinstance(self.upstreams, Mapping) else {}
-        yield from known.values()
 
 
 ANY_NAMES: Final = NameableInPolicies()
@@ -128,11 +120,7 @@ def find_warnings(
     for what, name, place, known, fix in _list_unknown_names(policies, names):
         if fix and not did_you_mean(name, known):
             yield place, f"no {what} {name!r} is configured", fix
-    for alternative in chain.from_iterable(policy.match for policy in policies):
-        asked = values_by_name(alternative).get(UPSTREAM, ())
-        upstreams = [each for each in names.upstream_values if each.name in asked]
-        yield from _find_foreign_scopes(alternative, upstreams, names.maps or {})
-        yield from _find_missing_scope(alternative, upstreams, names.maps or {})
+    yield from _check_scopes(policies, names)
     yield from _find_unused_domains(policies)
     yield from _find_unreached_categories(policies, names)
     if names.desk_categories is not None:
@@ -176,7 +164,7 @@ def _pair_with_services(
 ) -> Iterator[tuple[Release, Service]]:
     """Yield each entry with each configured service that it is about."""
     for release in list_releases(policies):
-        for service in (names.configured or {}).values():
+        for service in (names.services or {}).values():
             if service.name == release.service or release.service in service.categories:
                 yield release, service
 
@@ -322,6 +310,17 @@ def _list_names(
 # Scopes
 
 
+def _check_scopes(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    maps = names.maps or {}
+    for alternative in chain.from_iterable(policy.match for policy in policies):
+        asked = values_by_name(alternative).get(UPSTREAM, ())
+        upstreams = [each for name, each in (names.upstreams or {}).items() if name in asked]
+        yield from _find_foreign_scopes(alternative, upstreams, maps)
+        yield from _find_missing_scope(alternative, upstreams, maps)
+
+
 def _find_foreign_scopes(
     alternative: Alternative, upstreams: Collection[Upstream], maps: Mapping[str, AttributeMap]
 ) -> Iterator[PolicyProblem]:
@@ -425,7 +424,7 @@ def _find_unreached_categories(
     policies: Collection[Policy], names: NameableInPolicies
 ) -> Iterator[PolicyProblem]:
     """Find categories whose borrowers fit no file when they log in with the library account."""
-    ways = sorted(upstream.name for upstream in names.upstream_values if upstream.local)
+    ways = sorted(upstream.name for upstream in (names.upstreams or {}).values() if upstream.local)
     alternatives = [values_by_name(each) for policy in policies for each in policy.match]
     for rule in list_rules(policies):
         category = rule.category

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from broker.configuration.editor_schemas import JsonSchema
 from broker.configuration.policies.file_schema import json_schema
 from broker.configuration.policies.property_schema import rules_schema
-from broker.configuration.policies.value_syntax import TEXT
 from broker.core.policy.decision import FIRST_REASONS, NEVER_BY_CATEGORY
 from broker.core.policy.model import NAME_ID
+
+_TEXT: Final[JsonSchema] = {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +125,4 @@ def _enum(names: Iterable[str]) -> JsonSchema:
 
 def _offer(names: Collection[str]) -> JsonSchema:
     """Return a schema that accepts any text; editors offer the names."""
-    return {"anyOf": [_enum(names), TEXT]} if names else TEXT
+    return {"anyOf": [_enum(names), _TEXT]} if names else _TEXT

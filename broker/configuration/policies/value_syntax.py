@@ -5,8 +5,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from broker.configuration.checked_files import Shape, step_into
 from broker.configuration.editor_schemas import JsonSchema
@@ -21,35 +20,6 @@ _COMMON_YEAR: Final = 2027
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
 Level = Literal["self_asserted", "low", "substantial", "high"]
 CprKind = Literal["real", "replacement", "constructed", "invalid", "none"]
-
-
-class ShortForm:
-    """Adds to the JSON Schema of a mapping the short forms that may take its place."""
-
-    def __init__(self, *forms: JsonSchema) -> None:
-        """Add the schemas of these forms."""
-        self._forms = forms
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        """Return the schema of a short form or the mapping."""
-        return {"anyOf": [*self._forms, handler(core_schema)]}
-
-
-TEXT: Final[JsonSchema] = {"type": "string"}
-TEXTS: Final[JsonSchema] = {"type": "array", "items": TEXT, "minItems": 1}
-
-
-class _OneOrSeveral:
-    """Reads one value as a list of one, and adds it to the JSON Schema of the list."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        """Return the schema of one value or a list."""
-        listed = handler(core_schema)
-        return {"anyOf": [listed["items"], listed]}
 
 
 def _several(written: object) -> object:
@@ -67,17 +37,17 @@ def _expiry(text: object) -> object:
     raise ValueError("must be a span like 24 months or 2 years, or a day like 31 August")
 
 
+NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
 # One value or several; a value is exact, or a prefix that ends with "*".
 Values = Annotated[
-    tuple[OneLineText, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
+    NameList, BeforeValidator(_several, json_schema_input_type=OneLineText | NameList)
 ]
-Levels = Annotated[
-    tuple[Level, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
-]
+_Levels = Annotated[tuple[Level, ...], Field(min_length=1)]
+Levels = Annotated[_Levels, BeforeValidator(_several, json_schema_input_type=Level | _Levels)]
+_CprKinds = Annotated[tuple[CprKind, ...], Field(min_length=1)]
 CprKinds = Annotated[
-    tuple[CprKind, ...], Field(min_length=1), BeforeValidator(_several), _OneOrSeveral()
+    _CprKinds, BeforeValidator(_several, json_schema_input_type=CprKind | _CprKinds)
 ]
-NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
 ExpiryText = Annotated[
     Expiry,
     BeforeValidator(_expiry),
@@ -141,7 +111,10 @@ class ExpectedDecisionShape(Shape):
     affiliation: OneLineText | None = None
     borrower: (
         Annotated[
-            ExpectBorrowerShape, BeforeValidator(_read_no_borrower), ShortForm({"const": "none"})
+            ExpectBorrowerShape,
+            BeforeValidator(
+                _read_no_borrower, json_schema_input_type=Literal["none"] | ExpectBorrowerShape
+            ),
         ]
         | None
     ) = None

@@ -59,7 +59,8 @@ class GivenFacts:
     A fact that is None, and an attribute not in ``attributes``, is made up, except with ``whole``.
     ``affiliations`` are scoped. ``without`` are attributes that are not sent. ``addresses`` are the
     mailboxes that the person can prove, by the name of the proof; ``proved`` are those proved in
-    earlier logins. Without an ``institution`` the scopes choose one.
+    earlier logins. Without an ``institution`` the scopes choose one. ``made_up`` names the facts
+    that nobody stated.
     """
 
     upstream: str
@@ -77,13 +78,6 @@ class GivenFacts:
     proved: Mapping[str, str] = field(default_factory=dict, repr=False)
     upgrade: bool = True
     whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedFacts:
-    """The complete facts of a login; ``made_up`` names those that nobody stated."""
-
-    facts: GivenFacts
     made_up: Names = ()
 
 
@@ -92,11 +86,13 @@ def facts_of_login(login: LoginFacts) -> GivenFacts:
 
     A borrower without a stated category gets a category that no rule names.
     """
-    attributes = {name: of for name, of in login.attributes.items() if name != CPR_ATTRIBUTE}
-    proofs = {name.removesuffix(PROOF_DOMAIN) for name in attributes if name.endswith(PROOF_DOMAIN)}
-    proved = {name: attributes.pop(name)[0] for name in proofs if name in attributes}
-    sent = {name: of for name, of in attributes.items() if not name.endswith(PROOF_DOMAIN)}
-    category = attributes.get(CATEGORY, (UNNAMED_CATEGORY,))[0]
+    proved = find_proved_addresses(login.attributes)
+    sent = {
+        name: of
+        for name, of in login.attributes.items()
+        if name not in {CPR_ATTRIBUTE, *proved} and not name.endswith(PROOF_DOMAIN)
+    }
+    category = sent.get(CATEGORY, (UNNAMED_CATEGORY,))[0]
     return GivenFacts(
         upstream=login.upstream,
         attributes=sent,
@@ -108,6 +104,12 @@ def facts_of_login(login: LoginFacts) -> GivenFacts:
         proved=proved,
         whole=True,
     )
+
+
+def find_proved_addresses(attributes: Attributes) -> dict[str, str]:
+    """Return the addresses of the mailboxes that were proved, by the name of the proof."""
+    names = [name.removesuffix(PROOF_DOMAIN) for name in attributes if name.endswith(PROOF_DOMAIN)]
+    return {name: attributes[name][0] for name in names if name in attributes}
 
 
 def find_institution(given: GivenFacts, upstream: Upstream) -> Institution | None:
@@ -122,7 +124,7 @@ def find_institution(given: GivenFacts, upstream: Upstream) -> Institution | Non
 
 def complete_facts(
     given: GivenFacts, upstream: Upstream, names: frozenset[str] | None, policies: PolicySet
-) -> CompletedFacts:
+) -> GivenFacts:
     """Return the facts, with made-up ones for those that are missing.
 
     ``names`` are the attributes that the upstream can send (None: any).
@@ -134,7 +136,7 @@ def complete_facts(
         institution=institution.entity_id if institution else "",
     )
     if given.whole:
-        return CompletedFacts(facts)
+        return facts
     if upstream.local:
         return _complete_account(facts, policies)
     made = {
@@ -149,7 +151,7 @@ def complete_facts(
     if age is None and kind in _DATED:
         age = _AGE
     whole = replace(facts, attributes=attributes, assurance=assurance, cpr=kind, age=age)
-    return CompletedFacts(whole, (*_name_made_up_facts(facts, whole), *made))
+    return replace(whole, made_up=(*_name_made_up_facts(facts, whole), *made))
 
 
 def describe_login(
@@ -245,15 +247,15 @@ def _name_made_up_facts(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
         yield f"age {whole.age}"
 
 
-def _complete_account(given: GivenFacts, policies: PolicySet) -> CompletedFacts:
+def _complete_account(given: GivenFacts, policies: PolicySet) -> GivenFacts:
     """Return the facts of a library account login: only the account is known."""
     if given.borrower:
         attributes: dict[str, Values] = {CATEGORY: (given.borrower.category,)}
-        return CompletedFacts(replace(given, attributes=attributes))
+        return replace(given, attributes=attributes)
     category = next(_find_account_categories(policies), UNNAMED_CATEGORY)
     account = DescribedBorrower(category)
-    facts = replace(given, attributes={CATEGORY: (category,)}, borrower=account)
-    return CompletedFacts(facts, (f"borrower {category}",))
+    made_up = (f"borrower {category}",)
+    return replace(given, attributes={CATEGORY: (category,)}, borrower=account, made_up=made_up)
 
 
 def _find_account_categories(policies: PolicySet) -> Iterator[str]:
@@ -295,7 +297,7 @@ def _read(
         {name: read_by},
         now,
         tuple(_make_proofs(facts, now)),
-        named_affiliations=policies.named_affiliations,
+        named_affiliations=policies.affiliation_names,
     )
     if find_outgoing_row(read_by, CPR_ATTRIBUTE) is None:
         return reading

@@ -6,7 +6,15 @@ from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Values
-from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
+from broker.core.policy.model import (
+    ANY_LOGIN,
+    Alternative,
+    Condition,
+    LoginFacts,
+    Policy,
+    PolicySet,
+    Reason,
+)
 
 # The condition "kaldemail_domain" asks for a proved mailbox of the proof "kaldemail".
 PROOF_DOMAIN: Final = "_domain"
@@ -21,7 +29,7 @@ def matching_policies(
     found = []
     for position in _find_candidates(policies, login):
         policy = policies.policies[position]
-        alternative = _find_matching_alternative(policy, login, today)
+        alternative = find_matching_alternative(policy, login, today)
         if alternative is not None:
             found.append((policy.for_institution(login.attributes), alternative))
     return found
@@ -38,18 +46,20 @@ def find_near_misses(
     order = dict.fromkeys((*_find_candidates(policies, login), *range(_MOST_EXPLAINED)))
     positions = [each for each in order if each < len(policies.policies)][:_MOST_EXPLAINED]
     nearest = (policies.policies[each] for each in positions)
-    return [_find_near_miss(policy, login, today) for policy in nearest if policy.match]
+    return [find_near_miss(policy, login, today) for policy in nearest if policy.match]
 
 
 def _find_candidates(policies: PolicySet, login: LoginFacts) -> list[int]:
-    return policies.index.find_candidates(
-        [("upstream", (login.upstream,)), *login.attributes.items()]
-    )
+    """Return the positions of all policies that a login may match, in order."""
+    found: set[int] = set()
+    for name, values in (ANY_LOGIN, ("upstream", (login.upstream,)), *login.attributes.items()):
+        for value in values:
+            found.update(policies.index.get((name, value), ()))
+    return sorted(found)
 
 
-def _find_matching_alternative(
-    policy: Policy, login: LoginFacts, today: date
-) -> Alternative | None:
+def find_matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alternative | None:
+    """Return the first alternative of a policy that a login meets."""
     for alternative in policy.match:
         failures = (
             condition_failure(condition, policy, login, today)
@@ -60,21 +70,18 @@ def _find_matching_alternative(
     return None
 
 
-def _find_near_miss(policy: Policy, login: LoginFacts, today: date) -> tuple[Reason, Condition]:
-    """Return the first failed condition of the alternative with the fewest failures."""
-    failures = [_find_failures(alternative, policy, login, today) for alternative in policy.match]
+def find_near_miss(policy: Policy, login: LoginFacts, today: date) -> tuple[Reason, Condition]:
+    """Return the first failed condition of the alternative with the fewest failures.
+
+    No alternative of the policy matches.
+    """
+    failures: list[list[tuple[Reason, Condition]]] = []
+    for alternative in policy.match:
+        codes = (
+            (condition_failure(each, policy, login, today), each) for each in alternative.conditions
+        )
+        failures.append([(Reason(code, each.place), each) for code, each in codes if code])
     return min(failures, key=len)[0]
-
-
-def _find_failures(
-    alternative: Alternative, policy: Policy, login: LoginFacts, today: date
-) -> list[tuple[Reason, Condition]]:
-    failures = []
-    for condition in alternative.conditions:
-        code = condition_failure(condition, policy, login, today)
-        if code:
-            failures.append((Reason(code, condition.place), condition))
-    return failures
 
 
 def condition_failure(

@@ -20,7 +20,7 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
     None if there is no intent or no such policy, if the policy matches already, if something other
     than a proof is missing, or if no mailbox proves anything today.
     """
-    policy = policies.named.get(login.intent or "")
+    policy = policies.policy_by_affiliation.get(login.intent or "")
     if policy is None:
         return None
     lacking = [

@@ -1,9 +1,11 @@
 """The values of the policy engine: policies, the facts of a login, and the decision."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 from typing import Final, Literal
 
@@ -21,7 +23,6 @@ from broker.core.errors import Fault
 from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
-from broker.core.policy.condition_index import ConditionIndex, NamedValues
 from broker.core.policy.expiry import Expiry
 
 # The keywords of a policy file; file_schema.py reads them from here.
@@ -301,36 +302,29 @@ class Policy:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+# Alternatives without any exact condition are indexed under this one.
+ANY_LOGIN: Final[tuple[str, Values]] = ("", ("",))
+
+
+def _is_exact(condition: Condition) -> bool:
+    """Return whether a login must have one of the values: none is a least level or a prefix."""
+    return condition.name != "assurance" and not any("*" in each for each in condition.values)
+
+
+@dataclass(frozen=True)
 class PolicySet:
     """The policies in force together, highest precedence first.
 
-    ``named`` holds the same policies by affiliation. Every decision names ``digest``, the SHA-256
-    of the files. ``provable`` are the upstreams at which a mailbox proof can change the decision.
-    ``named_affiliations`` are the affiliations that some line names exactly. ``name_id_formats``
-    are the NameID formats by service or entity category.
+    Every decision names ``digest``, the SHA-256 of the files.
     """
 
     policies: tuple[Policy, ...]
     digest: str
     warnings: tuple[Fault, ...] = ()
-    index: ConditionIndex = field(init=False, repr=False, compare=False)
-    provable: frozenset[str] = field(init=False, repr=False, compare=False)
-    named_affiliations: frozenset[str] = field(init=False, repr=False, compare=False)
-    name_id_formats: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
-    named: Mapping[str, Policy] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
-        matches = [_list_conditions(policy) for policy in ordered]
-        object.__setattr__(self, "policies", ordered)
-        object.__setattr__(self, "index", ConditionIndex.from_matches(matches))
-        object.__setattr__(self, "provable", _find_provable_upstreams(matches))
-        object.__setattr__(self, "named_affiliations", frozenset(_iter_named_affiliations(ordered)))
-        object.__setattr__(self, "name_id_formats", _collect_name_id_formats(ordered))
-        # A load refuses two files of one affiliation. Here the higher precedence counts.
-        named = {policy.affiliation: policy for policy in reversed(ordered)}
-        object.__setattr__(self, "named", named)
+        ordered = sorted(self.policies, key=lambda policy: -policy.precedence)
+        object.__setattr__(self, "policies", tuple(ordered))
 
     @property
     def conditions(self) -> Iterator[Condition]:
@@ -343,47 +337,62 @@ class PolicySet:
         named = (each.values for each in self.conditions if each.name == name)
         return tuple(dict.fromkeys(chain.from_iterable(named)))
 
+    @cached_property
+    def policy_by_affiliation(self) -> Mapping[str, Policy]:
+        """The policies by affiliation."""
+        # A load refuses two files of one affiliation. Here the higher precedence counts.
+        return {policy.affiliation: policy for policy in reversed(self.policies)}
 
-def _list_conditions(policy: Policy) -> list[list[NamedValues]]:
-    """Return the conditions of each alternative, without assurance, which cannot be indexed."""
-    return [
-        [
-            (condition.name, condition.values)
-            for condition in alternative.conditions
-            if condition.name != "assurance"
-        ]
-        for alternative in policy.match
-    ]
+    @cached_property
+    def index(self) -> Mapping[tuple[str, str], set[int]]:
+        """The positions of policies by name and value of a condition that a login must meet.
 
+        Each alternative is under its rarest exact condition, or under ANY_LOGIN without one.
+        """
+        ways = [each for policy in self.policies for each in policy.match]
+        conditions = chain.from_iterable(each.conditions for each in ways)
+        frequencies = Counter((each.name, value) for each in conditions for value in each.values)
 
-def _find_provable_upstreams(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
-    upstreams: set[str] = set()
-    for values in map(dict, chain.from_iterable(matches)):
-        if any(name.endswith("_domain") for name in values):
-            upstreams.update(values.get("upstream", ()))
-    return frozenset(upstreams)
+        def count(condition: Condition) -> int:
+            return sum(frequencies[condition.name, value] for value in condition.values)
 
+        positions: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for position, policy in enumerate(self.policies):
+            for alternative in policy.match:
+                rarest = min(filter(_is_exact, alternative.conditions), key=count, default=None)
+                name, values = (rarest.name, rarest.values) if rarest else ANY_LOGIN
+                for value in values:
+                    positions[name, value].add(position)
+        return positions
 
-def _iter_named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
-    """Yield the affiliations that matches and releases name, without those that end in ``*``."""
-    for policy in policies:
-        lines: list[Condition | ReleasedAttribute] = []
-        for alternative in policy.match:
-            lines += alternative.conditions
-        for release in policy.releases:
-            lines += release.attributes
-        for written in lines:
-            if written.name in AFFILIATIONS:
-                yield from (value for value in written.values if not value.endswith("*"))
+    @cached_property
+    def provable(self) -> frozenset[str]:
+        """The upstreams at which a mailbox proof can change the decision."""
+        upstreams: set[str] = set()
+        for alternative in chain.from_iterable(policy.match for policy in self.policies):
+            values = {each.name: each.values for each in alternative.conditions}
+            if any(name.endswith("_domain") for name in values):
+                upstreams.update(values.get("upstream", ()))
+        return frozenset(upstreams)
 
+    @cached_property
+    def affiliation_names(self) -> frozenset[str]:
+        """The affiliations that a match or a release names exactly."""
+        written: list[Condition | ReleasedAttribute] = []
+        for policy in self.policies:
+            written += chain.from_iterable(each.conditions for each in policy.match)
+            written += chain.from_iterable(each.attributes for each in policy.releases)
+        named = chain.from_iterable(each.values for each in written if each.name in AFFILIATIONS)
+        return frozenset(value for value in named if not value.endswith("*"))
 
-def _collect_name_id_formats(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
-    formats: dict[str, frozenset[str]] = {}
-    for policy in policies:
-        for release in policy.releases:
+    @cached_property
+    def name_id_formats(self) -> Mapping[str, frozenset[str]]:
+        """The NameID formats by service or entity category."""
+        formats: dict[str, frozenset[str]] = {}
+        for release in chain.from_iterable(policy.releases for policy in self.policies):
             before = formats.get(release.service, frozenset())
             formats[release.service] = before | {release.name_id_format}
-    return formats
+        return formats
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,57 @@
 """The changes between two policy sets: one row for each, with a persona that shows it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from broker.core.consent.consent import find_question, make_receipt
 from broker.core.entities import Names
-from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import GivenFacts
+from broker.core.login.played_login import PlayedLogin
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy_analysis.changes import (
-    AT,
-    MOVES,
-    Change,
-    Direction,
-    affiliation_of,
-    find_changes,
-)
-from broker.core.policy_analysis.persona_words import has_withheld_affiliation
-from broker.core.policy_analysis.plays import Analysis, Play
+from broker.core.policy.model import PolicyLine, PolicySet
+from broker.core.policy_analysis.effects import Effect, Topic, find_effects
+from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.plays import Play, iter_plays
 
 _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
+_NOBODY: Final = "nobody"  # the affiliation of a person who has none
+AT: Final = " at "  # between an affiliation and the institution of an exception
+MOVES: Final = " -> "  # between the affiliations before and after
+
+
+class Direction(StrEnum):
+    """The direction of a change, in the order in which people should read them."""
+
+    WIDER = "WIDER"
+    REFUSED = "refused"
+    OTHER = "other"
+    NARROWER = "narrower"
+
+
+# Topics whose effects widen a login if they are added, and narrow it if they are removed.
+_GIVING: Final = (Topic.RECEIVES, Topic.WRITES, Topic.REGISTER)
+_OF_ACCOUNT: Final = (Topic.BORROWER, Topic.WRITES, Topic.REGISTER)
+# Topics that are compared even if only one of the two sets admits the person.
+_AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change for one persona: its direction, its text, and the line that causes it.
+
+    ``value`` is an attribute value that is now released, or no longer is. If ``was`` is True,
+    ``place`` is a line of the old set.
+    """
+
+    direction: Direction
+    text: str
+    place: PolicyLine | None = None
+    value: str = ""
+    was: bool = False
+    topic: Topic | None = None
 
 
 @dataclass(slots=True)
@@ -33,7 +65,7 @@ class Row:
     change: Change
     service: str
     affiliation: str
-    login: DescribedLogin
+    facts: GivenFacts
     day: date
     values: list[str] = field(default_factory=list)
 
@@ -56,18 +88,17 @@ def find_differences(trial: Analysis) -> Differences:
     rows: dict[tuple[object, ...], Row] = {}
     logins = 0
     again: set[str] = set()
-    for play in trial.plays():
+    for play in iter_plays(trial):
         logins += 1
-        if play.service.name not in again and _is_asked_again(play, trial.now):
-            again.add(play.service.name)
+        service, affiliation = play.service.name, _write_affiliation(play)
+        if service not in again and _is_asked_again(play, trial.now):
+            again.add(service)
         for change in find_changes(play, trial.sets):
-            key = (change.direction, play.service.name, _affiliation(play), change.text)
-            row = rows.get(key)
-            if row is None:
-                row = Row(change, play.service.name, _affiliation(play), play.login, play.day)
-                rows[key] = row
-            elif _effort(play.login) < _effort(row.login):
-                row.login = play.login
+            key = (change.direction, service, affiliation, change.text)
+            if key not in rows:
+                rows[key] = Row(change, service, affiliation, play.facts, play.day)
+            row = rows[key]
+            row.facts = min(row.facts, play.facts, key=_effort)
             row.day = min(row.day, play.day)
             if change.value and change.value not in row.values:
                 row.values.append(change.value)
@@ -81,30 +112,27 @@ def find_differences(trial: Analysis) -> Differences:
             row.affiliation,
         ),
     )
-    return Differences(
-        rows=tuple(ordered), logins=logins, today=trial.now.date(), asked_again=tuple(sorted(again))
-    )
+    return Differences(tuple(ordered), logins, trial.now.date(), tuple(sorted(again)))
 
 
-def _effort(login: DescribedLogin) -> tuple[bool, ...]:
+def _effort(facts: GivenFacts) -> tuple[object, ...]:
     """Return how hard a login is to describe to ``try``; the easiest login is shown."""
-    reading = login.reading
-    is_remembered = login.borrower is not None and reading.cpr != "real"
-    return (
-        has_withheld_affiliation(login),
-        is_remembered,
-        reading.assurance is None,
-        login.intent is not None,
-    )
+    is_remembered = facts.borrower is not None and facts.cpr != "real"
+    values = sum(map(len, facts.attributes.values()))
+    return is_remembered, facts.assurance is None, facts.intent is not None, values
 
 
-def _affiliation(play: Play) -> str:
+def _write_affiliation(play: Play) -> str:
     """Return the affiliation, or that before and after; ``student at via.dk`` by an exception."""
-    old, new = map(affiliation_of, play.played)
+    old, new = map(_affiliation_of, play.played)
     policies = (each.decision.policy for each in reversed(play.played))
     institution = next((each.institution for each in policies if each and each.institution), "")
     moved = old if old == new else f"{old}{MOVES}{new}"
     return f"{moved}{AT}{institution}" if institution else moved
+
+
+def _affiliation_of(played: PlayedLogin) -> str:
+    return played.decision.affiliation or _NOBODY
 
 
 def _is_asked_again(play: Play, now: datetime) -> bool:
@@ -125,3 +153,93 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
         now=now,
     )
     return find_question(after.question.disclosure, (answer,), None, _HMACS, now) is not None
+
+
+def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
+    """Yield the changes for one persona at one service, from the old set to the new one."""
+    old, new = play.played
+    yield from _compare_admission(old, new)
+    moved = [_affiliation_of(old), _affiliation_of(new)]
+    if moved[0] != moved[1]:
+        yield Change(Direction.OTHER, MOVES.join(moved), new.place)
+    before, after = (
+        {(each.topic, each.name): each for each in find_effects(played, policies, play.day)}
+        for played, policies in zip(play.played, sets, strict=True)
+    )
+    for key in dict.fromkeys((*after, *before)):
+        topic, _name = key
+        is_of_library_account = play.source.institution is None and topic in _OF_ACCOUNT
+        is_admitted_once = old.is_permitted != new.is_permitted and topic not in _AT_ADMISSION
+        is_left_out = key == (Topic.RECEIVES, play.without) and key not in before
+        if not (is_of_library_account or is_admitted_once or is_left_out):
+            yield from _compare(before.get(key), after.get(key), old, new)
+
+
+def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+    if new.is_permitted:
+        if not old.is_permitted:
+            yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
+    elif old.is_permitted:
+        yield Change(Direction.REFUSED, new.reason, new.place)
+    elif old.reason != new.reason:
+        text = f"refused for {new.reason}, where it was {old.reason}"
+        yield Change(Direction.OTHER, text, new.place)
+
+
+def _compare(
+    was: Effect | None, now: Effect | None, old: PlayedLogin, new: PlayedLogin
+) -> Iterator[Change]:
+    if was and now:
+        yield from _compare_both(was, now)
+    elif now:
+        yield from _compare_new(now, new)
+    elif was:
+        yield from _compare_removed(was, old, new)
+
+
+def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:
+    if now.topic in _GIVING:
+        yield Change(Direction.WIDER, f"+ {now.title}", now.place, topic=now.topic)
+    elif now.topic is Topic.ASKS:
+        yield Change(Direction.OTHER, f"asks {now.name}", new.place)
+    elif now.topic is Topic.BORROWER and now.place:
+        yield Change(Direction.OTHER, f"borrower: none{MOVES}{now.text}", now.place)
+
+
+def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+    if was.topic in _GIVING:
+        place = was.place if new.is_permitted else new.place
+        text = f"- {was.title}"
+        yield Change(Direction.NARROWER, text, place, was=new.is_permitted, topic=was.topic)
+    elif was.topic is Topic.ASKS and new.is_permitted:
+        is_proof = old.is_permitted and was.name.startswith("mailbox")
+        direction = Direction.WIDER if is_proof else Direction.OTHER
+        yield Change(direction, f"no longer asks {was.name}", new.place)
+
+
+def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
+    topic, title = now.topic, now.title
+    if topic is Topic.TEXTS and was.text == now.text:
+        return  # another source with the same value is no change
+    values = tuple(_compare_values(was, now))
+    yield from values
+    if was.kind == now.kind and was.rank != now.rank:
+        direction = Direction.WIDER if was.rank < now.rank else Direction.NARROWER
+    elif was.text == now.text or values:
+        return
+    else:
+        direction = Direction.WIDER if now.is_wider_if_changed else Direction.OTHER
+    text = f"{title} {was.text or 'always'}{MOVES}{now.text or 'always'}"
+    if topic is Topic.TEXTS:
+        text = f"another {title}"
+    yield Change(direction, text, now.place)
+
+
+def _compare_values(was: Effect, now: Effect) -> Iterator[Change]:
+    """Yield the values that are added and those that are removed, each with its line."""
+    before, after = set(was.values), set(now.values)
+    for value in sorted(after - before):
+        yield Change(Direction.WIDER, f"+ {now.title}", now.place, value, topic=now.topic)
+    for value in sorted(before - after):
+        text = f"- {now.title}"
+        yield Change(Direction.NARROWER, text, was.place, value, was=True, topic=now.topic)

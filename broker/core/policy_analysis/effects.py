@@ -69,6 +69,13 @@ class Effect:
     remarks: Names = ()
     is_wider_if_changed: bool = False
 
+    @property
+    def title(self) -> str:
+        """Return the name by which a change of the effect is described."""
+        if self.topic is Topic.BORROWER:
+            return "borrower:"
+        return f"register: {self.name}" if self.topic is Topic.REGISTER else self.name
+
     def __str__(self) -> str:
         """Return name and text."""
         return f"{self.name} {self.text}".strip()
@@ -109,7 +116,7 @@ def _steps(played: PlayedLogin, policies: PolicySet) -> Iterator[Effect]:
 
 def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Iterator[Effect]:
     head = f"proof {step.name}:"
-    policy = policies.named.get(intent or "")
+    policy = policies.policy_by_affiliation.get(intent or "")
     asked = (
         next((each for each in policy.proofs if each.name == step.name), None) if policy else None
     )

@@ -1,19 +1,19 @@
 """Find rules of one policy set that have no effect, and logins that are refused too late."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.login.described_login import DescribedLogin
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import GivenFacts, find_proved_addresses
 from broker.core.login.missing_address import NO_ADDRESS
-from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
-from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
-from broker.core.policy_analysis.personas import DecidingPolicy
-from broker.core.policy_analysis.plays import Analysis, Play
+from broker.core.policy.model import Effect, Fate, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy_analysis.persona_words import Value, write_example_login, write_options
+from broker.core.policy_analysis.personas import Analysis, DecidingPolicy
+from broker.core.policy_analysis.plays import Play, iter_plays
 
 # The reasons that each key of a requirement refuses for.
 _REFUSES: Final = {
@@ -26,6 +26,8 @@ _NEVER_MADE: Final = ": no entry says borrower: make"
 _CHANGING_CATEGORY: Final = ("upgrades", "lowers")
 # The fates of attributes that leave, and of those that no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
+_NOT_SENT: Final = "not_sent"
+_NO_BORROWER: Final = "no_library_account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Finding:
         return f"{self.place}: {self.what}{shown}"
 
 
-# Affiliation, service, and what a decision says.
+# Affiliation, service, effect and reason of a decision.
 Decided = tuple[str, str, str, str]
 # An attribute on the line that lists it: one line may list several.
 _Line = tuple[PolicyLine, str]
@@ -54,20 +56,20 @@ class Findings:
 
     found: tuple[Finding, ...] = ()
     logins: int = 0
-    reached: dict[Decided, tuple[DescribedLogin, PlayedLogin]] = field(default_factory=dict)
+    reached: dict[Decided, GivenFacts] = field(default_factory=dict)
     entries: set[PolicyLine] = field(default_factory=set)
     leaving: set[_Line] = field(default_factory=set)
-    staying: dict[_Line, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    shown: dict[tuple[_Line, str], DescribedLogin] = field(default_factory=dict)
+    # The reason for which an attribute stays, and a login.
+    staying: dict[_Line, tuple[str, GivenFacts]] = field(default_factory=dict)
     refused: set[tuple[str, str]] = field(default_factory=set)
-    late: dict[tuple[PolicyLine, str], DescribedLogin] = field(default_factory=dict)
+    late: dict[tuple[PolicyLine, str], GivenFacts] = field(default_factory=dict)
 
 
 def find_faults(trial: Analysis) -> Findings:
     """Play every persona under the one set of ``trial`` and return what is wrong with its lines."""
     (policies,) = trial.sets
     seen = Findings()
-    for play in trial.plays():
+    for play in iter_plays(trial):
         seen.logins += 1
         _note(seen, play)
     seen.found = (
@@ -84,40 +86,44 @@ def find_faults(trial: Analysis) -> Findings:
 def _note(seen: Findings, play: Play) -> None:
     (played,) = play.played
     decision = played.decision
-    affiliation = decision.affiliation
+    affiliation, release = decision.affiliation, decision.release
     if affiliation is None:
         return
     key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
-    if not has_withheld_affiliation(play.login):
-        seen.reached.setdefault(key, (play.login, played))
-    release = decision.release
+    if key not in seen.reached:
+        proved = find_proved_addresses(played.facts.attributes)
+        borrower = None if played.facts.borrower is None else DescribedBorrower("")
+        seen.reached[key] = replace(play.facts, proved=proved, borrower=borrower)
     if release is not None:
         seen.entries.add(release.place)
     if decision.effect is Effect.DENY:
         seen.refused |= {(affiliation, each.code) for each in decision.reasons}
         return
     for fate in decision.fates:
-        if fate.place is None:
-            continue
-        line = (fate.place, fate.name)
-        if fate.code in _PASSED:
-            seen.leaving.add(line)
-        else:
-            seen.staying[line][fate.code] += 1
-            seen.shown.setdefault((line, fate.code), play.login)
+        _note_fate(seen, fate, play.facts)
     if release is not None and release.borrower == "make" and not played.is_permitted:
-        _note_late_refusal(seen, play.login, played, release)
+        _note_late_refusal(seen, play, release)
 
 
-def _note_late_refusal(
-    seen: Findings, login: DescribedLogin, played: PlayedLogin, release: Release
-) -> None:
+def _note_fate(seen: Findings, fate: Fate, facts: GivenFacts) -> None:
+    if fate.place is None:
+        return
+    line = (fate.place, fate.name)
+    if fate.code in _PASSED:
+        seen.leaving.add(line)
+    elif line not in seen.staying or seen.staying[line][0] == _NOT_SENT != fate.code:
+        seen.staying[line] = (fate.code, facts)  # another reason says more
+
+
+def _note_late_refusal(seen: Findings, play: Play, release: Release) -> None:
     """Note a login that the policies admit, and that is refused when the account is made."""
+    (played,) = play.played
     rule = played.decision.policy.borrower if played.decision.policy else None
     if played.reason == NO_ADDRESS and rule:
-        seen.late.setdefault((rule.place, NO_ADDRESS), login)
-    if played.reason in _REFUSES["cpr"] and login.borrower is None and login.reading.cpr != "real":
-        seen.late.setdefault((release.place, played.reason), login)
+        seen.late.setdefault((rule.place, NO_ADDRESS), play.facts)
+    has_no_number = play.facts.borrower is None and play.login.reading.cpr != "real"
+    if played.reason in _REFUSES["cpr"] and has_no_number:
+        seen.late.setdefault((release.place, played.reason), play.facts)
 
 
 def _find_dead_alternatives(trial: Analysis, policies: PolicySet) -> Iterator[Finding]:
@@ -146,17 +152,14 @@ def _find_dead_exceptions(policies: PolicySet, deciding: list[DecidingPolicy]) -
                 yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
 
 
-def _is_served_at(service: Service, release: Release) -> bool:
-    return release.service == service.name or release.service in service.categories
-
-
 def _find_dead_entries(
     policies: PolicySet, seen: Findings, services: tuple[Service, ...]
 ) -> Iterator[Finding]:
     """Find entries that no login reaches, and attributes that leave for nobody."""
     for policy in policies.policies:
         for release in policy.releases:
-            serving = [each for each in services if _is_served_at(each, release)]
+            named = release.service
+            serving = [each for each in services if named in (each.name, *each.categories)]
             if not serving:
                 continue  # reported where the names are checked
             if release.place not in seen.entries:
@@ -166,11 +169,9 @@ def _find_dead_entries(
             for listed in release.attributes:
                 line = (listed.place, listed.name)
                 if line not in seen.leaving and line in seen.staying:
-                    ((code, _),) = seen.staying[line].most_common(1)
+                    code, facts = seen.staying[line]
                     what = f"{listed.name} leaves for nobody: {code}"
-                    yield Finding(
-                        listed.place, what, write_options(seen.shown[line, code], (policies,))
-                    )
+                    yield Finding(listed.place, what, write_options(facts, (policies,)))
 
 
 def _explain_missing_upstream(policy: Policy, serving: list[Service]) -> str:
@@ -183,21 +184,20 @@ def _explain_missing_upstream(policy: Policy, serving: list[Service]) -> str:
     return f": methods in broker.toml are only {', '.join(sorted(offered))}"
 
 
-def _makes(policy: Policy) -> bool:
-    return any(release.borrower == "make" for release in policy.releases)
-
-
 def _find_dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
     """Find keys of a requirement that refuse nobody."""
     for policy in policies.policies:
         require = policy.require
+        refused = {code for name, code in seen.refused if name == policy.affiliation}
         for key, codes in _REFUSES.items():
-            if require.place is None or not getattr(require, key):
-                continue
-            if not any((policy.affiliation, code) in seen.refused for code in codes):
+            place = require.line_of(key)
+            if place and getattr(require, key) and refused.isdisjoint(codes):
                 why = "" if _makes(policy) else _NEVER_MADE
-                place = require.line_of(key) or require.place
                 yield Finding(place, f"require {key} refuses nobody{why}")
+
+
+def _makes(policy: Policy) -> bool:
+    return any(release.borrower == "make" for release in policy.releases)
 
 
 def _find_idle_categories(policies: PolicySet) -> Iterator[Finding]:
@@ -213,7 +213,7 @@ def _find_idle_categories(policies: PolicySet) -> Iterator[Finding]:
 def _find_late_refusals(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
     rules = [policy.borrower for policy in policies.policies if policy.borrower]
     written = {rule.place for rule in rules if any(each.name == "email" for each in rule.fields)}
-    for (place, code), login in seen.late.items():
+    for (place, code), facts in seen.late.items():
         if code == NO_ADDRESS and place in written:
             what = "a login without an address makes no account: add mail to the field email"
         elif code == NO_ADDRESS:
@@ -221,7 +221,7 @@ def _find_late_refusals(policies: PolicySet, seen: Findings) -> Iterator[Finding
         else:
             what = f"lets in logins that are refused for {code} when the account is made"
             what += "; write require: {cpr: real}"
-        yield Finding(place, what, write_options(login, (policies,)))
+        yield Finding(place, what, write_options(facts, (policies,)))
 
 
 def _find_ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[Finding]:
@@ -236,3 +236,27 @@ def _find_ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[F
             for release in tied[1:]:
                 what = f"ties with {tied[0].place} at {service.name}: the first is taken"
                 yield Finding(release.place, what)
+
+
+def write_untried_examples(
+    found: Findings, policies: PolicySet, tried: Collection[Decided]
+) -> tuple[str, ...]:
+    """Return an example, with its file in a comment, for each kind of decision not in ``tried``."""
+    files = {policy.affiliation: policy.file for policy in policies.policies}
+    untried = sorted(found.reached.keys() - tried)
+    return tuple(_write_example(found.reached[each], each, files[each[0]]) for each in untried)
+
+
+def _write_example(facts: GivenFacts, decided: Decided, file: str) -> str:
+    affiliation, service, effect, reason = decided
+    login: dict[str, Value] = dict(write_example_login(facts))
+    if reason == _NO_BORROWER:
+        login["borrower"] = False
+    is_denied = effect == "deny"
+    expect = {"effect": effect, "affiliation": affiliation}
+    expect |= {"reason": reason} if is_denied else {}
+    name = f"{affiliation} at {service}: {reason if is_denied else 'let in'}"
+    keys = {"login": login, "service": service, "expect": expect}
+    # JSON is YAML too.
+    lines = (f"    {key}: {json.dumps(of, ensure_ascii=False)}" for key, of in keys.items())
+    return "\n".join((f"  # {file}", f"  - name: {json.dumps(name)}", *lines))

@@ -7,18 +7,17 @@ from itertools import chain
 
 from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE, Attributes
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import SPEC_VERSION
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.login.given_facts import GivenFacts
 from broker.core.login.site import CATEGORY
-from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
+from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Condition, PolicySet
 
 Value = str | int | bool | list[str] | dict[str, str]
 
 
 def write_options(
-    login: DescribedLogin,
+    facts: GivenFacts,
     sets: tuple[PolicySet, ...],
     conditions: tuple[Condition, ...] = (),
     day: date | None = None,
@@ -28,94 +27,63 @@ def write_options(
     Of the attributes, only affiliations and values that the sets or ``conditions`` name are
     written. ``day`` is written if it is not None.
     """
-    looking = (*conditions, *chain.from_iterable(each.conditions for each in sets))
-    reading = login.reading
-    options = [("--upstream", login.upstream)]
-    named = dict.fromkeys(_find_named_values(reading.attributes, looking))
-    options += (_write_value(name, value) for name, value in named)
+    looking = chain(conditions, *(each.conditions for each in sets))
+    options = [("--upstream", facts.upstream)]
+    options += map(_write_value, dict.fromkeys(_find_named_values(facts, looking)))
+    account = facts.attributes.get(CATEGORY, (None,))[0]
+    if facts.borrower:
+        category = facts.borrower.category
+        account = "other" if category.startswith("(") else category
     more = {
-        "--assurance": _level(reading.assurance),
-        "--cpr": reading.cpr,
-        "--age": reading.age,
-        "--intent": login.intent,
-        "--borrower": reading.attributes.one(CATEGORY) or _find_category(login),
+        "--assurance": _level(facts.assurance),
+        "--cpr": facts.cpr,
+        "--age": facts.age,
+        "--intent": facts.intent,
+        "--borrower": account,
         "--date": day,
     }
     options += [(name, str(value)) for name, value in more.items() if value is not None]
-    options += [("--proof", f"{name}={address}") for name, address in _proofs(login)]
-    written = shlex.join(chain.from_iterable(options))
-    withheld = " (and an affiliation that is withheld)" if has_withheld_affiliation(login) else ""
-    return f"{written}{withheld}"
+    options += [("--proof", f"{name}={address}") for name, address in facts.proved.items()]
+    return shlex.join(chain.from_iterable(options))
 
 
-def has_withheld_affiliation(login: DescribedLogin) -> bool:
-    """Return whether an affiliation was withheld: such a login cannot be described to ``try``."""
-    return any(name in AFFILIATIONS for name, _ in login.reading.withheld)
-
-
-def _write_value(name: str, value: str) -> tuple[str, str]:
+def _write_value(named: tuple[str, str]) -> tuple[str, str]:
+    name, value = named
     if name == SCOPED_AFFILIATION and "@" in value:
         return "--as", value
     return "--attribute", f"{name}={value}"
 
 
-def _find_category(login: DescribedLogin) -> str | None:
-    """Return the category of the borrower; ``other`` for one that no rule names."""
-    if login.borrower is None:
-        return None
-    category = login.borrower.category
-    return "other" if category.startswith("(") else category
-
-
 def _find_named_values(
-    attributes: Attributes, conditions: Iterable[Condition]
+    facts: GivenFacts, conditions: Iterable[Condition]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the values that conditions name, then all affiliations.
-
-    Proved domains and the borrower category have options of their own.
-    """
+    """Yield the values that conditions name, then all affiliations."""
     for each in conditions:
-        if not each.name.endswith(PROOF_DOMAIN) and each.name != CATEGORY:
-            values = attributes.get(each.name, ())
+        if each.name != CATEGORY:  # it has its own option
+            values = facts.attributes.get(each.name, ())
             yield from ((each.name, of) for of in values if value_allowed(of, each.values))
     for name in AFFILIATIONS:
-        yield from ((name, value) for value in attributes.get(name, ()))
+        yield from ((name, value) for value in facts.attributes.get(name, ()))
 
 
-def write_example_login(login: DescribedLogin) -> Mapping[str, Value]:
+def write_example_login(facts: GivenFacts) -> Mapping[str, Value]:
     """Return the ``login`` key of an example, with the kind of CPR number instead of a number."""
-    reading = login.reading
-    proofs = dict(_proofs(login))
     written: dict[str, Value | None] = {
-        "upstream": login.upstream,
-        "assurance": _level(reading.assurance),
-        "cpr": reading.cpr,
-        "age": reading.age,
-        "intent": login.intent or None,
-        "borrower": True if login.borrower else None,
-        "proof": proofs or None,
+        "upstream": facts.upstream,
+        "assurance": _level(facts.assurance),
+        "cpr": facts.cpr,
+        "age": facts.age,
+        "intent": facts.intent or None,
+        "borrower": True if facts.borrower else None,
     }
-    ours = {
-        CPR_ATTRIBUTE,
-        ASSURANCE,
-        SPEC_VERSION,
-        *proofs,
-        *(f"{name}{PROOF_DOMAIN}" for name in proofs),
-    }
-    for name, values in reading.attributes.items():
-        if name not in ours:
-            written[name] = list(values)
+    # An example writes a proved contact address as an attribute.
+    proofs = dict(facts.proved)
+    contact = {MAIL_PROOF: (proofs.pop(MAIL_PROOF),)} if MAIL_PROOF in proofs else {}
+    attributes = {**contact, **facts.attributes}
+    written |= {name: list(values) for name, values in attributes.items()}
+    written["proof"] = proofs or None
     return {name: value for name, value in written.items() if value is not None}
 
 
 def _level(assurance: Assurance | None) -> str | None:
     return None if assurance is None else assurance.name.lower()
-
-
-def _proofs(login: DescribedLogin) -> Iterator[tuple[str, str]]:
-    attributes = login.reading.attributes
-    for name in attributes:
-        proof = name.removesuffix(PROOF_DOMAIN)
-        address = attributes.one(proof)
-        if proof != name and address is not None:
-            yield proof, address

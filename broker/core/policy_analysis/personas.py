@@ -4,20 +4,20 @@ A persona meets the conditions of no alternative, of one, or of two. It may have
 proof more. The engine of real logins decides each of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import chain, combinations, product
 from typing import Final
 
-from broker.core.entities import Assurance, Names
+from broker.core.entities import Assurance, Names, Service
 from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affiliation
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts, describe_login
+from broker.core.login.given_facts import GivenFacts
 from broker.core.login.site import CATEGORY, Site
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
@@ -30,14 +30,15 @@ from broker.core.policy.model import (
     Policy,
     PolicySet,
 )
-from broker.core.policy_analysis.sources import Source, choose_values, find_rank
+from broker.core.policy_analysis.sources import Source, choose_values, find_rank, list_sources
 
 _WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
 _ADULT: Final = 30
 _OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, CPR_ATTRIBUTE}
 _NO_VALUES: Final = frozenset({"upstream", "assurance"})
 _PROOF_SOURCE: Final = "proof."
-_MOST_ALTERNATIVES: Final = 2  # that one persona meets on purpose
+# Called with the number of sources done and to do.
+Progress = Callable[[int, int], None]
 _OTHER_CATEGORY: Final = "OTHER"
 
 # Values by attribute; the domain of a proved mailbox stands under its condition's name.
@@ -96,11 +97,68 @@ ANY_LOGIN: Final = LoginFilter()
 
 
 @dataclass(frozen=True)
-class ComparedPolicies:
-    """The policy sets that personas are chosen for: one, or two that are compared."""
+class Analysis:
+    """The personas of a site under one policy set, or under two that are compared.
+
+    ``sites`` are one site for all sets, or one for each. ``given`` selects logins.
+    """
 
     sets: tuple[PolicySet, ...]
+    sites: tuple[Site, ...]
+    now: datetime
     given: LoginFilter = ANY_LOGIN
+    report_progress: Progress = field(default=lambda *_: None, compare=False)
+
+    @property
+    def set_sites(self) -> tuple[tuple[PolicySet, Site], ...]:
+        """Return each set with its site."""
+        sites = self.sites * len(self.sets) if len(self.sites) == 1 else self.sites
+        return tuple(zip(self.sets, sites, strict=True))
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Return the services of all sites."""
+        named = {name: each for site in self.sites for name, each in site.services.items()}
+        return tuple(named.values())
+
+    def is_offered(self, service: Service, upstream: str) -> bool:
+        """Return whether a service offers an upstream at any of the sites."""
+        there = (site.services.get(service.name) for site in self.sites)
+        return any(each is not None and upstream in each.methods for each in there)
+
+    def choosers(self) -> "Iterator[PersonaChooser]":
+        """Yield the choosers of each source, on each day that makes a difference."""
+        days = _find_days(self.sets, self.now.date())
+        sources: list[Source] = []
+        for site in self.sites:  # an institution that differs between the sites is a source twice
+            sources += (each for each in list_sources(site) if each not in sources)
+        for position, source in enumerate(sources):
+            self.report_progress(position, len(sources))
+            if not self.given.upstreams or source.upstream.name in self.given.upstreams:
+                yield from (PersonaChooser(source, self, day) for day in days)
+        self.report_progress(len(sources), len(sources))
+
+    @cached_property
+    def changed_affiliations(self) -> frozenset[str] | None:
+        """The affiliations whose policies differ; None if every policy has to be played."""
+        if len(self.sets) == 1 or len(self.sites) > 1:
+            return None
+        old, new = (policies.policy_by_affiliation for policies in self.sets)
+        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    @cached_property
+    def has_changed_proofs(self) -> bool:
+        """Whether a policy that differs has proofs, or matches by a proof."""
+        policies = chain.from_iterable(each.policies for each in self.sets)
+        return any(
+            policy.proofs or any(each.name.endswith(PROOF_DOMAIN) for each in policy.conditions)
+            for policy in policies
+            if self.is_changed(policy)
+        )
+
+    def is_changed(self, policy: Policy) -> bool:
+        """Return whether a policy differs between the sets, or there is nothing to compare."""
+        return self.changed_affiliations is None or policy.affiliation in self.changed_affiliations
 
     @cached_property
     def patterns(self) -> Mapping[str, set[str]]:
@@ -114,12 +172,12 @@ class ComparedPolicies:
     @cached_property
     def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a line of a set names exactly."""
-        return frozenset[str]().union(*(each.named_affiliations for each in self.sets))
+        return frozenset[str]().union(*(each.affiliation_names for each in self.sets))
 
     @cached_property
     def contested_values(self) -> frozenset[str]:
         """The affiliations that only one of the sets knows."""
-        known = [each.named_affiliations for each in self.sets]
+        known = [each.affiliation_names for each in self.sets]
         return frozenset(
             value
             for value in self.affiliation_names
@@ -183,29 +241,34 @@ class PersonaChooser:
     """Chooses the personas of one source on one day."""
 
     source: Source
-    compared: ComparedPolicies
+    trial: Analysis
     day: date
 
     @cached_property
     def values(self) -> Mapping[str, Names]:
         """A value of each kind that the source may assert, by attribute."""
         found = {
-            name: choose_values(self.source, name, patterns, self.compared.affiliation_names)
-            for name, patterns in self.compared.patterns.items()
+            name: choose_values(self.source, name, patterns, self.trial.affiliation_names)
+            for name, patterns in self.trial.patterns.items()
         }
         return {name: values for name, values in found.items() if values}
 
     @cached_property
-    def alternatives(self) -> tuple[tuple[Condition, ...], ...]:
-        """The conditions of each alternative that a login from this source can meet."""
+    def _alternatives(self) -> dict[tuple[Condition, ...], bool]:
+        """The conditions of each alternative that a login from this source can meet.
+
+        The value says whether a policy with the alternative differs between the sets.
+        """
         found: dict[object, tuple[Condition, ...]] = {}
-        for policies in self.compared.sets:
-            for policy in policies.policies:
-                for conditions in _iter_alternatives(policy):
-                    content = frozenset((each.name, each.values) for each in conditions)
-                    if content not in found and self.can_meet(conditions):
-                        found[content] = conditions
-        return tuple(found.values())
+        changed: dict[tuple[Condition, ...], bool] = {}
+        for policy in chain.from_iterable(each.policies for each in self.trial.sets):
+            for conditions in _iter_alternatives(policy):
+                content = frozenset((each.name, each.values) for each in conditions)
+                if content not in found and not self.can_meet(conditions):
+                    continue
+                first = found.setdefault(content, conditions)
+                changed[first] = changed.get(first, False) or self.trial.is_changed(policy)
+        return changed
 
     @cached_property
     def _extras(self) -> tuple[tuple[str, str], ...]:
@@ -218,11 +281,11 @@ class PersonaChooser:
             for value in self.values.get(name, ()):
                 met = sum(
                     value_allowed(value, condition.values)
-                    for policies in self.compared.sets
+                    for policies in self.trial.sets
                     for condition in policies.conditions
                     if condition.name == name
                 )
-                is_contested = value in self.compared.contested_values
+                is_contested = value in self.trial.contested_values
                 key: object = value if is_contested else find_rank(name, value)
                 fewest[key] = min(fewest.get(key, (met, name, value)), (met, name, value))
         proofs = (name for name in self.values if name.endswith(PROOF_DOMAIN))
@@ -260,10 +323,8 @@ class PersonaChooser:
                 return deciding.alternative
         return None
 
-    def describe(
-        self, persona: Persona, number: CprNumber, site: Site, policies: PolicySet, now: datetime
-    ) -> DescribedLogin:
-        """Return the login with a kind of CPR number and an age, as it is read at ``site``."""
+    def make_facts(self, persona: Persona, number: CprNumber) -> GivenFacts:
+        """Return the facts of the persona, with a kind of CPR number and an age."""
         upstream, institution = self.source.key
         attributes = dict(persona.shown)
         proved = {}
@@ -276,7 +337,7 @@ class PersonaChooser:
         if self.source.institution is None:
             attributes.setdefault(CATEGORY, self.values.get(CATEGORY, (_OTHER_CATEGORY,))[-1:])
         cpr, age = number
-        facts = GivenFacts(
+        return GivenFacts(
             upstream,
             institution,
             attributes=attributes,
@@ -286,7 +347,6 @@ class PersonaChooser:
             intent=persona.intent,
             proved=proved,
         )
-        return describe_login(facts, site, policies, now)
 
     def numbers(self, persona: Persona) -> Iterator[CprNumber]:
         """Yield the kinds of CPR number with the ages that matter, the usual one first."""
@@ -294,7 +354,7 @@ class PersonaChooser:
             yield "none", None
             return
         limits = {each.policy.require.age for each in persona.deciding if each.policy}
-        ages = self.compared.given.ages
+        ages = self.trial.given.ages
         if ages is not None:
             limits |= {ages.start, ages.stop}
         known = sorted(age for age in limits if age) or [_ADULT]
@@ -305,15 +365,16 @@ class PersonaChooser:
     def _iter_values(self) -> Iterator[ShownValues]:
         """Yield the least values for each alternative and pair, and with a further value."""
         seen = set()
-        for many in range(_MOST_ALTERNATIVES + 1):
-            for chosen in combinations(self.alternatives, many):
-                conditions = chain(self.compared.given.conditions, *chosen)
-                for least in self._choose_least_values(conditions):
-                    for shown in self._add_extras(least):
-                        content = frozenset(shown.items())
-                        if content not in seen:
-                            seen.add(content)
-                            yield shown
+        alternatives = self._alternatives
+        pairs = (pair for pair in combinations(alternatives, 2) if any(map(alternatives.get, pair)))
+        for chosen in chain(((), *combinations(alternatives, 1)), pairs):
+            conditions = chain(self.trial.given.conditions, *chosen)
+            for least in self._choose_least_values(conditions):
+                for shown in self._add_extras(least):
+                    content = frozenset(shown.items())
+                    if content not in seen:
+                        seen.add(content)
+                        yield shown
 
     def can_meet(self, conditions: Iterable[Condition]) -> bool:
         """Return whether a login from this source can meet all conditions at some level."""
@@ -368,19 +429,23 @@ class PersonaChooser:
     ) -> Iterator[tuple[str | None, Deciding]]:
         """Yield the intents that may make a difference, with the policies that decide each."""
         yield None, self._decide(shown, level, None)
-        intents = dict.fromkeys(self.compared.given.intents)
-        for policies in self.compared.sets:
+        chosen: list[Policy] = []
+        for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
             matched = matching_policies(policies, facts, self.day)
-            intents |= {policy.affiliation: None for policy, _ in matched[1:]}
-            intents |= {each.affiliation: None for each in policies.policies if each.proofs}
-        for intent in intents:
+            chosen += (policy for policy, _ in matched[1:])
+            chosen += (each for each in policies.policies if each.proofs)
+        changing = (each.affiliation for each in chosen if self._is_chosen(each))
+        for intent in dict.fromkeys((*self.trial.given.intents, *changing)):
             yield intent, self._decide(shown, level, intent)
+
+    def _is_chosen(self, policy: Policy) -> bool:
+        return self.trial.is_changed(policy) or self.trial.has_changed_proofs
 
     def _decide(self, shown: ShownValues, level: Assurance | None, intent: str | None) -> Deciding:
         """Return the policy that decides under each set."""
         found = []
-        for policies in self.compared.sets:
+        for policies in self.trial.sets:
             facts = self._make_facts(shown, level, intent, policies)
             matched = matching_policies(policies, facts, self.day)
             proof = missing_proof(policies, facts, self.day) if intent else None
@@ -401,7 +466,7 @@ class PersonaChooser:
             attributes[name] = tuple(
                 each
                 for each in shown.get(name, ())
-                if is_known_affiliation(each, policies.named_affiliations)
+                if is_known_affiliation(each, policies.affiliation_names)
             )
         return LoginFacts(self.source.upstream.name, Attributes(attributes), level, intent=intent)
 
@@ -414,14 +479,14 @@ class PersonaChooser:
         ]
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
         intent = persona.intent
-        needs_intent = intent in self.compared.given.intents or _has_proof(deciding)
+        needs_intent = intent in self.trial.given.intents or _has_proof(deciding)
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
-            persona.level if self.compared.given.levels else None,
+            persona.level if self.trial.given.levels else None,
             self._compare_level(persona.level, policies),
             max((find_rank(name, value) for name, value in affiliations), default=0),
-            self.compared.contested_values.intersection(value for _, value in affiliations),
+            self.trial.contested_values.intersection(value for _, value in affiliations),
             relevant.intersection(persona.shown),
             intent if needs_intent else None,
         )
@@ -456,3 +521,16 @@ def _has_proof(deciding: Deciding) -> bool:
 def can_lower(policies: Iterable[Policy]) -> bool:
     """Return whether a login by one of the policies may lower the category of a borrower."""
     return any(each.borrower and each.borrower.lowers for each in policies)
+
+
+def _find_days(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
+    """Return the days to try: today, and the day after each last day of a mail domain."""
+    ends = {
+        domain.until
+        for policies in sets
+        for policy in policies.policies
+        for proof in policy.proofs
+        for domain in proof.domains
+        if domain.until is not None and domain.until >= today
+    }
+    return (today, *(end + timedelta(days=1) for end in sorted(ends)))

@@ -1,40 +1,33 @@
 """Simulate every persona of a site at every service, under one policy set or two."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Final
 
 from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Names, Service
-from broker.core.identity.attribute_values import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
-from broker.core.login.given_facts import NOT_OFFERED
+from broker.core.login.given_facts import NOT_OFFERED, GivenFacts, describe_login
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
-from broker.core.login.site import Site
 from broker.core.policy.decision import find_entry
 from broker.core.policy.matching import value_allowed
-from broker.core.policy.model import Policy, PolicySet, Release, ReleasedAttribute
+from broker.core.policy.model import Policy, Release, ReleasedAttribute
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
-    ComparedPolicies,
-    CprNumber,
-    LoginFilter,
+    Analysis,
     Persona,
     PersonaChooser,
     ShownValues,
     can_lower,
     find_field_sources,
 )
-from broker.core.policy_analysis.sources import Source, list_sources
+from broker.core.policy_analysis.sources import Source
 
 OTHER_CATEGORY: Final = "(another category)"
-# Called with the number of sources done and to do.
-Progress = Callable[[int, int], None]
-_UNCHANGED: Final[Mapping[str, object]] = {}
-_WITHHELD_AFFILIATION: Final = {"withheld": ((AFFILIATIONS[0], "scope_mismatch"),)}
-_VERIFIED_ADDRESS: Final = {"verified_address": "someone@x7q.example"}
+_ADDRESS: Final = "someone@x7q.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +37,7 @@ class Play:
     ``without`` is an attribute that was removed from the persona on purpose.
     """
 
+    facts: GivenFacts
     login: DescribedLogin
     source: Source
     service: Service
@@ -52,69 +46,14 @@ class Play:
     without: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """The personas of a site under one policy set, or under two that are compared.
-
-    ``sites`` are one site for all sets, or one for each. ``given`` selects logins.
-    """
-
-    sets: tuple[PolicySet, ...]
-    sites: tuple[Site, ...]
-    now: datetime
-    given: LoginFilter = ANY_LOGIN
-    report_progress: Progress = field(default=lambda *_: None, compare=False)
-
-    @property
-    def set_sites(self) -> tuple[tuple[PolicySet, Site], ...]:
-        """Return each set with its site."""
-        sites = self.sites * len(self.sets) if len(self.sites) == 1 else self.sites
-        return tuple(zip(self.sets, sites, strict=True))
-
-    @property
-    def services(self) -> tuple[Service, ...]:
-        """Return the services of all sites."""
-        named = {name: each for site in self.sites for name, each in site.services.items()}
-        return tuple(named.values())
-
-    def plays(self) -> Iterator[Play]:
-        """Yield every persona at every service that offers its upstream."""
-        for chooser in self.choosers():
-            upstream = chooser.source.upstream.name
-            services = [each for each in self.services if self._is_offered(each, upstream)]
-            for persona in chooser.personas() if services else ():
-                for service in services:
-                    yield from _ServicePlays(self, chooser, persona, service).plays()
-
-    def choosers(self) -> Iterator[PersonaChooser]:
-        """Yield the choosers of each source, on each day that makes a difference."""
-        compared = ComparedPolicies(self.sets, self.given)
-        days = find_days(self.sets, self.now.date())
-        sources: list[Source] = []
-        for site in self.sites:  # an institution that differs between the sites is a source twice
-            sources += (each for each in list_sources(site) if each not in sources)
-        for position, source in enumerate(sources):
-            self.report_progress(position, len(sources))
-            if not self.given.upstreams or source.upstream.name in self.given.upstreams:
-                yield from (PersonaChooser(source, compared, day) for day in days)
-        self.report_progress(len(sources), len(sources))
-
-    def _is_offered(self, service: Service, upstream: str) -> bool:
-        there = (site.services.get(service.name) for site in self.sites)
-        return any(each is not None and upstream in each.methods for each in there)
-
-
-def find_days(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
-    """Return the days to try: today, and the day after each last day of a mail domain."""
-    ends = {
-        domain.until
-        for policies in sets
-        for policy in policies.policies
-        for proof in policy.proofs
-        for domain in proof.domains
-        if domain.until is not None and domain.until >= today
-    }
-    return (today, *(end + timedelta(days=1) for end in sorted(ends)))
+def iter_plays(trial: Analysis) -> Iterator[Play]:
+    """Yield every persona of ``trial`` at every service that offers its upstream."""
+    for chooser in trial.choosers():
+        upstream = chooser.source.upstream.name
+        services = [each for each in trial.services if trial.is_offered(each, upstream)]
+        for persona in chooser.personas() if services else ():
+            for service in services:
+                yield from _ServicePlays(trial, chooser, persona, service).plays()
 
 
 @dataclass(frozen=True)
@@ -141,21 +80,25 @@ class _ServicePlays:
         if self._is_same():
             return
         usual, *others = self.chooser.numbers(self.persona)
-        makers = self._makers
-        yield from self._vary_borrowers(self.persona, usual, _UNCHANGED, makers)
-        if can_lower(makers):
-            yield from self._vary_borrowers(self.persona, usual, _WITHHELD_AFFILIATION, makers)
+        facts, makers = self.chooser.make_facts(self.persona, usual), self._makers
+        yield from self._vary_borrowers(facts, makers)
+        if can_lower(makers) and self.chooser.source.has_attribute(SCOPED_AFFILIATION):
+            yield from self._vary_borrowers(self._add_unknown_affiliation(facts), makers)
         if any(entry.subject for entry in filter(None, self.entries)):
-            yield from self._vary_borrowers(self.persona, usual, _VERIFIED_ADDRESS)
+            yield from self._vary_borrowers(facts, verified_address=_ADDRESS)
         for name, shown in self._vary_values():
-            varied = replace(self.persona, shown=shown)
-            without = "" if name in shown else name
-            plays = self._vary_borrowers(varied, usual)
-            yield from (replace(each, without=without) for each in plays)
+            varied = self.chooser.make_facts(replace(self.persona, shown=shown), usual)
+            yield from self._vary_borrowers(varied, without="" if name in shown else name)
         if not self._is_looked_up and self.trial.given is ANY_LOGIN:
             others = others[-1:]
         for number in others:
-            yield from self._vary_borrowers(self.persona, number)
+            yield from self._vary_borrowers(self.chooser.make_facts(self.persona, number))
+
+    def _add_unknown_affiliation(self, facts: GivenFacts) -> GivenFacts:
+        """Return the facts with an affiliation that is withheld, because no policy names it."""
+        own = facts.attributes.get(SCOPED_AFFILIATION, ())
+        values = (*own, self.chooser.source.unknown_affiliation)
+        return replace(facts, attributes={**facts.attributes, SCOPED_AFFILIATION: values})
 
     @property
     def _makers(self) -> list[Policy]:
@@ -182,11 +125,12 @@ class _ServicePlays:
         """Return whether both sets decide the persona by equal rules, so that nothing changes."""
         persona, trial = self.persona, self.trial
         affiliations = (value for name in AFFILIATIONS for value in persona.shown.get(name, ()))
-        is_contested = not self.chooser.compared.contested_values.isdisjoint(affiliations)
-        if len(trial.sets) == 1 or len(trial.sites) > 1 or is_contested:
+        if trial.changed_affiliations is None or not trial.contested_values.isdisjoint(
+            affiliations
+        ):
             return False
         before, after = persona.deciding
-        if before.key != after.key or before.proof:
+        if before.key != after.key or (before.proof and trial.has_changed_proofs):
             return False
         old, new = (
             (entry, policy.require, policy.borrower) if policy else None
@@ -228,44 +172,44 @@ class _ServicePlays:
 
     def _vary_borrowers(
         self,
-        persona: Persona,
-        number: CprNumber,
-        changes: Mapping[str, object] = _UNCHANGED,
+        facts: GivenFacts,
         makers: Iterable[Policy] = (),
+        without: str = "",
+        verified_address: str | None = None,
     ) -> Iterator[Play]:
-        """Yield the persona without a borrower, and with each kind of borrower."""
-        given, now = self.trial.given, self._now
+        """Yield the login without a borrower, and with each kind of borrower."""
         described = [
-            self.chooser.describe(persona, number, site, policies, now)
+            describe_login(facts, site, policies, self._now)
             for policies, site in self.trial.set_sites
         ]
-        logins = [
-            replace(each, reading=replace(each.reading, **changes))  # type: ignore[arg-type]
-            for each in described
-        ]
-        if not all(map(given.holds, logins)):
+        if verified_address:
+            described = [
+                replace(each, reading=replace(each.reading, verified_address=verified_address))
+                for each in described
+            ]
+        if not all(map(self.trial.given.holds, described)):
             return
-        yield from self._add_borrowers(logins, makers)
+        for borrower in self._list_borrowers(makers):
+            logins = [replace(each, borrower=borrower) for each in described]
+            yield self._simulate(replace(facts, borrower=borrower), logins, without)
 
-    def _add_borrowers(
-        self, logins: Sequence[DescribedLogin], makers: Iterable[Policy]
-    ) -> Iterator[Play]:
-        given = self.trial.given
-        if self.chooser.source.institution is None:
-            if given.borrower is not False:
-                yield self._simulate(logins)
+    def _list_borrowers(self, makers: Iterable[Policy]) -> Iterator[DescribedBorrower | None]:
+        """Yield no borrower, and where one is looked up each kind that the filter selects."""
+        wanted = self.trial.given.borrower
+        if self.chooser.source.institution is None:  # a library account is a borrower
+            if wanted is not False:
+                yield None
             return
-        if not self._is_looked_up or given.borrower is not True:
-            yield self._simulate(logins)
-        if self._is_looked_up and given.borrower is not False:
-            for borrower in _iter_borrowers(makers):
-                yield self._simulate([replace(each, borrower=borrower) for each in logins])
+        if not self._is_looked_up or wanted is not True:
+            yield None
+        if self._is_looked_up and wanted is not False:
+            yield from _iter_borrowers(makers)
 
     @property
     def _now(self) -> datetime:
         return datetime.combine(self.chooser.day, time(12), self.trial.now.tzinfo)
 
-    def _simulate(self, logins: Sequence[DescribedLogin]) -> Play:
+    def _simulate(self, facts: GivenFacts, logins: Sequence[DescribedLogin], without: str) -> Play:
         source, now = self.chooser.source, self._now
         played = []
         for described, (policies, site) in zip(logins, self.trial.set_sites, strict=True):
@@ -275,7 +219,9 @@ class _ServicePlays:
             upstream = site.upstreams.get(login.upstream, source.upstream)
             terms = site.make_terms(upstream, login.institution)
             played.append(simulate_login(login, service or self.service, policies, now, terms))
-        return Play(logins[-1], source, self.service, self.chooser.day, tuple(played))
+        return Play(
+            facts, logins[-1], source, self.service, self.chooser.day, tuple(played), without
+        )
 
 
 def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:

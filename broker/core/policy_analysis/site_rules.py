@@ -6,13 +6,13 @@ from datetime import date, datetime
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
-from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import GivenFacts
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
-from broker.core.policy_analysis.persona_words import has_withheld_affiliation, write_options
-from broker.core.policy_analysis.personas import LoginFilter
-from broker.core.policy_analysis.plays import Analysis, Play
+from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.personas import Analysis, LoginFilter
+from broker.core.policy_analysis.plays import iter_plays
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Breach:
     what: str
     place: PolicyLine | None
     service: str
-    login: DescribedLogin = field(repr=False)
+    facts: GivenFacts = field(repr=False)
     day: date
     persona: str
 
@@ -80,21 +80,16 @@ def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -
     found: dict[object, Breach] = {}
     met = False
     can_break = _can_break(rule, policies)
-    for play in trial.plays():
+    for play in iter_plays(trial):
         met = True
         if not can_break:
             break
         for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
-            # A login with a withheld affiliation cannot be described to `try`: prefer another.
-            if key not in found or has_withheld_affiliation(found[key].login):
-                found[key] = _breach(what, place, play, trial)
+            if key not in found:
+                persona = write_options(play.facts, trial.sets, trial.given.conditions)
+                found[key] = Breach(what, place, play.service.name, play.facts, play.day, persona)
     return RuleResult(rule, tuple(found.values()), met)
-
-
-def _breach(what: str, place: PolicyLine | None, play: Play, trial: Analysis) -> Breach:
-    persona = write_options(play.login, trial.sets, trial.given.conditions)
-    return Breach(what, place, play.service.name, play.login, play.day, persona)
 
 
 def _can_break(rule: SiteRule, policies: PolicySet) -> bool:

@@ -103,6 +103,11 @@ class Source:
             if (least is None if each is None else each <= cap and (not least or each >= least))
         )
 
+    @property
+    def unknown_affiliation(self) -> str:
+        """Return an affiliation in its scope that no policy is likely to name."""
+        return f"x7q@{_list_domains(self, ())[0]}"
+
     def has_attribute(self, name: str) -> bool:
         """Return whether it may assert an attribute."""
         return name not in OURS and (self.names is None or name in self.names)

@@ -13,7 +13,8 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import BorrowerRule, Field, Policy, Release, ReleasedAttribute
-from broker.core.policy_analysis.plays import Analysis, Play
+from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.plays import Play, iter_plays
 
 _SOURCE: Final = "proof."
 _NO_PAGE: Final = "none"
@@ -103,7 +104,7 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
     (policies,) = analysis.sets
     found = _Collected()
     logins = 0
-    for play in analysis.plays():
+    for play in iter_plays(analysis):
         logins += 1
         _note(found, play, play.played[0])
     entries = (

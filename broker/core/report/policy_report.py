@@ -7,25 +7,8 @@ from datetime import date
 from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
-from broker.core.report.disclosures import Disclosures, ServiceDisclosure
+from broker.core.report.disclosures import Disclosures
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
-
-
-@dataclass(frozen=True, slots=True)
-class LibrarySystemUse:
-    """The library system, and how it is used: live, observe or frozen."""
-
-    system: str
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Protection:
-    """The security measures that the configuration decides."""
-
-    https: bool
-    message_log: bool
-    shared_store: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +16,8 @@ class PolicyReport:
     """The report for the data protection officer.
 
     ``digest`` is that of the policies. ``folder`` is where they are, None for those configured.
+    ``library_mode`` is live, observe or frozen. ``https``, ``message_log`` and ``shared_store`` are
+    the security measures that the configuration decides.
     """
 
     day: date
@@ -43,8 +28,11 @@ class PolicyReport:
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
     answers: LibraryAnswers
-    library: LibrarySystemUse
-    protection: Protection
+    library_system: str
+    library_mode: str
+    https: bool
+    message_log: bool
+    shared_store: bool
     labels: Mapping[str, Text] = field(repr=False)
     register: str = ""  # the register of persons, where one is configured
 
@@ -104,10 +92,6 @@ class PolicyReport:
                 sources = (each.source, *each.otherwise)
                 names |= {_attribute(source): None for source in sources}
         return tuple(dict.fromkeys(self.attribute_label(name)[language] for name in names))
-
-    def disclosures_to(self, service: Service) -> tuple[ServiceDisclosure, ...]:
-        """Return what a service receives, an entry for each affiliation."""
-        return self.leaves.to(service.name)
 
     def service_label(self, name: str) -> Text:
         """Return the label of a service."""

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from broker.core.entities import Text
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.changes import AT, MOVES, Direction
-from broker.core.policy_analysis.differences import Differences, Row
+from broker.core.policy_analysis.differences import AT, MOVES, Differences, Direction, Row
 from broker.core.policy_analysis.effects import Topic
 from broker.core.policy_analysis.persona_words import write_example_login, write_options
 from broker.use_cases.policy_trials.trial_text import line_text
@@ -70,7 +69,7 @@ def change_facts(found: Differences, sets: Sets) -> dict[str, Any]:
             "was": row.change.was,
             "from": row.day.isoformat() if row.day > found.today else None,
             "persona": _persona(row, found, sets),
-            "login": write_example_login(row.login),
+            "login": write_example_login(row.facts),
         }
         for row in found.rows
     ]
@@ -114,7 +113,7 @@ def _is_move(row: Row) -> bool:
 
 
 def _persona(row: Row, found: Differences, sets: Sets) -> str:
-    return write_options(row.login, sets, day=row.day if row.day > found.today else None)
+    return write_options(row.facts, sets, day=row.day if row.day > found.today else None)
 
 
 def _since(row: Row, found: Differences) -> str:

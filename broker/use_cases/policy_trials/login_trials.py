@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from broker.core.entities import Names, Service, Upstream
 from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import CompletedFacts, GivenFacts, complete_facts, describe_login
+from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
@@ -62,7 +62,7 @@ class LoginTrial:
     """A login with all its facts, and its result at each service."""
 
     given: GivenFacts
-    complete: CompletedFacts
+    complete: GivenFacts
     login: DescribedLogin
     played: tuple[PlayedLogin, ...]
 
@@ -77,7 +77,7 @@ def try_login(tried: TrialSite, given: GivenFacts, services: Names, now: datetim
     sendable = _find_sendable(site, upstream)
     _check_names(policies, given, sendable)
     complete = complete_facts(given, upstream, sendable, policies)
-    login = describe_login(complete.facts, site, policies, now)
+    login = describe_login(complete, site, policies, now)
     terms = site.make_terms(upstream, login.institution)
     played = (
         simulate_login(login, tried.find_service(name), policies, now, terms)

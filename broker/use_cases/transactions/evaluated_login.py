@@ -113,7 +113,7 @@ def read_login(
         rules.maps,
         now,
         proofs,
-        named_affiliations=policies.named_affiliations,
+        named_affiliations=policies.affiliation_names,
         others=(each for other in rules.upstreams.values() for each in other.institutions),
     )
 

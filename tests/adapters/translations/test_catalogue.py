@@ -3,7 +3,6 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from babel.messages.pofile import read_po
 import broker
 from broker.adapters.translations.catalogue import FOLDER, make_text, translate
 from broker.core.entities import Text
-from tests.plugins.source_files import nodes_of, parse_file
+from tests.plugins.source_files import nodes_of
 
 PACKAGE = Path(broker.__path__[0])
 DANISH = FOLDER / "da" / "LC_MESSAGES"
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
-MARKERS = {"_", "gettext", "lazy_gettext", "marked"}
 
 
 def texts() -> set[str]:
@@ -42,26 +40,6 @@ def danish() -> Catalog:
 def modules() -> list[Path]:
     """Give every module of the broker but the demo's."""
     return [path for path in PACKAGE.rglob("*.py") if PACKAGE / "demo" not in path.parents]
-
-
-def constants_of_texts(module: Path) -> Iterator[str]:
-    """Give the name of every constant of a module whose value holds a marked text."""
-    for statement in parse_file(module).body:
-        if isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value:
-            calls = [node.func for node in ast.walk(statement.value) if isinstance(node, ast.Call)]
-            if any(isinstance(called, ast.Name) and called.id in MARKERS for called in calls):
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                yield from (target.id for target in targets if isinstance(target, ast.Name))
-
-
-def names_read(module: Path) -> set[str]:
-    """Give every name that a module reads, imports or takes from another module."""
-    read = set()
-    for node in nodes_of(module):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()) | ast.alias(name=name) | ast.Attribute(attr=name):
-                read.add(name)
-    return read
 
 
 @pytest.mark.long("finds the texts of the whole package as pybabel does")
@@ -88,19 +66,6 @@ def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
     with (DANISH / "messages.mo").open("rb") as file:
         compiled = {message.id: message.string for message in read_mo(file) if message.id}
     assert compiled == {message.id: message.string for message in danish() if message.id}
-
-
-@pytest.mark.long("reads the code of the whole package")
-def test_every_constant_of_texts_is_read() -> None:
-    """A text that stands in a table or a constant of the code is shown by something."""
-    read = {path: names_read(path) for path in modules()}
-    constants = [(path, name) for path in modules() for name in constants_of_texts(path)]
-    private = [(path, name) for path, name in constants if name.startswith("_")]
-    public = [(path, name) for path, name in constants if not name.startswith("_")]
-    assert private
-    assert public
-    assert [name for path, name in private if name not in read[path]] == []
-    assert [name for path, name in public if not any(name in names for names in read.values())] == []
 
 
 @pytest.mark.long("reads the code of the whole package")

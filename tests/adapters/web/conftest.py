@@ -1,7 +1,7 @@
 """Pages to look at: an invented person's login, and every template with what it shows of it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -30,7 +30,6 @@ from broker.core.saml_ports import PostForm
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
 UNIVERSITY = Text("Aarhus University", "Aarhus Universitet")
-_TOO_SHORT_TO_TELL = 4
 LABELS = {
     "cpr": Text("CPR number", "CPR-nummer"),
     "borrower_number": Text("Library account", "Lånerkonto"),
@@ -50,7 +49,6 @@ SERVICE = Service(
     privacy_notice=Text("https://library.example/en/privacy/loans", "https://library.example/privatliv/laan"),
 )
 BEGUN = replace(SERVICE, url=Text("https://library.example/en/print", "https://library.example/print"))
-MASKED = "k•••@post.example"
 MADE, TAKEN = ({"proved": proved, "back": None} for proved in (True, False))
 IMPRINT = Imprint(
     name=Text("The Example Library", "Eksempelbiblioteket"),
@@ -381,24 +379,3 @@ def one_of_each(looked_at: tuple[str, ...]) -> tuple[str, ...]:
         if other is None or len(repr(values)) > len(repr(shown[other][1])):
             longest[template] = name
     return tuple(longest.values())
-
-
-@pytest.fixture
-def handed_in() -> tuple[str, ...]:
-    """Give every text on the specimens that came from outside the templates."""
-    values = [IMPRINT, "English", *(each for _template, each in specimens("da").values())]
-    return tuple({text for text in _spelt(values) if len(text) > _TOO_SHORT_TO_TELL})
-
-
-def _spelt(thing: Any) -> Iterator[str]:
-    """Give every string inside a value."""
-    if isinstance(thing, str):
-        yield thing
-    elif is_dataclass(thing):
-        yield from (text for field in fields(thing) for text in _spelt(getattr(thing, field.name)))
-        if isinstance(thing, consent_screen.ConsentScreen):
-            yield from _spelt((thing.rows, thing.choices, thing.authorities))
-    elif isinstance(thing, Mapping):
-        yield from (text for value in thing.values() for text in _spelt(value))
-    elif isinstance(thing, list | tuple):
-        yield from (text for value in thing for text in _spelt(value))

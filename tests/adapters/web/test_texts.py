@@ -1,17 +1,13 @@
 """Every reason has its texts, every template its page, and no text stands in a template alone."""
 
 import ast
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from flask import Flask
 from flask_babel import force_locale
 from jinja2 import nodes
@@ -19,7 +15,6 @@ from jinja2.meta import find_referenced_templates
 
 import broker
 import broker.adapters.web
-from broker.adapters.translations.catalogue import FOLDER
 from broker.adapters.web.pages.failure_texts import GENERAL
 from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
@@ -86,19 +81,6 @@ def test_an_unknown_reason_has_the_general_text(code: str) -> None:
     assert explain(code) is GENERAL
 
 
-@pytest.mark.long("reads the code of the whole package")
-def test_every_reason_with_a_text_is_given_by_something() -> None:
-    """No text waits for a code that nothing refuses with."""
-    given = {
-        node.value
-        for file in Path(broker.__path__[0]).rglob("*.py")
-        if not file.name.endswith("_texts.py")
-        for node in nodes_of(file)
-        if isinstance(node, ast.Constant)
-    }
-    assert set(REASONS) - given == set()
-
-
 def test_every_error_has_a_number_in_the_reference_of_a_stranger() -> None:
     """The desk reads the reason out of the letters: a new error goes to the end of their table."""
     assert {each.reason for each in list_with_subclasses(errors.BrokerError)} - set(NUMBERED) == set()
@@ -117,21 +99,8 @@ def test_every_template_is_a_page_or_part_of_one(templates: Mapping[str, nodes.T
     assert set(templates) - used == set()
 
 
-def test_every_part_of_a_template_is_called(templates: Mapping[str, nodes.Template]) -> None:
-    """Nor is there a macro that no page calls."""
-    called, macros = set(), set()
-    for template in templates.values():
-        macros |= {macro.name for macro in template.find_all(nodes.Macro)}
-        for call in template.find_all(nodes.Call):
-            match call.node:
-                case nodes.Getattr(attr=name) | nodes.Name(name=name):
-                    called.add(name)
-    assert macros
-    assert macros - called == set()
-
-
 class Visible(HTMLParser):
-    """Collects what a person reads or hears of a page, without the times and what the fixtures handed in."""
+    """Collects what a person reads or hears of a page, without the times."""
 
     def __init__(self) -> None:
         """Begin with nothing read."""
@@ -154,45 +123,11 @@ class Visible(HTMLParser):
             self.read.append(data)
 
 
-def leftover(page: str, handed_in: Iterable[str]) -> str:
-    """Give the letters of a page that are neither translated nor handed in."""
+def find_words(markup: str) -> str:
+    """Return the words of ``markup`` that a person reads or hears."""
     visible = Visible()
-    visible.feed(page)
-    text = " ".join(visible.read)
-    while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", " ", text)) != text:
-        text = shorter
-    for value in sorted(handed_in, key=len, reverse=True):
-        text = text.replace(value, " ")
-    return " ".join(re.findall(r"\w+", text))
-
-
-@pytest.fixture(scope="session")
-def brackets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a catalogue in which every text stands between brackets, and give its folder."""
-    folder = tmp_path_factory.mktemp("brackets")
-    with (FOLDER / "da" / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        texts = [str(message.id) for message in read_po(file, locale="da") if message.id]
-    catalogue = Catalog(locale="da")
-    for text in texts:
-        catalogue.add(text, f"⟦{text}⟧")
-    octets = io.BytesIO()
-    write_mo(octets, catalogue)
-    (folder / "da" / "LC_MESSAGES").mkdir(parents=True)
-    (folder / "da" / "LC_MESSAGES" / "messages.mo").write_bytes(octets.getvalue())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bracket_site(brackets: Path, site: Callable[..., Flask]) -> Flask:
-    """Give an application that shows every specimen by that catalogue; nobody changes it."""
-    return site(BABEL_TRANSLATION_DIRECTORIES=str(brackets))
-
-
-def test_no_text_stands_in_a_template_alone(bracket_site: Flask, specimen: str, handed_in: Iterable[str]) -> None:
-    """Take away what is translated and what was handed in: no letter is left on the page."""
-    page = bracket_site.test_client().get(f"/{specimen}?lang=da").text
-    assert page.count("⟦") > 1
-    assert leftover(page, handed_in) == ""
+    visible.feed(markup)
+    return " ".join(re.findall(r"\w+", " ".join(visible.read)))
 
 
 def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: Mapping[str, nodes.Template]) -> None:
@@ -200,7 +135,7 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
     for name in templates:
         source = (ROOM / "templates" / name).read_text()
         plain = "".join(text for _line, kind, text in app.jinja_env.lex(source) if kind == "data")
-        assert leftover(plain, ()) == "", name
+        assert find_words(plain) == "", name
 
 
 @pytest.mark.parametrize(

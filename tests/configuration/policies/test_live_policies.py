@@ -26,12 +26,13 @@ from broker.core.events.audit_events import AuditEvent
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.model import PolicyLine, PolicySet
+from tests.plugins.policy_names import service
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MAPS = attribute_maps.load(ROOT / "attribute_maps")
-SERVICES = ("my-loans", "myprint", "e-resources")
+SERVICES = {name: service(name) for name in ("my-loans", "myprint", "e-resources")}
 NAMES = NameableInPolicies(SERVICES, MAPS.attributes)
 WORDS = Text("words", "ord")
 BY_MAIL = "name_id: email, name_id_why: {en: a, da: a}, legal_basis: consent, purpose: {en: a, da: b}, "
@@ -118,7 +119,7 @@ def make_names(*names: str, **changes: object) -> NameableInPolicies:
     """Give services as a library configures them, with these changes."""
     plain = {name: Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True) for name in names}
     services = {name: replace(each, **changes) for name, each in plain.items()}  # type: ignore[arg-type]
-    return NameableInPolicies(services, MAPS.attributes, services, MAPS.maps)
+    return NameableInPolicies(services, MAPS.attributes, MAPS.maps)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,15 @@ from tests.plugins.policies_document import (
     sections,
     write_key_tables,
 )
+from tests.plugins.policy_names import service, upstream
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
 NAMES: Final = NameableInPolicies(
-    services=("my-loans", "myprint", "e-resources", "booking", "catalogue"),
+    services={name: service(name) for name in ("my-loans", "myprint", "e-resources", "booking", "catalogue")},
     attributes=MAPS.attributes,
-    upstreams=("wayf", "nemid", "library"),
+    upstreams={name: upstream(name, "") for name in ("wayf", "nemid", "library")},
 )
 SHIPPED: Final = live_policies.load(ROOT / "policies", NOW, NAMES)
 

@@ -453,17 +453,12 @@ def test_all_faults_are_reported_at_once(write: Write) -> None:
     ]
 
 
-MFA, LOA = "https://refeds.org/profile/mfa", "https://data.gov.dk/concept/core/nsis/loa/"
+MFA = "https://refeds.org/profile/mfa"
 PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 MEETS = [
     ("wayf", MFA, PASSWORD, PASSWORD),
-    ("wayf", f"{LOA}High", f"{LOA}Substantial", f"{LOA}Substantial"),
-    ("wayf", MFA, f"{LOA}Substantial", None),
     ("wayf", MFA, "https://idp.example/two-factors", None),
-    ("national-eid", f"{LOA}High", f"{LOA}Low", f"{LOA}Low"),
-    ("pin", MFA, PASSWORD, "a PIN"),
     ("pin", "http://eidas.europa.eu/LoA/low", "https://pin.example", "a PIN"),
-    ("pin", "https://portal.example/any", PASSWORD, None),
 ]
 
 

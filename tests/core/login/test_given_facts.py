@@ -27,7 +27,7 @@ NAMES = frozenset(row.name for row in MAPS["wayf"].rows)
 def read(given: GivenFacts) -> tuple[DescribedLogin, tuple[str, ...]]:
     """Complete and read a login by WAYF."""
     complete = complete_facts(given, WAYF, NAMES, POLICIES)
-    return describe_login(complete.facts, SITE, POLICIES, NOW), complete.made_up
+    return describe_login(complete, SITE, POLICIES, NOW), complete.made_up
 
 
 def test_made_up_facts_are_named() -> None:

@@ -68,6 +68,7 @@ def test_a_session_index_is_of_one_assertion_and_does_not_tell_it() -> None:
 def test_a_format_left_out_is_unspecified(written: str | None, issued: str | None, same: bool) -> None:
     """Which fits any that was issued (saml-core 8.3.1); a format that is named must be the one that was issued."""
     assert NameID("n", written).is_same_as(NameID("n", issued)) is same
+    assert not NameID("N", written).is_same_as(NameID("n", issued))
 
 
 @pytest.mark.parametrize("part", ["name_qualifier", "sp_name_qualifier", "sp_provided_id"])

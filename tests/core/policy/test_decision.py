@@ -525,4 +525,4 @@ def test_a_policy_set_knows_the_affiliations_that_it_names() -> None:
     named = alternative(10, upstream="wayf", eduPersonScopedAffiliation="course-1@au.dk", role="course-2@au.dk")
     listing = release("my-loans", "eduPersonAffiliation", values=("guest", "stud*"))
     policies = PolicySet((policy("student", 20, named, releases=(listing,)),), "d1")
-    assert policies.named_affiliations == {"course-1@au.dk", "guest"}
+    assert policies.affiliation_names == {"course-1@au.dk", "guest"}

@@ -122,7 +122,7 @@ class RandomLogin:
 
     def read(self, *sets: PolicySet) -> DescribedLogin:
         """Read the message as where these sets are in force: some know affiliations that others withhold."""
-        named = frozenset[str]().union(*(policies.named_affiliations for policies in sets))
+        named = frozenset[str]().union(*(policies.affiliation_names for policies in sets))
         upstream = UPSTREAMS[self.message.upstream]
         reading = read_authentication(self.message, upstream, MAPS, NOW, self.proofs, named_affiliations=named)
         return replace(self.described, reading=reading.mask_cpr())

@@ -13,13 +13,14 @@ from broker.configuration.policies import live_policies
 from broker.configuration.policies.file_schema import PolicyShape
 from broker.core.errors import ConfigurationFaults
 from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import GivenFacts
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.changes import Change, Direction, find_changes
-from broker.core.policy_analysis.differences import Row, find_differences
-from broker.core.policy_analysis.plays import Analysis, Play
+from broker.core.policy_analysis.differences import Change, Direction, Row, find_changes, find_differences
+from broker.core.policy_analysis.personas import Analysis
+from broker.core.policy_analysis.plays import Play
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
 from tests.core.policy_analysis.random_policies import (
     MAPS,
@@ -153,7 +154,7 @@ def iter_random_changes(sets: tuple[PolicySet, PolicySet], draw: Random, many: i
     for login in random_logins(draw, many):
         at, source = draw.randrange(len(SERVICES)), SOURCES.index(login.source)
         both = tuple(simulate_at(login.read(policies), at, source, policies) for policies in sets)
-        shown = Play(login.described, login.source, SERVICES[at], NOW.date(), both)
+        shown = Play(GivenFacts(""), login.described, login.source, SERVICES[at], NOW.date(), both)
         yield from ((SERVICES[at].name, change) for change in find_changes(shown, sets))
 
 

@@ -11,7 +11,7 @@ from broker.core.entities import Assurance, Controller, Institution, Service, Te
 from broker.core.login.site import Site
 from broker.core.policy.model import Alternative, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
-from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.personas import Analysis
 from tests.core.policy_analysis.random_policies import EID, MAPS, NOW, WORDS
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"

@@ -18,7 +18,7 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.policy_analysis.differences import find_differences
-from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.sources import list_sources
 from tests.core.policy_analysis.random_policies import LOCAL, MAPS, NOW, SITE, UNIVERSITY, UPSTREAMS, WORDS
 

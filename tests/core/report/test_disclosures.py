@@ -16,7 +16,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_policies import NOW, POLICY_SETS, SERVICES, SITE, SOURCES, WORDS, random_logins
 from tests.plugins.example_counts import scale_examples
@@ -56,7 +56,7 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
-@settings(max_examples=scale_examples(5), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=scale_examples(3), deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: int) -> None:
     """No random login is given more, and a login that the engine lets go with it stands behind each line."""

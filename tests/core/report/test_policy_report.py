@@ -11,7 +11,7 @@ def test_a_service_is_listed_with_what_it_can_get() -> None:
     assert {service for service, name in names if name == "cpr"} == {"my-loans"}
     assert [service.name for service in report.receiving] == ["my-loans", "myprint", "e-resources"]
     assert [service.name for service in report.unencrypted_services] == ["myprint"]
-    assert report.disclosures_to(report.services[-1]) == ()
+    assert report.leaves.to(report.services[-1].name) == ()
 
 
 def test_the_terms_are_those_of_the_login() -> None:

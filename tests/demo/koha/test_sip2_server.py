@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
-from broker.demo.circulation.sip2_messages import read_message
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import create_app
@@ -110,62 +109,6 @@ def test_a_borrower_is_proved_by_card_number_and_pin(machine: Wire) -> None:
         f"24{BLANK}000{NOW}AEÅse Prøvesen|AA{CPR}|BLY|CQY|AFGreetings from Koha. |AOAUL|"
     )
     assert machine.ask(f"35{NOW}AOAUL|AA{CPR}|") == f"36Y{NOW}AOAUL|AA{CPR}|AFThank you !|"
-
-
-@pytest.mark.parametrize(
-    ("typed", "pin", "found", "proven", "card"),
-    [
-        (CPR, "4712", "Y", "N", CPR),
-        (CPR, "", "Y", "N", CPR),
-        (CPR, None, "Y", None, CPR),
-        ("aase.prove", PIN, "Y", "Y", CPR),
-        ("\uff10101990000", PIN, "Y", "Y", CPR),
-        ("1", PIN, "N", None, "1"),
-        ("NOPE", PIN, "N", None, "NOPE"),
-        ("010199-0000", PIN, "N", None, "010199-0000"),
-        ("no.card", PIN, "Y", "Y", ""),
-        ("P1", PIN, "Y", "N", "P1"),
-        ("P1", "", "Y", "N", "P1"),
-    ],
-)
-def test_a_borrower_is_found_by_number_and_pin(
-    *, machine: Wire, typed: str, pin: str | None, found: str, proven: str | None, card: str
-) -> None:
-    """Card number, then user name, never the internal number; the answer has the card number on file."""
-    answer = read_message(machine.ask(information(typed, pin)).encode())
-    assert [answer.field(name) for name in ("BL", "CQ", "AA")] == [found, proven, card]
-
-
-@pytest.mark.parametrize(
-    ("state", "status", "proven", "told"),
-    [
-        ({"expiry_date": "2020-01-01"}, "YYYY ", "Y", "PATRON EXPIRED"),
-        ({"restricted": True}, "YYYY ", "Y", ""),
-        ({"patron_card_lost": True}, "YYYYY", "Y", " -- Borrower's card reported lost."),
-        ({"incorrect_address": True}, "YYYYY", "Y", " -- Borrower has no valid address."),
-        ({"login_attempts": -1}, "YYYY ", "N", "ACCOUNT LOCKED -- Invalid password"),
-    ],
-)
-def test_the_status_shows_why_lending_is_blocked(
-    *, machine: Wire, app: Flask, state: dict[str, object], status: str, proven: str, told: str
-) -> None:
-    """The PIN stays right, except for a locked account. Lost cards and wrong addresses have their own flags."""
-    app.extensions["koha"].patrons.edit(1, **state)
-    answer = read_message(machine.ask(information()).encode())
-    assert answer.fixed[:5] == status
-    assert (answer.field("BL"), answer.field("CQ")) == ("Y", proven)
-    assert answer.field("AF") == f"Greetings from Koha. {told}"
-
-
-def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:
-    """Where the library locks after three, the right PIN is wrong then, here as over REST."""
-    patrons = app.extensions["koha"].patrons
-    patrons.administration = patrons.administration.change_preferences(failed_login_attempts=3)
-    for _ in range(3):
-        machine.ask(information(pin="4712"))
-    assert "BLY|CQN|" in machine.ask(information())
-    patrons.set_password(1, "5182", "5182")
-    assert "BLY|CQY|" in machine.ask(information(pin="5182"))
 
 
 def test_anothers_pin_opens_an_account_whose_user_name_is_their_card(machine: Wire, app: Flask) -> None:

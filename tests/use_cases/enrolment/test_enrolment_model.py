@@ -28,6 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.transactions.person_resolution import PersonResolution
+from tests.plugins.example_counts import scale_examples
 from tests.use_cases.enrolment.conftest import Killed, World, make_wanted_for
 from tests.use_cases.memory_library import FAR, Library
 
@@ -542,5 +543,5 @@ def test_directed_sequences(sequence: str) -> None:
     play(SEQUENCES[sequence])
 
 
-EnrolmentModel.TestCase.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)
+EnrolmentModel.TestCase.settings = settings(max_examples=scale_examples(120), stateful_step_count=25, deadline=None)
 TestEnrolmentModel = EnrolmentModel.TestCase

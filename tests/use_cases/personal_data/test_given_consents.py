@@ -67,22 +67,6 @@ def file_answer(choices: GivenConsents) -> Given:
     return file
 
 
-def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, file_answer: Given) -> None:
-    """Services never answered for are left out, other people's answers too."""
-    old, new = file_answer(ASTA, remember=False), file_answer(ASTA, at=LATER, remember=True)
-    file_answer(BO, "myprint", remember=True)
-    (found,) = choices.list_all(ASTA, LATER)
-    assert found.service == "my-loans"
-    assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
-    remembered = found.find_remembered(LATER)
-    assert remembered is not None
-    assert remembered.record_id == new.record_id
-    assert found.find_remembered(LATER + timedelta(days=365)) is None
-    assert [each.service for each in choices.list_all(BO, LATER)] == ["myprint"]
-    file_answer("", remember=True)
-    assert choices.list_all("", LATER) == ()
-
-
 @pytest.mark.parametrize(
     ("basis", "remember", "offer"),
     [

@@ -46,17 +46,6 @@ def test_the_code_proves_the_address(bench: ProofBench, spelling: str) -> None:
     assert (done.transaction.mailing, done.transaction.person) == (None, None)
 
 
-def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: ProofBench) -> None:
-    """Twelve months later it is gone; nobody else has it before."""
-    held = bench.mail_code(bench.login())
-    done = bench.try_code(held, bench.read_mailed_code())
-    assert bench.list_valid_proofs("bo") == ()
-    bench.now += YEAR - MINUTE
-    assert bench.list_valid_proofs("ann") == done.transaction.proofs
-    bench.now += MINUTE
-    assert bench.list_valid_proofs("ann") == ()
-
-
 def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: ProofBench) -> None:
     """A person has one address for each proof; proofs of another name stay."""
     for name, address in (("mail", "ann@post.example"), ("kaldemail", NURSE), ("kaldemail", "ann@ps.rm.dk")):

@@ -64,17 +64,6 @@ def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -
     return replay_refusal(site, facts, NOW)
 
 
-def test_the_recorded_facts_are_kinds_and_names() -> None:
-    """Of values affiliations are kept, a home organisation and category that a file names, and the age in years."""
-    facts = collect_refusal(FINN, "my-loans", NOBODY)
-
-    assert SECRET not in str(facts)
-    assert (facts.cpr, facts.age, facts.borrower) == ("real", 15, "none")
-    assert set(facts.present) == {"gn", "sn", "mail", "cpr"}
-    assert (facts.line, facts.rule) == ("private.yaml:16", "age: 18")
-    assert facts.digest == POLICIES.digest
-
-
 @pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
 def test_a_scope_is_recorded_only_where_a_file_names_it(name: str) -> None:
     """Its scope is not checked, and may be a name; a word alone is kept."""

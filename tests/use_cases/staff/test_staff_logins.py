@@ -1,6 +1,5 @@
 """Logins and sessions of staff over a real store: what a login must bring, and how long a session lasts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,15 +12,7 @@ from broker.core.errors import BrowserUnmatched, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.staff.staff_rules import (
-    StaffIdentity,
-    StaffLoginNeeded,
-    StaffPage,
-    StaffRefused,
-    StaffRole,
-    StaffRoleMissing,
-    StaffRules,
-)
+from broker.core.staff.staff_rules import StaffIdentity, StaffLoginNeeded, StaffRefused, StaffRole, StaffRules
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
@@ -57,7 +48,6 @@ MAPS = {
 }
 SUBJECT_ID, ANOTHER_SUBJECT_ID = "k1@au.dk", "k2@au.dk"
 KIRSTEN = StaffIdentity(EPPN, "subject-id", SUBJECT_ID)
-Answer = Callable[..., Authentication]
 
 
 @pytest.fixture
@@ -103,15 +93,6 @@ def brought(logins: StaffLogins, login: tuple[str, str], answered: Authenticatio
     """Store an answer to a login as the ACS does, and give its arrival token."""
     message = (f"_{answered.authn_instant.timestamp()}{login[1]}", NOW + timedelta(minutes=5))
     return logins.arrivals.add(login[0], login[1], answered, message, NOW)
-
-
-def test_an_answer_in_time_and_in_its_browser_is_worth_something_once(logins: StaffLogins) -> None:
-    """It brings the authentication and the browser, and both records are spent by it."""
-    login = begin(logins)
-    token = brought(logins, login, answer())
-    assert logins.join_arrival(login[0], token, ("browser",), NOW) == (answer(), "browser")
-    with pytest.raises(TransactionGone):
-        logins.join_arrival(login[0], token, ("browser",), NOW)
 
 
 def test_an_answer_late_or_to_another_request_is_worth_nothing(logins: StaffLogins) -> None:
@@ -295,12 +276,3 @@ def test_a_busy_session_ends_after_four_hours(sessions: StaffSessions) -> None:
     assert sessions.find(token, ("browser",), NOW + timedelta(minutes=239)).until == NOW + timedelta(hours=4)
     with pytest.raises(StaffLoginNeeded):
         sessions.find(token, ("browser",), NOW + timedelta(hours=4))
-
-
-def test_a_page_is_for_a_role(sessions: StaffSessions) -> None:
-    """The service desk sees its own pages, whatever it asks for."""
-    member, _ = sessions.open(KIRSTEN, "browser", NOW)
-    assert member.pages == (StaffPage.PERSON, StaffPage.EXPLAIN)
-    member.check(StaffPage.PERSON)
-    with pytest.raises(StaffRoleMissing):
-        member.check(StaffPage.TRY)

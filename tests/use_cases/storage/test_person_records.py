@@ -1,14 +1,11 @@
 """The one record of a person: what it keeps, and what leads to it."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -177,39 +174,3 @@ def test_answers_at_once_are_all_kept(open_persons: Callable[[], PersonRecords])
     record = open_persons().read("anna", NOW)
     assert record
     assert len(record.value.receipts["s"]) == 24
-
-
-_CONFIRMING: Final = """
-import sys
-from datetime import datetime
-from pathlib import Path
-from broker.adapters.stores.open_store import open_store
-from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.storage.person_records import PersonRecords
-now = datetime.fromisoformat(sys.argv[3])
-persons = PersonRecords(open_store(sys.argv[1], Path(sys.argv[2])), LookupHmacs("k", b"key"))
-for number in range(10_000):
-    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "s", None)
-    persons.change(f"p{number}", lambda record: record.add_receipt("my-loans", made, now), now)
-    print(number, flush=True)
-"""
-
-
-@pytest.mark.server
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_a_consent_that_was_confirmed_survives_a_kill(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """Every answer that the process had reported before ``kill -9`` is on file."""
-    url = "sqlite:broker.db" if kind == "sqlite" else request.getfixturevalue("redis_url")
-    command = [sys.executable, "-c", _CONFIRMING, url, str(tmp_path), NOW.isoformat()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        confirmed = [next(process.stdout).strip() for _ in range(20)]
-        process.kill()
-    persons = PersonRecords(open_store(url, tmp_path), LookupHmacs("k", b"key"))
-    for number in confirmed:
-        record = persons.read(f"p{number}", NOW)
-        assert record
-        assert [each.record_id for each in record.value.list_receipts("my-loans")] == [number]

@@ -7,12 +7,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
+from tests.plugins.example_counts import scale_examples
 from tests.plugins.memory_store import MemoryStore
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -233,4 +235,5 @@ class TwoWriters(RuleBasedStateMachine):
 
 
 TestTwoWriters = TwoWriters.TestCase
+TestTwoWriters.settings = settings(max_examples=scale_examples(60), stateful_step_count=25)
 TestTwoWriters.__doc__ = "Whatever two writers do in whatever order, a write by an old version writes nothing."

@@ -63,7 +63,7 @@ def _cell(value: str) -> str:
 
 def _rows(report: PolicyReport, language: str) -> Iterator[Row]:
     for service in report.services:
-        for given in report.disclosures_to(service):
+        for given in report.leaves.to(service.name):
             shared = {
                 **_describe_service(report, service, language),
                 **_describe_release(report, given, language),

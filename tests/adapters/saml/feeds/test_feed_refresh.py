@@ -386,15 +386,6 @@ def test_a_note_that_somebody_changed_stops_nothing(station: Station, written: s
     assert results(turn(station.worker())) == ["new"] or results(turn(station.worker())) == ["same"]
 
 
-def test_a_due_time_in_the_far_future_stops_nothing(station: Station) -> None:
-    """A note that is not due for a thousand years does not keep an old copy in force."""
-    worker = station.worker()
-    turn(worker)
-    note = station.folder / "feed.json"
-    note.write_text(note.read_text().replace('"due":"2026', '"due":"2999'))
-    assert results(turn(worker)) == ["same"]
-
-
 def test_a_crash_half_way_leaves_the_old_copy(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next fetch removes files that a crashed worker left half written."""
     worker = station.worker()

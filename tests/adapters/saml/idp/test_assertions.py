@@ -22,7 +22,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.saml_parties import BASE, CN, IDP, LOANS, NOW, OPEN, WORDS, Parties, stamp
+from tests.plugins.saml_parties import CN, IDP, LOANS, NOW, OPEN, WORDS, Parties, stamp
 
 CPR = "0101801234"
 SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
@@ -262,10 +262,3 @@ def test_a_refusal_is_signed_and_says_the_status_only(parties: Parties, status: 
     assert values(root, "samlp:Status//@Value") == [each for each in status if each]
     assert values(root, "samlp:Status/samlp:StatusMessage | samlp:Status/samlp:StatusDetail") == []
     assert assertion is None
-
-
-def test_both_roles_know_their_entity_ids(parties: Parties) -> None:
-    """All our entityIDs, by which a loop is known, of both roles."""
-    assert (
-        parties.idp.own == parties.sp.own == {IDP, *(f"{BASE}/saml/sp/{name}/metadata" for name in parties.upstreams)}
-    )

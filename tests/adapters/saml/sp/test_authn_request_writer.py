@@ -9,17 +9,8 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.sp import authn_request_writer
-from broker.adapters.saml.xml_security import (
-    http_bindings,
-    outgoing_message,
-    safe_parser,
-    signature,
-    written_message,
-    xml_structure_checks,
-)
-from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorithms
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, written_message, xml_structure_checks
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
-from broker.core.errors import BrokerError
 from broker.core.login.transaction import SubjectHint
 from tests.plugins.saml_parties import AU, HUB, NOW, PASSWORD, Parties
 
@@ -59,23 +50,6 @@ def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict
     """Unsigned as in a query."""
     octets = etree.tostring(write_request(parties, changed))
     assert xml_structure_checks.is_valid(safe_parser.parse(octets, AUTHN_REQUEST))
-
-
-@pytest.mark.parametrize("size", ["sha256", "sha384", "sha512"])
-def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
-    """It covers the request as it stands, passes our own XML security, and is by our key alone."""
-    more = "http://www.w3.org/2001/04/xmldsig-more#"
-    digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
-    by = SigningAlgorithms(f"{more}rsa-{size}", digest)
-    form = outgoing_message.build_signed_form(
-        write_request(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by
-    )
-    sent = http_bindings.decode_post(form.fields["SAMLRequest"]).decode()
-    root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)
-    signature.verify(root, parties.ring.sp.signing_certificates)
-    changed = safe_parser.parse(sent.replace("urn:x", "urn:y").encode(), AUTHN_REQUEST)
-    with pytest.raises(BrokerError, match=r"xml\.signature"):
-        signature.verify(changed, parties.ring.sp.signing_certificates)
 
 
 @pytest.mark.server

@@ -14,7 +14,7 @@ from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
 from broker.core.entities import UNSPECIFIED
 from broker.core.errors import AUTHN_FAILED, NO_PASSIVE, MessageRefused, Status
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.login.transaction import Authentication, Outstanding, UpstreamRefusal
+from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.saml_parties import (
     AU,
     AU_ALIAS,
@@ -116,14 +116,6 @@ def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
     assert values(eid, "samlp:Scoping") == []
     assert values(write_request(parties, "eid", proxy_count=3), "samlp:Scoping") == []
     assert values(write_request(parties, "kb", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
-
-
-def test_a_hub_that_is_not_told_who_asks_still_gets_its_list(parties: Parties) -> None:
-    """Without the list, its chooser would offer institutions that nobody here believes."""
-    quiet = replace(parties.upstreams["wayf"], requester_id=False)
-    root = write_request(replace(parties, sp=replace(parties.sp, upstreams={"wayf": quiet})))
-    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.idp_list())
-    assert values(root, "samlp:Scoping/samlp:RequesterID") == []
 
 
 @pytest.mark.parametrize("kind", ["assertion", "whole", "both", "sealed"])
@@ -267,20 +259,6 @@ def test_a_refusal_signed_by_another_is_none(parties: Parties) -> None:
 def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
     """Give a form's pairs."""
     return [(name, base64.b64encode(value).decode()) for name, value in pairs]
-
-
-def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> None:
-    """InResponseTo, and the very tree that will be verified."""
-    xml = etree.tostring(parties.response())
-    message, answered = parties.sp.parse_response("wayf", form(("SAMLResponse", xml)))
-    assert isinstance(message, etree._Element)
-    assert (etree.tostring(message), answered) == (xml, "_q1")
-
-
-def test_only_a_parsed_message_is_received(parties: Parties) -> None:
-    """Anything but a tree of XML security's, or octets for it, is refused."""
-    with pytest.raises(MessageRefused, match=r"response\.fields"):
-        parties.sp.receive("wayf", "a message", Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
 
 
 @pytest.mark.parametrize(

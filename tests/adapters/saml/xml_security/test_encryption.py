@@ -208,15 +208,6 @@ def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.
     assert all(_cause(forge, make(forge)) != f"xml.{name}" for make in REFUSED[name])
 
 
-@pytest.mark.parametrize("name", ["key_method", "content_method", "encrypted_keys", "encrypted_data"])
-def test_the_checks_before_decryption_stand_alone(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library below would decrypt RSA 1.5 unasked, 256 keys or a Content: nothing but the check is in the way."""
-    make = _change_element(_keep_element, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
-    rest = {each: check for each, check in encryption.METHODS.items() if each != name}
-    monkeypatch.setattr(encryption, "METHODS", rest)
-    assert _cause(forge, make(forge)) is None
-
-
 def _flip_bit(octet: int, which: int) -> Callable[[Forge], Any]:
     def make(forge: Forge) -> Any:
         sealed = forge.encrypt(plain(forge), content=XENC + "aes256-cbc")

@@ -8,11 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.report_terms import spell_limit, word_question
+from broker.adapters.web.report.report_terms import word_question
 from broker.core.policy.model import RegisterRule
-from broker.core.retention import TABLE
 from tests.plugins.sample_report import NASTY, build_sample_report
 
 LANGUAGES = ("da", "en")
@@ -96,15 +94,6 @@ def test_an_owner_is_asked_what_concerns_the_service() -> None:
     assert "services.e-resources.controller" in text
     assert "record.library_system" not in text
     assert "my-loans" not in text
-
-
-def test_time_limits_are_in_danish_too() -> None:
-    """Every row of the table of what is kept, and every span."""
-    same = [text for row in TABLE for text in (row.holds, row.since, row.why, row.long) if text]
-    assert [text for text in same if translate(text, "da") == text] == []
-    assert {"2 år", "30 minutter", "2 dage"} <= {spell_limit(row, "da") for row in TABLE}
-    assert [spell_limit(row, "en") for row in TABLE] == [row.for_long for row in TABLE]
-    assert translate(TABLE[0].why, "da") in write_files()["report-da.html"]
 
 
 @pytest.mark.parametrize(

@@ -60,22 +60,6 @@ def test_without_an_answer_the_page_says_so(client: FlaskClient, answer: str, sp
     assert "<b>" not in reply.text
 
 
-@pytest.mark.parametrize(
-    ("spoken", "labels"),
-    [
-        ("en", ["Student (at Aarhus University)", "Employee (at Aarhus University)",
-                "Employee (at Aarhus University Hospital)", "Private user (sign up with MitID)"]),
-        ("da", ["Studerende (på Aarhus Universitet)", "Ansat (på Aarhus Universitet)",
-                "Ansat (på Aarhus Universitetshospital)", "Privat bruger (opret dig med MitID)"]),
-    ],
-)  # fmt: skip
-def test_the_first_page_offers_four_affiliations(client: FlaskClient, spoken: str, labels: list[str]) -> None:
-    """The four labels stand in this order, each with a hint (R06)."""
-    page = client.get(f"/sign-up?lang={spoken}").text
-    assert re.findall(r"<label[^>]*>([^<]*)</label>", page) == labels
-    assert page.count('id="hint-') == 4
-
-
 @pytest.mark.parametrize("spoken", LANGUAGES)
 @pytest.mark.parametrize("path", PATHS)
 def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path: str, spoken: str) -> None:

@@ -1,10 +1,8 @@
 """The tree: fifteen pages, nine ends, every answer and every Back."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from broker.adapters.web.sign_up.sign_up_questions import ANCHORS, NODES, START, is_link_target, targets
+from broker.adapters.web.sign_up.sign_up_questions import ANCHORS, NODES, is_link_target, targets
 
 # Written as the requirements have it (docs/reference/requirements.md#tree): path, where each answer
 # leads, where Back leads.
@@ -34,44 +32,9 @@ def test_the_tree_is_the_required_one() -> None:
     } == TREE  # fmt: skip
 
 
-def test_answers_are_yes_and_no_but_on_the_first_page() -> None:
-    """The first page asks for one of four affiliations, every other for yes or no, in that order."""
-    assert tuple(NODES[START].answers) == ("student", "employee", "hospital", "private")
-    others = {tuple(node.answers) for node in NODES.values() if node.question and node.name != START}
-    assert others == {("yes", "no")}
-
-
 def test_there_are_nine_ends() -> None:
     """An end asks nothing."""
     assert sum(not node.question for node in NODES.values()) == 9
-
-
-@pytest.mark.parametrize(
-    ("answers", "expected"),
-    [
-        (("yes",), "student.pin"),
-        (("", "yes"), "student.pin"),
-        (("no",), "student.need"),
-        ((), None),
-        (("",), None),
-        (("", ""), None),
-        (("maybe",), None),
-        (("YES",), None),
-        (("yes", "no"), None),
-        (("yes", "yes"), None),
-        (("yes ",), None),
-    ],
-)
-def test_one_answer_that_the_page_offers_leads_on(answers: tuple[str, ...], expected: str | None) -> None:
-    """The empty value that the form always sends counts for nothing; none, several and unknown lead nowhere."""
-    assert NODES["student.cpr"].next(answers) == expected
-
-
-@given(st.sampled_from(sorted(NODES)), st.lists(st.text()))
-def test_an_answer_leads_into_the_tree_or_nowhere(name: str, answers: list[str]) -> None:
-    """The page after any answer has a Back link to the page that asked."""
-    following = NODES[name].next(tuple(answers))
-    assert following is None or NODES[following].back == name
 
 
 @pytest.mark.parametrize("target", ["faq#nothing", "start#wayf", "", "faq#", "start.", "bsk#wayf"])

@@ -144,13 +144,6 @@ def test_whoever_is_not_listed_stays_outside(shared_deployment: Deployment, eppn
     assert staff.cookies("staff") == []
 
 
-def test_a_login_that_is_cancelled_lets_nobody_in(shared_deployment: Deployment) -> None:
-    """An error status names nobody."""
-    staff = shared_deployment.person()
-    arrived = staff.deliver(*shared_deployment.answer(begin(staff), None))
-    assert mark(staff.get(arrived.location))[1] == "staff_refused"
-
-
 def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: Deployment) -> None:
     """Its arrival belongs to its own transaction: brought to a login of staff it opens neither."""
     staff = shared_deployment.person()
@@ -200,16 +193,6 @@ def test_nobody_is_logged_in_by_the_request_of_another_browser(shared_deployment
     assert mark(victim.get(arrived))[1] == "other_browser"
     assert victim.cookies("staff") == []
     assert mark(attacker.get(arrived))[1] == "transaction_gone"
-
-
-def test_an_unsolicited_answer_is_nobody_s(shared_deployment: Deployment) -> None:
-    """A well-formed id that belongs to no login is refused."""
-    staff = shared_deployment.person()
-    acs, fields = answer(shared_deployment, begin(staff), persona(ADMIN))
-    for record in list(shared_deployment.parts.store.list("transaction", None, shared_deployment.clock.now())):
-        shared_deployment.parts.store.drop(record[0])
-    page = staff.deliver(acs, fields)
-    assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
 
 
 def test_no_borrower_receipt_or_link_comes_of_it(deployment: Deployment) -> None:

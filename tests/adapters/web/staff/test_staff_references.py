@@ -38,13 +38,6 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
     assert printed[0].startswith("refused ")
 
 
-def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
-    """Its twelve letters hold step and reason themselves."""
-    page = admin.deployment.person().get("/login/nothing")
-    spoken = find_text(page, "//div[@class='reference']//strong/text()")
-    assert read_shown_lines(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget på")
-
-
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
