@@ -201,13 +201,13 @@ def _write_idp_descriptor(parts: Parts) -> bytes:
     for upstream in parts.upstreams.values():
         for institution in upstream.institutions:
             scopes.extend(institution.scopes)
-    texts = configured_texts.describe_role(config, config.idp_entity_id)
+    texts = configured_texts.describe_role(config)
     return own_metadata.write_idp_descriptor(texts, parts.keys.idp, scopes, now())
 
 
 def _write_sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
-    texts = configured_texts.describe_role(parts.config, upstream.sp_entity_id)
+    texts = configured_texts.describe_role(parts.config)
     return own_metadata.write_sp_descriptor(upstream, texts, parts.keys.sp, now())
 
 

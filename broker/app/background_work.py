@@ -70,7 +70,7 @@ def _wait_for_signal(read: Callable[[], Config], parts: assembly.Parts) -> assem
 
 @contextmanager
 def _run_loops(parts: assembly.Parts) -> Iterator[None]:
-    """Run every loop in threads of its own; at the end wait until each has finished its task.
+    """Run each loop in one or several threads; at the end wait until each has finished its task.
 
     Mails and feeds have loops of their own: a slow mail server or feed must not delay enrolments.
     """

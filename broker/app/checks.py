@@ -84,10 +84,6 @@ def _institutions_without_scope(parts: Parts) -> Iterator[str]:
                 yield f"{institution.entity_id} {what}: no eppn of it is believed"
 
 
-def _metadata(parts: Parts) -> Iterator[str]:
-    yield from (f"metadata: {finding}" for finding in find_metadata_faults(parts))
-
-
 def _work(parts: Parts) -> Iterator[str]:
     """Yield that no ``broker work`` runs beside a running ``broker serve``."""
     state = parts.config.state
@@ -95,16 +91,18 @@ def _work(parts: Parts) -> Iterator[str]:
         yield f"work: {NOT_RUNNING}"
 
 
-def _policies(parts: Parts) -> Iterator[str]:
+def _find_reported_faults(parts: Parts) -> Iterator[str]:
+    """Yield what the metadata, the policies, the person register and the mail server report."""
+    moment = now()
+    for finding in find_metadata_faults(parts):
+        yield f"metadata: {finding}"
     for fault in (*parts.policies.stale, *parts.policies.current.warnings):
         yield f"policies: {fault}"
-
-
-def _register(parts: Parts) -> Iterator[str]:
-    if parts.register is None:
-        return
-    for fault in parts.register.prove(now() + PROOF):
-        yield f"{fault.setting}: {fault}"
+    if parts.register is not None:
+        for found in parts.register.prove(moment + PROOF):
+            yield f"{found.setting}: {found}"
+    for sentence in parts.smtp.probe(moment + _MAIL_TIMEOUT):
+        yield f"mail: {sentence}"
 
 
 def _settings(parts: Parts) -> Iterator[str]:
@@ -164,11 +162,6 @@ def _logout(parts: Parts) -> Iterator[str]:
             yield f'upstreams.{name}: {what}, unless logout = "never"'
 
 
-def _mail(parts: Parts) -> Iterator[str]:
-    for fault in parts.smtp.probe(now() + _MAIL_TIMEOUT):
-        yield f"mail: {fault}"
-
-
 def _store(parts: Parts) -> Iterator[str]:
     with suppress(StoreUnavailable):  # readiness names it
         yield from (f"store: {warning}" for warning in parts.store.warnings())
@@ -201,15 +194,11 @@ def find_library_faults(parts: Parts) -> Iterator[str]:
         what = "it may create two borrowers for one person"
         yield f"library.system: {what}; they become a case (broker enrolments list)"
     if LibraryCapability.PIN_CHECKED not in capabilities:
-        offering = [
-            (service.name, name)
-            for service in parts.services.values()
-            for name in service.methods
-            if parts.upstreams[name].local
-        ]
-        for service_name, name in offering:
-            what = f"{_PIN_UNCHECKED}, so that nobody can log in with {name}"
-            yield f"services.{service_name}: {what}; take it out of methods"
+        for service in parts.services.values():
+            for name in service.methods:
+                if parts.upstreams[name].local:
+                    what = f"{_PIN_UNCHECKED}, so that nobody can log in with {name}"
+                    yield f"services.{service.name}: {what}; take it out of methods"
 
 
 def find_trial_faults(parts: Parts) -> Iterator[str]:
@@ -228,7 +217,7 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
     """
     for service in parts.services.values():
         descriptor = parts.metadata.current.service(service.entity_id, now())
-        releases = list(find_releases(parts, service))
+        releases = find_releases(parts, service)
         findings = list(_find_unreleased_attributes(parts, service, releases))
         if not releases:
             findings = ["no policy has a release for it, so that nobody can log in"]
@@ -328,12 +317,9 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
 _CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _store,
     _own_certificates,
-    _metadata,
     _work,
-    _policies,
+    _find_reported_faults,
     find_library_faults,
-    _register,
-    _mail,
     _settings,
     _sign_up,
     _national_eid,

@@ -21,12 +21,12 @@ _DISPLAY_NAME: Final = _("Library login")
 _DESCRIPTION: Final = _("Log in to the library's services with WAYF or MitID.")
 
 
-def describe_role(settings: Config, entity_id: str) -> own_metadata.RoleDescription:
-    """Return the texts for the descriptor of our role ``entity_id``."""
+def describe_role(settings: Config) -> own_metadata.RoleDescription:
+    """Return the texts for the descriptors of our roles."""
     contact, idp = settings.contact, settings.idp
     return own_metadata.RoleDescription(
         base_url=settings.base_url,
-        entity_id=entity_id,
+        entity_id=settings.idp_entity_id,
         display_name=optional_text(idp.display_name) or make_text(_DISPLAY_NAME),
         description=make_text(_DESCRIPTION),
         organization=_find_name(settings, _NAME),

@@ -59,9 +59,6 @@ def _read_feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     keys: list[VerifyKey] = []
     for path in table.pins:
         keys.extend(_load_pinned_keys(path, f"feeds.{name}.pins", faults))
-    if table.ca_file and not table.ca_file.is_file():
-        what = f"{table.ca_file.name} is no file"
-        faults.append(Fault(f"feeds.{name}.ca_file", what, "name a file of certificates"))
     return Feed(
         name=name,
         url=table.url,

@@ -37,13 +37,12 @@ def describe_party(parts: Parts, name: str) -> list[str]:
     return lines
 
 
-def find_releases(parts: Parts, service: Service) -> Iterator[Release]:
-    """Yield the release entries of the policies that apply to a service."""
+def find_releases(parts: Parts, service: Service) -> list[Release]:
+    """Return the release entries of the policies that apply to a service."""
     names = {service.name, *service.categories}
-    for policy in parts.policies.current.policies:
-        for release in policy.releases:
-            if release.service in names:
-                yield release
+    policies = parts.policies.current.policies
+    releases = [release for policy in policies for release in policy.releases]
+    return [release for release in releases if release.service in names]
 
 
 def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
@@ -62,7 +61,7 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     default = descriptor.default_acs.location
     yield f"We answer by HTTP-POST at {endpoints}. The default is {default}."
     yield _describe_logout(descriptor, addresses.idp_logout_url(base_url))
-    releases = list(find_releases(parts, service))
+    releases = find_releases(parts, service)
     formats = {shorten(release.name_id_format) for release in releases}
     yield f"The NameID that it gets is {_join(sorted(formats), 'or')}."
     if descriptor.name_id_formats:

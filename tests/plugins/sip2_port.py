@@ -70,7 +70,7 @@ def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, PinMachine, list[tup
         thread = threading.Thread(target=port.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         account = make_account(port.server_address[1])
-        yield port, PinMachine(account, "", lambda call, outcome, _: observed.append((call, outcome))), observed
+        yield port, PinMachine(account, "", 10.0, lambda call, outcome, _: observed.append((call, outcome))), observed
         port.shutdown()
         thread.join()
 

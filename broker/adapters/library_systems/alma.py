@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
 from broker.adapters.library_systems.alma_calls import USERS, Calls
 from broker.adapters.library_systems.alma_changes import Draft
@@ -125,8 +124,7 @@ class Alma(UserSearches):
         present = self.read(borrower.number, deadline)
         if present is None or present.card is None:
             return PinAnswer.NO_CARD_NUMBER
-        until = moment(deadline, self.settings.timeout)
-        accepted = self.machine.accepts(present.card, pin, until)
+        accepted = self.machine.accepts(present.card, pin, deadline)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:

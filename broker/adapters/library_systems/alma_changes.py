@@ -64,7 +64,7 @@ def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
     number = spell_cpr(wanted.cpr)[0]
     draft: Draft = {
         "record_type": {"value": "PUBLIC"},
-        "primary_id": make_series_number(mark, keys),
+        "primary_id": f"{keys.series_prefix}{mark}",
         "account_type": {"value": _EXTERNAL},
         "external_id": keys.external_id,
         "status": {"value": "ACTIVE"},
@@ -76,7 +76,8 @@ def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
     if not draft.get("last_name"):
         raise LibraryRefused("create: the request has no surname")
     _set_identifier(draft, keys.cpr_identifier_type, number)
-    _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
+    card = number if keys.card_number == "cpr" else _make_card(int(mark, 16), keys)
+    _set_identifier(draft, BARCODE, card)
     return _drop_incomplete(draft)
 
 
@@ -114,18 +115,7 @@ def list_overridden(change: Change) -> list[str]:
     return sorted(names)
 
 
-def make_series_number(mark: str, keys: AlmaKeys) -> str:
-    """Return the primary id of the borrower that an enrolment makes."""
-    return f"{keys.series_prefix}{mark}"
-
-
-def _card_number(number: str, mark: str, keys: AlmaKeys) -> str:
-    if keys.card_number == "cpr":
-        return number
-    return _own_card(int(mark, 16), keys)
-
-
-def _own_card(seed: int, keys: AlmaKeys) -> str:
+def _make_card(seed: int, keys: AlmaKeys) -> str:
     digits = seed % 10**_CARD_DIGITS
     return f"{keys.series_prefix[0].upper()}{digits:0{_CARD_DIGITS}}"
 
@@ -221,7 +211,7 @@ def _give_card(draft: Draft, keys: AlmaKeys) -> None:
     if number is None:
         return
     if keys.card_number == "system":
-        number = _own_card(secrets.randbits(128), keys)
+        number = _make_card(secrets.randbits(128), keys)
     _set_identifier(draft, BARCODE, number)
 
 

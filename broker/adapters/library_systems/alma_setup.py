@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
-from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.record_values import read_text
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
@@ -35,7 +35,8 @@ class SetupProof:
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, at most one for each setting; stop if Alma is unavailable."""
-        steps = (self._searching, self._types, self._groups, self._pins)
+        machine = partial(find_machine_faults, self.machine, self.deadline)
+        steps = (self._searching, self._types, self._groups, machine)
         return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
@@ -46,21 +47,18 @@ class SetupProof:
 
     def _types(self) -> Iterator[SetupFault]:
         types = self._code_table("UserIdentifierTypes")
-        for kind, setting in self._list_named_types().items():
-            if kind not in types:
+        settings = self.settings
+        named = {
+            "cpr_identifier_type": settings.cpr_identifier_type,
+            "card_number": BARCODE if settings.card_number == "cpr" else "",
+            "number_identifier_type": settings.number_identifier_type,
+            "user_name_identifier_type": settings.user_name_identifier_type,
+        }
+        for setting, kind in named.items():
+            if kind and kind not in types:
                 words = f"Alma has no user identifier type {kind} that is enabled"
                 fix = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
                 yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({fix})")
-
-    def _list_named_types(self) -> dict[str, str]:
-        """Return the configured identifier types, with the setting that names each."""
-        settings = self.settings
-        named = dict.fromkeys(settings.cpr_types, "card_number")
-        named[settings.cpr_identifier_type] = "cpr_identifier_type"
-        for setting in ("number_identifier_type", "user_name_identifier_type"):
-            if kind := getattr(settings, setting):
-                named.setdefault(kind, setting)
-        return named
 
     def _groups(self) -> Iterator[SetupFault]:
         if not self.expected.categories:
@@ -85,6 +83,3 @@ class SetupProof:
         rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
         return frozenset(read_text(row, "code") or "" for row in used)
-
-    def _pins(self) -> Iterator[SetupFault]:
-        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))

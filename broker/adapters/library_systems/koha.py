@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from broker.adapters.http_exchange import HttpAnswer, moment
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.koha_calls import PATRONS, Calls
+from broker.adapters.library_systems.koha_calls import Calls
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
@@ -65,8 +65,7 @@ class Koha(PatronSearches):
         LibraryRefused also if Koha did not give it a card number; its next change will.
         """
         body = koha_patrons.make_creation(wanted, mark, self.settings)
-        headers = koha_calls.CREATE_HEADERS
-        answer = self.calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
+        answer = self.calls.create("create", body, deadline)
         if koha_patrons.is_taken(answer):
             return None
         if answer.status != 201:
@@ -207,8 +206,7 @@ class Koha(PatronSearches):
         """Ask the machine about a PIN that Koha accepted; RIGHT if there is no machine."""
         if self.machine is None:
             return PinAnswer.RIGHT
-        until = moment(deadline, self.settings.timeout)
-        return PinAnswer.RIGHT if self.machine.accepts(card, pin, until) else PinAnswer.WRONG
+        return PinAnswer.RIGHT if self.machine.accepts(card, pin, deadline) else PinAnswer.WRONG
 
     def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
         """Return whether a 500 is Koha's answer to the right PIN after the PIN expired.

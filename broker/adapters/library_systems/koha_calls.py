@@ -33,7 +33,7 @@ _OWN_WORDS: Final = frozenset({"error", "errors"})  # fields of Koha's refusals,
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 # For every create: accept namesakes, because possible duplicates were searched before, and send no
 # welcome mail. Older releases ignore unknown headers.
-CREATE_HEADERS: Final = {
+_CREATE_HEADERS: Final = {
     "x-confirm-not-duplicate": "1",
     "x-koha-override": "welcome_no,opac_reg_no",
 }
@@ -86,6 +86,10 @@ class Calls:
             return answer
         finally:
             self._observe(operation, outcome, time.monotonic() - began)
+
+    def create(self, operation: str, body: Mapping[str, Any], deadline: datetime) -> HttpAnswer:
+        """Return the answer to a create of a patron."""
+        return self.call(operation, "POST", PATRONS, deadline, headers=_CREATE_HEADERS, body=body)
 
     def _send(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
@@ -31,7 +31,9 @@ def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
     The CPR number is the first real one, in the attribute first: ten digits of a card may be
     another person's number.
     """
-    if not _is_patron(patron):
+    if not isinstance(patron, Mapping) or type(patron.get("patron_id")) is not int:
+        raise LibraryUnavailable("an answer that is no patron")
+    if not isinstance(patron.get("category_id"), str):
         raise LibraryUnavailable("an answer that is no patron")
     texts = ((field, read_text(patron, field)) for field in sorted(FIELDS))
     return Borrower(
@@ -66,8 +68,9 @@ def list_values(patron: Patron, fields: Sequence[str], kind: str) -> list[str]:
 def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
     """Return the patron objects of a search; LibraryUnavailable for another answer."""
     body = answer.json()
-    if answer.status == 200 and _are_objects(body):
-        return body
+    is_list = answer.status == 200 and isinstance(body, list)
+    if is_list and all(isinstance(element, Mapping) for element in body):
+        return [*body]
     raise koha_refusals.make_unavailable(answer, operation)
 
 
@@ -84,20 +87,6 @@ def is_taken(answer: HttpAnswer) -> bool:
         return conflict.rpartition(".")[2] in _UNIQUE_FIELDS
     error = str(fields.get("error", ""))
     return answer.status == 400 and error.startswith(_TAKEN)
-
-
-def _is_patron(body: object) -> TypeGuard[Patron]:
-    if not isinstance(body, Mapping):
-        return False
-    if type(body.get("patron_id")) is not int:
-        return False
-    return isinstance(body.get("category_id"), str)
-
-
-def _are_objects(body: object) -> TypeGuard[list[Patron]]:
-    if not isinstance(body, list):
-        return False
-    return all(isinstance(element, Mapping) for element in body)
 
 
 def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:

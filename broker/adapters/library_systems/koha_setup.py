@@ -13,7 +13,7 @@ from functools import partial
 from string import ascii_uppercase
 from typing import Any, Final
 
-from broker.adapters.http_exchange import HttpAnswer, moment
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
 from broker.adapters.library_systems.koha_calls import PATRONS
 from broker.adapters.library_systems.koha_searches import PatronSearches
@@ -59,7 +59,7 @@ class SetupProof:
             self._searching,
             self._changing,
             self._categories,
-            self._machine_port,
+            partial(find_machine_faults, self.machine, self.deadline),
         )
         return run_steps("Koha", steps, goes_on=("permission",))
 
@@ -102,9 +102,7 @@ class SetupProof:
             "library_id": settings.library_id,
             "extended_attributes": attributes,
         }
-        headers = koha_calls.CREATE_HEADERS
-        call = partial(self.koha.calls.call, headers=headers, body=body)
-        answer = call(_OPERATION, "POST", PATRONS, self.deadline)
+        answer = self.koha.calls.create(_OPERATION, body, self.deadline)
         if answer.status == 201:
             raise self._undo(answer)
         refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
@@ -119,9 +117,6 @@ class SetupProof:
         self.koha.calls.call(_OPERATION, "DELETE", path, self.deadline)
         sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
         return LibraryRefused(sentence, "patron attribute types")
-
-    def _machine_port(self) -> Iterator[SetupFault]:
-        return find_machine_faults(self.machine, moment(self.deadline, self.koha.settings.timeout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +146,7 @@ class TrialBorrowers:
         settings = self.koha.settings
         body = koha_patrons.make_body(_draw_text(), TRIAL_MARK, category, tomorrow, settings)
         body |= {"surname": _SURNAME, "email": _EMAIL}
-        headers = koha_calls.CREATE_HEADERS
-        call = partial(self.koha.calls.call, headers=headers, body=body)
-        answer = call(_TRIAL, "POST", PATRONS, self.deadline)
+        answer = self.koha.calls.create(_TRIAL, body, self.deadline)
         if answer.status != 201:
             refusal = koha_refusals.make_refusal(answer, "create", body)
             setting = refusal.setting or f"category_id {category}"

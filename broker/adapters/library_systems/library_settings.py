@@ -40,7 +40,7 @@ class ConnectionKeys(ConnectorKeys):
         """Return the client that checks PINs; None without ``[library.sip2]``."""
         if self.sip2 is None:
             return None
-        return PinMachine(self.sip2, self.ca_file, observe)
+        return PinMachine(self.sip2, self.ca_file, self.timeout, observe)
 
     def open_exchange(self, unavailable: type[LibraryError] = LibrarySilent) -> Exchange:
         """Return an HTTP client of the library system; ``unavailable`` is raised without answer."""

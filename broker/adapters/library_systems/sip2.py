@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from broker.adapters.connectors import LOOPBACK
 from broker.adapters.deadline_sockets import end_by, seconds_left
+from broker.adapters.http_exchange import moment
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
 
@@ -67,28 +68,31 @@ class Sip2Keys(BaseModel):
 class PinMachine:
     """Checks PINs at a SIP2 server, with a new connection each time; threads may share it."""
 
-    def __init__(self, account: Sip2Keys, ca_file: str, observe: LibraryCallObserver) -> None:
+    def __init__(
+        self, account: Sip2Keys, ca_file: str, timeout: float, observe: LibraryCallObserver
+    ) -> None:
         self._account = account
         self._tls = ssl.create_default_context(cafile=ca_file or None) if account.tls else None
+        self._timeout = timeout
         self._observe = observe
         self._trusted_until = time.monotonic()
 
-    def accepts(self, card: str, pin: str, until: float) -> bool:
+    def accepts(self, card: str, pin: str, deadline: datetime) -> bool:
         """Return whether the server accepts this card and PIN, as ``ask`` does.
 
         LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
         """
-        if not self.ask(card, pin, until):
+        if not self.ask(card, pin, moment(deadline, self._timeout)):
             return False
         if time.monotonic() >= self._trusted_until:
-            if self.takes_any(card, until):
+            if self.takes_any(card, deadline):
                 raise LibraryUnavailable(f"sip2: {_TAKES_ANY}", _SETTING)
             self._trusted_until = time.monotonic() + _TRUSTED_S
         return True
 
-    def takes_any(self, card: str, until: float) -> bool:
+    def takes_any(self, card: str, deadline: datetime) -> bool:
         """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
-        return self.ask(card, secrets.token_urlsafe(16), until)
+        return self.ask(card, secrets.token_urlsafe(16), moment(deadline, self._timeout))
 
     def ask(self, card: str, pin: str, until: float) -> bool:
         """Return whether the server accepts this card and PIN.
@@ -122,9 +126,9 @@ class PinMachine:
         with closing(self._connect()) as connection:
             login = _fields(CN=account.login, CO=password, CP=account.location)
             _demand_login(_exchange(connection, f"9300{login}", 0))
-            moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
+            sent_at = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
             question = _fields(AO=account.location, AA=card, AC="", AD=pin)
-            return _exchange(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
+            return _exchange(connection, f"63{_DANISH}{sent_at}{_NO_SUMMARY}{question}", 1)
 
     def _connect(self) -> socket.socket:
         account = self._account
@@ -201,7 +205,7 @@ def _read_acceptance(answer: bytes, card: str) -> bool:
     return True
 
 
-def find_machine_faults(machine: PinMachine | None, until: float) -> Iterator[SetupFault]:
+def find_machine_faults(machine: PinMachine | None, deadline: datetime) -> Iterator[SetupFault]:
     """Ask a machine about a random card and PIN."""
-    if machine and machine.takes_any(secrets.token_hex(16), until):
+    if machine and machine.takes_any(secrets.token_hex(16), deadline):
         yield SetupFault(_SETTING, f"{_SETTING}: {_TAKES_ANY}")

@@ -66,6 +66,7 @@ def _validate(raw: RawSettings) -> tuple[Config | None, list[Fault]]:
 # Messages of the validator in the words of TOML.
 _WORDS: Final = {
     "path_type": "must be a text",
+    "path_not_file": "is no file",
     "string_type": "must be a text",
     "tuple_type": "must be a list (in a variable JSON)",
     "frozen_set_type": "must be a list (in a variable JSON)",

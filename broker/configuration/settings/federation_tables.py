@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath
 
 from broker.configuration.settings.address_types import EntityId, FeedUrl
 from broker.configuration.settings.tables import (
@@ -219,7 +219,7 @@ class FeedTable(SettingsTable):
         ("upstreams", "institutions", "services")
     )
     window_days: int = Field(default=14, ge=1, le=90)
-    ca_file: Path | None = None
+    ca_file: FilePath | None = None
 
     @property
     def window(self) -> timedelta:

@@ -121,7 +121,7 @@ def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
         thread.start()
         account = make_account(listener.getsockname()[1])
         with pytest.raises(LibraryUnavailable, match="sip2: no answer: Timeout"):
-            PinMachine(account, "", lambda *_: None).ask(CARD, PIN, until(0.6))
+            PinMachine(account, "", 10.0, lambda *_: None).ask(CARD, PIN, until(0.6))
         assert time.monotonic() < for_ever
         over.set()
         thread.join()
@@ -131,4 +131,4 @@ def test_nobody_listening_is_worth_another_try() -> None:
     """As with any other part of the library system."""
     account = make_account(1)
     with pytest.raises(LibraryUnavailable, match="no answer: ConnectionRefusedError"):
-        PinMachine(account, "", lambda *_: None).ask(CARD, PIN, until())
+        PinMachine(account, "", 10.0, lambda *_: None).ask(CARD, PIN, until())

@@ -589,6 +589,13 @@ def test_one_feed_speaks_for_an_upstream(
     assert [place in each and fault in each for each, place in zip(told, places, strict=True)] == [True, True]
 
 
+def test_a_missing_file_of_authorities_is_a_fault(write: Write) -> None:
+    """A feed that trusts it could not be fetched."""
+    feed = FEED.format(name="a", kinds=["services"]) + 'ca_file = "absent.pem"\n'
+    (told,) = faults(write(GOOD.replace("[upstreams.wayf]", feed + "[upstreams.wayf]", 1)))
+    assert "feeds.a.ca_file: is no file" in told
+
+
 @pytest.mark.attack(33)
 @pytest.mark.parametrize(
     ("second", "named", "told"),

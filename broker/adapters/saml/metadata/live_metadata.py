@@ -189,14 +189,13 @@ class LiveMetadata:
     def endings(self) -> Iterator[Ending]:
         """Yield every expiry of metadata in the folder."""
         contents = self.folder.contents
-        for name, upstream in self.wanted.upstreams.items():
-            idp = contents.metadata.upstreams.get(upstream.entity_id)
-            if idp is not None:
-                yield from _list_endings("upstream", name, idp, contents)
-        for name, service in self.wanted.services.items():
-            sp = contents.metadata.services.get(service.entity_id)
-            if sp is not None:
-                yield from _list_endings("service", name, sp, contents)
+        metadata, wanted = contents.metadata, self.wanted
+        for name, upstream in wanted.upstreams.items():
+            idp = metadata.upstreams.get(upstream.entity_id)
+            yield from _list_endings("upstream", name, idp, contents)
+        for name, service in wanted.services.items():
+            sp = metadata.services.get(service.entity_id)
+            yield from _list_endings("service", name, sp, contents)
 
     def warnings(self, now: datetime) -> Sequence[str]:
         """Return what expires within fourteen days and is not renewed automatically."""
@@ -232,8 +231,13 @@ class LiveMetadata:
 
 
 def _list_endings(
-    kind: Literal["upstream", "service"], name: str, found: PeerDescriptor, contents: FolderContents
+    kind: Literal["upstream", "service"],
+    name: str,
+    found: PeerDescriptor | None,
+    contents: FolderContents,
 ) -> Iterator[Ending]:
+    if found is None:
+        return
     where = contents.places.get(found.entity_id, "metadata")
     if found.until:
         yield Ending(kind, name, found.entity_id, "valid_until", found.until, where)
