@@ -283,7 +283,7 @@ def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
         "configured": site.site.configured,
         "date": now.date().isoformat(),
         "upstream": trial.login.upstream,
-        "made_up": trial.complete.made_up,
+        "made_up": trial.login.made_up,
         "services": rows,
     }
     click.echo(json.dumps(whole, indent=2))

@@ -18,6 +18,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     Attributes,
     MapRow,
+    ReadingWithoutCpr,
     Values,
     WireAttribute,
     drop_unusable_cpr,
@@ -26,7 +27,7 @@ from broker.core.identity.canonical_attributes import (
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.rights import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.site import CATEGORY, Site
 from broker.core.login.transaction import Authentication, Errand
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -52,7 +53,7 @@ _DATED: Final = frozenset({"real", "replacement"})
 _NUMBERED: Final = frozenset({"real", "replacement", "constructed"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GivenFacts:
     """The facts of a login that somebody states.
 
@@ -79,6 +80,19 @@ class GivenFacts:
     upgrade: bool = True
     whole: bool = False
     made_up: Names = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribedLogin(GivenFacts):
+    """A login as it is read, without a name or number of the person.
+
+    ``reading`` holds the asserted attributes, read as in a real login. ``fault`` is the reason
+    code, with the attribute, for which the reading is not trusted. ``upgrade`` is the answer to the
+    offer of another category. The person answers yes to everything else.
+    """
+
+    reading: ReadingWithoutCpr
+    fault: tuple[str, str] | None = None
 
 
 def facts_of_login(login: LoginFacts) -> GivenFacts:
@@ -162,16 +176,8 @@ def describe_login(
     Only the kind of a CPR number is kept, if the institution may assert a number. An upstream that
     the site does not have is the fault of the login.
     """
-    login = DescribedLogin(
-        upstream=facts.upstream,
-        reading=AttributeReading(Attributes(), None, "none", None).mask_cpr(),
-        institution=facts.institution,
-        intent=facts.intent,
-        errand=facts.errand,
-        borrower=facts.borrower,
-        addresses=facts.addresses,
-        upgrade=facts.upgrade,
-    )
+    nothing = AttributeReading(Attributes(), None, "none", None).mask_cpr()
+    login = DescribedLogin(**vars(facts), reading=nothing)
     upstream = site.upstreams.get(facts.upstream)
     if upstream is None:
         return replace(login, fault=NOT_OFFERED)

@@ -15,7 +15,8 @@ from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWitho
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.authentication_reading import add_proofs
-from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, SimulationTerms
+from broker.core.login.described_login import BORROWER_STAND_IN, SimulationTerms
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_decision import deny, login_facts, proof_step
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin

@@ -6,7 +6,6 @@ from typing import Final
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
 from broker.core.entities import Service
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
 from broker.core.policy.expiry import Expiry
@@ -35,7 +34,6 @@ class Leaving:
     """One attribute that leaves, and the line that lists it."""
 
     name: str
-    mask: bool
     optional: bool
     place: PolicyLine | None
     in_part: bool = False
@@ -125,7 +123,6 @@ class PlayedLogin:
         return tuple(
             Leaving(
                 name=item.name,
-                mask=item.name == CPR_ATTRIBUTE,
                 optional=item.optional,
                 place=fates[item.name].place,
                 in_part=fates[item.name].code == "released_in_part",

@@ -16,7 +16,6 @@ from broker.core.login.played_login import PlannedBorrower
 from broker.core.login.transaction import Account, AccountState, Errand
 from broker.core.policy.model import Decision
 
-_EMAIL: Final = "email"
 _LANGUAGE: Final = "en"
 _SEVERAL: Final = "several_borrowers"
 _EID_REQUIRED: Final = "national_eid_required"
@@ -63,7 +62,7 @@ class SimulatedAccount:
             found = self._find_unchanged()
             closed = Account(None, AccountState.CLOSED)
             return (closed if found.state is AccountState.NONE else found), None
-        if not self._find_borrowers(wanted) and not _has_mail(wanted):
+        if not self._find_borrowers(wanted) and wanted.email is None:
             return describe_missing_address(self.decision, self.reading.attributes), None
         return self._carry_out(wanted)
 
@@ -102,7 +101,7 @@ class SimulatedAccount:
             return Account(borrower.number, AccountState.NONE, upgrade_from=upgrade_from)
         if not wanted.creates:
             return _make_case(_EID_REQUIRED)
-        if not _has_mail(wanted):
+        if wanted.email is None:
             return describe_missing_address(self.decision, self.reading.attributes)
         return Account(None, AccountState.NONE)
 
@@ -148,7 +147,3 @@ class SimulatedAccount:
 
 def _make_case(reason: str) -> Account:
     return Account(None, AccountState.CASE, reason=reason)
-
-
-def _has_mail(wanted: WantedBorrower) -> bool:
-    return any(each.name == _EMAIL for each in wanted.fields)

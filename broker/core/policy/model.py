@@ -21,7 +21,7 @@ from broker.core.entities import (
 )
 from broker.core.errors import Fault
 from broker.core.identity.attribute_values import AFFILIATIONS
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
+from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.expiry import Expiry
 
@@ -207,11 +207,6 @@ class ReleasedAttribute:
     values: Values = ()  # empty means all values
     optional: bool = False
     states: Values = ()
-
-    @property
-    def mask(self) -> bool:
-        """Return whether a page shows the value masked: only a CPR number is."""
-        return self.name == CPR_ATTRIBUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Row:
     change: Change
     service: str
     affiliation: str
-    facts: GivenFacts
+    login: GivenFacts
     day: date
     values: list[str] = field(default_factory=list)
 
@@ -96,9 +96,9 @@ def find_differences(trial: Analysis) -> Differences:
         for change in find_changes(play, trial.sets):
             key = (change.direction, service, affiliation, change.text)
             if key not in rows:
-                rows[key] = Row(change, service, affiliation, play.facts, play.day)
+                rows[key] = Row(change, service, affiliation, play.login, play.day)
             row = rows[key]
-            row.facts = min(row.facts, play.facts, key=_effort)
+            row.login = min(row.login, play.login, key=_effort)
             row.day = min(row.day, play.day)
             if change.value and change.value not in row.values:
                 row.values.append(change.value)

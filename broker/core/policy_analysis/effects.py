@@ -143,11 +143,13 @@ def _span(name: str, span: timedelta, place: PolicyLine | None) -> Effect:
 def _leaving(played: PlayedLogin) -> Iterator[Effect]:
     whys = {item.name: item.why for item in played.disclosure.items} if played.disclosure else {}
     for each in played.leaving:
-        remarks = [_("masked")] if each.mask else []
-        remarks += [_("some of its values")] if each.in_part else []
-        remarks += [_("the same for everybody")] if each.is_stated else []
-        if each.name == CPR_ATTRIBUTE and played.service.encrypts:
-            remarks.append(_("encrypted"))
+        is_number = each.name == CPR_ATTRIBUTE
+        possible = {
+            _("masked"): is_number,
+            _("some of its values"): each.in_part,
+            _("the same for everybody"): each.is_stated,
+            _("encrypted"): is_number and played.service.encrypts,
+        }
         ticked = _IF_TICKED if each.optional else ""
         yield Effect(
             Topic.RECEIVES,
@@ -156,10 +158,8 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
             each.place,
             rank=0 if each.optional else 1,
             values=each.values,
-            remarks=tuple(remarks),
+            remarks=tuple(remark for remark, is_true in possible.items() if is_true),
         )
-        mask = "masked" if each.mask else "in full"
-        yield Effect(Topic.DETAILS, f"{each.name} is shown", mask, each.place)
         why = whys[each.name]
         yield Effect(Topic.TEXTS, f"reason (why) for {each.name}", f"{why.en} {why.da}", each.place)
 

@@ -23,7 +23,6 @@ _REFUSES: Final = {
     "upstream": ("national_eid_required",),
 }
 _NEVER_MADE: Final = ": no entry says borrower: make"
-_CHANGING_CATEGORY: Final = ("upgrades", "lowers")
 # The fates of attributes that leave, and of those that no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
 _NOT_SENT: Final = "not_sent"
@@ -76,9 +75,7 @@ def find_faults(trial: Analysis) -> Findings:
         *_find_dead_alternatives(trial, policies),
         *_find_dead_entries(policies, seen, trial.services),
         *_find_dead_requirements(policies, seen),
-        *_find_idle_categories(policies),
         *_find_late_refusals(policies, seen),
-        *_find_ties(policies, trial.services),
     )
     return seen
 
@@ -93,14 +90,14 @@ def _note(seen: Findings, play: Play) -> None:
     if key not in seen.reached:
         proved = find_proved_addresses(played.facts.attributes)
         borrower = None if played.facts.borrower is None else DescribedBorrower("")
-        seen.reached[key] = replace(play.facts, proved=proved, borrower=borrower)
+        seen.reached[key] = replace(play.login, proved=proved, borrower=borrower)
     if release is not None:
         seen.entries.add(release.place)
     if decision.effect is Effect.DENY:
         seen.refused |= {(affiliation, each.code) for each in decision.reasons}
         return
     for fate in decision.fates:
-        _note_fate(seen, fate, play.facts)
+        _note_fate(seen, fate, play.login)
     if release is not None and release.borrower == "make" and not played.is_permitted:
         _note_late_refusal(seen, play, release)
 
@@ -120,10 +117,10 @@ def _note_late_refusal(seen: Findings, play: Play, release: Release) -> None:
     (played,) = play.played
     rule = played.decision.policy.borrower if played.decision.policy else None
     if played.reason == NO_ADDRESS and rule:
-        seen.late.setdefault((rule.place, NO_ADDRESS), play.facts)
-    has_no_number = play.facts.borrower is None and play.login.reading.cpr != "real"
+        seen.late.setdefault((rule.place, NO_ADDRESS), play.login)
+    has_no_number = play.login.borrower is None and play.login.reading.cpr != "real"
     if played.reason in _REFUSES["cpr"] and has_no_number:
-        seen.late.setdefault((release.place, played.reason), play.facts)
+        seen.late.setdefault((release.place, played.reason), play.login)
 
 
 def _find_dead_alternatives(trial: Analysis, policies: PolicySet) -> Iterator[Finding]:
@@ -189,25 +186,12 @@ def _find_dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Fin
     for policy in policies.policies:
         require = policy.require
         refused = {code for name, code in seen.refused if name == policy.affiliation}
+        makes = any(release.borrower == "make" for release in policy.releases)
         for key, codes in _REFUSES.items():
             place = require.line_of(key)
             if place and getattr(require, key) and refused.isdisjoint(codes):
-                why = "" if _makes(policy) else _NEVER_MADE
+                why = "" if makes else _NEVER_MADE
                 yield Finding(place, f"require {key} refuses nobody{why}")
-
-
-def _makes(policy: Policy) -> bool:
-    return any(release.borrower == "make" for release in policy.releases)
-
-
-def _find_idle_categories(policies: PolicySet) -> Iterator[Finding]:
-    """Find keys that change the category of an account, where no login does."""
-    for policy in policies.policies:
-        rule = policy.borrower
-        for key in _CHANGING_CATEGORY if rule and not _makes(policy) else ():
-            if rule and getattr(rule, key):
-                what = f"no login changes a category by {key}{_NEVER_MADE}"
-                yield Finding(rule.line_of(key), what)
 
 
 def _find_late_refusals(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
@@ -222,20 +206,6 @@ def _find_late_refusals(policies: PolicySet, seen: Findings) -> Iterator[Finding
             what = f"lets in logins that are refused for {code} when the account is made"
             what += "; write require: {cpr: real}"
         yield Finding(place, what, write_options(facts, (policies,)))
-
-
-def _find_ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[Finding]:
-    """Find two category entries of one service with equally many attributes."""
-    for policy in policies.policies:
-        for service in services:
-            if any(release.service == service.name for release in policy.releases):
-                continue
-            found = [each for each in policy.releases if each.service in service.categories]
-            shortest = min((len(each.attributes) for each in found), default=0)
-            tied = [each for each in found if len(each.attributes) == shortest]
-            for release in tied[1:]:
-                what = f"ties with {tied[0].place} at {service.name}: the first is taken"
-                yield Finding(release.place, what)
 
 
 def write_untried_examples(

@@ -16,8 +16,7 @@ from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affilia
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts
+from broker.core.login.given_facts import DescribedLogin, GivenFacts
 from broker.core.login.site import CATEGORY, Site
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
@@ -430,17 +429,17 @@ class PersonaChooser:
         """Yield the intents that may make a difference, with the policies that decide each."""
         yield None, self._decide(shown, level, None)
         chosen: list[Policy] = []
+        is_affected = self.trial.has_changed_proofs
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
-            matched = matching_policies(policies, facts, self.day)
-            chosen += (policy for policy, _ in matched[1:])
-            chosen += (each for each in policies.policies if each.proofs)
-        changing = (each.affiliation for each in chosen if self._is_chosen(each))
+            matched = [each for each, _ in matching_policies(policies, facts, self.day)]
+            is_affected = is_affected or any(map(self.trial.is_changed, matched))
+            chosen += (*matched[1:], *(each for each in policies.policies if each.proofs))
+        changing = (
+            each.affiliation for each in chosen if is_affected or self.trial.is_changed(each)
+        )
         for intent in dict.fromkeys((*self.trial.given.intents, *changing)):
             yield intent, self._decide(shown, level, intent)
-
-    def _is_chosen(self, policy: Policy) -> bool:
-        return self.trial.is_changed(policy) or self.trial.has_changed_proofs
 
     def _decide(self, shown: ShownValues, level: Assurance | None, intent: str | None) -> Deciding:
         """Return the policy that decides under each set."""
@@ -450,12 +449,9 @@ class PersonaChooser:
             matched = matching_policies(policies, facts, self.day)
             proof = missing_proof(policies, facts, self.day) if intent else None
             lacking = proof.name if proof else None
-            if matched:
-                policy, alternative, _ = pick_policy(matched, facts)
-                is_highest = policy is matched[0][0]
-                found.append(DecidingPolicy(policy, is_highest, lacking, alternative))
-            else:
-                found.append(DecidingPolicy(None, is_highest=True, proof=lacking))
+            policy, alternative, _ = pick_policy(matched, facts) if matched else (None,) * 3
+            is_highest = not matched or policy is matched[0][0]
+            found.append(DecidingPolicy(policy, is_highest, lacking, alternative))
         return tuple(found)
 
     def _make_facts(

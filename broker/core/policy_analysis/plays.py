@@ -8,8 +8,8 @@ from typing import Final
 from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Names, Service
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
-from broker.core.login.given_facts import NOT_OFFERED, GivenFacts, describe_login
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import NOT_OFFERED, DescribedLogin, GivenFacts, describe_login
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
@@ -37,7 +37,6 @@ class Play:
     ``without`` is an attribute that was removed from the persona on purpose.
     """
 
-    facts: GivenFacts
     login: DescribedLogin
     source: Source
     service: Service
@@ -191,7 +190,7 @@ class _ServicePlays:
             return
         for borrower in self._list_borrowers(makers):
             logins = [replace(each, borrower=borrower) for each in described]
-            yield self._simulate(replace(facts, borrower=borrower), logins, without)
+            yield self._simulate(logins, without)
 
     def _list_borrowers(self, makers: Iterable[Policy]) -> Iterator[DescribedBorrower | None]:
         """Yield no borrower, and where one is looked up each kind that the filter selects."""
@@ -209,7 +208,7 @@ class _ServicePlays:
     def _now(self) -> datetime:
         return datetime.combine(self.chooser.day, time(12), self.trial.now.tzinfo)
 
-    def _simulate(self, facts: GivenFacts, logins: Sequence[DescribedLogin], without: str) -> Play:
+    def _simulate(self, logins: Sequence[DescribedLogin], without: str) -> Play:
         source, now = self.chooser.source, self._now
         played = []
         for described, (policies, site) in zip(logins, self.trial.set_sites, strict=True):
@@ -219,9 +218,7 @@ class _ServicePlays:
             upstream = site.upstreams.get(login.upstream, source.upstream)
             terms = site.make_terms(upstream, login.institution)
             played.append(simulate_login(login, service or self.service, policies, now, terms))
-        return Play(
-            facts, logins[-1], source, self.service, self.chooser.day, tuple(played), without
-        )
+        return Play(logins[-1], source, self.service, self.chooser.day, tuple(played), without)
 
 
 def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
-from broker.core.login.given_facts import GivenFacts
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
@@ -50,7 +50,7 @@ class Breach:
     what: str
     place: PolicyLine | None
     service: str
-    facts: GivenFacts = field(repr=False)
+    login: DescribedLogin = field(repr=False)
     day: date
     persona: str
 
@@ -87,8 +87,8 @@ def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -
         for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
             if key not in found:
-                persona = write_options(play.facts, trial.sets, trial.given.conditions)
-                found[key] = Breach(what, place, play.service.name, play.facts, play.day, persona)
+                persona = write_options(play.login, trial.sets, trial.given.conditions)
+                found[key] = Breach(what, place, play.service.name, play.login, play.day, persona)
     return RuleResult(rule, tuple(found.values()), met)
 
 

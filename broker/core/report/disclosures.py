@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
 from broker.core.policy.matching import PROOF_DOMAIN

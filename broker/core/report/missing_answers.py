@@ -63,19 +63,13 @@ class LibraryAnswers:
     receivers: Mapping[str, Text] = field(default_factory=dict)
 
 
-def missing(
+def iter_missing(
     answers: LibraryAnswers, services: tuple[Service, ...], numbered: frozenset[str] = frozenset()
-) -> tuple[Question, ...]:
-    """Return a question for each answer that is missing, those about the library first.
+) -> Iterator[Question]:
+    """Yield a question for each answer that is missing, those about the library first.
 
     ``numbered`` are the services that get CPR numbers.
     """
-    return tuple(_missing(answers, services, numbered))
-
-
-def _missing(
-    answers: LibraryAnswers, services: tuple[Service, ...], numbered: frozenset[str]
-) -> Iterator[Question]:
     own = (
         (Topic.NAME, "contact.name", answers.name),
         (Topic.REACHED, "contact.email", answers.email or answers.phone or answers.page),

@@ -8,7 +8,7 @@ from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
 from broker.core.report.disclosures import Disclosures
-from broker.core.report.missing_answers import LibraryAnswers, Question, missing
+from broker.core.report.missing_answers import LibraryAnswers, Question, iter_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PolicyReport:
     @property
     def questions(self) -> tuple[Question, ...]:
         """Return the questions that the configuration does not answer."""
-        return missing(self.answers, self.receiving, self.cpr_receivers)
+        return tuple(iter_missing(self.answers, self.receiving, self.cpr_receivers))
 
     @property
     def cpr_receivers(self) -> frozenset[str]:

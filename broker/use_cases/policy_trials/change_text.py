@@ -69,7 +69,7 @@ def change_facts(found: Differences, sets: Sets) -> dict[str, Any]:
             "was": row.change.was,
             "from": row.day.isoformat() if row.day > found.today else None,
             "persona": _persona(row, found, sets),
-            "login": write_example_login(row.facts),
+            "login": write_example_login(row.login),
         }
         for row in found.rows
     ]
@@ -113,7 +113,7 @@ def _is_move(row: Row) -> bool:
 
 
 def _persona(row: Row, found: Differences, sets: Sets) -> str:
-    return write_options(row.facts, sets, day=row.day if row.day > found.today else None)
+    return write_options(row.login, sets, day=row.day if row.day > found.today else None)
 
 
 def _since(row: Row, found: Differences) -> str:

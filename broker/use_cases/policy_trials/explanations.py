@@ -17,8 +17,8 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     Values,
 )
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
-from broker.core.login.given_facts import UNNAMED_CATEGORY
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import UNNAMED_CATEGORY, DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from broker.core.entities import Names, Service, Upstream
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login
+from broker.core.login.given_facts import DescribedLogin, GivenFacts, complete_facts, describe_login
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
@@ -62,7 +61,6 @@ class LoginTrial:
     """A login with all its facts, and its result at each service."""
 
     given: GivenFacts
-    complete: GivenFacts
     login: DescribedLogin
     played: tuple[PlayedLogin, ...]
 
@@ -83,7 +81,7 @@ def try_login(tried: TrialSite, given: GivenFacts, services: Names, now: datetim
         simulate_login(login, tried.find_service(name), policies, now, terms)
         for name in services or tuple(site.services)
     )
-    return LoginTrial(given, complete, login, tuple(played))
+    return LoginTrial(given, login, tuple(played))
 
 
 def is_offered(site: Site, trial: LoginTrial, played: PlayedLogin) -> bool:

@@ -50,7 +50,7 @@ def trial_lines(
     for played in trial.played:
         yield from _service_lines(site, trial, played, now, words)
     yield from _notes(site, trial, words)
-    made_up = ", ".join(map(words.fact, trial.complete.made_up))
+    made_up = ", ".join(map(words.fact, trial.login.made_up))
     if made_up:
         yield from wrap(words.say(_("made up: %(facts)s"), facts=made_up), WIDTH)
     if closing:
@@ -113,7 +113,7 @@ def _service_lines(
 
 def _select_lines(trial: LoginTrial, played: PlayedLogin, words: Wording) -> Iterator[str]:
     """Yield the attributes that are not released, except unlisted ones that were made up."""
-    made_up = {*trial.complete.made_up, ASSURANCE, SPEC_VERSION}
+    made_up = {*trial.login.made_up, ASSURANCE, SPEC_VERSION}
     kept = [
         f"{each.name} ({each.code})"
         for each in played.staying

@@ -165,16 +165,16 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     assert breaches
     for breach in breaches:
         # Where a borrower makes a difference, the login has the one of the rule.
-        assert breach.facts.borrower or "no_library_account" not in breach.what
+        assert breach.login.borrower or "no_library_account" not in breach.what
         confirm(site, breach, folder)
 
 
 def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
-    described.write_text(yaml.safe_dump(dict(write_example_login(breach.facts))), encoding="utf-8")
+    described.write_text(yaml.safe_dump(dict(write_example_login(breach.login))), encoding="utf-8")
     given = facts_of_login(read_login(described))
-    there = breach.facts.borrower if breach.facts.upstream != "library" else given.borrower
+    there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
     trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)
     (played,) = trial.played
     leaving = {each.name for each in played.leaving}

@@ -9,8 +9,7 @@ from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login, find_institution
+from broker.core.login.given_facts import DescribedLogin, GivenFacts, complete_facts, describe_login, find_institution
 from broker.core.login.site import Site
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

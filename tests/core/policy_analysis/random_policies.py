@@ -17,7 +17,8 @@ from broker.core.identity.attribute_values import NSIS
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import make_pin_authentication, read_authentication
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.site import Site
 from broker.core.login.transaction import Authentication
 from broker.core.policy.expiry import Expiry
@@ -338,5 +339,7 @@ def _login(
         return None
     source = next(each for each in SOURCES if each.key == (authentication.upstream, authentication.institution))
     there = None if upstream.local else borrower
-    described = DescribedLogin(authentication.upstream, reading, authentication.institution, intent, borrower=there)
+    described = DescribedLogin(
+        authentication.upstream, authentication.institution, reading=reading, intent=intent, borrower=there
+    )
     return RandomLogin(source, described, authentication, proofs)

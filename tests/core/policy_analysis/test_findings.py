@@ -24,14 +24,12 @@ UPSTREAMS = (
 NAMES = tuple(upstream.name for upstream in UPSTREAMS)
 GIVEN = Controller(Text("Library", "Bibliotek"))
 SHIPPED = Service("my-loans", "l", WORDS, NAMES, GIVEN, encrypts=True)
-BOTH = ("https://category.example/a", "https://category.example/b")
 SERVICES = (
     SHIPPED,
     *(replace(SHIPPED, name=name) for name in ("myprint", "e-resources")),
     replace(SHIPPED, name="uncontrolled", controller=None),
     replace(SHIPPED, name="unkeyed", encrypts=False),
     replace(SHIPPED, name="eid-only", methods=("nemid",)),
-    replace(SHIPPED, name="categorised", categories=BOTH),
 )
 SITE = Site({each.name: each for each in SERVICES}, {each.name: each for each in UPSTREAMS}, MAPS)
 
@@ -163,10 +161,6 @@ SEEDS = [
         "",
         "a login without an address makes no account: add mail to the field email",
         "email: title}",
-    ),
-    # categories
-    below_release(
-        "student.yaml", entry(BOTH[0], "sn") + entry(BOTH[1], "gn"), "ties with student.yaml:24 at categorised"
     ),
 ]
 

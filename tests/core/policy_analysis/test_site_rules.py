@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.core.entities import Assurance, Service
-from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import describe_login
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import (
@@ -173,11 +172,10 @@ def confirm(policies: PolicySet, rule: SiteRule, breaches: list[Breach]) -> None
     """See that the login of each breach is as the rule says, and shows it."""
     services = {service.name: service for service in SERVICES}
     for each in breaches:
-        login = describe_login(each.facts, SITE, policies, NOW)
-        key = (login.upstream, login.institution)
+        key = (each.login.upstream, each.login.institution)
         source = next(at for at, one in enumerate(SOURCES) if one.key == key)
-        assert is_so(login, replace(rule.when, borrower=None), local=False)
-        shown = breaks(simulate_at(login, services[each.service], policies, source), rule)
+        assert is_so(each.login, replace(rule.when, borrower=None), local=False)
+        shown = breaks(simulate_at(each.login, services[each.service], policies, source), rule)
         assert any(each.what.startswith(begins) for begins in shown)
 
 
@@ -225,7 +223,7 @@ def test_a_rare_value_breaks_a_rule_too(policies: PolicySet, rule: SiteRule, *, 
     allowed = policies.policies[0].releases[0].attributes[0].values
     for breach in proof.breaches:
         assert (breach.what, breach.place) == (f"releases {name}", PLACE)
-        assert any(is_met(value, allowed) for value in breach.facts.attributes.get(name, ()))
+        assert any(is_met(value, allowed) for value in values(breach.login, name))
 
 
 def test_a_rule_that_no_file_can_break_simulates_one_login(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values, assume_ground
-from broker.core.login.described_login import DescribedLogin
+from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
 from broker.core.login.site import Site
@@ -35,7 +35,7 @@ def login(
     """Describe a login; a number is its kind."""
     numbered = {**attributes, "cpr": CPR_STAND_IN} if cpr != "none" else attributes
     reading = AttributeReading(Attributes(numbered), assurance, cpr, age)
-    return DescribedLogin(upstream, assume_ground(reading).mask_cpr())
+    return DescribedLogin(upstream, reading=assume_ground(reading).mask_cpr())
 
 
 def collect_refusal(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:

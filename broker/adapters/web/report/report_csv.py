@@ -111,7 +111,7 @@ def _describe_attribute(report: PolicyReport, listed: ReleasedAttribute, languag
         "attribute_name": report.attribute_label(listed.name)[language],
         "values": ", ".join(listed.states or listed.values),
         "why": listed.why[language],
-        "masked": _yes(language, said=listed.mask or listed.name == "cpr"),
+        "masked": _yes(language, said=listed.name == "cpr"),
         "optional": _yes(language, said=listed.optional),
         "line": str(listed.place),
     }
