@@ -9,7 +9,7 @@ from threading import BoundedSemaphore
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
@@ -76,6 +76,7 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
+    _time_requests(app, parts)
     pictures = Pictures.read(config.base_url, config.pictures(), config.colour)
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
@@ -94,6 +95,21 @@ def create_app(settings: Config | None = None) -> Flask:
     app.register_blueprint(health)
     error_pages.install(app, ports)
     return app
+
+
+def _time_requests(app: Flask, parts: Parts) -> None:
+    """Count and time every request; error pages are answers too."""
+
+    def begin() -> None:
+        g.began = time.perf_counter()
+
+    def end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.began
+        parts.metrics.request(request.endpoint or "none", response.status_code, seconds)
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)
 
 
 def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:

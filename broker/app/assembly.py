@@ -1,12 +1,13 @@
 """Opens every part of the broker from its configuration and connects the parts."""
 
-import platform
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Event, Semaphore
+from typing import Final, ParamSpec, TypeVar
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.hash_chain import Anchors
@@ -58,9 +59,14 @@ from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.policy_trials.explanations import RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
+from broker.use_cases.storage.fleet import Fleet
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_TIMED_CALLS: Final = ("get_many", "put_many", "put_many_then_get", "claim", "count")
 
 
 def now() -> datetime:
@@ -106,6 +112,11 @@ class Parts:
     def waiting_slots(self) -> Semaphore:
         """Slots for threads that wait for the library system: half of all threads stay free."""
         return Semaphore(max(1, self.config.serve.threads // 2))
+
+    @property
+    def fleet(self) -> Fleet:
+        """The reports of all processes that share the store."""
+        return Fleet(self.store)
 
     # PINs and mails
 
@@ -287,7 +298,7 @@ def assemble(settings: config.Config) -> Parts:
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
     around = policy_configuration.load(settings, tell, now())
     faults += around.faults
-    store = collect_faults(faults, lambda: _open_store(settings, keys))
+    store = collect_faults(faults, lambda: _open_store(settings, keys, metrics))
     library = collect_faults(
         faults, lambda: read_library_settings(settings).open(metrics.library_call)
     )
@@ -336,11 +347,28 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
-def _open_store(settings: config.Config, keys: key_ring.KeyRing | None) -> Store | None:
+def _open_store(
+    settings: config.Config, keys: key_ring.KeyRing | None, metrics: Metrics
+) -> Store | None:
     durable_files.make_state(settings.state)
     table = settings.store
     store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    for name in _TIMED_CALLS:
+        setattr(store, name, _time_call(name, getattr(store, name), metrics))
     return EncryptedStore(store, keys.sealing, keys.sealing_id) if keys else None
+
+
+def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
+    """Return a call of the store that is also timed, whether it succeeds or not."""
+
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        began = time.perf_counter()
+        try:
+            return call(*args, **options)
+        finally:
+            metrics.store_call(name, time.perf_counter() - began)
+
+    return run
 
 
 def _open_audit_log(
@@ -348,10 +376,9 @@ def _open_audit_log(
 ) -> StoredAuditLog | None:
     if keys is None or store is None:
         return None
-    # Several machines can share a Redis, and each has its own audit log. An SQLite file belongs to
-    # one machine.
-    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
-    person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine)
+    # Machines that share a store have an audit log each. Containers may have one host name.
+    machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
+    person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())
     return open_audit_log(
         settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
     )

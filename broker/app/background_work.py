@@ -10,6 +10,7 @@ from typing import Final
 
 from broker.adapters.observability import application_log, metrics
 from broker.app import assembly, readiness
+from broker.app.fleet_report import FleetReport
 from broker.app.work_lock import hold_work_lock
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
@@ -102,5 +103,6 @@ def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
     yield parts.library_proof.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.metrics.count_dropped
+    yield FleetReport(parts, "work").step
     if (messages := parts.messages) is not None:
         yield lambda: messages.step(assembly.now())  # deletes old messages

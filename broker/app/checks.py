@@ -11,12 +11,13 @@ from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
+from broker.app.fleet_report import STORE_LOST, list_differences
 from broker.app.party_report import find_releases, shorten
 from broker.app.readiness import describe_own_certificates, key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Service
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import AuditUnavailable, StoreUnavailable
 from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.policy.model import Release
@@ -163,9 +164,12 @@ def _logout(parts: Parts) -> Iterator[str]:
 
 
 def _store(parts: Parts) -> Iterator[str]:
-    with suppress(StoreUnavailable):  # readiness names it
+    with suppress(StoreUnavailable, AuditUnavailable):  # readiness names it
         yield from (f"store: {warning}" for warning in parts.store.warnings())
         yield from map(str, key_faults(parts))
+        yield from (f"fleet: {sentence}" for sentence in list_differences(parts))
+        if parts.audit_log.is_store_lost(now()):
+            yield f"store: {STORE_LOST}"
 
 
 def _own_certificates(parts: Parts) -> Iterator[str]:

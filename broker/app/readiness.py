@@ -1,5 +1,7 @@
 """Whether logins would succeed now, what needs attention although they do, and the gauges."""
 
+import os
+import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,10 +11,17 @@ from typing import Final
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import Parts, now
+from broker.app.fleet_report import RELEASE, STORE_LOST, list_differences, list_missing_keys
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.errors import (
+    AuditUnavailable,
+    BrokerError,
+    ConfigurationFaults,
+    Fault,
+    StoreUnavailable,
+)
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.ports import Key, Store
 from broker.core.retention import TURN
@@ -38,6 +47,8 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     if parts.messages:
         faults["messages"] = parts.messages.faults()
     faults["audit"] = parts.audit_log.faults()
+    with suppress(StoreUnavailable):  # a fault of the store
+        faults["keys"] = list_missing_keys(parts)
     return faults
 
 
@@ -53,11 +64,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     """Return what needs attention although logins work, and the digest of the policies."""
     moment = now()
     found: dict[str, str] = {}
-    with suppress(StoreUnavailable):  # a fault of the store
-        if faults := parts.library_proof.faults():
-            found["library"] = "; ".join(map(str, faults))
-        if enrolments := list(_describe_enrolments(parts.enrolment_cases.list_open())):
-            found["enrolments"] = "; ".join(enrolments)
+    found |= _list_stored_notes(parts, moment)
     if not is_work_running(parts.config.state):
         found["work"] = NOT_RUNNING
     if sentences := list(describe_own_certificates(parts, moment)):
@@ -71,6 +78,21 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["metadata"] = "; ".join(sentences[:_MOST_SHOWN])
         if (more := len(sentences) - _MOST_SHOWN) > 0:
             found["metadata"] += f"; and {more} more: broker metadata check"
+    return found
+
+
+def _list_stored_notes(parts: Parts, moment: datetime) -> dict[str, str]:
+    """Return the notes that need the store; readiness names a store that does not answer."""
+    found: dict[str, str] = {}
+    with suppress(StoreUnavailable, AuditUnavailable):  # a fault of the store or audit log
+        if faults := parts.library_proof.faults():
+            found["library"] = "; ".join(map(str, faults))
+        if sentences := list_differences(parts):
+            found["fleet"] = "; ".join(sentences)
+        if enrolments := list(_describe_enrolments(parts.enrolment_cases.list_open())):
+            found["enrolments"] = "; ".join(enrolments)
+        if parts.audit_log.is_store_lost(moment):
+            found["store"] = STORE_LOST
     return found
 
 
@@ -152,73 +174,34 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
     moment = now()
     for feed in parts.metadata.followed:
         until = feed.until()
-        yield Gauge(
-            "broker_metadata_valid_until_seconds",
-            "Seconds until the copy of a feed expires; 0 if there is none.",
-            {"feed": feed.feed.name},
-            _seconds(until, moment) if until else 0.0,
-        )
-    yield Gauge(
-        "broker_metadata_alarms",
-        "Feeds that are refused or late, parties without metadata, and broken files.",
-        {},
-        len(parts.metadata.alarms(moment)),
-    )
+        ends = until.timestamp() if until else 0
+        yield Gauge("broker_feed_valid_until_timestamp_seconds", ends, (feed.feed.name,))
+    yield Gauge("broker_metadata_alarms", len(parts.metadata.alarms(moment)))
     for ending in parts.metadata.endings():
-        yield Gauge(
-            "broker_metadata_ends_seconds",
-            "Seconds until a descriptor or certificate in the metadata folder expires.",
-            {"kind": ending.kind, "name": ending.name, "what": ending.what},
-            _seconds(ending.at, moment),
-        )
-    yield Gauge(
-        "broker_policies_stale",
-        "1 while the last good policies replace broken ones.",
-        {},
-        bool(parts.policies.stale),
-    )
-    yield Gauge(
-        "broker_policies_loaded",
-        "1 for the policies that are in force.",
-        {"digest": parts.policies.current.digest[:DIGEST_LENGTH]},
-        1,
-    )
-    yield Gauge(
-        "broker_work_running",
-        "1 while broker work runs on this machine.",
-        {},
-        is_work_running(parts.config.state),
-    )
+        labels = (ending.kind, ending.name, ending.what)
+        yield Gauge("broker_metadata_ends_timestamp_seconds", ending.at.timestamp(), labels)
     for key in _list_own_keys(parts):
         if key.until:
-            yield Gauge(
-                "broker_certificate_expiry_seconds",
-                "Seconds until our own certificates expire.",
-                {"use": key.use, "slot": key.slot},
-                _seconds(key.until, moment),
-            )
-    with suppress(StoreUnavailable):  # a fault of the store
+            name = "broker_own_certificate_ends_timestamp_seconds"
+            yield Gauge(name, key.until.timestamp(), (key.use, key.slot))
+    yield Gauge("broker_policies_stale", bool(parts.policies.stale))
+    digest = parts.policies.current.digest[:DIGEST_LENGTH]
+    yield Gauge("broker_policies_loaded", 1, (digest,))
+    yield Gauge("broker_work_running", is_work_running(parts.config.state))
+    disk = os.statvfs(parts.config.state)
+    yield Gauge("broker_state_free_bytes", disk.f_bavail * disk.f_frsize)
+    yield Gauge("broker_build_info", 1, (RELEASE, platform.python_version()))
+    with suppress(StoreUnavailable, AuditUnavailable):  # a fault of the store or audit log
         yield from _list_stored_gauges(parts)
 
 
 def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
     for fault in parts.library_proof.faults():
-        yield Gauge(
-            "broker_library_fault",
-            "1 for each faulty setting of the library system.",
-            {"setting": fault.setting},
-            1,
-        )
+        yield Gauge("broker_library_fault", 1, (fault.setting,))
     listed = parts.enrolment_cases.list_open()
     counts = Counter((enrolment.state.value, enrolment.reason or "") for enrolment in listed)
-    for (state, reason), count in counts.items():
-        yield Gauge(
-            "broker_enrolments",
-            "Open cases, and enrolments that have failed for 15 minutes.",
-            {"state": state, "reason": reason},
-            count,
-        )
-
-
-def _seconds(until: datetime, moment: datetime) -> float:
-    return (until - moment).total_seconds()
+    for labels, count in counts.items():
+        yield Gauge("broker_enrolments", count, labels)
+    differences = [*list_missing_keys(parts), *list_differences(parts)]
+    yield Gauge("broker_processes_differ", len(differences))
+    yield Gauge("broker_store_lost", parts.audit_log.is_store_lost(now()))

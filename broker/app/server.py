@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Final
@@ -25,6 +24,7 @@ from broker.adapters.observability import application_log, metrics
 from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.application import create_app
+from broker.app.fleet_report import RELEASE, FleetReport
 from broker.configuration import durable_files
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config
@@ -105,8 +105,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
         """Write the address to the terminal; the log on standard output is for programs."""
         serve = self._config.serve
         where = f"at {serve.bind}, {serve.workers} workers of {serve.threads} threads"
-        release = version("library-identity-broker")
-        sys.stderr.write(f"broker {release} serves {self._config.base_url} {where}\n")
+        sys.stderr.write(f"broker {RELEASE} serves {self._config.base_url} {where}\n")
         if not serve.proxies:
             sys.stderr.write(_WITHOUT_PROXY)
 
@@ -205,7 +204,8 @@ class ReloadingApplication:
             self._application = DispatcherMiddleware(NotFound(), {path: application})
         never = Event()
         report = partial(application_log.log_unexpected, reference="reload")
-        arguments = ([partial(refresh, self.parts)], never, never.is_set, _REFRESH_EVERY_S, report)
+        steps = [partial(refresh, self.parts), FleetReport(self.parts, "serve").step]
+        arguments = (steps, never, never.is_set, _REFRESH_EVERY_S, report)
         self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
         self._first_request = Lock()  # taken once, never released
         gc.collect()

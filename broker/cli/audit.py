@@ -8,9 +8,10 @@ import click
 
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_events import PersonEvents
-from broker.adapters.audit_log.verification import VerificationReport, verify
+from broker.adapters.audit_log.verification import AuditFinding, VerificationReport, verify
 from broker.app import assembly
 from broker.app.assembly import Parts, now
+from broker.app.fleet_report import STORE_LOST
 from broker.cli.output import FINDINGS, Row, as_json, folder, printing_faults, show, show_done
 from broker.core.identity.cpr import looks_like_cpr
 from broker.use_cases.staff import staff_sessions
@@ -58,7 +59,10 @@ def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) ->
 def verify_configured(parts: Parts) -> VerificationReport:
     """Verify the audit log of a broker, also against what the store remembers of it."""
     audit_log = parts.audit_log
-    return verify(audit_log.files, audit_log.anchors.links(now()))
+    report = verify(audit_log.files, audit_log.anchors.links(now()))
+    if report.head is not None and not audit_log.anchors.has_any(report.head, now()):
+        report.findings.append(AuditFinding("store", STORE_LOST))
+    return report
 
 
 @audit.command("show", short_help="Show the events of a page, a borrower or a member of staff.")
@@ -126,5 +130,7 @@ def accept(*, as_json: bool) -> None:
         marks = [finding.mark for finding in report.findings]
         parts.audit_log.files.accept(now(), marks, (report.number, report.link))
         parts.audit_log.anchors.drop_after(report.number, now())
+        if report.anchor is not None:
+            parts.audit_log.anchors.add(report.anchor, now())
     count = len(report.findings)
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)

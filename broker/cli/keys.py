@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from broker.adapters.saml.keys import key_ring, rotation
+from broker.app import assembly, fleet_report
 from broker.app.named_configuration import configuration
 from broker.cli.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 
@@ -60,8 +61,11 @@ def list_keys(folder: Path | None, *, as_json: bool) -> None:
 def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json: bool) -> None:
     """Take the next step for the keys of FOLDER or the configured ones: start, switch, finish.
 
-    Reload the broker after each step. Exit 1 if it is too early for the next step.
+    Reload the broker after each step. Exit 1 if it is too early for the next step, 78 if a machine
+    that runs has not loaded the keys of the last step.
     """
+    if folder is None:
+        fleet_report.refuse_late_machines(assembly.open_broker())
     place = folder or configuration().keys
     now = datetime.now(UTC)
     rotation.refuse_clock_in_the_past(place, now)

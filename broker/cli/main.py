@@ -18,6 +18,7 @@ from broker.cli.output import (
     FINDINGS,
     as_json,
     printing_faults,
+    show,
     show_findings,
     waiting,
 )
@@ -152,6 +153,24 @@ def check(party: str | None, *, tries_borrowers: bool, is_first_only: bool, as_j
         if tries_borrowers:
             found += checks.find_trial_faults(parts)
     show_findings(found[:end], as_json=as_json)
+
+
+@broker.command(short_help="Show what runs on every machine, and what differs.")
+@as_json
+@printing_faults
+def fleet(*, as_json: bool) -> None:
+    """List the processes that have reported to the store in the last day, and what they run with.
+
+    Exit 1 with the differences between the processes that run and this machine.
+    """
+    from broker.app import assembly, fleet_report  # noqa: PLC0415 - other commands start faster
+
+    parts = assembly.open_broker()
+    show(fleet_report.list_rows(parts), as_json=as_json)
+    found = [*fleet_report.list_missing_keys(parts), *fleet_report.list_differences(parts)]
+    if found:
+        click.echo("\n".join(found), err=True)
+        raise SystemExit(FINDINGS)
 
 
 @broker.command(short_help="Run the broker with simulated surroundings.")

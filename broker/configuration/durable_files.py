@@ -3,6 +3,7 @@
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,22 @@ def read_bytes(path: Path, most: int = -1) -> bytes:
         raise OSError(errno.EINVAL, "it is a named pipe")
     with path.open("rb") as file:
         return file.read(most)
+
+
+def create_once(path: Path, octets: bytes) -> bytes:
+    """Return what a file holds; if it is missing, make it with ``octets``.
+
+    Of several processes the first one makes it.
+    """
+    if not path.exists():
+        with tempfile.NamedTemporaryFile(dir=path.parent) as new:
+            new.write(octets)
+            new.flush()
+            os.fsync(new.fileno())
+            with suppress(FileExistsError):
+                os.link(new.name, path)
+        sync_folder(path.parent)
+    return path.read_bytes()
 
 
 def replace_file(path: Path, octets: bytes) -> None:

@@ -289,9 +289,9 @@ SETUP: Final = Retention(
 )
 AUDIT_KEY: Final = Retention(
     "audit",
-    _("the key to a person's events in the audit log, one for each month"),
+    _("the key to a person's events in the audit log, one for each year"),
     2 * _YEAR,
-    _("the first event of the month"),
+    _("the first event of the year"),
     _("as for receipts; after that the events are anonymous"),
 )
 AUDIT_ANCHOR: Final = Retention(
@@ -300,6 +300,13 @@ AUDIT_ANCHOR: Final = Retention(
     5 * _YEAR,
     _("the line"),
     _("to detect removed lines"),
+)
+PROCESS_STATUS: Final = Retention(
+    "machine",
+    _("what a process of the broker runs with: release, digests, key ids; no person"),
+    10 * _MINUTE,
+    _("its last report"),
+    _("to find machines that differ"),
 )
 STAFF_SESSION: Final = Retention(
     "session",

@@ -38,7 +38,14 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Readiness lists no fault."""
-    assert readiness.readiness(parts) == {"store": (), "metadata": [], "policies": [], "library": [], "audit": []}
+    assert readiness.readiness(parts) == {
+        "store": (),
+        "metadata": [],
+        "policies": [],
+        "library": [],
+        "audit": [],
+        "keys": [],
+    }
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
@@ -72,7 +79,7 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
     parts.library_proof.step()
     assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
     found = [gauge for gauge in list_gauges(parts) if gauge.name == "broker_library_fault"]
-    assert [(gauge.labels, gauge.value) for gauge in found] == [({"setting": "unavailable"}, 1)]
+    assert [(gauge.labels, gauge.value) for gauge in found] == [(("unavailable",), 1)]
     page = parts.metrics.page(found).decode()
     assert 'broker_library_calls_total{call="find",outcome="unavailable"} 1.0' in page
     assert 'broker_library_call_seconds_count{call="find"} 1.0' in page

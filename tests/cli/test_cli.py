@@ -27,7 +27,7 @@ from tests.plugins.programs import run_program
 # Commands over one person.
 OF_ONE = (("person", "show"), ("enrolments", "retry"))
 COMMANDS = (
-    *((each,) for each in ("serve", "check", "healthcheck")),
+    *((each,) for each in ("serve", "check", "fleet", "healthcheck")),
     ("keys", "list"),
     ("keys", "rotate"),
     *(("metadata", each) for each in ("show", "refresh", "check")),

@@ -154,7 +154,7 @@ def test_two_machines_with_different_folders_share_one_store(two_brokers: list[D
     assert digests[0] != digests[1]
     for each, digest in zip(two_brokers, digests, strict=True):
         gauges = [gauge for gauge in list_gauges(each.parts) if gauge.name == "broker_policies_loaded"]
-        assert [gauge.labels["digest"] for gauge in gauges] == [digest]
+        assert [gauge.labels for gauge in gauges] == [(digest,)]
         assert loads(each) == [(None, digest)]
     assert mark(one.person().log_in("finn", "nemid")) == ("refuse", "too_young")
     assert mark(other.person().log_in("finn", "nemid"))[0] == "ask"

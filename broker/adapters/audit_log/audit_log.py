@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import PersonKeys
-from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
+from broker.configuration import durable_files
+from broker.core.errors import AuditUnavailable, StoreUnavailable
 from broker.core.events.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.identity.cpr import mask_numbers
 from broker.core.window_counts import WindowCounts
@@ -29,7 +31,6 @@ _PLAIN: Final = (
     "attributes",
     "near_misses",
 )
-_OTHERS: Final = 0o022
 
 
 @dataclass(slots=True, repr=False)
@@ -63,6 +64,14 @@ class StoredAuditLog:
         """Return sentences that say why no event can be written; empty if one can."""
         return self.files.faults()
 
+    def is_store_lost(self, now: datetime) -> bool:
+        """Return whether the store has none of the anchors that it must have.
+
+        Raise AuditUnavailable or StoreUnavailable.
+        """
+        head = self.files.read_head()
+        return head is not None and not self.anchors.has_any(head, now)
+
     def count_lost(self) -> int:
         """Return the number of events that this worker could not write."""
         return self._lost
@@ -95,15 +104,7 @@ def open_audit_log(
     ``key`` is audit.key. Raise ConfigurationFaults if the folder cannot be made or other users can
     write in it: they could delete the audit log.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"cannot be made: {error.strerror}"
-        fix = "let state be a folder that is yours to write"
-        raise ConfigurationFaults([Fault(str(folder), what, fix)]) from None
-    if folder.stat().st_mode & _OTHERS:
-        what = "is open for others to write"
-        raise ConfigurationFaults([Fault(str(folder), what, f"chmod go-w {folder}")])
+    durable_files.make_state(folder)
     return StoredAuditLog(AuditFiles(folder, key), person_keys, anchors, write_log)
 
 

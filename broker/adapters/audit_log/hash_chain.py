@@ -95,6 +95,11 @@ def parse_head(key: bytes, octets: bytes) -> ChainHead | None:
     return ChainHead(*line.facts["last"])
 
 
+def is_anchor(number: int) -> bool:
+    """Return whether the link of this line is copied to the store."""
+    return number % _ANCHOR_EVERY == _FIRST_ANCHOR
+
+
 @dataclass(frozen=True, slots=True)
 class Anchors:
     """The anchors of one machine in the store, which several machines may share."""
@@ -107,7 +112,7 @@ class Anchors:
 
         An anchor is never overwritten, so that it contradicts a chain that was cut and continued.
         """
-        if head.number % _ANCHOR_EVERY != _FIRST_ANCHOR:
+        if not is_anchor(head.number):
             return None
         kept = Kept(head.link.encode(), secrets.token_hex(8), AUDIT_ANCHOR.until(now))
         try:
@@ -116,6 +121,15 @@ class Anchors:
         except BrokerError as error:
             return str(error)
         return f"line {head.number} was another before: the audit log was cut, or put back"
+
+    def has_any(self, head: ChainHead, now: datetime) -> bool:
+        """Return whether one of the last two anchors before ``head`` is in the store.
+
+        The store may lack the other one, because it was down at that moment.
+        """
+        last = head.number - (head.number - _FIRST_ANCHOR) % _ANCHOR_EVERY
+        keys = [self._key(number) for number in (last, last - _ANCHOR_EVERY)]
+        return last < _FIRST_ANCHOR or any(self.store.get_many(keys, now))
 
     def links(self, now: datetime) -> Mapping[int, str]:
         """Return the stored links by the numbers of their lines."""

@@ -122,8 +122,7 @@ class AuditFiles:
     def faults(self) -> list[str]:
         """Return sentences that say why no line can be written; empty if one can."""
         try:
-            with self.hold_lock() as lock:
-                self._head(lock)
+            self.read_head()
             disk = os.statvfs(self.folder)
         except AuditUnavailable as error:
             return [str(error)]
@@ -132,6 +131,14 @@ class AuditFiles:
         if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
             return ["audit log: the disk is full"]
         return []
+
+    def read_head(self) -> ChainHead | None:
+        """Return the head; None if nothing was ever written. Raise AuditUnavailable."""
+        try:
+            with self.hold_lock() as lock:
+                return self._head(lock)
+        except OSError as error:
+            raise AuditUnavailable(f"audit log: {error.strerror}") from None
 
     def path(self, month: str) -> Path:
         """Return the file of a month, ``2026-11``."""

@@ -27,7 +27,7 @@ _StoredKeys = Sequence[tuple[Key, Kept]]
 class PersonEvents:
     """The audit events of persons, found by person ids and borrower numbers.
 
-    An event can be decrypted while the key of its person and month is in the store.
+    An event can be decrypted while the key of its person and year is in the store.
     """
 
     audit_log: StoredAuditLog
@@ -65,9 +65,9 @@ class PersonEvents:
     def _open_lines(self, keys: _StoredKeys) -> Iterator[tuple[Facts, bool]]:
         """Yield the facts of every line, and whether one of ``keys`` decrypts them."""
         for facts in self._lines():
-            # A line may be in the file of the next month, but its key is that of its own month.
-            month = str(facts.get("at"))[:7]
-            values = [kept.value for key, kept in keys if key.name == month]
+            # A line may be in the file of the next year, but its key is that of its own year.
+            year = str(facts.get("at"))[:4]
+            values = [kept.value for key, kept in keys if key.name == year]
             opened = (open_facts(value, facts.get("who", "")) for value in values)
             person = next(filter(None, opened), None)
             plain = {name: value for name, value in facts.items() if name not in _SEALED}

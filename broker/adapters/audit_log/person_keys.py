@@ -1,4 +1,4 @@
-"""Keys of the audit log: one for each person and month seals what an event says of the person.
+"""Keys of the audit log: one for each person and year seals what an event says of the person.
 
 Without its key an event is anonymous.
 """
@@ -59,7 +59,7 @@ class PersonKeys:
         if not groups:
             return dict(facts)
         group = groups[0]
-        key = self._key(Key(KIND, group, f"{event.at:%Y-%m}"), event.at)
+        key = self._key(Key(KIND, group, f"{event.at:%Y}"), event.at)
         pseudonym = group.partition(".")[2][:_PSEUDONYM_LENGTH]
         text = json.dumps({"person": pseudonym, **facts}, separators=(",", ":"))
         sealed = {"who": Fernet(key).encrypt(text.encode()).decode()}

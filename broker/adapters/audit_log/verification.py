@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from broker.adapters.audit_log.hash_chain import GENESIS, ChainLine, compute_link, parse_head
+from broker.adapters.audit_log.hash_chain import (
+    GENESIS,
+    ChainHead,
+    ChainLine,
+    compute_link,
+    is_anchor,
+    parse_head,
+)
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.core.events.audit_events import AuditEventKind
 
@@ -52,6 +59,8 @@ class VerificationReport:
     lines: int = 0
     number: int = 0
     link: str = GENESIS
+    head: ChainHead | None = None
+    anchor: ChainHead | None = None  # the last line whose link is copied to the store
     _first: tuple[str, ChainLine] | None = None  # the first line, if it is not line 1
     _ends_of_deleted: set[str] = field(default_factory=set)  # the last links of deleted months
     _accepted: set[str] = field(default_factory=set)
@@ -63,6 +72,8 @@ class VerificationReport:
             self.findings.extend(AuditFinding(where, what, octets) for what in found)
             self.lines += 1
             self.number, self.link = line.number, line.link
+            if is_anchor(line.number):
+                self.anchor = ChainHead(line.number, line.link, "", 0)
         elif octets.endswith(b"\n"):
             self.findings.append(AuditFinding(where, "is no line of the audit log", octets))
         else:
@@ -132,6 +143,7 @@ def verify(
     # Read the head before the lines: writers may add lines meanwhile.
     head_file = files.folder / HEAD
     head = parse_head(files.key, head_file.read_bytes()) if head_file.exists() else None
+    report.head = head
     months = files.months()
     if head is not None:
         report.known[HEAD] = {head.number: head.link}

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from broker.adapters.observability.metric_table import TABLE
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, find_route
 
 FOLDER: Final = "metrics"  # in ``state``
@@ -19,17 +21,25 @@ _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process
 _WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _RESERVED: Final = 256 * 1024  # octets; about a thousand counters
-_CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_FETCHES: Final = ("broker_metadata_fetches_total", ("feed", "result"))
+# The metrics of events that are no login and no refusal, and the facts that are their labels.
+_COUNTED: Final[Mapping[EventKind | AuditEventKind, tuple[str, tuple[str, ...]]]] = {
+    EventKind.METADATA_FETCHED: _FETCHES,
+    EventKind.METADATA_REFUSED: _FETCHES,
+    EventKind.METADATA_RENEWED: _FETCHES,
+    EventKind.REGISTER_LOOKED_UP: ("broker_register_look_ups_total", ("for", "outcome")),
+    EventKind.WORK_STARTED: ("broker_work_starts_total", ()),
+}
+_SECONDS: Final = (0.01, 0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
 
 class Gauge(NamedTuple):
-    """A figure that is computed when the page is read."""
+    """A figure of a row of the table that is computed when the page is read."""
 
     name: str
-    help: str
-    labels: Mapping[str, str]
     value: float
+    labels: tuple[str, ...] = ()
 
 
 class Metrics:
@@ -40,68 +50,52 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._dropped = dropped
         self._dropped_before = dropped()
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=self._registry)
-
-        self._logins = counter("broker_logins", "Assertions issued.", *_LOGIN_LABELS)
-        self._refusals = counter(
-            "broker_refusals", "Logins and messages refused, by what refused them.", "reason"
-        )
-        self._fetches = counter(
-            "broker_metadata_fetches", "What became of fetched feeds.", "feed", "result"
-        )
-        self._library = counter(
-            "broker_library_calls", "Calls of the library system.", "call", "outcome"
-        )
-        self._library_seconds = Histogram(
-            "broker_library_call_seconds",
-            "How long calls of the library system took.",
-            ["call"],
-            registry=self._registry,
-            buckets=_CALL_SECONDS,
-        )
-        self._register = counter(
-            "broker_register_calls", "Calls of the register of persons.", "call", "outcome"
-        )
-        self._look_ups = counter(
-            "broker_register_look_ups", "Look-ups of people, by reason.", "for", "outcome"
-        )
-        self._starts = counter(
-            "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
-        )
-        self._lines = counter(
-            "broker_log_lines_dropped", "Log lines that could not be masked or written."
-        )
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for row in TABLE:
+            if row.kind == "counter":
+                self._counters[row.name] = Counter(
+                    row.name, row.help, row.labels, registry=self._registry
+                )
+            elif row.kind == "histogram":
+                self._histograms[row.name] = Histogram(
+                    row.name, row.help, row.labels, registry=self._registry, buckets=_SECONDS
+                )
 
     def count(self, event: BrokerEvent) -> None:
         """Count an event, by codes and names of the configuration only."""
         facts = event.facts
-        match event.kind:
-            case EventKind.ASSERTION_ISSUED:
-                labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
-                self._logins.labels(*labels).inc()
-            case (
-                EventKind.METADATA_FETCHED | EventKind.METADATA_REFUSED | EventKind.METADATA_RENEWED
-            ):
-                self._fetches.labels(facts["feed"], facts["result"]).inc()
-            case EventKind.REGISTER_LOOKED_UP:
-                self._look_ups.labels(facts["for"], facts["outcome"]).inc()
-            case EventKind.WORK_STARTED:
-                self._starts.inc()
-            case kind:
-                reason = _reason(find_route(kind).line, facts)
-                self._refusals.labels(reason).inc()
+        if event.kind in _COUNTED:
+            name, labels = _COUNTED[event.kind]
+            self._count(name, *[str(facts[label]) for label in labels])
+        elif event.kind is EventKind.ASSERTION_ISSUED:
+            values = [str(facts.get(name)) for name in _LOGIN_LABELS]
+            self._count("broker_logins_total", "issued", *values)
+        else:
+            reason = _reason(find_route(event.kind).line, facts)
+            self._count("broker_refusals_total", reason)
+        if event.kind is EventKind.LOGIN_REFUSED and event.audit is not None:
+            values = [getattr(event.audit, name) or "" for name in _LOGIN_LABELS]
+            self._count("broker_logins_total", "refused", *values)
+
+    def request(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count and time one answered request."""
+        self._count("broker_http_requests_total", endpoint, str(status))
+        self._time("broker_http_request_seconds", endpoint, seconds)
 
     def library_call(self, call: str, outcome: str, seconds: float) -> None:
         """Count and time one call of the library system (``LibraryCallObserver``)."""
-        self._library.labels(call, outcome).inc()
-        self._library_seconds.labels(call).observe(seconds)
+        self._count("broker_library_calls_total", call, outcome)
+        self._time("broker_library_call_seconds", call, seconds)
 
     def register_call(self, call: str, outcome: str, seconds: float) -> None:
         """Count one call of the register of persons (``LibraryCallObserver``)."""
         del seconds
-        self._register.labels(call, outcome).inc()
+        self._count("broker_register_calls_total", call, outcome)
+
+    def store_call(self, call: str, seconds: float) -> None:
+        """Time one call of the store."""
+        self._time("broker_store_call_seconds", call, seconds)
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Return all counters and these figures in Prometheus' text format."""
@@ -117,8 +111,15 @@ class Metrics:
     def count_dropped(self) -> None:
         """Count the lines that this process's log has dropped since the last call."""
         now = self._dropped()
-        self._lines.inc(now - self._dropped_before)
+        self._counters["broker_log_lines_dropped_total"].inc(now - self._dropped_before)
         self._dropped_before = now
+
+    def _count(self, name: str, *labels: str) -> None:
+        counter = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc()
+
+    def _time(self, name: str, label: str, seconds: float) -> None:
+        self._histograms[name].labels(label).observe(seconds)
 
 
 class _Figures:
@@ -128,13 +129,13 @@ class _Figures:
         self._gauges = gauges
 
     def collect(self) -> Iterator[Any]:
-        families: dict[str, Any] = {}
-        for gauge in self._gauges:
-            if gauge.name not in families:
-                labels = list(gauge.labels)
-                families[gauge.name] = GaugeMetricFamily(gauge.name, gauge.help, labels=labels)
-            families[gauge.name].add_metric(list(gauge.labels.values()), gauge.value)
-        yield from families.values()
+        for row in TABLE:
+            if row.kind == "gauge":
+                family = GaugeMetricFamily(row.name, row.help, labels=row.labels)
+                for gauge in self._gauges:
+                    if gauge.name == row.name:
+                        family.add_metric(gauge.labels, gauge.value)
+                yield family
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:

@@ -130,6 +130,9 @@ class EventKind(Enum):
     CONFIGURATION_RELOADED = _to_log("reloaded")
     RELOAD_REFUSED = _alarm("reload_refused")
     WORKER_WAITS = _alarm("worker_waits")
+    # the processes that share the store differ, or one lacks a key
+    MACHINES_DIFFER = _alarm("machines_differ")
+    STORE_LOST = _alarm("store_lost")
     # ``broker work`` has started, or reloaded its configuration
     WORK_STARTED = _to_log("work_started", Sink.METRIC)
 

@@ -202,20 +202,20 @@ def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAud
     assert len(set(tags)) == len(tags)
 
 
-def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> None:
-    """It is written after another worker opened the next month, with the key of the earlier month."""
-    audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
+def test_a_late_event_of_the_last_year_is_found(audit_log: StoredAuditLog) -> None:
+    """It is written after another worker opened the next year, with the key of the earlier year."""
+    audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(year=2027, month=1, day=1)))
     audit_log.add(RELEASED)
     events = PersonEvents(audit_log)
-    assert audit_log.files.months() == ["2026-11"]
+    assert audit_log.files.months() == ["2027-01"]
     assert (_list_events(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
 
 
-def test_each_person_has_one_key_a_month(audit_log: StoredAuditLog, store: Store) -> None:
-    """The erasure of one person erases no other, and a key opens no other month."""
+def test_each_person_has_one_key_a_year(audit_log: StoredAuditLog, store: Store) -> None:
+    """The erasure of one person erases no other, and a key opens no other year."""
     for person in ("p", "q"):
-        for month in (10, 11):
-            audit_log.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
+        for year, month in ((2026, 1), (2026, 12), (2027, 1)):
+            audit_log.add(replace(RELEASED, person=person, at=NOW.replace(year=year, month=month, day=1)))
     keys = [kept.value for _, kept in store.list("audit", None, NOW)]
     assert (len(keys), len(set(keys))) == (4, 4)
 
@@ -290,11 +290,11 @@ def test_a_worker_caches_a_key_for_five_minutes(audit_log: StoredAuditLog, store
 
 
 def test_the_folder_is_made_for_its_owner_only(audit_log: StoredAuditLog, tmp_path: Path) -> None:
-    """Also the folders above it. A folder that cannot be made is a configuration fault."""
-    folder = tmp_path / "state" / "audit"
+    """A folder that cannot be made is a configuration fault."""
+    folder = tmp_path / "new"
     made = open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationFaults, match="cannot be made"):
+    with pytest.raises(ConfigurationFaults, match="cannot be written to"):
         open_audit_log(tmp_path / "file" / "audit", KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)

@@ -103,6 +103,28 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
     assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
 
 
+@pytest.mark.parametrize(
+    ("errand", "upstream", "allowed"),
+    [
+        (Errand.SIGN_UP, "wayf", True),
+        (Errand.SIGN_UP, "pin", False),
+        (Errand.PIN, "pin", False),
+        (Errand.KEPT, "pin", False),
+        (Errand.CHOICES, "pin", True),
+        (Errand.PIN_BY_MAIL, "wayf", False),
+        (Errand.SIGN_UP, "nobody", False),
+    ],
+)
+def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
+    """A PIN login can neither sign up nor choose a PIN."""
+    if allowed:
+        held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+        assert read_stored(logins, held).upstream == upstream
+        return
+    with pytest.raises(FormRefused):
+        logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+
+
 def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
     """The store stays empty."""
     with pytest.raises(FormRefused):

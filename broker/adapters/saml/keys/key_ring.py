@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from broker.adapters.saml.xml_security.encryption import DecryptionKeys
 from broker.adapters.saml.xml_security.signature import SigningKey
 from broker.configuration.exposed_files import find_exposed_files
+from broker.core.entities import Names
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
 
@@ -56,12 +57,14 @@ class RoleKeys:
 
     The signing certificates that peers see are current and next, so that they know the next before
     it signs; of the encryption keys only the current is published, and all slots decrypt what peers
-    with older metadata still send.
+    with older metadata still send. ``known_signing_certificates`` are those of all slots: a process
+    that has not reloaded its keys still signs with the previous one.
     """
 
     signing: KeyPair
     decryption: tuple[KeyPair, ...]
     signing_certificates: tuple[bytes, ...]
+    known_signing_certificates: tuple[bytes, ...]
     encryption_certificate: bytes
 
     def load_signing_key(self) -> SigningKey:
@@ -89,10 +92,37 @@ class KeyRing:
     audit: bytes  # chains the lines of the audit log
 
     @property
+    def fingerprints(self) -> Names:
+        """Return names of the keys that open records and messages, or that peers can know of."""
+        names = [f"store {key_id}" for key_id in self.sealing]
+        for role, keys in self._roles:
+            known = keys.known_signing_certificates
+            names += [f"{role}-signing {_shorten(each)}" for each in known]
+            names += [f"{role}-encryption {_shorten(each.certificate)}" for each in keys.decryption]
+        return tuple(sorted(names))
+
+    @property
+    def used_fingerprints(self) -> Names:
+        """Return names of the keys that seal, that sign, and that peers encrypt to."""
+        names = [f"store {self.sealing_id}"]
+        for role, keys in self._roles:
+            names.append(f"{role}-signing {_shorten(keys.signing.certificate)}")
+            names.append(f"{role}-encryption {_shorten(keys.encryption_certificate)}")
+        return tuple(sorted(names))
+
+    @property
+    def _roles(self) -> tuple[tuple[str, RoleKeys], ...]:
+        return (("idp", self.idp), ("sp", self.sp))
+
+    @property
     def person_fingerprint(self) -> str:
         """Return the fingerprint of the keys that person ids and NameIDs are made with."""
         label = "fingerprint of person keys"
         return f"{self.index.compute(label)} {self.person.compute(label)}"
+
+
+def _shorten(certificate: bytes) -> str:
+    return hashlib.sha256(certificate).hexdigest()[:12]
 
 
 def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
@@ -211,6 +241,7 @@ def _read_role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
         signing=signing["current"],
         decryption=tuple(encryption.values()),
         signing_certificates=tuple(pair.certificate for pair in published),
+        known_signing_certificates=tuple(pair.certificate for pair in signing.values()),
         encryption_certificate=encryption["current"].certificate,
     )
 

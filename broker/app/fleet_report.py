@@ -1,0 +1,126 @@
+"""The report of this process about itself, and what it finds in the reports of the others."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Final
+
+from broker.app.assembly import Parts, now
+from broker.configuration.policies.live_policies import DIGEST_LENGTH
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.use_cases.storage.fleet import LIVE, ProcessStatus, describe_differences
+
+RELEASE: Final = version("library-identity-broker")
+STORE_LOST: Final = (
+    "the store lacks what the audit log of this machine says of it: it was emptied, replaced or "
+    "put back. Restore it, or accept the loss: broker audit accept"
+)
+_EVERY: Final = timedelta(minutes=1)
+_MEGABYTE: Final = 1024 * 1024
+# Settings that may differ between machines.
+_OF_THE_MACHINE: Final = {"serve", "state", "keys", "site"}
+
+
+def describe_process(parts: Parts, part: str) -> ProcessStatus:
+    """Return the status of this process: ``part`` is serve, work, or empty for a command."""
+    disk = os.statvfs(parts.config.state)
+    settings = parts.config.model_dump(exclude=_OF_THE_MACHINE)
+    text = json.dumps(settings, sort_keys=True, default=_write_setting)
+    configuration = parts.keys.index.compute("configuration", text)
+    return ProcessStatus(
+        machine=parts.audit_log.anchors.machine,
+        host=platform.node(),
+        part=part,
+        at=now(),
+        release=RELEASE,
+        configuration=configuration[-DIGEST_LENGTH:],
+        policies=parts.policies.current.digest[:DIGEST_LENGTH],
+        free_megabytes=disk.f_bavail * disk.f_frsize // _MEGABYTE,
+        keys=parts.keys.fingerprints,
+        used_keys=parts.keys.used_fingerprints,
+    )
+
+
+def _write_setting(value: object) -> object:
+    """Return what JSON can write; the order of a set differs from process to process."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
+
+
+def list_missing_keys(parts: Parts) -> list[str]:
+    """Return why logins fail between this machine and the others; StoreUnavailable."""
+    return list(parts.fleet.describe_missing_keys(describe_process(parts, ""), now()))
+
+
+def list_differences(parts: Parts) -> list[str]:
+    """Return how the processes that run differ from this one; StoreUnavailable."""
+    moment = now()
+    own = describe_process(parts, "")
+    return list(describe_differences(own, parts.fleet.list_live(moment), moment))
+
+
+def list_rows(parts: Parts) -> list[dict[str, object]]:
+    """Return what each process reported last, with its keys in one column."""
+    moment = now()
+    rows = []
+    for status in parts.fleet.list_all(moment):
+        row = asdict(status) | {"runs": status.at > moment - LIVE}
+        del row["keys"]
+        row["used_keys"] = ", ".join(status.used_keys)
+        rows.append(row)
+    return rows
+
+
+def refuse_late_machines(parts: Parts) -> None:
+    """Raise ConfigurationFaults if a process that runs has not loaded the present keys."""
+    folder = describe_process(parts, "")
+    fix = "copy the keys folder to that machine and reload the broker there"
+    late = [(status, status.find_late_keys(folder)) for status in parts.fleet.list_live(now())]
+    faults = [
+        Fault("keys", f"{status.name} has not loaded {', '.join(keys)}", fix)
+        for status, keys in late
+        if keys
+    ]
+    if faults:
+        raise ConfigurationFaults(faults)
+
+
+@dataclass(slots=True)
+class FleetReport:
+    """Reports the status of this process every minute, and logs what differs for two minutes."""
+
+    parts: Parts
+    part: str
+    _next: datetime | None = None
+    _policies: str = ""
+    _seen: set[str] = field(default_factory=set)
+    _logged: set[str] = field(default_factory=set)
+
+    def step(self) -> None:
+        """Report if a minute has passed, or at once when other policies came into force."""
+        moment = now()
+        policies = self.parts.policies.current.digest
+        if self._next and moment < self._next and policies == self._policies:
+            return
+        self._next, self._policies = moment + _EVERY, policies
+        with suppress(BrokerError):  # readiness names it
+            self.parts.fleet.report(describe_process(self.parts, self.part), moment)
+            self._log(set(self._find_faults()))
+
+    def _find_faults(self) -> Iterator[str]:
+        yield from list_missing_keys(self.parts)
+        yield from list_differences(self.parts)
+        if self.parts.audit_log.is_store_lost(now()):
+            yield STORE_LOST
+
+    def _log(self, found: set[str]) -> None:
+        lasting = found & self._seen
+        for sentence in sorted(lasting - self._logged):
+            kind = EventKind.STORE_LOST if sentence == STORE_LOST else EventKind.MACHINES_DIFFER
+            self.parts.tell(BrokerEvent(kind, {"fault": sentence}))
+        self._seen, self._logged = found, lasting
