@@ -181,13 +181,11 @@ def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
     yield step_answers.blueprint(ports)
     yield public_pages.service_error_page(ports)
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
-    yield claim.blueprint(claim.ClaimPages(ports, claims))
-    proof_pages = mailbox_proof.MailboxProofPages(ports, proof, parts.person_lookup)
-    yield mailbox_proof.blueprint(proof_pages)
-    yield my_choices.blueprint(my_choices.MyChoices(ports, parts.stored_data, given_consents))
-    logins = library_login.LibraryLoginPages(ports, parts.library_logins)
-    yield library_login.blueprint(logins)
-    yield pin.blueprint(pin.PinPages(ports, parts.pins))
+    yield claim.ClaimPages(ports, claims).routes()
+    yield mailbox_proof.MailboxProofPages(ports, proof, parts.person_lookup).routes()
+    yield my_choices.MyChoices(ports, parts.stored_data, given_consents).routes()
+    yield library_login.LibraryLoginPages(ports, parts.library_logins).routes()
+    yield pin.PinPages(ports, parts.pins).routes()
     role = SingleLogout(
         ports.base_url,
         parts.config.idp_entity_id,

@@ -98,14 +98,13 @@ def _list_stored_notes(parts: Parts, moment: datetime) -> dict[str, str]:
 
 def _describe_enrolments(listed: Sequence[StaffEnrolment]) -> Iterator[str]:
     """Yield how many cases wait for staff, and how many enrolments have failed for a while."""
-    states = Counter(enrolment.state for enrolment in listed)
+    states = Counter(each.enrolment.state for each in listed)
     if cases := states.pop(EnrolmentState.CASE, 0):
         yield f"{cases} cases wait for staff"
     if failing := states.total():
         yield f"{failing} enrolments have failed for 15 minutes: broker enrolments list"
-    settings = {enrolment.setting for enrolment in listed if enrolment.setting}
-    if settings:
-        names = ", ".join(sorted(settings))
+    settings = {each.enrolment.setting for each in listed}
+    if names := ", ".join(sorted(filter(None, settings))):
         yield f"enrolments wait for a correction in the library system: {names}"
 
 
@@ -199,7 +198,7 @@ def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
     for fault in parts.library_proof.faults():
         yield Gauge("broker_library_fault", 1, (fault.setting,))
     listed = parts.enrolment_cases.list_open()
-    counts = Counter((enrolment.state.value, enrolment.reason or "") for enrolment in listed)
+    counts = Counter((each.enrolment.state.value, each.enrolment.reason or "") for each in listed)
     for labels, count in counts.items():
         yield Gauge("broker_enrolments", count, labels)
     differences = [*list_missing_keys(parts), *list_differences(parts)]

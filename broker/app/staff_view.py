@@ -8,8 +8,8 @@ from flask import Blueprint
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.adapters.web.staff.staff_access import StaffAccess
 from broker.adapters.web.staff.staff_cases import StaffCases
-from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
 from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
@@ -35,13 +35,13 @@ def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
     sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
-    entrance = StaffDoor(ports, found, sessions)
-    routes = entrance.routes()
+    access = StaffAccess(ports, found, sessions)
+    routes = access.routes()
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
-    StaffPolicies(entrance, limits, explained, tried).add_to(routes)
+    StaffPolicies(access, limits, explained, tried).add_to(routes)
     url = partial(borrower_url, parts)
-    StaffCases(entrance, parts.staff_search, parts.pins, url).add_to(routes)
+    StaffCases(access, parts.staff_search, parts.pins, url).add_to(routes)
     return routes
 
 

@@ -34,18 +34,14 @@ def person() -> None:
 
 def _add_name_options(command: Callable[P, R]) -> Callable[P, R]:
     """Add the options that name a person."""
-    options = (
-        click.option("--borrower", help="The borrower number of the library system."),
-        click.option(
-            "--login",
-            nargs=3,
-            metavar="UPSTREAM INSTITUTION TYPE",
-            help="Where the identifier on standard input comes from, and its type (subject-id).",
-        ),
+    add_borrower = click.option("--borrower", help="The borrower number of the library system.")
+    add_login = click.option(
+        "--login",
+        nargs=3,
+        metavar="UPSTREAM INSTITUTION TYPE",
+        help="Where the identifier on standard input comes from, and its type (subject-id).",
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return add_borrower(add_login(command))
 
 
 @person.command("show", short_help="Show a person as the staff view does.")

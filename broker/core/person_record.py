@@ -1,12 +1,13 @@
 """The record of a person: everything that the store keeps about them after a login."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, RegisterLookUp
 from broker.core.consent.consent import Receipt, newest_first, select_usable_answers
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -14,6 +15,8 @@ from broker.core.policy.model import RegisterRule
 from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
 
 T = TypeVar("T")
+# The cases that a search shows before anything is requested.
+_SHOWN_BY_SEARCH: Final = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 _SEEN_EVERY: Final = timedelta(days=1)
 MOST_WRONG_PINS: Final = 10
 _MOST_BROWSERS: Final = 16
@@ -33,24 +36,33 @@ class RememberedBrowser:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ConfirmedBorrower:
+    """The borrower of a person, as the library system confirmed it last.
+
+    ``number`` is the library system's own number. ``facts_hash`` is the keyed hash of the name and
+    birth date that agreed with the borrower, and ``wanted_hash`` that of the request that found it
+    as wanted.
+    """
+
+    number: str
+    confirmed_at: datetime
+    category: str
+    expires: date | None
+    facts_hash: str | None
+    wanted_hash: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PersonRecord:
     """Everything that is kept about one person, under the person id.
 
-    ``borrower_number`` is the library system's own number of the borrower, and
-    ``borrower_confirmed_at`` the time of its last confirmation. ``register_note`` tells staff why
-    the register of persons gave no address. ``receipts`` are the answers to each service.
-    ``declined_at`` is the time at which the person refused another category.
+    ``register_note`` tells staff why the register of persons gave no address. ``receipts`` are the
+    answers to each service. ``declined_at`` is the time at which the person refused another
+    category.
     """
 
     last_seen: datetime
-    borrower_number: str | None = None
-    borrower_confirmed_at: datetime | None = None
-    # keyed hash of the name and birth date that agreed with the borrower
-    borrower_facts_hash: str | None = None
-    # keyed hash of the request that found the borrower as wanted
-    borrower_wanted_hash: str | None = None
-    borrower_category: str | None = None
-    borrower_expires: date | None = None
+    borrower: ConfirmedBorrower | None = None
     # keyed hash of a first match about which the person has been asked and has not answered
     match_hash: str | None = None
     enrolment: Enrolment | None = None
@@ -61,6 +73,11 @@ class PersonRecord:
     receipts: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict)
     proofs: tuple[Proved, ...] = ()
     declined_at: datetime | None = None
+
+    @property
+    def borrower_number(self) -> str | None:
+        """Return the library system's own number of the borrower, or None."""
+        return self.borrower.number if self.borrower else None
 
     @property
     def due(self) -> datetime | None:
@@ -93,12 +110,8 @@ class PersonRecord:
         """
         if now - self.last_seen < _SEEN_EVERY:
             return self
-        receipts = {}
-        for service_name, answers in self.receipts.items():
-            live = tuple(each for each in answers if now < RECEIPT.until(each.event_time))
-            if live:
-                receipts[service_name] = live
-        return replace(self, last_seen=now, receipts=receipts)
+        live = self._select_receipts(lambda _, each: now < RECEIPT.until(each.event_time))
+        return replace(live, last_seen=now)
 
     def confirm_borrower(
         self,
@@ -112,39 +125,35 @@ class PersonRecord:
         ``facts_hash`` is the hash of the facts that agreed, ``wanted_hash`` that of the request
         that the borrower meets.
         """
-        return replace(
-            self,
-            borrower_number=borrower.number,
-            borrower_confirmed_at=now,
-            borrower_facts_hash=facts_hash,
-            borrower_wanted_hash=wanted_hash,
-            borrower_category=borrower.category,
-            borrower_expires=borrower.expires,
-            match_hash=None,
+        confirmed = ConfirmedBorrower(
+            borrower.number, now, borrower.category, borrower.expires, facts_hash, wanted_hash
         )
+        return replace(self, borrower=confirmed, match_hash=None)
 
     def note_match(self, match_hash: str) -> "PersonRecord":
         """Return the record after a first match whose address the person has not confirmed.
 
         The record names no borrower until the person confirms the address.
         """
-        return replace(self.forget_borrower(), match_hash=match_hash)
+        return replace(self, borrower=None, match_hash=match_hash)
 
     def set_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
         """Return the record with another enrolment."""
         return replace(self, enrolment=enrolment)
 
+    def end_corrected_case(self, now: datetime) -> "PersonRecord":
+        """Return the record after a search that no longer shows its case.
+
+        The request behind the case, if there is one, is tried again.
+        """
+        enrolment = self.enrolment
+        if enrolment is None or enrolment.reason not in _SHOWN_BY_SEARCH:
+            return self
+        return replace(self, enrolment=enrolment.retry(now) if enrolment.wanted else None)
+
     def forget_borrower(self) -> "PersonRecord":
         """Return the record without a borrower, because the library system no longer has it."""
-        return replace(
-            self,
-            borrower_number=None,
-            borrower_confirmed_at=None,
-            borrower_facts_hash=None,
-            borrower_wanted_hash=None,
-            borrower_category=None,
-            borrower_expires=None,
-        )
+        return replace(self, borrower=None)
 
     def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
         """Return the record with one more known browser; the oldest may be dropped."""
@@ -158,43 +167,30 @@ class PersonRecord:
                 return browser
         return None
 
-    def count_wrong_pin(self, secret_hash: str) -> "PersonRecord":
-        """Return the record after a wrong PIN in a known browser; the tenth ends it."""
-        counted = tuple(
-            replace(each, wrong_pins=each.wrong_pins + 1)
-            if each.secret_hash == secret_hash
-            else each
-            for each in self.browsers
-        )
-        kept = tuple(each for each in counted if each.wrong_pins < MOST_WRONG_PINS)
-        return replace(self, browsers=kept)
-
-    def clear_wrong_pins(self, secret_hash: str) -> "PersonRecord":
-        """Return the record after a right PIN in a known browser."""
-        cleared = tuple(
-            replace(each, wrong_pins=0) if each.secret_hash == secret_hash else each
-            for each in self.browsers
-        )
-        return replace(self, browsers=cleared)
+    def note_pin(self, secret_hash: str, *, is_right: bool) -> "PersonRecord":
+        """Return the record after a PIN in a known browser; the tenth wrong one ends it."""
+        kept = []
+        for browser in self.browsers:
+            wrong_pins = browser.wrong_pins
+            if browser.secret_hash == secret_hash:
+                wrong_pins = 0 if is_right else wrong_pins + 1
+            if wrong_pins < MOST_WRONG_PINS:
+                kept.append(replace(browser, wrong_pins=wrong_pins))
+        return replace(self, browsers=tuple(kept))
 
     def end_browsers(self) -> "PersonRecord":
         """Return the record without known browsers."""
         return replace(self, browsers=())
 
-    def find_look_up_reason(self, now: datetime) -> LookUpReason | None:
-        """Return why the register of persons would be asked now; None if it would not."""
-        if self.register_asked_at is None:
-            return LookUpReason.ENROLMENT
-        is_old = now - self.register_asked_at >= REFRESH_AFTER
-        return LookUpReason.REFRESH if is_old else None
-
     def request_look_up(
         self, cpr: str, borrower_number: str, rule: RegisterRule | None, now: datetime
     ) -> "PersonRecord":
         """Return the record with a look-up that is due, unless the last answer is recent."""
-        reason = self.find_look_up_reason(now)
-        if rule is None or reason is None or self.register_look_up:
+        asked_at = self.register_asked_at
+        is_recent = asked_at is not None and now - asked_at < REFRESH_AFTER
+        if rule is None or is_recent or self.register_look_up:
             return self
+        reason = LookUpReason.REFRESH if asked_at else LookUpReason.ENROLMENT
         look_up = RegisterLookUp(cpr, borrower_number, reason, rule, now, now)
         return replace(self, register_look_up=look_up)
 
@@ -225,21 +221,29 @@ class PersonRecord:
 
     def drop_receipt(self, service_name: str, record_id: str) -> "PersonRecord":
         """Return the record without an answer that came too late to count."""
-        others = {name: each for name, each in self.receipts.items() if name != service_name}
-        before = self.receipts.get(service_name, ())
-        kept = tuple(each for each in before if each.record_id != record_id)
-        return replace(self, receipts={**others, service_name: kept} if kept else others)
+        return self._select_receipts(
+            lambda name, each: name != service_name or each.record_id != record_id
+        )
+
+    def _select_receipts(self, is_kept: Callable[[str, Receipt], bool]) -> "PersonRecord":
+        """Return the record with some answers only, and no service without any."""
+        receipts = {}
+        for name, answers in self.receipts.items():
+            kept = tuple(each for each in answers if is_kept(name, each))
+            if kept:
+                receipts[name] = kept
+        return replace(self, receipts=receipts)
 
     def list_proofs(self, now: datetime) -> tuple[Proved, ...]:
         """Return the proofs that have not ended, by name."""
         live = (each for each in self.proofs if not self.has_proof_ended(each, now))
-        return tuple(sorted(live, key=_name))
+        return tuple(sorted(live, key=attrgetter("name")))
 
     def has_proof_ended(self, proof: Proved, now: datetime) -> bool:
         """Return whether a proof has ended, by itself or with the borrower that it led to."""
         if now >= proof.until:
             return True
-        expires = self.borrower_expires
+        expires = self.borrower.expires if self.borrower else None
         if proof.name == MAIL_PROOF or expires is None:
             return False
         return proof.at.date() <= expires < now.date()
@@ -262,37 +266,21 @@ class PersonRecord:
         A person who was deleted at ``moment`` may have logged in again since.
         """
 
-        def keep(value: T | None, written_at: datetime | None) -> T | None:
-            return value if written_at is not None and written_at > moment else None
+        def keep(value: T | None, find_time: Callable[[T], datetime]) -> T | None:
+            return value if value is not None and find_time(value) > moment else None
 
-        requested_at = self.enrolment.requested_at if self.enrolment else None
-        look_up_at = self.register_look_up.requested_at if self.register_look_up else None
+        asked_at = keep(self.register_asked_at, lambda at: at)
         expires_after = KNOWN_BROWSER.until(moment)
         kept = replace(
-            keep(self, self.borrower_confirmed_at) or self.forget_borrower(),
-            match_hash=keep(self.match_hash, self.last_seen),
-            enrolment=keep(self.enrolment, requested_at),
+            self._select_receipts(lambda _, each: each.event_time > moment),
+            borrower=keep(self.borrower, lambda each: each.confirmed_at),
+            match_hash=self.match_hash if self.last_seen > moment else None,
+            enrolment=keep(self.enrolment, lambda each: each.requested_at),
             browsers=tuple(each for each in self.browsers if each.expires_at > expires_after),
-            register_look_up=keep(self.register_look_up, look_up_at),
-            register_asked_at=keep(self.register_asked_at, self.register_asked_at),
-            register_note=keep(self.register_note, self.register_asked_at),
-            receipts=_select_receipts(self.receipts, moment),
+            register_look_up=keep(self.register_look_up, lambda each: each.requested_at),
+            register_asked_at=asked_at,
+            register_note=self.register_note if asked_at else None,
             proofs=tuple(each for each in self.proofs if each.at > moment),
-            declined_at=keep(self.declined_at, self.declined_at),
+            declined_at=keep(self.declined_at, lambda at: at),
         )
         return None if kept == PersonRecord(self.last_seen) else kept
-
-
-def _select_receipts(
-    receipts: Mapping[str, tuple[Receipt, ...]], moment: datetime
-) -> Mapping[str, tuple[Receipt, ...]]:
-    """Return the answers after ``moment``, of the services that have any."""
-    later = {
-        name: tuple(each for each in answers if each.event_time > moment)
-        for name, answers in receipts.items()
-    }
-    return {name: answers for name, answers in later.items() if answers}
-
-
-def _name(proof: Proved) -> str:
-    return proof.name

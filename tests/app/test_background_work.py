@@ -157,6 +157,7 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
 ) -> None:
     """The request waits for it; without broker work it goes on with the enrolment pending."""
     made = parts.enrolments.request(ASTA, make_wanted_borrower())
+    assert made
     assert parts.enrolments.wait(ASTA, 0.3) == made
     with working(environ, tmp_path / "log") as running:
         until(lambda: runs(parts, running))

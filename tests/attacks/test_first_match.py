@@ -114,7 +114,7 @@ def test_a_no_invalidates_links_and_browsers_of_the_other_mailbox(deployment: De
     prove_mailbox(person, page, OWN)
     with pytest.raises(LinkGone):
         deployment.parts.codes.find_link(token)
-    assert browsers.find([known]) == ()
+    assert browsers.find([known]) == {}
 
 
 def consent(page: TestResponse) -> dict[str, str]:

@@ -273,4 +273,4 @@ def agree_and_land(deployment: Deployment, came: tuple[Person, TestResponse]) ->
 
 def list_cases(deployment: Deployment) -> list[tuple[str, str | None]]:
     """Return state and reason of the open cases."""
-    return [(each.state, each.reason) for each in deployment.list_staff_cases()]
+    return [(each.enrolment.state, each.enrolment.reason) for each in deployment.list_staff_cases()]

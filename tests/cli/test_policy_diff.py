@@ -147,13 +147,6 @@ def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     assert "expected too_young" in result.stderr
 
 
-def test_the_same_folder_has_no_difference() -> None:
-    """Exit 0."""
-    result = diff(POLICIES, POLICIES)
-    assert result.exit_code == 0
-    assert result.stdout.startswith("no change\n")
-
-
 def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     """A login in JSON is one that an example of a policy file can describe."""
     file, old, new, _ = EDITS[0]

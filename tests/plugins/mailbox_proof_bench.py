@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
@@ -15,6 +16,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.entities import Text
 from broker.core.errors import BrokerError
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
@@ -72,31 +74,22 @@ class ProofBench:
         made = replace(plain, authenticated=self.now, **facts)  # type: ignore[arg-type]
         return self.transactions.add(made, self.now)
 
-    def mail_code(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
+    def mail_code(self, held: Held, owner: str = "ann", address: str = NURSE, **how: Any) -> Held:
         """Queue a mail with a code."""
-        said = {"name": "kaldemail", "asker": "Ann Holm", "language": "en", "now": self.now, **how}
+        said = {"asker": "Ann Holm", "language": "en", "now": self.now, **how}
         return self.open_proofs().mail_code(
             held,
             owner,
-            str(said["name"]),
+            _make_step(how),
             address,
             asker=str(said["asker"]),
             language=str(said["language"]),
-            lasts=timedelta(minutes=30),
-            now=said["now"],  # type: ignore[arg-type]
+            now=said["now"],
         )
 
-    def try_code(self, held: Held, code: str, owner: str = "ann", **how: object) -> Held:
+    def try_code(self, held: Held, code: str, owner: str = "ann", **how: Any) -> Held:
         """Enter a code."""
-        return self.open_proofs().try_code(
-            held,
-            code,
-            owner,
-            str(how.get("name", "kaldemail")),
-            self.now,
-            domains=how.get("domains", DOMAINS),  # type: ignore[arg-type]
-            remembered_for=YEAR,
-        )
+        return self.open_proofs().try_code(held, owner, _make_step(how), code, remembered_for=YEAR, now=self.now)
 
     def read_mailed_code(self) -> str:
         """Send the queued mails and return the code in the newest mail."""
@@ -107,6 +100,12 @@ class ProofBench:
     def reread(self, held: Held) -> Transaction:
         """Return the transaction as stored."""
         return self.transactions.read(held.transaction.id, self.now).transaction
+
+
+def _make_step(how: dict[str, Any]) -> ProveMailbox:
+    """Return the step in which the mailbox is proved."""
+    domains = how.get("domains", DOMAINS)
+    return ProveMailbox(how.get("name", "kaldemail"), domains, timedelta(minutes=30), None, optional=False)
 
 
 def read_code(mail: ReceivedMail) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.logout_client import PARTIAL, LogoutClient, read_participant_states, redirect_target
+from tests.plugins.logout_client import LogoutClient, read_participant_states, redirect_target
 
 LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 
@@ -48,12 +48,3 @@ def test_every_service_is_asked_one_after_another(leaver: LogoutClient) -> None:
     asked = leaver.answer(asked)
     assert redirect_target(asked) == "hub/slo"
     assert leaver.read(leaver.answer(asked)).status == "Success"
-
-
-def test_who_stays_logged_in_elsewhere_is_told_so(leaver: LogoutClient) -> None:
-    """The person may keep the others: the service hears PartialLogout, and the next logout finds them again."""
-    first, second = leaver.log_in(), leaver.log_in(service="e-resources")
-    back = leaver.press(leaver.ask("my-loans", first), "scope=none")
-    assert leaver.read(back).status == PARTIAL
-    page = leaver.ask("e-resources", second)
-    assert read_participant_states(page) == {"Universitetslogin (WAYF)": "open"}

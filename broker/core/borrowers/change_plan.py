@@ -93,14 +93,7 @@ def describe_outcome(
     if change is None:
         return EnrolmentOutcome.UNCHANGED
     if change.category is None:
-        return _describe_same_category(borrower, change)
+        return EnrolmentOutcome.UPDATED
     if wanted.upgrades_from(borrower.category):
         return EnrolmentOutcome.UPGRADED
     return EnrolmentOutcome.LOWERED
-
-
-def _describe_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
-    overwritten = any(borrower.fields.get(name) for name, _ in change.fields)
-    if overwritten or change.expires is not None:
-        return EnrolmentOutcome.UPDATED
-    return EnrolmentOutcome.FILLED_IN

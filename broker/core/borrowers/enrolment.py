@@ -30,7 +30,6 @@ class EnrolmentOutcome(StrEnum):
     """The change that a finished enrolment made."""
 
     CREATED = "created"
-    FILLED_IN = "filled_in"  # fields that were empty, and nothing else
     UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"

@@ -4,12 +4,10 @@ import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from broker.core.errors import CodeRefused
 from broker.core.input_normalization import remove_spaces
-
-CodePurpose = Literal["mailbox", "library_account", "claim"]
 
 CODE_LASTS: Final = timedelta(minutes=30)
 TRIES: Final = 5
@@ -17,6 +15,19 @@ TRIES: Final = 5
 MOST_CODES: Final = 8
 _LENGTH: Final = 8
 _CODE: Final = re.compile(rf"[0-9]{{{_LENGTH}}}")
+
+
+class CodeOwner(NamedTuple):
+    """The purpose, browser and person of codes that are typed.
+
+    ``browser`` is the keyed hash of the browser cookie (``Transaction.browser``). ``person_id`` is
+    the logged-in person, or "" before a login. The code of one person is wrong for another person
+    in the same browser.
+    """
+
+    purpose: Literal["mailbox", "library_account", "claim"]
+    browser: str
+    person_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,14 +60,13 @@ class StoredCodes:
 
     def replace_decoy(self, decoy_hash: str, subject: str, code_hash: str) -> "StoredCodes":
         """Return the codes with a decoy turned into a code of the same tries and expiry."""
-        return StoredCodes(
-            tuple(
-                replace(code, subject=subject, code_hash=code_hash)
-                if code.code_hash == decoy_hash
-                else code
-                for code in self.codes
-            )
-        )
+        codes = [
+            replace(code, subject=subject, code_hash=code_hash)
+            if code.code_hash == decoy_hash
+            else code
+            for code in self.codes
+        ]
+        return StoredCodes(tuple(codes))
 
     def drop_code(self, code_hash: str) -> "StoredCodes":
         """Return the codes without a used one."""

@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from broker.core.borrowers.change_plan import Change, plan_change
+from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
 from broker.core.errors import LibraryError
-from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import describe_missing_address
@@ -17,7 +16,7 @@ from broker.core.login.transaction import Account, AccountState, Errand, Transac
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
+from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import usable_cpr
@@ -26,11 +25,6 @@ Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None
 
 _NO_ACCOUNT: Final = Account(None, AccountState.NONE)
-# The cases that a search shows before anything is requested.
-_SHOWN_BY_SEARCH = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
-_ENDS_WITHOUT_MAIL: Final = frozenset(
-    {AccountState.MAIL_REQUIRED, AccountState.CASE, AccountState.CLOSED}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +99,20 @@ class BorrowerAtLogin:
         person_id = transaction.person_id
         if person_id is None:
             return _NO_ACCOUNT
-        record = self._read(person_id)
-        # Only a person who was offered another category, and agreed, gets it.
-        upgrade = transaction.upgrade is True
-        wanted = _derive_wanted(login, language, self.ports.now(), upgrade=upgrade)
-        if wanted is None or self.mode == "frozen":
-            # A borrower that is there is used as it is; none is made, and none changed.
-            account = self._describe(transaction, login, record)
-            if account.state is AccountState.NONE:
-                return Account(None, AccountState.CLOSED)
-            return _close_if_silent(account)
-        if wanted.email is None:
-            # The request cannot be stored where a borrower would have to be made.
-            account = _close_if_silent(self._describe(transaction, login, record, wanted))
-            if account.state in _ENDS_WITHOUT_MAIL:
+        wanted = None
+        if self.mode == "live":
+            # Only a person who was offered another category, and agreed, gets it.
+            upgrade = transaction.upgrade is True
+            wanted = _derive_wanted(login, language, self.ports.now(), upgrade=upgrade)
+        if wanted is None or wanted.email is None:
+            # No borrower is made. One that is there is used, and changed if that is wanted.
+            account = self._describe(transaction, login, self._read(person_id), wanted)
+            if account.state is AccountState.UNAVAILABLE:
+                return Account(None, AccountState.CLOSED, reason="library_unavailable")
+            if account.state is not AccountState.NONE:
                 return account
+            if wanted is None:
+                return Account(None, AccountState.CLOSED)
         account = self._enrol(transaction, person_id, wanted, patience)
         if account.state is AccountState.DONE and account.number is None:
             # A first match that the worker met: the person is asked about it.
@@ -140,39 +133,23 @@ class BorrowerAtLogin:
     def _enrol(
         self, transaction: Transaction, person_id: str, wanted: WantedBorrower, patience: float
     ) -> Account:
-        """Store the request, unless it is stored or carried out already, and wait for its end."""
-        record = self._read(person_id)
-        account = self._find_ended(transaction, record.value, wanted) if record else None
-        if account is not None:
-            return account
-        enrolment = record.value.enrolment if record else None
-        if not (is_under_way(enrolment) and _is_waiting(transaction)):
+        """Store the request, unless this login has stored it already, and wait for its end.
+
+        A login that waits for an enrolment requests it again only after a failure.
+        """
+        enrolment = self.requests.read(person_id)
+        is_waiting = transaction.account and transaction.account.state is AccountState.WANTED
+        if not is_waiting or (enrolment and enrolment.has_failed):
             self.requests.request(person_id, wanted, transaction.claim)
         self.requests.wait(person_id, patience)
         record = self._read(person_id)
-        if record is None or record.value.enrolment is None:
+        enrolment = record.value.enrolment if record else None
+        if record is None or enrolment is None:
             return _make_case_account("national_eid_required")
-        return _make_account(record.value, record.value.enrolment.outcome, wanted)
-
-    def _find_ended(
-        self, transaction: Transaction, record: PersonRecord, wanted: WantedBorrower
-    ) -> Account | None:
-        """Return the account if nothing is left to request, else None.
-
-        Another window or another login may have made the borrower as wanted. A case that this login
-        has waited for is not requested again.
-        """
-        enrolment = record.enrolment
-        is_waiting = _is_waiting(transaction)
-        if is_waiting and record.has_open_case:
-            return _make_account(record, None, wanted)
-        is_done = enrolment is None or enrolment.state is EnrolmentState.DONE
-        if not (is_done and self.finder.is_known_as(record, wanted)):
-            return None
-        made = None
-        if enrolment and is_waiting and enrolment.requested_at >= transaction.begun:
-            made = enrolment.outcome
-        return _make_account(record, made or EnrolmentOutcome.UNCHANGED, wanted)
+        if enrolment.outcome and enrolment.requested_at < transaction.begun:
+            # An earlier login requested it: to this one nothing is new.
+            enrolment = enrolment.finish(EnrolmentOutcome.UNCHANGED)
+        return _make_account(record.value, enrolment, wanted)
 
     def _find(
         self,
@@ -181,7 +158,7 @@ class BorrowerAtLogin:
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> FoundBorrower | None:
-        """Return the borrower that the login leads to, and open or end the case that it shows.
+        """Return the borrower that the login leads to.
 
         None if the library system does not answer and nothing is known.
         """
@@ -210,9 +187,7 @@ class BorrowerAtLogin:
             except LibraryError:
                 return found  # the login says so, and the next one asks again
             search = replace(search, record=self._read(search.person_id), email=address)
-            found = self.finder.find_borrower(search)
-        if found:
-            self._update_case(search, found)
+            return self.finder.find_borrower(search)
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
@@ -226,39 +201,6 @@ class BorrowerAtLogin:
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
         self.ports.pins.end_mailed_access(borrower_number)
 
-    def _update_case(self, search: BorrowerSearch, found: FoundBorrower) -> None:
-        """Open a case that a search shows, or end one that staff have corrected meanwhile."""
-        enrolment = search.stored_record.enrolment if search.stored_record else None
-        is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
-        reason = enrolment.reason if enrolment and is_open else None
-        if found.reason and found.reason != reason:
-            before = enrolment or new_enrolment(self.ports, search.wanted)
-            self._open_case(search.person_id, found, before)
-        elif found.number and enrolment and reason in _SHOWN_BY_SEARCH:
-            self._end_case(search.person_id, enrolment)
-
-    def _open_case(self, person_id: str, found: FoundBorrower, before: Enrolment) -> None:
-        ports = self.ports
-        reason = CaseReason(found.reason or "")
-
-        def open_case(record: PersonRecord) -> PersonRecord:
-            case = (record.enrolment or before).open_case(reason, found.borrowers)
-            return record.set_enrolment(case)
-
-        ports.persons.change(person_id, open_case, ports.now())
-        ports.record_event(AuditEventKind.ENROLMENT_CASE, person_id, before, found.reason)
-
-    def _end_case(self, person_id: str, enrolment: Enrolment) -> None:
-        now = self.ports.now()
-        after = enrolment.retry(now) if enrolment.wanted else None
-
-        def end_case(record: PersonRecord) -> PersonRecord:
-            # Leave the record alone if another login has ended the case and made a request.
-            return record.set_enrolment(after) if record.enrolment == enrolment else record
-
-        self.ports.persons.change(person_id, end_case, now)
-        self.requests.wake.set()
-
     def _describe(
         self,
         transaction: Transaction,
@@ -270,12 +212,10 @@ class BorrowerAtLogin:
 
         ``wanted`` is None if the borrower is not changed.
         """
-        person = transaction.person
-        if person is None:
-            return _NO_ACCOUNT
-        if person.number and not usable_cpr(login):
+        number = transaction.person.number if transaction.person else None
+        if number and not usable_cpr(login):
             # Number and PIN were verified a moment ago.
-            return Account(person.number, AccountState.KNOWN)
+            return Account(number, AccountState.KNOWN)
         found = self._find(transaction, login, record, wanted)
         if found is None:
             return Account(None, AccountState.UNAVAILABLE)
@@ -283,7 +223,21 @@ class BorrowerAtLogin:
             return _make_case_account(found.reason)
         if found.number is None:
             return self._describe_none(wanted, login)
-        return replace(self._describe_found(found, wanted), address_question=found.question)
+        number, question = found.number, found.question
+        if wanted is None:
+            return Account(number, AccountState.KNOWN, address_question=question)
+        if found.is_as_wanted:
+            unchanged = EnrolmentOutcome.UNCHANGED
+            return Account(
+                number,
+                AccountState.DONE,
+                unchanged,
+                category=found.category,
+                address_question=question,
+            )
+        # The person is asked before the category is raised (R40).
+        offered = found.category if wanted.upgrades_from(found.category or "") else None
+        return Account(number, AccountState.NONE, upgrade_from=offered, address_question=question)
 
     def _describe_none(self, wanted: WantedBorrower | None, login: EvaluatedLogin) -> Account:
         """Return the account of a person without a borrower."""
@@ -294,21 +248,6 @@ class BorrowerAtLogin:
         if wanted.email is None:
             return describe_missing_address(login.decision, login.reading.attributes)
         return replace(_NO_ACCOUNT, can_claim=self.mode == "live")
-
-    def _describe_found(self, found: FoundBorrower, wanted: WantedBorrower | None) -> Account:
-        if wanted is None:
-            return Account(found.number, AccountState.KNOWN)
-        if found.borrower is None:
-            if found.stored and self.finder.is_as_wanted(found.stored, wanted):
-                return _make_account(found.stored, EnrolmentOutcome.UNCHANGED, wanted)
-            return Account(found.number, AccountState.NONE)
-        category = found.borrower.category
-        if plan_change(found.borrower, wanted, self.ports.now().date()) is None:
-            unchanged = EnrolmentOutcome.UNCHANGED
-            return Account(found.number, AccountState.DONE, unchanged, category=category)
-        # The person is asked before the category is raised (R40).
-        upgrade_from = category if wanted.upgrades_from(category) else None
-        return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
     def _derive_wanted_before_answer(
         self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
@@ -334,25 +273,13 @@ def _make_case_account(reason: str | None) -> Account:
     return Account(None, AccountState.CASE, reason=reason)
 
 
-def _close_if_silent(account: Account) -> Account:
-    if account.state is AccountState.UNAVAILABLE:
-        return Account(None, AccountState.CLOSED, reason="library_unavailable")
-    return account
-
-
-def _make_account(
-    record: PersonRecord, made: EnrolmentOutcome | None, wanted: WantedBorrower
-) -> Account:
+def _make_account(record: PersonRecord, enrolment: Enrolment, wanted: WantedBorrower) -> Account:
     """Return the account after an enrolment, or while it is under way."""
-    enrolment, number = record.enrolment, record.borrower_number
-    if enrolment is None or enrolment.state is EnrolmentState.DONE:
-        return Account(
-            number,
-            AccountState.DONE,
-            made,
-            category=record.borrower_category,
-            pin_mailed=bool(wanted.pin_to) and made is EnrolmentOutcome.CREATED,
-        )
+    number, outcome = record.borrower_number, enrolment.outcome
+    if enrolment.state is EnrolmentState.DONE:
+        is_mailed = bool(wanted.pin_to) and outcome is EnrolmentOutcome.CREATED
+        category = record.borrower.category if record.borrower else None
+        return Account(number, AccountState.DONE, outcome, category=category, pin_mailed=is_mailed)
     if enrolment.state is EnrolmentState.CASE:
         is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
         return replace(_make_case_account(enrolment.reason), can_claim=is_duplicate)
@@ -369,11 +296,6 @@ def _find_replacement(
     if answer.match_hash != question.match_hash or not login.decision.has(Right.WRITE_BORROWER):
         return None
     return transaction.find_new_address()
-
-
-def _is_waiting(transaction: Transaction) -> bool:
-    account = transaction.account
-    return account is not None and account.state is AccountState.WANTED
 
 
 def _derive_wanted(

@@ -1,7 +1,7 @@
 """The enrolments and cases that staff see, and their decisions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -24,49 +24,44 @@ TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 class StaffEnrolment:
     """The enrolment or case of one person, as staff see it.
 
-    ``library_answer`` is the sentence of the library system behind the last error. ``number`` is
-    the person's own borrower, ``borrower_numbers`` all that the enrolment concerns, and
-    ``case_borrowers`` those of its case. ``setting`` is the setting of the library system that must
-    be corrected.
+    ``own_number`` is the number of the borrower that the person's record names.
     """
 
     person_id: str
-    state: EnrolmentState
-    reason: str | None
-    since: datetime
-    library_answer: str | None
-    number: str | None
-    borrower_numbers: Names
-    case_borrowers: Names
-    setting: str | None
+    enrolment: Enrolment
+    own_number: str | None
+
+    @property
+    def since(self) -> datetime:
+        """Return when the enrolment began to fail, or when it was requested."""
+        return self.enrolment.failing_since or self.enrolment.requested_at
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether nothing is left to try."""
+        return self.enrolment.state is EnrolmentState.DONE
+
+    @property
+    def borrower_numbers(self) -> Names:
+        """Return the numbers of all borrowers that the enrolment concerns."""
+        numbers = (self.own_number, *self.enrolment.borrowers)
+        return tuple(dict.fromkeys(filter(None, numbers)))
 
     @property
     def sentence(self) -> StaffSentence:
         """Return what is wrong, and what staff do about it."""
-        return sentence_for(self.state.value, self.reason)
-
-    @property
-    def can_try_again(self) -> bool:
-        """Return whether something is left to try."""
-        return self.state is not EnrolmentState.DONE
-
-    @property
-    def can_rule_out(self) -> bool:
-        """Return whether staff may say that the borrowers are another person's."""
-        is_case = self.state is EnrolmentState.CASE
-        return is_case and self.reason == CaseReason.POSSIBLE_DUPLICATE
+        return sentence_for(self.enrolment.state.value, self.enrolment.reason)
 
     def as_row(self) -> Mapping[str, Any]:
         """Return the values that the command line shows."""
         return {
             "person": self.person_id,
-            "state": self.state.value,
-            "reason": self.reason,
+            "state": self.enrolment.state.value,
+            "reason": self.enrolment.reason,
             "since": self.since.isoformat(timespec="minutes"),
             "borrowers": self.borrower_numbers,
-            "situation": self.sentence.situation,
-            "action": self.sentence.action,
-            "library_answer": self.library_answer,
+            **asdict(self.sentence),
+            "library_answer": self.enrolment.last_error,
         }
 
 
@@ -80,27 +75,20 @@ class EnrolmentCases:
     def list_open(self) -> tuple[StaffEnrolment, ...]:
         """Return open cases and enrolments that have failed for 15 minutes, oldest first."""
         now = self.ports.now()
-        shown = [
-            describe_enrolment(person_id, record.value)
-            for person_id, record in self.ports.persons.list_for_staff(now)
-        ]
-        latest = now - FAILED_AFTER
-        listed = [
-            each for each in shown if each.state is EnrolmentState.CASE or each.since <= latest
-        ]
+        listed = []
+        for person_id, record in self.ports.persons.list_for_staff(now):
+            shown = describe_enrolment(person_id, record.value)
+            if record.value.has_open_case or shown.since <= now - FAILED_AFTER:
+                listed.append(shown)
         return tuple(sorted(listed, key=attrgetter("since")))
 
-    def find(self, person_id: str) -> StaffEnrolment | None:
-        """Return the enrolment of a person; None if nothing is stored about them."""
-        record = self.ports.persons.read(person_id, self.ports.now())
-        return describe_enrolment(person_id, record.value) if record else None
-
-    def find_by_borrower(self, number: str) -> StaffEnrolment | None:
-        """Return the enrolment of the borrower's person, or else a case about the borrower."""
-        person_id = self.ports.persons.find_by_borrower(number, self.ports.now())
-        if person_id is not None:
-            return self.find(person_id)
-        return next((each for each in self.list_open() if number in each.borrower_numbers), None)
+    def find_person(self, borrower_number: str) -> str | None:
+        """Return the id of the borrower's person, or else of a case about the borrower."""
+        person_id = self.ports.persons.find_by_borrower(borrower_number, self.ports.now())
+        if person_id:
+            return person_id
+        about = (each for each in self.list_open() if borrower_number in each.borrower_numbers)
+        return next((each.person_id for each in about), None)
 
     def try_again(self, person_id: str) -> bool:
         """Let the worker try an enrolment now; False if none is pending or a case.
@@ -108,7 +96,7 @@ class EnrolmentCases:
         Raises TooMany after six an hour for one person, because each asks the library system.
         """
         self._limits.take(TRIES, person_id)
-        return self._retry(person_id)
+        return self._decide(person_id, self._retry)
 
     def rule_out(self, person_id: str, borrowers: Names) -> bool:
         """Record that the borrowers of a possible duplicate are other people's, and try again.
@@ -117,13 +105,12 @@ class EnrolmentCases:
         about other borrowers now: only what staff have seen can be ruled out.
         """
         self._limits.take(TRIES, person_id)
-        now = self.ports.now()
 
-        def decide(enrolment: Enrolment) -> Enrolment | None:
-            is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
-            if not is_duplicate or set(borrowers) != set(enrolment.borrowers):
-                return None
-            return enrolment.rule_out(enrolment.borrowers, now)
+        def decide(enrolment: Enrolment) -> Enrolment:
+            is_seen = set(borrowers) == set(enrolment.borrowers)
+            if enrolment.reason != CaseReason.POSSIBLE_DUPLICATE or not is_seen:
+                return enrolment
+            return enrolment.rule_out(enrolment.borrowers, self.ports.now())
 
         return self._decide(person_id, decide)
 
@@ -135,34 +122,28 @@ class EnrolmentCases:
             for person_id, record in listed
             if record.value.enrolment and record.value.enrolment.reason == reason
         ]
-        return sum(self._retry(person_id) for person_id in wanted)
+        return sum(self._decide(person_id, self._retry) for person_id in wanted)
 
-    def _retry(self, person_id: str) -> bool:
-        now = self.ports.now()
-        return self._decide(person_id, lambda enrolment: enrolment.retry(now))
+    def _retry(self, enrolment: Enrolment) -> Enrolment:
+        return enrolment.retry(self.ports.now())
 
-    def _decide(self, person_id: str, decide: Callable[[Enrolment], Enrolment | None]) -> bool:
-        now = self.ports.now()
-        decided: Enrolment | None = None
-        reason: str | None = None
+    def _decide(self, person_id: str, decide: Callable[[Enrolment], Enrolment]) -> bool:
+        """Change the open enrolment of a person; return whether it was changed."""
+        before: Enrolment | None = None
 
         def change(person: PersonRecord) -> PersonRecord:
-            nonlocal decided, reason
-            decided = None
+            nonlocal before
             before = person.enrolment
             if before is None or before.state is EnrolmentState.DONE:
                 return person
-            decided, reason = decide(before), before.reason
-            return person.set_enrolment(decided) if decided else person
+            return person.set_enrolment(decide(before))
 
-        record = self.ports.persons.read(person_id, now)
-        if record is None:
-            return False
-        self.ports.persons.change(person_id, change, now, read=record)
-        if decided is None:
+        changed = self.ports.persons.change(person_id, change, self.ports.now())
+        after = changed.value.enrolment if changed else None
+        if before is None or after is None or after == before:
             return False
         kind = AuditEventKind.ENROLMENT_RETRIED
-        self.ports.record_event(kind, person_id, decided, reason)
+        self.ports.record_event(kind, person_id, after, before.reason)
         self.wake.set()
         return True
 
@@ -174,16 +155,4 @@ class EnrolmentCases:
 def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:
     """Return what staff see of the enrolment in a person record."""
     enrolment = record.enrolment or Enrolment("", EnrolmentState.DONE, record.last_seen)
-    numbers = (record.borrower_number, *enrolment.borrowers)
-    is_done = enrolment.state is EnrolmentState.DONE
-    return StaffEnrolment(
-        person_id=person_id,
-        state=enrolment.state,
-        reason=enrolment.reason,
-        since=enrolment.failing_since or enrolment.requested_at,
-        library_answer=enrolment.last_error,
-        number=record.borrower_number if is_done else None,
-        borrower_numbers=tuple(dict.fromkeys(number for number in numbers if number)),
-        case_borrowers=enrolment.borrowers,
-        setting=enrolment.setting,
-    )
+    return StaffEnrolment(person_id, enrolment, record.borrower_number)

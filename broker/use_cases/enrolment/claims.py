@@ -8,7 +8,7 @@ from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, fold_address
 from broker.core.errors import ClaimRefused, TooMany
 from broker.core.mail.mail_contents import ClaimCodeMail
-from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
+from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -26,6 +26,11 @@ class Claimant:
     browser: str
     name: str
     language: str
+
+    @property
+    def code_owner(self) -> CodeOwner:
+        """Return the owner of the codes that are mailed for a claim."""
+        return CodeOwner("claim", self.browser, self.person_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +73,12 @@ class BorrowerClaims:
         """
         borrower = self._find_card(claimant, card_number)
         if borrower is None or not borrower.email or not self._fits(borrower, claimant):
-            self._make_decoy(claimant)
+            self.codes.make_decoy(claimant.code_owner)
             return
         try:
             self._mail(borrower, claimant)
         except TooMany:
-            self._make_decoy(claimant)
+            self.codes.make_decoy(claimant.code_owner)
 
     def claim_by_card(self, claimant: Claimant, card_number: str) -> Claim:
         """Return the claim of the borrower with a card number, if the whole name agrees.
@@ -93,9 +98,7 @@ class BorrowerClaims:
         Raises CodeRefused with its cause, and ClaimRefused if the record has changed since the
         mail.
         """
-        subject = self.codes.try_code(
-            "claim", typed_code, browser=claimant.browser, person_id=claimant.person_id
-        )
+        subject = self.codes.try_code(claimant.code_owner, typed_code)
         number, _, address = subject.partition(" ")
         borrower = self._read(number)
         if borrower is None or fold_address(borrower.email) != address:
@@ -123,16 +126,11 @@ class BorrowerClaims:
             person_id=claimant.person_id, borrower_number=borrower.number, address=address
         )
         subject = f"{borrower.number} {fold_address(address)}"
-        code = self.codes.make_code(
-            "claim", subject, browser=claimant.browser, person_id=claimant.person_id
-        )
+        code = self.codes.make_code(claimant.code_owner, subject)
         letter = ClaimCodeMail(spell_code(code), claimant.name)
         self.outbox.queue_mail(
             address, letter, claimant.language, about=borrower.number, lasts=CODE_LASTS
         )
-
-    def _make_decoy(self, claimant: Claimant) -> None:
-        self.codes.make_decoy("claim", browser=claimant.browser, person_id=claimant.person_id)
 
     def _find_card(self, claimant: Claimant, card_number: str) -> Borrower | None:
         self.codes.count_card(claimant.person_id)

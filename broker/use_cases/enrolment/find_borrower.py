@@ -7,12 +7,15 @@ from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import find_case_reason, plan_change
+from broker.core.borrowers.enrolment import CaseReason
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
+from broker.use_cases.enrolment.requests import new_enrolment
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.storage.records import Record
 
@@ -49,17 +52,14 @@ class BorrowerSearch:
 class FoundBorrower:
     """The result of a search; without ``number`` and ``reason`` the person has no borrower.
 
-    ``reason`` is why staff must decide first, and ``borrowers`` are the borrowers of that case.
-    ``borrower`` is None if the stored number was used without asking the library system; then
-    ``stored`` is the record that names it. ``question`` is that of a first match which the person
-    has not confirmed.
+    ``is_as_wanted`` is False if the login would change the borrower. ``reason`` is why staff must
+    decide first. ``question`` is that of a first match which the person has not confirmed.
     """
 
     number: str | None = None
-    borrower: Borrower | None = None
+    category: str | None = None
+    is_as_wanted: bool = True
     reason: str | None = None
-    borrowers: Names = ()
-    stored: PersonRecord | None = None
     question: AddressQuestion | None = None
 
 
@@ -76,7 +76,8 @@ class BorrowerFinder:
     def find_borrower(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the borrower with the CPR number, if it is this person's.
 
-        None if the library system does not answer and nothing is known. A first match comes with a
+        None if the library system does not answer and nothing is known. A case that the search
+        shows is opened, and one that staff have corrected is ended. A first match comes with a
         question, and the record does not name the borrower, unless the login brings its address or
         the person has confirmed it.
 
@@ -84,37 +85,62 @@ class BorrowerFinder:
         must be changed to be as wanted. The stored number counts only for the name and birth date
         that agreed with the borrower.
         """
-        ports, stored = self.ports, search.stored_record
-        known = self._find_stored(search)
-        age = self._age_of(stored)
-        if known and age < ports.trust_for and self.is_as_wanted(stored, search.wanted):
+        ports = self.ports
+        known, age = self._find_stored(search)
+        if known and age < ports.trust_for and known.is_as_wanted:
             return known
         try:
             found = self.call(lambda deadline: ports.library.find(search.cpr, deadline))
         except LibraryError:
             return known if age < _TRUST_WHILE_SILENT else None
         reason = find_case_reason(found, search.facts, search.cpr)
-        if reason or not found:
-            if stored and stored.borrower_number:
-                # It was deleted or merged, or it is another person's now.
-                forget = PersonRecord.forget_borrower
-                ports.persons.change(search.person_id, forget, ports.now())
-            return FoundBorrower(reason=reason, borrowers=list_numbers(found))
-        borrower = found[0]
-        question = ports.ask_about_match(stored, borrower, search.email)
-        if question and question.match_hash == search.confirmed:
-            question = None
-        self._note_found(search, borrower, question)
-        return FoundBorrower(borrower.number, borrower, question=question)
+        if reason is None and found:
+            return self._note_found(search, found[0])
+        self._note_none(search, CaseReason(reason) if reason else None, list_numbers(found))
+        return FoundBorrower(reason=reason)
 
-    def _find_stored(self, search: BorrowerSearch) -> FoundBorrower | None:
-        """Return the stored borrower, if the facts that agreed with it are the login's."""
+    def _note_none(
+        self, search: BorrowerSearch, reason: CaseReason | None, borrowers: Names
+    ) -> None:
+        """Open the case that the search shows, unless it is open, or forget the borrower."""
         stored = search.stored_record
-        if stored is None or stored.borrower_number is None:
-            return None
-        if stored.borrower_facts_hash != self.ports.hash_facts(search.facts):
-            return None
-        return FoundBorrower(stored.borrower_number, stored=stored)
+        open_case = stored.enrolment if stored and stored.has_open_case else None
+        if reason and (open_case is None or open_case.reason != reason):
+            self._open_case(search, reason, borrowers)
+        elif stored and stored.borrower:
+            # It was deleted or merged, or it is another person's now.
+            forget = PersonRecord.forget_borrower
+            self.ports.persons.change(search.person_id, forget, self.ports.now())
+
+    def _open_case(self, search: BorrowerSearch, reason: CaseReason, borrowers: Names) -> None:
+        ports, stored = self.ports, search.stored_record
+        before = stored.enrolment if stored else None
+        before = before or new_enrolment(ports, search.wanted)
+
+        def open_case(record: PersonRecord) -> PersonRecord:
+            case = (record.enrolment or before).open_case(reason, borrowers)
+            return record.forget_borrower().set_enrolment(case)
+
+        ports.persons.change(search.person_id, open_case, ports.now())
+        ports.record_event(AuditEventKind.ENROLMENT_CASE, search.person_id, before, reason.value)
+
+    def _find_stored(self, search: BorrowerSearch) -> tuple[FoundBorrower | None, timedelta]:
+        """Return the stored borrower, and how long ago the library system confirmed it.
+
+        None if the facts that agreed with it are not the login's.
+        """
+        stored, wanted = search.stored_record, search.wanted
+        borrower = stored.borrower if stored else None
+        if borrower is None:
+            return None, timedelta.max
+        age = self.ports.now() - borrower.confirmed_at
+        if borrower.facts_hash != self.ports.hash_facts(search.facts):
+            return None, age
+        is_as_wanted = wanted is None or (
+            borrower.wanted_hash == self.ports.hash_wanted(wanted)
+            and not wanted.moves(borrower.category)
+        )
+        return FoundBorrower(borrower.number, borrower.category, is_as_wanted), age
 
     def has_borrower(self, person_id: str, borrower_number: str) -> bool:
         """Return whether the record of a person names this borrower.
@@ -124,19 +150,6 @@ class BorrowerFinder:
         record = self.ports.persons.read(person_id, self.ports.now())
         return record is not None and record.value.borrower_number == borrower_number
 
-    def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
-        """Return whether the stored borrower was as ``wanted`` when confirmed, and still is."""
-        if wanted is None:
-            return True
-        if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
-            return False
-        return not wanted.moves(stored.borrower_category or "")
-
-    def is_known_as(self, stored: PersonRecord, wanted: WantedBorrower) -> bool:
-        """Return whether the library system has just confirmed that the borrower is as wanted."""
-        is_trusted = self._age_of(stored) < self.ports.trust_for
-        return is_trusted and self.is_as_wanted(stored, wanted)
-
     def call(self, call: Callable[[datetime], T]) -> T:
         """Return the answer to ``call``, which has 3 s.
 
@@ -145,26 +158,26 @@ class BorrowerFinder:
         with waiting_slot(self.slots):
             return call(self.ports.now() + REQUEST_CALL)
 
-    def _age_of(self, stored: PersonRecord | None) -> timedelta:
-        confirmed_at = stored.borrower_confirmed_at if stored else None
-        return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
-
-    def _note_found(
-        self, search: BorrowerSearch, borrower: Borrower, question: AddressQuestion | None
-    ) -> None:
+    def _note_found(self, search: BorrowerSearch, borrower: Borrower) -> FoundBorrower:
         """Write the borrower into the person record, or the open question, and mail the notice."""
         ports, wanted, now = self.ports, search.wanted, self.ports.now()
-        facts_hash, wanted_hash = ports.hash_facts(search.facts), None
-        if wanted and plan_change(borrower, wanted, now.date()) is None:
-            wanted_hash = ports.hash_wanted(wanted)
+        language = wanted.language if wanted else "da"
+        question, notice = ports.check_first_match(
+            search.stored_record, borrower, search.email, language
+        )
+        if question and question.match_hash == search.confirmed:
+            question = None
+        is_as_wanted = wanted is None or plan_change(borrower, wanted, now.date()) is None
+        facts_hash = ports.hash_facts(search.facts)
+        wanted_hash = ports.hash_wanted(wanted) if wanted and is_as_wanted else None
 
         def note(each: PersonRecord) -> PersonRecord:
+            each = each.end_corrected_case(now)
             if question:
                 return each.note_match(question.match_hash)
             return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
 
-        language = wanted.language if wanted else "da"
-        notice = ports.draft_notice_of_match(search.stored_record, borrower, language)
         ports.persons.change(search.person_id, note, now, read=search.record, others=notice)
-        if notice:
+        if notice or (search.stored_record and search.stored_record.has_open_case):
             ports.pins.outbox.wake_worker()
+        return FoundBorrower(borrower.number, borrower.category, is_as_wanted, question=question)

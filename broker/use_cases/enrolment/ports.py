@@ -67,40 +67,27 @@ class EnrolmentPorts:
             parts += [field.name, field.value, field.set]
         return self.hmacs.compute("wanted-borrower", *parts)
 
-    def ask_about_match(
-        self, record: PersonRecord | None, borrower: Borrower, email: str | None
-    ) -> AddressQuestion | None:
-        """Return the question whether the address in a borrower is the person's own.
+    def check_first_match(
+        self, record: PersonRecord | None, borrower: Borrower, email: str | None, language: str
+    ) -> tuple[AddressQuestion | None, tuple[Write, ...]]:
+        """Return the question whether the address in a borrower is the person's own, and a notice.
 
-        None if the person's ``record`` names the borrower already, if the borrower has no address,
-        or if the login brings the same address (``email``).
-        """
-        if borrower.email is None or (record and record.borrower_number == borrower.number):
-            return None
-        if email and fold_address(email) == fold_address(borrower.email):
-            return None
-        return AddressQuestion(mask_address(borrower.email), self.hash_match(borrower))
-
-    def hash_match(self, borrower: Borrower) -> str:
-        """Return the keyed hash of a borrower and its address."""
-        return self.hmacs.compute("first match", borrower.number, fold_address(borrower.email))
-
-    def draft_notice_of_match(
-        self, record: PersonRecord | None, borrower: Borrower, language: str
-    ) -> tuple[Write, ...]:
-        """Return the writes that queue the notice of a first match with this person.
-
-        ``record`` is the person's. The notice goes to the address in the library system. That
+        No question is asked and no notice mailed if the person's ``record`` names the borrower
+        already, or if the borrower has no address. The login brings the address ``email``: if it is
+        the same, nothing is asked. The notice goes to the address in the library system. That
         record may carry the CPR number of another person, and its owner must learn of it. It is
         mailed once, although the question about the address may return.
         """
-        if borrower.email is None:
-            return ()
-        if record and record.borrower_number == borrower.number:
-            return ()
-        if record and record.match_hash == self.hash_match(borrower):
-            return ()
-        return self.pins.draft_match_notice(borrower.number, borrower.email, language)
+        if borrower.email is None or (record and record.borrower_number == borrower.number):
+            return None, ()
+        address = fold_address(borrower.email)
+        match_hash = self.hmacs.compute("first match", borrower.number, address)
+        question = AddressQuestion(mask_address(borrower.email), match_hash)
+        is_same = email is not None and fold_address(email) == address
+        notice: tuple[Write, ...] = ()
+        if record is None or record.match_hash != match_hash:
+            notice = self.pins.draft_match_notice(borrower.number, borrower.email, language)
+        return None if is_same else question, notice
 
     def record_event(
         self, kind: AuditEventKind, person_id: str, enrolment: Enrolment, reason: str | None = None

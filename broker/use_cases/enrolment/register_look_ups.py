@@ -17,10 +17,9 @@ from broker.core.borrowers.registered_person import RegisterError, RegisterRefus
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryError, LibraryRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.core.person_record import PersonRecord
 from broker.core.ports import PersonRegister
 from broker.use_cases.enrolment.ports import EnrolmentPorts, Superseded
-from broker.use_cases.storage.records import Claimed, Lease
+from broker.use_cases.storage.records import Lease
 from broker.use_cases.storage.worker_loop import retry_delay
 
 _LONGEST_REST: Final = timedelta(minutes=10)
@@ -38,44 +37,40 @@ class RegisterLookUps:
     _failures: int = field(default=0, init=False)
     _rests_until: datetime | None = field(default=None, init=False)
 
-    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
-        """Carry out the look-up of a claimed person, or postpone it while the register pauses."""
+    def carry_out(self, person_id: str, look_up: RegisterLookUp, lease: Lease) -> None:
+        """Carry out a look-up that is due, or postpone it while the register pauses."""
         try:
             if self._rests_until and self.ports.now() < self._rests_until:
-                self._postpone(claimed)
+                self._postpone(person_id, look_up)
             else:
-                self._carry_out(claimed)
+                self._carry_out(person_id, look_up, lease)
         except Superseded:
             pass
         except Exception:
             # A look-up that stays due would be claimed before all others.
-            self._postpone(claimed)
+            self._postpone(person_id, look_up)
             raise
         finally:
-            claimed.lease.end(self.ports.now())
+            lease.end(self.ports.now())
 
-    def _carry_out(self, claimed: Claimed[PersonRecord]) -> None:
-        look_up = claimed.record.value.register_look_up
-        if look_up is None or look_up.due_at > self.ports.now():
-            return
-        person_id = claimed.record.key.group
+    def _carry_out(self, person_id: str, look_up: RegisterLookUp, lease: Lease) -> None:
         note = None
         try:
             if look_up.is_too_old(self.ports.now()):
                 outcome = LookUpOutcome.GIVEN_UP
             else:
-                outcome, note = self._look_up(person_id, look_up, claimed.lease)
+                outcome, note = self._look_up(person_id, look_up, lease)
                 self._failures = 0
         except (RegisterError, LibraryError, AuditUnavailable) as error:
             self._report_failure(look_up, error)
             if not isinstance(error, RegisterRefused) or error.setting:
                 if isinstance(error, RegisterError):
                     self._rest()
-                self._postpone(claimed)
+                self._postpone(person_id, look_up)
                 return
             # The record of this person cannot be read: asked again, it would be the same.
             outcome = LookUpOutcome.UNREADABLE
-        self.ports.hold(claimed.lease)
+        self.ports.hold(lease)
         now = self.ports.now()
         self.ports.persons.change(person_id, lambda record: record.end_look_up(note, now), now)
         self._record(AuditEventKind.REGISTER_ANSWERED, person_id, outcome)
@@ -119,13 +114,9 @@ class RegisterLookUps:
             return None
         return found[0]
 
-    def _postpone(self, claimed: Claimed[PersonRecord]) -> None:
-        look_up = claimed.record.value.register_look_up
-        if look_up is None:
-            return
+    def _postpone(self, person_id: str, look_up: RegisterLookUp) -> None:
         now = self.ports.now()
         due_at = now + retry_delay(look_up.attempts)
-        person_id = claimed.record.key.group
         self.ports.persons.change(
             person_id, lambda each: each.postpone_look_up(look_up, due_at), now
         )

@@ -35,7 +35,7 @@ class EnrolmentRequests:
 
     def request(
         self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
-    ) -> Enrolment:
+    ) -> Enrolment | None:
         """Store that a login requests ``wanted``, and return the pending enrolment.
 
         ``claim`` is the borrower that the person has shown to be theirs. Raises AuditUnavailable,
@@ -43,23 +43,20 @@ class EnrolmentRequests:
         """
         ports = self.ports
         now = ports.now()
-        requested: Enrolment | None = None
 
         def change(person: PersonRecord) -> PersonRecord:
-            nonlocal requested
             before = person.enrolment
             requested = (before or new_enrolment(ports, wanted)).add_request(wanted, now)
             if claim:
                 requested = requested.claim(claim, now)
             if before and is_under_way(before) and _asks_the_same(before, requested):
-                requested = before  # a reload of the page
-                return person
+                return person  # a reload of the page
             ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
             return person.set_enrolment(requested)
 
-        ports.persons.change(person_id, change, now)
+        changed = ports.persons.change(person_id, change, now)
         self.wake.set()
-        return requested or new_enrolment(ports, wanted)
+        return changed.value.enrolment if changed else None
 
     def wait(self, person_id: str, seconds: float) -> Enrolment | None:
         """Return the enrolment when it is no longer in progress, or as it is after ``seconds``.

@@ -52,11 +52,8 @@ class BorrowerLeases:
 
     def hold(self, borrower_number: str, until: datetime) -> Lease | None:
         """Take the lease of a borrower until then; None if another change may be under way."""
-        return Lease.take(self.store, self.key(borrower_number), until, self.now())
-
-    def key(self, borrower_number: str) -> Key:
-        """Return the key of the lease that every change of a borrower takes."""
-        return Key("lease", self.hmacs.compute("borrower-change", borrower_number))
+        key = Key("lease", self.hmacs.compute("borrower-change", borrower_number))
+        return Lease.take(self.store, key, until, self.now())
 
 
 class GuardedLibrary:

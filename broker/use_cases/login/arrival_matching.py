@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.errors import BrowserUnmatched, TransactionGone
+from broker.core.errors import TransactionGone
 from broker.core.login.transaction import Arrival, Errand
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.storage.records import Record, read_together
+from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.transactions import Held, Transactions
 
 
@@ -44,13 +44,10 @@ class ArrivalMatching:
 
         Raises TransactionGone if there is no such transaction.
         """
-        key = self.arrivals.key(arrival_token)
-        reads = read_together(self.arrivals.store, [self.transactions.key(name), key], now)
-        held = self.transactions.get_from(name, reads)
+        held, arrival = self.arrivals.read_both(name, arrival_token, now)
         if held.transaction.errand is Errand.STAFF:
             raise TransactionGone("a login of staff")
-        mark = self.arrivals.compute_mark(arrival_token)
-        return TransactionAndArrival(held, mark, self.arrivals.get_from(key, reads))
+        return TransactionAndArrival(held, self.arrivals.compute_mark(arrival_token), arrival)
 
     def match(
         self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
@@ -62,24 +59,18 @@ class ArrivalMatching:
         the person again. Raises BrowserUnmatched, and destroys the arrival, if another browser
         began the transaction.
         """
-        held = brought.held
+        held, arrival = brought.held, brought.arrival
         transaction = held.transaction
-        if transaction.browser is None or transaction.browser not in browsers:
-            if brought.arrival:
-                self.arrivals.spend(brought.arrival, now)
-            raise BrowserUnmatched("an arrival in another browser")
+        self.arrivals.require_browser(transaction, arrival, browsers, now)
         if transaction.arrival == brought.mark:
             return self.lookup.look_up_and_store(held, now)
-        if brought.arrival is None:
+        answer = arrival.value.find_answer_for(transaction, now) if arrival else None
+        if arrival is None or answer is None:
             return None
-        arrival = brought.arrival.value
-        answer = arrival.find_answer_for(transaction, now)
-        if answer is None:
-            return None
-        authenticated = transaction.add_answer(answer, arrival.request, brought.mark, now)
+        authenticated = transaction.add_answer(answer, arrival.value.request, brought.mark, now)
         # The answer and the look-up of the person are written together.
         learned = self.lookup.look_up(replace(held, transaction=authenticated), now)
-        return replace(learned, others=(self.arrivals.draft_spent(brought.arrival),))
+        return replace(learned, others=(self.arrivals.draft_spent(arrival),))
 
     def join(self, held: Held, now: datetime) -> Held | None:
         """Write what ``match`` joined, unless it is written already.

@@ -1,20 +1,23 @@
 """Answers of upstreams between the ACS and the browser, each of which can be used once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.errors import MessageRefused
+from broker.core.errors import BrowserUnmatched, MessageRefused
 from broker.core.login.transaction import (
     ARRIVAL_USABLE_FOR,
     SKEW,
     Arrival,
     Authentication,
+    Transaction,
     UpstreamRefusal,
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ARRIVAL
-from broker.use_cases.storage.records import Content, Reads, Record, Records
+from broker.use_cases.storage.records import Content, Reads, Record, Records, read_together
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,35 @@ class Arrivals:
     def get_from(self, key: Key, reads: Reads) -> Record[Arrival] | None:
         """Return the arrival that was read into ``reads``, used or not; None if there is none."""
         return self._records.get_from(key, reads)
+
+    def read_both(
+        self, name: str, arrival_token: str, now: datetime
+    ) -> tuple[Held, Record[Arrival] | None]:
+        """Return the transaction ``name`` and the arrival, read in one call of the store.
+
+        Raises TransactionGone if there is no such transaction.
+        """
+        transactions = Transactions(self.store)
+        key = self.key(arrival_token)
+        reads = read_together(self.store, [transactions.key(name), key], now)
+        return transactions.get_from(name, reads), self.get_from(key, reads)
+
+    def require_browser(
+        self,
+        transaction: Transaction,
+        arrival: Record[Arrival] | None,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> str:
+        """Return the browser that began a transaction, if it is one of ``browsers``.
+
+        Raises BrowserUnmatched, and destroys the arrival, if another browser began the transaction.
+        """
+        if transaction.browser is None or transaction.browser not in browsers:
+            if arrival:
+                self.spend(arrival, now)
+            raise BrowserUnmatched("an arrival in another browser")
+        return transaction.browser
 
     def spend(self, record: Record[Arrival], now: datetime) -> None:
         """Remove the answer and keep the record that it was used."""

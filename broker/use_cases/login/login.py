@@ -32,7 +32,6 @@ from broker.core.login.transaction import (
     Transaction,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
 from broker.core.retention import TRANSACTION_BEGUN
 from broker.use_cases.login.arrival_matching import ArrivalMatching
@@ -182,10 +181,6 @@ class LoginFlow:
 
         held = self.transactions.change(held, mark_shown, now)
         return held if first else None
-
-    def policies(self, held: Held) -> PolicySet:
-        """Return the policy set that counts for this request."""
-        return self.lookup.policies(held)
 
     def next_step(self, held: Held, now: datetime) -> Step:
         """Return the next step."""

@@ -50,9 +50,7 @@ class PersonAtLogin:
         They are computed again only if the facts that they depend on have changed.
         """
         made = evaluate_login(self.rules, held.transaction, now, held.evaluated)
-        if made is held.evaluated:
-            return held
-        return replace(held, evaluated=made)
+        return held if made is held.evaluated else replace(held, evaluated=made)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that counts for this request."""
@@ -64,11 +62,10 @@ class PersonAtLogin:
         The ports are called only after the policies permit the login. A login that was denied
         before is looked up when the policies permit it.
         """
-        transaction = held.transaction
-        before = evaluate_login(self.rules, transaction, now, held.evaluated)
-        if before is None or transaction.person is not None:
-            return replace(held, evaluated=before)
-        known, login, record = self._look_up_permitted(transaction, before, now)
+        held = self.evaluate(held, now)
+        if held.evaluated is None or held.transaction.person is not None:
+            return held
+        known, login, record = self._look_up_permitted(held.transaction, held.evaluated, now)
         return replace(held, transaction=known, evaluated=login, person=record)
 
     def look_up_and_store(self, held: Held, now: datetime) -> Held:
@@ -151,8 +148,9 @@ class PersonAtLogin:
 
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts carry."""
-        person_id = transaction.person_id or ""
-        return self.hmacs.compute("receipts", person_id, transaction.request.service)
+        return self.hmacs.compute(
+            "receipts", transaction.person_id or "", transaction.request.service
+        )
 
     def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, or None.
@@ -163,9 +161,7 @@ class PersonAtLogin:
         if not login.trusted or login.transaction.intent is None:
             return None
         step = proof_step(login.facts, login.policies, now)
-        if step is None or not self.persons.is_named(login):
-            return None
-        return step
+        return step if step and self.persons.is_named(login) else None
 
     def proof_owner(self, held: Held, now: datetime) -> str:
         """Return the person id under which the person's proofs are stored.
@@ -180,12 +176,8 @@ class PersonAtLogin:
 
     def person_name(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" if the upstream sent none."""
-        if held.evaluated:
-            return display_name(held.evaluated.reading)
-        authentication = held.transaction.authentication
-        if authentication is None:
-            return ""
-        return display_name(read_login(self.rules, authentication, self.policies(held), now))
+        login = self.evaluate(held, now).evaluated
+        return display_name(login.reading) if login else ""
 
     def proof_lifetime(self, held: Held, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.
@@ -211,8 +203,7 @@ class PersonAtLogin:
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
-        name_id = self.naming.compute("name-id", transaction.person.id, entity_id)
-        return name_id.partition(".")[2]
+        return self.naming.compute("name-id", transaction.person.id, entity_id).partition(".")[2]
 
     def _evaluate_again(
         self, transaction: Transaction, login: EvaluatedLogin, now: datetime
@@ -228,11 +219,9 @@ class PersonAtLogin:
     ) -> tuple[Proved, ...]:
         """Return the proofs of this login, and earlier ones if they can matter now."""
         upstream = login.authentication.upstream
-        if upstream in self.rules.local:
+        if record is None or upstream in self.rules.local:
             return transaction.proofs
         if upstream not in login.policies.provable and self._asserts_mail(transaction, login, now):
-            return transaction.proofs
-        if record is None:
             return transaction.proofs
         fresh = {proof.name for proof in transaction.proofs}
         remembered = self.records.list_proofs(record, now)

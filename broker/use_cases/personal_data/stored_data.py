@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -20,13 +20,13 @@ from broker.core.identity.person_id import (
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, RecordUnreadable, lease_key
+from broker.core.ports import RecordUnreadable, lease_key
 from broker.core.retention import SESSION, RecordKind
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.storage.person_records import PersonRecords, person_key
 from broker.use_cases.storage.rate_limits import Limit, Limits
-from broker.use_cases.storage.records import Lease, Records, dump, load
+from broker.use_cases.storage.records import Lease, Record, Records, dump, load
 
 # An export reads much of the store, and a second one shows the person nothing new.
 OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
@@ -92,27 +92,6 @@ class PersonAuditLog(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class StoredRecord:
-    """A record of a person."""
-
-    key: Key
-    until: datetime
-    fact: Any
-
-    @property
-    def write_time(self) -> datetime:
-        """Return when the record was written."""
-        match self.fact:
-            case Session() | TraceFacts():
-                return self.fact.at
-            case QueuedMail():
-                return self.fact.queued_at
-            case Transaction():
-                return self.fact.authenticated or self.fact.begun
-        return self.until - SESSION.span  # a pointer to a session
-
-
 @dataclass(frozen=True, slots=True)
 class StoredData:
     """The records of persons, of all kinds. ``services`` are the configured ones.
@@ -168,7 +147,7 @@ class StoredData:
         person_id = self.persons.find_by_borrower(borrower_number, self.now())
         return self._add_library_ids((person_id,) if person_id else (), borrower_number)
 
-    def list_records(self, person: PersonIds) -> tuple[StoredRecord, ...]:
+    def list_records(self, person: PersonIds) -> tuple[Record[Any], ...]:
         """Return every record of the person."""
         return (*self._scan(person), *self._person_records(person), *self._mails(person))
 
@@ -249,67 +228,60 @@ class StoredData:
         records = [
             record
             for record in self.list_records(person)
-            if record.key.kind != "person" and (before is None or record.write_time <= before)
+            if record.key.kind != "person" and (before is None or _write_time(record) <= before)
         ]
         self._end_logins(records, now)
         for record in records:
             self.persons.store.drop(record.key)
-        with self._hold_leases(person.ids, now):
-            erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
-            deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
+        leases = [self._take_lease(each, now) for each in person.ids]
+        erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
+        deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
+        for lease in leases:
+            lease.end(now)
         return bool(records or erased or any(deleted))
 
-    def _end_logins(self, records: Iterable[StoredRecord], now: datetime) -> None:
+    def _end_logins(self, records: Iterable[Record[Any]], now: datetime) -> None:
         sessions = Sessions(self.persons.store, self.persons.hmacs)
         for record in records:
-            if isinstance(record.fact, Session | Transaction) and record.fact.browser:
-                sessions.close(record.fact.browser, str(_person_of(record.fact)), now)
+            if isinstance(record.value, Session | Transaction) and record.value.browser:
+                sessions.close(record.value.browser, str(_person_of(record.value)), now)
 
-    @contextmanager
-    def _hold_leases(self, person_ids: Names, now: datetime) -> Iterator[None]:
-        """Hold the leases of person records; PersonBusy if the background worker has one."""
-        with ExitStack() as leases:
-            for person_id in person_ids:
-                key = lease_key(person_key(person_id))
-                lease = Lease.take(self.persons.store, key, now, now)
-                if lease is None:
-                    raise PersonBusy(
-                        "the background worker changes this person: try again in a minute"
-                    )
-                leases.callback(lease.end, now)
-            yield
+    def _take_lease(self, person_id: str, now: datetime) -> Lease:
+        """Lease a person record for some seconds; PersonBusy if the background worker has it."""
+        lease = Lease.take(self.persons.store, lease_key(person_key(person_id)), now, now)
+        if lease is None:
+            raise PersonBusy("the background worker changes this person: try again in a minute")
+        return lease
 
-    def _scan(self, person: PersonIds) -> Iterator[StoredRecord]:
+    def _scan(self, person: PersonIds) -> Iterator[Record[Any]]:
         """Yield the person's records of the kinds that no index leads to."""
         for kind, shapes in _SCANNED.items():
             with suppress(RecordUnreadable):
                 for key, kept in self.persons.store.list(kind, None, self.now()):
                     fact = _read_as(shapes, kept.value)
                     if fact is not None and _person_of(fact) in person.ids:
-                        yield StoredRecord(key, kept.until, fact)
+                        yield Record(key, fact, kept.version, kept.until)
 
-    def _person_records(self, person: PersonIds) -> Iterator[StoredRecord]:
+    def _person_records(self, person: PersonIds) -> Iterator[Record[Any]]:
         for person_id in person.ids:
             with suppress(RecordUnreadable):
                 record = self.persons.read(person_id, self.now())
                 if record:
-                    own = _drop_other_borrowers(record.value, person)
-                    yield StoredRecord(record.key, record.until, own)
+                    yield replace(record, value=_drop_other_borrowers(record.value, person))
 
-    def _mails(self, person: PersonIds) -> Iterator[StoredRecord]:
+    def _mails(self, person: PersonIds) -> Iterator[Record[Any]]:
         mails = Records(self.persons.store, QueuedMail)
         for about in (*person.ids, *person.borrower_numbers):
-            for record in mails.list("mail", mail_group(self.persons.hmacs, about), self.now()):
-                yield StoredRecord(record.key, record.until, record.value)
+            yield from mails.list("mail", mail_group(self.persons.hmacs, about), self.now())
 
     def _list_recipients(
-        self, records: Iterable[StoredRecord], events: Iterable[Row]
+        self, records: Iterable[Record[Any]], events: Iterable[Row]
     ) -> Iterator[Row]:
         """Yield each service that received something; a deletion is reported to it (article 19)."""
         sent = {
-            record.fact.service: record.fact.at.isoformat(timespec="seconds")
+            record.value.service: record.value.at.isoformat(timespec="seconds")
             for record in records
-            if isinstance(record.fact, Session)
+            if isinstance(record.value, Session)
         }
         for event in events:
             if event.get("event") == "released" and event.get("service"):
@@ -323,6 +295,16 @@ class StoredData:
                 "contact": controller.contact if controller else None,
                 "last": last,
             }
+
+
+def _write_time(record: Record[Any]) -> datetime:
+    """Return when a session, a pointer to one, a login, a help code or a mail was written."""
+    fact = record.value
+    if isinstance(fact, Transaction):
+        return fact.authenticated or fact.begun
+    if isinstance(fact, QueuedMail):
+        return fact.queued_at
+    return fact.at if isinstance(fact, Session | TraceFacts) else record.until - SESSION.span
 
 
 def _person_of(fact: Any) -> object:
@@ -347,11 +329,11 @@ def _drop_other_borrowers(record: PersonRecord, person: PersonIds) -> PersonReco
     return record.set_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
 
 
-def _describe(record: StoredRecord) -> Iterator[Row]:
+def _describe(record: Record[Any]) -> Iterator[Row]:
     """Yield the rows of one record; those of the person record part by part."""
-    value = json.loads(dump(record.fact)[1:])
+    value = json.loads(dump(record.value)[1:])
     parts: dict[str, Any] = {record.key.kind: value}
-    if isinstance(record.fact, PersonRecord):
+    if isinstance(record.value, PersonRecord):
         parts |= {part: value.pop(part) for part in _PARTS}
     for kind, content in parts.items():
         if content:

@@ -92,9 +92,11 @@ class BorrowerPins:
             borrower = self.library.read(borrower_number, self.now() + _CALL)
             if borrower is None:
                 raise LinkGone("the borrower is gone")
-            reason = self._find_fault(borrower, pin)
-            if reason:
-                return PinChoice("refused", reason)
+            if not self.can_choose(borrower):
+                return PinChoice("refused", "pin_not_here")
+            fault = find_pin_fault(pin, borrower.list_suggested_pins())
+            if fault:
+                return PinChoice("refused", fault)
             return self._choose_under_lease(borrower, pin, language, link_token)
 
     def can_choose(self, borrower: Borrower) -> bool:
@@ -150,11 +152,6 @@ class BorrowerPins:
         notice = ConnectedAccountMail()
         return (self.outbox.draft_mail(address, notice, language, about=borrower_number),)
 
-    def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
-        if not self.can_choose(borrower):
-            return "pin_not_here"
-        return find_pin_fault(pin, borrower.list_suggested_pins())
-
     def _choose_under_lease(
         self, borrower: Borrower, pin: str, language: str, link_token: str | None
     ) -> PinChoice:
@@ -170,20 +167,20 @@ class BorrowerPins:
             self.library.set_pin(borrower.number, pin, self.now() + _CALL)
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
             # The call was not sent, or the library system refused: the PIN is unchanged.
-            self._cancel(notice)
+            self._settle(notice, self.outbox.cancel_mail)
             lease.end(self.now())
             if isinstance(error, LibraryRefused):
                 return PinChoice("refused", "pin_refused")
             raise
         except LibraryUnavailable:
             # The call may still be carried out: the lease stays, and the notice is mailed.
-            self._release(notice)
+            self._settle(notice, self.outbox.release_mail)
             return _unknown(again_at)
         if not self._is_verified(borrower, pin):
-            self._release(notice)
+            self._settle(notice, self.outbox.release_mail)
             return _unknown(again_at)
         self.end_mailed_access(borrower.number)
-        self._release(notice)
+        self._settle(notice, self.outbox.release_mail)
         lease.end(self.now())
         return PinChoice("set")
 
@@ -204,15 +201,11 @@ class BorrowerPins:
             borrower.email, ChangedPinMail(), language, about=borrower.number, due=due
         )
 
-    def _release(self, notice: Key | None) -> None:
-        if notice is not None:
-            with suppress(StoreUnavailable):  # it becomes due by itself later
-                self.outbox.release_mail(notice)
-
-    def _cancel(self, notice: Key | None) -> None:
+    def _settle(self, notice: Key | None, settle: Callable[[Key], None]) -> None:
+        """Release or cancel the notice, if there is one; it becomes due by itself later."""
         if notice is not None:
             with suppress(StoreUnavailable):
-                self.outbox.cancel_mail(notice)
+                settle(notice)
 
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
         if borrower.email is None or not self.can_choose(borrower):

@@ -1,7 +1,7 @@
 """Known browsers, in which number and PIN are enough for a login, without a mailed code."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,14 +20,6 @@ class BrowserToken:
     secret: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class KnownBrowser:
-    """A browser whose cookie the record of a borrower knows."""
-
-    token: BrowserToken
-    borrower_number: str
-
-
 @dataclass(frozen=True, slots=True)
 class KnownBrowsers:
     """The known browsers in the person records."""
@@ -39,33 +31,33 @@ class KnownBrowsers:
     def remember(self, borrower_number: str) -> BrowserToken:
         """Make a browser known for 90 days, with a new secret."""
         now = self.now()
-        secret = secrets.token_hex(32)
         person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
+        token = BrowserToken(person_id, secrets.token_hex(32))
         known = RememberedBrowser(
-            borrower_number, self._secret_hash(person_id, secret), KNOWN_BROWSER.until(now)
+            borrower_number, self._secret_hash(token), KNOWN_BROWSER.until(now)
         )
         self.persons.change(person_id, lambda record: record.remember_browser(known, now), now)
-        return BrowserToken(person_id, secret)
+        return token
 
-    def find(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
-        """Return the known browsers among the cookies of a request."""
-        found = []
+    def find(self, brought: Sequence[BrowserToken]) -> Mapping[str, BrowserToken]:
+        """Return the tokens that a person record knows, by the borrower number."""
+        found = {}
         now = self.now()
         for token in brought:
             record = self.persons.read(token.person_id, now)
-            secret_hash = self._secret_hash(token.person_id, token.secret)
-            known = record.value.find_browser(secret_hash, now) if record else None
+            known = record.value.find_browser(self._secret_hash(token), now) if record else None
             if known:
-                found.append(KnownBrowser(token, known.borrower_number))
-        return tuple(found)
+                found[known.borrower_number] = token
+        return found
 
-    def count_wrong_pin(self, known: KnownBrowser) -> None:
-        """Count a wrong PIN; the tenth makes the browser unknown."""
-        self._change(known, PersonRecord.count_wrong_pin)
-
-    def clear_wrong_pins(self, known: KnownBrowser) -> None:
-        """Reset the count after a right PIN."""
-        self._change(known, PersonRecord.clear_wrong_pins)
+    def note_pin(self, token: BrowserToken, *, is_right: bool) -> None:
+        """Count a wrong PIN, of which the tenth makes the browser unknown; a right one resets."""
+        secret_hash = self._secret_hash(token)
+        self.persons.change(
+            token.person_id,
+            lambda record: record.note_pin(secret_hash, is_right=is_right),
+            self.now(),
+        )
 
     def end_all(self, borrower_number: str) -> None:
         """Make every browser of a borrower unknown, because the PIN has changed."""
@@ -74,12 +66,5 @@ class KnownBrowsers:
         if self.persons.read(person_id, now) is not None:
             self.persons.change(person_id, PersonRecord.end_browsers, now)
 
-    def _change(
-        self, known: KnownBrowser, change: Callable[[PersonRecord, str], PersonRecord]
-    ) -> None:
-        person_id = known.token.person_id
-        secret_hash = self._secret_hash(person_id, known.token.secret)
-        self.persons.change(person_id, lambda record: change(record, secret_hash), self.now())
-
-    def _secret_hash(self, person_id: str, secret: str) -> str:
-        return self.hmacs.compute("known browser", person_id, secret)
+    def _secret_hash(self, token: BrowserToken) -> str:
+        return self.hmacs.compute("known browser", token.person_id, token.secret)

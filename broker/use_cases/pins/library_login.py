@@ -1,7 +1,7 @@
 """Login with the library account: number and PIN, and a mailed code in an unknown browser."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +11,10 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import CodeRefused, LibraryError, TooMany
 from broker.core.mail.mail_contents import LoginCodeMail
-from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
+from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.core.ports import LibrarySystem
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
-from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
+from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
@@ -58,12 +58,12 @@ class LibraryLogins:
     mail_code: MailCode = "unknown_browsers"
     waiting_slots: WaitingSlots | None = None
 
-    def find_known(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
-        """Return the known browsers among the cookies; none if every login needs a code."""
-        return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else ()
+    def find_known(self, brought: Sequence[BrowserToken]) -> Mapping[str, BrowserToken]:
+        """Return the known tokens by borrower number; none if every login needs a code."""
+        return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else {}
 
     def log_in_known(
-        self, known: Sequence[KnownBrowser], typed: str, pin: str
+        self, known: Mapping[str, BrowserToken], typed: str, pin: str
     ) -> Borrower | str | None:
         """Check a PIN in a known browser.
 
@@ -72,15 +72,14 @@ class LibraryLogins:
         """
         with waiting_slot(self.waiting_slots):
             borrower = self._find(typed)
-            mine = [each for each in known if borrower and each.borrower_number == borrower.number]
-            if borrower is None or not mine:
+            token = known.get(borrower.number) if borrower else None
+            if borrower is None or token is None:
                 return None
             answer = self._check(borrower, pin)
+        if answer in {PinAnswer.RIGHT, PinAnswer.WRONG}:
+            self.browsers.note_pin(token, is_right=answer is PinAnswer.RIGHT)
         if answer is PinAnswer.RIGHT:
-            self.browsers.clear_wrong_pins(mine[0])
             return borrower
-        if answer is PinAnswer.WRONG:
-            self.browsers.count_wrong_pin(mine[0])
         return _PROBLEMS.get(answer, "pin_wrong")
 
     def log_in_without_code(self, typed: str, pin: str) -> Borrower | str:
@@ -97,7 +96,7 @@ class LibraryLogins:
 
         With it, a wrong code gets the same answer before and after the background check ends.
         """
-        return self.codes.make_decoy("library_account", browser=browser)
+        return self.codes.make_decoy(CodeOwner("library_account", browser))
 
     def check_and_mail(self, attempt: LoginAttempt) -> None:
         """Check number and PIN after the page was answered, and mail a code if they are right.
@@ -112,7 +111,7 @@ class LibraryLogins:
 
     def try_code(self, typed_code: str, browser: str) -> Borrower:
         """Return the borrower of a typed code; raises CodeRefused or LibraryUnavailable."""
-        number = self.codes.try_code("library_account", typed_code, browser=browser)
+        number = self.codes.try_code(CodeOwner("library_account", browser), typed_code)
         borrower = self.library.read(number, self.now() + _CALL)
         if borrower is None:
             raise CodeRefused("code_wrong")
@@ -120,9 +119,8 @@ class LibraryLogins:
 
     def _mail_code(self, borrower: Borrower, address: str, attempt: LoginAttempt) -> None:
         self.codes.count_mail(borrower_number=borrower.number, address=address)
-        code = self.codes.turn_into_code(
-            attempt.decoy_hash, borrower.number, browser=attempt.browser
-        )
+        owner = CodeOwner("library_account", attempt.browser)
+        code = self.codes.turn_into_code(owner, attempt.decoy_hash, borrower.number)
         content = LoginCodeMail(spell_code(code), attempt.asked_at, attempt.asked_from)
         self.outbox.queue_mail(
             address, content, attempt.language, about=borrower.number, lasts=CODE_LASTS

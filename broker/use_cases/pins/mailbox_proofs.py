@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
 from broker.core.identity.mail_addresses import check_typed_address
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
+from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.mail.mail_contents import MailboxCodeMail
-from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
+from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.core.retention import PROOF
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -34,12 +35,11 @@ class MailboxProof:
         self,
         held: Held,
         owner: str,
-        proof_name: str,
+        step: ProveMailbox,
         address: str,
         *,
         asker: str,
         language: str,
-        lasts: timedelta,
         now: datetime,
     ) -> Held:
         """Queue a mail with a new code to ``address``, which ``check_typed_address`` returned.
@@ -48,15 +48,11 @@ class MailboxProof:
         """
         self.codes.count_mail(person_id=owner, address=address)
         # A code ends with its login, and the mail must not promise more.
-        until = min(now + min(lasts, CODE_LASTS), held.transaction.until)
-        mailing = Mailing(proof_name, address, until)
+        until = min(now + min(step.lasts, CODE_LASTS), held.transaction.until)
+        mailing = Mailing(step.name, address, until)
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
         code = self.codes.make_code(
-            "mailbox",
-            _subject(proof_name, address),
-            browser=_browser(held),
-            person_id=owner,
-            lasts=until - now,
+            _find_code_owner(held, owner), f"{step.name} {address}", until - now
         )
         minutes = max(1, int((until - now).total_seconds() // 60))
         content = MailboxCodeMail(code=spell_code(code), asker=asker, minutes=minutes)
@@ -66,25 +62,24 @@ class MailboxProof:
     def try_code(
         self,
         held: Held,
-        code: str,
         owner: str,
-        proof_name: str,
-        now: datetime,
+        step: ProveMailbox,
+        code: str,
         *,
-        domains: tuple[str, ...],
         remembered_for: timedelta,
+        now: datetime,
     ) -> Held:
         """Prove the mailbox by a typed code.
 
-        ``domains`` are the domains that count now; if there are none, every domain counts. Raises
+        The step says which domains count now; if it names none, every domain counts. Raises
         CodeRefused with its cause, AddressRefused if the domain no longer counts, and AddressTaken
         if the address proves another person.
         """
-        subject = self.codes.try_code("mailbox", code, browser=_browser(held), person_id=owner)
+        subject = self.codes.try_code(_find_code_owner(held, owner), code)
         name, _, address = subject.partition(" ")
-        if name != proof_name:
+        if name != step.name:
             raise CodeRefused("code_wrong")
-        check_typed_address(address, domains)
+        check_typed_address(address, step.domains)
         proved = Proved(name, address, now, PROOF.ends(now + remembered_for))
         if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
             raise AddressTaken("the address proves another person")
@@ -108,12 +103,8 @@ class MailboxProof:
         return Transactions(self.persons.store).change(held, change, now)
 
 
-def _subject(proof_name: str, address: str) -> str:
-    return f"{proof_name} {address}"
-
-
-def _browser(held: Held) -> str:
-    """Return the browser of the transaction, to which the code belongs."""
+def _find_code_owner(held: Held, person_id: str) -> CodeOwner:
+    """Return the browser of the transaction and the person, to whom the code belongs."""
     if held.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
-    return held.transaction.browser
+    return CodeOwner("mailbox", held.transaction.browser, person_id)

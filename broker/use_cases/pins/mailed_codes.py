@@ -16,7 +16,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.mail.mailed_codes import (
     CODE_LASTS,
     Code,
-    CodePurpose,
+    CodeOwner,
     CodesEnded,
     StoredCodes,
     draw_code,
@@ -37,12 +37,7 @@ _HANDLE: Final = 16  # hex digits at the start of a token, by which the borrower
 
 @dataclass(frozen=True, slots=True)
 class MailedCodes:
-    """The codes and links in the store.
-
-    ``browser`` is the keyed hash of the browser cookie (``Transaction.browser``). ``person_id`` is
-    the logged-in person, or "" before a login. The code of one person is wrong for another person
-    in the same browser.
-    """
+    """The codes and links in the store."""
 
     store: Store
     hmacs: LookupHmacs
@@ -82,67 +77,54 @@ class MailedCodes:
     def _limits(self) -> Limits:
         return Limits(self.store, self.hmacs, self.now)
 
-    def make_code(
-        self,
-        purpose: CodePurpose,
-        subject: str,
-        *,
-        browser: str,
-        person_id: str = "",
-        lasts: timedelta = CODE_LASTS,
-    ) -> str:
+    def make_code(self, owner: CodeOwner, subject: str, lasts: timedelta = CODE_LASTS) -> str:
         """Store a new code for ``subject`` and return its eight digits for the mail."""
         digits = draw_code()
-        code_hash = self._code_hash(purpose, browser, person_id, digits)
-        self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
+        self._add(owner, subject, self._code_hash(owner, digits), lasts)
         return digits
 
-    def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> str:
+    def make_decoy(self, owner: CodeOwner) -> str:
         """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
 
         Wrong tries count down in the same way, whether or not a real code replaces it.
         """
-        unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
-        self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
+        unguessable = self._code_hash(owner, secrets.token_hex(16))
+        self._add(owner, "", unguessable, CODE_LASTS)
         return unguessable
 
-    def turn_into_code(self, decoy_hash: str, subject: str, *, browser: str) -> str:
-        """Turn a decoy of a login with the library account into a code, and return its digits."""
+    def turn_into_code(self, owner: CodeOwner, decoy_hash: str, subject: str) -> str:
+        """Turn a decoy into a code, and return its digits."""
         digits = draw_code()
-        code_hash = self._code_hash("library_account", browser, "", digits)
-        now = self.now()
+        code_hash = self._code_hash(owner, digits)
 
         def replace_decoy_in(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             if record is None:
                 return None
-            held = record.value.replace_decoy(decoy_hash, subject, code_hash)
-            return Content(held, record.until)
+            codes = record.value.replace_decoy(decoy_hash, subject, code_hash)
+            return Content(codes, record.until)
 
-        key = self._key("library_account", browser, "")
-        self._stored_codes.amend(key, replace_decoy_in, now)
+        self._stored_codes.amend(self._key(owner), replace_decoy_in, self.now())
         return digits
 
-    def try_code(
-        self, purpose: CodePurpose, typed: str, *, browser: str, person_id: str = ""
-    ) -> str:
+    def try_code(self, owner: CodeOwner, typed: str) -> str:
         """Return the subject of a typed code and use the code up.
 
-        Any valid code of the browser counts. A wrong one costs each of them a try. Raises
+        Any valid code of the owner counts. A wrong one costs each of them a try. Raises
         CodeRefused: code_malformed (costs no try), code_none, code_used_up or code_wrong.
         """
-        code_hash = self._code_hash(purpose, browser, person_id, read_code(typed))
+        code_hash = self._code_hash(owner, read_code(typed))
         now = self.now()
         found: Code | None = None
 
         def try_in(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
             nonlocal found
-            held = (record.value if record else StoredCodes()).drop_expired(now)
-            found = held.find(code_hash)
-            after = held.drop_code(code_hash) if found else held.count_wrong_try()
+            codes = _list_live(record, now)
+            found = codes.find(code_hash)
+            after = codes.drop_code(code_hash) if found else codes.count_wrong_try()
             return Content(after, record.until if record else now)
 
-        self._stored_codes.amend(self._key(purpose, browser, person_id), try_in, now)
-        if found is None or (purpose == "library_account" and self._is_ended(found)):
+        self._stored_codes.amend(self._key(owner), try_in, now)
+        if found is None or (owner.purpose == "library_account" and self._is_ended(found)):
             raise CodeRefused("code_wrong")
         return found.subject
 
@@ -163,10 +145,10 @@ class MailedCodes:
         token, code = self._draw_link(borrower_number, LINK_LASTS)
 
         def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
-            held = (record.value if record else StoredCodes()).drop_expired(now)
-            if len(held.codes) >= MOST_LINKS and not always:
+            links = _list_live(record, now)
+            if len(links.codes) >= MOST_LINKS and not always:
                 return None
-            after = held.add_code(code)
+            after = links.add_code(code)
             ends = max(each.expires_at for each in after.codes)
             return Content(after, PIN_LINK.ends(ends))
 
@@ -183,20 +165,19 @@ class MailedCodes:
         """Return the borrower number of a PIN link without using it up; raises LinkGone."""
         now = self.now()
         record = self._stored_codes.get(self._handle_key(token[:_HANDLE]), now)
-        for code in record.value.drop_expired(now).codes if record else ():
+        for code in _list_live(record, now).codes:
             if code.code_hash == self._token_hash(token):
                 return code.subject
         raise LinkGone("no such PIN link")
 
-    def _add(self, key: Key, subject: str, code_hash: str, lasts: timedelta) -> None:
+    def _add(self, owner: CodeOwner, subject: str, code_hash: str, lasts: timedelta) -> None:
         now = self.now()
         code = Code(subject, code_hash, now, now + lasts)
 
         def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
-            held = (record.value if record else StoredCodes()).drop_expired(now)
-            return Content(held.add_code(code), CODE.until(now))
+            return Content(_list_live(record, now).add_code(code), CODE.until(now))
 
-        self._stored_codes.amend(key, add_to, now)
+        self._stored_codes.amend(self._key(owner), add_to, now)
 
     def _is_ended(self, code: Code) -> bool:
         ended = Records(self.store, CodesEnded).get(self._end_mark_key(code.subject), self.now())
@@ -215,14 +196,14 @@ class MailedCodes:
     def _stored_codes(self) -> Records[StoredCodes]:
         return Records(self.store, StoredCodes)
 
-    def _code_hash(self, purpose: str, browser: str, person_id: str, digits: str) -> str:
-        return self.hmacs.compute("code", purpose, browser, person_id, digits)
+    def _code_hash(self, owner: CodeOwner, digits: str) -> str:
+        return self.hmacs.compute("code", *owner, digits)
 
     def _token_hash(self, token: str) -> str:
         return self.hmacs.compute("PIN link token", token)
 
-    def _key(self, purpose: str, browser: str, person_id: str) -> Key:
-        return Key("code", self.hmacs.compute("codes", purpose, browser, person_id))
+    def _key(self, owner: CodeOwner) -> Key:
+        return Key("code", self.hmacs.compute("codes", *owner))
 
     def _end_mark_key(self, subject: str) -> Key:
         return Key("code", self.hmacs.compute("codes ended", subject))
@@ -236,3 +217,8 @@ class MailedCodes:
 
     def _handle_key(self, handle: str) -> Key:
         return Key("code", self.hmacs.compute("PIN links", handle))
+
+
+def _list_live(record: Record[StoredCodes] | None, now: datetime) -> StoredCodes:
+    """Return the codes of a record that have not expired."""
+    return record.value.drop_expired(now) if record else StoredCodes()

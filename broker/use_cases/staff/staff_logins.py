@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.entities import Upstream
-from broker.core.errors import AttributesRefused, BrowserUnmatched, TransactionGone
+from broker.core.errors import AttributesRefused, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import (
     SKEW,
-    Arrival,
     Authentication,
     AuthnRequest,
     Errand,
@@ -20,7 +19,6 @@ from broker.core.login.transaction import (
 from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import make_authn_request, make_transaction
-from broker.use_cases.storage.records import Record, read_together
 from broker.use_cases.transactions.transactions import Held, Transactions
 
 
@@ -66,26 +64,22 @@ class StaffLogins:
         another browser (docs/reference/design.md#4a-3); StaffRefused if the upstream logged nobody
         in.
         """
-        key = self.arrivals.key(arrival_token)
-        reads = read_together(self.arrivals.store, [Transactions.key(login_id), key], now)
-        held = self._transactions.get_from(login_id, reads)
+        held, arrival = self.arrivals.read_both(login_id, arrival_token, now)
         login = held.transaction
-        arrival = self.arrivals.get_from(key, reads)
         if login.errand is not Errand.STAFF:
             raise TransactionGone("no such login of staff")
-        if login.browser is None or login.browser not in browsers:
-            if arrival is not None:
-                self.arrivals.spend(arrival, now)
-            raise BrowserUnmatched("an arrival in another browser")
+        browser = self.arrivals.require_browser(login, arrival, browsers, now)
         answer = arrival.value.find_answer_for(login, now) if arrival else None
-        if arrival is None or answer is None or not self._spent(arrival, now):
+        if arrival is None or answer is None:
             raise TransactionGone("not an arrival of this login")
+        if not self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now):
+            raise TransactionGone("the arrival was used")
         self._transactions.end(held)
         if isinstance(answer, UpstreamRefusal):
             raise StaffRefused("upstream_refused")
         if answer.authn_instant < login.begun - SKEW:
             raise StaffRefused("authenticated_before")
-        return answer, login.browser
+        return answer, browser
 
     def identify(self, answer: Authentication, now: datetime) -> StaffIdentity:
         """Return who has logged in; raises StaffRefused with the code of the reason."""
@@ -100,9 +94,6 @@ class StaffLogins:
         except AttributesRefused as refused:
             raise StaffRefused(refused.cause) from None
         return identify_staff(reading, self.rules)
-
-    def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
-        return self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now)
 
     @property
     def _transactions(self) -> Transactions:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -12,7 +12,7 @@ from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES
+from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
@@ -35,29 +35,39 @@ class FoundPerson:
     the borrower may be another person's. ``register_note`` is a key of ``REGISTER_NOTES``.
     """
 
-    person_id: str | None
-    page: ShownPage | None
-    enrolment: StaffEnrolment | None
-    proofs: tuple[Proved, ...]
-    mails: tuple[QueuedMail, ...]
-    pin_mail_number: str | None
+    page: ShownPage | None = None
+    person_id: str | None = None
+    enrolment: StaffEnrolment | None = None
+    proofs: tuple[Proved, ...] = ()
+    mails: tuple[QueuedMail, ...] = ()
+    pin_mail_number: str | None = None
     register_note: str | None = None
+
+    @property
+    def sentence(self) -> StaffSentence | None:
+        """Return what is wrong with the account, and what to do; None if only a page is known."""
+        if self.enrolment is not None:
+            return self.enrolment.sentence
+        return None if self.page else STATES["unknown"]
+
+    @property
+    def page_action(self) -> str | None:
+        """Return what staff do about the page of a person without an enrolment, or None."""
+        return PAGES.get(self.page.reason) if self.page else None
 
     def as_row(self) -> Mapping[str, Any]:
         """Return the values that the command line shows."""
-        page = self.page
         row: dict[str, Any] = {}
-        if page is not None:
-            row["page_shown"] = page.at.isoformat(timespec="minutes")
-            row["page_step"] = page.step or None
-            row["page_reason"] = page.reason or None
+        if self.page is not None:
+            row["page_shown"] = self.page.at.isoformat(timespec="minutes")
+            row["page_step"] = self.page.step or None
+            row["page_reason"] = self.page.reason or None
         if self.enrolment is not None:
             row |= self.enrolment.as_row()
-        elif page is not None:
-            row["action"] = PAGES.get(page.reason, "Nothing to do for the library.")
+        elif self.sentence is not None:
+            row |= asdict(self.sentence)
         else:
-            unknown = STATES["unknown"]
-            row |= {"situation": unknown.situation, "action": unknown.action}
+            row["action"] = self.page_action or "Nothing to do for the library."
         proofs = [
             f"{mask_address(each.address)} until {each.until:%Y-%m-%d}" for each in self.proofs
         ]
@@ -102,7 +112,7 @@ class StaffSearch:
         now = self.now()
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
-            return FoundPerson(None, stranger, None, (), (), None)
+            return FoundPerson(stranger)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
             return self._show(ShownPage(trace.at, trace.step, trace.reason), trace.person)
@@ -115,28 +125,28 @@ class StaffSearch:
         number = typed.strip()
         if not _BORROWER_NUMBER.fullmatch(number):
             return None
-        enrolment = self.cases.find_by_borrower(number)
-        if enrolment is None:
+        person_id = self.cases.find_person(number)
+        if person_id is None:
             # Text in the shape of a help code is a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
             if is_code:
                 return None
-            return FoundPerson(None, None, None, (), self._list_mails(number), number)
-        return self._show(None, enrolment.person_id)
+            return FoundPerson(mails=self._list_mails(number), pin_mail_number=number)
+        return self._show(None, person_id)
 
     def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
         """Return a person with what is stored about them; None without page and record."""
         now = self.now()
         record = self.cases.ports.persons.read(person_id, now) if person_id else None
         if person_id is None or record is None:
-            return FoundPerson(None, page, None, (), (), None) if page else None
-        has_account = record.value.enrolment or record.value.borrower_number
-        enrolment = describe_enrolment(person_id, record.value) if has_account else None
-        number = enrolment.number if enrolment else None
-        proofs = record.value.list_proofs(now)
+            return FoundPerson(page) if page else None
+        person = record.value
+        has_account = person.enrolment or person.borrower_number
+        enrolment = describe_enrolment(person_id, person) if has_account else None
+        number = enrolment.own_number if enrolment and enrolment.is_done else None
         mails = self._list_mails(number, person_id)
-        note = record.value.register_note
-        return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
+        proofs = person.list_proofs(now)
+        return FoundPerson(page, person_id, enrolment, proofs, mails, number, person.register_note)
 
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""

@@ -15,11 +15,10 @@ from broker.core.staff.staff_rules import (
     StaffPage,
     StaffRefused,
     StaffRole,
-    StaffRoleMissing,
     StaffRules,
     list_pages,
 )
-from broker.use_cases.storage.records import Content, Record, Records
+from broker.use_cases.storage.records import Content, Records
 
 _BINDING = "binding"
 _SESSION = "session"
@@ -44,9 +43,8 @@ class StaffBinding:
 
 @dataclass(frozen=True, slots=True)
 class StaffMember:
-    """A member of staff in one request: session, present roles, and end of the session.
+    """A member of staff in one request: session, present roles, and the latest end of the session.
 
-    ``until`` is when the session ends if it stays idle, ``until_at_most`` when it ends in any case.
     ``arrival`` is a field of every owner of a form token; a staff session has no arrival.
     """
 
@@ -54,7 +52,6 @@ class StaffMember:
     staff_id: str
     browser: str
     roles: frozenset[StaffRole]
-    until: datetime
     until_at_most: datetime
     arrival: None = None
 
@@ -62,16 +59,6 @@ class StaffMember:
     def pages(self) -> tuple[StaffPage, ...]:
         """Return the pages that the member may see."""
         return list_pages(self.roles)
-
-    @property
-    def role_words(self) -> str:
-        """Return the roles as the audit log writes them."""
-        return ", ".join(sorted(self.roles))
-
-    def check(self, page: StaffPage) -> None:
-        """Raise StaffRoleMissing if none of the roles may see ``page``."""
-        if page not in self.pages:
-            raise StaffRoleMissing(page.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +79,11 @@ class StaffSessions:
         staff_id = compute_staff_id(self.hmacs, self.rules, identity.eppn)
         self._bind(staff_id, identity, now)
         token = secrets.token_hex(32)
-        session = StaffSession(staff_id, browser, now)
-        record = self._sessions.add(self._key(token), session, STAFF_SESSION.until(now), now)
-        if record is None:
+        session_id = self._compute_session_id(token)
+        session, until = StaffSession(staff_id, browser, now), STAFF_SESSION.until(now)
+        if not self._sessions.add(staff_key(_SESSION, session_id), session, until, now):
             raise StoreUnavailable("a new session could not be stored")
-        return self._member(record), token
+        return self._member(session_id, session), token
 
     def find(self, token: str, browsers: Sequence[str], now: datetime) -> StaffMember:
         """Return the member whose session ``token`` opens, and renew the session.
@@ -104,16 +91,17 @@ class StaffSessions:
         Raises StaffLoginNeeded if this browser has no such session, or if the person is no longer
         listed.
         """
-        key = self._key(token)
+        session_id = self._compute_session_id(token)
+        key = staff_key(_SESSION, session_id)
         record = self._sessions.get(key, now)
         if record is None or record.value.browser not in browsers:
             raise StaffLoginNeeded("no session of this browser")
-        latest = STAFF_SESSION_AT_MOST.until(record.value.began)
-        if now >= latest or not self._roles(record.value.staff_id):
+        member = self._member(session_id, record.value)
+        if now >= member.until_at_most or not member.roles:
             raise StaffLoginNeeded("the session has ended")
-        renewal = Content(record.value, min(STAFF_SESSION.until(now), latest))
-        renewed = self._sessions.write(key, renewal, record.version, now)
-        return self._member(renewed or record)
+        renewal = Content(record.value, min(STAFF_SESSION.until(now), member.until_at_most))
+        self._sessions.write(key, renewal, record.version, now)
+        return member
 
     def end(self, member: StaffMember) -> None:
         """End a session, so that a copy of its cookie opens nothing."""
@@ -145,18 +133,10 @@ class StaffSessions:
         if bound is None or bound.value.identifier_hash != given:
             raise StaffRefused("bound_to_another_person")
 
-    def _member(self, record: Record[StaffSession]) -> StaffMember:
-        session = record.value
+    def _member(self, session_id: str, session: StaffSession) -> StaffMember:
         latest = STAFF_SESSION_AT_MOST.until(session.began)
         roles = self._roles(session.staff_id)
-        return StaffMember(
-            record.key.name.partition(" ")[2],
-            session.staff_id,
-            session.browser,
-            roles,
-            record.until,
-            latest,
-        )
+        return StaffMember(session_id, session.staff_id, session.browser, roles, latest)
 
     def _roles(self, staff_id: str) -> frozenset[StaffRole]:
         for eppn, roles in self.rules.roles.items():
@@ -164,8 +144,8 @@ class StaffSessions:
                 return roles
         return frozenset()
 
-    def _key(self, token: str) -> Key:
-        return staff_key(_SESSION, self.hmacs.compute("staff-session", token))
+    def _compute_session_id(self, token: str) -> str:
+        return self.hmacs.compute("staff-session", token)
 
     @property
     def _sessions(self) -> Records[StaffSession]:

@@ -11,7 +11,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, Store, Write
 from broker.core.retention import INDEX, MAILBOX_INDEX, PERSON
-from broker.use_cases.storage.records import Claimed, Content, Record, Records, read_together
+from broker.use_cases.storage.records import Claimed, Content, Record, Records
 
 _FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
@@ -54,14 +54,13 @@ class PersonRecords:
         first. If it changes nothing, nothing is written. ``read`` is the record if the caller has
         read it already. ``others`` are written together with the record.
         """
-        before: PersonRecord | None = None
+        before = PersonRecord(last_seen=now)
 
         def write(record: Record[PersonRecord] | None) -> Content[PersonRecord] | None:
             nonlocal before
-            before = record.value if record else None
-            present = before or PersonRecord(last_seen=now)
-            after = change(present)
-            return None if after == present else _content(after)
+            before = record.value if record else PersonRecord(last_seen=now)
+            after = change(before)
+            return None if after == before else _content(after)
 
         amended = self._records.amend(person_key(person_id), write, now, read=read, others=others)
         if amended.record is not None:
@@ -94,16 +93,11 @@ class PersonRecords:
 
         The index says whom a mailbox proves. A contact address may be shared.
         """
-        live = record.value.list_proofs(now)
-        keys = [self._mailbox_key(each) for each in live if each.name != MAIL_PROOF]
-        if not keys:
-            return live
-        reads = read_together(self.store, keys, now)
-        owners = {key: self._index.get_from(key, reads) for key in keys}
         person_id = record.key.group
-        own = {key for key, each in owners.items() if each and each.value.person_id == person_id}
         return tuple(
-            each for each in live if each.name == MAIL_PROOF or self._mailbox_key(each) in own
+            each
+            for each in record.value.list_proofs(now)
+            if each.name == MAIL_PROOF or self._find(self._mailbox_key(each), now) == person_id
         )
 
     def drop_proof(self, person_id: str, proof_name: str, now: datetime) -> None:
@@ -111,7 +105,7 @@ class PersonRecords:
         record = self.read(person_id, now)
         if record is None:
             return
-        self._drop_mailboxes(record, now, [proof_name])
+        self._drop_what_leads_to(record, record.value.drop_proof(proof_name), now)
         self.change(person_id, lambda each: each.drop_proof(proof_name), now, read=record)
 
     def claim_due(self, deadline: datetime, now: datetime) -> Claimed[PersonRecord] | None:
@@ -124,13 +118,9 @@ class PersonRecords:
 
     def find_by_borrower(self, number: str, now: datetime) -> str | None:
         """Return the id of the person whose record names the borrower ``number``, or None."""
-        entry = self._index.get(self._borrower_key(number), now)
-        if entry is None:
-            return None
-        record = self.read(entry.value.person_id, now)
-        if record is None or record.value.borrower_number != number:
-            return None
-        return entry.value.person_id
+        person_id = self._find(self._borrower_key(number), now)
+        record = self.read(person_id, now) if person_id else None
+        return person_id if record and record.value.borrower_number == number else None
 
     def list_for_staff(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
         """Return the persons with an open case or a failing enrolment, with their records."""
@@ -167,14 +157,17 @@ class PersonRecords:
         self, record: Record[PersonRecord], kept: PersonRecord, now: datetime
     ) -> None:
         """Remove the index entries of proofs and borrower that ``kept`` no longer has."""
-        ended = [each.name for each in record.value.proofs if each not in kept.proofs]
-        self._drop_mailboxes(record, now, ended)
+        ended = (each for each in record.value.proofs if each not in kept.proofs)
+        keys = [self._mailbox_key(each) for each in ended]
         number = record.value.borrower_number
         if number and number != kept.borrower_number:
-            self._drop_entry(self._borrower_key(number), record.key.group, now)
+            keys.append(self._borrower_key(number))
+        for key in keys:
+            if self._find(key, now) == record.key.group:
+                self._index.drop(key)
 
     def _write_indexes(
-        self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime
+        self, person_id: str, before: PersonRecord, after: PersonRecord, now: datetime
     ) -> None:
         """Write the index after the record. Readers ignore an entry that leads nowhere.
 
@@ -183,16 +176,13 @@ class PersonRecords:
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
         number = after.borrower_number
-        written = (before.borrower_number, before.last_seen) if before else None
-        if number and written != (number, after.last_seen):
-            is_confirmed = before is None or (
-                before.borrower_confirmed_at != after.borrower_confirmed_at
-            )
+        if number and (before.borrower_number, before.last_seen) != (number, after.last_seen):
+            is_confirmed = before.borrower != after.borrower
             if is_confirmed or self.find_by_borrower(number, now) in {None, person_id}:
                 self._index.put(self._borrower_key(number), entry, until, now)
         if after.is_for_staff:
             self._index.put(_staff_key(person_id), entry, until, now)
-        elif before and before.is_for_staff:
+        elif before.is_for_staff:
             self._index.drop(_staff_key(person_id))
 
     def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
@@ -204,19 +194,10 @@ class PersonRecords:
             for each in record.value.proofs
         )
 
-    def _drop_mailboxes(
-        self, record: Record[PersonRecord], now: datetime, proof_names: Sequence[str]
-    ) -> None:
-        for proof in record.value.proofs:
-            if proof.name == MAIL_PROOF or proof.name not in proof_names:
-                continue
-            self._drop_entry(self._mailbox_key(proof), record.key.group, now)
-
-    def _drop_entry(self, key: Key, person_id: str, now: datetime) -> None:
-        """Remove an index entry if it leads to this person."""
+    def _find(self, key: Key, now: datetime) -> str | None:
+        """Return the person to whom an index entry leads, or None."""
         entry = self._index.get(key, now)
-        if entry and entry.value.person_id == person_id:
-            self._index.drop(key)
+        return entry.value.person_id if entry else None
 
     def _mailbox_key(self, proof: Proved) -> Key:
         return Key("index", self.hmacs.compute(_MAILBOX, proof.name, fold_mailbox(proof.address)))

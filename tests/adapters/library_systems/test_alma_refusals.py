@@ -91,8 +91,3 @@ def test_the_gateway_may_answer_in_xml() -> None:
     with pytest.raises(LibraryUnavailable, match="UNAUTHORIZED") as raised:
         alma_calls.demand_verdict(HttpAnswer(400, xml), "find")
     assert raised.value.setting == "library.api_key"
-
-
-def test_an_answer_is_a_success() -> None:
-    """An object of Alma's with status 200."""
-    assert alma_calls.demand_verdict(HttpAnswer(200, b'{"primary_id": "L-1"}'), "read") is None

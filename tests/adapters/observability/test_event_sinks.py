@@ -81,14 +81,6 @@ def test_each_sink_gets_its_part() -> None:
     ]
 
 
-def test_an_event_of_a_use_case_reaches_the_audit_log() -> None:
-    """It goes to the audit log only."""
-    recorder = Recorder()
-    event = AuditEvent(AuditEventKind.RELEASED, NOW)
-    recorder.sinks().tell(event)
-    assert recorder.calls == [(Sink.AUDIT_LOG, event)]
-
-
 def test_an_audit_log_that_fails_stops_the_release() -> None:
     """The error reaches the use case, and later sinks get nothing."""
     recorder = Recorder(broken=True)

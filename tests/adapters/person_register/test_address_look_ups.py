@@ -48,7 +48,10 @@ def test_only_an_active_unprotected_person_gets_an_address(
     assert claimed
     pins: Any = None  # a look-up concerns no PIN
     ports = EnrolmentPorts(library, persons, persons.hmacs, now, pins)
-    RegisterLookUps(ports, stage.opened()).carry_out(claimed)
+    person = claimed.record.value
+    assert person.register_look_up
+    look_ups = RegisterLookUps(ports, stage.opened())
+    look_ups.carry_out(claimed.record.key.group, person.register_look_up, claimed.lease)
     record = persons.read("person", now())
     assert record
     written = {name: text for name, text in library.borrowers["7"].fields.items() if name in ADDRESS_FIELDS}

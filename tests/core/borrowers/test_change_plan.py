@@ -45,7 +45,7 @@ LOWERING = WantedBorrower(
             replace(WANTED, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,
-            EnrolmentOutcome.FILLED_IN,
+            EnrolmentOutcome.UPDATED,
         ),
         (
             replace(THERE, category="STUD"),

@@ -181,15 +181,16 @@ class EnrolmentModel(RuleBasedStateMachine):
         self.library.faults = []
         if found and found.number:
             self.check_is_theirs(name, found.number)
-            confirmed_at = before.value.borrower_confirmed_at if before else None
-            if found.borrower is None:
+            borrower = before.value.borrower if before else None
+            confirmed_at = borrower.confirmed_at if borrower else None
+            if is_silent:
                 assert confirmed_at, "a stored number that nobody has confirmed"
                 assert self.world.now - confirmed_at < timedelta(days=1), "a stored number that is too old"
         if found is None or found.reason is None:
             wanted = make_wanted_for(person, number, creates=may_create, expires=FAR + timedelta(days=days))
             requested = self.world.requests.request(name, wanted)
             pending = before.value.enrolment.wanted if before and before.value.enrolment else None
-            if pending and requested.wanted:
+            if pending and requested and requested.wanted:
                 assert requested.wanted.creates or not pending.creates, "a right to create was lost"
 
     @rule(name=NAMES, other=NAMES)
@@ -275,7 +276,9 @@ class EnrolmentModel(RuleBasedStateMachine):
 
         def ask() -> None:
             wanted = make_wanted_for(*PEOPLE[name], expires=FAR + timedelta(days=400))
-            requested.append(self.world.requests.request(name, wanted))
+            made = self.world.requests.request(name, wanted)
+            assert made
+            requested.append(made)
 
         before = self.world.requests.read(name)
         self.begin_rule(name)

@@ -61,16 +61,16 @@ def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
     known = desk.logins.find_known([token])
     assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
     assert desk.logins.log_in_known(known, "C-18", "8362") is None
-    assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == ()
+    assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == {}
     desk.pass_time(days=90)
-    assert desk.logins.find_known([token]) == ()
+    assert desk.logins.find_known([token]) == {}
 
 
 def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: PinBench) -> None:
     """``library_account.mail_code`` decides."""
     token = desk.browsers.remember(NUMBER)
     object.__setattr__(desk.logins, "mail_code", "always")
-    assert desk.logins.find_known([token]) == ()
+    assert desk.logins.find_known([token]) == {}
     assert isinstance(desk.logins.log_in_without_code(CPR, PIN), Borrower)
     assert desk.logins.log_in_without_code(CPR, "0000") == desk.logins.log_in_without_code("x", PIN) == "pin_wrong"
 

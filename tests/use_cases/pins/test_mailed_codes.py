@@ -10,6 +10,7 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import CodeRefused, LinkGone
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.mail.mailed_codes import CodeOwner
 from broker.use_cases.pins.mailed_codes import MailedCodes
 
 SECOND = timedelta(seconds=1)
@@ -30,13 +31,13 @@ class Bench:
     def attempt(self, typed: str, browser: str = "b1", person_id: str = "") -> str:
         """Return the subject of a typed login code, or the cause of its refusal."""
         try:
-            return self.codes.try_code("library_account", typed, browser=browser, person_id=person_id)
+            return self.codes.try_code(CodeOwner("library_account", browser, person_id), typed)
         except CodeRefused as error:
             return error.cause
 
     def make(self, subject: str = "17", browser: str = "b1", person_id: str = "") -> str:
         """Make a login code."""
-        return self.codes.make_code("library_account", subject, browser=browser, person_id=person_id)
+        return self.codes.make_code(CodeOwner("library_account", browser, person_id), subject)
 
     def is_valid(self, token: str) -> bool:
         """Return whether a PIN link is valid."""

@@ -75,7 +75,7 @@ def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: PinBench) -> 
     assert desk.browsers.find([known])
     desk.pass_time(minutes=11)
     assert desk.pins.choose(NUMBER, PIN, "en", link_token=token).result == "set"
-    assert desk.browsers.find([known]) == ()
+    assert desk.browsers.find([known]) == {}
     with pytest.raises(LinkGone):
         desk.pins.choose(NUMBER, "6038", "en", link_token=token)
     assert desk.library.pins[NUMBER] == PIN

@@ -7,6 +7,7 @@ from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import PATH, OwnRecordPages, attach_json
+from broker.adapters.web.login.login_pages import make_routes
 from broker.adapters.web.pages.language import language, spoken
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import FormRefused, TransactionGone
@@ -21,19 +22,15 @@ from broker.use_cases.transactions.transactions import Held
 _BUTTONS: Final = ("withdraw", "forget", "leave")
 
 
-def blueprint(choices: "MyChoices") -> Blueprint:
-    """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    routes = Blueprint("choices", __name__)
-    routes.get(PATH)(choices.show)
-    routes.post(PATH)(choices.take_back)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class MyChoices(OwnRecordPages):
     """The endpoints of the page. They show personal data only in the person's own transaction."""
 
     consents: GivenConsents
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes("choices", PATH, self.show, self.take_back)
 
     def show(self) -> Response:
         """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
@@ -58,7 +55,6 @@ class MyChoices(OwnRecordPages):
         A second press of the same button changes nothing.
         """
         ports = self.ports
-        now = ports.now()
         held = self._enter()
         if isinstance(held, Response):
             return held
@@ -66,19 +62,12 @@ class MyChoices(OwnRecordPages):
         if transaction.errand is Errand.KEPT:
             return self.delete_records(held)
         form = ports.forms.read(transaction, "choices")
-        wanted = form.choice("do", _BUTTONS)
-        if wanted == "leave":
+        if form.choice("do", _BUTTONS) == "leave":
             return self._leave(held)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
-        person = _person(transaction)
-        offers = {
-            each.service: each.find_action(now) for each in self.consents.list_all(person, now)
-        }
-        receipt = None
-        if offers.get(service) == wanted:
-            receipt = self.consents.take_back(person, service, language(), now)
+        receipt = self.consents.take_back(_person(transaction), service, language(), ports.now())
         if receipt:
             kind = AuditEventKind.NOTICE_FORGOTTEN
             if receipt.event is ReceiptEvent.WITHDRAWN:

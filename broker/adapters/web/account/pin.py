@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, request
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
@@ -27,19 +27,15 @@ _PURPOSE: Final = "pin"
 _AFTER_LOGIN: Final = frozenset({Errand.PIN, Errand.SIGN_UP})
 
 
-def blueprint(pin: "PinPages") -> Blueprint:
-    """Return ``/pin``."""
-    routes = Blueprint("pin", __name__)
-    routes.get("/pin")(pin.ask)
-    routes.post("/pin")(pin.answer)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class PinPages(LoginPages):
     """The endpoints over the web ports."""
 
     pins: BorrowerPins
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes("pin", "/pin", self.ask, self.answer)
 
     def ask(self) -> Response:
         """Begin asking for a PIN mail or a login, or go on where the address says."""

@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.borrowers.enrolment import CaseReason, Claim
@@ -26,19 +26,15 @@ _PURPOSE: Final = "claim"
 _BUTTONS: Final = ("mail", "card_mail", "card", "code")
 
 
-def blueprint(pages: "ClaimPages") -> Blueprint:
-    """Return ``/login/<transaction>/claim``."""
-    routes = Blueprint("claim", __name__)
-    routes.get("/login/<name>/claim")(pages.ask)
-    routes.post("/login/<name>/claim")(pages.answer)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class ClaimPages(LoginPages):
     """The endpoints over the web ports."""
 
     claims: BorrowerClaims
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes("claim", "/login/<name>/claim", self.ask, self.answer)
 
     def ask(self, name: str) -> Response:
         """Offer a mailed code and the card number, or ask for the code that was mailed."""

@@ -8,7 +8,7 @@ from flask_babel import format_datetime
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
@@ -27,19 +27,15 @@ _PURPOSE: Final = "pin"
 _INCOMPLETE: Final = ("pin_number", "pin_missing", "code_malformed", "page_")
 
 
-def blueprint(endpoints: "LibraryLoginPages") -> Blueprint:
-    """Return ``/login/<transaction>/pin``."""
-    routes = Blueprint("pin_login", __name__)
-    routes.get("/login/<name>/pin")(endpoints.ask)
-    routes.post("/login/<name>/pin")(endpoints.answer)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class LibraryLoginPages(LoginPages):
     """The endpoints over the web ports."""
 
     logins: LibraryLogins
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes("pin_login", "/login/<name>/pin", self.ask, self.answer)
 
     def ask(self, name: str) -> Response:
         """Show the form, or the page for the mailed code."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flask import g, request
+from flask import Blueprint, g, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.page_security import SubmittedForm
@@ -134,3 +134,13 @@ class LoginPages(StepPages):
         back = url(held.transaction)
         mark = "&" if "?" in back else "?"
         return self.introduce(f"{back}{mark}cookie=1")
+
+
+def make_routes(
+    name: str, address: str, ask: Callable[..., Response], answer: Callable[..., Response]
+) -> Blueprint:
+    """Return the blueprint of one page: ``ask`` shows it, ``answer`` takes its form."""
+    routes = Blueprint(name, __name__)
+    routes.get(address)(ask)
+    routes.post(address)(answer)
+    return routes

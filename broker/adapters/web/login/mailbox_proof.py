@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login_pages import LoginPages
+from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm
@@ -33,20 +33,18 @@ _BUTTONS: Final = ("mail", "code", "again", "other", "without")
 _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
 
 
-def blueprint(proof: "MailboxProofPages") -> Blueprint:
-    """Return ``/login/<transaction>/proof``."""
-    routes = Blueprint("proof", __name__)
-    routes.get("/login/<name>/proof")(proof.show_at(ProveMailbox, proof.ask))
-    routes.post("/login/<name>/proof")(proof.answer)
-    return routes
-
-
 @dataclass(frozen=True, slots=True)
 class MailboxProofPages(LoginPages):
     """The endpoints over the web ports."""
 
     proving: MailboxProof
     persons: PersonAtLogin
+
+    def routes(self) -> Blueprint:
+        """Return the page with its form."""
+        return make_routes(
+            "proof", "/login/<name>/proof", self.show_at(ProveMailbox, self.ask), self.answer
+        )
 
     def ask(self, held: Held, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
@@ -83,15 +81,10 @@ class MailboxProofPages(LoginPages):
 
     def _mail(self, held: Held, step: ProveMailbox, text: str) -> Response:
         now = self.ports.now()
+        owner, asker = self.persons.proof_owner(held, now), self.persons.person_name(held, now)
+        address = check_typed_address(text, step.domains)
         self.proving.mail_code(
-            held,
-            self.persons.proof_owner(held, now),
-            step.name,
-            check_typed_address(text, step.domains),
-            asker=self.persons.person_name(held, now),
-            language=language(),
-            lasts=step.lasts,
-            now=now,
+            held, owner, step, address, asker=asker, language=language(), now=now
         )
         self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": step.name})
         return self.redirect_to(held.transaction, "proof")
@@ -99,15 +92,9 @@ class MailboxProofPages(LoginPages):
     def _prove(self, held: Held, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
-        held = self.proving.try_code(
-            held,
-            code,
-            self.persons.proof_owner(held, now),
-            step.name,
-            now,
-            domains=step.domains,
-            remembered_for=self.persons.proof_lifetime(held, step.name, now),
-        )
+        owner = self.persons.proof_owner(held, now)
+        lifetime = self.persons.proof_lifetime(held, step.name, now)
+        held = self.proving.try_code(held, owner, step, code, remembered_for=lifetime, now=now)
         self.ports.tell_proved(held.transaction, step.name)
         return self.show_next(self.persons.look_up_and_store(held, now))
 

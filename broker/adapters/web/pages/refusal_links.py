@@ -159,7 +159,7 @@ def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ..
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.policies(held).policies
+        for policy in ports.broker.lookup.policies(held).policies
         if any(release.service in names for release in policy.releases)
     )
 

@@ -22,7 +22,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.policies(held), policy, transaction)
+    label = _account_label(ports.broker.lookup.policies(held), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:

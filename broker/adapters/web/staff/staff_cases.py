@@ -10,12 +10,13 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.adapters.web.staff.staff_door import PATH, StaffDoor
+from broker.adapters.web.staff.staff_access import PATH, StaffAccess
 from broker.core.errors import PinNoAddress, TooMany
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff.staff_rules import StaffPage
-from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
+from broker.core.staff.staff_sentences import REGISTER_NOTES
 from broker.use_cases.pins.borrower_pins import BorrowerPins
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
@@ -28,7 +29,7 @@ _BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
 class StaffCases:
     """The endpoints over access control and the search."""
 
-    door: StaffDoor
+    access: StaffAccess
     search: StaffSearch
     pins: BorrowerPins
     borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
@@ -41,31 +42,31 @@ class StaffCases:
 
     def home(self) -> Response:
         """Show the open cases to the service desk, and to others their pages."""
-        member = self.door.member()
+        member = self.access.member()
         if StaffPage.PERSON not in member.pages:
-            return self.door.page("admin_home.html", member, reason="home")
-        self.door.log_look(member, StaffPage.PERSON)
-        return self.door.page(
+            return self.access.page("admin_home.html", member, reason="home")
+        self.access.log_look(member, StaffPage.PERSON)
+        return self.access.page(
             "admin_cases.html",
             member,
             reason="home",
             cases=self.search.cases.list_open(),
-            token=self.door.token(member, StaffPage.PERSON),
-            action=self.door.url(StaffPage.PERSON),
+            token=self.access.token(member, StaffPage.PERSON),
+            action=self.access.url(StaffPage.PERSON),
             borrower_url=self.borrower_url,
         )
 
     def ask(self) -> Response:
         """Show the form for a help code or a borrower number."""
-        return self._page(self.door.open_page(StaffPage.PERSON))
+        return self._page(self.access.open_page(StaffPage.PERSON))
 
     def help_person(self) -> Response:
         """Show a person, or press one of the buttons and show the person afterwards."""
-        member = self.door.require_page(StaffPage.PERSON)
-        form = self.door.form(member, StaffPage.PERSON)
+        member = self.access.require_page(StaffPage.PERSON)
+        form = self.access.form(member, StaffPage.PERSON)
         button = form.choice("do", ("find", *_BUTTONS))
         typed, problem = _read_typed(form)
-        self.door.log_look(member, StaffPage.PERSON, typed or None)
+        self.access.log_look(member, StaffPage.PERSON, typed or None)
         if problem:
             return self._page(member, problem=problem)
         found = self.search.find(typed, member.staff_id)
@@ -74,37 +75,33 @@ class StaffCases:
         if button == "find":
             return self._page(member, typed=typed, found=found)
         # Written to the audit log first: what cannot be written does not happen.
-        self.door.log_action(member, button, typed)
+        self.access.tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=typed)
         done = self._press(button, found, form)
         again = self.search.find(typed, member.staff_id)
         return self._page(member, typed=typed, found=again, done=done)
 
     def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
         """Carry out a button, and return the code of what was done."""
-        if button == "try_again":
-            return self._try(found, self.search.cases.try_again)
-        if button == "another_person":
-            # The case may be about other borrowers by now than those on the page.
-            seen = form.values("borrower")
-            return self._try(found, lambda each: self.search.cases.rule_out(each, seen))
         if button == "pin_mail":
             return self._send_pin_mail(found)
-        self.search.remove_proof(found, form.value("proof"))
-        return "proof_removed"
-
-    def _try(self, found: FoundPerson, decide: Callable[[str], bool]) -> str:
-        if found.enrolment is None:
-            return "nothing_to_try"
+        if button == "remove_proof":
+            self.search.remove_proof(found, form.value("proof"))
+            return "proof_removed"
+        cases, person_id = self.search.cases, found.person_id or ""
         try:
-            tried = decide(found.enrolment.person_id)
+            if button == "try_again":
+                is_tried = cases.try_again(person_id)
+            else:
+                # The case may be about other borrowers by now than those on the page.
+                is_tried = cases.rule_out(person_id, form.values("borrower"))
         except TooMany:
             return "tried_too_often"
-        return "tried" if tried else "nothing_to_try"
+        return "tried" if is_tried else "nothing_to_try"
 
     def _send_pin_mail(self, found: FoundPerson) -> str:
         if found.pin_mail_number is None or not self.pins.live:
             return "no_pin_mail"
-        at = format_datetime(self.door.ports.now(), "long")
+        at = format_datetime(self.access.ports.now(), "long")
         try:
             self.pins.request_by_staff(found.pin_mail_number, language(), at)
         except PinNoAddress:
@@ -112,27 +109,19 @@ class StaffCases:
         return "pin_mail"
 
     def _page(
-        self,
-        member: StaffMember,
-        *,
-        typed: str = "",
-        found: FoundPerson | None = None,
-        problem: str = "",
-        done: str = "",
+        self, member: StaffMember, typed: str = "", problem: str = "", **values: object
     ) -> Response:
-        return self.door.form_page(
+        shown = {"found": None, "done": "", **values}
+        return self.access.form_page(
             "admin_person.html",
             member,
             StaffPage.PERSON,
             problem,
             typed=typed,
-            found=found,
-            sentence=_sentence(found) if found else None,
-            page_action=PAGES.get(found.page.reason) if found and found.page else None,
             mask_address=mask_address,
-            register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
+            register_notes=REGISTER_NOTES,
             borrower_url=self.borrower_url,
-            done=done,
+            **shown,
         )
 
 
@@ -149,9 +138,3 @@ def _read_typed(form: SubmittedForm) -> tuple[str, str]:
     if len(typed) > _LONGEST:
         return "", "find_unknown"
     return typed, ""
-
-
-def _sentence(found: FoundPerson) -> StaffSentence | None:
-    if found.enrolment is not None:
-        return found.enrolment.sentence
-    return None if found.page else STATES["unknown"]

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
-from broker.adapters.web.staff.staff_door import PATH, StaffDoor
+from broker.adapters.web.staff.staff_access import PATH, StaffAccess
 from broker.core.entities import Assurance, Names
 from broker.core.help_codes import is_stateless, normalize_code
 from broker.core.identity.accepted_text import find_scoped_text_fault
@@ -50,14 +50,14 @@ class ExplainedRefusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StaffPolicies:
-    """The endpoints of both pages. ``door`` admits only staff with the right role.
+    """The endpoints of both pages. ``access`` admits only staff with the right role.
 
     ``explain_refusal`` takes a reference and a language. It returns the reason of the refusal, and
     the result by the policies in force now. ``try_policies`` simulates a login at one service, or
     at all of them.
     """
 
-    door: StaffDoor
+    access: StaffAccess
     limits: Limits
     explain_refusal: Callable[[str, str], ExplainedRefusal | None]
     try_policies: Callable[[GivenFacts, str, str], TriedLogin]
@@ -71,16 +71,16 @@ class StaffPolicies:
 
     def ask_reference(self) -> Response:
         """Show the form for a help code."""
-        return self._explain_page(self.door.open_page(StaffPage.EXPLAIN))
+        return self._explain_page(self.access.open_page(StaffPage.EXPLAIN))
 
     def explain(self) -> Response:
         """Show which rule refused the login, and the result by the policies in force now.
 
         Raises TooMany after ten unknown references in ten minutes.
         """
-        member = self.door.require_page(StaffPage.EXPLAIN)
-        reference, problem = _read_reference(self.door.form(member, StaffPage.EXPLAIN))
-        self.door.log_look(member, StaffPage.EXPLAIN, reference or None)
+        member = self.access.require_page(StaffPage.EXPLAIN)
+        reference, problem = _read_reference(self.access.form(member, StaffPage.EXPLAIN))
+        self.access.log_look(member, StaffPage.EXPLAIN, reference or None)
         if problem:
             return self._explain_page(member, problem=problem)
         taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
@@ -92,13 +92,13 @@ class StaffPolicies:
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
-        member = self.door.open_page(StaffPage.TRY)
+        member = self.access.open_page(StaffPage.TRY)
         return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
 
     def try_login(self) -> Response:
         """Show the result of a login by the policies in force; nothing is stored."""
-        member = self.door.open_page(StaffPage.TRY)
-        typed, problem = self._read_login(self.door.form(member, StaffPage.TRY))
+        member = self.access.open_page(StaffPage.TRY)
+        typed, problem = self._read_login(self.access.form(member, StaffPage.TRY))
         if problem:
             return self._try_page(member, typed, problem)
         tried = self.try_policies(_facts(typed), typed["service"], language())
@@ -109,7 +109,7 @@ class StaffPolicies:
 
         "" stands for all services; in another field the trial makes up a value.
         """
-        ports = self.door.ports
+        ports = self.access.ports
         return {
             "upstream": tuple(ports.upstreams),
             "cpr": ("", *_KINDS),
@@ -137,18 +137,18 @@ class StaffPolicies:
     ) -> Response:
         values = {"reference": reference, "found": found}
         template, page = "admin_explain.html", StaffPage.EXPLAIN
-        return self.door.form_page(template, member, page, problem, **values)
+        return self.access.form_page(template, member, page, problem, **values)
 
     def _try_page(
         self, member: StaffMember, typed: Typed, problem: str = "", tried: TriedLogin | None = None
     ) -> Response:
-        return self.door.form_page(
+        return self.access.form_page(
             "admin_try.html",
             member,
             StaffPage.TRY,
             problem,
-            upstreams=self.door.ports.upstreams,
-            services=self.door.ports.services,
+            upstreams=self.access.ports.upstreams,
+            services=self.access.ports.services,
             offered=self._list_offered(),
             typed=typed,
             tried=tried,

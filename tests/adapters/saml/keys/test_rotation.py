@@ -106,18 +106,6 @@ def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: t
         assert turn.did == did
 
 
-def test_a_second_call_changes_nothing(folder: Path) -> None:
-    """In every phase, a call that is too early reports the time, changes no file, and starts no new rotation."""
-    at = NOW
-    for _ in range(3):
-        rotate(folder, at, early=True)
-        before = files(folder)
-        assert {each.did for each in rotate(folder, at)} == {None}
-        assert files(folder) == before
-        at += timedelta(minutes=1)
-    assert all(each.phase == "steady" and each.earliest > at + HELD - DAY for each in rotate(folder, at))
-
-
 def test_none_begins_while_another_is_under_way(folder: Path) -> None:
     """The sealing key is done first; that the others take a month does not begin its next one."""
     rotate(folder, NOW)

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import folder_files, metadata_folder
+from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -290,22 +289,6 @@ def test_what_is_taken_out_is_out(folder: Path) -> None:
     after = contents(folder, before)
     assert (set(after.metadata.upstreams), set(after.metadata.services)) == ({DIRECT, EID}, {OPEN, PRINT})
     assert after.faults == {}
-
-
-def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of thousands is looked at every two seconds."""
-    read: list[str] = []
-    genuine = folder_files.read_file
-
-    def counting(path: Path, *more: Any) -> Any:
-        read.append(path.name)
-        return genuine(path, *more)
-
-    before = contents(folder)
-    monkeypatch.setattr(metadata_folder, "read_file", counting)
-    (folder / "open.xml").write_text((folder / "open.xml").read_text() + " ")
-    contents(folder, before)
-    assert read == ["open.xml"]
 
 
 @pytest.mark.attack(33)

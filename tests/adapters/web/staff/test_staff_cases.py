@@ -114,7 +114,8 @@ def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     person = deployment.person()
     person.agree(person.log_in("asta"))
     deployment.wait_until(
-        lambda: [each.reason for each in deployment.list_staff_cases()] == ["possible_duplicate"], "the case was listed"
+        lambda: [each.enrolment.reason for each in deployment.list_staff_cases()] == ["possible_duplicate"],
+        "the case was listed",
     )
     return add_enrolment(deployment)[0], str(made["patron_id"])
 

@@ -49,7 +49,7 @@ _PROBLEMS: Final[Mapping[str, LazyString]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class StaffDoor(OutgoingSaml):
+class StaffAccess(OutgoingSaml):
     """The endpoints of login and logout over the web ports, and what other pages ask of them."""
 
     logins: StaffLogins
@@ -105,7 +105,7 @@ class StaffDoor(OutgoingSaml):
                 )
             )
             raise
-        self._tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
+        self.tell(AuditEventKind.STAFF_LOGGED_IN, member, upstream=upstream)
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
         ports.cookies.set_staff_cookie(response, session_token)
         return response
@@ -115,7 +115,7 @@ class StaffDoor(OutgoingSaml):
         member = self.member()
         self.form(member, _LOGOUT)
         self.sessions.end(member)
-        self._tell(AuditEventKind.STAFF_LOGGED_OUT, member)
+        self.tell(AuditEventKind.STAFF_LOGGED_OUT, member)
         response = _render(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
@@ -140,11 +140,9 @@ class StaffDoor(OutgoingSaml):
     def require_page(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
         member = self.member()
-        try:
-            member.check(page)
-        except StaffRoleMissing as missing:
-            self._tell(AuditEventKind.REFUSED, member, reason=missing.reason)
-            raise
+        if page not in member.pages:
+            self.tell(AuditEventKind.REFUSED, member, reason=StaffRoleMissing.reason)
+            raise StaffRoleMissing(page.value)
         return member
 
     def open_page(self, page: StaffPage) -> StaffMember:
@@ -158,11 +156,7 @@ class StaffDoor(OutgoingSaml):
 
         To be called before anything is shown.
         """
-        self._tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
-
-    def log_action(self, member: StaffMember, button: str, about: str) -> None:
-        """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
-        self._tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=about)
+        self.tell(AuditEventKind.STAFF_LOOKED, member, reason=page.value, about=about)
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
@@ -209,8 +203,9 @@ class StaffDoor(OutgoingSaml):
         label = institution.label if institution else None
         return spoken(label or upstream.label)
 
-    def _tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
-        by = member.role_words or None
+    def tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
+        """Write an event of a member of staff to the audit log; AuditUnavailable."""
+        by = ", ".join(sorted(member.roles)) or None
         self.ports.tell(AuditEvent(kind, self.ports.now(), person=member.staff_id, by=by, **more))
 
     def url(self, page: str = "") -> str:
