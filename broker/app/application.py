@@ -77,7 +77,7 @@ def create_app(settings: Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
     _time_requests(app, parts)
-    pictures = Pictures.read(config.base_url, config.pictures())
+    pictures = Pictures.read(config.base_url, config.pictures(), config.colour)
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
     proxies = UncountedProxies(now, parts.tell)

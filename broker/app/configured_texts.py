@@ -18,7 +18,7 @@ from broker.core.marked_text import mark as _
 _NAME: Final = _("The library")
 _NAME_IN_A_SENTENCE: Final = _("the library")
 _DISPLAY_NAME: Final = _("Library login")
-_DESCRIPTION: Final = _("Sign-in to the library's services with WAYF or national eID.")
+_DESCRIPTION: Final = _("Log in to the library's services with WAYF or MitID.")
 
 
 def describe_role(settings: Config) -> own_metadata.RoleDescription:
@@ -62,6 +62,7 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
         help=f"{settings.base_url}{sign_up_questions.FAQ}" if own_sign_up else "",
         logo=pictures.url("logo"),
         favicon=pictures.url("favicon"),
+        colours=pictures.url("colours"),
         privacy=optional_text(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
         dpo=contact.dpo,

@@ -22,8 +22,8 @@ _CONTENTS: Final = {
 _FOR_WAYF: Final = """\
 Next:
   export BROKER_CONFIG={config}
-  broker check    # names every value that you must fill in
-  broker serve    # and, in another terminal: broker work"""
+  broker check --next    # names the first thing to do; repeat it until all is well
+  broker serve           # and, in another terminal: broker work"""
 _FOR_DEMO: Final = """\
 Next:
   broker demo --around {folder} &    # simulated WAYF, library system, services and mail server

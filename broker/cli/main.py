@@ -23,6 +23,7 @@ from broker.cli.output import (
     waiting,
 )
 from broker.configuration.settings.toml_and_environment import CONFIG
+from broker.core.errors import ConfigurationFaults
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
@@ -128,16 +129,21 @@ def work() -> None:
     is_flag=True,
     help="Also create a trial borrower in each category, set its PIN and delete it.",
 )
+@click.option("--next", "is_first_only", is_flag=True, help="Name only the first thing to do.")
 @as_json
 @printing_faults
-def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
+def check(party: str | None, *, tries_borrowers: bool, is_first_only: bool, as_json: bool) -> None:
     """Check configuration, keys, metadata, attribute maps, policies, store, mail and library.
 
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
     from broker.app import assembly, checks, party_report  # noqa: PLC0415 - other commands start faster
 
-    parts = assembly.open_broker()
+    end = 1 if is_first_only else None
+    try:
+        parts = assembly.open_broker()
+    except ConfigurationFaults as error:
+        raise ConfigurationFaults(error.faults[:end]) from None
     if party is not None:
         lines = party_report.describe_party(parts, party)
         click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
@@ -146,7 +152,7 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
         found = checks.find_all(parts)
         if tries_borrowers:
             found += checks.find_trial_faults(parts)
-    show_findings(found, as_json=as_json)
+    show_findings(found[:end], as_json=as_json)
 
 
 @broker.command(short_help="Show what runs on every machine, and what differs.")

@@ -148,6 +148,7 @@ def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str)
     assert result.stdout.count("redis: ConnectionError") == 1
     assert "library: Koha: no answer: ConnectionError" in result.stdout
     assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
+    assert run("check", "--next", **down).stdout.splitlines() == result.stdout.splitlines()[:1]
     refused = run("serve", **down)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("store_unavailable: redis: ConnectionError (see [store] url")

@@ -73,6 +73,17 @@ def test_check_names_each_place_that_is_left_and_nothing_else(init_folder: Path)
     assert all(fault.fix for fault in faults)
 
 
+def test_the_next_thing_to_do_is_one_line(init_folder: Path) -> None:
+    """``check --next`` names the first of the errors that ``check`` lists."""
+    lines = []
+    for words in (["check"], ["check", "--next"]):
+        result = CliRunner().invoke(broker, ["--config", str(init_folder / "broker.toml"), *words])
+        assert result.exit_code == 78
+        lines.append(result.stderr.splitlines())
+    assert len(lines[0]) > 1
+    assert lines[1] == lines[0][:1]
+
+
 @pytest.mark.parametrize("name", new_folder.WRITTEN)
 def test_a_folder_that_holds_one_already_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
     """The file that is in the way is named; neither a key nor a line of an administrator's is lost."""

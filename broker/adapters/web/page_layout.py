@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
-from broker.adapters.web.pages.page_links import help_url, switch_link
+from broker.adapters.web.pages.page_links import file_url, help_url, switch_link
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
 from broker.core.entities import Text
@@ -49,6 +48,7 @@ class Imprint:
     help: str = ""  # the questions and answers
     logo: str = ""
     favicon: str = ""
+    colours: str = ""  # the stylesheet with the colour of the library
     privacy: Text | None = None
     accessibility: str = ""
     dpo: str = ""  # mail address or telephone number of the data protection officer
@@ -109,14 +109,7 @@ def _template_names(
 
 
 def _static_urls(base_url: str) -> Callable[[str], str]:
-    """Return what makes the address of a static file; the digest in it changes with the file.
-
-    So a browser may keep what it has for a year.
-    """
-    folder = f"{language.base_path(base_url)}/static"
-    urls = {}
-    for name in STATIC:
-        octets = (_ROOM / "static" / name).read_bytes()
-        digest = sha256(octets).hexdigest()
-        urls[name] = f"{folder}/{name}?v={digest[:12]}"
+    """Return what makes the address of a static file."""
+    files = {name: (_ROOM / "static" / name).read_bytes() for name in STATIC}
+    urls = {name: file_url(base_url, f"static/{name}", files[name]) for name in files}
     return urls.__getitem__

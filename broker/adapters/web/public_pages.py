@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.client_address import is_from_this_machine
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.language import base_path, spoken
+from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.page_links import file_url
 from broker.adapters.web.pages.page_security import protect, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -117,6 +117,13 @@ def start_page(
 
 FAVICON: Final = "favicon"
 OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
+# Sets one colour in place of those of style.css, and a lighter shade of it in the dark scheme.
+_COLOURS: Final = """\
+:root {{ --brand: {0}; --link: {0}; --button-text: {0}; --button-over: var(--panel); --filled: {0};
+  --filled-over: var(--text); --note: {0}; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --link: {1}; --button-text: {1};
+  --button-over: var(--page); --filled: {1}; --filled-over: #fff; --note: {1}; }} }}
+"""
 _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
 
 
@@ -139,9 +146,11 @@ class Pictures:
     by_name: Mapping[str, Picture]
 
     @classmethod
-    def read(cls, base_url: str, files: Mapping[str, Path]) -> "Pictures":
-        """Read ``files``, and the default favicon if they have none."""
+    def read(cls, base_url: str, files: Mapping[str, Path], colour: str | None) -> "Pictures":
+        """Read ``files``, and the default favicon if they have none; write the colours."""
         by_name = {}
+        if colour:
+            by_name["colours"] = Picture(write_colours(colour).encode(), "text/css")
         for name, path in {FAVICON: OURS, **files}.items():
             by_name[name] = Picture(path.read_bytes(), _TYPES[path.suffix])
         return cls(base_url, by_name)
@@ -151,8 +160,13 @@ class Pictures:
         picture = self.by_name.get(name)
         if picture is None:
             return ""
-        digest = sha256(picture.octets).hexdigest()
-        return f"{base_path(self.base_url)}/pictures/{name}?v={digest[:12]}"
+        return file_url(self.base_url, f"pictures/{name}", picture.octets)
+
+
+def write_colours(colour: str) -> str:
+    """Return the stylesheet with the colour of the library, written as #0b4a5e."""
+    lighter = bytes(255 - (255 - part) * 35 // 100 for part in bytes.fromhex(colour[1:]))
+    return _COLOURS.format(colour, f"#{lighter.hex()}")
 
 
 def picture_pages(pictures: Pictures) -> Blueprint:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
+from broker.configuration.settings.page_colour import Colour
 from broker.configuration.settings.pictures import find_pictures
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
@@ -46,6 +47,7 @@ class Config(SettingsTable):
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
     language: Literal["da", "en"] = "da"
+    colour: Colour | None = None
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()

@@ -109,7 +109,7 @@ _WITHOUT_CPR: Final = _(
 _AT_SERVICE: Final = _(
     "The login worked, and the service refused the person. Check the account at the service."
 )
-_OTHER_LOGIN: Final = _("Ask the person to log in with the national eID.")
+_OTHER_LOGIN: Final = _("Ask the person to log in with MitID.")
 # Advice to staff by reason code, for pages without an enrolment that tell the person to contact the
 # library or its service locations.
 PAGES: Final[Mapping[str, str]] = {
@@ -170,7 +170,7 @@ PAGES: Final[Mapping[str, str]] = {
     ),
     "no_affiliation": _(
         "The login does not say what the person is at the university. Ask the person to log in "
-        "with the national eID, or make the borrower in the library system."
+        "with MitID, or make the borrower in the library system."
     ),
     "no_library_account": _("Ask the person to sign up first. The service needs a borrower."),
     **dict.fromkeys(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
 
+_LOGO: Final = Path(__file__).parents[1] / "static" / "logo.svg"
 _ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
 _CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")
 
@@ -50,6 +52,7 @@ base_url = "{broker}"
 site = "."
 keys = "keys"
 state = "state"
+colour = "#7a3b00"
 accessibility_statement = "{library}/accessibility"
 privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?lang=da" }}
 
@@ -250,6 +253,8 @@ def write(
     if register:
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
+    (folder / "pictures").mkdir()
+    shutil.copyfile(_LOGO, folder / "pictures" / "logo.svg")
     key_ring.generate(folder / "keys", now, size=key_size)
     hub = KeyPair.generate("hub", now)
     library = KeyPair.generate("library", now)

@@ -52,7 +52,7 @@ STORIES: Final = (
             ),
             (
                 "Log in with NemID as Dorte Holm. The code for dorte@auh.rm.dk is in the mailbox.",
-                "Log ind med NemID som Dorte Holm. Koden til dorte@auh.rm.dk er i mailboksen.",
+                "Log på med NemID som Dorte Holm. Koden til dorte@auh.rm.dk er i mailboksen.",
             ),
         ),
         "{broker}/sign-up",
@@ -76,7 +76,7 @@ STORIES: Final = (
             ),
             (
                 "He can still read online: log in at Electronic resources.",
-                "Han kan stadig læse online: log ind på Elektroniske ressourcer.",
+                "Han kan stadig læse online: log på Elektroniske ressourcer.",
             ),
         ),
         "/my-loans?way=wayf",
@@ -104,7 +104,7 @@ STORIES: Final = (
             ),
             (
                 "Save the file. The broker reads it at once: log in as Asta Ravn again.",
-                "Gem filen. Brokeren læser den straks: log ind som Asta Ravn igen.",
+                "Gem filen. Brokeren læser den straks: log på som Asta Ravn igen.",
             ),
         ),
         "/my-loans?way=wayf&force",

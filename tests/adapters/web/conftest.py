@@ -35,6 +35,9 @@ LABELS = {
     "borrower_number": Text("Library account", "Lånerkonto"),
     "eduPersonScopedAffiliation": Text("Affiliation", "Tilknytning"),
     "mail": Text("Mail address", "Mailadresse"),
+    "gn": Text("First name", "Fornavn"),
+    "sn": Text("Surname", "Efternavn"),
+    "ou": Text("Department", "Afdeling"),
 }
 SERVICE = Service(
     name="my-loans",
@@ -78,6 +81,14 @@ ITEMS = (
     ),
     Item("mail", ("kim@post.example",), Text("To remind you.", "Så vi kan minde dig om det."), optional=True),
 )
+# Values that a page must show whole: a long word, right to left, combining characters, very many, and none at all.
+_WHY = Text("Your name on the account.", "Dit navn på kontoen.")
+BAD_ITEMS = {
+    "long": tuple(Item(name, ("W" * 200,), _WHY) for name in ("gn", "sn", "ou")),
+    "script": (Item("gn", ("محمد عبد الرحمن",), _WHY), Item("sn", ("e" + "\u0301" * 30, "名前名前名前"), _WHY)),
+    "many": tuple(Item(f"attribute{number}", (f"value {number}",) * 3, _WHY) for number in range(30)),
+    "none": (),
+}
 
 MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", NOW + timedelta(minutes=30))
 
@@ -117,12 +128,13 @@ def make_question(
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
-def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
-    """Give what the page shows of ``ask``."""
+def screen(spoken: str, ask: Ask, authorities: int = 0) -> consent_screen.ConsentScreen:
+    """Give what the page shows of ``ask``, with this many further authorities that passed the login on."""
     at = transaction().begun
     university = Institution("https://idp.au.example", scopes=("au.dk",), label=UNIVERSITY)
     wayf = Upstream("wayf", "wayf", "https://wayf.example", "", "", UNIVERSITY, (university,))
-    chain = Authentication("wayf", wayf.entity_id, university.entity_id, (university.entity_id,), (), at, None, at, at)
+    passed_by = (university.entity_id, *(f"https://idp{number}.example" for number in range(authorities)))
+    chain = Authentication("wayf", wayf.entity_id, university.entity_id, passed_by, (), at, None, at, at)
     login = transaction(authentication=chain)
     return consent_screen.ConsentScreen(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
 
@@ -256,6 +268,14 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "ask-logo": (
             "consent.html",
             {**consent, "screen": screen(spoken, make_question()), "logo": "/pictures/service-x?v=0"},
+        ),
+        **{
+            f"ask-{kind}": ("consent.html", {**consent, "screen": screen(spoken, make_question(items=items), 40)})
+            for kind, items in BAD_ITEMS.items()
+        },
+        "choose-many": (
+            "choose.html",
+            {**choose, "again": False, "ways": [make_way(f"way{number}", "U" * 60) for number in range(40)]},
         ),
         "inform": ("consent.html", {**consent, "screen": screen(spoken, inform)}),
         "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),

@@ -193,3 +193,17 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
     person.wait_for_page("choices", "withdrawn")
     person.press("button[value=leave]")
     person.wait_for_page("choices", "left")
+
+
+def test_the_pages_of_stored_data(visit: Visit, language: str) -> None:
+    """The stored data, the question before the deletion, and the page after it."""
+    person = visit(language=language, looking=True)
+    person.open("broker", "/my-choices?do=kept")
+    person.wait_for_page("choices", "begin")
+    person.press("main .ways a[href*=wayf]")
+    person.pick("dan")
+    person.wait_for_page("choices", "kept")
+    person.press("main a[href*='do=forget']")
+    person.wait_for_page("choices", "confirm")
+    person.press("main form button")
+    person.wait_for_page("choices", "forgotten")

@@ -27,7 +27,7 @@ _FRESH: Final = timedelta(minutes=5)
 # The parts of the export, by their kind, in the order of the page.
 STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     "person": (
-        _("Your library account"),
+        _("Our copy of your borrower number"),
         _(
             "Your borrower number, and what has been asked of the library system and of the CPR "
             "register for you."
@@ -55,7 +55,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     ),
     "transaction": (
         _("Logins under way"),
-        _("What your university or national eID said about you, until the login is over."),
+        _("What your university or MitID said about you, until the login is over."),
     ),
     "reference": (
         _("Pages with a help code"),

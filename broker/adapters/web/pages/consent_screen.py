@@ -1,5 +1,6 @@
 """The values of the consent and notice page: labels, masked values and names, in three groups."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,8 +22,7 @@ REVEALABLE_FOR: Final = timedelta(minutes=5)
 _CPR: Final = "cpr"
 _DOTS: Final = "••••"
 _NUMBER_IN_DOTS: Final = "••••••-••••"
-_DIGITS_OF_A_CPR: Final = 10
-_DIGITS_OF_A_DATE: Final = 6
+_CPR_NUMBER: Final = re.compile(r"\A([0-9]{6})([0-9]{4})\Z")
 
 # The groups of the page: who you are, how to reach you, what you are.
 Group = Literal["who", "reach", "role"]
@@ -231,7 +231,7 @@ def whole_number(disclosure: Disclosure) -> str | None:
     """
     for item in disclosure.items:
         if item.name == _CPR:
-            return _hyphenate(item.values[0]) if item.values else None
+            return _CPR_NUMBER.sub(r"\1-\2", item.values[0]) if item.values else None
     return None
 
 
@@ -240,19 +240,7 @@ def mask(value: str) -> str:
 
     The first six digits are hidden too, because they are the date of birth.
     """
-    return _NUMBER_IN_DOTS if _is_number(value) else _DOTS
-
-
-def _hyphenate(value: str) -> str:
-    if not _is_number(value):
-        return value
-    date = value[:_DIGITS_OF_A_DATE]
-    serial = value[_DIGITS_OF_A_DATE:]
-    return f"{date}-{serial}"
-
-
-def _is_number(value: str) -> bool:
-    return len(value) == _DIGITS_OF_A_CPR and value.isascii() and value.isdigit()
+    return _NUMBER_IN_DOTS if _CPR_NUMBER.match(value) else _DOTS
 
 
 # Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlencode
 
 from flask import Request
 
-from broker.adapters.web.pages.language import is_switchable
+from broker.adapters.web.pages.language import base_path, is_switchable
 
 _STEP_PAGES: Final = ("upstream", "consent", "proof", "pin", "upgrade", "changed")
 _LOGIN: Final = re.compile(rf"[0-9a-f]{{32}}(?:/(?:{'|'.join(_STEP_PAGES)}))?")
@@ -17,6 +18,14 @@ def add_query(url: str, fields: Mapping[str, str | None]) -> str:
     """Return ``url`` with the ``fields`` that have a value as its query; bare where none has."""
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{url}?{query}" if query else url
+
+
+def file_url(base_url: str, path: str, octets: bytes) -> str:
+    """Return the address of a file, with a digest in it that changes with the file.
+
+    So a browser may keep the file for a year.
+    """
+    return f"{base_path(base_url)}/{path}?v={sha256(octets).hexdigest()[:12]}"
 
 
 def help_url(request: Request, url: str) -> str:

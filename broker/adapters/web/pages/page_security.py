@@ -56,10 +56,8 @@ def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
 
 def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
     """Add the headers of ``kind`` that the response does not carry yet, and return it."""
-    carried = {name.lower() for name, _ in response.headers}
     for name, value in headers(kind, base_url).items():
-        if name.lower() not in carried:
-            response.headers.add(name, value)
+        response.headers.setdefault(name, value)
     return response
 
 
