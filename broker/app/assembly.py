@@ -48,7 +48,7 @@ from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
-from broker.use_cases.library_system.setup_proof import LibraryProof
+from broker.use_cases.library_system.setup_check import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData

@@ -22,7 +22,7 @@ from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.policy.model import Release
 from broker.core.staff.staff_rules import SUBJECT_ID
-from broker.use_cases.library_system.setup_proof import PROOF
+from broker.use_cases.library_system.setup_check import PROOF
 
 _MAIL_TIMEOUT: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"

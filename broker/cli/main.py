@@ -39,7 +39,7 @@ _LATE_COMMANDS: Final = {
     "messages": "message_log:messages",
     "metadata": "metadata:metadata",
     "person": "person:person",
-    "policy": "policy:policy",
+    "policy": "policy.policy_check:policy",
 }
 _BASES: Final = click.IntRange(1, 65535 - 9)  # the demo takes ten ports
 

@@ -18,7 +18,7 @@ from yaml.events import (
 )
 
 from broker.configuration import durable_files
-from broker.configuration.yaml_slips import RETYPE_FIX, TYPOGRAPHIC, UNSEEN, find_slip
+from broker.configuration.yaml_mistakes import RETYPE_FIX, TYPOGRAPHIC, UNSEEN, find_slip
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 

@@ -93,7 +93,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_refused_stranger_causes_one_store_read(deployment: Deployment, reads: list[str]) -> None:
+def test_a_refused_stranger_causes_one_store_read(reads: list[str], deployment: Deployment) -> None:
     """For an unknown login, or one of another browser, the store is read once."""
     owner, stranger = deployment.person(), deployment.person()
     chooser = owner.ask()

@@ -12,7 +12,7 @@ from _pytest.mark import ParameterSet
 from click.testing import CliRunner
 
 from broker.cli.main import broker
-from broker.cli.policy import policy
+from broker.cli.policy.policy_check import policy
 from broker.demo.run.demo_folder import Setting
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "policies.md"

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha import KohaSettings
-from broker.adapters.library_systems.koha_calls import Calls
+from broker.adapters.library_systems.koha.koha_calls import Calls
+from broker.adapters.library_systems.koha.koha_library import KohaSettings
 from broker.cli.main import broker
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from broker.adapters.library_systems.koha_settings import FIELDS
+from broker.adapters.library_systems.koha.koha_settings import FIELDS
 from broker.configuration import attribute_maps
 from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.core.entities import Controller, Institution, Service, Text, Upstream

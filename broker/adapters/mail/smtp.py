@@ -131,7 +131,7 @@ class Smtp:
         code = server.rcpt(to)[0]
         if code in _PERMANENT:
             raise RecipientRefused(f"RCPT answered {code}")
-        _expect("RCPT", code)
+        _expect("RCPT", code, also=251)  # the server forwards the mail
 
     def _compose(self, to: str, subject: str, text: str) -> bytes:
         sender = self._address()
@@ -150,6 +150,6 @@ class Smtp:
         return message.as_bytes()
 
 
-def _expect(command: str, code: int) -> None:
-    if code not in {250, 251}:  # 251: the server forwards the mail
+def _expect(command: str, code: int, also: int = 250) -> None:
+    if code not in {250, also}:
         raise MailUnavailable(f"{command} answered {code}")

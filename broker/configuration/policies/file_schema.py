@@ -36,7 +36,7 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     assume_ground,
 )
-from broker.core.login.login_decision import login_facts
+from broker.core.login.decision_input import login_facts
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import AddressWriting, RegisterRule

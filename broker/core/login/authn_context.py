@@ -6,7 +6,6 @@ from typing import Final
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
 from broker.core.identity.attribute_values import PLAIN_CLASSES, find_class_assurance
 from broker.core.identity.cpr import mask_numbers
-from broker.core.login.contained_classes import is_contained
 from broker.core.login.transaction import AuthnRequest
 
 # Of the classes that a service asks for: a line of the log has no end of them.
@@ -18,6 +17,35 @@ _NSIS: Final = {
     for assurance in Assurance
     if assurance is not Assurance.SELF_ASSERTED
 }
+_CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+_PASSWORD: Final = f"{_CLASSES}Password"
+_TRANSPORT: Final = f"{_CLASSES}PasswordProtectedTransport"
+_SMARTCARD: Final = f"{_CLASSES}Smartcard"
+_EIDAS: Final = "http://eidas.europa.eu/LoA"
+
+# A class counts only by what its definition guarantees for every login (saml-authn-context 3.4,
+# REFEDS MFA 1.2, NSIS 2.0, Implementing Regulation (EU) 2015/1502).
+# docs/interop.md#requestedauthncontext says which classes are not in the table, and why.
+# Two factors of different kinds over a protected session: at least what one factor is good for.
+_ONE_FACTOR: Final = frozenset({"https://refeds.org/profile/sfa", _TRANSPORT, _PASSWORD})
+CONTAINED: Final[Mapping[str, frozenset[str]]] = {
+    "https://refeds.org/profile/mfa": _ONE_FACTOR,
+    "http://schemas.microsoft.com/claims/multipleauthn": _ONE_FACTOR,
+    f"{LOA}/Substantial": _ONE_FACTOR,
+    f"{LOA}/High": _ONE_FACTOR,
+    f"{_EIDAS}/substantial": _ONE_FACTOR,
+    f"{_EIDAS}/high": _ONE_FACTOR,
+    f"{_CLASSES}MobileTwoFactorContract": _ONE_FACTOR,
+    f"{_CLASSES}MobileTwoFactorUnregistered": _ONE_FACTOR,
+    # A card with a key, and the PIN that opens it.
+    f"{_CLASSES}SmartcardPKI": _ONE_FACTOR | {_SMARTCARD},
+    _TRANSPORT: frozenset({_PASSWORD}),
+}
+
+
+def is_contained(received: str, wanted: str) -> bool:
+    """Return whether every login of the class ``received`` is also one of the class ``wanted``."""
+    return wanted in CONTAINED.get(received, ())
 
 
 def is_overstated(wanted: str, given: str, *, pin: bool = False) -> bool:

@@ -15,9 +15,9 @@ from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWitho
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.authentication_reading import add_proofs
+from broker.core.login.decision_input import deny, login_facts, proof_step
 from broker.core.login.described_login import BORROWER_STAND_IN, SimulationTerms
 from broker.core.login.given_facts import DescribedLogin
-from broker.core.login.login_decision import deny, login_facts, proof_step
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.simulated_account import SimulatedAccount
@@ -57,7 +57,7 @@ def simulate_login(
     """Simulate ``login`` at ``service`` to its end, with the decisions of a real login.
 
     ``service`` has the attributes that its metadata requires, by our names
-    (``login_decision.add_required_names``). It need not offer the upstream.
+    (``decision_input.add_required_names``). It need not offer the upstream.
     """
     scene = _decide_arrival(
         _Scene(login, service, policies, terms, _begin_transaction(login, service, now), now)

@@ -13,7 +13,7 @@ from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.core.policy.rule_words import list_near_misses, rule_words
+from broker.core.policy.rule_descriptions import describe_rule, list_near_misses
 
 # The only attributes whose values are kept. Affiliations are words and scopes that the
 # configuration accepts. HOME, CATEGORY, and values with an "@" whose scope is not checked are kept
@@ -88,7 +88,7 @@ def collect_refused_facts(
         borrower=_find_borrower_state(transaction),
         digest=decision.digest,
         line=str(line) if line else None,
-        rule=rule_words(decision),
+        rule=describe_rule(decision),
         near=list_near_misses(decision),
         permitted=decision.effect is Effect.PERMIT,
         ground=reading.ground,

@@ -7,8 +7,8 @@ from typing import Final
 
 from broker.core.entities import Controller, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
+from broker.core.login.decision_input import add_required_names
 from broker.core.login.described_login import SimulationTerms
-from broker.core.login.login_decision import add_required_names
 from broker.core.policy.model import PolicySet, ideal_service
 
 _ANY: Final = "any"

@@ -20,7 +20,7 @@ from broker.core.errors import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LibrarySystem, Store
-from broker.use_cases.library_system.setup_proof import make_proof_due
+from broker.use_cases.library_system.setup_check import make_proof_due
 from broker.use_cases.storage.records import Lease
 
 P = ParamSpec("P")

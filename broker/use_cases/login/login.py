@@ -19,7 +19,7 @@ from broker.core.errors import (
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import deny
+from broker.core.login.decision_input import deny
 from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange

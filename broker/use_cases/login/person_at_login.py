@@ -11,7 +11,7 @@ from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import proof_step
+from broker.core.login.decision_input import proof_step
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs

@@ -26,7 +26,7 @@ from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import Errand
 from broker.core.marked_text import mark as _
 from broker.core.policy.model import PolicyLine, PolicySet
-from broker.core.policy.rule_words import rule_words
+from broker.core.policy.rule_descriptions import describe_rule
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policy_trials.login_trials import NoSuchNameError, TrialSite
 from broker.use_cases.policy_trials.wording import Wording, escape_unprintable
@@ -162,7 +162,7 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
 def _summarize(played: PlayedLogin) -> Replay:
     if played.is_permitted:
         return Replay(permitted=True, reason=played.reason)
-    return Replay(reason=played.reason, place=played.place, rule=rule_words(played.decision))
+    return Replay(reason=played.reason, place=played.place, rule=describe_rule(played.decision))
 
 
 def _find_unknown_facts(facts: RefusedFacts, policies: PolicySet) -> dict[str, Sequence[_Choice]]:

@@ -16,7 +16,7 @@ from broker.core.login.steps import Done
 from broker.core.marked_text import mark as _
 from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
-from broker.core.policy.rule_words import rule_words
+from broker.core.policy.rule_descriptions import describe_rule
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, is_offered
 from broker.use_cases.policy_trials.wording import (
@@ -159,7 +159,7 @@ def _places(effects: Iterable[Effect]) -> str:
 def _refusal_lines(
     site: TrialSite, played: PlayedLogin, now: datetime, words: Wording
 ) -> Iterator[str]:
-    yield f"  {words.refusal(played.reason, played.place, rule_words(played.decision))}"
+    yield f"  {words.refusal(played.reason, played.place, describe_rule(played.decision))}"
     is_not_usable = played.facts.withheld.get(CPR_ATTRIBUTE) == NOT_USABLE
     if played.reason == "cpr_required" and is_not_usable:
         yield from wrap_labelled("", words.say(_NUMBER_NOT_USABLE))

@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import Final
 
 from broker.core.marked_text import mark as _
-from broker.core.policy.rule_words import NO_ENTRY
+from broker.core.policy.rule_descriptions import NO_ENTRY
 
 WIDTH: Final = 120
 _LABEL_WIDTH: Final = 8

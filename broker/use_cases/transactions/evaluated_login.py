@@ -9,7 +9,7 @@ from broker.core.identity.canonical_attributes import AttributeReading, Attribut
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import add_required_names, deny, login_facts
+from broker.core.login.decision_input import add_required_names, deny, login_facts
 from broker.core.login.transaction import Authentication, Transaction
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems.koha import Koha, KohaSettings
+from broker.adapters.library_systems.koha.koha_library import Koha, KohaSettings
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app

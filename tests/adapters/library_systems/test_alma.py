@@ -8,8 +8,8 @@ from datetime import date, datetime
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems import alma_calls, alma_changes
-from broker.adapters.library_systems.alma import Alma, AlmaSettings
+from broker.adapters.library_systems.alma import alma_calls, alma_changes
+from broker.adapters.library_systems.alma.alma_library import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import alma_calls
+from broker.adapters.library_systems.alma import alma_calls
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101800000"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.adapters.library_systems.alma import AlmaSettings
+from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import ConfigurationFaults
 

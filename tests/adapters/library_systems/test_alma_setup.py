@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems.alma import AlmaSettings
+from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.simulated_alma.administration import Administration, ApiKey

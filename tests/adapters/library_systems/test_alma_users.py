@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
-from broker.adapters.library_systems.alma import AlmaSettings
+from broker.adapters.library_systems.alma import alma_calls, alma_changes, alma_users
+from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems.alma import Alma, AlmaSettings
+from broker.adapters.library_systems.alma.alma_library import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower

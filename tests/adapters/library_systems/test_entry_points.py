@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.adapters.library_systems.library_settings import read_settings
 from broker.configuration.settings.tables import LibraryTable
 from broker.core.borrowers.library_system import LibraryCapability, ignore_call
@@ -30,7 +30,7 @@ class Settings:
 @pytest.fixture(name="installed")
 def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install three distributions, as pip would leave them on the path."""
-    koha = "broker.adapters.library_systems.koha:KohaSettings"
+    koha = "broker.adapters.library_systems.koha.koha_library:KohaSettings"
     entries = {
         "one": f"tried = {koha}\ndoubled = {koha}\n",
         "two": "doubled = somewhere.else:Settings\nbefore = types:SimpleNamespace\n",

@@ -9,8 +9,8 @@ from datetime import date, datetime
 import pytest
 from flask import Flask, request
 
-from broker.adapters.library_systems.koha import Koha
-from broker.adapters.library_systems.koha_calls import Calls
+from broker.adapters.library_systems.koha.koha_calls import Calls
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import ExpectedSetup

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused

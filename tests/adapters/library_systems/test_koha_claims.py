@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 import responses
 
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha import koha_refusals
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable

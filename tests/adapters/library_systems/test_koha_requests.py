@@ -10,9 +10,9 @@ import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.library_systems import koha_patrons
-from broker.adapters.library_systems.koha import KohaSettings
-from broker.adapters.library_systems.koha_settings import FIELDS
+from broker.adapters.library_systems.koha import koha_patrons
+from broker.adapters.library_systems.koha.koha_library import KohaSettings
+from broker.adapters.library_systems.koha.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import ExpectedSetup

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.adapters.library_systems.koha import KohaSettings
+from broker.adapters.library_systems.koha.koha_library import KohaSettings
 from broker.core.errors import ConfigurationFaults
 
 Settings = Callable[..., dict[str, object]]

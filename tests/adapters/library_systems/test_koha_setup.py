@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation

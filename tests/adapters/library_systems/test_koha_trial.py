@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from broker.adapters.library_systems.koha import Koha
-from broker.adapters.library_systems.koha_setup import TRIAL_MARK
+from broker.adapters.library_systems.koha.koha_library import Koha
+from broker.adapters.library_systems.koha.koha_setup import TRIAL_MARK
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation

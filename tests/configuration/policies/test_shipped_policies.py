@@ -13,7 +13,7 @@ from broker.configuration.policies import live_policies
 from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, assume_ground
-from broker.core.login.login_decision import login_facts
+from broker.core.login.decision_input import login_facts
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts
 

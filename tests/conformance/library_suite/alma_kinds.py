@@ -6,7 +6,7 @@ from typing import Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.library_systems.alma import AlmaSettings
+from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
 from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback

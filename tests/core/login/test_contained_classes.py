@@ -4,8 +4,13 @@ from typing import Final
 
 import pytest
 
-from broker.core.login.authn_context import class_for_service, describe_unmet, describe_unmet_upstream
-from broker.core.login.contained_classes import CONTAINED, is_contained
+from broker.core.login.authn_context import (
+    CONTAINED,
+    class_for_service,
+    describe_unmet,
+    describe_unmet_upstream,
+    is_contained,
+)
 from broker.core.login.transaction import AuthnRequest
 
 CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"

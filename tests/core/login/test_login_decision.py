@@ -8,7 +8,7 @@ import pytest
 from broker.core.entities import Assurance, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeMap, AttributeReading, Attributes, MapRow
 from broker.core.identity.rights import Ground
-from broker.core.login.login_decision import add_required_names, deny, login_facts, proof_step
+from broker.core.login.decision_input import add_required_names, deny, login_facts, proof_step
 from broker.core.policy.model import (
     Alternative,
     Condition,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.library_systems.koha import KohaSettings
+from broker.adapters.library_systems.koha.koha_library import KohaSettings
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.library_system.guarded_library import GuardedLibrary

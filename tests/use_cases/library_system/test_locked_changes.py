@@ -15,7 +15,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
 from broker.core.retention import LEASE
 from broker.use_cases.library_system.guarded_library import LATE, GuardedLibrary
-from broker.use_cases.library_system.setup_proof import LibraryProof
+from broker.use_cases.library_system.setup_check import LibraryProof
 from broker.use_cases.storage.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
-from broker.adapters.library_systems.alma_calls import USERS, Calls
-from broker.adapters.library_systems.alma_changes import Draft
-from broker.adapters.library_systems.alma_searches import UserSearches
-from broker.adapters.library_systems.alma_settings import AlmaKeys
-from broker.adapters.library_systems.alma_setup import SetupProof
-from broker.adapters.library_systems.alma_users import User
+from broker.adapters.library_systems.alma import alma_calls, alma_changes, alma_users
+from broker.adapters.library_systems.alma.alma_calls import USERS, Calls
+from broker.adapters.library_systems.alma.alma_changes import Draft
+from broker.adapters.library_systems.alma.alma_searches import UserSearches
+from broker.adapters.library_systems.alma.alma_settings import AlmaKeys
+from broker.adapters.library_systems.alma.alma_setup import SetupProof
+from broker.adapters.library_systems.alma.alma_users import User
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import (

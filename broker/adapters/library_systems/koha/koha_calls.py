@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
-from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.koha import koha_refusals
+from broker.adapters.library_systems.koha.koha_settings import KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused

@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from broker.adapters.library_systems import alma_calls, alma_users
-from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
-from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
+from broker.adapters.library_systems.alma import alma_calls, alma_users
+from broker.adapters.library_systems.alma.alma_calls import ALL_TYPES, Calls
+from broker.adapters.library_systems.alma.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.record_values import read_text
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults

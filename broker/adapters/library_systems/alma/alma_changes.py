@@ -8,9 +8,9 @@ import secrets
 from datetime import date
 from typing import Any, Final, TypeVar
 
-from broker.adapters.library_systems import alma_users
-from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
-from broker.adapters.library_systems.alma_users import User
+from broker.adapters.library_systems.alma import alma_users
+from broker.adapters.library_systems.alma.alma_settings import BARCODE, FIELDS, AlmaKeys
+from broker.adapters.library_systems.alma.alma_users import User
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
     read_day,

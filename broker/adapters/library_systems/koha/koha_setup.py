@@ -14,9 +14,9 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.koha_calls import PATRONS
-from broker.adapters.library_systems.koha_searches import PatronSearches
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha.koha_calls import PATRONS
+from broker.adapters.library_systems.koha.koha_searches import PatronSearches
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial

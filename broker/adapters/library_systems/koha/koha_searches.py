@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
-from broker.adapters.library_systems.koha_patrons import Patron
-from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha.koha_calls import PATRONS, Calls, Query
+from broker.adapters.library_systems.koha.koha_patrons import Patron
+from broker.adapters.library_systems.koha.koha_settings import KohaKeys
 from broker.adapters.library_systems.record_values import (
     drop_repeated,
     is_shaped_as_cpr,
@@ -73,22 +73,19 @@ class PatronSearches:
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address, then others with this birth date.
 
-        At most 200 are returned. Search for the mail address separately: a birth date that means
-        "unknown" may fill a page.
+        At most 200 are returned. A birth date that means "unknown" may fill the page. Then search
+        for the mail address separately, so that its patrons are not lost.
         """
-        found: list[Patron] = []
-        if email:
-            query = {"email": email}
-            found += self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
-            if not all(_has_address(patron, email) for patron in found):
-                raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
-        if birth_date:
-            query = {"date_of_birth": birth_date.isoformat()}
-            born = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
-            if any(read_day(patron.get("date_of_birth")) != birth_date for patron in born):
-                raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
-            found += born
-        return self._read_borrowers(found)[:_MOST_SIMILAR]
+        by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
+        by_mail = [{"email": email}] if email else []
+        if not (by_date or by_mail):
+            return ()
+        query = {"-or": by_mail + by_date}
+        found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
+        if len(found) == _MOST_SIMILAR and by_mail:
+            found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
+        similar = _select_similar(found, birth_date, email)[:_MOST_SIMILAR]
+        return self._read_borrowers(similar)
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Yield every borrower in the order of ``patron_id``; LibraryUnavailable for another order.
@@ -170,6 +167,16 @@ class PatronSearches:
         return found
 
 
+def _select_similar(
+    found: Sequence[Patron], birth_date: date | None, email: str | None
+) -> list[Patron]:
+    with_address = [patron for patron in found if email and _has_address(patron, email)]
+    others = [patron for patron in found if patron not in with_address]
+    if not all(_is_born(patron, birth_date) for patron in others):
+        raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+    return with_address + others
+
+
 def _has_address(patron: Patron, email: str) -> bool:
     return _fold(read_text(patron, "email") or "") == _fold(email)
 
@@ -178,6 +185,10 @@ def _fold(address: str) -> str:
     """Fold a mail address as Koha's database compares it: without case and accents."""
     letters = unicodedata.normalize("NFKD", remove_invisible(address))
     return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
+
+
+def _is_born(patron: Patron, birth_date: date | None) -> bool:
+    return birth_date is not None and read_day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:

@@ -7,10 +7,10 @@ from itertools import product
 from typing import Final
 from urllib.parse import urlencode
 
-from broker.adapters.library_systems import alma_calls, alma_users
-from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
-from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
-from broker.adapters.library_systems.alma_users import User
+from broker.adapters.library_systems.alma import alma_calls, alma_users
+from broker.adapters.library_systems.alma.alma_calls import ALL_TYPES, USERS, Calls
+from broker.adapters.library_systems.alma.alma_settings import BARCODE, AlmaKeys
+from broker.adapters.library_systems.alma.alma_users import User
 from broker.adapters.library_systems.record_values import (
     drop_repeated,
     is_shaped_as_cpr,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha_settings import FIELDS
+from broker.adapters.library_systems.koha.koha_settings import FIELDS
 from broker.core.errors import GATEWAY_ERRORS, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.identity import cpr
 

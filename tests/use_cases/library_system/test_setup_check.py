@@ -11,7 +11,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.events.audit_events import AuditEvent
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.use_cases.library_system.setup_proof import LibraryProof, make_proof_due
+from broker.use_cases.library_system.setup_check import LibraryProof, make_proof_due
 
 CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
 DOWN = SetupFault("unavailable", "Koha: no token: 503")

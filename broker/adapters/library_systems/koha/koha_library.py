@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.koha_calls import Calls
-from broker.adapters.library_systems.koha_patrons import Patron
-from broker.adapters.library_systems.koha_searches import PatronSearches
-from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha.koha_calls import Calls
+from broker.adapters.library_systems.koha.koha_patrons import Patron
+from broker.adapters.library_systems.koha.koha_searches import PatronSearches
+from broker.adapters.library_systems.koha.koha_settings import KohaKeys
+from broker.adapters.library_systems.koha.koha_setup import SetupProof, TrialBorrowers
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
     is_shaped_as_cpr,

@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
+from broker.adapters.library_systems.koha import koha_refusals
+from broker.adapters.library_systems.koha.koha_settings import FIELDS, KohaKeys
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
     read_day,

@@ -29,7 +29,7 @@ _REQUIRED: Final[Mapping[str, Callable[[Requirement], str]]] = {
 }
 
 
-def rule_words(decision: Decision) -> str:
+def describe_rule(decision: Decision) -> str:
     """Return the rule that decided a denial, as ``age: 18``; "" where no rule decided."""
     if decision.affiliation is None or decision.policy is None:
         return ""

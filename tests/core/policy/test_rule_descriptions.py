@@ -11,7 +11,7 @@ from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import LoginFacts, PolicySet, ideal_service
-from broker.core.policy.rule_words import list_near_misses, rule_words
+from broker.core.policy.rule_descriptions import describe_rule, list_near_misses
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
@@ -40,7 +40,7 @@ def test_the_key_and_its_value_are_those_of_the_file(login: LoginFacts, service:
     """Each code of a refusal leads to the key that demands it; where no file matched there is no rule."""
     decision = evaluate(POLICIES, login, ideal_service(service), NOW)
 
-    assert rule_words(decision) == words
+    assert describe_rule(decision) == words
     assert bool(list_near_misses(decision)) is (words == "")
 
 
@@ -53,4 +53,4 @@ def test_an_age_that_no_number_tells_is_the_rule_where_no_number_is_demanded() -
     decision = evaluate(policies, replace(GUEST, cpr="none", age=None), ideal_service("my-loans"), NOW)
 
     assert decision.reasons[0].code == "cpr_required"
-    assert rule_words(decision) == "age: 18"
+    assert describe_rule(decision) == "age: 18"

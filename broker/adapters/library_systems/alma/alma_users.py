@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
+from broker.adapters.library_systems.alma.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
     is_shaped_as_cpr,

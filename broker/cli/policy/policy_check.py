@@ -20,11 +20,11 @@ from broker.core.policy_analysis.findings import Findings, find_faults, write_un
 from broker.core.policy_analysis.personas import Analysis
 
 _BESIDE: Final = {
-    "diff": "policy_diff:diff_policies",
-    "explain": "policy_explain:explain",
-    "report": "policy_report:report",
-    "schema": "policy_schema:schema",
-    "try": "policy_try:try_login",
+    "diff": "policy.policy_diff:diff_policies",
+    "explain": "policy.policy_explain:explain",
+    "report": "policy.policy_report:report",
+    "schema": "policy.policy_schema:schema",
+    "try": "policy.policy_try:try_login",
 }
 _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
 

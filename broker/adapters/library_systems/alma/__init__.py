@@ -1,0 +1,1 @@
+"""Alma: its REST API for users."""

@@ -1,0 +1,1 @@
+"""Koha: its REST API for borrowers, and SIP2 for PINs."""
