@@ -38,7 +38,7 @@ _LOGINS: Final = (
     Persona(
         "bo-nemid",
         NEMLOGIN,
-        "Bo again, with NemID",
+        "Bo again, with MitID",
         eid_attributes(11, "Bo Lindegaard", "2207791019"),
         "EMPLOYEE",
     ),

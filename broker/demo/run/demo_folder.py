@@ -125,7 +125,7 @@ NATIONAL_EID: Final = {
 profile = "wayf"
 entity_id = "{hub}"
 attribute_map = "wayf"
-label = {{ en = "NemID", da = "NemID" }}
+label = {{ en = "MitID", da = "MitID" }}
 
 [[upstreams.nemid.institutions]]
 entity_id = "{nemlogin}"
@@ -137,7 +137,7 @@ may_assert = ["cpr"]
 [upstreams.nemid]
 profile = "oiosaml3"
 entity_id = "{eid}"
-label = {{ en = "NemID", da = "NemID" }}
+label = {{ en = "MitID", da = "MitID" }}
 institutions = [{{ entity_id = "{eid}", may_assert = ["cpr"] }}]
 """,
 }

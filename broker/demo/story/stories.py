@@ -51,14 +51,14 @@ STORIES: Final = (
                 "Svar, at du arbejder på hospitalet og ikke har login til mit.au.dk.",
             ),
             (
-                "Log in with NemID as Dorte Holm. The code for dorte@auh.rm.dk is in the mailbox.",
-                "Log på med NemID som Dorte Holm. Koden til dorte@auh.rm.dk er i mailboksen.",
+                "Log in with MitID as Dorte Holm. The code for dorte@auh.rm.dk is in the mailbox.",
+                "Log på med MitID som Dorte Holm. Koden til dorte@auh.rm.dk er i mailboksen.",
             ),
         ),
         "{broker}/sign-up",
     ),
     Story(
-        ("A private user with NemID", "En privat bruger med NemID"),
+        ("A private user with MitID", "En privat bruger med MitID"),
         (
             (
                 "Choose Eva Storgaard. The timeline shows which policy let her in.",

@@ -21,7 +21,7 @@ from broker.demo.upstreams.assertion_writer import NAMES, ResponseAddressee
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _OTHER: Final = "somebody-else"
-_INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen", NEMLOGIN: "NemID"}
+_INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen", NEMLOGIN: "MitID"}
 
 
 @dataclass(frozen=True, slots=True)

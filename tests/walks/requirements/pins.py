@@ -163,7 +163,7 @@ def r42(deployment: Deployment) -> None:
     [mine] = texts(person.get(FAQ), "//section[h2[@id='profile']]//a/@href")
     assert mine == f"{deployment.setting.ports.origin('library')}/my-loans?lang=en"
     [entry] = texts(person.get(FAQ), "//section[h2[@id='profile']]")
-    assert all(each in entry for each in ("CPR number and PIN", "university login", "NemID"))
+    assert all(each in entry for each in ("CPR number and PIN", "university login", "MitID"))
     assert open_library_page(library, mine).status_code == 302
     jens = persona("jens")
     page = finish_login(person, log_in(person, jens))

@@ -35,13 +35,13 @@ _LABELS = {
         "Student (at Aarhus University)",
         "Employee (at Aarhus University)",
         "Employee (at Aarhus University Hospital)",
-        "Private user (sign up with NemID)",
+        "Private user (sign up with MitID)",
     ],
     "da": [
         "Studerende (på Aarhus Universitet)",
         "Ansat (på Aarhus Universitet)",
         "Ansat (på Aarhus Universitetshospital)",
-        "Privat bruger (opret dig med NemID)",
+        "Privat bruger (opret dig med MitID)",
     ],
 }
 
@@ -159,7 +159,7 @@ def r06(deployment: Deployment) -> None:
 
 def r07(deployment: Deployment) -> None:
     """Send a private login straight to the national eID, and say on the page before it what to choose."""
-    for language, note in (("en", "chosen NemID as your institution"), ("da", "valgt NemID som din institution")):
+    for language, note in (("en", "chosen MitID as your institution"), ("da", "valgt MitID som din institution")):
         person = visitor(deployment, language)
         page = answer_sign_up(person, "private")
         assert note in words(page)

@@ -159,6 +159,6 @@ def r45(deployment: Deployment) -> None:
     assert mark(refused) == ("refuse", "cpr_required")
     for page in (person.ask(), person.get("/pin"), person.get("/my-choices"), refused):
         [about] = [each for each in links(page) if each.endswith("#eid")]
-        assert (urlsplit(about).path, "What is NemID?" in words(page)) == (FAQ, True)
+        assert (urlsplit(about).path, "What is MitID?" in words(page)) == (FAQ, True)
         assert "Danish national login" in texts(person.get(about), "//section[h2[@id='eid']]")[0]
     assert mark(answer_sign_up(visitor(deployment), "private"))[1] == "private.eid"
