@@ -290,9 +290,9 @@ SETUP: Final = Retention(
 AUDIT_KEY: Final = Retention(
     "audit",
     _("the key to a person's events in the audit log, one for each year"),
-    2 * _YEAR,
+    3 * _YEAR,
     _("the first event of the year"),
-    _("as for receipts; after that the events are anonymous"),
+    _("so that each event can be read for two years; after that it is anonymous"),
 )
 AUDIT_ANCHOR: Final = Retention(
     "machine",

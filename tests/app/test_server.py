@@ -226,7 +226,7 @@ def test_nothing_is_written_outside_the_folders_configured(unchanged_server: Ser
         for path in unchanged_server.folder.rglob("*")
         if path.is_file()
     }
-    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}
+    assert new == {"broker.toml", "keys", "metadata", "pictures", "policies", "attribute_maps", "state"}
 
 
 def test_no_line_quotes_a_request_that_is_no_http(unchanged_server: Server) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from broker.core.borrowers.matching import shares_name
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Names
 
@@ -85,8 +86,12 @@ class Enrolment:
         return self.state is EnrolmentState.PENDING and self.failing_since is not None
 
     def add_request(self, wanted: WantedBorrower, now: datetime) -> "Enrolment":
-        """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
-        if self.wanted is not None:
+        """Return the enrolment after a login has asked for ``wanted``: pending, and due now.
+
+        A request under another name with the same CPR number is replaced: its values could be
+        another person's.
+        """
+        if self.wanted and shares_name(self.wanted.person, wanted.person):
             wanted = merge_wanted(self.wanted, wanted)
         # A case that the library system has been corrected for is over; otherwise it comes back.
         return replace(self.retry(now), requested_at=now, wanted=wanted)

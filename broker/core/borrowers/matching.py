@@ -147,6 +147,13 @@ def can_be_claimed(person: PersonFacts, borrower: Borrower, *, is_by_card: bool 
     return has_birth_date(person, borrower) and has_given_name(person, borrower)
 
 
+def shares_name(person: PersonFacts, other: PersonFacts) -> bool:
+    """Return whether two logins with one CPR number share a word of surname or given name."""
+    return _share_a_word(person.surname, other.surname) or _share_a_word(
+        person.given_name, other.given_name
+    )
+
+
 def has_birth_date(person: PersonFacts, borrower: Borrower) -> bool:
     """Return whether both birth dates are known, and equal."""
     return person.birth_date is not None and borrower.born == person.birth_date

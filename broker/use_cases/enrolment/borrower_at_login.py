@@ -115,7 +115,7 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.CLOSED)
         account = self._enrol(transaction, person_id, wanted, patience)
         if account.state is AccountState.DONE and account.number is None:
-            # A first match that the worker met: the person is asked about it.
+            # The worker met a first match, or ended the request of a login with another name.
             return self._describe(transaction, login, self._read(person_id))
         return account
 
@@ -149,7 +149,7 @@ class BorrowerAtLogin:
         if enrolment.outcome and enrolment.requested_at < transaction.begun:
             # An earlier login requested it: to this one nothing is new.
             enrolment = enrolment.finish(EnrolmentOutcome.UNCHANGED)
-        return _make_account(record.value, enrolment, wanted)
+        return _make_account(record.value, enrolment, wanted, self.ports.hash_facts(wanted.person))
 
     def _find(
         self,
@@ -273,12 +273,20 @@ def _make_case_account(reason: str | None) -> Account:
     return Account(None, AccountState.CASE, reason=reason)
 
 
-def _make_account(record: PersonRecord, enrolment: Enrolment, wanted: WantedBorrower) -> Account:
-    """Return the account after an enrolment, or while it is under way."""
-    number, outcome = record.borrower_number, enrolment.outcome
+def _make_account(
+    record: PersonRecord, enrolment: Enrolment, wanted: WantedBorrower, facts_hash: str
+) -> Account:
+    """Return the account after an enrolment, or while it is under way.
+
+    The record may hold the borrower of a login with the same CPR number and another name: only a
+    borrower that agreed with the name of this login counts.
+    """
+    borrower, outcome = record.borrower, enrolment.outcome
+    is_own = borrower is not None and borrower.facts_hash == facts_hash
+    number = record.borrower_number if is_own else None
     if enrolment.state is EnrolmentState.DONE:
         is_mailed = bool(wanted.pin_to) and outcome is EnrolmentOutcome.CREATED
-        category = record.borrower.category if record.borrower else None
+        category = borrower.category if borrower else None
         return Account(number, AccountState.DONE, outcome, category=category, pin_mailed=is_mailed)
     if enrolment.state is EnrolmentState.CASE:
         is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE

@@ -169,3 +169,65 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
     world.now += timedelta(seconds=60)
     later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
     assert logins.enrol(later, logins.read_login()).outcome is outcome
+
+
+EMAIL_IF_EMPTY = replace(
+    NO_FIELD,
+    fields=(
+        Field("surname", "sn", "create", PLACE),
+        Field("firstname", "gn", "create", PLACE),
+        Field("email", "mail", "if_empty", PLACE),
+    ),
+)
+
+
+@pytest.fixture
+def namesake_of_number(world: Any, logins: Any) -> Any:
+    """Store the request of a login with another name and the CPR number of Åse, while the library system is down."""
+    world.library.add(
+        AASE,
+        "0101990000",
+        number="5",
+        category="PRIV",
+        expires=date(2028, 10, 1),
+        fields={"surname": "Prøvesen", "firstname": "Åse"},
+        card="5",
+    )
+    came = logins.read_login(rule=EMAIL_IF_EMPTY)
+    others = {"sn": ("Mallory",), "gn": ("Max",), "mail": ("max@post.example",), "cpr": ("0101990000",)}
+    attributes = Attributes({**came.reading.attributes, **others})
+    mallory = replace(came, reading=replace(came.reading, attributes=attributes))
+    world.hooks.before["find"] = down
+    transaction = logins.transaction()
+    assert logins.account(transaction, mallory).state is AccountState.UNAVAILABLE
+    waiting = logins.enrol(transaction, mallory, patience=0)
+    assert (waiting.state, waiting.number) == (AccountState.WANTED, None)
+    world.now += timedelta(minutes=1)
+    return replace(transaction, account=waiting), mallory
+
+
+def test_a_waiting_login_never_gets_the_borrower_of_another_name(
+    world: Any, logins: Any, namesake_of_number: Any
+) -> None:
+    """Åse's request ends with her borrower. The other login with her number waits, and becomes a case."""
+    waiting, mallory = namesake_of_number
+    mine = replace(logins.transaction(), upgrade=True)
+    logins.enrol(mine, logins.read_login(rule=EMAIL_IF_EMPTY), patience=0)
+    world.now += timedelta(minutes=3)
+    world.worker.step()
+    assert world.read_enrolment("p").state is EnrolmentState.DONE
+    account = logins.enrol(waiting, mallory, patience=0)
+    assert (account.state, account.number, account.reason) == (AccountState.CASE, None, "different_person")
+
+
+@pytest.mark.usefixtures("namesake_of_number")
+def test_no_value_of_another_name_is_written_to_a_borrower(world: Any, logins: Any) -> None:
+    """Two pending requests with one number and two names are not merged: Åse keeps her empty mail address."""
+    mine = replace(logins.transaction(), upgrade=True)
+    logins.enrol(mine, logins.read_login(rule=EMAIL_IF_EMPTY), patience=0)
+    world.now += timedelta(minutes=3)
+    world.worker.step()
+    borrower = world.library.borrowers["5"]
+    assert world.read_enrolment("p").state is EnrolmentState.DONE
+    assert borrower.email != "max@post.example"
+    assert (borrower.fields["surname"], borrower.fields["firstname"]) == ("Prøvesen", "Åse")
