@@ -69,7 +69,7 @@ def test_metrics_and_readyz_show_the_digest(parts: Parts) -> None:
 
 
 def test_a_named_pipe_under_a_watched_folder_stops_no_thread(parts: Parts) -> None:
-    """Nobody may ever write into it. It is a fault of its folder, and all other files count."""
+    """A named pipe is a fault of its folder, and all other files count."""
     os.mkfifo(parts.config.policies / "pipe.yaml")
     os.mkfifo(parts.config.metadata / "pipe.xml")
 

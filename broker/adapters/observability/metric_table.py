@@ -19,7 +19,7 @@ class Alert(NamedTuple):
 
 
 class MetricRow(NamedTuple):
-    """One metric. Its labels are codes and names of the configuration, never personal values."""
+    """A metric. Its labels are codes and names of the configuration, never personal values."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]

@@ -55,7 +55,7 @@ def test_escapes_in_a_password_are_undone() -> None:
 
 
 def test_sentinels_have_a_name_and_password_of_their_own() -> None:
-    """They are sent to the Sentinels only, and hidden as the password of the Redis is."""
+    """The user name and password go to the Sentinels only; the password is hidden."""
     url = "rediss+sentinel://:other@a/books?sentinel_username=u&sentinel_password=hemmelig%26t"
     address = redis_connection.parse(url, Path())
     assert address.at_sentinels == {"username": "u", "password": "hemmelig&t"}

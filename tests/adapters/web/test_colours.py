@@ -63,7 +63,7 @@ def test_a_colour_that_cannot_be_read_is_a_fault(setting: Setting, written: str,
 
 
 def test_pages_show_the_colour_and_the_logo_of_the_library(deployment: Deployment) -> None:
-    """Each page loads the stylesheet with the colour after the general one, and the logo."""
+    """A page loads the general stylesheet, then that of the colour, and the logo."""
     person = deployment.person()
     page = person.get("/?lang=en").get_data(as_text=True)
     *_, colours = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page)

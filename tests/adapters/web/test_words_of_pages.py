@@ -70,7 +70,7 @@ def read_terms() -> list[str]:
 
 
 def test_no_page_uses_a_replaced_word(pages: Mapping[tuple[str, str], str]) -> None:
-    """Each thing has the word of the table in docs/texts.md, in both languages."""
+    """The pages use the words of the table in docs/texts.md, in both languages."""
     replaced = read_terms()
     assert len(replaced) > 20
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, replaced))})(?![\w-])", re.IGNORECASE)
