@@ -48,7 +48,9 @@ _WITHDRAWAL_EVENTS: Final = frozenset(_ENDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, with the fields of ISO/IEC TS 27560. It never changes, and names a pseudonym.
+    """An answer of a person, with the fields of ISO/IEC TS 27560.
+
+    A receipt never changes, and names a pseudonym.
 
     ``shown`` is the digest of everything on the page, and ``terms`` the digest of its terms.
     ``parts`` holds one digest for each part. A later login compares the digests: it needs no new

@@ -172,7 +172,7 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrokerEvent:
-    """One event with the data that its sinks need; raises ValueError for less or more.
+    """An event with the data that its sinks need; raises ValueError for less or more.
 
     ``facts`` are codes, names of the configuration, references and counts, never personal values.
     They make the log line and the labels of a counter. ``audit`` goes to the audit log, ``trace``

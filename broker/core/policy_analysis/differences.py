@@ -40,7 +40,7 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change for one persona: its direction, its text, and the line that causes it.
+    """A change for a persona: its direction, its text, and the line that causes it.
 
     ``value`` is an attribute value that is now released, or no longer is. If ``was`` is True,
     ``place`` is a line of the old set.

@@ -528,7 +528,7 @@ def test_every_kind_of_redis_can_be_named(write: Write, kind: str) -> None:
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
 def test_a_state_folder_that_others_may_write_in_is_refused(tmp_path: Path, mode: int) -> None:
-    """They could replace the store and the audit log. The fault names the folder and the command that helps."""
+    """The fault names the folder, whose files others could replace, and the command that helps."""
     folder = tmp_path / "state"
     folder.mkdir()
     folder.chmod(mode)
