@@ -86,9 +86,9 @@ def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
     for path in ("", "/consent", "/upgrade", "/proof", "/pin"):
         got = person.get(f"{person.base}/login/{name}{path}")
         assert b"SAMLResponse" not in got.get_data()
-    held = deployment.broker.read(name, deployment.clock.now())
-    assert held.transaction.errand is Errand.SIGN_UP
-    assert held.transaction.issued is None
+    context = deployment.broker.read(name, deployment.clock.now())
+    assert context.transaction.errand is Errand.SIGN_UP
+    assert context.transaction.issued is None
 
 
 def test_another_browser_cannot_open_a_sign_up(deployment: Deployment) -> None:

@@ -222,11 +222,11 @@ def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
     deployment.landing(person.agree(page))
     broker = deployment.broker
     now = deployment.clock.now()
-    held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.next_step(held, now)
+    context = broker.read(page.request.path.split("/")[2], now)
+    step = broker.next_step(context, now)
     assert isinstance(step, Issue)
-    assert broker.issuance.make_ids(held, step, now) == held.transaction.issued
-    assert broker.issuance.make_ids(held, replace(step, number="another"), now) is None
+    assert broker.issuance.make_ids(context, step, now) == context.transaction.issued
+    assert broker.issuance.make_ids(context, replace(step, number="another"), now) is None
 
 
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
@@ -240,10 +240,10 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
     deployment.landing(person.agree(page))
     broker = deployment.broker
     now = deployment.clock.now()
-    held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.next_step(held, now)
+    context = broker.read(page.request.path.split("/")[2], now)
+    step = broker.next_step(context, now)
     assert isinstance(step, Issue)
-    begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
+    begun = replace(context, transaction=replace(context.transaction, errand=errand, issued=None))
     assert broker.issuance.make_ids(begun, step, now) is None
 
 
@@ -358,8 +358,8 @@ def test_a_fact_added_during_the_look_up_is_kept(deployment: Deployment, moment:
     person = deployment.person()
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], deployment.clock.now()
-    held = deployment.broker.read(name, now)
-    assert deployment.broker.transactions.put(held.transaction.clear_look_up(), held.version, now)
+    context = deployment.broker.read(name, now)
+    assert deployment.broker.transactions.put(context.transaction.clear_look_up(), context.version, now)
     moment.before("transaction", then=make_tab(deployment, name, told))
     person.get(f"/login/{name}")
     seen = deployment.broker.read(name, now).transaction
@@ -389,7 +389,7 @@ def make_tab(deployment: Deployment, name: str, told: dict[str, Any]) -> Callabl
 
     def tell() -> None:
         now = deployment.clock.now()
-        held = deployment.broker.read(name, now)
-        assert deployment.broker.transactions.put(replace(held.transaction, **told), held.version, now)
+        context = deployment.broker.read(name, now)
+        assert deployment.broker.transactions.put(replace(context.transaction, **told), context.version, now)
 
     return tell

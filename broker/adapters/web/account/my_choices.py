@@ -17,7 +17,7 @@ from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.use_cases.personal_data.given_consents import CurrentQuestion, GivenConsents
 from broker.use_cases.transactions.evaluated_login import evaluate_login
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _BUTTONS: Final = ("withdraw", "forget", "leave")
 
@@ -38,12 +38,12 @@ class MyChoices(OwnRecordPages):
         if "login" not in query:
             is_for_records = query.get("do") == "kept"
             return self._begin(query.get("with"), Errand.KEPT if is_for_records else Errand.CHOICES)
-        held = self._enter()
-        if isinstance(held, Response):
-            return held
-        transaction = held.transaction
+        context = self._enter()
+        if isinstance(context, Response):
+            return context
+        transaction = context.transaction
         if transaction.errand is not Errand.CHOICES:
-            return self.show_records(held)
+            return self.show_records(context)
         as_file = query.get("format") == "json"
         if "receipt" in query:
             return self._receipt(transaction, query["receipt"], as_file=as_file)
@@ -55,15 +55,15 @@ class MyChoices(OwnRecordPages):
         A second press of the same button changes nothing.
         """
         ports = self.ports
-        held = self._enter()
-        if isinstance(held, Response):
-            return held
-        transaction = held.transaction
+        context = self._enter()
+        if isinstance(context, Response):
+            return context
+        transaction = context.transaction
         if transaction.errand is Errand.KEPT:
-            return self.delete_records(held)
+            return self.delete_records(context)
         form = ports.forms.read(transaction, "choices")
         if form.choice("do", _BUTTONS) == "leave":
-            return self._leave(held)
+            return self._leave(context)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
@@ -82,10 +82,10 @@ class MyChoices(OwnRecordPages):
             )
         return self._page(transaction, service)
 
-    def _leave(self, held: Held) -> Response:
+    def _leave(self, context: LoginContext) -> Response:
         """End the transaction, so that the Back button of the browser shows the choices no more."""
-        self.ports.broker.transactions.end(held)
-        by = self.ports.upstreams.get(held.transaction.upstream or "")
+        self.ports.broker.transactions.end(context)
+        by = self.ports.upstreams.get(context.transaction.upstream or "")
         way = "" if by is None or by.local else spoken(by.label)
         return self.account_page("choices_left.html", "left", way=way, over=True)
 
@@ -103,7 +103,7 @@ class MyChoices(OwnRecordPages):
         ways = [way for way in ways if not way.local]
         return self.account_page("kept_begin.html", "begin", ways=ways, kept={"do": "kept"})
 
-    def _enter(self) -> Held | Response:
+    def _enter(self) -> LoginContext | Response:
         """Return the transaction that the query names, if both cookies belong to it.
 
         Return a refusal page if the policies no longer admit the person. Raises TransactionGone if
@@ -111,11 +111,11 @@ class MyChoices(OwnRecordPages):
 
         Source: docs/reference/design.md#4a-4.
         """
-        held = self.require_person(request.args.get("login", ""))
-        if held.transaction.errand not in OWN_ERRANDS:
+        context = self.require_person(request.args.get("login", ""))
+        if context.transaction.errand not in OWN_ERRANDS:
             raise TransactionGone("not a login for one's choices")
-        step = self.ports.next_step(held)
-        return self.show_refusal(held, step) if isinstance(step, Refuse) else held
+        step = self.ports.next_step(context)
+        return self.show_refusal(context, step) if isinstance(step, Refuse) else context
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service whose choice was just withdrawn."""

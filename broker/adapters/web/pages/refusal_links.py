@@ -16,7 +16,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Policy
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
@@ -151,15 +151,15 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
     return sorted(leading, key=lambda upstream: upstream.local)
 
 
-def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ...]:
+def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple[Policy, ...]:
     """Return the policies that admit other people to the service that refuses this person."""
     if step.reason not in _OF_OTHERS:
         return ()
-    service = ports.services[held.transaction.request.service]
+    service = ports.services[context.transaction.request.service]
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.lookup.policies(held).policies
+        for policy in ports.broker.lookup.policies(context).policies
         if any(release.service in names for release in policy.releases)
     )
 
