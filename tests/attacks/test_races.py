@@ -18,7 +18,7 @@ from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.ports import Key, Write
 from tests.plugins.deployment import Deployment, Person, form, mark
 
@@ -229,9 +229,9 @@ def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
     assert broker.issuance.make_ids(context, replace(step, number="another"), now) is None
 
 
-@pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
-def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Errand) -> None:
-    """An errand has no service, so no assertion is issued, even if the login reached the step Issue by mistake.
+@pytest.mark.parametrize("purpose", [each for each in LoginPurpose if each is not LoginPurpose.LOGIN])
+def test_no_assertion_leaves_for_a_page_of_ours(deployment: Deployment, purpose: LoginPurpose) -> None:
+    """A login for a page of ours has no service, so no assertion is issued, even if the login reached the step Issue by mistake.
 
     Source: docs/reference/design.md#invariant-3.
     """
@@ -243,7 +243,7 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
     context = broker.read(page.request.path.split("/")[2], now)
     step = broker.next_step(context, now)
     assert isinstance(step, Issue)
-    begun = replace(context, transaction=replace(context.transaction, errand=errand, issued=None))
+    begun = replace(context, transaction=replace(context.transaction, purpose=purpose, issued=None))
     assert broker.issuance.make_ids(begun, step, now) is None
 
 

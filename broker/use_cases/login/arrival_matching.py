@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.errors import TransactionGone
-from broker.core.login.transaction import Arrival, Errand
+from broker.core.login.transaction import Arrival, LoginPurpose
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.storage.records import Record
@@ -45,7 +45,7 @@ class ArrivalMatching:
         Raises TransactionGone if there is no such transaction.
         """
         context, arrival = self.arrivals.read_both(name, arrival_token, now)
-        if context.transaction.errand is Errand.STAFF:
+        if context.transaction.purpose is LoginPurpose.STAFF:
             raise TransactionGone("a login of staff")
         return TransactionAndArrival(context, self.arrivals.compute_mark(arrival_token), arrival)
 

@@ -9,7 +9,7 @@ from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
+from broker.core.login.transaction import Authentication, Issued, LoginPurpose, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
@@ -44,10 +44,10 @@ class Issuance:
         """Return the ids of the assertion of ``step``: the recorded ones, or new ones.
 
         None if an assertion with another content has left under the recorded ids. None too for an
-        errand that no service asked for: nobody may get an assertion then
+        purpose other than a login at a service: nobody may get an assertion then
         (docs/reference/design.md#invariant-3).
         """
-        if context.transaction.errand is not Errand.LOGIN:
+        if context.transaction.purpose is not LoginPurpose.LOGIN:
             return None
         content = self._hash_content(step)
         before = context.transaction.issued

@@ -24,10 +24,10 @@ from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
-    GUARDED_ERRANDS,
+    FRESH_LOGIN_PURPOSES,
     MOST_OCTETS,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Outstanding,
     Transaction,
 )
@@ -111,9 +111,9 @@ class LoginFlow:
         asked = bound.add_request(sent) if sent else bound
         return self.transactions.add(asked, now), sent
 
-    def begin_errand(
+    def begin_for(
         self,
-        errand: Errand,
+        purpose: LoginPurpose,
         now: datetime,
         *,
         intent: str | None = None,
@@ -134,15 +134,15 @@ class LoginFlow:
             service=self.sign_up_service,
             entity_id="",
             acs="",
-            force_authn=errand in GUARDED_ERRANDS,
+            force_authn=purpose in FRESH_LOGIN_PURPOSES,
         )
-        if upstream is not None and upstream not in self.rules.ways(request, errand):
+        if upstream is not None and upstream not in self.rules.ways(request, purpose):
             raise FormRefused("not a way to log in for this")
         if back not in self.rules.services:
             back = None
         transaction = replace(
             make_transaction(request, now, shared=shared, upstream=upstream),
-            errand=errand,
+            purpose=purpose,
             back=back,
             intent=intent,
         )
@@ -154,7 +154,7 @@ class LoginFlow:
         A login of staff is none: it leads to no person, policy or service.
         """
         context = self.transactions.read(name, now)
-        if context.transaction.errand is Errand.STAFF:
+        if context.transaction.purpose is LoginPurpose.STAFF:
             raise TransactionGone("a login of staff")
         return context
 
@@ -216,7 +216,7 @@ class LoginFlow:
         The request is None if another step comes first, or if another request has bound the
         transaction meanwhile: that one may have sent the AuthnRequest.
         """
-        ways = self.rules.ways(context.transaction.request, context.transaction.errand)
+        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
         sent = self._make_request_at_once(context.transaction, ways, now)
 
         def bind_and_add_request(each: Transaction) -> Transaction:
@@ -238,7 +238,7 @@ class LoginFlow:
         """
         if context.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
-        ways = self.rules.ways(context.transaction.request, context.transaction.errand)
+        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = make_authn_request(context.transaction, upstream, now)
@@ -320,7 +320,7 @@ class LoginFlow:
         Raises FormRefused if this request may not use the library account.
         """
         transaction = context.transaction
-        ways = self.rules.ways(transaction.request, transaction.errand)
+        ways = self.rules.ways(transaction.request, transaction.purpose)
         local = upstream in ways and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
@@ -375,7 +375,7 @@ class LoginFlow:
             hmacs=self.hmacs,
             decision=deny("no_affiliation", rules.policies()),
             lacking=None,
-            ways=rules.ways(transaction.request, transaction.errand),
+            ways=rules.ways(transaction.request, transaction.purpose),
             local=rules.local,
             meets=rules.meets(transaction.authentication),
             ids=self.lookup.compute_service_ids(transaction),

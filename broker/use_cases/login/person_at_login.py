@@ -13,7 +13,7 @@ from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.decision_input import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Person, Transaction
+from broker.core.login.transaction import LIFETIME, STORED_DATA_PURPOSES, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -103,7 +103,7 @@ class PersonAtLogin:
         login = context.evaluated
         if login is None or not login.is_permitted or transaction.person is None:
             return
-        if transaction.errand not in OWN_ERRANDS:
+        if transaction.purpose not in STORED_DATA_PURPOSES:
             self.tell(
                 make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
@@ -119,7 +119,7 @@ class PersonAtLogin:
         if not login.trusted:
             return transaction, login, None
         found = self.persons.find(login)
-        if transaction.errand in OWN_ERRANDS:
+        if transaction.purpose in STORED_DATA_PURPOSES:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
         proofs = self._list_proofs(transaction, login, record, now)

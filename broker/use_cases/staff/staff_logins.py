@@ -12,7 +12,7 @@ from broker.core.login.transaction import (
     SKEW,
     Authentication,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Outstanding,
     UpstreamRefusal,
 )
@@ -50,7 +50,7 @@ class StaffLogins:
         )
         upstream = self.rules.upstream
         begun = make_transaction(request, now, shared=False, upstream=upstream)
-        login = replace(begun, errand=Errand.STAFF).bind(browser)
+        login = replace(begun, purpose=LoginPurpose.STAFF).bind(browser)
         sent = make_authn_request(login, upstream, now)
         return self._transactions.add(login.add_request(sent), now), sent
 
@@ -66,7 +66,7 @@ class StaffLogins:
         """
         context, arrival = self.arrivals.read_both(login_id, arrival_token, now)
         login = context.transaction
-        if login.errand is not Errand.STAFF:
+        if login.purpose is not LoginPurpose.STAFF:
             raise TransactionGone("no such login of staff")
         browser = self.arrivals.require_browser(login, arrival, browsers, now)
         answer = arrival.value.find_answer_for(login, now) if arrival else None

@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, RequestRefused
-from broker.core.login.transaction import MOST_OCTETS, Errand, Transaction
+from broker.core.login.transaction import MOST_OCTETS, LoginPurpose, Transaction
 from broker.use_cases.storage.records import dump
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -76,25 +76,27 @@ def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: 
     assert (read_stored(logins, context).is_forced, read_stored(logins, context).shared) == (forced, shared)
 
 
-# Errands
+# Logins for pages of our own
 
 
 @pytest.mark.parametrize(
-    ("errand", "fresh"),
+    ("purpose", "fresh"),
     [
-        (Errand.SIGN_UP, True),
-        (Errand.PIN, True),
-        (Errand.PIN_BY_MAIL, False),
-        (Errand.CHOICES, False),
-        (Errand.KEPT, True),
+        (LoginPurpose.SIGN_UP, True),
+        (LoginPurpose.PIN, True),
+        (LoginPurpose.PIN_BY_MAIL, False),
+        (LoginPurpose.CHOICES, False),
+        (LoginPurpose.STORED_DATA, True),
     ],
 )
-def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand, *, fresh: bool) -> None:
+def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
+    logins: Any, purpose: LoginPurpose, *, fresh: bool
+) -> None:
     """It answers no request of a service, and a person who makes an account or a PIN logs in afresh."""
-    context = logins.flow.begin_errand(errand, logins.world.now, intent="nurse", back="e-resources")
+    context = logins.flow.begin_for(purpose, logins.world.now, intent="nurse", back="e-resources")
     begun = read_stored(logins, context)
-    assert (begun.errand, begun.request.service, begun.intent, begun.back) == (
-        errand,
+    assert (begun.purpose, begun.request.service, begun.intent, begun.back) == (
+        purpose,
         "my-loans",
         "nurse",
         "e-resources",
@@ -104,31 +106,33 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
 
 
 @pytest.mark.parametrize(
-    ("errand", "upstream", "allowed"),
+    ("purpose", "upstream", "allowed"),
     [
-        (Errand.SIGN_UP, "wayf", True),
-        (Errand.SIGN_UP, "pin", False),
-        (Errand.PIN, "pin", False),
-        (Errand.KEPT, "pin", False),
-        (Errand.CHOICES, "pin", True),
-        (Errand.PIN_BY_MAIL, "wayf", False),
-        (Errand.SIGN_UP, "nobody", False),
+        (LoginPurpose.SIGN_UP, "wayf", True),
+        (LoginPurpose.SIGN_UP, "pin", False),
+        (LoginPurpose.PIN, "pin", False),
+        (LoginPurpose.STORED_DATA, "pin", False),
+        (LoginPurpose.CHOICES, "pin", True),
+        (LoginPurpose.PIN_BY_MAIL, "wayf", False),
+        (LoginPurpose.SIGN_UP, "nobody", False),
     ],
 )
-def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
+def test_a_login_for_a_page_of_ours_takes_its_own_ways_only(
+    logins: Any, purpose: LoginPurpose, upstream: str, *, allowed: bool
+) -> None:
     """A PIN login can neither sign up nor choose a PIN."""
     if allowed:
-        context = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+        context = logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
         assert read_stored(logins, context).upstream == upstream
         return
     with pytest.raises(FormRefused):
-        logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+        logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
 
 
-def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
+def test_no_sign_up_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
     """The store stays empty."""
     with pytest.raises(FormRefused):
-        replace(logins.flow, sign_up_service=None).begin_errand(Errand.CHOICES, logins.world.now)
+        replace(logins.flow, sign_up_service=None).begin_for(LoginPurpose.CHOICES, logins.world.now)
     assert "put" not in logins.world.hooks.calls
 
 
@@ -201,7 +205,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
     """Elsewhere the login is refused and the transaction unchanged."""
     way = {"an upstream": "wayf", "no way": "unknown"}.get(case, "pin")
     if case == "a sign-up":
-        begun = logins.flow.begin_errand(Errand.SIGN_UP, logins.world.now)
+        begun = logins.flow.begin_for(LoginPurpose.SIGN_UP, logins.world.now)
         context = logins.flow.bind(begun, "b", logins.world.now)
     elif case == "not bound":
         context, _ = logins.flow.begin(logins.request(), logins.world.now)

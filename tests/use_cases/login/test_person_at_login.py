@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
+from broker.core.login.transaction import LIFETIME, Authentication, LoginPurpose, Transaction
 from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.stored_receipts import keep_proof
 
@@ -107,11 +107,11 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     """They are found by the identifiers of the login; no account is looked up."""
-    assert look_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
+    assert look_up(logins, logins.answer("other"), purpose=LoginPurpose.CHOICES).transaction.person is None
     known = look_up(logins, logins.student()).transaction.person
     logins.audit_log.events.clear()
     logins.world.hooks.calls.clear()
-    found = look_up(logins, logins.student(), errand=Errand.CHOICES)
+    found = look_up(logins, logins.student(), purpose=LoginPurpose.CHOICES)
     assert (found.transaction.person, found.transaction.account) == (known, None)
     assert store_person(logins, found).person == known
     assert "find" not in logins.world.hooks.calls

@@ -18,13 +18,13 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
 from broker.core.login.steps import Done
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
 from broker.use_cases.transactions.transactions import LoginContext
 
 _PURPOSE: Final = "pin"
-# The errands of people who are logged in.
-_AFTER_LOGIN: Final = frozenset({Errand.PIN, Errand.SIGN_UP})
+# The purposes of people who are logged in.
+_AFTER_LOGIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.SIGN_UP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class PinPages(LoginPages):
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
-            context = self.begin_errand(Errand.PIN, query["change"])
+            context = self.begin_for(LoginPurpose.PIN, query["change"])
             return self.redirect_to(context.transaction)
-        return redirect(self._address(self.begin_errand(Errand.PIN_BY_MAIL).transaction), 303)
+        return redirect(self._address(self.begin_for(LoginPurpose.PIN_BY_MAIL).transaction), 303)
 
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
@@ -55,13 +55,13 @@ class PinPages(LoginPages):
         if not self.ports.cookies.browsers():
             raise CookiesNeeded("no cookie came back with the form")
         context = self.require_browser(name)
-        errand = context.transaction.errand
-        if errand in _AFTER_LOGIN:
+        purpose = context.transaction.purpose
+        if purpose in _AFTER_LOGIN:
             context = self.require_person(name)
-        elif errand is not Errand.PIN_BY_MAIL:
+        elif purpose is not LoginPurpose.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is chosen")
         form = self.ports.forms.read(context.transaction, _PURPOSE)
-        if errand in _AFTER_LOGIN:
+        if purpose in _AFTER_LOGIN:
             number = self._number(context)
             return self._chosen(context, number, form) if number else self.show_next(context)
         if form.choice("do", ("ask", "choose")) == "ask":
@@ -76,10 +76,10 @@ class PinPages(LoginPages):
         context = self.bound(name, self._address)
         if isinstance(context, Response):
             return context
-        errand = context.transaction.errand
-        if errand is Errand.PIN_BY_MAIL:
+        purpose = context.transaction.purpose
+        if purpose is LoginPurpose.PIN_BY_MAIL:
             return self._asking(context)
-        if errand in _AFTER_LOGIN:
+        if purpose in _AFTER_LOGIN:
             context = self.require_person(name)
             if self._number(context):
                 return self._choosing(context)
@@ -89,7 +89,7 @@ class PinPages(LoginPages):
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
         self.pins.codes.find_link(token)
         ports = self.ports
-        context = self.begin_errand(Errand.PIN_BY_MAIL)
+        context = self.begin_for(LoginPurpose.PIN_BY_MAIL)
         with_cookie = Response()
         browsers = ports.cookies.browsers()
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
@@ -158,7 +158,9 @@ class PinPages(LoginPages):
         step = self.ports.next_step(context)
         if not isinstance(step, Done):
             return None
-        if context.transaction.errand is Errand.PIN or may_choose_pin(step, context.transaction):
+        if context.transaction.purpose is LoginPurpose.PIN or may_choose_pin(
+            step, context.transaction
+        ):
             return step.number
         return None
 
@@ -174,7 +176,7 @@ class PinPages(LoginPages):
     def _ways(self, context: LoginContext) -> list[Upstream]:
         """Return the ways to log in after which a PIN is chosen."""
         ports = self.ports
-        ways = ports.broker.rules.ways(context.transaction.request, Errand.PIN)
+        ways = ports.broker.rules.ways(context.transaction.request, LoginPurpose.PIN)
         return [ports.upstreams[name] for name in ways]
 
     def _choosing(

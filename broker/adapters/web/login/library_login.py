@@ -18,7 +18,7 @@ from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -56,8 +56,8 @@ class LibraryLoginPages(LoginPages):
         """Return the transaction where people may log in so; FormRefused otherwise."""
         context = self.require_browser(name)
         transaction = context.transaction
-        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
-        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.purpose)
+        passing = transaction.purpose in {LoginPurpose.LOGIN, LoginPurpose.CHOICES}
         if transaction.request.is_passive or not passing or self.ports.local not in ways:
             raise FormRefused("the library account is not a way to log in here")
         return context

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.core.errors import FormRefused, MessageRefused, NetworkBusy, StoreUnavailable
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -81,7 +81,7 @@ class LoginEndpoints(LoginPages):
         affiliation = query.get("affiliation", "")
         if affiliation not in self.ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
-        context = self.begin_errand(Errand.SIGN_UP, query.get("upstream"), affiliation)
+        context = self.begin_for(LoginPurpose.SIGN_UP, query.get("upstream"), affiliation)
         return self.redirect_to(context.transaction)
 
     def acs(self, upstream: str) -> Response:
@@ -180,8 +180,8 @@ class LoginEndpoints(LoginPages):
         """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
         # RequestRefused where no way is left, remembered or not.
-        ways = self.ports.broker.rules.ways(asked, transaction.errand)
-        if transaction.errand is not Errand.LOGIN or transaction.shared or asked.is_passive:
+        ways = self.ports.broker.rules.ways(asked, transaction.purpose)
+        if transaction.purpose is not LoginPurpose.LOGIN or transaction.shared or asked.is_passive:
             return ""
         upstream = self.ports.cookies.upstream()
         return upstream if upstream and upstream in ways else ""
@@ -243,7 +243,7 @@ class LoginEndpoints(LoginPages):
         response = self.onward(context, self.url_to(transaction, upstream))
         if is_ticked:
             ports.cookies.mark_shared(response)
-        if upstream in ports.broker.rules.ways(transaction.request, transaction.errand):
+        if upstream in ports.broker.rules.ways(transaction.request, transaction.purpose):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
             ports.cookies.remember_upstream(response, remembered)

@@ -11,7 +11,7 @@ from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, LoginCookieMissing
 from broker.core.login.steps import Refuse, Step
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.transactions.transactions import LoginContext
 
 S = TypeVar("S", bound=Step)
@@ -21,14 +21,14 @@ S = TypeVar("S", bound=Step)
 class LoginPages(StepPages):
     """Pages of a transaction, with the checks that the transaction belongs to the browser."""
 
-    def begin_errand(
-        self, errand: Errand, upstream: str | None = None, intent: str | None = None
+    def begin_for(
+        self, purpose: LoginPurpose, upstream: str | None = None, intent: str | None = None
     ) -> LoginContext:
         """Begin a transaction without a service's request; the query may name one to return to."""
         ports = self.ports
         ports.limits.count_beginning()
-        return ports.broker.begin_errand(
-            errand,
+        return ports.broker.begin_for(
+            purpose,
             ports.now(),
             intent=intent,
             upstream=upstream,

@@ -18,7 +18,7 @@ from broker.core.errors import BrowserUnmatched, TokenRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Ask, ConfirmAddress, OfferUpgrade, TellChange
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.use_cases.transactions.transactions import LoginContext
 
 _YES_OR_NO = ("yes", "no")
@@ -75,7 +75,7 @@ class StepAnswers(LoginPages):
             # A sent assertion cannot be called back, and a no sends nothing again.
             service = transaction.request.service
             return self.error("finished", 410, transaction.reference, None, service)
-        if transaction.errand is not Errand.LOGIN:
+        if transaction.purpose is not LoginPurpose.LOGIN:
             # Redirect, so that a reload of the next page does not send the form again.
             return self.redirect_to(transaction)
         # 200 and never a redirect: what follows may post off-site

@@ -14,7 +14,7 @@ from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.core.policy.model import Policy
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -73,7 +73,7 @@ def choose_actions(
     if help_url:
         actions.append(Action("help", _("Get help where you logged in"), help_url))
     back = _go_on_to(ports.services.get(transaction.back or ""))
-    if transaction.errand is Errand.LOGIN:
+    if transaction.purpose is LoginPurpose.LOGIN:
         service = ports.services[transaction.request.service]
         back = Action("return", _("Return to %(service)s", service=spoken(service.label)))
     return order_actions(step.reason, tuple(actions), back)
@@ -144,7 +144,7 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
         return []
     rules = ports.broker.rules
     leading = []
-    for name in rules.ways(transaction.request, transaction.errand):
+    for name in rules.ways(transaction.request, transaction.purpose):
         upstream = ports.upstreams[name]
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
             leading.append(upstream)

@@ -9,7 +9,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.identity.rights import Right
 from broker.core.login.steps import Done
-from broker.core.login.transaction import AccountState, Errand, Transaction
+from broker.core.login.transaction import AccountState, LoginPurpose, Transaction
 from broker.core.policy.model import Policy, PolicySet
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -53,7 +53,7 @@ def may_choose_pin(step: Done, transaction: Transaction) -> bool:
     """
     account = transaction.account
     return (
-        transaction.errand is Errand.SIGN_UP
+        transaction.purpose is LoginPurpose.SIGN_UP
         and step.number is not None
         and step.decision is not None
         and step.decision.has(Right.CHOOSE_PIN)

@@ -39,7 +39,7 @@ from broker.core.login.steps import (
     TellChange,
     VerifyPin,
 )
-from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
+from broker.core.login.transaction import STORED_DATA_PURPOSES, LoginPurpose, Transaction
 from broker.core.policy.model import Release
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
@@ -76,7 +76,7 @@ class StepPages(OutgoingSaml):
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
-        folder = "admin/login" if transaction.errand is Errand.STAFF else "login"
+        folder = "admin/login" if transaction.purpose is LoginPurpose.STAFF else "login"
         address = f"{self.ports.base_url}/{folder}/{transaction.id}"
         return f"{address}/{page}" if page else address
 
@@ -113,7 +113,7 @@ class StepPages(OutgoingSaml):
         if transaction.request.is_passive:
             return self.show_refusal(context, Refuse("passive", NO_PASSIVE))
         rules = ports.broker.rules
-        names = rules.ways(transaction.request, transaction.errand)
+        names = rules.ways(transaction.request, transaction.purpose)
         entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
@@ -160,15 +160,15 @@ class StepPages(OutgoingSaml):
         )
 
     def show_done(self, context: LoginContext, step: Done) -> Response:
-        """Show what a sign-up came to; redirect any other errand to the page where it is done."""
+        """Show what a sign-up came to; redirect a login for another purpose to its page."""
         transaction = context.transaction
         ports = self.ports
-        if transaction.errand is Errand.SIGN_UP:
+        if transaction.purpose is LoginPurpose.SIGN_UP:
             if not sign_up_result.may_choose_pin(step, transaction):
                 context = ports.broker.transactions.mark_finished(context, ports.now())
             values = sign_up_result.sign_up_result(step, context, ports)
             return self.page("done.html", "done", transaction, **values)
-        page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
+        page = "my-choices" if transaction.purpose in STORED_DATA_PURPOSES else "pin"
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, context: LoginContext, url: str) -> Response:
@@ -211,8 +211,8 @@ class StepPages(OutgoingSaml):
         service = ports.services[transaction.request.service]
         reference = self._tell_refused(context, step)
         form = None
-        # An errand of our own has no service to go back to, and none that waits for a status.
-        if transaction.errand is Errand.LOGIN:
+        # A login for a page of ours has no service to go back to, and none that waits for a status.
+        if transaction.purpose is LoginPurpose.LOGIN:
             form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
                 return self.post_to_service(form, service.name)
@@ -230,7 +230,7 @@ class StepPages(OutgoingSaml):
             ways_token=ports.forms.token(transaction, "upstream"),
             admitted=list_admitted(step, context, ports),
             admitted_to=service,
-            signing_up=transaction.errand is Errand.SIGN_UP,
+            signing_up=transaction.purpose is LoginPurpose.SIGN_UP,
             reference=reference,
             decision=step.decision,
         )
@@ -291,7 +291,7 @@ class StepPages(OutgoingSaml):
 
     def _render(self, template: str, step: str, transaction: Transaction, **values: object) -> str:
         label = self.ports.library
-        if transaction.errand is Errand.LOGIN:
+        if transaction.purpose is LoginPurpose.LOGIN:
             label = self.ports.services[transaction.request.service].label
         return render_template(
             template,
