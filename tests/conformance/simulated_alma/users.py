@@ -60,7 +60,7 @@ class Users:
         with self._lock:
             _check(row)
             if _key(row) in self._rows:
-                raise _taken("Primary Identifier")
+                raise _make_taken("Primary Identifier")
             self._check_unique(row, None)
             row["user_role"] = row["user_role"] or _list_roles()
             return self._store(row, frozenset())
@@ -146,7 +146,7 @@ class Users:
         others = {pair for key, other in self._rows.items() if key != own for pair in _list_identifiers(other)}
         for pair in _list_identifiers(row):
             if pair in others:
-                raise _taken(pair[0])
+                raise _make_taken(pair[0])
             others.add(pair)
 
 
@@ -176,7 +176,7 @@ def _list_roles() -> list[UserRow]:
     return [{"status": "ACTIVE", "scope": "", "role_type": PATRON, "expiry_date": "", "parameter": ()}]
 
 
-def _taken(kind: str) -> Refused:
+def _make_taken(kind: str) -> Refused:
     return Refused("401851", f"User with identifier of type {kind} already exists.")
 
 
