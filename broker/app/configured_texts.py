@@ -45,7 +45,7 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
     contact, places = settings.contact, settings.places
     url = find_sign_up_url(settings)
     own_sign_up = Text(url, url) if url else None
-    by_errand = settings.sign_up.service is not None
+    has_sign_up_service = settings.sign_up.service is not None
     return page_layout.Imprint(
         name=_find_name(settings, _NAME),
         mail=contact.email,
@@ -57,8 +57,8 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
         my_loans=_find_my_loans(settings),
         loan_terms=optional_text(places.loan_terms),
         start=f"{settings.base_url}/",
-        pin=f"{settings.base_url}{sign_up_links.PIN}" if by_errand else "",
-        choices=f"{settings.base_url}{sign_up_links.CHOICES}" if by_errand else "",
+        pin=f"{settings.base_url}{sign_up_links.PIN}" if has_sign_up_service else "",
+        choices=f"{settings.base_url}{sign_up_links.CHOICES}" if has_sign_up_service else "",
         help=f"{settings.base_url}{sign_up_links.FAQ}" if own_sign_up else "",
         logo=pictures.url("logo"),
         favicon=pictures.url("favicon"),
