@@ -19,7 +19,7 @@ from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
 
@@ -192,7 +192,7 @@ LOGINS = st.builds(
     st.sampled_from(["real", "replacement", "constructed", "none"]),
     borrower=BORROWERS,
     intent=st.sampled_from([None, "student", "hospital", "private", "unheard-of"]),
-    errand=st.sampled_from([Errand.LOGIN, Errand.SIGN_UP, Errand.PIN]),
+    purpose=st.sampled_from([LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.PIN]),
     addresses=st.sampled_from([{}, NURSE, {"kaldemail": "x@gmail.example"}]),
     upgrade=st.booleans(),
 )
