@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries first-day kills pictures check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills pictures check static programs peers bench satosa fuzz sbom lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -137,6 +137,11 @@ satosa: .satosa/satosa.stamp programs
 	$(PYTHON) -m venv .satosa
 	.satosa/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r bench/requirements-satosa.txt
 	@touch $@
+
+# The versions, hashes and licences of everything that runs, for a release (CycloneDX).
+sbom: $(VENV)/run.stamp
+	@mkdir -p dist
+	$(BIN)/python -m deploy.sbom > dist/sbom.json
 
 # Writes the lock files anew: hashes, and no index or host names.
 lock:
