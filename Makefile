@@ -8,7 +8,7 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
-PROGRAMS := redis-server xmlsec1 chromium firefox-esr
+PROGRAMS := redis-server sqlite3 xmlsec1 chromium firefox-esr
 # Those that stand beside the broker in tests, each by a file of its package; without what they recommend.
 PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl /usr/bin/ssh-keygen=openssh-client \
 	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \

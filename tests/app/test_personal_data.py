@@ -274,22 +274,6 @@ def test_a_worker_that_comes_late_makes_no_record_again(parts_with_persons: Part
     assert persons.read(person_id, now()) is None
 
 
-def test_a_replay_deletes_what_a_restored_backup_brings_back(parts_with_persons: Parts) -> None:
-    """`broker check` says so until it is done; the other person keeps everything."""
-    backup = read_rows(parts_with_persons)
-    mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
-    parts_with_persons.stored_data.forget(asta(parts_with_persons))
-    assert list(checks.find_restored_persons(parts_with_persons)) == []
-    restore_rows(parts_with_persons, backup)
-    assert mine <= list_keys(parts_with_persons)
-    assert "--replay" in next(checks.find_restored_persons(parts_with_persons))
-    assert parts_with_persons.stored_data.replay() > 0
-    assert mine & list_keys(parts_with_persons) == set()
-    assert list_person_keys(parts_with_persons, KARLA) == theirs
-    assert list(checks.find_restored_persons(parts_with_persons)) == []
-    assert parts_with_persons.stored_data.replay() == 0
-
-
 def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
     audit_log = parts_with_persons.audit_log
