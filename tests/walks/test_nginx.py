@@ -22,6 +22,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Response
 from requests.adapters import HTTPAdapter
 
+from broker.adapters.observability import application_log
 from broker.demo.check import persona_walk
 from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.people.personas import persona
@@ -125,6 +126,18 @@ def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
         assert wanted in written
     for unwanted in ("?", "SAML", "RelayState", "arrival", "abcdefghij"):
         assert unwanted not in written
+
+
+def test_one_id_finds_a_request_in_both_logs(site: Site) -> None:
+    """The broker's line carries the id of nginx's line, not the one that a client wrote."""
+    path = "/no-such-page"
+    assert _get(site.front, path, **{"X-Request-ID": "c0ffee00c0ffee00c0ffee00c0ffee00"}).status_code == 404
+    end = time.monotonic() + 60
+    while f"GET {path} 404 404 " not in site.front.log:  # it is written after the answer has left
+        assert time.monotonic() < end
+    (line,) = (line for line in site.front.log.splitlines() if f"GET {path} " in line)
+    request_id = application_log.mask(line.split()[-1])  # an id may look like a CPR number
+    assert f'"request_id": "{request_id}"' in (site.demo.setting.folder / "broker.log").read_text(encoding="utf-8")
 
 
 def test_the_log_holds_no_secret_of_what_the_broker_never_answered() -> None:

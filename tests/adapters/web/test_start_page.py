@@ -9,7 +9,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages.reason_texts import REASONS
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.reason_pages import render_reason
 

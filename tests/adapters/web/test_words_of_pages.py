@@ -19,7 +19,7 @@ BLOCKS = {"h1", "h2", "h3", "p", "li", "dt", "dd", "label", "button", "summary",
 LANGUAGES = ["da", "en"]
 # Only pages of people who are logged in or on the way to it: staff pages have words of their own.
 LIMITS = {"da": (lix, 35), "en": (english_grade, 8)}
-REFUSALS = ["refused", "refused-shared", "refused-others", "refused-rule", "refused-errand", "refused-again",
+REFUSALS = ["refused", "refused-shared", "refused-others", "refused-rule", "refused-sign-up", "refused-again",
             "declined", "declined-sign-up", "error", "error-again"]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
 
@@ -76,7 +76,7 @@ NURSE = {"kaldemail": "nurse@auh.rm.dk"}
         ),
         (replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False), ["OfferUpgrade", "Ask", "Issue"]),
         (replace(STUDENT, reading=UNMAILED.mask_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
-        (replace(STUDENT, errand=Errand.SIGN_UP), ["Ask", "Enrol", "Done"]),
+        (replace(STUDENT, purpose=LoginPurpose.SIGN_UP), ["Ask", "Enrol", "Done"]),
         (replace(STUDENT, borrower=DescribedBorrower("STUDENT")), ["Ask", "Issue"]),
         (eid(intent="hospital", addresses=NURSE), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
         (eid(intent="hospital"), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
@@ -135,7 +135,7 @@ def test_the_planned_borrower_is_that_of_an_enrolment(
         (login("student@au.dk", cpr="replacement"), "my-loans", "replacement_number"),
         (STUDENT, "myprint", "no_library_account"),
         (STUDENT, "unheard-of", "no_policy_for_service"),
-        (eid(errand=Errand.PIN, cpr="none"), "my-loans", "cpr_required"),
+        (eid(purpose=LoginPurpose.PIN, cpr="none"), "my-loans", "cpr_required"),
         (login("alum@ku.dk", upstream="nemid", assurance=Assurance.HIGH), "my-loans", "national_eid_required"),
         (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
     ],
@@ -253,7 +253,7 @@ LOGINS = st.builds(
     st.sampled_from(["real", "replacement", "constructed", "none"]),
     borrower=BORROWERS,
     intent=st.sampled_from([None, "student", "hospital", "private", "unheard-of"]),
-    errand=st.sampled_from([Errand.LOGIN, Errand.SIGN_UP, Errand.PIN]),
+    purpose=st.sampled_from([LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.PIN]),
     addresses=st.sampled_from([{}, NURSE, {"kaldemail": "x@gmail.example"}]),
     upgrade=st.booleans(),
 )
