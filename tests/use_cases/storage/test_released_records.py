@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from broker.core.ports import RecordUnreadable
 from broker.core.retention import RecordKind
 from broker.use_cases.storage.records import dump, load
 from tests.plugins.released_records import FOLDER, OCTETS, TYPES, read_file, write_file
@@ -28,14 +29,20 @@ def is_kept(written: Any, read: Any) -> bool:
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def test_the_records_of_a_release_are_read(file: Path) -> None:
-    """No field is lost or changed. A field that was added since has its default."""
+    """No field is lost or changed. A field that was added since has its default.
+
+    If the release has no tag yet, write its file again: python -m tests.plugins.released_records.
+    """
     types = {each.__name__: each for each in TYPES}
     lost = []
     for name, octets in read_file(file):
         if name in OCTETS:
             assert octets == name.encode()
             continue
-        read = json.loads(dump(load(types[name], octets))[1:])
+        try:
+            read = json.loads(dump(load(types[name], octets))[1:])
+        except RecordUnreadable:
+            read = None
         if not is_kept(json.loads(octets[1:]), read):
             lost.append(name)
     assert lost == []
