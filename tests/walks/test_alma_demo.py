@@ -14,10 +14,9 @@ from broker.demo.run import demo_library
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.running_demo import Running, run_demo
-from tests.conformance.simulated_alma import registered_users, simulated_alma
+from tests.conformance.simulated_alma import simulated_alma
 from tests.conformance.simulated_alma.administration import Administration, ApiKey
-from tests.conformance.simulated_alma.alma_desk import AlmaDesk
-from tests.conformance.simulated_alma.sip2_session import Sip2Session
+from tests.conformance.simulated_alma.alma_desk import AlmaDesk, Sip2Session
 from tests.plugins.demo import free_base
 
 TABLE = """\
@@ -66,12 +65,11 @@ def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def simulate_alma(people: Sequence[Persona]) -> DemoLibrary:
     """Return an Alma with the borrowers of ``people`` that staff have registered."""
-    # A real Alma takes too long per call for two connections to reach its limit; this one answers at once.
-    administration = Administration(keys={demo_library.CLIENT_SECRET: ApiKey()}, per_second=1000)
+    administration = Administration(keys={demo_library.CLIENT_SECRET: ApiKey()})
     app = simulated_alma.create_app(administration=administration)
     alma: simulated_alma.Simulation = app.extensions["alma"]
-    registered_users.register(alma.users, demo_library.seeds(people))
-    desk = AlmaDesk(alma.users, alma.loans)
+    desk = AlmaDesk(alma.users)
+    desk.register(demo_library.seeds(people))
     demo_library.lend_to_personas(desk)
     return DemoLibrary(app, desk, lambda port: serve_machines(lambda: Sip2Session(desk, TERMINALS), port))
 
