@@ -18,8 +18,8 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.core.events.broker_events import TraceFacts
 from broker.core.login.transaction import Arrival, Transaction
+from broker.core.logout.logout_state import Logout
 from broker.core.logout.sessions import Session
-from broker.core.logout.single_logout import Logout
 from broker.core.mail.mailed_codes import CodesEnded, StoredCodes
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
