@@ -331,36 +331,26 @@ def assemble(settings: config.Config) -> Parts:
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
     around = policy_configuration.load(settings, tell, now())
     faults += around.faults
-    store = collect_faults(faults, lambda: _open_store(settings, keys, metrics))
+    records = collect_faults(faults, lambda: _open_store(settings, metrics))
     library = collect_faults(
         faults, lambda: read_library_settings(settings).open(metrics.library_call)
     )
     register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))
     messages = collect_faults(faults, lambda: _open_message_log(settings))
-    audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, store))
-    if audit_log:
-        sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
-    # Without an audit log only check the policies: the start fails anyway.
-    state = settings.state / "policies" if audit_log else None
-    policies = collect_faults(
-        faults,
-        lambda: live_policies.LivePolicies(
-            settings.policies, around.proving, now(), state=state, tell=tell
-        ),
-    )
-    if faults or not (
-        keys
-        and around.metadata
-        and around.maps
-        and store
-        and audit_log
-        and library
-        and texts
-        and policies
-    ):
+    collect_faults(faults, lambda: durable_files.make_state(settings.audit_folder))
+    if faults or not (keys and around.metadata and around.maps and records and library and texts):
+        # Name the faults of the policies too.
+        collect_faults(faults, lambda: live_policies.load(settings.policies, now(), around.proving))
         raise ConfigurationFaults(faults)
+    store = EncryptedStore(records, keys.sealing, keys.sealing_id)
+    audit_log = _open_audit_log(settings, keys, store)
+    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
     sinks[Sink.TRACE] = to_traces(SupportTraces(store))
+    state = settings.state / "policies"
+    policies = live_policies.LivePolicies(
+        settings.policies, around.proving, now(), state=state, tell=tell
+    )
     return Parts(
         config=settings,
         keys=keys,
@@ -380,15 +370,13 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
-def _open_store(
-    settings: config.Config, keys: key_ring.KeyRing | None, metrics: Metrics
-) -> Store | None:
+def _open_store(settings: config.Config, metrics: Metrics) -> Store:
     durable_files.make_state(settings.state)
     table = settings.store
     store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
     for name in _TIMED_CALLS:
         setattr(store, name, _time_call(name, getattr(store, name), metrics))
-    return EncryptedStore(store, keys.sealing, keys.sealing_id) if keys else None
+    return store
 
 
 def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
@@ -405,10 +393,8 @@ def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P,
 
 
 def _open_audit_log(
-    settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
-) -> StoredAuditLog | None:
-    if keys is None or store is None:
-        return None
+    settings: config.Config, keys: key_ring.KeyRing, store: Store
+) -> StoredAuditLog:
     # Machines that share a store have an audit log each. Containers may have one host name.
     machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
     person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())

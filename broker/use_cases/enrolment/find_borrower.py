@@ -96,7 +96,7 @@ class BorrowerFinder:
         reason = find_case_reason(found, search.facts, search.cpr)
         if reason is None and found:
             return self._note_found(search, found[0])
-        self._note_none(search, CaseReason(reason) if reason else None, list_numbers(found))
+        self._note_none(search, reason, list_numbers(found))
         return FoundBorrower(reason=reason)
 
     def _note_none(
