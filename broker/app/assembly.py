@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,7 +37,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
-from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.errors import ConfigurationFaults, Fault, LibraryUnavailable
 from broker.core.events.broker_events import EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -49,7 +50,11 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
+from broker.use_cases.library_system.guarded_library import (
+    BorrowerLeases,
+    GuardedLibrary,
+    WaitingSlot,
+)
 from broker.use_cases.library_system.setup_check import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
@@ -120,9 +125,20 @@ class Parts:
         return PersonRecords(self.store, self.keys.index)
 
     @cached_property
-    def waiting_slots(self) -> Semaphore:
+    def waiting_slot(self) -> WaitingSlot:
         """Slots for threads that wait for the library system: half of all threads stay free."""
-        return Semaphore(max(1, self.config.serve.threads // 2))
+        slots = Semaphore(max(1, self.config.serve.threads // 2))
+
+        @contextmanager
+        def hold_slot() -> Iterator[None]:
+            if not slots.acquire(blocking=False):
+                raise LibraryUnavailable("no slot to wait for the library in")
+            try:
+                yield
+            finally:
+                slots.release()
+
+        return hold_slot
 
     @property
     def fleet(self) -> Fleet:
@@ -174,7 +190,7 @@ class Parts:
             self.pin_categories,
             now,
             self.config.library.mode == "live",
-            self.waiting_slots,
+            self.waiting_slot,
         )
 
     @cached_property
@@ -187,7 +203,7 @@ class Parts:
             self.outbox,
             now,
             self.config.library_account.mail_code,
-            self.waiting_slots,
+            self.waiting_slot,
         )
 
     # Borrowers and enrolments
@@ -209,12 +225,12 @@ class Parts:
     @cached_property
     def enrolments(self) -> EnrolmentRequests:
         """The requests for borrowers."""
-        return EnrolmentRequests(self.enrolment_ports, self.wake, time.sleep, self.waiting_slots)
+        return EnrolmentRequests(self.enrolment_ports, self.wake, time.sleep, self.waiting_slot)
 
     @cached_property
     def borrower_finder(self) -> BorrowerFinder:
         """The search for a person's borrower."""
-        return BorrowerFinder(self.enrolment_ports, self.waiting_slots)
+        return BorrowerFinder(self.enrolment_ports, self.waiting_slot)
 
     @cached_property
     def enrolment_cases(self) -> EnrolmentCases:
