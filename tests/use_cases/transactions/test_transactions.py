@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
+from broker.core.errors import BrowserUnmatched
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.use_cases.transactions.transactions import LoginContext, Transactions, draw_reference
 
@@ -33,30 +33,6 @@ def begun(world: Any) -> Transaction:
 def intend(intent: str) -> Change:
     """Give a change of the intent."""
     return lambda found: replace(found, intent=intent)
-
-
-def test_a_transaction_lives_to_its_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """At it there is none, nor of an id that nobody has."""
-    context = transactions.add(begun, world.now)
-    assert transactions.read("t", begun.until - INSTANT) == context
-    for name, now in (("t", begun.until), ("u", world.now)):
-        with pytest.raises(TransactionGone):
-            transactions.read(name, now)
-
-
-def test_a_change_moves_the_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """To where the changed transaction has it."""
-    context = transactions.add(replace(begun, until=world.now + INSTANT), world.now)
-    transactions.change(context, lambda found: replace(found, until=begun.until), world.now)
-    assert transactions.read("t", begun.until - INSTANT).transaction == begun
-
-
-def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """A transaction never overwrites another one."""
-    transactions.add(begun, world.now)
-    with pytest.raises(StoreUnavailable):
-        transactions.add(replace(begun, intent="other"), world.now)
-    assert transactions.read("t", world.now).transaction == begun
 
 
 JOINED: Final[dict[str, dict[str, Any]]] = {
