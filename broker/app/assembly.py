@@ -388,11 +388,11 @@ def _open_store(
     table = settings.store
     store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
     for name in _TIMED_CALLS:
-        setattr(store, name, _time_call(name, getattr(store, name), metrics))
+        setattr(store, name, _time_call(getattr(store, name), metrics.time_store(name)))
     return EncryptedStore(store, keys.sealing, keys.sealing_id) if keys else None
 
 
-def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
+def _time_call(call: Callable[P, R], record: Callable[[float], None]) -> Callable[P, R]:
     """Return a call of the store that is also timed, whether it succeeds or not."""
 
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -400,7 +400,7 @@ def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P,
         try:
             return call(*args, **options)
         finally:
-            metrics.store_call(name, time.perf_counter() - began)
+            record(time.perf_counter() - began)
 
     return run
 
