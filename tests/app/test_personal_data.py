@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.audit_log.person_events import ForgottenFile
+from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import checks
 from broker.app.assembly import Parts, now
@@ -22,10 +22,10 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.identity.person_id import compute_person_id_of_identifier
+from broker.core.identity.person_id import PersonIds, compute_person_id_of_identifier
 from broker.core.ports import Kept, Key, lease_key
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
+from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy
 from broker.use_cases.storage.person_records import person_key
 from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.stored_persons import (

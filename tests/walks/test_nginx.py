@@ -26,13 +26,13 @@ from broker.adapters.observability import application_log
 from broker.demo.check import persona_walk
 from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.demo_folder import write
 from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
 from tests.plugins.visitor import Visitor
-from tests.walks.nginx_server import DEPLOY, NAME, Front, nginx
+from tests.walks.nginx_server import DEPLOY, NAME, Front, PortsBehind, nginx
 
 pytestmark = pytest.mark.server
 
@@ -47,19 +47,6 @@ _FORM: Final = (
     "Content-Length: 100000\r\n\r\nSAMLResponse="
 ).encode()
 _PAGES: Final = f"GET /sign-up HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode() * 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Behind(Ports):
-    """The demo's ports, with the broker reached at nginx."""
-
-    front: int = 0
-
-    def origin(self, party: str) -> str:
-        """Return the address browsers use."""
-        if party == "broker":
-            return f"https://{NAME}:{self.front}"
-        return Ports.origin(self, party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,7 @@ class _From(_Loopback):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a demo behind nginx, where everything from the rude network is a computer that several people use."""
-    ports = _Behind(free_base(), free_port())
+    ports = PortsBehind(free_base(), free_port())
     setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
     text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
     setting.config.write_text('shared_networks = ["127.0.66.0/24", "198.51.100.0/24"]\n' + text, encoding="utf-8")
