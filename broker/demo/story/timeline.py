@@ -35,6 +35,8 @@ _EVENTS: Final = {
     "pin_changed": "The person has chosen a PIN",
     "proof_mailed": "A code is mailed, to prove a mailbox",
     "proved": "The mailbox is proved",
+    "reloaded": "The edited policies are in force",
+    "reload_refused": "The edited policies are refused; the earlier ones stay in force",
     "register_looked_up": "The register of persons is asked",
 }
 

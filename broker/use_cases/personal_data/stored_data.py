@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names, Service
-from broker.core.errors import NothingFound, StoreUnavailable
+from broker.core.errors import NothingFound
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.identity.person_id import (
@@ -85,7 +85,7 @@ class PersonAuditLog(Protocol):
 class StoredData:
     """The records of persons, of all kinds. ``services`` are the configured ones.
 
-    A record that cannot be read is left out: records of these kinds expire by themselves.
+    A damaged record is left out: records of these kinds expire by themselves.
     """
 
     persons: PersonRecords
@@ -301,9 +301,12 @@ def _person_of(fact: Any) -> object:
 
 
 def _read_as(shapes: Iterable[type], octets: bytes) -> Any:
-    """Return a record as the first of the shapes that fits; None for one that cannot be read."""
+    """Return a record as the first of the shapes that fits; None for one that cannot be read.
+
+    NewerRelease for one of a newer release: it may be the person's.
+    """
     for shape in shapes:
-        with suppress(StoreUnavailable):
+        with suppress(RecordUnreadable):
             return load(shape, octets)
     return None
 
