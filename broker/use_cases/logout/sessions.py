@@ -207,10 +207,12 @@ class Sessions:
 
     def _subject_mark_key(self, upstream: str, value: str) -> Key:
         """Return the key of the mark that ends all upstream sessions of a subject."""
-        return Key("session", self.hmacs.compute("ended-upstream", upstream, value))
+        return Key(
+            "session", self.hmacs.compute("ended-upstream", upstream, value), self._index_name("")
+        )
 
     def _index_name(self, index: str) -> str:
-        """Return the name of the mark for one upstream session; the mark for all has none."""
+        """Return the name of the mark for the upstream's session ``index``, "" for all."""
         return self.hmacs.compute("index", index)
 
     @property
