@@ -391,11 +391,11 @@ def _open_store(settings: config.Config, metrics: Metrics) -> Store:
     table = settings.store
     store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
     for name in _TIMED_CALLS:
-        setattr(store, name, _time_call(getattr(store, name), metrics.time_store(name)))
+        setattr(store, name, _time_call(name, getattr(store, name), metrics))
     return store
 
 
-def _time_call(call: Callable[P, R], record: Callable[[float], None]) -> Callable[P, R]:
+def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
     """Return a call of the store that is also timed, whether it succeeds or not."""
 
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -403,7 +403,7 @@ def _time_call(call: Callable[P, R], record: Callable[[float], None]) -> Callabl
         try:
             return call(*args, **options)
         finally:
-            record(time.perf_counter() - began)
+            metrics.store_call(name, time.perf_counter() - began)
 
     return run
 

@@ -92,10 +92,9 @@ class Metrics:
         del seconds
         self._count("broker_register_calls_total", call, outcome)
 
-    def time_store(self, call: str) -> Callable[[float], None]:
-        """Return the function that records the seconds of one call of the store."""
-        timed: Histogram = self._histograms["broker_store_call_seconds"].labels(call)
-        return timed.observe
+    def store_call(self, call: str, seconds: float) -> None:
+        """Time one call of the store."""
+        self._time("broker_store_call_seconds", call, seconds)
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Return all counters and these figures in Prometheus' text format."""
