@@ -27,7 +27,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def is_within(request: Request, networks: Networks) -> bool:
     """Return whether the request comes from one of these networks."""
-    address = _address(request)
+    address = _address(request) if networks else None
     return address is not None and any(address in network for network in networks)
 
 
@@ -55,7 +55,7 @@ def find_present_network() -> str:
 def find_request_id(request: Request) -> str | None:
     """Return the id that the proxy gave this request; None without a counted proxy.
 
-    A client could write an id of its own.
+    A client could write any id.
     """
     given = request.headers.get("X-Request-ID", "")
     is_counted = _PROXIES_COUNTED in request.environ
