@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lxml import etree
 
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
@@ -193,17 +192,6 @@ def test_another_folder_is_tried_without_a_trace(try_login: Try) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["policies", "proposed"]
 
 
-def test_the_assertion_is_printed_unsigned(try_login: Try) -> None:
-    """One Response with the attributes that leave, well formed, without a signature."""
-    result = try_login(*STUDENT, "--service", "my-loans", "--as-assertion")
-    root = etree.fromstring(result.stdout.encode())
-    names = {each.get("FriendlyName") for each in root.iter("{*}Attribute")}
-
-    assert {"mail", "cpr"} <= names
-    assert not root.xpath("//*[local-name()='Signature']")
-    assert try_login(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -218,8 +206,10 @@ def test_the_assertion_is_printed_unsigned(try_login: Try) -> None:
         (("--upstream", "wayf", "--as", "student"), "--as is an affiliation with its scope"),
         ((*STUDENT, "--attribute", "mail"), "--attribute is NAME=VALUE"),
         (("--persona", "asta", "--age", "3"), "--persona is a whole login: it goes without --age"),
-        (("--persona", "asta", "--example", "student.yaml:29"), "--persona goes without --example"),
-        ((*STUDENT, "--as-assertion"), "--as-assertion goes with one --service"),
+        (
+            ("--persona", "asta", "--example", "student.yaml:29"),
+            "--persona is a whole login: it goes without --example",
+        ),
         (("--upstream", "\x1b[2Jwayf"), r"there is no upstream '\x1b[2Jwayf'"),
         ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
     ],
@@ -271,5 +261,3 @@ def test_names_and_scopes_of_a_configuration_count(try_login: Try, setting: Sett
     told = try_login("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
     offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
     assert (offered["e-resources"], offered["my-loans"]) == (False, True)
-    assertion = try_login(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
-    assert "/my-loans/acs" in assertion.stdout

@@ -30,7 +30,6 @@ external_id = "SIS"
 cpr_identifier_type = "CPR"
 card_number = "cpr"
 user_name_identifier_type = "INST_ID"
-desk_categories = ["TEMP"]
 pin_categories = ["TEMP"]
 
 # A PIN is tried as a machine tries it: no call of Alma's says whether it is right.

@@ -94,7 +94,6 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
 @click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
 @click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
-@click.option("--as-assertion", is_flag=True, help="Print the unsigned Response of one service.")
 @as_json
 @printing_faults
 def try_login(*, as_json: bool, **options: Any) -> None:
@@ -115,9 +114,6 @@ def try_login(*, as_json: bool, **options: Any) -> None:
         trial = try_at_site(site, given, services, now)
     except NoSuchNameError as unknown:
         raise _explain_unknown(unknown) from None
-    if options["as_assertion"]:
-        _print_assertion(site, trial, now)
-        return
     if as_json:
         _print_json(site, trial, now)
     else:
@@ -128,25 +124,17 @@ def _check_options(options: Mapping[str, Any]) -> None:
     """Raise UsageError for options that do not go together."""
     whole = [name for name in _WHOLE if options[name]]
     more = [name for name in _DESCRIBING if options[name] not in (None, ())]
-    if len(whole) > 1:
-        raise click.UsageError(f"--{whole[0]} goes without --{whole[1]}")
-    if whole and more:
-        word = "as" if more[0] == "affiliations" else more[0]
+    others = (*whole[1:], *more)
+    if whole and others:
+        word = "as" if others[0] == "affiliations" else others[0]
         raise click.UsageError(f"--{whole[0]} is a whole login: it goes without --{word}")
     if not whole and not options["upstream"]:
         raise click.UsageError("name a login: --upstream, --persona, --example or --login")
-    _check_shapes(options)
-
-
-def _check_shapes(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for an option with the wrong form or number of values."""
     for affiliation in options["affiliations"]:
         if affiliation.count("@") != 1:
             raise click.UsageError(
                 f"--as is an affiliation with its scope: student@au.dk, not {affiliation!r}"
             )
-    if options["as_assertion"] and len(options["service"]) != 1:
-        raise click.UsageError("--as-assertion goes with one --service")
 
 
 def _read_login(
@@ -287,10 +275,3 @@ def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
         "services": rows,
     }
     click.echo(json.dumps(whole, indent=2))
-
-
-def _print_assertion(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
-    written = policy_configuration.write_unsigned_response(site, trial, now)
-    if written is None:
-        raise click.ClickException(f"no assertion leaves: {trial.played[0].reason}")
-    click.echo(written)

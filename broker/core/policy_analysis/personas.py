@@ -311,17 +311,6 @@ class PersonaChooser:
             one.key == other.key for one, other in zip(deciding, persona.deciding, strict=True)
         )
 
-    def find_deciding(self, alternative: Alternative) -> Alternative | None:
-        """Return the alternative that decides a login that meets only ``alternative``."""
-        if not self.can_meet(alternative.conditions):
-            return None
-        shown = next(self._choose_least_values(alternative.conditions))
-        for level in self.source.levels:
-            (deciding,) = self._decide(shown, level, None)
-            if deciding.alternative is not None:
-                return deciding.alternative
-        return None
-
     def make_facts(self, persona: Persona, number: CprNumber) -> GivenFacts:
         """Return the facts of the persona, with a kind of CPR number and an age."""
         upstream, institution = self.source.key

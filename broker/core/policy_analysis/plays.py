@@ -18,6 +18,7 @@ from broker.core.policy.model import Policy, Release, ReleasedAttribute
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
     Analysis,
+    Deciding,
     Persona,
     PersonaChooser,
     ShownValues,
@@ -43,6 +44,7 @@ class Play:
     day: date
     played: tuple[PlayedLogin, ...] = field(repr=False)
     without: str = ""
+    deciding: Deciding = field(default=(), repr=False)
 
 
 def iter_plays(trial: Analysis) -> Iterator[Play]:
@@ -218,7 +220,15 @@ class _ServicePlays:
             upstream = site.upstreams.get(login.upstream, source.upstream)
             terms = site.make_terms(upstream, login.institution)
             played.append(simulate_login(login, service or self.service, policies, now, terms))
-        return Play(logins[-1], source, self.service, self.chooser.day, tuple(played), without)
+        return Play(
+            logins[-1],
+            source,
+            self.service,
+            self.chooser.day,
+            tuple(played),
+            without,
+            self.persona.deciding,
+        )
 
 
 def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:
