@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries first-day kills pictures check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills machines pictures check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -111,6 +111,11 @@ first-day: $(VENV)/test.stamp
 # 50 kill -9 of web workers and background workers during first logins, on SQLite and on Redis.
 kills: $(VENV)/test.stamp programs
 	$(BIN)/python -m tests.simulations.kills $(ARGS)
+
+# Two machines behind nginx with Redis (Sentinel, Cluster): logins while a machine is killed, the master fails over, keys
+# are rotated and an old release runs. Prints what was lost; --short runs one round with few logins.
+machines: $(VENV)/test.stamp programs peers
+	$(BIN)/python -m tests.simulations.machines $(ARGS)
 
 # Pictures of the main pages for the documents, in two languages and widths.
 pictures: $(VENV)/test.stamp programs

@@ -19,7 +19,12 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
-from broker.adapters.web.client_address import UncountedProxies, find_network, is_within
+from broker.adapters.web.client_address import (
+    UncountedProxies,
+    find_network,
+    find_request_id,
+    is_within,
+)
 from broker.adapters.web.login import (
     claim,
     library_login,
@@ -98,10 +103,11 @@ def create_app(settings: Config | None = None) -> Flask:
 
 
 def _time_requests(app: Flask, parts: Parts) -> None:
-    """Count and time every request; error pages are answers too."""
+    """Count and time every request, also error pages; the lines of its log carry its id."""
 
     def begin() -> None:
         g.began = time.perf_counter()
+        application_log.set_request_id(find_request_id(request))
 
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began
@@ -110,6 +116,7 @@ def _time_requests(app: Flask, parts: Parts) -> None:
 
     app.before_request(begin)
     app.after_request(end)
+    app.teardown_request(lambda _: application_log.set_request_id(None))
 
 
 def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:

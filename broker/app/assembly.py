@@ -3,10 +3,11 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from threading import Event, Semaphore
+from threading import Event, Semaphore, Thread
 from typing import Final, ParamSpec, TypeVar
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
@@ -25,6 +26,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
+from broker.adapters.web.client_address import find_present_network
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
@@ -66,12 +68,20 @@ from broker.use_cases.transactions.person_resolution import PersonResolution
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_RELOAD_WITHIN_S: Final = 30.0
 _TIMED_CALLS: Final = ("get_many", "put_many", "claim", "count")
 
 
 def now() -> datetime:
     """Return the present time in UTC, from the only clock of the broker."""
     return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class LastReload:
+    """When the reload thread last read the watched files; None until the thread has started."""
+
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ class Parts:
     metrics: Metrics
     messages: MessageLog | None
     wake: Event = field(default_factory=Event)
+    last_reload: LastReload = field(default_factory=LastReload)
 
     @property
     def saml_upstreams(self) -> Mapping[str, Upstream]:
@@ -287,11 +298,34 @@ def open_broker() -> Parts:
     return assemble(configuration())
 
 
+def finish_reload(reload: Callable[[], R]) -> R:
+    """Return what ``reload`` opens; ConfigurationFaults if it waits for a file for 30 s.
+
+    A disk that hangs blocks its reader for ever. Only the thread of this reload waits for it.
+    """
+    result: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(reload())
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            result.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return result.result(_RELOAD_WITHIN_S)
+    except TimeoutError:
+        what = f"has waited for a file for {_RELOAD_WITHIN_S:.0f} seconds"
+        fault = Fault("reload", what, "see whether a disk hangs")
+        raise ConfigurationFaults([fault]) from None
+
+
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; raises ConfigurationFaults with the faults of all parts."""
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
+    budget = LogBudget(application_log.tell, now, find_present_network)
+    log = to_log(application_log.tell, budget.write_limited)
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
     tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))

@@ -62,7 +62,7 @@ def _wait_for_signal(read: Callable[[], Config], parts: assembly.Parts) -> assem
     """Return the parts of a reloaded configuration, or None to stop."""
     while signal.sigwait(_SIGNALS) == signal.SIGHUP:
         try:
-            return assembly.assemble(read())
+            return assembly.finish_reload(lambda: assembly.assemble(read()))
         except BrokerError as error:
             for event in readiness.describe_faults(EventKind.RELOAD_REFUSED, error):
                 parts.tell(event)
@@ -99,10 +99,10 @@ def _run_loops(parts: assembly.Parts) -> Iterator[None]:
 
 
 def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
+    yield FleetReport(parts, "work").step
     yield lambda: parts.metadata.fetch(assembly.now())
     yield parts.library_proof.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.metrics.count_dropped
-    yield FleetReport(parts, "work").step
     if (messages := parts.messages) is not None:
         yield lambda: messages.step(assembly.now())  # deletes old messages

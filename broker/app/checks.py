@@ -135,7 +135,8 @@ def _sign_up(parts: Parts) -> Iterator[str]:
         what = "there are no sign-up pages"
         yield f"sign_up.university and sign_up.national_eid are not both set: {what}"
     if settings is not None:
-        for fault in sign_up_pages.faults(parts.texts, settings):
+        affiliations = {policy.affiliation for policy in parts.policies.current.policies}
+        for fault in sign_up_pages.list_faults(parts.texts, settings, affiliations):
             yield f"content: {fault}"
 
 

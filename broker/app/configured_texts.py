@@ -7,7 +7,7 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.translations.catalogue import make_text
 from broker.adapters.web import page_layout
 from broker.adapters.web.public_pages import Pictures
-from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up import sign_up_links
 from broker.adapters.web.sign_up.sign_up_pages import SignUp
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
@@ -45,7 +45,7 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
     contact, places = settings.contact, settings.places
     url = find_sign_up_url(settings)
     own_sign_up = Text(url, url) if url else None
-    by_errand = settings.sign_up.service is not None
+    has_sign_up_service = settings.sign_up.service is not None
     return page_layout.Imprint(
         name=_find_name(settings, _NAME),
         mail=contact.email,
@@ -57,9 +57,9 @@ def make_imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
         my_loans=_find_my_loans(settings),
         loan_terms=optional_text(places.loan_terms),
         start=f"{settings.base_url}/",
-        pin=f"{settings.base_url}{sign_up_questions.PIN}" if by_errand else "",
-        choices=f"{settings.base_url}{sign_up_questions.CHOICES}" if by_errand else "",
-        help=f"{settings.base_url}{sign_up_questions.FAQ}" if own_sign_up else "",
+        pin=f"{settings.base_url}{sign_up_links.PIN}" if has_sign_up_service else "",
+        choices=f"{settings.base_url}{sign_up_links.CHOICES}" if has_sign_up_service else "",
+        help=f"{settings.base_url}{sign_up_links.FAQ}" if own_sign_up else "",
         logo=pictures.url("logo"),
         favicon=pictures.url("favicon"),
         colours=pictures.url("colours"),
@@ -94,7 +94,7 @@ def find_sign_up_url(settings: Config) -> str | None:
     """Return the address of our sign-up pages, or None if there are none."""
     if make_sign_up(settings, {}) is None:
         return None
-    return settings.base_url + sign_up_questions.NODES[sign_up_questions.START].path
+    return settings.base_url + sign_up_links.SIGN_UP
 
 
 def _collect_links(settings: Config) -> dict[str, Text]:

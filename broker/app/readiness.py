@@ -12,7 +12,7 @@ from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import Parts, now
 from broker.app.fleet_report import RELEASE, STORE_LOST, list_differences, list_missing_keys
-from broker.app.work_lock import NOT_RUNNING, is_work_running
+from broker.app.work_lock import HANGS, NOT_RUNNING, is_work_running
 from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import (
@@ -30,6 +30,8 @@ from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
+_RELOAD_LATE: Final = timedelta(minutes=1)
+_WORK_LATE: Final = timedelta(minutes=10)
 _CERTIFICATE_SOON: Final = timedelta(days=30)
 
 
@@ -65,8 +67,11 @@ def notes(parts: Parts) -> Mapping[str, str]:
     moment = now()
     found: dict[str, str] = {}
     found |= _list_stored_notes(parts, moment)
-    if not is_work_running(parts.config.state):
-        found["work"] = NOT_RUNNING
+    if fault := _find_work_fault(parts, moment):
+        found["work"] = fault
+    if (age := _measure_reload_age(parts, moment)) > _RELOAD_LATE:
+        seconds = int(age.total_seconds())
+        found["reload"] = f"no file was read for {seconds} seconds: see whether a disk hangs"
     if sentences := list(describe_own_certificates(parts, moment)):
         found["keys"] = "; ".join(sentences)
     if parts.policies.stale:
@@ -79,6 +84,23 @@ def notes(parts: Parts) -> Mapping[str, str]:
         if (more := len(sentences) - _MOST_SHOWN) > 0:
             found["metadata"] += f"; and {more} more: broker metadata check"
     return found
+
+
+def _find_work_fault(parts: Parts, moment: datetime) -> str | None:
+    """Return what is wrong with ``broker work`` on this machine; None without a fault."""
+    if not is_work_running(parts.config.state):
+        return NOT_RUNNING
+    own = (parts.audit_log.anchors.machine, "work")
+    with suppress(StoreUnavailable):
+        for status in parts.fleet.list_all(moment):
+            if (status.machine, status.part) == own and status.at < moment - _WORK_LATE:
+                return HANGS
+    return None
+
+
+def _measure_reload_age(parts: Parts, moment: datetime) -> timedelta:
+    """Return the time since this process last looked for changed files."""
+    return moment - (parts.last_reload.at or moment)
 
 
 def _list_stored_notes(parts: Parts, moment: datetime) -> dict[str, str]:
@@ -186,7 +208,9 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
     yield Gauge("broker_policies_stale", bool(parts.policies.stale))
     digest = parts.policies.current.digest[:DIGEST_LENGTH]
     yield Gauge("broker_policies_loaded", 1, (digest,))
-    yield Gauge("broker_work_running", is_work_running(parts.config.state))
+    yield Gauge("broker_work_running", _find_work_fault(parts, moment) is None)
+    age = _measure_reload_age(parts, moment).total_seconds()
+    yield Gauge("broker_reload_age_seconds", age)
     disk = os.statvfs(parts.config.state)
     yield Gauge("broker_state_free_bytes", disk.f_bavail * disk.f_frsize)
     yield Gauge("broker_build_info", 1, (RELEASE, platform.python_version()))
@@ -204,3 +228,7 @@ def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
     differences = [*list_missing_keys(parts), *list_differences(parts)]
     yield Gauge("broker_processes_differ", len(differences))
     yield Gauge("broker_store_lost", parts.audit_log.is_store_lost(now()))
+    waiting = parts.outbox.list_waiting()
+    yield Gauge("broker_mails_waiting", len(waiting))
+    age = now() - waiting[0] if waiting else timedelta()
+    yield Gauge("broker_oldest_mail_age_seconds", age.total_seconds())

@@ -102,8 +102,10 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
             self.cfg.set(name, value)
 
     def _print_address(self, _: object) -> None:
-        """Write the address to the terminal; the log on standard output is for programs."""
+        """Write the address to the terminal. Without one both outputs are the log of programs."""
         serve = self._config.serve
+        if not sys.stderr.isatty():
+            return
         where = f"at {serve.bind}, {serve.workers} workers of {serve.threads} threads"
         sys.stderr.write(f"broker {RELEASE} serves {self._config.base_url} {where}\n")
         if not serve.proxies:
@@ -126,7 +128,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
     def read_again(self) -> bool:
         """Read the configuration again; log its faults and return False if it cannot be served."""
         try:
-            self._config = read_checked(self._read)
+            self._config = assembly.finish_reload(partial(read_checked, self._read))
         except BrokerError as error:
             _log_faults(EventKind.RELOAD_REFUSED, error)
             return False
@@ -214,6 +216,7 @@ class ReloadingApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a request."""
         if self._first_request.acquire(blocking=False):
+            self.parts.last_reload.at = assembly.now()
             self._reloading.start()
         return self._application(environ, start_response)
 
@@ -232,3 +235,4 @@ def refresh(parts: assembly.Parts) -> None:
     if (parts.policies.current, parts.metadata.snapshot) != before:
         # Policies and metadata stay for long: keep the garbage collector from visiting them.
         gc.freeze()
+    parts.last_reload.at = assembly.now()

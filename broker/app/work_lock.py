@@ -13,6 +13,10 @@ from broker.core.errors import ConfigurationFaults, Fault
 NOT_RUNNING: Final = (
     "no broker work runs on this machine: enrolments, mails and metadata feeds wait for it"
 )
+HANGS: Final = (
+    "broker work on this machine has not finished a round for ten minutes: see whether a disk "
+    "hangs, and restart it"
+)
 _LOCK_FILE: Final = "work.lock"
 _TRIES: Final = 20
 _PAUSE_S: Final = 0.1

@@ -1,7 +1,7 @@
 """Validate a YAML file against its pydantic type: each error becomes a fault with line and fix."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -120,13 +120,15 @@ Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 S = TypeVar("S", bound=Shape)
 
 
-def validate_node(shape: type[S], node: YamlNode, name: str) -> S:
+def validate_node(shape: type[S], node: YamlNode, name: str, known: Collection[str] = ()) -> S:
     """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
+
+    ``known`` are names that the checks of the type may ask for.
 
     Raise ConfigurationFaults with line and fix of each error.
     """
     try:
-        return shape.model_validate(node)
+        return shape.model_validate(node, context=known)
     except ValidationError as error:
         faults = [_fault(shape, node, name, misfit) for misfit in once(shape, error.errors())]
         raise ConfigurationFaults(faults) from None

@@ -98,7 +98,7 @@ def _skip_replay_check(add: Any) -> Any:
 
 
 def _match_any_browser(match: Any) -> Any:
-    return lambda self, brought, _, now: match(self, brought, [brought.held.transaction.browser], now)
+    return lambda self, brought, _, now: match(self, brought, [brought.context.transaction.browser], now)
 
 
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[Deployment], TestResponse], int]]] = {

@@ -24,7 +24,7 @@ from broker.core.login.transaction import Transaction
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import session_group
 from broker.use_cases.storage.records import MOST_TRIES, load
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.stored_arrivals import read_stored_arrival
 from tests.plugins.stored_receipts import file_receipt, list_receipts
@@ -78,7 +78,7 @@ def list_open_sessions(deployment: Deployment) -> list[bytes]:
     return [each.value for each in kept if b'"ended":null' in each.value]
 
 
-def join_only(self: LoginEndpoints, matched: Held) -> Response:
+def join_only(self: LoginEndpoints, matched: LoginContext) -> Response:
     """Join the Response to the login without returning an assertion."""
     ports = self.ports
     joined = ports.broker.matching.join(matched, ports.now())

@@ -41,7 +41,8 @@ Make = Callable[[Parties, Forge], bytes]
 @pytest.fixture(autouse=True)
 def _every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log one line for each refusal: the usual limit per minute would drop some."""
-    monkeypatch.setattr("broker.adapters.observability.log_budget.MOST_A_MINUTE", 10**6)
+    for limit in ("MOST_A_MINUTE", "MOST_OF_A_NETWORK"):
+        monkeypatch.setattr(f"broker.adapters.observability.log_budget.{limit}", 10**6)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Key, Write
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.deployment import Deployment, find_text, mark
 from tests.plugins.mailbox_proof_bench import (
     NURSE,
@@ -43,7 +43,7 @@ def bench(tmp_path: Path, post: MailServer) -> ProofBench:
     return open_bench(tmp_path, post)
 
 
-def run_in_parallel(attempts: list[Callable[[], Held]]) -> list[str]:
+def run_in_parallel(attempts: list[Callable[[], LoginContext]]) -> list[str]:
     """Run the attempts in parallel."""
     with ThreadPoolExecutor(len(attempts)) as threads:
         return sorted(threads.map(outcome_of, attempts))
@@ -51,10 +51,10 @@ def run_in_parallel(attempts: list[Callable[[], Held]]) -> list[str]:
 
 def test_parallel_guesses_by_two_workers_are_limited_to_five(bench: ProofBench) -> None:
     """Forty parallel guesses by two workers are checked five times in total."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    assert run_in_parallel([lambda: bench.try_code(held, different_code(code))] * 40).count("code_wrong") == 5
-    assert outcome_of(lambda: bench.try_code(held, code)) == "code_used_up"
+    assert run_in_parallel([lambda: bench.try_code(context, different_code(code))] * 40).count("code_wrong") == 5
+    assert outcome_of(lambda: bench.try_code(context, code)) == "code_used_up"
 
 
 def test_a_person_and_a_mailbox_have_fifteen_guesses_a_day(bench: ProofBench) -> None:
@@ -70,20 +70,20 @@ def test_a_person_and_a_mailbox_have_fifteen_guesses_a_day(bench: ProofBench) ->
 
 def test_the_right_code_sent_many_times_at_once_proves_once(bench: ProofBench) -> None:
     """The right code sent in parallel proves the address once, because one compare-and-set uses it up."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    ends = run_in_parallel([lambda: bench.try_code(held, code)] * 4)
+    ends = run_in_parallel([lambda: bench.try_code(context, code)] * 4)
     assert ends.count("proved") == 1
     assert set(ends) <= {"proved", "code_none"}
-    assert len(bench.reread(held).proofs) == 1
+    assert len(bench.reread(context).proofs) == 1
 
 
 def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
     """Replay: a used code proves nothing, neither in the current nor in an earlier state of the login."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    done = bench.try_code(held, code)
-    for each in (done, held):
+    done = bench.try_code(context, code)
+    for each in (done, context):
         for owner in ("ann", "bo"):
             with pytest.raises(CodeRefused, match="code_none"):
                 bench.try_code(each, code, owner)
@@ -92,46 +92,48 @@ def test_a_used_code_proves_nothing_more(bench: ProofBench) -> None:
 
 def test_a_code_works_for_its_own_browser_and_person_only(bench: ProofBench) -> None:
     """A code works only in the browser and for the person that requested it, also if a stranger reads the mailbox."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
     elsewhere = bench.login(browser="browser 2")
     assert outcome_of(lambda: bench.try_code(elsewhere, code)) == "code_none"
-    assert outcome_of(lambda: bench.try_code(held, code, "bo")) == "code_none"
-    assert outcome_of(lambda: bench.try_code(held, code)) == "proved"
+    assert outcome_of(lambda: bench.try_code(context, code, "bo")) == "code_none"
+    assert outcome_of(lambda: bench.try_code(context, code)) == "proved"
 
 
-def join_again(bench: ProofBench, held: Held) -> Held:
+def join_again(bench: ProofBench, context: LoginContext) -> LoginContext:
     """Let another authentication join the login, as a second Response does.
 
     Source: docs/reference/design.md#4a-3.
     """
-    joined = replace(held.transaction.clear_answer(), arrival="another", authenticated=bench.now + timedelta(seconds=1))
-    done = bench.transactions.put(joined, held.version, bench.now)
+    joined = replace(
+        context.transaction.clear_answer(), arrival="another", authenticated=bench.now + timedelta(seconds=1)
+    )
+    done = bench.transactions.put(joined, context.version, bench.now)
     assert done is not None
     return done
 
 
 def test_a_person_who_joins_after_the_mail_cannot_use_the_code(bench: ProofBench) -> None:
     """If another person joins the login after the mail, the code works for neither page."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    joined = join_again(bench, held)
+    joined = join_again(bench, context)
     with pytest.raises(CodeRefused, match="code_none"):
         bench.try_code(joined, code, "bo")
     with pytest.raises(BrowserUnmatched):
-        bench.try_code(held, code)
-    assert bench.reread(held) == joined.transaction
+        bench.try_code(context, code)
+    assert bench.reread(context) == joined.transaction
     assert bench.list_valid_proofs("ann") == bench.list_valid_proofs("bo") == ()
 
 
 def test_no_mail_is_sent_for_a_replaced_person(bench: ProofBench) -> None:
     """If another person joins the login before the mail is queued, no mail is sent."""
-    held = bench.login()
-    joined = join_again(bench, held)
+    context = bench.login()
+    joined = join_again(bench, context)
     with pytest.raises(BrowserUnmatched):
-        bench.mail_code(held)
+        bench.mail_code(context)
     assert not bench.outbox().step()
-    assert bench.reread(held) == joined.transaction
+    assert bench.reread(context) == joined.transaction
 
 
 def test_only_one_of_two_persons_proves_an_address(bench: ProofBench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,9 +171,9 @@ def test_stored_keys_contain_no_personal_data(bench: ProofBench) -> None:
 
     Source: docs/reference/design.md#sealing: lookups are HMACs.
     """
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     code = bench.read_mailed_code()
-    bench.try_code(held, code)
+    bench.try_code(context, code)
     store = SqliteStore(bench.path)
     keys = [repr(key) for kind in ("index", "person", "code", "mail") for key, _ in store.list(kind, None, bench.now)]
     assert len(keys) >= 3

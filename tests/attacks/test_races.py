@@ -18,7 +18,7 @@ from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.ports import Key, Write
 from tests.plugins.deployment import Deployment, Person, form, mark
 
@@ -222,16 +222,16 @@ def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
     deployment.landing(person.agree(page))
     broker = deployment.broker
     now = deployment.clock.now()
-    held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.next_step(held, now)
+    context = broker.read(page.request.path.split("/")[2], now)
+    step = broker.next_step(context, now)
     assert isinstance(step, Issue)
-    assert broker.issuance.make_ids(held, step, now) == held.transaction.issued
-    assert broker.issuance.make_ids(held, replace(step, number="another"), now) is None
+    assert broker.issuance.make_ids(context, step, now) == context.transaction.issued
+    assert broker.issuance.make_ids(context, replace(step, number="another"), now) is None
 
 
-@pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
-def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Errand) -> None:
-    """An errand has no service, so no assertion is issued, even if the login reached the step Issue by mistake.
+@pytest.mark.parametrize("purpose", [each for each in LoginPurpose if each is not LoginPurpose.LOGIN])
+def test_no_assertion_leaves_for_a_page_of_ours(deployment: Deployment, purpose: LoginPurpose) -> None:
+    """A login for a page of ours has no service, so no assertion is issued, even if the login reached the step Issue by mistake.
 
     Source: docs/reference/design.md#invariant-3.
     """
@@ -240,10 +240,10 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
     deployment.landing(person.agree(page))
     broker = deployment.broker
     now = deployment.clock.now()
-    held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.next_step(held, now)
+    context = broker.read(page.request.path.split("/")[2], now)
+    step = broker.next_step(context, now)
     assert isinstance(step, Issue)
-    begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
+    begun = replace(context, transaction=replace(context.transaction, purpose=purpose, issued=None))
     assert broker.issuance.make_ids(begun, step, now) is None
 
 
@@ -358,8 +358,8 @@ def test_a_fact_added_during_the_look_up_is_kept(deployment: Deployment, moment:
     person = deployment.person()
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], deployment.clock.now()
-    held = deployment.broker.read(name, now)
-    assert deployment.broker.transactions.put(held.transaction.clear_look_up(), held.version, now)
+    context = deployment.broker.read(name, now)
+    assert deployment.broker.transactions.put(context.transaction.clear_look_up(), context.version, now)
     moment.before("transaction", then=make_tab(deployment, name, told))
     person.get(f"/login/{name}")
     seen = deployment.broker.read(name, now).transaction
@@ -389,7 +389,7 @@ def make_tab(deployment: Deployment, name: str, told: dict[str, Any]) -> Callabl
 
     def tell() -> None:
         now = deployment.clock.now()
-        held = deployment.broker.read(name, now)
-        assert deployment.broker.transactions.put(replace(held.transaction, **told), held.version, now)
+        context = deployment.broker.read(name, now)
+        assert deployment.broker.transactions.put(replace(context.transaction, **told), context.version, now)
 
     return tell

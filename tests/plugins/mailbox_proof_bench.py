@@ -24,7 +24,7 @@ from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 from tests.plugins.ports import free_port
 
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")
@@ -66,7 +66,7 @@ class ProofBench:
         """Return the transactions in the file."""
         return Transactions(SqliteStore(self.path))
 
-    def login(self, **facts: object) -> Held:
+    def login(self, **facts: object) -> LoginContext:
         """Begin a login that is authenticated."""
         request = AuthnRequest("_1", "my-loans", "https://loans.example", "https://loans.example/acs")
         name, mark = secrets.token_hex(16), secrets.token_hex(8)
@@ -74,11 +74,11 @@ class ProofBench:
         made = replace(plain, authenticated=self.now, **facts)  # type: ignore[arg-type]
         return self.transactions.add(made, self.now)
 
-    def mail_code(self, held: Held, owner: str = "ann", address: str = NURSE, **how: Any) -> Held:
+    def mail_code(self, context: LoginContext, owner: str = "ann", address: str = NURSE, **how: Any) -> LoginContext:
         """Queue a mail with a code."""
         said = {"asker": "Ann Holm", "language": "en", "now": self.now, **how}
         return self.open_proofs().mail_code(
-            held,
+            context,
             owner,
             _make_step(how),
             address,
@@ -87,9 +87,9 @@ class ProofBench:
             now=said["now"],
         )
 
-    def try_code(self, held: Held, code: str, owner: str = "ann", **how: Any) -> Held:
+    def try_code(self, context: LoginContext, code: str, owner: str = "ann", **how: Any) -> LoginContext:
         """Enter a code."""
-        return self.open_proofs().try_code(held, owner, _make_step(how), code, remembered_for=YEAR, now=self.now)
+        return self.open_proofs().try_code(context, owner, _make_step(how), code, remembered_for=YEAR, now=self.now)
 
     def read_mailed_code(self) -> str:
         """Send the queued mails and return the code in the newest mail."""
@@ -97,9 +97,9 @@ class ProofBench:
             pass
         return read_code(self.mailbox.mails()[0])
 
-    def reread(self, held: Held) -> Transaction:
+    def reread(self, context: LoginContext) -> Transaction:
         """Return the transaction as stored."""
-        return self.transactions.read(held.transaction.id, self.now).transaction
+        return self.transactions.read(context.transaction.id, self.now).transaction
 
 
 def _make_step(how: dict[str, Any]) -> ProveMailbox:
@@ -118,7 +118,7 @@ def different_code(code: str) -> str:
     return f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
 
 
-def outcome_of(attempt: Callable[[], Held]) -> str:
+def outcome_of(attempt: Callable[[], LoginContext]) -> str:
     """Return "proved", or the reason code of the refusal."""
     try:
         attempt()

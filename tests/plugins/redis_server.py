@@ -3,10 +3,11 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -27,6 +28,8 @@ class RedisServer:
     folder: Path
     settings: tuple[str, ...] = KEEPING
     port: int = field(default_factory=free_port)
+    client_options: Mapping[str, Any] = field(default_factory=dict)
+    program: str = "redis-server"
     _running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,7 +45,7 @@ class RedisServer:
         place = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder))
         with (self.folder / "log").open("ab") as log:
             self._running = subprocess.Popen(
-                ("redis-server", str(settings), *place, *self.settings), stdout=log, stderr=log
+                (self.program, str(settings), *place, *self.settings), stdout=log, stderr=log
             )
         _until(self._answers)
         return self
@@ -61,7 +64,8 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a plain client that bypasses the store."""
-        return redis.Redis(host="127.0.0.1", port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(host="127.0.0.1", port=self.port, protocol=2, retry=retry, **self.client_options)
 
     def _answers(self) -> bool:
         assert self._running is not None

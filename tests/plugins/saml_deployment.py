@@ -88,8 +88,8 @@ class SamlDeployment:
     def begin_login(self, upstream: str = "wayf", **how: Any) -> Transaction:
         """Begin a login in a browser and ask an upstream; later responses answer that request."""
         broker = self.deployment.broker
-        held, _ = broker.begin(replace(self.parties.request, **how), self.now, None, shared=False)
-        bound = broker.bind(held, "browser", self.now)
+        context, _ = broker.begin(replace(self.parties.request, **how), self.now, None, shared=False)
+        bound = broker.bind(context, "browser", self.now)
         asked, outstanding = broker.ask_upstream(bound, upstream, self.now)
         self.parties.asked["id"] = outstanding.id
         return asked.transaction

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Flask
 
 from broker.adapters.web.page_layout import Imprint, install
-from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up import sign_up_links
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.adapters.web.sign_up.sign_up_pages import SignUp, blueprint
 from broker.core.entities import Text
@@ -33,10 +33,10 @@ SETTING: Final = SignUp(
     services={"my-loans": Text("My loans", "Mine lån"), "myprint": Text("MyPrint", "MyPrint")},
     links=LINKS,
 )
-PATHS: Final = (*(node.path for node in sign_up_questions.NODES.values()), sign_up_questions.FAQ)
-
-
-SHIPPED: Final = cache(Texts.load)
+SHIPPED: Final = Texts.load()
+PAGES: Final = SHIPPED.pages
+BACK: Final = SHIPPED.back
+PATHS: Final = (*(page.address for page in PAGES.values()), sign_up_links.FAQ)
 
 
 def signup_site(
@@ -45,7 +45,7 @@ def signup_site(
     """Return an application that shows the sign-up pages."""
     app = Flask("broker.adapters.web")
     install(app, Imprint(LIBRARY, mail="library@library.example", accessibility=accessibility), base_url)
-    app.register_blueprint(blueprint(texts or SHIPPED(), setting, base_url))
+    app.register_blueprint(blueprint(texts or SHIPPED, setting, base_url))
     return app
 
 

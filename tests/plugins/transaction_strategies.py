@@ -18,7 +18,7 @@ from broker.core.login.transaction import (
     AccountState,
     Authentication,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Person,
     Transaction,
     UpstreamRefusal,
@@ -73,7 +73,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         failure=draw(st.sampled_from([None, UpstreamRefusal("wayf", AUTHN_FAILED)])),
         person=draw(st.sampled_from([None, Person("p")])),
         account=draw(st.sampled_from(ACCOUNTS)),
-        errand=draw(st.sampled_from(Errand)),
+        purpose=draw(st.sampled_from(LoginPurpose)),
         upgrade=draw(st.sampled_from([None, True, False])),
         unproved=draw(st.booleans()),
     )

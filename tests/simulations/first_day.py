@@ -20,7 +20,7 @@ from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, has_surname, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.login.steps import Ask, ClaimBorrower, ConfirmAddress, Enrol, Issue, Refuse
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 from tests.use_cases.conftest import Hooks, Shelf, World
 from tests.use_cases.login.conftest import Logins
 
@@ -190,18 +190,18 @@ class FirstDay:
         flow, now, facts = self.logins.flow, self.world.now, person.facts
         said = {"sn": facts.surname, "gn": facts.given_name, "mail": person.mail}
         answer = self.logins.student(eppn=person.mail.replace("student.example", "au.dk"), cpr=person.cpr, **said)
-        held = self._agree(self.logins.log_in(self.logins.begun(), answer))
-        step = flow.next_step(held, now)
+        context = self._agree(self.logins.log_in(self.logins.begun(), answer))
+        step = flow.next_step(context, now)
         if isinstance(step, ConfirmAddress):
-            held = self._agree(flow.answer_address(held, now, is_own=True))
-            step = flow.next_step(held, now)
+            context = self._agree(flow.answer_address(context, now, is_own=True))
+            step = flow.next_step(context, now)
         while isinstance(step, Enrol):
-            held = flow.enrol(held, now, language="da", patience=0)
+            context = flow.enrol(context, now, language="da", patience=0)
             while self.world.worker.step():
                 pass
-            step = flow.next_step(held, now)
+            step = flow.next_step(context, now)
         self.world.now += timedelta(seconds=5)
-        account = held.transaction.account
+        account = context.transaction.account
         if isinstance(step, Refuse):
             return f"case {step.reason}"
         if isinstance(step, ClaimBorrower):
@@ -224,13 +224,13 @@ class FirstDay:
             self.owners[number] = person
         assert self.owners[number] == person, "another person's account"
 
-    def _agree(self, held: Held) -> Held:
+    def _agree(self, context: LoginContext) -> LoginContext:
         flow, now = self.logins.flow, self.world.now
-        step = flow.next_step(held, now)
+        step = flow.next_step(context, now)
         if not isinstance(step, Ask):
-            return held
+            return context
         shown = step.question.disclosure.page_digest(flow.hmacs)
-        return flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="da")
+        return flow.answers.record_answer(context, step, shown, "yes", now, remember=False, chosen=(), language="da")
 
     def _claim(self, person: Person) -> str | None:
         """Claim the person's own borrower, with the mailed code or with the card number."""

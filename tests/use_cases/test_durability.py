@@ -88,8 +88,8 @@ def lease(store: AskedStore) -> None:
 def log_in(store: AskedStore) -> None:
     """Begin a transaction, and change it."""
     transactions = Transactions(store)
-    held = transactions.add(TRANSACTION, NOW)
-    transactions.change(held, lambda found: replace(found, browser="b"), NOW)
+    context = transactions.add(TRANSACTION, NOW)
+    transactions.change(context, lambda found: replace(found, browser="b"), NOW)
 
 
 def arrive(store: AskedStore) -> None:

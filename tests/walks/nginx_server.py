@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +18,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from broker.demo.run.demo_folder import Ports
 from tests.plugins.programs import run_program
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
@@ -86,13 +87,26 @@ class Front:
         return "".join(each.read_text(encoding="utf-8") for each in logs)
 
 
+@dataclass(frozen=True, slots=True)
+class PortsBehind(Ports):
+    """The demo's ports, with the broker reached at nginx."""
+
+    front: int = 0
+
+    def origin(self, party: str) -> str:
+        """Return the address browsers use."""
+        if party == "broker":
+            return f"https://{NAME}:{self.front}"
+        return Ports.origin(self, party)
+
+
 @contextmanager
-def nginx(port: int, plain_port: int, broker: int) -> Iterator[Front]:
-    """Start nginx before a broker that listens at a port of loopback, and end it with the block."""
+def nginx(port: int, plain_port: int, *brokers: int) -> Iterator[Front]:
+    """Start nginx before brokers that listen at ports of loopback, and end it with the block."""
     folder = Path(tempfile.mkdtemp(prefix="nginx-"))
     try:
         front = Front(folder, port, plain_port)
-        _write(front, broker)
+        _write(front, brokers)
         command = [
             "/usr/sbin/nginx",
             "-p",
@@ -109,7 +123,7 @@ def nginx(port: int, plain_port: int, broker: int) -> Iterator[Front]:
         shutil.rmtree(folder)
 
 
-def _write(front: Front, broker: int) -> None:
+def _write(front: Front, brokers: Sequence[int]) -> None:
     folder = front.folder
     for name in ("log", "spool"):
         (folder / name).mkdir()
@@ -124,7 +138,7 @@ def _write(front: Front, broker: int) -> None:
         "/etc/ssl/login.library.example/": f"{folder}/",
         "/var/log/nginx/": f"{folder}/log/",
         "/opt/broker/deploy": str(folder),
-        "http://127.0.0.1:8000;": f"http://127.0.0.1:{broker};",
+        "server 127.0.0.1:8000;": " ".join(f"server 127.0.0.1:{broker};" for broker in brokers),
     }
     (folder / "broker.conf").write_text(_replace_all((DEPLOY / "nginx.conf").read_text(encoding="utf-8"), own))
     (folder / "nginx.conf").write_text(_AROUND.format(folder=folder))

@@ -22,16 +22,17 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Response
 from requests.adapters import HTTPAdapter
 
+from broker.adapters.observability import application_log
 from broker.demo.check import persona_walk
 from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.demo_folder import write
 from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
 from tests.plugins.visitor import Visitor
-from tests.walks.nginx_server import DEPLOY, NAME, Front, nginx
+from tests.walks.nginx_server import DEPLOY, NAME, Front, PortsBehind, nginx
 
 pytestmark = pytest.mark.server
 
@@ -46,19 +47,6 @@ _FORM: Final = (
     "Content-Length: 100000\r\n\r\nSAMLResponse="
 ).encode()
 _PAGES: Final = f"GET /sign-up HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode() * 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Behind(Ports):
-    """The demo's ports, with the broker reached at nginx."""
-
-    front: int = 0
-
-    def origin(self, party: str) -> str:
-        """Return the address browsers use."""
-        if party == "broker":
-            return f"https://{NAME}:{self.front}"
-        return Ports.origin(self, party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +93,7 @@ class _From(_Loopback):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a demo behind nginx, where everything from the rude network is a computer that several people use."""
-    ports = _Behind(free_base(), free_port())
+    ports = PortsBehind(free_base(), free_port())
     setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
     text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
     setting.config.write_text('shared_networks = ["127.0.66.0/24", "198.51.100.0/24"]\n' + text, encoding="utf-8")
@@ -125,6 +113,18 @@ def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
         assert wanted in written
     for unwanted in ("?", "SAML", "RelayState", "arrival", "abcdefghij"):
         assert unwanted not in written
+
+
+def test_one_id_finds_a_request_in_both_logs(site: Site) -> None:
+    """The broker's line carries the id of nginx's line, not the one that a client wrote."""
+    path = "/no-such-page"
+    assert _get(site.front, path, **{"X-Request-ID": "c0ffee00c0ffee00c0ffee00c0ffee00"}).status_code == 404
+    end = time.monotonic() + 60
+    while f"GET {path} 404 404 " not in site.front.log:  # it is written after the answer has left
+        assert time.monotonic() < end
+    (line,) = (line for line in site.front.log.splitlines() if f"GET {path} " in line)
+    request_id = application_log.mask(line.split()[-1])  # an id may look like a CPR number
+    assert f'"request_id": "{request_id}"' in (site.demo.setting.folder / "broker.log").read_text(encoding="utf-8")
 
 
 def test_the_log_holds_no_secret_of_what_the_broker_never_answered() -> None:

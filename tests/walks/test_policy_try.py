@@ -17,7 +17,7 @@ from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Done, Issue
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.demo.people.persona import Persona
 from broker.demo.people.persona_facts import persona_facts
 from broker.demo.people.personas import PERSONAS
@@ -159,7 +159,7 @@ def test_a_tried_login_is_the_real_one(deployment: Deployment, who: Persona) -> 
     for service in SERVICES:
         if who.way not in deployment.parts.services[service].methods:
             continue
-        described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
+        described = replace(facts(deployment, who), purpose=LoginPurpose.LOGIN, intent=None)
         (played,) = try_login(deployment.parts.make_trial_site(), described, (service,), deployment.clock.now()).played
         walk = Walk(deployment, deployment.person_without_code(), who)
         compare(deployment, played, walk.walk_to_end(walk.log_in_at(service)))

@@ -23,6 +23,7 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
     """
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             _mask,
@@ -53,6 +54,13 @@ def tell(event: str, **facts: str | int | None) -> None:
         write(event, **known)
     except (OSError, ValueError):
         dropped += 1
+
+
+def set_request_id(request_id: str | None) -> None:
+    """Set the id that the lines of this thread carry until the next call."""
+    structlog.contextvars.clear_contextvars()
+    if request_id is not None:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 def log_unexpected(error: BaseException, reference: str) -> None:

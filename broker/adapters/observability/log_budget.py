@@ -9,28 +9,37 @@ from typing import Final
 from broker.core.window_counts import WindowCounts
 
 MOST_A_MINUTE: Final = 60
+MOST_OF_A_NETWORK: Final = 20
 # Lines and reasons are names in the code. The limit holds even if a reason came from outside.
-_MOST_REASONS: Final = 500
+_MOST_NAMES: Final = 500
 
 
 @dataclass(slots=True)
 class LogBudget:
     """Writes at most sixty lines a minute of each name and reason, in each process.
 
-    A request costs its sender little; a full disk would stop all logins.
+    A request costs its sender little; a full disk would stop all logins. One network causes at most
+    twenty of the lines, so that the messages of a stranger do not hide those of a new service.
     """
 
     write: Callable[..., None]
     now: Callable[[], datetime]
-    counts: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_REASONS))
+    find_network: Callable[[], str]
+    of_networks: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_NAMES))
+    counts: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_NAMES))
     lock: Lock = field(default_factory=Lock)
 
     def write_limited(self, event: str, **facts: str | int | None) -> None:
         """Write a line, a last one that says that further lines are left out, or nothing."""
         reason = facts.get("reason")
+        name, now = f"{event} {reason or ''}", self.now()
         with self.lock:
-            count = self.counts.count(f"{event} {reason or ''}", self.now())
-        if count <= MOST_A_MINUTE:
+            excess = (
+                self.of_networks.count(f"{name} {self.find_network()}", now) - MOST_OF_A_NETWORK
+            )
+            if excess <= 0:
+                excess = self.counts.count(name, now) - MOST_A_MINUTE
+        if excess <= 0:
             self.write(event, **facts)
-        elif count == MOST_A_MINUTE + 1:
+        elif excess == 1:
             self.write(event, reason=reason, more="left out for the rest of this minute")

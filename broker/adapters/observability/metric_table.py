@@ -132,6 +132,14 @@ TABLE: Final = (
             "any pending for 15 minutes",
         ),
     ),
+    MetricRow("broker_mails_waiting", "gauge", (), "Mails that have not been sent or refused."),
+    MetricRow(
+        "broker_oldest_mail_age_seconds",
+        "gauge",
+        (),
+        "Age of the oldest mail that waits.",
+        Alert("BrokerMailsWait", "broker_oldest_mail_age_seconds > 1800", "5m", "half an hour"),
+    ),
     MetricRow(
         "broker_register_calls_total",
         "counter",
@@ -154,8 +162,15 @@ TABLE: Final = (
         "broker_work_running",
         "gauge",
         (),
-        "1 while broker work runs on this machine.",
+        "1 while broker work runs on this machine, and finishes its rounds.",
         Alert("BrokerWorkStopped", "broker_work_running == 0", "1m", "0 for a minute"),
+    ),
+    MetricRow(
+        "broker_reload_age_seconds",
+        "gauge",
+        (),
+        "Time since the web worker looked for changed policies and metadata.",
+        Alert("BrokerReloadHangs", "broker_reload_age_seconds > 60", "1m", "more than a minute"),
     ),
     MetricRow(
         "broker_work_starts_total",

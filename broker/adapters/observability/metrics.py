@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from broker.adapters.observability.metric_table import TABLE
@@ -20,7 +21,7 @@ _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
 _WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
-_RESERVED: Final = 256 * 1024  # octets; about a thousand counters
+_RESERVED: Final = 128 * 1024  # octets; about five hundred counters
 _FETCHES: Final = ("broker_metadata_fetches_total", ("feed", "result"))
 # The metrics of events that are no login and no refusal, and the facts that are their labels.
 _COUNTED: Final[Mapping[EventKind | AuditEventKind, tuple[str, tuple[str, ...]]]] = {
@@ -116,10 +117,26 @@ class Metrics:
 
     def _count(self, name: str, *labels: str) -> None:
         counter = self._counters[name]
-        (counter.labels(*labels) if labels else counter).inc()
+        with suppress(OSError):  # no space for another counter
+            (counter.labels(*labels) if labels else counter).inc()
 
     def _time(self, name: str, label: str, seconds: float) -> None:
-        self._histograms[name].labels(label).observe(seconds)
+        with suppress(OSError):
+            self._histograms[name].labels(label).observe(seconds)
+
+
+class _ReservedCounts(MmapedDict):
+    """The counts in a mapped file whose space is on the disk before a count needs it.
+
+    The library enlarges a full file without reserving the space: on a full disk, SIGBUS would end
+    the process.
+    """
+
+    def _init_value(self, key: str) -> None:
+        """Add a count; OSError if the file has no space for it."""
+        if self._used > self._capacity // 2:
+            os.posix_fallocate(self._f.fileno(), 0, 2 * self._capacity)
+        super()._init_value(key)  # type: ignore[no-untyped-call]
 
 
 class _Figures:
@@ -179,6 +196,7 @@ def count_in_files(folder: Path, process: str) -> None:
             file.with_suffix(".new").unlink(missing_ok=True)
         return
     os.environ[_FOLDER_VARIABLE] = str(folder)
+    values.MmapedDict = _ReservedCounts  # type: ignore[attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
 
 

@@ -1,6 +1,7 @@
 """Redis URLs, clients, and settings that make a server unfit for production."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from redis import Redis, Sentinel
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
@@ -169,9 +170,9 @@ def _read_login_at_sentinels(options: Mapping[str, str]) -> dict[str, str]:
 
 def servers(client: Any) -> tuple[str, ...]:
     """Return the hosts that the client uses, as Sentinel or the Cluster names them."""
-    client.ping()
-    if hasattr(client, "get_nodes"):
+    if hasattr(client, "get_nodes"):  # connected already; its ``ping`` fails if one server is down
         return tuple(node.host for node in client.get_nodes())
+    client.ping()
     pool = client.connection_pool
     if isinstance(pool, SentinelConnectionPool):
         host, _ = pool.get_master_address()  # type: ignore[no-untyped-call]
@@ -187,20 +188,29 @@ def loss_faults(client: Any) -> tuple[str, ...]:
 
 
 def find_lone_masters(client: Any) -> Iterator[str]:
-    """Yield a sentence for each server that also writes when it is cut off from its replicas."""
-    for name, server in _name_primaries(client):
-        setting = server.config_get("min-replicas-to-write")
-        if server.info("replication")["connected_slaves"] and "0" in setting.values():
-            what = "has replicas and min-replicas-to-write 0; set it to 1"
-            why = "a server that is cut off would confirm writes that a failover forgets"
-            yield f"{name} {what}: {why}."
+    """Yield a sentence if the server also writes when it is cut off from its replicas.
+
+    A Cluster stops a server that is cut off by itself. There, a server that has taken over has no
+    replica until the failed one is back, and must accept writes meanwhile.
+    """
+    if hasattr(client, "get_primaries"):
+        return
+    setting = client.config_get("min-replicas-to-write")
+    if client.info("replication")["connected_slaves"] and "0" in setting.values():
+        what = "has replicas and min-replicas-to-write 0; set it to 1"
+        why = "a server that is cut off would confirm writes that a failover forgets"
+        yield f"Redis {what}: {why}."
 
 
-def _name_primaries(client: Any) -> Iterable[tuple[str, Any]]:
-    """Return the writable servers, each with its name for sentences."""
+def _name_primaries(client: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the writable servers that answer, each with its name for sentences."""
     if not hasattr(client, "get_primaries"):
-        return [("Redis", client)]
-    return [(f"Redis {node.name}", node.redis_connection) for node in client.get_primaries()]
+        yield "Redis", client
+        return
+    for node in client.get_primaries():
+        with suppress(ConnectionError, TimeoutError):
+            node.redis_connection.ping()
+            yield f"Redis {node.name}", node.redis_connection
 
 
 def _check_path(address: Address) -> None:

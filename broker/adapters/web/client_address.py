@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from flask import Request, request
+from flask import Request, has_request_context, request
 
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
@@ -20,6 +20,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
+_REQUEST_ID: Final = re.compile(r"[0-9a-f-]{16,40}")
 _REPORT_EVERY: Final = timedelta(hours=1)
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -44,6 +45,21 @@ def find_network(request: Request) -> str:
     if address is None:
         return _UNKNOWN
     return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+
+
+def find_present_network() -> str:
+    """Return the subscriber's network of the present request; "unknown" outside a request."""
+    return find_network(request) if has_request_context() else _UNKNOWN
+
+
+def find_request_id(request: Request) -> str | None:
+    """Return the id that the proxy gave this request; None without a counted proxy.
+
+    A client could write an id of its own.
+    """
+    given = request.headers.get("X-Request-ID", "")
+    is_counted = _PROXIES_COUNTED in request.environ
+    return given if is_counted and _REQUEST_ID.fullmatch(given) else None
 
 
 def is_from_this_machine(request: Request) -> bool:

@@ -55,7 +55,7 @@ class NetworkLimits:
     lock: Lock = field(default_factory=Lock)
 
     def count_beginning(self) -> None:
-        """Count a login, sign-up or errand that is about to begin; NetworkBusy beyond a ceiling."""
+        """Count a login that is about to begin; NetworkBusy beyond a ceiling."""
         now = self.now()
         campus = self._campus()
         network = self._network(campus)

@@ -19,7 +19,7 @@ from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, facts_of_login
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import Example, PolicySet
 from broker.use_cases.policy_trials.login_trials import LoginTrial, NoSuchNameError, TrialSite
@@ -108,7 +108,7 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     site = policy_configuration.open_trial_site(options["folder"], now)
     given, now = _read_login(options, site.policies, now)
     services = options["service"]
-    if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
+    if given.purpose is LoginPurpose.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
     try:
         trial = try_at_site(site, given, services, now)
@@ -146,7 +146,7 @@ def _read_login(
         facts = _load_persona(options["persona"], moment.date())
         if options["service"]:
             # A persona that signs up logs in instead: a named service accepts no sign-up.
-            facts = replace(facts, errand=Errand.LOGIN, intent=None)
+            facts = replace(facts, purpose=LoginPurpose.LOGIN, intent=None)
     elif options["example"]:
         example = _find_example(options["example"], policies)
         click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
@@ -220,7 +220,7 @@ def _add_common_facts(
     kind, before = ("addresses", facts.addresses) if intent else ("proved", facts.proved)
     given: dict[str, Any] = {"intent": intent, kind: {**before, **addresses}}
     if options["sign_up"]:
-        given["errand"] = Errand.SIGN_UP
+        given["purpose"] = LoginPurpose.SIGN_UP
     if options["keep_category"]:
         given["upgrade"] = False
     if options["borrower"]:

@@ -16,10 +16,10 @@ from broker.core.identity.canonical_attributes import AttributeMap, AttributeRea
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, describe_unmet, nsis_class
 from broker.core.login.transaction import (
-    GUARDED_ERRANDS,
+    FRESH_LOGIN_PURPOSES,
     Authentication,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Transaction,
 )
 from broker.core.policy.model import PolicySet, Release
@@ -92,7 +92,7 @@ class ConfiguredEntities:
 
     # The ways to log in
 
-    def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> Names:
+    def ways(self, request: AuthnRequest, purpose: LoginPurpose = LoginPurpose.LOGIN) -> Names:
         """Return the upstreams that this request may use, in the service's order.
 
         An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37). The library
@@ -101,20 +101,20 @@ class ConfiguredEntities:
         stored data are never possible with a PIN. A PIN mail needs no login.
         """
         methods = self.services[request.service].methods
-        if errand is Errand.PIN_BY_MAIL:
+        if purpose is LoginPurpose.PIN_BY_MAIL:
             return ()
-        if errand in GUARDED_ERRANDS:
+        if purpose in FRESH_LOGIN_PURPOSES:
             local = self.local
             return tuple(name for name in methods if name not in local)
         ways = self._select_by_idp_list(methods, request)
-        return self._select_by_class(self._drop_unanswering(ways, request, errand), request)
+        return self._select_by_class(self._drop_unanswering(ways, request, purpose), request)
 
-    def _drop_unanswering(self, ways: Names, request: AuthnRequest, errand: Errand) -> Names:
+    def _drop_unanswering(self, ways: Names, request: AuthnRequest, purpose: LoginPurpose) -> Names:
         """Return the ways without the library account if PINs cannot be checked."""
         if self.pins_checked:
             return ways
         able = tuple(name for name in ways if name not in self.local)
-        if ways and not able and errand is Errand.LOGIN:
+        if ways and not able and purpose is LoginPurpose.LOGIN:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, "the library system tells no right PIN", request=request
             )

@@ -29,7 +29,7 @@ from broker.core.identity.rights import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.site import CATEGORY, Site
-from broker.core.login.transaction import Authentication, Errand
+from broker.core.login.transaction import Authentication, LoginPurpose
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import LoginFacts, PolicySet
 
@@ -73,7 +73,7 @@ class GivenFacts:
     cpr: str | None = None
     age: int | None = None
     intent: str | None = None
-    errand: Errand = Errand.LOGIN
+    purpose: LoginPurpose = LoginPurpose.LOGIN
     borrower: DescribedBorrower | None = None
     addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
     proved: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -56,11 +56,11 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import (
-    OWN_ERRANDS,
+    STORED_DATA_PURPOSES,
     Account,
     AccountState,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Transaction,
     UpstreamRefusal,
 )
@@ -99,19 +99,19 @@ _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_C
 _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that a page shows before the login continues.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
-_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT})
+_BY_NO_PIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.STORED_DATA})
 # Attributes that we add ourselves, so that no notice of the upstream covers them.
 OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | SUBJECT_IDENTIFIERS
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     """Return the next step. Every transaction has exactly one."""
-    if transaction.errand is Errand.PIN_BY_MAIL:
+    if transaction.purpose is LoginPurpose.PIN_BY_MAIL:
         return Done()  # nobody is logged in for it, and nothing is looked up of anybody
     unknown = _find_authentication_step(transaction, terms)
     if unknown:
         return unknown
-    if transaction.errand in OWN_ERRANDS:
+    if transaction.purpose in STORED_DATA_PURPOSES:
         return Done()
     decision = terms.decision
     if terms.lacking and not transaction.unproved:
@@ -137,7 +137,7 @@ def _find_authentication_step(transaction: Transaction, terms: Terms) -> Step | 
     if class_for_service(request, received, terms.meets) is None:
         detail = describe_unmet(request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
-    if local and transaction.errand in _BY_NO_PIN:
+    if local and transaction.purpose in _BY_NO_PIN:
         # A person who guessed a PIN must not be able to choose a new one or to delete data.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
@@ -151,7 +151,7 @@ def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -
     account = transaction.account
     if account is not None and account.address_question is not None:
         return _confirm_address(transaction, account.address_question, decision)
-    if transaction.errand is Errand.PIN:
+    if transaction.purpose is LoginPurpose.PIN:
         return _choose_pin(account, decision)
     if _has_case_to_claim(transaction, decision):
         return _unless_passive(transaction, ClaimBorrower(decision), decision)
@@ -253,8 +253,8 @@ def _finish(transaction: Transaction, disclosure: Disclosure, terms: Terms, now:
     unfinished = _find_unfinished_step(account, decision)
     if unfinished:
         return unfinished
-    if transaction.errand is not Errand.LOGIN:
-        # An errand ends without an assertion: no service asked for one
+    if transaction.purpose is not LoginPurpose.LOGIN:
+        # It ends without an assertion: no service asked for one
         # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
     if transaction.has_new_address and not (transaction.told or transaction.request.is_passive):
@@ -307,7 +307,7 @@ def _has_case_to_claim(transaction: Transaction, decision: Decision) -> bool:
     account = transaction.account
     if account is None or account.state is not AccountState.CASE:
         return False
-    return transaction.errand is not Errand.PIN and _can_claim(account, decision)
+    return transaction.purpose is not LoginPurpose.PIN and _can_claim(account, decision)
 
 
 def _find_account_barrier(account: Account | None, release: Release) -> str | None:

@@ -35,7 +35,7 @@ class RefusedFacts:
     """
 
     service: str
-    errand: str
+    purpose: str
     upstream: str
     institution: str
     intent: str | None
@@ -74,7 +74,7 @@ def collect_refused_facts(
     line = decision.deciding_line
     return RefusedFacts(
         service=transaction.request.service,
-        errand=transaction.errand.value,
+        purpose=transaction.purpose.value,
         upstream=transaction.upstream or "",
         institution=authentication.institution if authentication else "",
         intent=transaction.intent,

@@ -13,7 +13,7 @@ from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
 from broker.core.login.missing_address import describe_missing_address
 from broker.core.login.played_login import PlannedBorrower
-from broker.core.login.transaction import Account, AccountState, Errand
+from broker.core.login.transaction import Account, AccountState, LoginPurpose
 from broker.core.policy.model import Decision
 
 _LANGUAGE: Final = "en"
@@ -32,7 +32,7 @@ class SimulatedAccount:
     decision: Decision
     reading: ReadingWithoutCpr
     borrower: DescribedBorrower | None
-    errand: Errand
+    purpose: LoginPurpose
     today: date
     number_is_known: bool
     upgrade: bool | None = None
@@ -49,7 +49,7 @@ class SimulatedAccount:
         release = self.decision.release
         if release is None or release.borrower == "none":
             return None
-        if release.borrower == "make" and self.errand is not Errand.PIN:
+        if release.borrower == "make" and self.purpose is not LoginPurpose.PIN:
             wanted = self._derive_wanted(upgrade=self.upgrade is not False)
             if wanted:
                 return self._find_for_enrolment(wanted)
@@ -109,7 +109,7 @@ class SimulatedAccount:
         """Return the account where the login changes nothing."""
         if self.number_is_known and not self._has_usable_cpr:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
-        if self.errand is Errand.PIN and not self._has_usable_cpr:
+        if self.purpose is LoginPurpose.PIN and not self._has_usable_cpr:
             return _make_case(missing_cpr_reason(self.reading.cpr))
         if self._is_found and self._has_several:
             return _make_case(_SEVERAL)

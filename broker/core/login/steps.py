@@ -113,7 +113,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An errand such as a sign-up is finished, without an assertion.
+    """A login for a page of ours, such as a sign-up, is finished without an assertion.
 
     ``number`` is the borrower's, if any.
     """

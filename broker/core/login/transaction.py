@@ -25,7 +25,7 @@ SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.
 _MOST_OUTSTANDING: Final = 20
 
 
-class Errand(StrEnum):
+class LoginPurpose(StrEnum):
     """The purpose of a transaction. Only a login comes from a service and ends in an assertion."""
 
     LOGIN = "login"
@@ -33,14 +33,16 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
-    KEPT = "kept"  # to see and delete what is stored about oneself
+    STORED_DATA = "stored_data"  # to see and delete what is stored about oneself
     STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
-# Stored data belongs to its person, whatever the policies decide. These errands create nothing.
-OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT})
-# A PIN may be guessed and a screen left open: these errands need a new login, and not by PIN.
-GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT})
+# Stored data belongs to its person, whatever the policies decide. These logins create nothing.
+STORED_DATA_PURPOSES: Final = frozenset({LoginPurpose.CHOICES, LoginPurpose.STORED_DATA})
+# A PIN may be guessed and a screen left open: these need a new login, and not by PIN.
+FRESH_LOGIN_PURPOSES: Final = frozenset(
+    {LoginPurpose.SIGN_UP, LoginPurpose.PIN, LoginPurpose.STORED_DATA}
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,7 +57,7 @@ class SubjectHint:
 class AuthnRequest:
     """The request of a service, after its message was verified. ``acs`` is from its metadata.
 
-    An errand that no service asked for has a request too, without ``id``, ``entity_id`` and
+    A login that no service asked for has a request too, without ``id``, ``entity_id`` and
     ``acs``. Its ``service`` is the one whose policy counts.
     """
 
@@ -245,10 +247,10 @@ class Transaction:
     begun: datetime
     until: datetime
     request: AuthnRequest
-    errand: Errand = Errand.LOGIN
+    purpose: LoginPurpose = LoginPurpose.LOGIN
     # on a computer that others use too, there or begun there: nothing is remembered
     shared: bool = False
-    back: str | None = None  # the service to go on to after an errand
+    back: str | None = None  # the service to go on to after a login for a page of ours
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None
@@ -281,7 +283,7 @@ class Transaction:
     @property
     def service_before(self) -> str | None:
         """Return the name of the service that the person came from, or None."""
-        return self.request.service if self.errand is Errand.LOGIN else self.back
+        return self.request.service if self.purpose is LoginPurpose.LOGIN else self.back
 
     @property
     def upstream_request(self) -> AuthnRequest:

@@ -8,7 +8,7 @@ from broker.core.identity import cpr
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.site import CATEGORY
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 
@@ -27,7 +27,7 @@ def persona_facts(person: Persona, today: date) -> GivenFacts:
         upstream=person.way,
         attributes=attributes,
         intent=person.sign_up,
-        errand=Errand.SIGN_UP if person.sign_up else Errand.LOGIN,
+        purpose=LoginPurpose.SIGN_UP if person.sign_up else LoginPurpose.LOGIN,
         borrower=borrower,
         upgrade=person.upgrade is not False,
         whole=True,

@@ -12,7 +12,7 @@ from broker.core.errors import LibraryError
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import describe_missing_address
-from broker.core.login.transaction import Account, AccountState, Errand, Transaction
+from broker.core.login.transaction import Account, AccountState, LoginPurpose, Transaction
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -65,7 +65,7 @@ class BorrowerAtLogin:
         if release is None or transaction.person is None or not _needs_borrower(login):
             return None
         wanted = None
-        if release.borrower == "make" and transaction.errand is not Errand.PIN:
+        if release.borrower == "make" and transaction.purpose is not LoginPurpose.PIN:
             wanted = self._derive_wanted_before_answer(transaction, login, record)
         return self._describe(transaction, login, record, wanted)
 
@@ -259,7 +259,7 @@ class BorrowerAtLogin:
             return wanted
         # A person who signs up is asked again.
         has_declined = record is not None and record.value.has_declined(now)
-        is_kept = has_declined and transaction.errand is not Errand.SIGN_UP
+        is_kept = has_declined and transaction.purpose is not LoginPurpose.SIGN_UP
         return replace(wanted, upgrade=not is_kept)
 
 

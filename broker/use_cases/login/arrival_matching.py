@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.errors import TransactionGone
-from broker.core.login.transaction import Arrival, Errand
+from broker.core.login.transaction import Arrival, LoginPurpose
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.storage.records import Record
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class TransactionAndArrival:
     ``mark`` is the keyed hash of the arrival token.
     """
 
-    held: Held
+    context: LoginContext
     mark: str
     arrival: Record[Arrival] | None
 
@@ -44,14 +44,14 @@ class ArrivalMatching:
 
         Raises TransactionGone if there is no such transaction.
         """
-        held, arrival = self.arrivals.read_both(name, arrival_token, now)
-        if held.transaction.errand is Errand.STAFF:
+        context, arrival = self.arrivals.read_both(name, arrival_token, now)
+        if context.transaction.purpose is LoginPurpose.STAFF:
             raise TransactionGone("a login of staff")
-        return TransactionAndArrival(held, self.arrivals.compute_mark(arrival_token), arrival)
+        return TransactionAndArrival(context, self.arrivals.compute_mark(arrival_token), arrival)
 
     def match(
         self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
-    ) -> Held | None:
+    ) -> LoginContext | None:
         """Join an arrival to its transaction for the browser that asked, without writing yet.
 
         Return None if the arrival was used, is too old, belongs to another transaction or answers a
@@ -59,28 +59,28 @@ class ArrivalMatching:
         the person again. Raises BrowserUnmatched, and destroys the arrival, if another browser
         began the transaction.
         """
-        held, arrival = brought.held, brought.arrival
-        transaction = held.transaction
+        context, arrival = brought.context, brought.arrival
+        transaction = context.transaction
         self.arrivals.require_browser(transaction, arrival, browsers, now)
         if transaction.arrival == brought.mark:
-            return self.lookup.look_up_and_store(held, now)
+            return self.lookup.look_up_and_store(context, now)
         answer = arrival.value.find_answer_for(transaction, now) if arrival else None
         if arrival is None or answer is None:
             return None
         authenticated = transaction.add_answer(answer, arrival.value.request, brought.mark, now)
         # The answer and the look-up of the person are written together.
-        learned = self.lookup.look_up(replace(held, transaction=authenticated), now)
+        learned = self.lookup.look_up(replace(context, transaction=authenticated), now)
         return replace(learned, others=(self.arrivals.draft_spent(arrival),))
 
-    def join(self, held: Held, now: datetime) -> Held | None:
+    def join(self, context: LoginContext, now: datetime) -> LoginContext | None:
         """Write what ``match`` joined, unless it is written already.
 
         Return None if another request wrote first. The caller then reads again.
         """
-        if not held.others:
-            return held
-        joined = self.transactions.put(held.transaction, held.version, now, held.others)
+        if not context.others:
+            return context
+        joined = self.transactions.put(context.transaction, context.version, now, context.others)
         if joined is None:
             return None
-        self.lookup.log_permitted(held, now)
-        return replace(joined, evaluated=held.evaluated)
+        self.lookup.log_permitted(context, now)
+        return replace(joined, evaluated=context.evaluated)

@@ -17,7 +17,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ARRIVAL
 from broker.use_cases.storage.records import Content, Reads, Record, Records, read_together
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Arrivals:
 
     def read_both(
         self, name: str, arrival_token: str, now: datetime
-    ) -> tuple[Held, Record[Arrival] | None]:
+    ) -> tuple[LoginContext, Record[Arrival] | None]:
         """Return the transaction ``name`` and the arrival, read in one call of the store.
 
         Raises TransactionGone if there is no such transaction.

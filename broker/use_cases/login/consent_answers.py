@@ -26,7 +26,7 @@ from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 _KINDS: Final = {
     ReceiptEvent.GIVEN: AuditEventKind.CONSENT_GIVEN,
@@ -46,36 +46,36 @@ class ConsentAnswers:
     lookup: PersonAtLogin
     transactions: Transactions
 
-    def reread(self, held: Held, now: datetime) -> Held:
+    def reread(self, context: LoginContext, now: datetime) -> LoginContext:
         """Read the stored answers again if the login began more than five seconds ago.
 
         The person may have withdrawn a consent on another screen meanwhile. Then neither an earlier
         answer nor the one given in this login counts, which may have waited for the library system.
         The answer of this login stays valid only if every later answer is a yes.
         """
-        transaction = held.transaction
+        transaction = context.transaction
         authenticated = transaction.authenticated
         if transaction.issued or authenticated is None:
-            return held
+            return context
         # The age is negative if the clock of the other machine is ahead: read again then.
         if timedelta(0) <= now - authenticated < _FRESH:
-            return held
+            return context
         answers = self._list_answers(transaction, now)
         on_file = select_usable_answers(answers)
         if on_file == transaction.receipts or _is_in_force(transaction.receipt, answers):
-            return held
+            return context
 
         def reread(each: Transaction) -> Transaction:
             return replace(each, receipts=on_file, receipt=None)
 
-        if held.others:
+        if context.others:
             # Not written yet: the caller starts again and writes everything at once.
-            return replace(held, transaction=reread(transaction))
-        return self.transactions.change(held, reread, now)
+            return replace(context, transaction=reread(transaction))
+        return self.transactions.change(context, reread, now)
 
     def record_answer(
         self,
-        held: Held,
+        context: LoginContext,
         step: Step,
         shown: str,
         answer: str,
@@ -84,10 +84,10 @@ class ConsentAnswers:
         remember: bool,
         chosen: tuple[str, ...],
         language: str,
-    ) -> Held:
+    ) -> LoginContext:
         """Store the receipt of the person's answer to the page ``shown``.
 
-        ``shown`` is the digest in the token of the page, and ``step`` is the next step of ``held``.
+        ``shown`` is the digest in the token of the page, and ``step`` the next step of ``context``.
         Ignore a yes if the question has changed since: the next step asks again. Store a no
         whatever the next step is, until an assertion has left: the policies may have been narrowed
         while the page was open, or the person went back to it after a yes. A notice is always
@@ -95,41 +95,41 @@ class ConsentAnswers:
         """
         asked = self._find_shown_question(step, shown)
         if asked is None and answer == "yes":
-            return held
-        history = self._list_answers(held.transaction, now)
+            return context
+        history = self._list_answers(context.transaction, now)
         if asked is None:
             refusal = self._make_refusal(
-                held.transaction, step, history, shown, now, language=language
+                context.transaction, step, history, shown, now, language=language
             )
-            return self._store_answer(held, refusal, now) if refusal else held
+            return self._store_answer(context, refusal, now) if refusal else context
         made = make_receipt(
             secrets.token_hex(16),
             asked,
             answer == "yes",
-            remembered_for=self._find_lifetime(held, now)
+            remembered_for=self._find_lifetime(context, now)
             if remember or asked.variant == "inform"
             else None,
             chosen=chosen,
-            person=self.lookup.make_pseudonym(held.transaction),
+            person=self.lookup.make_pseudonym(context.transaction),
             language=language,
             hmacs=self.hmacs,
             # An answer from a machine whose clock is ahead must stay the earlier one.
             now=compute_answer_time(history, now),
         )
-        return self._store_answer(held, made, now)
+        return self._store_answer(context, made, now)
 
-    def _find_lifetime(self, held: Held, now: datetime) -> timedelta | None:
+    def _find_lifetime(self, context: LoginContext, now: datetime) -> timedelta | None:
         """Return how long a yes counts; None for this login only."""
-        if held.transaction.shared:
+        if context.transaction.shared:
             return None
-        login = self.lookup.evaluate(held, now).evaluated
+        login = self.lookup.evaluate(context, now).evaluated
         has_cpr = login is not None and has_usable_cpr(login.decision.ground)
         return REMEMBERED_FOR if has_cpr else REMEMBERED_WITHOUT_CPR_FOR
 
-    def undo_refusal(self, held: Held, now: datetime) -> Held:
+    def undo_refusal(self, context: LoginContext, now: datetime) -> LoginContext:
         """Remove the refusal from the login, so that the person is asked again."""
         return self.transactions.change(
-            held, lambda transaction: replace(transaction, receipt=None), now
+            context, lambda transaction: replace(transaction, receipt=None), now
         )
 
     def _list_answers(self, transaction: Transaction, now: datetime) -> tuple[Receipt, ...]:
@@ -178,10 +178,10 @@ class ConsentAnswers:
             now=compute_answer_time(history, now),
         )
 
-    def _store_answer(self, held: Held, made: Receipt, now: datetime) -> Held:
+    def _store_answer(self, context: LoginContext, made: Receipt, now: datetime) -> LoginContext:
         # The person record comes first: nothing may leave on an answer that is not stored.
-        service = held.transaction.request.service
-        self._change(held, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
+        service = context.transaction.request.service
+        self._change(context, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
 
         def add_receipt_to(each: Transaction) -> Transaction:
             if each.issued:
@@ -190,21 +190,21 @@ class ConsentAnswers:
 
         taken = False
         try:
-            done = self.transactions.change(held, add_receipt_to, now)
+            done = self.transactions.change(context, add_receipt_to, now)
             taken = done.transaction.receipt == made
         finally:
             if not taken:
                 # The answer came too late, or another person has joined: the receipt of what was
                 # sent before stays as it is.
-                self._change(held, lambda each: each.drop_receipt(service, made.record_id), now)
+                self._change(context, lambda each: each.drop_receipt(service, made.record_id), now)
         if taken:
             self._record(done.transaction, made, now)
         return done
 
     def _change(
-        self, held: Held, change: Callable[[PersonRecord], PersonRecord], now: datetime
+        self, context: LoginContext, change: Callable[[PersonRecord], PersonRecord], now: datetime
     ) -> None:
-        person_id = held.transaction.person_id
+        person_id = context.transaction.person_id
         if person_id:
             self.lookup.records.change(person_id, change, now)
 

@@ -9,14 +9,14 @@ from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
+from broker.core.login.transaction import Authentication, Issued, LoginPurpose, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.core.retention import SESSION
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions, session_group
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +28,35 @@ class Issuance:
     transactions: Transactions
     sessions: Sessions
 
-    def authentication_for_service(self, held: Held, now: datetime) -> Authentication | None:
+    def authentication_for_service(
+        self, context: LoginContext, now: datetime
+    ) -> Authentication | None:
         """Return the authentication with the AuthnContext class that the service gets.
 
         None if the service did not ask for this class.
         """
-        login = self.lookup.evaluate(held, now).evaluated
+        login = self.lookup.evaluate(context, now).evaluated
         if login is None:
             return None
-        return self.lookup.rules.authentication_for_service(held.transaction, login.reading)
+        return self.lookup.rules.authentication_for_service(context.transaction, login.reading)
 
-    def make_ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
+    def make_ids(self, context: LoginContext, step: Issue, now: datetime) -> Issued | None:
         """Return the ids of the assertion of ``step``: the recorded ones, or new ones.
 
         None if an assertion with another content has left under the recorded ids. None too for an
-        errand that no service asked for: nobody may get an assertion then
+        purpose other than a login at a service: nobody may get an assertion then
         (docs/reference/design.md#invariant-3).
         """
-        if held.transaction.errand is not Errand.LOGIN:
+        if context.transaction.purpose is not LoginPurpose.LOGIN:
             return None
         content = self._hash_content(step)
-        before = held.transaction.issued
+        before = context.transaction.issued
         if before is not None and before.content != content:
             return None
         if before is not None:
             return before
         persistent = step.disclosure.name_id_format == PERSISTENT
-        own = self.lookup.make_name_id(held.transaction, persistent=persistent)
+        own = self.lookup.make_name_id(context.transaction, persistent=persistent)
         return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
@@ -64,7 +66,7 @@ class Issuance:
         )
 
     def record_release(
-        self, held: Held, step: Issue, issued: Issued, name_id: NameID, now: datetime
+        self, context: LoginContext, step: Issue, issued: Issued, name_id: NameID, now: datetime
     ) -> bool:
         """Record that the assertion leaves, with its session; False if another request wrote first.
 
@@ -72,7 +74,7 @@ class Issuance:
         has logged out meanwhile. A login writes its session before it reads the marks of logouts. A
         logout writes its mark before it lists sessions. So one of the two always sees the other.
         """
-        transaction = held.transaction
+        transaction = context.transaction
         session = self._session(transaction, issued, name_id)
         if session is None:
             raise TransactionGone("nobody is logged in")
@@ -81,8 +83,8 @@ class Issuance:
             self.sessions.add(session, now)
             has_logged_out = self.sessions.is_over(transaction, now)
         else:
-            self._request_look_up(held, step, now)
-            recorded = self._record(held, step, issued, session, now)
+            self._request_look_up(context, step, now)
+            recorded = self._record(context, step, issued, session, now)
             if recorded is None:
                 return False
             has_logged_out = recorded
@@ -107,14 +109,14 @@ class Issuance:
             )
             self.lookup.tell(event)
 
-    def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
+    def _request_look_up(self, context: LoginContext, step: Issue, now: datetime) -> None:
         """Request the look-up in the register, if the page named it and the person accepted."""
-        login = self.lookup.evaluate(held, now).evaluated
+        login = self.lookup.evaluate(context, now).evaluated
         if login and step.disclosure.looked_up:
-            self.lookup.borrowers.request_look_up(held.transaction, login, held.person)
+            self.lookup.borrowers.request_look_up(context.transaction, login, context.person)
 
     def _record(
-        self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime
+        self, context: LoginContext, step: Issue, issued: Issued, session: Session, now: datetime
     ) -> bool | None:
         """Record that the assertion leaves, and return whether its person has logged out since.
 
@@ -122,7 +124,7 @@ class Issuance:
         AuditUnavailable, with nothing recorded, if that fails. If the process dies after it, the
         log has a release that did not happen. A release without a log entry is not possible.
         """
-        transaction = held.transaction
+        transaction = context.transaction
         tell = self.lookup.tell
         event = make_login_event(
             AuditEventKind.RELEASED,
@@ -134,16 +136,16 @@ class Issuance:
         )
         tell(event)
         left = transaction.record_issued(issued)
-        others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]
-        if self.transactions.put(left, held.version, now, others):
+        others = [*context.others, *self._draft_seen(context, now), *self.sessions.draft(session)]
+        if self.transactions.put(left, context.version, now, others):
             return self.sessions.is_over(transaction, now)
         if not self._is_recorded(transaction, issued, now):
             tell(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
 
-    def _draft_seen(self, held: Held, now: datetime) -> Sequence[Write]:
+    def _draft_seen(self, context: LoginContext, now: datetime) -> Sequence[Write]:
         """Return the write that the person was seen, at most once a day."""
-        return self.lookup.records.draft_seen(held.person, now) if held.person else ()
+        return self.lookup.records.draft_seen(context.person, now) if context.person else ()
 
     def _is_recorded(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether the release was recorded although the write seemed to fail.
@@ -158,15 +160,15 @@ class Issuance:
             return False
         return stored.transaction.issued == issued
 
-    def check_not_logged_out(self, held: Held, now: datetime) -> Held:
+    def check_not_logged_out(self, context: LoginContext, now: datetime) -> LoginContext:
         """Return the transaction with which the person continues.
 
         Drop it and raise TransactionGone if the person has logged out since.
         """
-        if self.sessions.is_over(held.transaction, now):
-            self.transactions.end(held)
+        if self.sessions.is_over(context.transaction, now):
+            self.transactions.end(context)
             raise TransactionGone("its person has logged out")
-        return held
+        return context
 
     def _session(self, transaction: Transaction, issued: Issued, name_id: NameID) -> Session | None:
         authentication = transaction.authentication

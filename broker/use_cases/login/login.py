@@ -24,10 +24,10 @@ from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
-    GUARDED_ERRANDS,
+    FRESH_LOGIN_PURPOSES,
     MOST_OCTETS,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Outstanding,
     Transaction,
 )
@@ -40,7 +40,7 @@ from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.transactions.transactions import Held, Transactions, draw_reference
+from broker.use_cases.transactions.transactions import LoginContext, Transactions, draw_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class LoginFlow:
         browser: str | None = None,
         *,
         shared: bool = False,
-    ) -> tuple[Held, Outstanding | None]:
+    ) -> tuple[LoginContext, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
         Raises RequestRefused if its IDPList leaves no way to log in, if no policy gives the NameID
@@ -111,16 +111,16 @@ class LoginFlow:
         asked = bound.add_request(sent) if sent else bound
         return self.transactions.add(asked, now), sent
 
-    def begin_errand(
+    def begin_for(
         self,
-        errand: Errand,
+        purpose: LoginPurpose,
         now: datetime,
         *,
         intent: str | None = None,
         upstream: str | None = None,
         back: str | None = None,
         shared: bool = False,
-    ) -> Held:
+    ) -> LoginContext:
         """Store a transaction that no service asked for.
 
         Raises FormRefused if ``upstream`` is no way to log in for it. A person who signs up,
@@ -134,39 +134,39 @@ class LoginFlow:
             service=self.sign_up_service,
             entity_id="",
             acs="",
-            force_authn=errand in GUARDED_ERRANDS,
+            force_authn=purpose in FRESH_LOGIN_PURPOSES,
         )
-        if upstream is not None and upstream not in self.rules.ways(request, errand):
+        if upstream is not None and upstream not in self.rules.ways(request, purpose):
             raise FormRefused("not a way to log in for this")
         if back not in self.rules.services:
             back = None
         transaction = replace(
             make_transaction(request, now, shared=shared, upstream=upstream),
-            errand=errand,
+            purpose=purpose,
             back=back,
             intent=intent,
         )
         return self.transactions.add(transaction, now)
 
-    def read(self, name: str, now: datetime) -> Held:
+    def read(self, name: str, now: datetime) -> LoginContext:
         """Return the transaction; raises TransactionGone if there is none.
 
         A login of staff is none: it leads to no person, policy or service.
         """
-        held = self.transactions.read(name, now)
-        if held.transaction.errand is Errand.STAFF:
+        context = self.transactions.read(name, now)
+        if context.transaction.purpose is LoginPurpose.STAFF:
             raise TransactionGone("a login of staff")
-        return held
+        return context
 
-    def resume(self, held: Held, now: datetime) -> Held:
+    def resume(self, context: LoginContext, now: datetime) -> LoginContext:
         """Return the transaction with which the person continues, looked up if necessary.
 
         Raises TransactionGone if the person has logged out since.
         """
-        held = self.issuance.check_not_logged_out(held, now)
-        return self.lookup.look_up_and_store(self.transactions.mark_attended(held, now), now)
+        context = self.issuance.check_not_logged_out(context, now)
+        return self.lookup.look_up_and_store(self.transactions.mark_attended(context, now), now)
 
-    def reveal_cpr(self, held: Held, now: datetime) -> Held | None:
+    def reveal_cpr(self, context: LoginContext, now: datetime) -> LoginContext | None:
         """Record that the page shows the whole CPR number; None if this login has shown it before.
 
         Of two requests at the same time only one succeeds: a page that was left open shows the
@@ -179,91 +179,99 @@ class LoginFlow:
             first = not each.number_shown
             return replace(each, number_shown=True)
 
-        held = self.transactions.change(held, mark_shown, now)
-        return held if first else None
+        context = self.transactions.change(context, mark_shown, now)
+        return context if first else None
 
-    def next_step(self, held: Held, now: datetime) -> Step:
+    def next_step(self, context: LoginContext, now: datetime) -> Step:
         """Return the next step."""
-        held = self.lookup.evaluate(held, now)
-        return next_step(held.transaction, self._collect_terms(held, now), now)
+        context = self.lookup.evaluate(context, now)
+        return next_step(context.transaction, self._collect_terms(context, now), now)
 
-    def collect_refused_facts(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
+    def collect_refused_facts(
+        self, context: LoginContext, step: Refuse, now: datetime
+    ) -> RefusedFacts | None:
         """Return the facts that led to a refusal; None if nothing was decided."""
-        login = self.lookup.evaluate(held, now).evaluated
+        login = self.lookup.evaluate(context, now).evaluated
         if login is None or step.decision is None:
             return None
         return collect_refused_facts(
-            held.transaction, login.reading, step.decision, login.policies, trusted=login.trusted
+            context.transaction, login.reading, step.decision, login.policies, trusted=login.trusted
         )
 
-    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
+    def bind(
+        self, context: LoginContext, browser: str, now: datetime, *, shared: bool = False
+    ) -> LoginContext:
         """Bind the transaction to a browser, by the keyed hash of its cookie."""
-        if held.transaction.bind(browser, shared=shared) == held.transaction:
-            return held
+        if context.transaction.bind(browser, shared=shared) == context.transaction:
+            return context
         return self.transactions.change(
-            held, lambda transaction: transaction.bind(browser, shared=shared), now
+            context, lambda transaction: transaction.bind(browser, shared=shared), now
         )
 
     def bind_and_ask(
-        self, held: Held, browser: str, now: datetime, *, shared: bool = False
-    ) -> tuple[Held, Outstanding | None]:
+        self, context: LoginContext, browser: str, now: datetime, *, shared: bool = False
+    ) -> tuple[LoginContext, Outstanding | None]:
         """Bind a transaction, and record the AuthnRequest to the only way to log in.
 
         The request is None if another step comes first, or if another request has bound the
         transaction meanwhile: that one may have sent the AuthnRequest.
         """
-        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
-        sent = self._make_request_at_once(held.transaction, ways, now)
+        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
+        sent = self._make_request_at_once(context.transaction, ways, now)
 
         def bind_and_add_request(each: Transaction) -> Transaction:
             bound = each.bind(browser, shared=shared)
             first = each.browser is None
             return bound.add_request(sent) if sent and first else bound
 
-        bound = self.transactions.change(held, bind_and_add_request, now)
+        bound = self.transactions.change(context, bind_and_add_request, now)
         stands = sent is not None and bound.transaction.find_request(sent.id)
         return bound, sent if stands else None
 
-    def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
+    def ask_upstream(
+        self, context: LoginContext, upstream: str, now: datetime
+    ) -> tuple[LoginContext, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent.
 
         The transaction stays as it is until the answer comes. Raises BrowserUnmatched if the
         transaction is not bound, and FormRefused if this request may not use the upstream.
         """
-        if held.transaction.browser is None:
+        if context.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
-        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
+        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        sent = make_authn_request(held.transaction, upstream, now)
+        sent = make_authn_request(context.transaction, upstream, now)
         asked = self.transactions.change(
-            held, lambda transaction: transaction.add_request(sent), now, of_person=False
+            context, lambda transaction: transaction.add_request(sent), now, of_person=False
         )
         return asked, sent
 
     def find_awaited_request(
         self, in_response_to: str, upstream: str, now: datetime
-    ) -> tuple[Held, Outstanding]:
+    ) -> tuple[LoginContext, Outstanding]:
         """Return the transaction and the AuthnRequest that an answer names.
 
         The request must be open and sent to this upstream. Raises TransactionGone for an
         unsolicited answer, a second answer, and an answer of another upstream (attacks 15, 16, 18).
         """
-        held = self.transactions.read(in_response_to[1:33], now)
-        outstanding = held.transaction.find_request(in_response_to)
+        context = self.transactions.read(in_response_to[1:33], now)
+        outstanding = context.transaction.find_request(in_response_to)
         if outstanding is None or outstanding.upstream != upstream:
             raise TransactionGone("not an outstanding request of this upstream")
-        return held, outstanding
+        return context, outstanding
 
-    def consume_request(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
+    def consume_request(
+        self, context: LoginContext, outstanding: Outstanding, now: datetime
+    ) -> None:
         """Remove a request that a refused message named, so that it cannot be tried again."""
         self.transactions.change(
-            held, lambda each: each.drop_request(outstanding.id), now, of_person=False
+            context, lambda each: each.drop_request(outstanding.id), now, of_person=False
         )
 
-    def find_account_address(self, held: Held, now: datetime) -> str | None:
+    def find_account_address(self, context: LoginContext, now: datetime) -> str | None:
         """Return the mail address that a new borrower of this login would get, if any."""
-        evaluated = self.lookup.evaluate(held, now).evaluated
+        evaluated = self.lookup.evaluate(context, now).evaluated
         if evaluated is None:
             return None
         wanted = derive_wanted_borrower(
@@ -271,48 +279,48 @@ class LoginFlow:
         )
         return wanted.email if wanted else None
 
-    def answer_upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
+    def answer_upgrade(self, context: LoginContext, now: datetime, *, wanted: bool) -> LoginContext:
         """Add the person's answer to the offer of another category."""
-        if not isinstance(self.next_step(held, now), OfferUpgrade):
-            return held
+        if not isinstance(self.next_step(context, now), OfferUpgrade):
+            return context
         if wanted:
-            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
-        self.lookup.borrowers.keep_category(held.transaction)
+            return self.transactions.change(context, lambda each: replace(each, upgrade=True), now)
+        self.lookup.borrowers.keep_category(context.transaction)
         kept = self.transactions.change(
-            held, lambda each: replace(each.clear_look_up(), upgrade=False), now
+            context, lambda each: replace(each.clear_look_up(), upgrade=False), now
         )
         return self.lookup.look_up_and_store(kept, now)
 
-    def answer_address(self, held: Held, now: datetime, *, is_own: bool) -> Held:
+    def answer_address(self, context: LoginContext, now: datetime, *, is_own: bool) -> LoginContext:
         """Add the person's answer to the question of a first match."""
-        step = self.next_step(held, now)
+        step = self.next_step(context, now)
         if not isinstance(step, ConfirmAddress):
-            return held
+            return context
         answer = AddressAnswer(step.question.match_hash, is_own)
-        answered = self.transactions.change(held, lambda each: each.answer_address(answer), now)
+        answered = self.transactions.change(context, lambda each: each.answer_address(answer), now)
         return self.lookup.look_up_and_store(answered, now)
 
-    def add_claim(self, held: Held, claim: Claim, now: datetime) -> Held:
+    def add_claim(self, context: LoginContext, claim: Claim, now: datetime) -> LoginContext:
         """Add that the person has shown a borrower to be theirs."""
-        if not can_claim(self.next_step(held, now)):
-            return held
-        return self.transactions.change(held, lambda each: each.add_claim(claim), now)
+        if not can_claim(self.next_step(context, now)):
+            return context
+        return self.transactions.change(context, lambda each: each.add_claim(claim), now)
 
-    def mark_told(self, held: Held, now: datetime) -> Held:
+    def mark_told(self, context: LoginContext, now: datetime) -> LoginContext:
         """Add that the page about another category was shown."""
-        if not isinstance(self.next_step(held, now), TellChange):
-            return held
-        return self.transactions.change(held, lambda each: replace(each, told=True), now)
+        if not isinstance(self.next_step(context, now), TellChange):
+            return context
+        return self.transactions.change(context, lambda each: replace(each, told=True), now)
 
     def join_verified_pin(
-        self, held: Held, upstream: str, borrower: Borrower, now: datetime
-    ) -> tuple[Held, str]:
+        self, context: LoginContext, upstream: str, borrower: Borrower, now: datetime
+    ) -> tuple[LoginContext, str]:
         """Add the authentication by a borrower's PIN; return the login cookie's token with it.
 
         Raises FormRefused if this request may not use the library account.
         """
-        transaction = held.transaction
-        ways = self.rules.ways(transaction.request, transaction.errand)
+        transaction = context.transaction
+        ways = self.rules.ways(transaction.request, transaction.purpose)
         local = upstream in ways and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
@@ -323,23 +331,25 @@ class LoginFlow:
         cpr_person_id = self.lookup.persons.find_cpr_person_of(borrower, now)
         answer = make_pin_authentication(upstream, borrower, now, cpr_person_id)
         joined = self.transactions.change(
-            held, lambda each: each.add_answer(answer, "", mark, now), now, of_person=False
+            context, lambda each: each.add_answer(answer, "", mark, now), now, of_person=False
         )
         return self.lookup.look_up_and_store(joined, now), arrival_token
 
-    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
+    def enrol(
+        self, context: LoginContext, now: datetime, *, language: str, patience: float
+    ) -> LoginContext:
         """Store the request, wait for it at most ``patience`` seconds, and record the account.
 
         The policies decide again after the wait.
         """
-        held = self.lookup.evaluate(held, now)
-        login = held.evaluated
-        if login is None or not isinstance(self.next_step(held, now), Enrol):
-            return held
+        context = self.lookup.evaluate(context, now)
+        login = context.evaluated
+        if login is None or not isinstance(self.next_step(context, now), Enrol):
+            return context
         enrol = self.lookup.borrowers.enrol
-        account = enrol(held.transaction, login, language=language, patience=patience)
+        account = enrol(context.transaction, login, language=language, patience=patience)
         recorded = self.transactions.change(
-            held, lambda transaction: replace(transaction, account=account), now
+            context, lambda transaction: replace(transaction, account=account), now
         )
         # The person may have logged out while this request waited.
         recorded = self.issuance.check_not_logged_out(recorded, now)
@@ -357,15 +367,15 @@ class LoginFlow:
             return None
         return make_authn_request(transaction, upstream, now)
 
-    def _collect_terms(self, held: Held, now: datetime) -> Terms:
-        transaction, login, rules = held.transaction, held.evaluated, self.rules
+    def _collect_terms(self, context: LoginContext, now: datetime) -> Terms:
+        transaction, login, rules = context.transaction, context.evaluated, self.rules
         terms = Terms(
             service=rules.service(transaction.request.service),
             giver=rules.giver(transaction.authentication),
             hmacs=self.hmacs,
             decision=deny("no_affiliation", rules.policies()),
             lacking=None,
-            ways=rules.ways(transaction.request, transaction.errand),
+            ways=rules.ways(transaction.request, transaction.purpose),
             local=rules.local,
             meets=rules.meets(transaction.authentication),
             ids=self.lookup.compute_service_ids(transaction),

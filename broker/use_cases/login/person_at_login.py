@@ -13,7 +13,7 @@ from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.decision_input import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, OWN_ERRANDS, Person, Transaction
+from broker.core.login.transaction import LIFETIME, STORED_DATA_PURPOSES, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -24,7 +24,7 @@ from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
 from broker.use_cases.transactions.person_resolution import PersonResolution, display_name
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
 
@@ -44,34 +44,34 @@ class PersonAtLogin:
     borrowers: BorrowerAtLogin
     tell: EventPort = discard_event
 
-    def evaluate(self, held: Held, now: datetime) -> Held:
+    def evaluate(self, context: LoginContext, now: datetime) -> LoginContext:
         """Return the transaction with attributes and decision.
 
         They are computed again only if the facts that they depend on have changed.
         """
-        made = evaluate_login(self.rules, held.transaction, now, held.evaluated)
-        return held if made is held.evaluated else replace(held, evaluated=made)
+        made = evaluate_login(self.rules, context.transaction, now, context.evaluated)
+        return context if made is context.evaluated else replace(context, evaluated=made)
 
-    def policies(self, held: Held) -> PolicySet:
+    def policies(self, context: LoginContext) -> PolicySet:
         """Return the policy set that counts for this request."""
-        return held.evaluated.policies if held.evaluated else self.rules.policies()
+        return context.evaluated.policies if context.evaluated else self.rules.policies()
 
-    def look_up(self, held: Held, now: datetime) -> Held:
+    def look_up(self, context: LoginContext, now: datetime) -> LoginContext:
         """Return the transaction with what is known about the person, neither written nor logged.
 
         The ports are called only after the policies permit the login. A login that was denied
         before is looked up when the policies permit it.
         """
-        held = self.evaluate(held, now)
-        if held.evaluated is None or held.transaction.person is not None:
-            return held
-        known, login, record = self._look_up_permitted(held.transaction, held.evaluated, now)
-        return replace(held, transaction=known, evaluated=login, person=record)
+        context = self.evaluate(context, now)
+        if context.evaluated is None or context.transaction.person is not None:
+            return context
+        known, login, record = self._look_up_permitted(context.transaction, context.evaluated, now)
+        return replace(context, transaction=known, evaluated=login, person=record)
 
-    def look_up_and_store(self, held: Held, now: datetime) -> Held:
+    def look_up_and_store(self, context: LoginContext, now: datetime) -> LoginContext:
         """Add what is known about the person to the stored transaction, as ``look_up`` finds it."""
-        transaction = held.transaction
-        learned = self.look_up(held, now)
+        transaction = context.transaction
+        learned = self.look_up(context, now)
         known = learned.transaction
         if known == transaction:
             return learned
@@ -89,21 +89,21 @@ class PersonAtLogin:
                 proofs=known.proofs,
             )
 
-        undecided = replace(held, evaluated=learned.evaluated)
+        undecided = replace(context, evaluated=learned.evaluated)
         changed = Transactions(self.records.store).change(undecided, add_to, now)
         return self.evaluate(changed, now)
 
-    def log_permitted(self, held: Held, now: datetime) -> None:
+    def log_permitted(self, context: LoginContext, now: datetime) -> None:
         """Write to the audit log that the policies permit a login that was just looked up.
 
         A login that goes straight through is logged by its release only, which says the same and
         more.
         """
-        transaction = held.transaction
-        login = held.evaluated
+        transaction = context.transaction
+        login = context.evaluated
         if login is None or not login.is_permitted or transaction.person is None:
             return
-        if transaction.errand not in OWN_ERRANDS:
+        if transaction.purpose not in STORED_DATA_PURPOSES:
             self.tell(
                 make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
@@ -119,7 +119,7 @@ class PersonAtLogin:
         if not login.trusted:
             return transaction, login, None
         found = self.persons.find(login)
-        if transaction.errand in OWN_ERRANDS:
+        if transaction.purpose in STORED_DATA_PURPOSES:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
         proofs = self._list_proofs(transaction, login, record, now)
@@ -163,32 +163,32 @@ class PersonAtLogin:
         step = proof_step(login.facts, login.policies, now)
         return step if step and self.persons.is_named(login) else None
 
-    def proof_owner(self, held: Held, now: datetime) -> str:
+    def proof_owner(self, context: LoginContext, now: datetime) -> str:
         """Return the person id under which the person's proofs are stored.
 
         For a login without an identifier it is an id of this login only.
         """
-        login = self.evaluate(held, now).evaluated
+        login = self.evaluate(context, now).evaluated
         found = self.persons.find(login) if login else None
         if found is None:
-            return self.hmacs.compute("nobody", held.transaction.id)
-        return held.transaction.person_id or found.id
+            return self.hmacs.compute("nobody", context.transaction.id)
+        return context.transaction.person_id or found.id
 
-    def person_name(self, held: Held, now: datetime) -> str:
+    def person_name(self, context: LoginContext, now: datetime) -> str:
         """Return the person's name; "" if the upstream sent none."""
-        login = self.evaluate(held, now).evaluated
+        login = self.evaluate(context, now).evaluated
         return display_name(login.reading) if login else ""
 
-    def proof_lifetime(self, held: Held, name: str, now: datetime) -> timedelta:
+    def proof_lifetime(self, context: LoginContext, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.
 
         For a login without an identifier it is valid in this login only: the next one is another
         person.
         """
-        login = self.evaluate(held, now).evaluated
+        login = self.evaluate(context, now).evaluated
         if login is None or not self.persons.is_named(login):
             return LIFETIME
-        proof = remembering_proof(self.policies(held), name)
+        proof = remembering_proof(self.policies(context), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def compute_service_ids(self, transaction: Transaction) -> dict[str, str]:

@@ -15,14 +15,14 @@ from broker.core.retention import PROOF
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxProof:
     """Proves mailboxes with mailed codes, and stores the proofs in person records.
 
-    ``owner`` is a person id, and ``held`` the transaction of that person's browser. If another
+    ``owner`` is a person id, and ``context`` the transaction of that person's browser. If another
     authentication has joined the transaction meanwhile, nothing changes and BrowserUnmatched is
     raised (docs/reference/design.md#4a-3).
     """
@@ -33,7 +33,7 @@ class MailboxProof:
 
     def mail_code(
         self,
-        held: Held,
+        context: LoginContext,
         owner: str,
         step: ProveMailbox,
         address: str,
@@ -41,41 +41,41 @@ class MailboxProof:
         asker: str,
         language: str,
         now: datetime,
-    ) -> Held:
+    ) -> LoginContext:
         """Queue a mail with a new code to ``address``, which ``check_typed_address`` returned.
 
         Raises TooMany if the person or the mailbox has had three codes within a day.
         """
         self.codes.count_mail(person_id=owner, address=address)
         # A code ends with its login, and the mail must not promise more.
-        until = min(now + min(step.lasts, CODE_LASTS), held.transaction.until)
+        until = min(now + min(step.lasts, CODE_LASTS), context.transaction.until)
         mailing = Mailing(step.name, address, until)
-        held = self._change(held, lambda each: replace(each, mailing=mailing), now)
+        context = self._change(context, lambda each: replace(each, mailing=mailing), now)
         code = self.codes.make_code(
-            _find_code_owner(held, owner), f"{step.name} {address}", until - now
+            _find_code_owner(context, owner), f"{step.name} {address}", until - now
         )
         minutes = max(1, int((until - now).total_seconds() // 60))
         content = MailboxCodeMail(code=spell_code(code), asker=asker, minutes=minutes)
         self.outbox.queue_mail(address, content, language, about=owner, lasts=until - now)
-        return held
+        return context
 
     def try_code(
         self,
-        held: Held,
+        context: LoginContext,
         owner: str,
         step: ProveMailbox,
         code: str,
         *,
         remembered_for: timedelta,
         now: datetime,
-    ) -> Held:
+    ) -> LoginContext:
         """Prove the mailbox by a typed code.
 
         The step says which domains count now; if it names none, every domain counts. Raises
         CodeRefused with its cause, AddressRefused if the domain no longer counts, and AddressTaken
         if the address proves another person.
         """
-        subject = self.codes.try_code(_find_code_owner(held, owner), code)
+        subject = self.codes.try_code(_find_code_owner(context, owner), code)
         name, _, address = subject.partition(" ")
         if name != step.name:
             raise CodeRefused("code_wrong")
@@ -88,23 +88,23 @@ class MailboxProof:
             others = tuple(proof for proof in each.proofs if proof.name != name)
             return replace(each.clear_look_up(), proofs=(*others, proved), mailing=None)
 
-        done = self._change(held, add_proof_to, now)
+        done = self._change(context, add_proof_to, now)
         if remembered_for > LIFETIME:
             self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
         return done
 
-    def skip(self, held: Held, now: datetime) -> Held:
+    def skip(self, context: LoginContext, now: datetime) -> LoginContext:
         """Let the person continue without the proof."""
-        return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
+        return self._change(context, lambda each: replace(each, unproved=True, mailing=None), now)
 
     def _change(
-        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
-    ) -> Held:
-        return Transactions(self.persons.store).change(held, change, now)
+        self, context: LoginContext, change: Callable[[Transaction], Transaction], now: datetime
+    ) -> LoginContext:
+        return Transactions(self.persons.store).change(context, change, now)
 
 
-def _find_code_owner(held: Held, person_id: str) -> CodeOwner:
+def _find_code_owner(context: LoginContext, person_id: str) -> CodeOwner:
     """Return the browser of the transaction and the person, to whom the code belongs."""
-    if held.transaction.browser is None:
+    if context.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
-    return CodeOwner("mailbox", held.transaction.browser, person_id)
+    return CodeOwner("mailbox", context.transaction.browser, person_id)

@@ -23,7 +23,7 @@ from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.site import CATEGORY
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.marked_text import mark as _
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_descriptions import describe_rule
@@ -205,7 +205,7 @@ def _describe(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLo
         reading=reading.mask_cpr(),
         institution=facts.institution,
         intent=facts.intent,
-        errand=Errand(facts.errand),
+        purpose=LoginPurpose(facts.purpose),
         borrower=borrower if isinstance(borrower, DescribedBorrower) else None,
         fault=(facts.fault, "") if facts.fault else None,
     )

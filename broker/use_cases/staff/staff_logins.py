@@ -12,14 +12,14 @@ from broker.core.login.transaction import (
     SKEW,
     Authentication,
     AuthnRequest,
-    Errand,
+    LoginPurpose,
     Outstanding,
     UpstreamRefusal,
 )
 from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import make_authn_request, make_transaction
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class StaffLogins:
     upstream: Callable[[], Upstream]
     maps: Mapping[str, AttributeMap]
 
-    def begin(self, browser: str, now: datetime) -> tuple[Held, Outstanding]:
+    def begin(self, browser: str, now: datetime) -> tuple[LoginContext, Outstanding]:
         """Store a login of this browser, with the request that is to be sent.
 
         It asks for a new login at the one institution.
@@ -50,7 +50,7 @@ class StaffLogins:
         )
         upstream = self.rules.upstream
         begun = make_transaction(request, now, shared=False, upstream=upstream)
-        login = replace(begun, errand=Errand.STAFF).bind(browser)
+        login = replace(begun, purpose=LoginPurpose.STAFF).bind(browser)
         sent = make_authn_request(login, upstream, now)
         return self._transactions.add(login.add_request(sent), now), sent
 
@@ -64,9 +64,9 @@ class StaffLogins:
         another browser (docs/reference/design.md#4a-3); StaffRefused if the upstream logged nobody
         in.
         """
-        held, arrival = self.arrivals.read_both(login_id, arrival_token, now)
-        login = held.transaction
-        if login.errand is not Errand.STAFF:
+        context, arrival = self.arrivals.read_both(login_id, arrival_token, now)
+        login = context.transaction
+        if login.purpose is not LoginPurpose.STAFF:
             raise TransactionGone("no such login of staff")
         browser = self.arrivals.require_browser(login, arrival, browsers, now)
         answer = arrival.value.find_answer_for(login, now) if arrival else None
@@ -74,7 +74,7 @@ class StaffLogins:
             raise TransactionGone("not an arrival of this login")
         if not self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now):
             raise TransactionGone("the arrival was used")
-        self._transactions.end(held)
+        self._transactions.end(context)
         if isinstance(answer, UpstreamRefusal):
             raise StaffRefused("upstream_refused")
         if answer.authn_instant < login.begun - SKEW:

@@ -19,8 +19,8 @@ _MOVES_BY: Final = timedelta(seconds=5)  # a smaller change of the end is not wr
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A transaction as one request has read it, with its version and its evaluation.
+class LoginContext:
+    """The login of one request: the transaction as it was read, its version and its evaluation.
 
     If ``others`` is not empty, the transaction is not written yet. These writes belong to its next
     write and count only together with it. ``person`` is the person record that this request has
@@ -65,33 +65,33 @@ class Transactions:
 
     store: Store
 
-    def add(self, transaction: Transaction, now: datetime) -> Held:
+    def add(self, transaction: Transaction, now: datetime) -> LoginContext:
         """Store a new transaction."""
-        held = self.put(transaction, None, now)
-        if held is None:
+        context = self.put(transaction, None, now)
+        if context is None:
             raise StoreUnavailable("a new transaction could not be stored")
-        return held
+        return context
 
     @staticmethod
     def key(name: str) -> Key:
         """Return the key of a transaction."""
         return Key("transaction", name)
 
-    def read(self, name: str, now: datetime) -> Held:
+    def read(self, name: str, now: datetime) -> LoginContext:
         """Return the transaction of this id; raises TransactionGone."""
         return _require(self._records.get(self.key(name), now))
 
-    def get_from(self, name: str, reads: Reads) -> Held:
+    def get_from(self, name: str, reads: Reads) -> LoginContext:
         """Return the transaction that was read into ``reads``; raises TransactionGone."""
         return _require(self._records.get_from(self.key(name), reads))
 
-    def end(self, held: Held) -> None:
+    def end(self, context: LoginContext) -> None:
         """Delete the transaction."""
-        self._records.drop(self.key(held.transaction.id))
+        self._records.drop(self.key(context.transaction.id))
 
     def put(
         self, transaction: Transaction, was: str | None, now: datetime, others: Sequence[Write] = ()
-    ) -> Held | None:
+    ) -> LoginContext | None:
         """Write the transaction if the present version is ``was``.
 
         Return None if another request wrote first. ``others`` are written with the transaction, and
@@ -101,38 +101,38 @@ class Transactions:
         draft = self._records.draft(self.key(transaction.id), content, was)
         if not self.store.put_many(draft, others, now):
             return None
-        return Held(transaction, draft.kept.version)
+        return LoginContext(transaction, draft.kept.version)
 
-    def reread(self, held: Held, now: datetime) -> Held:
+    def reread(self, context: LoginContext, now: datetime) -> LoginContext:
         """Read a transaction again.
 
-        Raises BrowserUnmatched if another authentication has joined it since ``held`` was read.
+        Raises BrowserUnmatched if another authentication has joined it since ``context`` was read.
         """
-        read = self.read(held.transaction.id, now)
-        _check_same_person(held.transaction, read.transaction)
+        read = self.read(context.transaction.id, now)
+        _check_same_person(context.transaction, read.transaction)
         return read
 
-    def mark_attended(self, held: Held, now: datetime) -> Held:
+    def mark_attended(self, context: LoginContext, now: datetime) -> LoginContext:
         """Record a request of the person, if that moves the end of the transaction."""
-        until = held.transaction.mark_attended(now).until
-        if abs(until - held.transaction.until) < _MOVES_BY:
-            return held
-        return self.change(held, lambda transaction: transaction.mark_attended(now), now)
+        until = context.transaction.mark_attended(now).until
+        if abs(until - context.transaction.until) < _MOVES_BY:
+            return context
+        return self.change(context, lambda transaction: transaction.mark_attended(now), now)
 
-    def mark_finished(self, held: Held, now: datetime) -> Held:
+    def mark_finished(self, context: LoginContext, now: datetime) -> LoginContext:
         """Record that the login is finished, if that moves the end of the transaction."""
-        if held.transaction.mark_finished(now) == held.transaction:
-            return held
-        return self.change(held, lambda transaction: transaction.mark_finished(now), now)
+        if context.transaction.mark_finished(now) == context.transaction:
+            return context
+        return self.change(context, lambda transaction: transaction.mark_finished(now), now)
 
     def change(
         self,
-        held: Held,
+        context: LoginContext,
         change: Callable[[Transaction], Transaction],
         now: datetime,
         *,
         of_person: bool = True,
-    ) -> Held:
+    ) -> LoginContext:
         """Write the changed transaction; apply ``change`` again if another request wrote first.
 
         A change ``of_person`` belongs to one authentication. If another one has joined the
@@ -140,11 +140,11 @@ class Transactions:
         and no page may show its result (docs/reference/design.md#4a-3). Then BrowserUnmatched is
         raised.
         """
-        before = held.transaction
-        if held.others:
-            written = self.put(change(before), held.version, now, held.others)
+        before = context.transaction
+        if context.others:
+            written = self.put(change(before), context.version, now, context.others)
             if written:
-                return replace(written, evaluated=held.evaluated)
+                return replace(written, evaluated=context.evaluated)
 
         def change_record(record: Record[Transaction] | None) -> Content[Transaction]:
             present = _require(record).transaction
@@ -154,19 +154,21 @@ class Transactions:
             return Content(after, after.until)
 
         key = self.key(before.id)
-        read = Record(key, before, held.version, before.until)
-        amended = self._records.amend(key, change_record, now, read=None if held.others else read)
-        return replace(_require(amended.record), evaluated=held.evaluated)
+        read = Record(key, before, context.version, before.until)
+        amended = self._records.amend(
+            key, change_record, now, read=None if context.others else read
+        )
+        return replace(_require(amended.record), evaluated=context.evaluated)
 
     @property
     def _records(self) -> Records[Transaction]:
         return Records(self.store, Transaction)
 
 
-def _require(record: Record[Transaction] | None) -> Held:
+def _require(record: Record[Transaction] | None) -> LoginContext:
     if record is None:
         raise TransactionGone("no such transaction")
-    return Held(record.value, record.version)
+    return LoginContext(record.value, record.version)
 
 
 def _check_same_person(before: Transaction, present: Transaction) -> None:

@@ -109,7 +109,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
     alma: Simulation, library: Alma, moments: Moments, soon: Soon, *, write: str, fault: str
 ) -> None:
     """The day's calls used up, the key withdrawn behind the look: nothing was written, nobody waits for it."""
-    nobody = alma.users.administration.replace_settings(keys={})
+    nobody = alma.users.administration.replace_keys({})
     faults: dict[str, Callable[[], object]] = {
         "quota": lambda: setattr(alma.faults, "quota_gone", True),
         "key": lambda: setattr(alma.users, "administration", nobody),

@@ -5,8 +5,6 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-import requests
-from flask import Flask
 
 from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
@@ -19,10 +17,8 @@ pytestmark = pytest.mark.server
 
 CPR, OTHER_CPR = "0101800000", "0202810000"
 MARK, OTHER_MARK = "a" * 32, "b" * 32
-BORN = date(1980, 1, 1)
 
 Soon = Callable[..., datetime]
-Opened = Callable[..., Koha]
 
 
 def _make_request(cpr: str = CPR) -> WantedBorrower:
@@ -52,24 +48,6 @@ def test_koha_sends_no_welcome_mail_of_its_own(koha: Simulation, library: Koha, 
     _newest(koha)
     library.create(_make_request(), MARK, soon())
     assert koha.patrons.welcome_mails == []
-
-
-def test_the_newest_koha_refuses_a_namesake_otherwise(koha: Simulation, url: str) -> None:
-    """Without the header, a blank birth date counts as equal."""
-    _newest(koha)
-    token = requests.post(
-        f"{url}/api/v1/oauth/token",
-        data={"grant_type": "client_credentials", "client_id": "broker", "client_secret": "demo"},
-        timeout=10,
-    ).json()["access_token"]
-    body = {"surname": "Jensen", "firstname": "Anne", "library_id": "AUL", "category_id": "STUDENT"}
-    headers = {"Authorization": f"Bearer {token}"}
-    first, second = (
-        requests.post(f"{url}/api/v1/patrons", json=body | more, headers=headers, timeout=10)
-        for more in ({}, {"date_of_birth": "1990-01-01"})
-    )
-    assert (first.status_code, second.status_code) == (201, 409)
-    assert second.json() == {"error": "A patron record matching these details already exists"}
 
 
 @pytest.mark.parametrize("lost", ["city", "expiry_date"])
@@ -103,19 +81,3 @@ def test_values_that_koha_only_writes_differently_are_kept(
 
     monkeypatch.setattr(koha.patrons, "change", write_capitals)
     assert library.change(Change(made.number, (("surname", " Jönsson "),)), soon()).fields["surname"] == "JÖNSSON"
-
-
-@pytest.mark.parametrize(("settings", "most"), [({}, 4), ({"cpr_attribute": "CPR"}, 6)])
-def test_a_new_account_takes_few_calls(
-    *, app: Flask, opened: Opened, soon: Soon, settings: dict[str, object], most: int
-) -> None:
-    """Find, look for possible duplicates, create, count the matches: at most six calls after the token."""
-    koha: Simulation = app.extensions["koha"]
-    library = opened(**{"cpr_attribute": ""} | settings)
-    library.read("1", soon())  # brings the token, which serves for an hour
-    before = len(koha.access.lines())
-    assert library.find(CPR, soon()) == ()
-    assert library.find_similar(BORN, "anne@post.example", soon()) == ()
-    made = library.create(_make_request(), MARK, soon())
-    assert library.find(CPR, soon()) == (made,)
-    assert len(koha.access.lines()) - before == most

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.observability.event_sinks import to_log
-from broker.adapters.observability.log_budget import MOST_A_MINUTE, LogBudget
+from broker.adapters.observability.log_budget import MOST_A_MINUTE, MOST_OF_A_NETWORK, LogBudget
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -19,7 +19,8 @@ class Log:
         """Begin empty."""
         self.now = NOW
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.budget = LogBudget(self.write, lambda: self.now)
+        self.network = "192.0.2.0/24"
+        self.budget = LogBudget(self.write, lambda: self.now, lambda: self.network)
 
     def write(self, event: str, **facts: str | int | None) -> None:
         """Record a line."""
@@ -34,7 +35,8 @@ def log() -> Log:
 
 def test_the_sixty_first_line_of_a_minute_is_the_last(log: Log) -> None:
     """It says that further lines with this reason are left out. The next minute begins again."""
-    for _ in range(1000):
+    for number in range(1000):
+        log.network = f"192.0.{number % 100}.0/24"
         log.budget.write_limited("refused", reason="transaction_gone", reference="B")
     log.budget.write_limited("refused", reason="other")
     assert len(log.lines) == MOST_A_MINUTE + 2 == 62
@@ -44,13 +46,25 @@ def test_the_sixty_first_line_of_a_minute_is_the_last(log: Log) -> None:
     assert log.lines[62:] == [("refused", {"reason": "transaction_gone", "reference": "C"})]
 
 
+def test_one_network_does_not_use_up_the_lines_of_a_reason(log: Log) -> None:
+    """The messages of a service that is being connected are seen, whatever a stranger sends."""
+    for _ in range(1000):
+        log.budget.write_limited("refused", reason="request_refused")
+    assert [facts.get("more") for _, facts in log.lines] == [None] * MOST_OF_A_NETWORK + [
+        "left out for the rest of this minute"
+    ]
+    log.network = "198.51.100.0/24"
+    log.budget.write_limited("refused", reason="request_refused", cause="xml.root")
+    assert log.lines[-1][1]["cause"] == "xml.root"
+
+
 def test_lines_of_authenticated_persons_are_not_limited(log: Log) -> None:
     """An issued assertion is always a line."""
     sink = to_log(log.write, log.budget.write_limited)
     for kind in (EventKind.ASSERTION_ISSUED, EventKind.STRANGER_REFUSED):
         for _ in range(100):
             sink(BrokerEvent(kind, {}))
-    assert [event for event, _ in log.lines] == ["issued"] * 100 + ["refused"] * 61
+    assert [event for event, _ in log.lines] == ["issued"] * 100 + ["refused"] * (MOST_OF_A_NETWORK + 1)
 
 
 def test_no_limited_event_is_in_the_audit_log() -> None:

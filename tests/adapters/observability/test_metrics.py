@@ -101,6 +101,10 @@ def test_a_process_counts_alone_without_a_folder(tmp_path: Path, monkeypatch: py
             assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
 
 
+def _refuse_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_full_disk_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The space is on the disk before a process maps its file. Without space the process counts alone."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
@@ -108,13 +112,27 @@ def test_a_full_disk_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
         files = list((tmp_path / "metrics").iterdir())
         assert [file.stat().st_blocks * 512 >= file.stat().st_size > 0 for file in files] == [True, True]
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr(os, "posix_fallocate", _refuse_space)
     with metrics.share_counts(tmp_path / "full"):
         metrics.count_in_files(tmp_path / "full", "1")
         counting = metrics.Metrics(lambda: 0)
         counting.register_call("read", "done", 0.1)
         assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
         assert list((tmp_path / "full").iterdir()) == []
+
+
+def test_a_file_of_counts_grows_only_on_space_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library with many services needs more counts than the first space holds. Without more space they are left out."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    sizes = []
+    with metrics.keep_counts(tmp_path):
+        counting = metrics.Metrics(lambda: 0)
+        for number in range(1500):
+            if number == 1000:
+                monkeypatch.setattr(os, "posix_fallocate", _refuse_space)
+            counting.register_call(f"a-call-{number:04}-with-a-long-name", "done", 0.1)
+            found = (tmp_path / "counter_work.db").stat()
+            sizes.append(found.st_size)
+            assert found.st_blocks * 512 >= found.st_size
+        assert b"a-call-0999" in counting.page([])
+    assert sizes[0] < sizes[999] == sizes[-1]

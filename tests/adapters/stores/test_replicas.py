@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,6 +84,22 @@ def test_a_master_that_may_write_without_its_replicas_is_named(pair: tuple[Redis
     with master.client() as client:
         client.config_set("min-replicas-to-write", "1")
     assert (list(store.warnings()), list(_open(replica.url).warnings())) == ([], [])
+
+
+def test_a_dead_server_of_a_cluster_hides_no_other(redis_server: RedisServer) -> None:
+    """While one is down, a broker can start: the settings of the others are checked."""
+    dead = SimpleNamespace(name="dead", host="10.0.0.1", redis_connection=RedisServer(Path()).client())
+    alive = SimpleNamespace(name="alive", host="10.0.0.2", redis_connection=redis_server.client())
+    client = SimpleNamespace(get_nodes=lambda: [dead, alive], get_primaries=lambda: [dead, alive])
+    assert redis_connection.servers(client) == ("10.0.0.1", "10.0.0.2")
+    assert redis_connection.loss_faults(client) == ()
+    with alive.redis_connection as server:
+        server.config_set("appendfsync", "everysec")
+        (fault,) = redis_connection.loss_faults(client)
+        server.config_set("appendfsync", "always")
+    assert "Redis alive has appendfsync everysec" in fault
+    # A server of a Cluster that has taken over has no replica until the other one is back.
+    assert list(redis_connection.find_lone_masters(client)) == []
 
 
 def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer], start: Start) -> None:

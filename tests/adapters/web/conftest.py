@@ -301,7 +301,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "refused-others": ("refused.html", {**refused, "reason": "no_policy_for_service", "admitted": admitted}),
         "refused-rule": ("refused.html", {**refused, "reason": "too_young", "decision": unmet}),
         "refused-no-rule": ("refused.html", {**refused, "reason": "no_affiliation", "decision": unmatched}),
-        "refused-errand": (
+        "refused-sign-up": (
             "refused.html",
             {**refused, "reason": "cpr_required", "form": None, "actions": (leading[0], contact)},
         ),

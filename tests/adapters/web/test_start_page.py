@@ -4,14 +4,11 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages.reason_texts import REASONS
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from tests.plugins.deployment import Deployment, Person, find_text, mark
-from tests.plugins.reason_pages import render_reason
 
 
 def texts(page: TestResponse, path: str) -> list[str]:
@@ -135,22 +132,3 @@ def test_a_person_leaves_their_choices(deployment: Deployment) -> None:
     assert mark(left) == ("choices", "left")
     assert onward(left.get_data(as_text=True))
     assert mark(person.get(page.request.url)) == ("error", "transaction_gone")
-
-
-@pytest.mark.parametrize("code", sorted(REASONS))
-@pytest.mark.parametrize(
-    ("language", "in_person"),
-    [("en", "health insurance card and another form of ID"), ("da", "sundhedskort og en anden form for legitimation")],
-)
-def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
-    """The page of every reason has links and names the library's desk."""
-    with app.test_request_context(f"/?lang={language}"):
-        source = render_reason(code)
-    assert len(onward(source)) > 3
-    assert in_person in source
-    assert "%(" not in source
-
-
-def test_every_page_has_a_way_on(app: Flask, specimen: str) -> None:
-    """A link or a button in its own part, in the footer none counts."""
-    assert onward(app.test_client().get(f"/{specimen}").text)

@@ -11,7 +11,7 @@ from lxml import html
 from broker.adapters.web.pages.failure_texts import FORM_ERRORS
 from broker.adapters.web.pages.reason_texts import REASONS
 from tests.plugins.readability import english_grade, lix
-from tests.plugins.reason_pages import first_sight, render_reason
+from tests.plugins.reason_pages import render_reason
 from tests.plugins.signup_pages import PATHS, usual_site
 
 TERMS = Path(__file__).parents[3] / "docs" / "texts.md"
@@ -19,8 +19,6 @@ BLOCKS = {"h1", "h2", "h3", "p", "li", "dt", "dd", "label", "button", "summary",
 LANGUAGES = ["da", "en"]
 # Only pages of people who are logged in or on the way to it: staff pages have words of their own.
 LIMITS = {"da": (lix, 35), "en": (english_grade, 8)}
-REFUSALS = ["refused", "refused-shared", "refused-others", "refused-rule", "refused-errand", "refused-again",
-            "declined", "declined-sign-up", "error", "error-again"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +74,3 @@ def test_no_page_uses_a_replaced_word(pages: Mapping[tuple[str, str], str]) -> N
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, replaced))})(?![\w-])", re.IGNORECASE)
     found = {(name, *pattern.findall(" ".join(read_blocks(source)))) for (name, _), source in pages.items()}
     assert [each for each in found if len(each) > 1] == []
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_of_a_login_is_short(pages: Mapping[tuple[str, str], str], name: str, language: str) -> None:
-    """At most 120 words, one main button and two links stand before "More help".
-
-    On a shared computer there is one more button, which logs out.
-    """
-    words, links = first_sight(pages[name, language])
-    assert len(words) <= 120
-    assert links <= (4 if name.endswith("shared") else 3)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,6 +14,7 @@ from broker.configuration.settings.config import Config, keys, load
 from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
+from tests.plugins.settings_reference import DOCUMENT, ROW, write_defaults
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = """
@@ -504,17 +504,17 @@ def test_key_files_that_others_may_open_are_refused(write: Write, tmp_path: Path
 
 
 def test_every_key_is_documented() -> None:
-    """docs/configuration.md has a row about each key, with the administrator who sets it.
+    """docs/configuration.md has a row about each key, with the administrator who sets it and the default.
 
-    A text in two languages is one key. A table has a section.
+    A text in two languages is one key. A table has a section. ``python -m tests.plugins.settings_reference`` writes
+    the defaults.
     """
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    rows = [line for line in text.splitlines() if re.match(r"\| `.*?` \| (identity|server|library) \| ", line)]
-    described = "\n".join(rows)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    described = "\n".join(line for line in text.splitlines() if ROW.match(line))
     single = {each.removesuffix(".en").removesuffix(".da") for each in keys()}
     tables = {each for each in single if any(other.startswith(f"{each}.") for other in single)}
     assert [each for each in single - tables if f"`{each}`" not in described] == []
-    assert "| key | default |" not in text
+    assert write_defaults(text) == text
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble
 from tests.conformance.library_suite.troubled_front import TroubledFront
 from tests.conformance.library_suite.values import QUOTED
-from tests.conformance.simulated_alma import alma_desk as circulation
-from tests.conformance.simulated_alma.administration import Administration
 from tests.conformance.simulated_alma.simulated_alma import create_app
 from tests.conformance.simulated_alma.sip2_session import Sip2Session
 from tests.conformance.simulated_alma.users import Users
@@ -73,17 +71,15 @@ def _refusal() -> Response:
 
 @contextmanager
 def _alma(observe: LibraryCallObserver, settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Stage]:
-    # No call limits: other tests cover them.
-    app = create_app(administration=Administration(per_second=MANY, per_day=MANY))
+    app = create_app()
     alma = app.extensions["alma"]
     front = TroubledFront(app.wsgi_app, _refusal)
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
     own = {**_OWN, **settings}
-    desk = circulation.AlmaDesk(alma.users, alma.loans)
     with ExitStack() as open_ports:
         own["url"] = open_ports.enter_context(serve_on_loopback(app))
         if with_machine:
-            port = open_ports.enter_context(serve_machines(lambda: Sip2Session(desk, TERMINALS)))
+            port = open_ports.enter_context(serve_machines(lambda: Sip2Session(alma.users, TERMINALS)))
             login, password = next(iter(TERMINALS.items()))
             own["sip2"] = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
         yield Stage(AlmaSettings.read(own).open(observe), AlmaDesk(alma.users, front))

@@ -3,41 +3,18 @@
 import copy
 import hmac
 import threading
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from broker.demo.circulation.indexed_rows import IndexedRows
-from tests.conformance.simulated_alma.administration import Administration
-from tests.conformance.simulated_alma.refusals import (
-    GENERAL,
-    NOT_CHANGED,
-    NOT_CREATED,
-    Refused,
-    general_error,
-    invalid_type,
-    make_taken,
-    not_found,
-)
-from tests.conformance.simulated_alma.user_object import UserRow, read_user
-from tests.conformance.simulated_alma.user_rules import EXTERNAL, add_defaults, check, set_segments
+from tests.conformance.simulated_alma.administration import GROUPS, IDENTIFIER_TYPES, PATRON, TYPES, Administration
+from tests.conformance.simulated_alma.refusals import GENERAL, NOT_CHANGED, NOT_CREATED, Refused, not_found
+from tests.conformance.simulated_alma.user_object import CONTACTS, LISTS, SEGMENT, UserRow, read_user
 
 ALL_UNIQUE: Final = "all_unique"
+EXTERNAL: Final = "EXTERNAL"
 # Fields of an external user that a change keeps unless ``override`` names them.
-PROTECTED: Final[Mapping[str, str]] = {
-    "user_group": "user_group",
-    "job_category": "job_category",
-    "pin_number": "pin_number",
-    "preferred_language": "preferred_language",
-    "campus_code": "campus_code",
-    "rs_libraries": "rs_library",
-    "user_title": "user_title",
-    "library_notices": "library_notice",
-    "pref_first_name": "pref_first_name",
-    "pref_middle_name": "pref_middle_name",
-    "pref_last_name": "pref_last_name",
-    "cataloger_level": "cataloger_level",
-}
-_KEPT_WHERE_EMPTY: Final = ("user_role", "password")
+PROTECTED: Final = frozenset({"user_group", "pin_number", "pref_first_name", "pref_last_name"})
+_MANDATORY: Final = ("record_type", "primary_id", "account_type")
 _BY_HAND: Final = "by_hand"  # of a row: the fields that staff have edited
 
 
@@ -53,7 +30,7 @@ class Users:
         self.administration = administration
         self.pin_letters: list[str] = []
         self._lock = threading.RLock()
-        self._rows = _index_users(())
+        self._rows: dict[str, UserRow] = {}
 
     def rows(self) -> list[UserRow]:
         """Return a copy of every user, oldest first."""
@@ -67,31 +44,26 @@ class Users:
         where there is none, 401864 for an unknown type; an identifier of two users is a general
         error.
         """
-        if kind not in {None, ALL_UNIQUE, *self.administration.identifier_types}:
-            raise invalid_type("identifier", str(kind))
         typed = None if kind == ALL_UNIQUE else kind
-        with self._lock:
-            keys = self._rows.having(identifier)
-            keys |= self._rows.having(_make_key(identifier))
-            rows = [self._rows[key] for key in keys]
-            found = [row for row in rows if _carries(row, identifier, typed)]
-            if len(found) > 1:
-                raise general_error(GENERAL)
-            if not found:
-                raise not_found(identifier, typed)
-            return copy.deepcopy(found[0])
+        if typed is not None and typed not in IDENTIFIER_TYPES:
+            raise Refused("401864", f"Given identifier type ({typed}) is invalid.")
+        found = [row for row in self.rows() if _carries(row, identifier, typed)]
+        if len(found) > 1:
+            raise Refused(GENERAL)
+        if not found:
+            raise not_found(identifier, typed)
+        return found[0]
 
     def create(self, body: Any) -> UserRow:
-        """Create a user with the roles of the body, or those of the rules where it has none."""
-        row = add_defaults(read_user(body))
+        """Create a user with the role of its group."""
+        row = read_user(body)
         with self._lock:
-            check(row, self.administration, NOT_CREATED)
+            _check(row)
+            if _key(row) in self._rows:
+                raise _make_taken("Primary Identifier")
             self._check_unique(row, None)
-            if not row["user_role"]:
-                row["user_role"] = self._roles(row)
-            row[_BY_HAND] = frozenset()
-            self._rows[_key(row)] = set_segments(row)
-            return copy.deepcopy(row)
+            row["user_role"] = row["user_role"] or _list_roles()
+            return self._store(row, frozenset())
 
     def change(
         self,
@@ -106,19 +78,23 @@ class Users:
 
         Source: docs/alma.md#change.
         """
-        if not set(override) <= PROTECTED.keys():
-            raise general_error(NOT_CHANGED)
         with self._lock:
-            kept = self.read(identifier, kind)
-            row = _replace_row(kept, read_user(body), override)
-            if not self.administration.keeps_pin:
-                row["pin_number"] = str(body.get("pin_number") or "")
-            self._check_change(kept, row)
-            row[_BY_HAND] = kept[_BY_HAND]
+            kept, row = self.read(identifier, kind), read_user(body)
+            if row["account_type"] == EXTERNAL:
+                for name in PROTECTED.difference(override):
+                    if name in kept[_BY_HAND] or not row[name]:
+                        row[name] = kept[name]
+            for name in ("user_role", "password"):
+                row[name] = row[name] or kept[name]
+            _check(row)
+            if not set(override) <= PROTECTED or _key(row) != _key(kept):
+                raise Refused(NOT_CHANGED)
+            if row["external_id"] != kept["external_id"] and kept["account_type"] == EXTERNAL:
+                raise Refused("401858", "The external id in DB does not fit the given value.")
+            self._check_unique(row, _key(kept))
             if recalculates_roles:
-                row["user_role"] = self._roles(row)
-            self._rows[_key(kept)] = set_segments(row)
-            return copy.deepcopy(row)
+                row["user_role"] = _list_roles()
+            return self._store(row, kept[_BY_HAND])
 
     def edit(self, primary_id: str, **fields: object) -> None:
         """Write fields as staff do at the desk: a change by the API leaves them, where protected.
@@ -128,7 +104,7 @@ class Users:
         with self._lock:
             row = self._row(primary_id)
             by_hand = row[_BY_HAND] | fields.keys()
-            self._rows[primary_id.casefold()] = {**row, **fields, _BY_HAND: by_hand}
+            self._rows[_key(row)] = {**row, **fields, _BY_HAND: by_hand}
 
     def drop(self, primary_id: str) -> None:
         """Delete a user, as staff do or the purge job: nobody is found by any identifier of it."""
@@ -141,24 +117,12 @@ class Users:
             moving = self._row(merged)["user_identifier"]
             self.drop(merged)
             row = self._row(kept)
-            identifiers = [*row["user_identifier"], *moving]
-            self._rows[_key(row)] = {**row, "user_identifier": identifiers}
-
-    def purge(self, today: str) -> None:
-        """Delete the users whose purge date has passed; ``today`` is a day in ISO 8601."""
-        for row in self.rows():
-            if row["purge_date"] and row["purge_date"][:10] < today:
-                self.drop(row["primary_id"])
+            self._rows[_key(row)] = {**row, "user_identifier": [*row["user_identifier"], *moving]}
 
     def has_pin(self, row: UserRow, pin: str) -> bool:
         """Return whether this is the user's PIN; no call of the API tells."""
         kept = row["pin_number"]
         return bool(kept) and hmac.compare_digest(kept.encode(), pin.encode())
-
-    def has_password(self, row: UserRow, password: str) -> bool:
-        """Return whether this is the password of an internal user."""
-        kept = row["password"]
-        return bool(kept) and hmac.compare_digest(kept.encode(), password.encode())
 
     def _row(self, primary_id: str) -> UserRow:
         row = self._rows.get(primary_id.casefold())
@@ -166,50 +130,54 @@ class Users:
             raise not_found(primary_id, None)
         return row
 
-    def _check_change(self, kept: UserRow, row: UserRow) -> None:
-        check(row, self.administration, NOT_CHANGED)
-        if row["external_id"] != kept["external_id"] and kept["account_type"] == EXTERNAL:
-            text = "The external id in DB does not fit the given value in xml - external id"
-            raise Refused("401858", f"{text} cannot be updated.")
-        if _key(row) != _key(kept):
-            raise general_error(NOT_CHANGED)
-        self._check_unique(row, _key(kept))
+    def _store(self, row: UserRow, by_hand: frozenset[str]) -> UserRow:
+        """Store a user; an external one has no password here, and an internal one internal parts only."""
+        row["status"] = row["status"] or "ACTIVE"
+        for listed in (*LISTS, *CONTACTS):
+            for entry in row[listed]:
+                if SEGMENT in entry and row["account_type"] != EXTERNAL:
+                    entry[SEGMENT] = "Internal"
+        if row["account_type"] == EXTERNAL:
+            row["password"] = ""
+        self._rows[_key(row)] = {**row, _BY_HAND: by_hand}
+        return copy.deepcopy(row)
 
     def _check_unique(self, row: UserRow, own: str | None) -> None:
-        if own is None and _key(row) in self._rows:
-            raise make_taken("Primary Identifier")
-        met: set[tuple[str, str]] = set()
-        for identifier in _list_identifiers(row):
-            if identifier in met or self._is_anothers(identifier, own):
-                raise make_taken(identifier[0])
-            met.add(identifier)
-
-    def _is_anothers(self, identifier: tuple[str, str], own: str | None) -> bool:
-        _, value = identifier
-        for key in self._rows.having(value) - {own}:
-            other = self._rows[key]
-            if identifier in _list_identifiers(other):
-                return True
-        return False
-
-    def _roles(self, row: UserRow) -> list[UserRow]:
-        rules = self.administration.role_rules
-        return [
-            {"status": "ACTIVE", "scope": "", "role_type": role, "expiry_date": "", "parameter": ()}
-            for role in rules.get(row["user_group"], ())
-        ]
+        others = {pair for key, other in self._rows.items() if key != own for pair in _list_identifiers(other)}
+        for pair in _list_identifiers(row):
+            if pair in others:
+                raise _make_taken(pair[0])
+            others.add(pair)
 
 
-def _replace_row(kept: UserRow, sent: UserRow, override: Collection[str]) -> UserRow:
-    row = dict(sent)
-    if row["account_type"] == EXTERNAL:
-        for named, name in PROTECTED.items():
-            stays = name in kept[_BY_HAND] or not sent[name]
-            if stays and named not in override:
-                row[name] = kept[name]
-    for name in _KEPT_WHERE_EMPTY:
-        row[name] = row[name] or kept[name]
-    return add_defaults(row)
+def _check(row: UserRow) -> None:
+    """Refuse a user that breaks a rule.
+
+    Source: docs/alma.md#errors.
+    """
+    for name in _MANDATORY:
+        if not row[name]:
+            raise Refused("401664", f"Mandatory field is missing: {name}")
+    if (row["account_type"] == EXTERNAL) != (row["external_id"] == "SIS"):
+        raise Refused("401854", "External Id must be given for external user.")
+    if row["user_group"] and row["user_group"] not in GROUPS:
+        raise Refused("401852", "Given user group is not legal.")
+    if row["pin_number"] and len(row["pin_number"]) != 4:
+        raise Refused(NOT_CREATED)
+    for listed, (field, types) in TYPES.items():
+        for entry in row[listed]:
+            codes = entry[field]
+            for code in codes if isinstance(codes, tuple) else (codes,):
+                if code not in types:
+                    raise Refused("401864", f"Given {listed} type ({code}) is invalid.")
+
+
+def _list_roles() -> list[UserRow]:
+    return [{"status": "ACTIVE", "scope": "", "role_type": PATRON, "expiry_date": "", "parameter": ()}]
+
+
+def _make_taken(kind: str) -> Refused:
+    return Refused("401851", f"User with identifier of type {kind} already exists.")
 
 
 def _key(row: UserRow) -> str:
@@ -219,23 +187,6 @@ def _key(row: UserRow) -> str:
 def _list_identifiers(row: UserRow) -> Iterator[tuple[str, str]]:
     for identifier in row["user_identifier"]:
         yield identifier["id_type"], identifier["value"]
-
-
-def _index_users(rows: Iterable[tuple[str, UserRow]]) -> IndexedRows[str]:
-    """Return users by primary id, found by the value of each identifier and by that id."""
-    indexed: IndexedRows[str] = IndexedRows(_values)
-    indexed.update(rows)
-    return indexed
-
-
-def _values(row: UserRow) -> Iterator[Hashable]:
-    yield _make_key(row["primary_id"])
-    for _, value in _list_identifiers(row):
-        yield value
-
-
-def _make_key(primary_id: str) -> Hashable:
-    return "primary_id", primary_id.casefold()
 
 
 def _carries(row: UserRow, identifier: str, kind: str | None) -> bool:

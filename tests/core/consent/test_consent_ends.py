@@ -1,30 +1,17 @@
 """How an answer is taken back, what that leaves on file, and what the next screen says."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from broker.core.consent.consent import (
-    REMEMBERED_FOR,
-    Question,
-    Receipt,
-    ReceiptEvent,
-    find_question,
-    make_receipt,
-    make_withdrawal,
-)
+from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, find_question, make_receipt
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import LegalBasis
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-ENDS = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
-PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "s", NOW + timedelta(days=365))
 
 
 @pytest.fixture
@@ -37,40 +24,6 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
         return make_receipt("r1", asked, yes, **facts)
 
     return make
-
-
-@given(event=st.sampled_from(ReceiptEvent), ahead=st.integers(-(10**9), 10**9))
-def test_only_a_yes_can_be_taken_back_and_its_end_is_the_last_word(event: ReceiptEvent, ahead: int) -> None:
-    """A consent is withdrawn, a notice forgotten, nothing else ends; the end is later, whatever the clocks say."""
-    before = replace(PLAIN, event=event)
-    end = make_withdrawal(before, "r2", "en", NOW + timedelta(microseconds=ahead))
-    assert (end and end.event) == ENDS.get(event)
-    if end is not None:
-        assert end.event_time > before.event_time
-        assert end.valid_until is None
-        assert replace(end, event=event, event_time=before.event_time, record_id="r", language="da") == replace(
-            before, valid_until=None
-        )
-
-
-@pytest.mark.parametrize("basis", ["consent", "public_task"])
-def test_what_was_taken_back_is_asked_anew(
-    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, basis: LegalBasis
-) -> None:
-    """The next login shows the page, and does not say that anything but the person's mind has changed."""
-    shown = replace(disclosure, legal_basis=basis, items=disclosure.items)
-    before = answer(shown)
-    assert find_question(shown, [before], None, hmacs, now) is None
-    end = make_withdrawal(before, "r2", "da", now)
-    assert end is not None
-    for order in ([before, end], [end, before]):
-        asked = find_question(shown, order, None, hmacs, now + timedelta(days=1))
-        assert asked is not None
-        assert not asked.changed
-    less = replace(shown, items=shown.items[:1])
-    asked = find_question(less, [before, end], None, hmacs, now)
-    assert asked is not None
-    assert not asked.changed
 
 
 @pytest.mark.parametrize("how", [{"remembered_for": None}, {"yes": False}])

@@ -1,25 +1,12 @@
 """A remembered yes covers less under the same terms, until a later no."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
 
-from broker.core.consent.consent import (
-    REMEMBERED_FOR,
-    Question,
-    Receipt,
-    ReceiptEvent,
-    compute_answer_time,
-    find_left_out,
-    find_question,
-    find_valid_answer,
-    is_covered,
-    keep_agreed,
-    make_receipt,
-    select_yes_in_force,
-)
+from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, find_question, is_covered, make_receipt
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -130,55 +117,6 @@ def test_what_a_receipt_holds_is_of_its_person_alone(hmacs: LookupHmacs, yes: An
     assert not is_covered(replace(first, person="q"), items(SN), hmacs)
 
 
-def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:
-    """The withdrawal of one ends every older one; at the same instant the no counts; the newest comes first."""
-    earlier, later = yes(items(SN), now), yes(ASKED, now + timedelta(seconds=2))
-    for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN):
-        no = replace(earlier, event=event, event_time=now + timedelta(seconds=1))
-        assert select_yes_in_force([earlier, later]) == (later, earlier)
-        assert select_yes_in_force([later, no, earlier]) == (later,)
-        assert select_yes_in_force([earlier, replace(no, event_time=later.event_time), later]) == ()
-
-
-def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
-    """A yes to the policies of before counts again, though a wider question was answered since, for one login."""
-    narrow, wide = items(SN), ASKED
-    answers = [yes(narrow, now), yes(wide, now + timedelta(days=1), remembered_for=None)]
-    after = now + timedelta(days=2)
-    assert find_question(wide, answers, None, hmacs, after) is not None
-    assert find_valid_answer(narrow, answers, hmacs, after) == answers[0]
-    no = replace(answers[1], event=ReceiptEvent.REFUSED)
-    assert find_question(narrow, [*answers, no], None, hmacs, after) is not None
-
-
-def test_the_newest_yes_that_covers_says_what_is_ticked(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
-    """An attribute that the person left out last stays out."""
-    ticked, left_out = yes(chosen=("title",)), yes(at=now + timedelta(seconds=1))
-    for answers in ([ticked, left_out], [left_out, ticked]):
-        assert find_valid_answer(items(TITLE), answers, hmacs, now) == left_out
-    assert find_valid_answer(items(TITLE), [ticked], hmacs, now) == ticked
-
-
-def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
-    """Under other terms too, until it is ticked again or agreed to as a whole; where it always leaves, it is asked."""
-    other = replace(items(TITLE, SN), purpose=OTHER)
-    ticked = yes(items(TITLE), now, chosen=("title",))
-    silent = yes(replace(items(SN), purpose=OTHER), now + timedelta(hours=2))
-    for remember in (True, False):
-        since = yes(other, now + timedelta(hours=1), remembered_for=REMEMBERED_FOR if remember else None)
-        for answers in ([ticked, since], [silent, since, ticked]):
-            by = find_valid_answer(items(TITLE), answers, hmacs, now)
-            assert by == replace(ticked, chosen=())
-            assert keep_agreed(items(TITLE), by).items == ()
-    always = replace(TITLE, optional=False)
-    whole = yes(items(always, SN), now - timedelta(hours=1))
-    assert find_valid_answer(items(always), [whole, ticked], hmacs, now) == whole
-    assert find_valid_answer(items(always), [whole, ticked, since], hmacs, now) is None
-    assert find_valid_answer(items(SN), [whole, ticked, since], hmacs, now) == whole
-    for last in (yes(other, silent.event_time, chosen=("title",)), yes(items(always), silent.event_time)):
-        assert find_left_out(select_yes_in_force([ticked, since, last])) == frozenset()
-
-
 def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
     """Within a login what is shown is what leaves, whatever is on file (docs/reference/design.md#4a-shown)."""
     own = yes()
@@ -192,11 +130,3 @@ def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: 
     told = replace(ASKED, legal_basis="contract")
     assert find_question(replace(items(SN), legal_basis="contract"), [yes(told)], None, hmacs, now) is None
     assert find_question(items(SN), [yes(told)], None, hmacs, now) is not None
-
-
-def test_an_answer_is_dated_after_what_it_follows(now: datetime, yes: Any) -> None:
-    """A no on a machine whose clock is behind ends the yes that was given on another."""
-    ahead = yes(at=now + timedelta(minutes=3))
-    assert compute_answer_time([], now) == now
-    assert compute_answer_time([yes(at=now - timedelta(days=1))], now) == now
-    assert compute_answer_time([yes(), ahead], now) > ahead.event_time

@@ -20,7 +20,7 @@ from broker.core.errors import (
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
+from broker.core.login.transaction import Authentication, AuthnRequest, LoginPurpose, Transaction
 from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
 from tests.plugins.eid_messages import NSIS, eid_attributes
 
@@ -156,30 +156,30 @@ def asking(service: str = "my-loans", *classes: str, idp_list: tuple[str, ...] =
 
 
 @pytest.mark.parametrize(
-    ("request_", "errand", "ways"),
+    ("request_", "purpose", "ways"),
     [
-        (asking(), Errand.LOGIN, ("nemid", "wayf", "library")),
-        (asking(), Errand.CHOICES, ("nemid", "wayf", "library")),
-        (asking(), Errand.SIGN_UP, ("nemid", "wayf")),
-        (asking(), Errand.PIN, ("nemid", "wayf")),
-        (asking(), Errand.KEPT, ("nemid", "wayf")),
-        (asking(), Errand.PIN_BY_MAIL, ()),
-        (asking("none"), Errand.LOGIN, ()),
-        (asking(idp_list=("https://wayf.example",)), Errand.LOGIN, ("wayf",)),
-        (asking(idp_list=("https://idp.au.example",)), Errand.LOGIN, ("wayf",)),
-        (asking(idp_list=("https://au-alias.example",)), Errand.LOGIN, ("wayf",)),
-        (asking(idp_list=("https://eid.example", "https://unknown.example")), Errand.LOGIN, ("nemid",)),
-        (asking("wayf-only", idp_list=("https://wayf.example", "https://eid.example")), Errand.LOGIN, ("wayf",)),
-        (asking("my-loans", PASSWORD), Errand.LOGIN, ("nemid", "wayf", "library")),
-        (asking("my-loans", MFA), Errand.LOGIN, ("nemid", "wayf")),
-        (asking("none", MFA, idp_list=("https://wayf.example",)), Errand.LOGIN, ()),
+        (asking(), LoginPurpose.LOGIN, ("nemid", "wayf", "library")),
+        (asking(), LoginPurpose.CHOICES, ("nemid", "wayf", "library")),
+        (asking(), LoginPurpose.SIGN_UP, ("nemid", "wayf")),
+        (asking(), LoginPurpose.PIN, ("nemid", "wayf")),
+        (asking(), LoginPurpose.STORED_DATA, ("nemid", "wayf")),
+        (asking(), LoginPurpose.PIN_BY_MAIL, ()),
+        (asking("none"), LoginPurpose.LOGIN, ()),
+        (asking(idp_list=("https://wayf.example",)), LoginPurpose.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://idp.au.example",)), LoginPurpose.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://au-alias.example",)), LoginPurpose.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://eid.example", "https://unknown.example")), LoginPurpose.LOGIN, ("nemid",)),
+        (asking("wayf-only", idp_list=("https://wayf.example", "https://eid.example")), LoginPurpose.LOGIN, ("wayf",)),
+        (asking("my-loans", PASSWORD), LoginPurpose.LOGIN, ("nemid", "wayf", "library")),
+        (asking("my-loans", MFA), LoginPurpose.LOGIN, ("nemid", "wayf")),
+        (asking("none", MFA, idp_list=("https://wayf.example",)), LoginPurpose.LOGIN, ()),
     ],
 )
 def test_a_request_may_take_the_ways_of_its_service(
-    request_: AuthnRequest, errand: Errand, ways: tuple[str, ...]
+    request_: AuthnRequest, purpose: LoginPurpose, ways: tuple[str, ...]
 ) -> None:
     """In the service's order; an IDPList and a class narrow them and never widen, and no PIN makes a PIN."""
-    assert HOUSES.ways(request_, errand) == ways
+    assert HOUSES.ways(request_, purpose) == ways
 
 
 @pytest.mark.parametrize(
@@ -197,17 +197,17 @@ def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, st
     assert (refused.value.refusal, refused.value.request) == (status, request_)
 
 
-@pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.CHOICES])
-def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(errand: Errand) -> None:
+@pytest.mark.parametrize("purpose", [LoginPurpose.LOGIN, LoginPurpose.CHOICES])
+def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(purpose: LoginPurpose) -> None:
     """The other ways stay. A service without another way is refused."""
     rules = replace(HOUSES, pins_checked=False)
-    assert rules.ways(asking(), errand) == ("nemid", "wayf")
-    assert rules.ways(asking("none"), errand) == ()
-    if errand is Errand.CHOICES:
-        assert rules.ways(asking("library-only"), errand) == ()
+    assert rules.ways(asking(), purpose) == ("nemid", "wayf")
+    assert rules.ways(asking("none"), purpose) == ()
+    if purpose is LoginPurpose.CHOICES:
+        assert rules.ways(asking("library-only"), purpose) == ()
         return
     with pytest.raises(RequestRefused) as refused:
-        rules.ways(asking("library-only"), errand)
+        rules.ways(asking("library-only"), purpose)
     assert refused.value.refusal == NO_AVAILABLE_IDP
 
 

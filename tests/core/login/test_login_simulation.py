@@ -19,7 +19,7 @@ from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
 
@@ -62,31 +62,7 @@ def list_steps(end: PlayedLogin) -> list[str]:
 
 
 STUDENT = login("student@au.dk")
-UNMAILED = replace(STUDENT.reading, attributes=Attributes({**STUDENT.reading.attributes, "mail": ()}))
 NURSE = {"kaldemail": "nurse@auh.rm.dk"}
-
-
-@pytest.mark.parametrize(
-    ("described", "steps"),
-    [
-        (STUDENT, ["Ask", "Enrol", "Issue"]),
-        (
-            replace(STUDENT, borrower=DescribedBorrower("PRIVATE")),
-            ["OfferUpgrade", "Ask", "Enrol", "TellChange", "Issue"],
-        ),
-        (replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False), ["OfferUpgrade", "Ask", "Issue"]),
-        (replace(STUDENT, reading=UNMAILED.mask_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
-        (replace(STUDENT, errand=Errand.SIGN_UP), ["Ask", "Enrol", "Done"]),
-        (replace(STUDENT, borrower=DescribedBorrower("STUDENT")), ["Ask", "Issue"]),
-        (eid(intent="hospital", addresses=NURSE), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
-        (eid(intent="hospital"), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
-        (login("student@ku.dk"), ["Refuse"]),
-        (login("affiliate@au.dk"), ["Refuse"]),
-    ],
-)
-def test_the_steps_are_those_of_a_real_login(described: DescribedLogin, steps: list[str]) -> None:
-    """Mailbox, offer, question, enrolment and notice come where a person would meet them."""
-    assert list_steps(simulate(described)) == steps
 
 
 @pytest.mark.parametrize(
@@ -127,26 +103,6 @@ def test_the_planned_borrower_is_that_of_an_enrolment(
     assert planned.place is not None
 
 
-@pytest.mark.parametrize(
-    ("described", "service", "reason"),
-    [
-        (login("student@ku.dk"), "my-loans", "no_affiliation"),
-        (login("affiliate@au.dk"), "my-loans", "national_eid_required"),
-        (login("student@au.dk", cpr="replacement"), "my-loans", "replacement_number"),
-        (STUDENT, "myprint", "no_library_account"),
-        (STUDENT, "unheard-of", "no_policy_for_service"),
-        (eid(errand=Errand.PIN, cpr="none"), "my-loans", "cpr_required"),
-        (login("alum@ku.dk", upstream="nemid", assurance=Assurance.HIGH), "my-loans", "national_eid_required"),
-        (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
-    ],
-)
-def test_a_refusal_has_its_reason_and_plans_nothing(described: DescribedLogin, service: str, reason: str) -> None:
-    """A refusal by policies or account ends the login, without a planned borrower."""
-    end = simulate(described, ideal_service(service))
-
-    assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
-
-
 def test_a_borrower_of_an_earlier_login_replaces_the_cpr_number() -> None:
     """A replacement number finds nobody; a link to the borrower does, and a number without one is refused."""
     there = DescribedBorrower("STUDENT", linked=True)
@@ -154,23 +110,6 @@ def test_a_borrower_of_an_earlier_login_replaces_the_cpr_number() -> None:
     unlinked = simulate(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
 
     assert (by_link.is_permitted, unlinked.reason) == (True, "replacement_number")
-
-
-def test_released_and_withheld_attributes_have_their_lines() -> None:
-    """Each attribute that leaves names the line that lists it; the others name the reason."""
-    end = simulate(STUDENT)
-    staying = {fate.name: fate.code for fate in end.staying}
-
-    assert [each.name for each in end.leaving] == [
-        "borrower_number",
-        "cpr",
-        "gn",
-        "sn",
-        "mail",
-        "eduPersonScopedAffiliation",
-    ]
-    assert all(each.place for each in end.leaving)
-    assert staying == {"schacHomeOrganization": "not_listed"}
 
 
 def describe_example(example: Example) -> DescribedLogin:
@@ -253,7 +192,7 @@ LOGINS = st.builds(
     st.sampled_from(["real", "replacement", "constructed", "none"]),
     borrower=BORROWERS,
     intent=st.sampled_from([None, "student", "hospital", "private", "unheard-of"]),
-    errand=st.sampled_from([Errand.LOGIN, Errand.SIGN_UP, Errand.PIN]),
+    purpose=st.sampled_from([LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.PIN]),
     addresses=st.sampled_from([{}, NURSE, {"kaldemail": "x@gmail.example"}]),
     upgrade=st.booleans(),
 )

@@ -39,7 +39,7 @@ from broker.core.login.steps import (
     Step,
     TellChange,
 )
-from broker.core.login.transaction import Account, AccountState, Errand, Issued, Transaction, UpstreamRefusal
+from broker.core.login.transaction import Account, AccountState, Issued, LoginPurpose, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason, RegisterRule
@@ -235,7 +235,7 @@ def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
     assert isinstance(after(replace(moved, told=True), decision), Issue)
     passive = replace(moved, request=replace(moved.request, is_passive=True))
     assert isinstance(after(passive, decision), Issue)
-    assert isinstance(after(replace(moved, errand=Errand.SIGN_UP), decision), Done)
+    assert isinstance(after(replace(moved, purpose=LoginPurpose.SIGN_UP), decision), Done)
 
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
@@ -281,8 +281,8 @@ def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit:
         decision = replace(permit(borrower="make"), ground=ground, permits_creation=True)
         account = Account("7", AccountState.KNOWN, address_question=question)
         asked = replace(answer_question(decision), account=account)
-        for errand in (Errand.LOGIN, Errand.SIGN_UP, Errand.PIN):
-            assert after(replace(asked, errand=errand), decision) == ConfirmAddress(question, decision)
+        for purpose in (LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.PIN):
+            assert after(replace(asked, purpose=purpose), decision) == ConfirmAddress(question, decision)
         other = AddressAnswer("hash of another match", is_own=True)
         assert isinstance(after(replace(asked, address_answer=other), decision), ConfirmAddress)
         passive = replace(asked, request=replace(asked.request, is_passive=True))
@@ -401,7 +401,7 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
     transaction, decision = data.draw(transactions())
     step = next_step(transaction, terms_of(decision), transaction.begun)
     if isinstance(step, Issue):
-        assert transaction.errand is Errand.LOGIN
+        assert transaction.purpose is LoginPurpose.LOGIN
         assert transaction.authentication is not None
         assert transaction.failure is None
         assert decision.effect is Effect.PERMIT

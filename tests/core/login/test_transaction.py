@@ -145,7 +145,7 @@ def test_a_loop_of_requests_ends(transaction: Transaction, now: datetime) -> Non
 
 # Facts of the transaction itself. All other facts belong to one authentication.
 _OF_ALL = {
-    "id", "reference", "begun", "until", "request", "errand", "shared", "back", "browser", "intent", "upstream",
+    "id", "reference", "begun", "until", "request", "purpose", "shared", "back", "browser", "intent", "upstream",
     "outstanding", "sent", "arrival", "authentication", "authenticated", "awaited",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The next step of a single logout, and the status in its answer."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, get_args
 
 import pytest
@@ -10,7 +10,6 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import (
     AskScope,
-    Finish,
     Logout,
     LogoutPeer,
     LogoutRequest,
@@ -19,7 +18,6 @@ from broker.core.logout.single_logout import (
     Participant,
     ParticipantState,
     Send,
-    Wait,
     find_status,
     has_open_sessions,
     next_logout_step,
@@ -78,31 +76,6 @@ def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: Participa
 
 
 @pytest.mark.parametrize(
-    ("states", "kind", "peer"),
-    [
-        ((), Finish, None),
-        (((UP, ParticipantState.OPEN), (A, ParticipantState.OPEN)), Send, A),  # services before the upstream
-        (((A, ParticipantState.ASKED), (B, ParticipantState.OPEN)), Wait, A),  # one after another
-        (((A, ParticipantState.ENDED), (UP, ParticipantState.OPEN)), Send, UP),
-        (((A, ParticipantState.SILENT), (B, ParticipantState.FAILED)), Finish, None),
-        (((A, ParticipantState.KEPT), (UP, ParticipantState.UNREACHABLE)), Finish, None),
-    ],
-)
-def test_each_is_asked_in_turn(
-    states: tuple[tuple[LogoutPeer, ParticipantState], ...], kind: type[Send | Wait | Finish], peer: LogoutPeer | None
-) -> None:
-    """Participants are asked one after the other, upstreams last."""
-    turn = next_logout_step(logout(*states))
-    assert type(turn) is kind
-    assert (turn.participant.peer if isinstance(turn, Send | Wait) else None) == peer
-
-
-def test_the_person_is_asked_first() -> None:
-    """As long as anybody is open and the person has not said how far, nobody is sent anything."""
-    assert next_logout_step(logout((A, ParticipantState.OPEN), going=False)) == AskScope()
-
-
-@pytest.mark.parametrize(
     ("scope", "service", "upstream"), [("all", "open", "open"), ("services", "open", "kept"), ("none", "kept", "kept")]
 )
 def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
@@ -131,32 +104,6 @@ def test_who_has_answered_is_not_asked_about() -> None:
     always = replace(begun.participants[2], always=True)
     assert replace(begun, participants=(*begun.participants[:2], always)).skip_question().has_chosen
     assert not begun.skip_question().has_chosen
-
-
-@pytest.mark.parametrize(
-    ("ended", "state"), [(True, ParticipantState.ENDED), (False, ParticipantState.FAILED)], ids=["ended", "failed"]
-)
-def test_an_answer_is_recorded_where_it_was_asked_for(state: ParticipantState, *, ended: bool) -> None:
-    """The participant keeps its request, the others stay as they are."""
-    asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
-    first, second = asked.participants
-    done = asked.record_answer(first, ended=ended)
-    assert done.participants == (replace(first, state=state), second)
-    assert done == replace(asked, participants=done.participants)
-
-
-def test_a_logout_begins_with_nothing_found_and_nobody_asked() -> None:
-    """A request without a known session is answered as for an unknown principal (core 3.7.3.2)."""
-    begun = Logout("0" * 32, REQUEST, NOW)
-    assert next_logout_step(begun) == Finish(UNKNOWN_PRINCIPAL, remains=False)
-    assert (begun.leaves_others, begun.has_chosen, begun.is_logged, begun.browsers, begun.groups) == (
-        False,
-        False,
-        False,
-        None,
-        (),
-    )
-    assert begun.until == NOW + timedelta(minutes=30)
 
 
 @pytest.mark.attack(29)

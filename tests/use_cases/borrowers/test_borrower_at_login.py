@@ -11,7 +11,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
-from broker.core.login.transaction import Account, AccountState, Errand, Person
+from broker.core.login.transaction import Account, AccountState, LoginPurpose, Person
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 from tests.use_cases.memory_library import AASE
@@ -80,18 +80,23 @@ def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errand", "days", "offered"),
-    [(Errand.LOGIN, 0, False), (Errand.LOGIN, 179, False), (Errand.LOGIN, 180, True), (Errand.SIGN_UP, 0, True)],
+    ("purpose", "days", "offered"),
+    [
+        (LoginPurpose.LOGIN, 0, False),
+        (LoginPurpose.LOGIN, 179, False),
+        (LoginPurpose.LOGIN, 180, True),
+        (LoginPurpose.SIGN_UP, 0, True),
+    ],
 )
 def test_who_declined_is_left_alone_for_half_a_year(
-    world: Any, logins: Any, private: Borrower, errand: Errand, days: int, *, offered: bool
+    world: Any, logins: Any, private: Borrower, purpose: LoginPurpose, days: int, *, offered: bool
 ) -> None:
     """A sign-up asks again, and so does a login half a year after the last no."""
     for _ in range(2):
         world.now += timedelta(days=10)
         logins.borrowers().keep_category(logins.transaction())
     world.now += timedelta(days=days)
-    account = logins.account(logins.transaction(errand=errand), logins.read_login())
+    account = logins.account(logins.transaction(purpose=purpose), logins.read_login())
     assert (account.upgrade_from == private.category) is offered
 
 
@@ -119,8 +124,8 @@ def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: 
 
 
 def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> None:
-    """Even where the service makes borrowers the errand only finds the one that is there."""
-    account = logins.account(logins.transaction(errand=Errand.PIN), logins.read_login())
+    """Even where the service makes borrowers a login for another purpose only finds the one that is there."""
+    account = logins.account(logins.transaction(purpose=LoginPurpose.PIN), logins.read_login())
     assert account == Account(private.number, AccountState.KNOWN)
 
 

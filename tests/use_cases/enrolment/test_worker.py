@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibrarySilent, LibraryUnavailable
-from tests.use_cases.enrolment.conftest import Killed, make_wanted_for
+from tests.use_cases.enrolment.conftest import make_wanted_for
 from tests.use_cases.memory_library import AASE, AASE_CPR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
@@ -54,24 +53,6 @@ def test_possible_duplicates_are_found_before_every_create(
         assert (enrolment.state, len(world.library.borrowers)) == (EnrolmentState.DONE, 2)
 
 
-def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
-    """The create continues; a later possible duplicate is another case."""
-    first = world.library.add(AASE)
-    world.enrol()
-    assert world.cases.rule_out("aase", (first.number,))
-    second = world.library.add(AASE)
-    world.work()
-    assert world.enrolment().borrowers == (second.number,)
-    assert not world.cases.rule_out("aase", (first.number,))  # a page that was opened before
-    assert world.enrolment().state is EnrolmentState.CASE
-    assert world.cases.rule_out("aase", (second.number,))
-    world.work()
-    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
-    assert not world.cases.rule_out("aase", (second.number,))
-    assert not world.cases.try_again("aase")
-    assert not world.cases.try_again("nobody")
-
-
 def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
     """Jitter keeps the retries apart."""
     world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
@@ -107,47 +88,6 @@ def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, cal
     world.work()
     for late in world.library.late:
         late()
-    world.settle()
-    assert len(world.library.borrowers) == 1
-    assert world.enrolment().state is EnrolmentState.DONE
-
-
-@pytest.mark.parametrize("call", range(4))
-@pytest.mark.parametrize("after", [False, True])
-def test_a_killed_worker_leaves_one_borrower(shared_world: Any, call: int, *, after: bool) -> None:
-    """The lease ends, and another worker looks again."""
-    world = shared_world
-    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
-    calls = 0
-    original = world.library._call
-
-    def die(name: str, work: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call + 1:
-            world.library.faults = [(Killed(), after)]
-        return original(name, work)
-
-    world.library._call = die
-    with pytest.raises(Killed):
-        world.work()
-    world.now += timedelta(minutes=1)
-    world.work()
-    world.settle()
-    assert len(world.library.borrowers) == 1
-    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
-
-
-def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> None:
-    """At once, on a real store."""
-    world = shared_world
-    wanted = make_wanted_for(AASE, AASE_CPR)
-    threads = [Thread(target=world.requests.request, args=("aase", wanted)) for _ in range(20)]
-    threads += [Thread(target=world.work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
     world.settle()
     assert len(world.library.borrowers) == 1
     assert world.enrolment().state is EnrolmentState.DONE

@@ -36,7 +36,7 @@ from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.transactions.person_resolution import PersonResolution
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 from tests.use_cases.conftest import StoredAuditLog
 from tests.use_cases.memory_library import AASE
 
@@ -128,10 +128,10 @@ class Logins:
         """Give the request of a service."""
         return AuthnRequest("_1", service, f"https://{service}.example", "acs", **facts)
 
-    def begun(self, service: str = "my-loans", browser: str = "b", **facts: Any) -> Held:
+    def begun(self, service: str = "my-loans", browser: str = "b", **facts: Any) -> LoginContext:
         """Begin a login and bind it to a browser."""
-        held, _ = self.flow.begin(self.request(service, **facts), self.world.now)
-        return self.flow.bind(held, browser, self.world.now)
+        context, _ = self.flow.begin(self.request(service, **facts), self.world.now)
+        return self.flow.bind(context, browser, self.world.now)
 
     def answer(self, upstream: str = "wayf", **said: str) -> Authentication:
         """Give the assertion of an upstream that says so much of a person."""
@@ -157,40 +157,40 @@ class Logins:
         whole = {"eppn": "aase@au.dk", "role": "student@au.dk", "cpr": "0101990000", "assurance": "3"}
         return self.answer(**{**whole, "sn": "Prøvesen", "gn": "Åse", "mail": "aase@example.org", **said})
 
-    def arrive(self, held: Held, request: str, answer: Authentication | UpstreamRefusal) -> str:
+    def arrive(self, context: LoginContext, request: str, answer: Authentication | UpstreamRefusal) -> str:
         """Store an answer to ``request`` as the ACS does; give the arrival token."""
         self.messages += 1
         now = self.world.now
         message = (f"_m{self.messages}", now + 4 * MINUTE)
-        return self.flow.arrivals.add(held.transaction.id, request, answer, message, now)
+        return self.flow.arrivals.add(context.transaction.id, request, answer, message, now)
 
-    def store_answer(self, held: Held, answer: Authentication | UpstreamRefusal) -> tuple[Held, str]:
+    def store_answer(self, context: LoginContext, answer: Authentication | UpstreamRefusal) -> tuple[LoginContext, str]:
         """Ask an upstream and store its answer; give the transaction and the arrival token."""
-        asked, sent = self.flow.ask_upstream(held, answer.upstream, self.world.now)
+        asked, sent = self.flow.ask_upstream(context, answer.upstream, self.world.now)
         return asked, self.arrive(asked, sent.id, answer)
 
-    def log_in(self, held: Held, answer: Authentication | UpstreamRefusal) -> Held:
+    def log_in(self, context: LoginContext, answer: Authentication | UpstreamRefusal) -> LoginContext:
         """Ask an upstream, and join its answer in the browser that asked."""
-        asked, token = self.store_answer(held, answer)
+        asked, token = self.store_answer(context, answer)
         joined = self.match(asked, token, [asked.transaction.browser or ""])
         assert joined
         return joined
 
-    def brought(self, held: Held, token: str) -> TransactionAndArrival:
-        """Bring an arrival to a transaction as ``held`` has it."""
-        brought = self.flow.matching.read_both(held.transaction.id, token, self.world.now)
-        return replace(brought, held=held)
+    def brought(self, context: LoginContext, token: str) -> TransactionAndArrival:
+        """Bring an arrival to a transaction as ``context`` has it."""
+        brought = self.flow.matching.read_both(context.transaction.id, token, self.world.now)
+        return replace(brought, context=context)
 
     def match(
-        self, held: Held, token: str, browsers: Sequence[str] = ("b",), now: datetime | None = None
-    ) -> Held | None:
+        self, context: LoginContext, token: str, browsers: Sequence[str] = ("b",), now: datetime | None = None
+    ) -> LoginContext | None:
         """Match an arrival and join it as the web does: where another writes first, all is read again."""
         now = now or self.world.now
-        matched = self.flow.matching.match(self.brought(held, token), browsers, now)
+        matched = self.flow.matching.match(self.brought(context, token), browsers, now)
         if matched is None:
             return None
         joined = self.flow.matching.join(matched, now)
-        return joined or self.match(self.flow.read(held.transaction.id, now), token, browsers, now)
+        return joined or self.match(self.flow.read(context.transaction.id, now), token, browsers, now)
 
     def put_on_shelf(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
         """Put a borrower with the student's CPR on the shelf."""

@@ -20,7 +20,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 from tests.plugins.stored_receipts import list_receipts
 from tests.use_cases.conftest import StoredAuditLog
 
@@ -54,7 +54,7 @@ class Lookup:
         """Keep an event."""
         self.audit_log.add(event)
 
-    def evaluate(self, pending_login: Held, _now: datetime) -> Any:
+    def evaluate(self, pending_login: LoginContext, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""
         return SimpleNamespace(
             evaluated=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), pending_login=pending_login
@@ -78,7 +78,7 @@ def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
 
 
 @pytest.fixture
-def pending_login(world: Any, answers: ConsentAnswers) -> Held:
+def pending_login(world: Any, answers: ConsentAnswers) -> LoginContext:
     """Give the login of a person who is asked."""
     now = world.now
     plain = Transaction(
@@ -93,14 +93,14 @@ def pending_login(world: Any, answers: ConsentAnswers) -> Held:
     return answers.transactions.add(replace(plain, authenticated=now), now)
 
 
-Answer = Callable[..., Held]
+Answer = Callable[..., LoginContext]
 
 
 @pytest.fixture
 def answer(world: Any, answers: ConsentAnswers) -> Answer:
     """Give a way to answer a step, by default a yes to the page that was shown."""
 
-    def give_answer(pending_login: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
+    def give_answer(pending_login: LoginContext, step: Step = ASK, said: str = "yes", **how: Any) -> LoginContext:
         facts: dict[str, Any] = {
             "shown": SHOWN.page_digest(KEY), "remember": True, "chosen": (), "language": "en", **how
         }  # fmt: skip
@@ -125,7 +125,15 @@ def on_file(world: Any) -> list[ReceiptEvent]:
     ],
 )
 def test_an_answer_is_on_file_and_a_fact_of_the_login(
-    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
+    world: Any,
+    pending_login: LoginContext,
+    answer: Answer,
+    lookup: Lookup,
+    *,
+    variant: Any,
+    said: str,
+    event: Any,
+    kind: Any,
 ) -> None:
     """And on the audit log by its kind, with names and no value; only "yes" is one."""
     shown = replace(SHOWN, legal_basis="consent" if variant == "ask" else "public_task")
@@ -145,7 +153,7 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
 def test_nothing_is_remembered_on_a_shared_computer(
     world: Any,
     answers: ConsentAnswers,
-    pending_login: Held,
+    pending_login: LoginContext,
     answer: Answer,
     *,
     remember: bool,
@@ -161,7 +169,7 @@ def test_nothing_is_remembered_on_a_shared_computer(
 
 @pytest.mark.parametrize("ground", [Ground.IDENTIFIER, Ground.NOTHING, Ground.LIBRARY_ACCOUNT])
 def test_without_a_cpr_number_an_answer_counts_for_six_months(
-    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, ground: Ground
+    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, ground: Ground
 ) -> None:
     """The institution may give the identifier to somebody else."""
     lookup.ground = ground
@@ -183,7 +191,7 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
 )
 def test_an_answer_to_what_was_not_shown_is_none(
-    world: Any, pending_login: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
 ) -> None:
     """No receipt is stored, and the next step asks again."""
     assert answer(pending_login, step, **how) == pending_login

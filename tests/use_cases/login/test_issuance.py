@@ -18,7 +18,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 from tests.use_cases.conftest import StoredAuditLog
 
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -45,7 +45,7 @@ class Lookup:
         """Keep an event."""
         self.audit_log.add(event)
 
-    def evaluate(self, pending_login: Held, _now: datetime) -> Any:
+    def evaluate(self, pending_login: LoginContext, _now: datetime) -> Any:
         """Give what was read of the login."""
         found = SimpleNamespace(reading=self.reading) if self.reading else None
         return SimpleNamespace(transaction=pending_login.transaction, evaluated=found)
@@ -75,7 +75,7 @@ def issuance(world: Any, lookup: Lookup) -> Issuance:
 
 
 @pytest.fixture
-def pending_login(world: Any, issuance: Issuance) -> Held:
+def pending_login(world: Any, issuance: Issuance) -> LoginContext:
     """Give the login of a person, from which nothing has left."""
     now = world.now
     login = Authentication("wayf", "https://wayf.example", "au", (), (), now, None, now, now, "_t", session_index="_i")
@@ -88,7 +88,7 @@ def pending_login(world: Any, issuance: Issuance) -> Held:
     return issuance.transactions.add(arrived, now)
 
 
-def leave(world: Any, issuance: Issuance, pending_login: Held, step: Issue = STEP) -> Issued:
+def leave(world: Any, issuance: Issuance, pending_login: LoginContext, step: Issue = STEP) -> Issued:
     """Give the ids under which a step leaves."""
     issued = issuance.make_ids(pending_login, step, world.now)
     assert issued
@@ -97,14 +97,14 @@ def leave(world: Any, issuance: Issuance, pending_login: Held, step: Issue = STE
 
 @pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
 def test_a_service_is_told_of_a_login_that_was_read(
-    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup, *, reading: str | None, told: Any
+    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, *, reading: str | None, told: Any
 ) -> None:
     """Where nothing was, no class is anybody's."""
     lookup.reading = reading
     assert issuance.authentication_for_service(pending_login, world.now) == told
 
 
-def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, pending_login: Held) -> None:
+def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, pending_login: LoginContext) -> None:
     """Response and assertion are random NCNames, and the NameID is the person's."""
     first, second = leave(world, issuance, pending_login), leave(world, issuance, pending_login)
     ids = {first.response, first.assertion, second.response, second.assertion}
@@ -120,7 +120,7 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
 
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
-    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup, purpose: LookedUp
+    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, purpose: LookedUp
 ) -> None:
     """By the very page that told of it; a second submit of the answer requests no other."""
     lookup.reading = "what was read"
@@ -133,7 +133,7 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
 
 
 def test_what_cannot_be_written_down_does_not_leave(
-    world: Any, issuance: Issuance, pending_login: Held, lookup: Lookup
+    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup
 ) -> None:
     """Neither transaction nor session is written."""
     lookup.audit_log.is_full = True
@@ -143,7 +143,9 @@ def test_what_cannot_be_written_down_does_not_leave(
     assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
 
 
-def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, pending_login: Held) -> None:
+def test_a_session_is_kept_before_its_assertion_leaves(
+    world: Any, issuance: Issuance, pending_login: LoginContext
+) -> None:
     """With all that a logout must name at the service and upstream, for twelve hours."""
     issued = leave(world, issuance, pending_login)
     assert issuance.record_release(pending_login, STEP, issued, NameID("n"), world.now)

@@ -8,17 +8,17 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, RequestRefused
-from broker.core.login.transaction import MOST_OCTETS, Errand, Transaction
+from broker.core.login.transaction import MOST_OCTETS, LoginPurpose, Transaction
 from broker.use_cases.storage.records import dump
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 MINUTE: Final = timedelta(minutes=1)
 CPR: Final = "0101990000"
 
 
-def read_stored(logins: Any, held: Held) -> Transaction:
+def read_stored(logins: Any, context: LoginContext) -> Transaction:
     """Give the transaction as the store has it."""
-    found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
+    found: Transaction = logins.flow.read(context.transaction.id, logins.world.now).transaction
     return found
 
 
@@ -31,8 +31,8 @@ def test_what_a_stranger_has_begun_is_small(logins: Any) -> None:
     long = replace(logins.request(), relay_state=relay, requester_ids=("https://one.example/",))
     spare = MOST_OCTETS - long.octets
     longest = replace(long, requester_ids=("https://one.example/" + "x" * spare,))
-    held, _ = logins.flow.begin(longest, logins.world.now)
-    assert len(dump(held.transaction)) - len(relay) <= 2048
+    context, _ = logins.flow.begin(longest, logins.world.now)
+    assert len(dump(context.transaction)) - len(relay) <= 2048
     for longer in (
         replace(longest, idp_list=("x",)),
         replace(longest, authn_contexts=("é",)),
@@ -58,10 +58,10 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
 ) -> None:
     """For a browser that is bound in the same put, never for nobody, and never the library system."""
     puts = logins.world.hooks.calls.count("put")
-    held, sent = logins.flow.begin(logins.request(service), logins.world.now, browser)
+    context, sent = logins.flow.begin(logins.request(service), logins.world.now, browser)
     assert logins.world.hooks.calls.count("put") == puts + 1
-    begun = read_stored(logins, held)
-    assert begun == held.transaction
+    begun = read_stored(logins, context)
+    assert begun == context.transaction
     assert (begun.browser, begun.upstream, sent is not None) == (browser, upstream, asks)
     assert begun.outstanding == ((sent,) if asks else ())
     assert begun.until == logins.world.now + (30 if browser else 2) * MINUTE
@@ -72,29 +72,31 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
 )
 def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
     """Where the service asks for it, and on a computer that others use too."""
-    held, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
-    assert (read_stored(logins, held).is_forced, read_stored(logins, held).shared) == (forced, shared)
+    context, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
+    assert (read_stored(logins, context).is_forced, read_stored(logins, context).shared) == (forced, shared)
 
 
-# Errands
+# Logins for pages of our own
 
 
 @pytest.mark.parametrize(
-    ("errand", "fresh"),
+    ("purpose", "fresh"),
     [
-        (Errand.SIGN_UP, True),
-        (Errand.PIN, True),
-        (Errand.PIN_BY_MAIL, False),
-        (Errand.CHOICES, False),
-        (Errand.KEPT, True),
+        (LoginPurpose.SIGN_UP, True),
+        (LoginPurpose.PIN, True),
+        (LoginPurpose.PIN_BY_MAIL, False),
+        (LoginPurpose.CHOICES, False),
+        (LoginPurpose.STORED_DATA, True),
     ],
 )
-def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand, *, fresh: bool) -> None:
+def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
+    logins: Any, purpose: LoginPurpose, *, fresh: bool
+) -> None:
     """It answers no request of a service, and a person who makes an account or a PIN logs in afresh."""
-    held = logins.flow.begin_errand(errand, logins.world.now, intent="nurse", back="e-resources")
-    begun = read_stored(logins, held)
-    assert (begun.errand, begun.request.service, begun.intent, begun.back) == (
-        errand,
+    context = logins.flow.begin_for(purpose, logins.world.now, intent="nurse", back="e-resources")
+    begun = read_stored(logins, context)
+    assert (begun.purpose, begun.request.service, begun.intent, begun.back) == (
+        purpose,
         "my-loans",
         "nurse",
         "e-resources",
@@ -104,31 +106,33 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
 
 
 @pytest.mark.parametrize(
-    ("errand", "upstream", "allowed"),
+    ("purpose", "upstream", "allowed"),
     [
-        (Errand.SIGN_UP, "wayf", True),
-        (Errand.SIGN_UP, "pin", False),
-        (Errand.PIN, "pin", False),
-        (Errand.KEPT, "pin", False),
-        (Errand.CHOICES, "pin", True),
-        (Errand.PIN_BY_MAIL, "wayf", False),
-        (Errand.SIGN_UP, "nobody", False),
+        (LoginPurpose.SIGN_UP, "wayf", True),
+        (LoginPurpose.SIGN_UP, "pin", False),
+        (LoginPurpose.PIN, "pin", False),
+        (LoginPurpose.STORED_DATA, "pin", False),
+        (LoginPurpose.CHOICES, "pin", True),
+        (LoginPurpose.PIN_BY_MAIL, "wayf", False),
+        (LoginPurpose.SIGN_UP, "nobody", False),
     ],
 )
-def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
+def test_a_login_for_a_page_of_ours_takes_its_own_ways_only(
+    logins: Any, purpose: LoginPurpose, upstream: str, *, allowed: bool
+) -> None:
     """A PIN login can neither sign up nor choose a PIN."""
     if allowed:
-        held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
-        assert read_stored(logins, held).upstream == upstream
+        context = logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
+        assert read_stored(logins, context).upstream == upstream
         return
     with pytest.raises(FormRefused):
-        logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+        logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
 
 
-def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
+def test_no_sign_up_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
     """The store stays empty."""
     with pytest.raises(FormRefused):
-        replace(logins.flow, sign_up_service=None).begin_errand(Errand.CHOICES, logins.world.now)
+        replace(logins.flow, sign_up_service=None).begin_for(LoginPurpose.CHOICES, logins.world.now)
     assert "put" not in logins.world.hooks.calls
 
 
@@ -140,9 +144,9 @@ def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> N
 
 def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
     """No answer could be matched with a browser."""
-    held, _ = logins.flow.begin(logins.request(), logins.world.now)
+    context, _ = logins.flow.begin(logins.request(), logins.world.now)
     with pytest.raises(BrowserUnmatched):
-        logins.flow.ask_upstream(held, "wayf", logins.world.now)
+        logins.flow.ask_upstream(context, "wayf", logins.world.now)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +163,10 @@ def test_a_way_that_a_request_may_not_take_is_not_asked(
     logins: Any, service: str, facts: dict[str, Any], upstream: str
 ) -> None:
     """No request is outstanding afterwards."""
-    held = logins.begun(service, **facts)
+    context = logins.begun(service, **facts)
     with pytest.raises(FormRefused):
-        logins.flow.ask_upstream(held, upstream, logins.world.now)
-    assert read_stored(logins, held).outstanding == ()
+        logins.flow.ask_upstream(context, upstream, logins.world.now)
+    assert read_stored(logins, context).outstanding == ()
 
 
 def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
@@ -182,12 +186,12 @@ def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
 
 def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     """The request cannot be tried again, even if another login has joined meanwhile."""
-    held = logins.begun()
-    asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
+    context = logins.begun()
+    asked, sent = logins.flow.ask_upstream(context, "wayf", logins.world.now)
     asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
     joined = logins.log_in(asked, logins.student())
     logins.flow.consume_request(asked, sent, logins.world.now)
-    assert read_stored(logins, held) == replace(joined.transaction, outstanding=(other,))
+    assert read_stored(logins, context) == replace(joined.transaction, outstanding=(other,))
 
 
 # Led to by one authentication, and by no other
@@ -201,17 +205,17 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
     """Elsewhere the login is refused and the transaction unchanged."""
     way = {"an upstream": "wayf", "no way": "unknown"}.get(case, "pin")
     if case == "a sign-up":
-        begun = logins.flow.begin_errand(Errand.SIGN_UP, logins.world.now)
-        held = logins.flow.bind(begun, "b", logins.world.now)
+        begun = logins.flow.begin_for(LoginPurpose.SIGN_UP, logins.world.now)
+        context = logins.flow.bind(begun, "b", logins.world.now)
     elif case == "not bound":
-        held, _ = logins.flow.begin(logins.request(), logins.world.now)
+        context, _ = logins.flow.begin(logins.request(), logins.world.now)
     elif case == "not listed":
-        held = logins.begun(idp_list=("https://wayf.example",))
+        context = logins.begun(idp_list=("https://wayf.example",))
     else:
-        held = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
+        context = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
     with pytest.raises(FormRefused):
-        logins.flow.join_verified_pin(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
-    assert read_stored(logins, held).authentication is None
+        logins.flow.join_verified_pin(context, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
+    assert read_stored(logins, context).authentication is None
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
@@ -224,8 +228,8 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
 def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
     """Neither before the person agreed nor where the policies deny: nothing is requested."""
     for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
-        held = logins.log_in(logins.begun(), answer)
-        assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
-        assert read_stored(logins, held) == held.transaction
+        context = logins.log_in(logins.begun(), answer)
+        assert logins.flow.enrol(context, logins.world.now, language="en", patience=0) == context
+        assert read_stored(logins, context) == context.transaction
     assert not logins.world.worker.step()
     assert not any(each.value.enrolment for each in logins.world.persons.list_all(logins.world.now))

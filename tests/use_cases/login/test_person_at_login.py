@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.transaction import LIFETIME, Authentication, Errand, Transaction
-from broker.use_cases.transactions.transactions import Held
+from broker.core.login.transaction import LIFETIME, Authentication, LoginPurpose, Transaction
+from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.stored_receipts import keep_proof
 
 DAY: Final = timedelta(days=1)
@@ -21,33 +21,33 @@ def proof(now: Any, name: str = "kaldemail", address: str = NURSE) -> Proved:
     return Proved(name, address, now, now + 730 * DAY)
 
 
-def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
+def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> LoginContext:
     """Store a login that has been authenticated and not looked up."""
-    held = logins.begun(service)
+    context = logins.begun(service)
     now = logins.world.now
 
     def add_authentication(each: Transaction) -> Transaction:
         return replace(each.add_answer(answer, "", "a", now), **facts)
 
-    found: Held = logins.flow.transactions.change(held, add_authentication, now, of_person=False)
+    found: LoginContext = logins.flow.transactions.change(context, add_authentication, now, of_person=False)
     return found
 
 
-def look_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
+def look_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> LoginContext:
     """Look up a person who has just logged in."""
-    found: Held = logins.lookup.look_up_and_store(came(logins, answer, service, **facts), logins.world.now)
+    found: LoginContext = logins.lookup.look_up_and_store(came(logins, answer, service, **facts), logins.world.now)
     return found
 
 
-def owner(logins: Any, held: Held) -> str:
+def owner(logins: Any, context: LoginContext) -> str:
     """Give the pseudonym that the person's proofs are kept under."""
-    pseudonym: str = logins.lookup.proof_owner(held, logins.world.now)
+    pseudonym: str = logins.lookup.proof_owner(context, logins.world.now)
     return pseudonym
 
 
-def store_person(logins: Any, held: Held) -> Transaction:
+def store_person(logins: Any, context: LoginContext) -> Transaction:
     """Give the transaction as the store has it."""
-    found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
+    found: Transaction = logins.flow.read(context.transaction.id, logins.world.now).transaction
     return found
 
 
@@ -66,13 +66,13 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     """No person, no link, no account, no write to the store, and no question to the library system."""
     before = came(logins, logins.answer(**said))
     puts = logins.world.hooks.calls.count("put")
-    held = logins.lookup.look_up_and_store(before, logins.world.now)
+    context = logins.lookup.look_up_and_store(before, logins.world.now)
     assert logins.world.hooks.calls.count("put") == puts
-    assert held.version == before.version
-    assert (held.transaction.person, held.transaction.account) == (None, None)
-    assert held.evaluated
-    assert not held.evaluated.is_permitted
-    assert store_person(logins, held) == held.transaction
+    assert context.version == before.version
+    assert (context.transaction.person, context.transaction.account) == (None, None)
+    assert context.evaluated
+    assert not context.evaluated.is_permitted
+    assert store_person(logins, context) == context.transaction
     assert not {"find", "read"} & set(logins.world.hooks.calls)
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
@@ -84,9 +84,9 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
     denied = look_up(logins, logins.student())
     assert denied.transaction.person is None
     logins.set = policies
-    held = logins.lookup.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
-    assert held.transaction.person
-    assert store_person(logins, held) == held.transaction
+    context = logins.lookup.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
+    assert context.transaction.person
+    assert store_person(logins, context) == context.transaction
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -97,21 +97,21 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
     strict = replace(logins.set.policies[0].require, upstream=("other",))
     first, *rest = logins.set.policies
     logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
-    held = look_up(logins, logins.student())
-    assert held.transaction.person
-    assert held.evaluated
-    assert held.evaluated.is_permitted == there
-    assert held.transaction.person.number == ("9" if there else None)
-    assert (held.transaction.account is not None) == there
+    context = look_up(logins, logins.student())
+    assert context.transaction.person
+    assert context.evaluated
+    assert context.evaluated.is_permitted == there
+    assert context.transaction.person.number == ("9" if there else None)
+    assert (context.transaction.account is not None) == there
 
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     """They are found by the identifiers of the login; no account is looked up."""
-    assert look_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
+    assert look_up(logins, logins.answer("other"), purpose=LoginPurpose.CHOICES).transaction.person is None
     known = look_up(logins, logins.student()).transaction.person
     logins.audit_log.events.clear()
     logins.world.hooks.calls.clear()
-    found = look_up(logins, logins.student(), errand=Errand.CHOICES)
+    found = look_up(logins, logins.student(), purpose=LoginPurpose.CHOICES)
     assert (found.transaction.person, found.transaction.account) == (known, None)
     assert store_person(logins, found).person == known
     assert "find" not in logins.world.hooks.calls
@@ -138,11 +138,11 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     now = logins.world.now
     answer = logins.answer(upstream, eppn=EPPN, **said)
     keep_proof(logins.world.ports.persons, owner(logins, came(logins, answer)), proof(now), now)
-    held = look_up(logins, answer)
-    assert held.transaction.proofs == ((proof(now),) if remembered else ())
-    assert held.evaluated
-    assert held.evaluated.is_permitted == (remembered and upstream == "other")
-    assert store_person(logins, held) == held.transaction
+    context = look_up(logins, answer)
+    assert context.transaction.proofs == ((proof(now),) if remembered else ())
+    assert context.evaluated
+    assert context.evaluated.is_permitted == (remembered and upstream == "other")
+    assert store_person(logins, context) == context.transaction
 
 
 def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any) -> None:
@@ -150,10 +150,10 @@ def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any)
     now = logins.world.now
     answer = logins.answer("other", eppn=EPPN)
     fresh = proof(now, address="fresh@auh.rm.dk")
-    held = came(logins, answer, proofs=(fresh,))
+    context = came(logins, answer, proofs=(fresh,))
     for older in (proof(now), proof(now, "mail", "kim@example.org")):
-        keep_proof(logins.world.ports.persons, owner(logins, held), older, now)
-    found = logins.lookup.look_up_and_store(held, now)
+        keep_proof(logins.world.ports.persons, owner(logins, context), older, now)
+    found = logins.lookup.look_up_and_store(context, now)
     assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
 
 
@@ -162,19 +162,19 @@ def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
     now = logins.world.now
     answer = logins.answer(eppn=EPPN)
     fresh = proof(now, "mail", "kim@example.org")
-    held = came(logins, answer, proofs=(fresh,))
-    keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
-    assert logins.lookup.look_up_and_store(held, now).transaction.proofs == (fresh, proof(now))
+    context = came(logins, answer, proofs=(fresh,))
+    keep_proof(logins.world.ports.persons, owner(logins, context), proof(now), now)
+    assert logins.lookup.look_up_and_store(context, now).transaction.proofs == (fresh, proof(now))
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:
     """The library system names an account, and nobody's mailbox."""
     now = logins.world.now
-    held = logins.begun()
-    keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
+    context = logins.begun()
+    keep_proof(logins.world.ports.persons, owner(logins, context), proof(now), now)
     borrower = logins.put_on_shelf(number="42", category="STUD")
     keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
-    joined, _ = logins.flow.join_verified_pin(held, "pin", borrower, now)
+    joined, _ = logins.flow.join_verified_pin(context, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
 
 
@@ -186,15 +186,15 @@ def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> No
     assert person.transaction.person
     assert theirs == lookup.proof_owner(replace(again, evaluated=None), now)
     assert theirs == person.transaction.person.id
-    nobodies = {lookup.proof_owner(held, now) for held in (logins.begun(), came(logins, logins.answer("other")))}
+    nobodies = {lookup.proof_owner(context, now) for context in (logins.begun(), came(logins, logins.answer("other")))}
     assert len({theirs, *nobodies}) == 3
 
 
 @pytest.mark.parametrize(("name", "days"), [("kaldemail", 90), ("mail", 365)])
 def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
     """An address to write to, of which no policy speaks, for a year; of a login that nothing names, for that login."""
-    held = came(logins, logins.answer("other", eppn=EPPN))
-    assert logins.lookup.proof_lifetime(held, name, logins.world.now) == days * DAY
+    context = came(logins, logins.answer("other", eppn=EPPN))
+    assert logins.lookup.proof_lifetime(context, name, logins.world.now) == days * DAY
     nobody = came(logins, logins.answer("other"))
     assert logins.lookup.proof_lifetime(nobody, name, logins.world.now) == LIFETIME
 

@@ -34,7 +34,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
-from tests.plugins.example_counts import scale_examples
+from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.memory_store import MemoryStore
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -525,7 +525,9 @@ def test_another_browser_with_a_login_of_its_own_hears_no_success() -> None:
 
 
 @pytest.mark.attack(29)
-@pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow(seconds=10))])
+@pytest.mark.parametrize(
+    "examples", [60, pytest.param(choose_size(300, otherwise=1500), marks=pytest.mark.slow(seconds=10))]
+)
 def test_no_live_session_survives_a_success(examples: int) -> None:
     """And none that is newer than a request is ended by it, whatever is lost, late, brought again, or goes on."""
     run_state_machine_as_test(

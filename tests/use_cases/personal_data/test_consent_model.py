@@ -45,7 +45,7 @@ from broker.core.policy.model import (
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import LoginContext, Transactions
 from tests.plugins.example_counts import scale_examples
 from tests.plugins.memory_store import MemoryStore
 from tests.plugins.stored_receipts import list_receipts
@@ -152,7 +152,7 @@ class Lookup:
     records: PersonRecords
     tell: EventPort = discard_event
 
-    def evaluate(self, _held: Held, _now: datetime) -> Any:
+    def evaluate(self, _context: LoginContext, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""
         return SimpleNamespace(evaluated=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
 
@@ -178,7 +178,7 @@ class Consents(RuleBasedStateMachine):
         self.answers = ConsentAnswers(KEY, cast("Any", Lookup(PersonRecords(self.store, KEY))), self.transactions)
         self.policies = Rules()
         self.earlier = [self.policies, Rules({}, name_id="transient")]
-        self.logins: dict[str, Held] = {}
+        self.logins: dict[str, LoginContext] = {}
         self.own: dict[str, Said | None] = {}
         self.pages: dict[str, str] = {}
         self.untold: set[str] = set()
@@ -202,22 +202,22 @@ class Consents(RuleBasedStateMachine):
 
     def as_known(self, browser: str) -> Step:
         """Give the next step of a login by what it knows already, as it is when an answer comes in."""
-        held = self.logins[browser]
+        context = self.logins[browser]
         decision = self.policies.decision()
         terms = Terms(
             self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
-        step = next_step(held.transaction, terms, self.clock)
+        step = next_step(context.transaction, terms, self.clock)
         if isinstance(step, Ask):
             self.pages[browser] = step.question.disclosure.page_digest(KEY)
         return step
 
-    def answer(self, browser: str, step: Step, word: str, **how: Any) -> Held:
+    def answer(self, browser: str, step: Step, word: str, **how: Any) -> LoginContext:
         """Answer the last question that was on the browser's screen."""
         facts: dict[str, Any] = {"remember": False, "chosen": (), "language": "da", **how}
-        held = self.answers.record_answer(self.logins[browser], step, self.pages[browser], word, self.clock, **facts)
-        self.logins[browser] = held
-        return held
+        context = self.answers.record_answer(self.logins[browser], step, self.pages[browser], word, self.clock, **facts)
+        self.logins[browser] = context
+        return context
 
     # -- the model ------------------------------------------------------------------------------
 
@@ -316,8 +316,8 @@ class Consents(RuleBasedStateMachine):
     def read_on(self, browser: str) -> None:
         """Go on from the page that tells of another category."""
         if isinstance(self.check(browser), TellChange):
-            held = self.logins[browser]
-            self.logins[browser] = self.transactions.change(held, lambda each: replace(each, told=True), self.clock)
+            context = self.logins[browser]
+            self.logins[browser] = self.transactions.change(context, lambda each: replace(each, told=True), self.clock)
             self.untold -= {browser}
             assert isinstance(self.check(browser), Issue)
 

@@ -21,7 +21,6 @@ from broker.use_cases.storage.person_records import PersonRecords
 from tests.plugins.stored_receipts import file_receipt
 
 NOW = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
-LATER = NOW + timedelta(days=1)
 HMACS = LookupHmacs("k1", b"k" * 32)
 ASTA, BO = "5e" * 16, "b0" * 16
 LOANS = Service(
@@ -65,34 +64,6 @@ def file_answer(choices: GivenConsents) -> Given:
         return made
 
     return file
-
-
-@pytest.mark.parametrize(
-    ("basis", "remember", "offer"),
-    [
-        ("consent", True, "withdraw"),
-        ("consent", False, "withdraw"),
-        ("public_task", True, "forget"),
-        ("contract", True, "forget"),
-        ("legal_obligation", False, None),
-    ],
-)
-def test_taking_back_adds_a_receipt_and_changes_none(
-    choices: GivenConsents, file_answer: Given, basis: LegalBasis, remember: bool, offer: str | None
-) -> None:
-    """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
-    made = file_answer(ASTA, basis=basis, remember=remember)
-    assert choices.list_all(ASTA, NOW)[0].find_action(NOW) == offer
-    end = choices.take_back(ASTA, "my-loans", "en", NOW)
-    assert end is not None
-    event = ReceiptEvent.WITHDRAWN if basis == "consent" else ReceiptEvent.FORGOTTEN
-    assert (end.event, end.language) == (event, "en")
-    (found,) = choices.list_all(ASTA, NOW)
-    assert [each.event for each in found.receipts] == [event, made.event]
-    assert found.find_action(NOW) is None
-    assert found.find_remembered(NOW) is None
-    assert choices.take_back(ASTA, "my-loans", "en", LATER) is None
-    assert len(choices.list_all(ASTA, LATER)[0].receipts) == 2
 
 
 def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, file_answer: Given) -> None:

@@ -37,57 +37,57 @@ def cause(error: pytest.ExceptionInfo[Any]) -> str:
 @pytest.mark.parametrize("spelling", ["{}", " {}\u00a0", "{}\n", "\u200b{}\ufeff"])
 def test_the_code_proves_the_address(bench: ProofBench, spelling: str) -> None:
     """The transaction has the proof, no mailing any more, and the person is looked up again."""
-    held = bench.mail_code(bench.login(person=Person("p")))
-    done = bench.try_code(held, spelling.format(bench.read_mailed_code()))
+    context = bench.mail_code(bench.login(person=Person("p")))
+    done = bench.try_code(context, spelling.format(bench.read_mailed_code()))
     [proved] = done.transaction.proofs
     assert (proved.name, proved.address, proved.domain) == ("kaldemail", NURSE, "auh.rm.dk")
     assert (proved.at, proved.until) == (bench.now, bench.now + YEAR)
-    assert done.transaction == bench.reread(held)
+    assert done.transaction == bench.reread(context)
     assert (done.transaction.mailing, done.transaction.person) == (None, None)
 
 
 def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: ProofBench) -> None:
     """A person has one address for each proof; proofs of another name stay."""
     for name, address in (("mail", "ann@post.example"), ("kaldemail", NURSE), ("kaldemail", "ann@ps.rm.dk")):
-        held = bench.mail_code(bench.login(), address=address, name=name)
-        bench.try_code(held, bench.read_mailed_code(), domains=(), name=name)
+        context = bench.mail_code(bench.login(), address=address, name=name)
+        bench.try_code(context, bench.read_mailed_code(), domains=(), name=name)
     proofs = bench.list_valid_proofs("ann")
     assert [each.address for each in proofs] == ["ann@ps.rm.dk", "ann@post.example"]
 
 
 def test_a_code_for_one_proof_is_no_other_proof(bench: ProofBench) -> None:
     """A code for the contact address does not make its domain a workplace."""
-    held = bench.mail_code(bench.login(), name="mail")
+    context = bench.mail_code(bench.login(), name="mail")
     with pytest.raises(CodeRefused):
-        bench.try_code(held, bench.read_mailed_code(), name="kaldemail")
+        bench.try_code(context, bench.read_mailed_code(), name="kaldemail")
 
 
 def test_a_code_lasts_no_longer_than_its_login(bench: ProofBench) -> None:
     """The mail says how long; at the end the code is void."""
-    held = bench.login()
+    context = bench.login()
     bench.now += 10 * MINUTE
-    held = bench.mail_code(held)
+    context = bench.mail_code(context)
     code = bench.read_mailed_code()
     assert "works for 20 minutes" in bench.mailbox.mails()[0].text
-    assert held.transaction.mailing is not None
-    assert held.transaction.mailing.until == held.transaction.until
-    bench.now = held.transaction.until
+    assert context.transaction.mailing is not None
+    assert context.transaction.mailing.until == context.transaction.until
+    bench.now = context.transaction.until
     with pytest.raises(CodeRefused) as refused:
-        bench.try_code(held, code)
+        bench.try_code(context, code)
     assert cause(refused) == "code_none"
 
 
 def test_a_domain_that_no_longer_counts_proves_nothing(bench: ProofBench) -> None:
     """The policy of the moment at which the code is typed decides."""
-    held = bench.mail_code(bench.login())
+    context = bench.mail_code(bench.login())
     with pytest.raises(AddressRefused) as refused:
-        bench.try_code(held, bench.read_mailed_code(), domains=DOMAINS[1:])
+        bench.try_code(context, bench.read_mailed_code(), domains=DOMAINS[1:])
     assert cause(refused) == "address_other_domain"
-    assert bench.reread(held).proofs == bench.list_valid_proofs("ann") == ()
+    assert bench.reread(context).proofs == bench.list_valid_proofs("ann") == ()
 
 
 def test_a_contact_address_may_be_shared(bench: ProofBench) -> None:
     """A family has one mailbox: only proofs that make somebody something are one person's."""
     for owner in ("ann", "bo"):
-        held = bench.mail_code(bench.login(), owner, "family@post.example", name="mail")
-        assert bench.try_code(held, bench.read_mailed_code(), owner, domains=(), name="mail").transaction.proofs
+        context = bench.mail_code(bench.login(), owner, "family@post.example", name="mail")
+        assert bench.try_code(context, bench.read_mailed_code(), owner, domains=(), name="mail").transaction.proofs

@@ -85,8 +85,8 @@ def answer(
 
 def begin(logins: StaffLogins) -> tuple[str, str]:
     """Begin a login in a browser; return its id and the id of its request."""
-    held, sent = logins.begin("browser", NOW)
-    return held.transaction.id, sent.id
+    context, sent = logins.begin("browser", NOW)
+    return context.transaction.id, sent.id
 
 
 def brought(logins: StaffLogins, login: tuple[str, str], answered: Authentication) -> str:

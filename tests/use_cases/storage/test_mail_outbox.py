@@ -86,10 +86,12 @@ def test_a_server_that_is_down_gets_the_mail_later(bench: Bench) -> None:
         attempts += bench.outbox.step()
         bench.now += timedelta(seconds=30)
     assert 3 <= attempts <= 8
+    assert bench.outbox.list_waiting() == [mail.queued_at for mail in bench.outbox.list_mails("17")]
     bench.server.error = None
     bench.now += timedelta(hours=3)
     assert bench.outbox.step()
     assert bench.server.sent == [(ADDRESS, *TEXT)]
+    assert bench.outbox.list_waiting() == []
 
 
 def test_a_mail_is_given_up_when_its_code_has_expired(bench: Bench) -> None:

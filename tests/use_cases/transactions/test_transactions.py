@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
+from broker.core.errors import BrowserUnmatched
 from broker.core.login.transaction import AuthnRequest, Transaction
-from broker.use_cases.transactions.transactions import Held, Transactions, draw_reference
+from broker.use_cases.transactions.transactions import LoginContext, Transactions, draw_reference
 
 INSTANT, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(minutes=30)
 Change = Callable[[Transaction], Transaction]
@@ -35,30 +35,6 @@ def intend(intent: str) -> Change:
     return lambda found: replace(found, intent=intent)
 
 
-def test_a_transaction_lives_to_its_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """At it there is none, nor of an id that nobody has."""
-    held = transactions.add(begun, world.now)
-    assert transactions.read("t", begun.until - INSTANT) == held
-    for name, now in (("t", begun.until), ("u", world.now)):
-        with pytest.raises(TransactionGone):
-            transactions.read(name, now)
-
-
-def test_a_change_moves_the_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """To where the changed transaction has it."""
-    held = transactions.add(replace(begun, until=world.now + INSTANT), world.now)
-    transactions.change(held, lambda found: replace(found, until=begun.until), world.now)
-    assert transactions.read("t", begun.until - INSTANT).transaction == begun
-
-
-def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """A transaction never overwrites another one."""
-    transactions.add(begun, world.now)
-    with pytest.raises(StoreUnavailable):
-        transactions.add(replace(begun, intent="other"), world.now)
-    assert transactions.read("t", world.now).transaction == begun
-
-
 JOINED: Final[dict[str, dict[str, Any]]] = {
     "by another answer": {"arrival": "other"},
     "by the same answer at another time": {"authenticated": None},
@@ -70,15 +46,15 @@ def test_a_fact_of_a_person_is_nobody_else_s(
     world: Any, transactions: Transactions, begun: Transaction, joined: dict[str, Any]
 ) -> None:
     """Where another authentication has joined meanwhile nothing is changed and nothing shown."""
-    held = transactions.add(begun, world.now)
-    assert transactions.reread(held, world.now) == held
-    transactions.put(replace(begun, **joined), held.version, world.now)
+    context = transactions.add(begun, world.now)
+    assert transactions.reread(context, world.now) == context
+    transactions.put(replace(begun, **joined), context.version, world.now)
     with pytest.raises(BrowserUnmatched):
-        transactions.change(held, intend("student"), world.now)
+        transactions.change(context, intend("student"), world.now)
     with pytest.raises(BrowserUnmatched):
-        transactions.reread(held, world.now)
+        transactions.reread(context, world.now)
     assert transactions.read("t", world.now).transaction.intent is None
-    changed = transactions.change(held, intend("student"), world.now, of_person=False)
+    changed = transactions.change(context, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
 
 
@@ -87,8 +63,8 @@ def test_what_this_request_has_decided_stays_with_it(
 ) -> None:
     """A change keeps the evaluation; a new read starts without one."""
     decided: Any = object()
-    held = Held(begun, transactions.add(begun, world.now).version, decided)
-    assert transactions.change(held, intend("student"), world.now).evaluated is decided
+    context = LoginContext(begun, transactions.add(begun, world.now).version, decided)
+    assert transactions.change(context, intend("student"), world.now).evaluated is decided
     assert transactions.read("t", world.now).evaluated is None
 
 

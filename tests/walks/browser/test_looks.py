@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up import sign_up_links
 from broker.demo.people.personas import persona
+from tests.plugins.signup_pages import PAGES
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]
@@ -30,10 +31,10 @@ def wait_for_error(person: Visitor, problem: str) -> None:
 def test_the_sign_up_pages(visit: Visit, language: str) -> None:
     """Questions, ends, the questions and answers, and a question that was not answered."""
     person = visit(language=language, looking=True)
-    for node in sign_up_questions.NODES.values():
-        person.open("broker", f"{node.path}?service=my-loans")
-        person.wait_for_page("sign-up", node.name)
-    person.open("broker", sign_up_questions.FAQ)
+    for name, page in PAGES.items():
+        person.open("broker", f"{page.address}?service=my-loans")
+        person.wait_for_page("sign-up", name)
+    person.open("broker", sign_up_links.FAQ)
     person.wait_for_page("sign-up", "faq")
     person.open("broker", "/")
     person.wait_for_page("start")

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from broker.adapters.web.sign_up import sign_up_questions
 from broker.demo.people.personas import persona
+from tests.plugins.signup_pages import BACK, PAGES
 from tests.plugins.visitor import Visitor, go_back_and_forward
 
 Visit = Callable[..., Visitor]
@@ -26,18 +26,18 @@ PLACES = [
 ]
 
 
-def way_to(end: str) -> Sequence[sign_up_questions.WizardNode]:
-    """Return the pages from the start to an end."""
-    way = [sign_up_questions.NODES[end]]
-    while way[0].back:
-        way.insert(0, sign_up_questions.NODES[way[0].back])
+def way_to(end: str) -> Sequence[str]:
+    """Return the names of the pages from the start to an end."""
+    way = [end]
+    while way[0] in BACK:
+        way.insert(0, BACK[way[0]])
     return way
 
 
 def answers_to(end: str) -> Sequence[tuple[str, str, str]]:
     """Give page, answer and following page, from the start to an end."""
     return [
-        (asks.name, next(key for key, name in asks.answers.items() if name == then.name), then.name)
+        (asks, next(key for key, answer in PAGES[asks].answers.items() if answer.leads_to == then), then)
         for asks, then in pairwise(way_to(end))
     ]
 

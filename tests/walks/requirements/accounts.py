@@ -5,7 +5,7 @@ import re
 from structlog.testing import capture_logs
 
 from broker.adapters.saml.xml_security import http_bindings
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, form, mark

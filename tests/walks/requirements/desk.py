@@ -1,6 +1,6 @@
 """R27 to R30: whom the service locations serve, with what, and where they are found."""
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, mark
 from tests.walks.requirements.people import ASTA

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, mark
 from tests.plugins.mailbox_proof_bench import different_code
+from tests.plugins.signup_pages import PAGES
 from tests.walks.requirements.people import DORTE, EVA, elsewhere
 from tests.walks.requirements.visits import (
     action,
@@ -62,13 +63,13 @@ def r15(deployment: Deployment) -> None:
     page = return_from_hub(person, away.location, DORTE)
     assert mark(page) == ("proof", "kaldemail")
     assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
-    [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    [how] = [each for each in links(page) if urlsplit(each).path == PAGES["hospital.kaldemail"].address]
     back = find_text(person.get(how), "//div[@class='notice']//a/@href")
     assert mark(person.get(back)) == ("proof", "kaldemail")
     printing = visitor(deployment)
     begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
     asked = return_from_hub(printing, begun.location, EVA)
-    [how] = [each for each in links(asked) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    [how] = [each for each in links(asked) if urlsplit(each).path == PAGES["hospital.kaldemail"].address]
     assert action(printing.get(how), "login_eid_hospital").endswith("service=myprint")
     transaction = page.request.path.removesuffix("/proof")
     for path in ("", "/consent", "/upgrade"):
@@ -129,7 +130,7 @@ def r18(deployment: Deployment) -> None:
         "da": ("Citrix", "Mine data", "@skejby.rm.dk", "Opret ”kaldemail”"),
     }
     for language, marks in steps.items():
-        page = visitor(deployment, language).get(NODES["hospital.kaldemail"].path)
+        page = visitor(deployment, language).get(PAGES["hospital.kaldemail"].address)
         items = texts(page, "//main//ol/li")
         assert len(items) == len(marks)
         assert all(each in item for each, item in zip(marks, items, strict=True))
@@ -174,9 +175,9 @@ def r37(deployment: Deployment) -> None:
     assert find_text(open_library_page(open_library(deployment)[0], address), "//html/@lang") == "da"
     assert texts(visitor(deployment, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
     for node in ("hospital.mitau", "hospital.login", "hospital.kaldemail"):
-        pages = [person.get(f"{NODES[node].path}?lang={language}") for language in ("en", "da")]
+        pages = [person.get(f"{PAGES[node].address}?lang={language}") for language in ("en", "da")]
         assert [find_text(page, "//html/@lang") for page in pages] == ["en", "da"]
         assert words(pages[0]) != words(pages[1])
         other = find_text(pages[0], "//header//a[@hreflang='da']/@href")
-        assert find_text(person.get(NODES[node].path + other), "//html/@lang") == "da"
-    assert answer_sign_up(person, "hospital").request.path == urlsplit(NODES["hospital.mitau"].path).path
+        assert find_text(person.get(PAGES[node].address + other), "//html/@lang") == "da"
+    assert answer_sign_up(person, "hospital").request.path == urlsplit(PAGES["hospital.mitau"].address).path

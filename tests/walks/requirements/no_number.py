@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.assertion_writer import NAMES

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.plugins.pin_pages import comparable_page

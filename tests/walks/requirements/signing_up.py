@@ -2,11 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES, START
+from broker.adapters.web.sign_up.sign_up_links import FAQ, START
 from broker.demo.people.persona import NEMLOGIN
 from broker.demo.people.personas import persona
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, find_text, form, mark
+from tests.plugins.signup_pages import BACK, PAGES
 from tests.walks.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.walks.requirements.visits import (
     LANGUAGES,
@@ -142,7 +143,7 @@ def r05(deployment: Deployment) -> None:
 def r06(deployment: Deployment) -> None:
     """Offer four affiliations by these names on the first page, none chosen beforehand, and lead on from each."""
     targets = dict(
-        zip(NODES[START].answers, ("student.cpr", "employee.cpr", "hospital.mitau", "private.eid"), strict=True)
+        zip(PAGES[START].answers, ("student.cpr", "employee.cpr", "hospital.mitau", "private.eid"), strict=True)
     )
     for language in LANGUAGES:
         person = visitor(deployment, language)
@@ -213,23 +214,23 @@ def r46(deployment: Deployment) -> None:
     """
     for language, label in (("en", "Back"), ("da", "Tilbage")):
         person = deployment.person()
-        for node in NODES.values():
-            page = person.get(f"{node.path}?service=my-loans&lang={language}")
+        for name, shape in PAGES.items():
+            page = person.get(f"{shape.address}?service=my-loans&lang={language}")
             back = "//p[@class='back']/a"
-            if node.back is None:
+            if name == START:
                 assert texts(page, back) == []
                 continue
             assert texts(page, back) == [label]
             target = find_text(page, f"{back}/@href")
-            assert urlsplit(target).path == NODES[node.back].path
+            assert urlsplit(target).path == PAGES[BACK[name]].address
             assert "service=my-loans" in target
             led = person.get(target)
-            assert mark(led) == ("sign-up", node.back)
+            assert mark(led) == ("sign-up", BACK[name])
             assert find_text(led, "//html/@lang") == language
-            [answer] = [each for each, following in NODES[node.back].answers.items() if following == node.name]
+            [answer] = [each for each, way in PAGES[BACK[name]].answers.items() if way.leads_to == name]
             again = person.get(f"{form(led)[0]}?answer={answer}&service=my-loans")
-            assert mark(again) == ("sign-up", node.name)
+            assert mark(again) == ("sign-up", name)
             for questions in texts(page, f"//a[contains(@href, '{FAQ}')]/@href"):
-                assert urlsplit(find_text(person.get(questions), f"{back}/@href")).path == node.path
+                assert urlsplit(find_text(person.get(questions), f"{back}/@href")).path == shape.address
         faq = person.get(f"{FAQ}?from=student.pin")
-        assert urlsplit(find_text(faq, "//p[@class='back']/a/@href")).path == NODES["student.pin"].path
+        assert urlsplit(find_text(faq, "//p[@class='back']/a/@href")).path == PAGES["student.pin"].address

@@ -2,12 +2,13 @@
 
 from urllib.parse import urlsplit
 
-from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
+from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.demo.people.persona import AU, NEMLOGIN_BIRK, Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from tests.plugins.deployment import Deployment, mark
+from tests.plugins.signup_pages import PAGES
 from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA
 from tests.walks.requirements.visits import (
     CPR,
@@ -87,7 +88,7 @@ def _check_explanations(
     for language, sentence in said.items():
         person = visitor(deployment, language)
         for node in nodes:
-            page = person.get(NODES[node].path)
+            page = person.get(PAGES[node].address)
             buttons = [each for each in texts(page, "//a[@data-action]/@href") if f"={upstream}" in each]
             about = f"//a[@data-action and contains(@href, '={upstream}')]/../a[@class='about']/@href"
             hrefs = texts(page, about)

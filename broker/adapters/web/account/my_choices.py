@@ -14,10 +14,10 @@ from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
+from broker.core.login.transaction import STORED_DATA_PURPOSES, LoginPurpose, Transaction
 from broker.use_cases.personal_data.given_consents import CurrentQuestion, GivenConsents
 from broker.use_cases.transactions.evaluated_login import evaluate_login
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _BUTTONS: Final = ("withdraw", "forget", "leave")
 
@@ -37,13 +37,16 @@ class MyChoices(OwnRecordPages):
         query = request.args
         if "login" not in query:
             is_for_records = query.get("do") == "kept"
-            return self._begin(query.get("with"), Errand.KEPT if is_for_records else Errand.CHOICES)
-        held = self._enter()
-        if isinstance(held, Response):
-            return held
-        transaction = held.transaction
-        if transaction.errand is not Errand.CHOICES:
-            return self.show_records(held)
+            return self._begin(
+                query.get("with"),
+                LoginPurpose.STORED_DATA if is_for_records else LoginPurpose.CHOICES,
+            )
+        context = self._enter()
+        if isinstance(context, Response):
+            return context
+        transaction = context.transaction
+        if transaction.purpose is not LoginPurpose.CHOICES:
+            return self.show_records(context)
         as_file = query.get("format") == "json"
         if "receipt" in query:
             return self._receipt(transaction, query["receipt"], as_file=as_file)
@@ -55,15 +58,15 @@ class MyChoices(OwnRecordPages):
         A second press of the same button changes nothing.
         """
         ports = self.ports
-        held = self._enter()
-        if isinstance(held, Response):
-            return held
-        transaction = held.transaction
-        if transaction.errand is Errand.KEPT:
-            return self.delete_records(held)
+        context = self._enter()
+        if isinstance(context, Response):
+            return context
+        transaction = context.transaction
+        if transaction.purpose is LoginPurpose.STORED_DATA:
+            return self.delete_records(context)
         form = ports.forms.read(transaction, "choices")
         if form.choice("do", _BUTTONS) == "leave":
-            return self._leave(held)
+            return self._leave(context)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
@@ -82,28 +85,28 @@ class MyChoices(OwnRecordPages):
             )
         return self._page(transaction, service)
 
-    def _leave(self, held: Held) -> Response:
+    def _leave(self, context: LoginContext) -> Response:
         """End the transaction, so that the Back button of the browser shows the choices no more."""
-        self.ports.broker.transactions.end(held)
-        by = self.ports.upstreams.get(held.transaction.upstream or "")
+        self.ports.broker.transactions.end(context)
+        by = self.ports.upstreams.get(context.transaction.upstream or "")
         way = "" if by is None or by.local else spoken(by.label)
         return self.account_page("choices_left.html", "left", way=way, over=True)
 
-    def _begin(self, way: str | None, errand: Errand) -> Response:
-        """Begin a login for ``errand`` at the upstream ``way``; without it, list the upstreams."""
+    def _begin(self, way: str | None, purpose: LoginPurpose) -> Response:
+        """Begin a login for ``purpose`` at the upstream ``way``; without it, list the upstreams."""
         ports = self.ports
         by = ports.broker.sign_up_service
         if by is None:
             abort(404)
         if way is not None:
-            return self.redirect_to(self.begin_errand(errand, way).transaction)
+            return self.redirect_to(self.begin_for(purpose, way).transaction)
         ways = [ports.upstreams[name] for name in ports.services[by].methods]
-        if errand is Errand.CHOICES:
+        if purpose is LoginPurpose.CHOICES:
             return self.account_page("choices_begin.html", "begin", ways=ways, kept={})
         ways = [way for way in ways if not way.local]
         return self.account_page("kept_begin.html", "begin", ways=ways, kept={"do": "kept"})
 
-    def _enter(self) -> Held | Response:
+    def _enter(self) -> LoginContext | Response:
         """Return the transaction that the query names, if both cookies belong to it.
 
         Return a refusal page if the policies no longer admit the person. Raises TransactionGone if
@@ -111,11 +114,11 @@ class MyChoices(OwnRecordPages):
 
         Source: docs/reference/design.md#4a-4.
         """
-        held = self.require_person(request.args.get("login", ""))
-        if held.transaction.errand not in OWN_ERRANDS:
+        context = self.require_person(request.args.get("login", ""))
+        if context.transaction.purpose not in STORED_DATA_PURPOSES:
             raise TransactionGone("not a login for one's choices")
-        step = self.ports.next_step(held)
-        return self.show_refusal(held, step) if isinstance(step, Refuse) else held
+        step = self.ports.next_step(context)
+        return self.show_refusal(context, step) if isinstance(step, Refuse) else context
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service whose choice was just withdrawn."""

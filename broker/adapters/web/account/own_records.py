@@ -19,7 +19,7 @@ from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
 from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
 from broker.use_cases.transactions.evaluated_login import evaluate_login
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 PATH: Final = "/my-choices"
 # A screen that was left open shows and deletes nothing.
@@ -72,12 +72,12 @@ class OwnRecordPages(LoginPages):
 
     stored: StoredData
 
-    def show_records(self, held: Held) -> Response:
+    def show_records(self, context: LoginContext) -> Response:
         """Show what is stored, as a page or a file, or the button that deletes it."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         if not self._is_fresh(transaction):
-            ports.broker.transactions.end(held)
+            ports.broker.transactions.end(context)
             return redirect(f"{ports.base_url}{PATH}?do=kept", 303)
         person = transaction.person
         if person is None or not self._has_right(transaction):
@@ -103,10 +103,10 @@ class OwnRecordPages(LoginPages):
             "kept.html", "kept", export=export, parts=parts, shared=shared, kept=kept
         )
 
-    def delete_records(self, held: Held) -> Response:
+    def delete_records(self, context: LoginContext) -> Response:
         """Delete everything; a second press, in any tab, finds the login over."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         ports.forms.read(transaction, "forget")
         person = transaction.person
         if person is None or not self._is_fresh(transaction):
@@ -121,7 +121,7 @@ class OwnRecordPages(LoginPages):
             self.stored.forget(found)
         except PersonBusy:
             return self.account_page("forget_busy.html", "busy", over=True)
-        ports.broker.transactions.end(held)
+        ports.broker.transactions.end(context)
         return self.account_page("forgotten.html", "forgotten", export=export, over=True)
 
     def account_page(self, template: str, reason: str, **values: object) -> Response:

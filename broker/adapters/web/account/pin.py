@@ -18,13 +18,13 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
 from broker.core.login.steps import Done
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _PURPOSE: Final = "pin"
-# The errands of people who are logged in.
-_AFTER_LOGIN: Final = frozenset({Errand.PIN, Errand.SIGN_UP})
+# The purposes of people who are logged in.
+_AFTER_LOGIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.SIGN_UP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,140 +45,157 @@ class PinPages(LoginPages):
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
-            held = self.begin_errand(Errand.PIN, query["change"])
-            return self.redirect_to(held.transaction)
-        return redirect(self._address(self.begin_errand(Errand.PIN_BY_MAIL).transaction), 303)
+            context = self.begin_for(LoginPurpose.PIN, query["change"])
+            return self.redirect_to(context.transaction)
+        return redirect(self._address(self.begin_for(LoginPurpose.PIN_BY_MAIL).transaction), 303)
 
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
         name = request.args.get("login", "")
         if not self.ports.cookies.browsers():
             raise CookiesNeeded("no cookie came back with the form")
-        held = self.require_browser(name)
-        errand = held.transaction.errand
-        if errand in _AFTER_LOGIN:
-            held = self.require_person(name)
-        elif errand is not Errand.PIN_BY_MAIL:
+        context = self.require_browser(name)
+        purpose = context.transaction.purpose
+        if purpose in _AFTER_LOGIN:
+            context = self.require_person(name)
+        elif purpose is not LoginPurpose.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is chosen")
-        form = self.ports.forms.read(held.transaction, _PURPOSE)
-        if errand in _AFTER_LOGIN:
-            number = self._number(held)
-            return self._chosen(held, number, form) if number else self.show_next(held)
+        form = self.ports.forms.read(context.transaction, _PURPOSE)
+        if purpose in _AFTER_LOGIN:
+            number = self._number(context)
+            return self._chosen(context, number, form) if number else self.show_next(context)
         if form.choice("do", ("ask", "choose")) == "ask":
-            return self._answer_request(held, form)
+            return self._answer_request(context, form)
         token = form.value("link")
-        return self._chosen(held, self.pins.codes.find_link(token), form, token)
+        return self._chosen(context, self.pins.codes.find_link(token), form, token)
 
     def _address(self, transaction: Transaction) -> str:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _show(self, name: str) -> Response:
-        held = self.bound(name, self._address)
-        if isinstance(held, Response):
-            return held
-        errand = held.transaction.errand
-        if errand is Errand.PIN_BY_MAIL:
-            return self._asking(held)
-        if errand in _AFTER_LOGIN:
-            held = self.require_person(name)
-            if self._number(held):
-                return self._choosing(held)
-        return self.redirect_to(held.transaction)
+        context = self.bound(name, self._address)
+        if isinstance(context, Response):
+            return context
+        purpose = context.transaction.purpose
+        if purpose is LoginPurpose.PIN_BY_MAIL:
+            return self._asking(context)
+        if purpose in _AFTER_LOGIN:
+            context = self.require_person(name)
+            if self._number(context):
+                return self._choosing(context)
+        return self.redirect_to(context.transaction)
 
     def _follow_link(self, token: str) -> Response:
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
         self.pins.codes.find_link(token)
         ports = self.ports
-        held = self.begin_errand(Errand.PIN_BY_MAIL)
+        context = self.begin_for(LoginPurpose.PIN_BY_MAIL)
         with_cookie = Response()
         browsers = ports.cookies.browsers()
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
-        held = ports.broker.bind(held, browser, ports.now())
-        response = self._choosing(held, link=token)
+        context = ports.broker.bind(context, browser, ports.now())
+        response = self._choosing(context, link=token)
         for cookie in with_cookie.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _answer_request(self, held: Held, form: SubmittedForm) -> Response:
+    def _answer_request(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Answer a typed number: the same page for everybody, before the library is asked."""
         ports = self.ports
         text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
         if typed is None:
             problem = "pin_number_unread" if text else "pin_number_missing"
-            return self._asking(held, problem, text)
+            return self._asking(context, problem, text)
         at, spoken_language = format_datetime(ports.now(), "long"), language()
         if ports.limits.count_pin_request() and not ports.submit(
             lambda: self.pins.request(typed, spoken_language, at)
         ):
-            return self._asking(held, "account_busy", text)
+            return self._asking(context, "account_busy", text)
         by = "cpr" if is_cpr(typed) else "number"
-        ports.tell_login(EventKind.PIN_ASKED, held.transaction, {"by": by})
-        return self._page("pin_asked.html", held, reason="asked", ways=self._ways(held))
+        ports.tell_login(EventKind.PIN_ASKED, context.transaction, {"by": by})
+        return self._page("pin_asked.html", context, reason="asked", ways=self._ways(context))
 
     def _chosen(
-        self, held: Held, number: str, form: SubmittedForm, token: str | None = None
+        self, context: LoginContext, number: str, form: SubmittedForm, token: str | None = None
     ) -> Response:
         pin = remove_invisible(form.value("pin", ""))
         if pin != remove_invisible(form.value("again", "")):
-            return self._choosing(held, "pin_differs", token)
+            return self._choosing(context, "pin_differs", token)
         try:
             choice = self.pins.choose(number, pin, language(), link_token=token)
         except LibraryUnavailable as error:
-            return self._choosing(held, error.reason, token)
+            return self._choosing(context, error.reason, token)
         if choice.result == "refused":
-            return self._choosing(held, choice.reason, token)
-        return self._end(held, number, choice, form)
+            return self._choosing(context, choice.reason, token)
+        return self._end(context, number, choice, form)
 
-    def _end(self, held: Held, number: str, choice: PinChoice, form: SubmittedForm) -> Response:
+    def _end(
+        self, context: LoginContext, number: str, choice: PinChoice, form: SubmittedForm
+    ) -> Response:
         ports = self.ports
         is_set = choice.result == "set"
         response = self._page(
-            "pin_chosen.html", held, reason=choice.result, again_at=choice.again_at, over=is_set
+            "pin_chosen.html", context, reason=choice.result, again_at=choice.again_at, over=is_set
         )
         if not is_set:
             return response
         ports.tell_login(
-            EventKind.PIN_CHOSEN, held.transaction, audit=AuditEventKind.PIN_CHOSEN, borrower=number
+            EventKind.PIN_CHOSEN,
+            context.transaction,
+            audit=AuditEventKind.PIN_CHOSEN,
+            borrower=number,
         )
-        if form.value("own", "") and not held.transaction.shared:
+        if form.value("own", "") and not context.transaction.shared:
             browser = self.pins.browsers.remember(number)
             ports.cookies.remember_browser(response, browser)
         # End the login: Back must not lead to a form that changes the PIN.
-        ports.broker.transactions.end(held)
+        ports.broker.transactions.end(context)
         return response
 
-    def _number(self, held: Held) -> str | None:
+    def _number(self, context: LoginContext) -> str | None:
         """Return the borrower whose PIN may be chosen: a fresh login for it, or a new borrower."""
-        step = self.ports.next_step(held)
+        step = self.ports.next_step(context)
         if not isinstance(step, Done):
             return None
-        if held.transaction.errand is Errand.PIN or may_choose_pin(step, held.transaction):
+        if context.transaction.purpose is LoginPurpose.PIN or may_choose_pin(
+            step, context.transaction
+        ):
             return step.number
         return None
 
-    def _asking(self, held: Held, problem: str = "", typed: str = "") -> Response:
+    def _asking(self, context: LoginContext, problem: str = "", typed: str = "") -> Response:
         return self._page(
-            "pin_ask.html", held, problem, identifier=hide_long_number(typed), ways=self._ways(held)
+            "pin_ask.html",
+            context,
+            problem,
+            identifier=hide_long_number(typed),
+            ways=self._ways(context),
         )
 
-    def _ways(self, held: Held) -> list[Upstream]:
+    def _ways(self, context: LoginContext) -> list[Upstream]:
         """Return the ways to log in after which a PIN is chosen."""
         ports = self.ports
-        ways = ports.broker.rules.ways(held.transaction.request, Errand.PIN)
+        ways = ports.broker.rules.ways(context.transaction.request, LoginPurpose.PIN)
         return [ports.upstreams[name] for name in ways]
 
-    def _choosing(self, held: Held, problem: str = "", link: str | None = None) -> Response:
+    def _choosing(
+        self, context: LoginContext, problem: str = "", link: str | None = None
+    ) -> Response:
         return self._page(
             "pin_choose.html",
-            held,
+            context,
             problem,
             link=link,
-            rememberable=link is not None and not held.transaction.shared,
-            kept={"link": link} if link else {"login": held.transaction.id},
+            rememberable=link is not None and not context.transaction.shared,
+            kept={"link": link} if link else {"login": context.transaction.id},
         )
 
-    def _page(self, template: str, held: Held, problem: str = "", **values: object) -> Response:
-        action = self._address(held.transaction)
-        back = service_to_return_to(self.ports, held.transaction)
-        return self.form_page(template, _PURPOSE, held, problem, action=action, back=back, **values)
+    def _page(
+        self, template: str, context: LoginContext, problem: str = "", **values: object
+    ) -> Response:
+        action = self._address(context.transaction)
+        back = service_to_return_to(self.ports, context.transaction)
+        return self.form_page(
+            template, _PURPOSE, context, problem, action=action, back=back, **values
+        )

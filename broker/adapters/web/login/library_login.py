@@ -18,9 +18,9 @@ from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import remove_invisible
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _PURPOSE: Final = "pin"
 # Problems of a form that was not filled in: they are no failed login.
@@ -39,45 +39,45 @@ class LibraryLoginPages(LoginPages):
 
     def ask(self, name: str) -> Response:
         """Show the form, or the page for the mailed code."""
-        held = self._read_held(name)
-        return self._code_page(held) if "code" in request.args else self._form(held)
+        context = self._read_context(name)
+        return self._code_page(context) if "code" in request.args else self._form(context)
 
     def answer(self, name: str) -> Response:
         """Answer number and PIN, or a code."""
-        held = self._read_held(name)
-        form = self.ports.forms.read_fresh(held.transaction, _PURPOSE)
+        context = self._read_context(name)
+        form = self.ports.forms.read_fresh(context.transaction, _PURPOSE)
         if form is None:
             show = self._code_page if "code" in request.form else self._form
-            return show(held, "page_too_old")
+            return show(context, "page_too_old")
         answers = {"login": self._number_and_pin, "code": self._code}
-        return answers[form.choice("do", tuple(answers))](held, form)
+        return answers[form.choice("do", tuple(answers))](context, form)
 
-    def _read_held(self, name: str) -> Held:
+    def _read_context(self, name: str) -> LoginContext:
         """Return the transaction where people may log in so; FormRefused otherwise."""
-        held = self.require_browser(name)
-        transaction = held.transaction
-        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
-        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+        context = self.require_browser(name)
+        transaction = context.transaction
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.purpose)
+        passing = transaction.purpose in {LoginPurpose.LOGIN, LoginPurpose.CHOICES}
         if transaction.request.is_passive or not passing or self.ports.local not in ways:
             raise FormRefused("the library account is not a way to log in here")
-        return held
+        return context
 
-    def _number_and_pin(self, held: Held, form: SubmittedForm) -> Response:
+    def _number_and_pin(self, context: LoginContext, form: SubmittedForm) -> Response:
         text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
         pin = remove_invisible(form.value("pin", ""))
         if typed is None or not pin:
             problem = "pin_missing" if typed else "pin_number_unread"
-            return self._form(held, problem if text else "pin_number_missing", form)
+            return self._form(context, problem if text else "pin_number_missing", form)
         outcome = self._check_at_once(typed, pin)
         if isinstance(outcome, Borrower):
-            return self._join(held, outcome)
+            return self._join(context, outcome)
         if outcome is None:
-            attempt = self._attempt(held, typed, pin)
+            attempt = self._attempt(context, typed, pin)
             if self.ports.submit(lambda: self.logins.check_and_mail(attempt)):
                 # The same answer for a right PIN, a wrong one, an unknown number and any error.
-                return redirect(f"{self.url(held.transaction, _PURPOSE)}?code=1", 303)
-        return self._form(held, outcome or "account_busy", form)
+                return redirect(f"{self.url(context.transaction, _PURPOSE)}?code=1", 303)
+        return self._form(context, outcome or "account_busy", form)
 
     def _check_at_once(self, typed: str, pin: str) -> Borrower | str | None:
         """Return the borrower or a problem; None where a code is mailed first."""
@@ -91,9 +91,9 @@ class LibraryLoginPages(LoginPages):
             return self.logins.log_in_without_code(typed, pin)
         return None
 
-    def _attempt(self, held: Held, typed: str, pin: str) -> LoginAttempt:
+    def _attempt(self, context: LoginContext, typed: str, pin: str) -> LoginAttempt:
         at = format_datetime(self.ports.now(), "long")
-        browser = _browser(held)
+        browser = _browser(context)
         decoy_hash = self.logins.make_decoy(browser)
         return LoginAttempt(typed, pin, browser, decoy_hash, language(), at, self._origin())
 
@@ -106,23 +106,23 @@ class LibraryLoginPages(LoginPages):
             return str(_("a place that we cannot name"))
         return str(_("an internet address that begins with %(begins)s", begins=begins))
 
-    def _code(self, held: Held, form: SubmittedForm) -> Response:
+    def _code(self, context: LoginContext, form: SubmittedForm) -> Response:
         try:
-            borrower = self.logins.try_code(form.value("code", ""), _browser(held))
+            borrower = self.logins.try_code(form.value("code", ""), _browser(context))
         except CodeRefused as refused:
-            return self._code_page(held, refused.cause)
-        response = self._join(held, borrower)
-        if form.value("own", "") and not held.transaction.shared:
+            return self._code_page(context, refused.cause)
+        response = self._join(context, borrower)
+        if form.value("own", "") and not context.transaction.shared:
             token = self.logins.browsers.remember(borrower.number)
             self.ports.cookies.remember_browser(response, token)
         return response
 
-    def _join(self, held: Held, borrower: Borrower) -> Response:
+    def _join(self, context: LoginContext, borrower: Borrower) -> Response:
         ports = self.ports
-        held, arrival_token = ports.broker.join_verified_pin(
-            held, str(ports.local), borrower, ports.now()
+        context, arrival_token = ports.broker.join_verified_pin(
+            context, str(ports.local), borrower, ports.now()
         )
-        transaction = held.transaction
+        transaction = context.transaction
         ports.tell_login(
             EventKind.PIN_VERIFIED,
             transaction,
@@ -130,42 +130,46 @@ class LibraryLoginPages(LoginPages):
             audit=AuditEventKind.PIN_VERIFIED,
             borrower=borrower.number,
         )
-        response = self.show_next(held)
+        response = self.show_next(context)
         ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
-    def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
+    def _form(
+        self, context: LoginContext, problem: str = "", form: SubmittedForm | None = None
+    ) -> Response:
         typed = hide_long_number(form.value("identifier", "")) if form else ""
-        return self._page("pin_login.html", held, problem, identifier=typed)
+        return self._page("pin_login.html", context, problem, identifier=typed)
 
-    def _code_page(self, held: Held, problem: str = "") -> Response:
+    def _code_page(self, context: LoginContext, problem: str = "") -> Response:
         return self._page(
             "pin_code.html",
-            held,
+            context,
             problem,
             reason=problem or "code",
-            rememberable=not held.transaction.shared and self.logins.mail_code != "always",
+            rememberable=not context.transaction.shared and self.logins.mail_code != "always",
             kept={"code": "1"},
         )
 
-    def _page(self, template: str, held: Held, problem: str, **values: object) -> Response:
-        transaction = held.transaction
+    def _page(
+        self, template: str, context: LoginContext, problem: str, **values: object
+    ) -> Response:
+        transaction = context.transaction
         if problem:
-            self._tell_failed(held, problem)
+            self._tell_failed(context, problem)
         return self.form_page(
             template,
             _PURPOSE,
-            held,
+            context,
             problem,
             forgotten=pin_url(self.ports, transaction.service_before),
             others=self.url(transaction, "upstream"),
             **values,
         )
 
-    def _tell_failed(self, held: Held, reason: str) -> None:
+    def _tell_failed(self, context: LoginContext, reason: str) -> None:
         """Tell of a form that let nobody in."""
         facts = {"reason": reason, "route": _PURPOSE}
-        tell, transaction = self.ports.tell_login, held.transaction
+        tell, transaction = self.ports.tell_login, context.transaction
         if reason.startswith(_INCOMPLETE):
             tell(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
         else:
@@ -173,7 +177,7 @@ class LibraryLoginPages(LoginPages):
             tell(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
 
 
-def _browser(held: Held) -> str:
-    if held.transaction.browser is None:
+def _browser(context: LoginContext) -> str:
+    if context.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
-    return held.transaction.browser
+    return context.transaction.browser

@@ -13,9 +13,9 @@ from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.core.errors import FormRefused, MessageRefused, NetworkBusy, StoreUnavailable
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
@@ -67,10 +67,10 @@ class LoginEndpoints(LoginPages):
         else:
             asked = ports.idp_role.read_post(pairs(request), now)
         shared = ports.shared()
-        held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
+        context, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
-            return self.send_request(held, outstanding)
-        return self.redirect_to(held.transaction)
+            return self.send_request(context, outstanding)
+        return self.redirect_to(context.transaction)
 
     def begin_sign_up(self) -> Response:
         """Begin a sign-up with the affiliation that the person named: an intent.
@@ -81,8 +81,8 @@ class LoginEndpoints(LoginPages):
         affiliation = query.get("affiliation", "")
         if affiliation not in self.ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
-        held = self.begin_errand(Errand.SIGN_UP, query.get("upstream"), affiliation)
-        return self.redirect_to(held.transaction)
+        context = self.begin_for(LoginPurpose.SIGN_UP, query.get("upstream"), affiliation)
+        return self.redirect_to(context.transaction)
 
     def acs(self, upstream: str) -> Response:
         """Verify an upstream's answer and redirect with its arrival; no cookie is read or set."""
@@ -91,8 +91,8 @@ class LoginEndpoints(LoginPages):
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.sp_role.parse_response(upstream, pairs(request))
-        held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
-        transaction = held.transaction
+        context, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
+        transaction = context.transaction
         try:
             asked, reference = transaction.upstream_request, transaction.reference
             received = ports.messages.receive(ports.sp_role, message, asked, outstanding, reference)
@@ -102,7 +102,7 @@ class LoginEndpoints(LoginPages):
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                ports.broker.consume_request(held, outstanding, now)
+                ports.broker.consume_request(context, outstanding, now)
             raise
         return redirect(add_query(self.url(transaction), {"arrival": arrival_token}), 303)
 
@@ -111,46 +111,46 @@ class LoginEndpoints(LoginPages):
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
             return self._arrive(name, arrival_token)
-        held = self.bound(name, self.url)
-        if isinstance(held, Response):
-            return held
+        context = self.bound(name, self.url)
+        if isinstance(context, Response):
+            return context
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         if transaction.upstream is None:
             remembered = self._find_remembered(transaction)
             if remembered in ports.broker.rules.local:
                 return self.redirect_to(transaction, "pin")
             if remembered:
-                return self.send_to_upstream(held, remembered)
+                return self.send_to_upstream(context, remembered)
         # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
         # login cookie is spent on it.
         if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
             transaction
         ):
             return self.redirect_to(transaction, "upstream")
-        return self.show_next(ports.broker.resume(held, ports.now()))
+        return self.show_next(ports.broker.resume(context, ports.now()))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or go on by the chosen upstream."""
         forms = self.ports.forms
-        held = self.require_browser(name)
+        context = self.require_browser(name)
         if request.method == "POST":
-            return self._chosen(held, forms.read(held.transaction, "upstream"))
+            return self._chosen(context, forms.read(context.transaction, "upstream"))
         upstream = request.args.get("to")
         if upstream is None:
-            return self.choose(held)
+            return self.choose(context)
         token = request.args.get("token", "")
-        forms.verify(token, held.transaction, _purpose_of(upstream))
-        return self.send_to_upstream(held, upstream)
+        forms.verify(token, context.transaction, _purpose_of(upstream))
+        return self.send_to_upstream(context, upstream)
 
-    def bind(self, held: Held, browser: str) -> Held | Response:
+    def bind(self, context: LoginContext, browser: str) -> LoginContext | Response:
         """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
 
         Both stand in one write, before the AuthnRequest is made.
         """
         ports = self.ports
         shared = ports.shared()
-        bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
+        bound, outstanding = ports.broker.bind_and_ask(context, browser, ports.now(), shared=shared)
         if outstanding is None:
             return bound
         return self.send_request(bound, outstanding)
@@ -180,8 +180,8 @@ class LoginEndpoints(LoginPages):
         """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
         # RequestRefused where no way is left, remembered or not.
-        ways = self.ports.broker.rules.ways(asked, transaction.errand)
-        if transaction.errand is not Errand.LOGIN or transaction.shared or asked.is_passive:
+        ways = self.ports.broker.rules.ways(asked, transaction.purpose)
+        if transaction.purpose is not LoginPurpose.LOGIN or transaction.shared or asked.is_passive:
             return ""
         upstream = self.ports.cookies.upstream()
         return upstream if upstream and upstream in ways else ""
@@ -203,20 +203,20 @@ class LoginEndpoints(LoginPages):
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
-        g.held = brought.held
+        g.context = brought.context
         browsers = ports.cookies.browsers()
-        if brought.held.transaction.browser in browsers:
-            brought = replace(brought, held=self.note_shared_computer(brought.held))
+        if brought.context.transaction.browser in browsers:
+            brought = replace(brought, context=self.note_shared_computer(brought.context))
         joined = matching.match(brought, browsers, ports.now())
         if joined is None:
-            return self.redirect_to(brought.held.transaction, "upstream")
+            return self.redirect_to(brought.context.transaction, "upstream")
         response = self._join(joined)
         transaction = joined.transaction
         if response is not None and transaction.authentication is not None:
             ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
-    def _join(self, matched: Held) -> Response | None:
+    def _join(self, matched: LoginContext) -> Response | None:
         """Write what was matched, and answer; None where another request wrote first.
 
         An assertion leaves by the very write that joins the answer it rests on.
@@ -228,22 +228,22 @@ class LoginEndpoints(LoginPages):
         joined = ports.broker.matching.join(matched, ports.now())
         return self.redirect_to(joined.transaction) if joined else None
 
-    def _chosen(self, held: Held, form: SubmittedForm) -> Response:
+    def _chosen(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Lead on to the chosen upstream, and remember it where the person ticked that.
 
         A tick at "shared computer" binds the transaction as one from ``shared_networks``.
         """
         ports = self.ports
-        browser = held.transaction.browser
+        browser = context.transaction.browser
         is_ticked = bool(form.value("shared", ""))
         if is_ticked and browser:
-            held = ports.broker.bind(held, browser, ports.now(), shared=True)
-        transaction = held.transaction
+            context = ports.broker.bind(context, browser, ports.now(), shared=True)
+        transaction = context.transaction
         upstream = form.value("upstream")
-        response = self.onward(held, self.url_to(transaction, upstream))
+        response = self.onward(context, self.url_to(transaction, upstream))
         if is_ticked:
             ports.cookies.mark_shared(response)
-        if upstream in ports.broker.rules.ways(transaction.request, transaction.errand):
+        if upstream in ports.broker.rules.ways(transaction.request, transaction.purpose):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
             ports.cookies.remember_upstream(response, remembered)

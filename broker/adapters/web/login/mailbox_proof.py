@@ -26,7 +26,7 @@ from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _BUTTONS: Final = ("mail", "code", "again", "other", "without")
 # Errors that the form itself shows, so that nothing typed is lost.
@@ -46,81 +46,86 @@ class MailboxProofPages(LoginPages):
             "proof", "/login/<name>/proof", self.show_at(ProveMailbox, self.ask), self.answer
         )
 
-    def ask(self, held: Held, step: ProveMailbox) -> Response:
+    def ask(self, context: LoginContext, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
-        return self._page(held, step)
+        return self._page(context, step)
 
     def answer(self, name: str) -> Response:
         """Carry out the pressed button: mail a code, try a code, or go on without a proof."""
-        held = self.require_person(name)
-        step = self.ports.next_step(held)
+        context = self.require_person(name)
+        step = self.ports.next_step(context)
         if not isinstance(step, ProveMailbox):
-            return self.onward(held, self.url(held.transaction))
-        form = self.ports.forms.read_fresh(held.transaction, "proof")
+            return self.onward(context, self.url(context.transaction))
+        form = self.ports.forms.read_fresh(context.transaction, "proof")
         if form is None:
             # The fresh page keeps the typed text.
             typed = SubmittedForm(request.form).value("address", "")
-            return self._page(held, step, "page_too_old", typed)
+            return self._page(context, step, "page_too_old", typed)
         try:
-            return self._answer(held, step, form)
+            return self._answer(context, step, form)
         except _SHOWN_AT_THE_FORM as error:
-            return self._refuse(held, error, form)
+            return self._refuse(context, error, form)
 
-    def _answer(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
+    def _answer(self, context: LoginContext, step: ProveMailbox, form: SubmittedForm) -> Response:
         match form.choice("do", _BUTTONS):
             case "other":
-                return self._page(held, step, other=True)
+                return self._page(context, step, other=True)
             case "mail":
-                return self._mail(held, step, form.value("address"))
+                return self._mail(context, step, form.value("address"))
             case "again":
-                return self._mail(held, step, _mailing_of(held, step).address)
+                return self._mail(context, step, _mailing_of(context, step).address)
             case "without":
-                return self._go_on_without(held, step)
+                return self._go_on_without(context, step)
             case _:
-                return self._prove(held, step, form.value("code"))
+                return self._prove(context, step, form.value("code"))
 
-    def _mail(self, held: Held, step: ProveMailbox, text: str) -> Response:
+    def _mail(self, context: LoginContext, step: ProveMailbox, text: str) -> Response:
         now = self.ports.now()
-        owner, asker = self.persons.proof_owner(held, now), self.persons.person_name(held, now)
+        owner, asker = (
+            self.persons.proof_owner(context, now),
+            self.persons.person_name(context, now),
+        )
         address = check_typed_address(text, step.domains)
         self.proving.mail_code(
-            held, owner, step, address, asker=asker, language=language(), now=now
+            context, owner, step, address, asker=asker, language=language(), now=now
         )
-        self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": step.name})
-        return self.redirect_to(held.transaction, "proof")
+        self.ports.tell_login(EventKind.PROOF_MAILED, context.transaction, {"proof": step.name})
+        return self.redirect_to(context.transaction, "proof")
 
-    def _prove(self, held: Held, step: ProveMailbox, code: str) -> Response:
+    def _prove(self, context: LoginContext, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()
-        _mailing_of(held, step)
-        owner = self.persons.proof_owner(held, now)
-        lifetime = self.persons.proof_lifetime(held, step.name, now)
-        held = self.proving.try_code(held, owner, step, code, remembered_for=lifetime, now=now)
-        self.ports.tell_proved(held.transaction, step.name)
-        return self.show_next(self.persons.look_up_and_store(held, now))
+        _mailing_of(context, step)
+        owner = self.persons.proof_owner(context, now)
+        lifetime = self.persons.proof_lifetime(context, step.name, now)
+        context = self.proving.try_code(
+            context, owner, step, code, remembered_for=lifetime, now=now
+        )
+        self.ports.tell_proved(context.transaction, step.name)
+        return self.show_next(self.persons.look_up_and_store(context, now))
 
-    def _go_on_without(self, held: Held, step: ProveMailbox) -> Response:
+    def _go_on_without(self, context: LoginContext, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
-        held = self.proving.skip(held, now)
-        return self.show_next(self.persons.look_up_and_store(held, now))
+        context = self.proving.skip(context, now)
+        return self.show_next(self.persons.look_up_and_store(context, now))
 
-    def _refuse(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
+    def _refuse(self, context: LoginContext, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
-        mailing = held.transaction.mailing
-        held = ports.broker.transactions.reread(held, ports.now())
-        step = ports.next_step(held)
+        mailing = context.transaction.mailing
+        context = ports.broker.transactions.reread(context, ports.now())
+        step = ports.next_step(context)
         if not isinstance(step, ProveMailbox):
             # The form was sent twice at the same time, and the other request was accepted.
-            return self.show_next(held, step)
+            return self.show_next(context, step)
         reason = _reason(error)
-        ports.tell_proof_refused(held.transaction, "proof", reason)
+        ports.tell_proof_refused(context.transaction, "proof", reason)
         address = form.value("address", mailing.address if mailing else "")
-        return self._page(held, step, reason, address, other=form.value("do") == "mail")
+        return self._page(context, step, reason, address, other=form.value("do") == "mail")
 
     def _page(
         self,
-        held: Held,
+        context: LoginContext,
         step: ProveMailbox,
         problem: str = "",
         typed: str = "",
@@ -128,12 +133,12 @@ class MailboxProofPages(LoginPages):
         other: bool = False,
     ) -> Response:
         """Return the form; ``other`` asks for another address after a code was mailed."""
-        mailing = held.transaction.mailing
+        mailing = context.transaction.mailing
         is_fresh = mailing and mailing.name == step.name and self.ports.now() < mailing.until
         return self.form_page(
             "proof.html",
             "proof",
-            held,
+            context,
             problem,
             reason=step.name,
             mailing=mailing if is_fresh else None,
@@ -141,7 +146,7 @@ class MailboxProofPages(LoginPages):
             domains=step.domains,
             optional=step.optional,
             address=_choose_address(typed, mailing, step),
-            about=self._about(held.transaction, step),
+            about=self._about(context.transaction, step),
         )
 
     def _about(self, transaction: Transaction, step: ProveMailbox) -> str:
@@ -154,9 +159,9 @@ class MailboxProofPages(LoginPages):
         return add_query(f"{sign_up}/hospital/kaldemail", query)
 
 
-def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
+def _mailing_of(context: LoginContext, step: ProveMailbox) -> Mailing:
     """Return the mailing of this proof; raises CodeRefused if no code was mailed for it."""
-    mailing = held.transaction.mailing
+    mailing = context.transaction.mailing
     if mailing is None or mailing.name != step.name:
         raise CodeRefused("code_none")
     return mailing

@@ -18,12 +18,12 @@ from broker.core.errors import BrowserUnmatched, TokenRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Ask, ConfirmAddress, OfferUpgrade, TellChange
-from broker.core.login.transaction import Errand
-from broker.use_cases.transactions.transactions import Held
+from broker.core.login.transaction import LoginPurpose
+from broker.use_cases.transactions.transactions import LoginContext
 
 _YES_OR_NO = ("yes", "no")
-Show = Callable[[Held, Any], Response]
-Answer = Callable[[Held, SubmittedForm], Response]
+Show = Callable[[LoginContext, Any], Response]
+Answer = Callable[[LoginContext, SubmittedForm], Response]
 
 
 def blueprint(ports: WebPorts) -> Blueprint:
@@ -48,21 +48,21 @@ def blueprint(ports: WebPorts) -> Blueprint:
 class StepAnswers(LoginPages):
     """The answers over the web ports."""
 
-    def consent(self, held: Held, form: SubmittedForm) -> Response:
+    def consent(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Store the answer, show the whole number, or take a refusal back, as the button says."""
         ports = self.ports
         now = ports.now()
         if form.value("reveal", ""):
-            return self._reveal(held)
+            return self._reveal(context)
         if form.value("reconsider", ""):
-            receipt = held.transaction.receipt
+            receipt = context.transaction.receipt
             if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
-                held = ports.broker.answers.undo_refusal(held, now)
-            return self.redirect_to(held.transaction, "consent")
+                context = ports.broker.answers.undo_refusal(context, now)
+            return self.redirect_to(context.transaction, "consent")
         answer = form.choice("answer", _YES_OR_NO)
-        held = ports.broker.answers.record_answer(
-            held,
-            ports.next_step(held),
+        context = ports.broker.answers.record_answer(
+            context,
+            ports.next_step(context),
             form.shown,
             answer,
             now,
@@ -70,44 +70,48 @@ class StepAnswers(LoginPages):
             chosen=form.values("optional"),
             language=language(),
         )
-        transaction = held.transaction
+        transaction = context.transaction
         if answer == "no" and transaction.issued:
             # A sent assertion cannot be called back, and a no sends nothing again.
             service = transaction.request.service
             return self.error("finished", 410, transaction.reference, None, service)
-        if transaction.errand is not Errand.LOGIN:
+        if transaction.purpose is not LoginPurpose.LOGIN:
             # Redirect, so that a reload of the next page does not send the form again.
             return self.redirect_to(transaction)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
-        step = ports.next_step(held)
-        return self.ask_consent(held, step) if isinstance(step, Ask) else self.show_next(held, step)
+        step = ports.next_step(context)
+        return (
+            self.ask_consent(context, step)
+            if isinstance(step, Ask)
+            else self.show_next(context, step)
+        )
 
-    def upgrade(self, held: Held, form: SubmittedForm) -> Response:
+    def upgrade(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Store the answer to the offer of another category."""
         ports = self.ports
         answer = form.choice("answer", _YES_OR_NO)
         wanted = answer == "yes"
-        answered = ports.broker.answer_upgrade(held, ports.now(), wanted=wanted)
+        answered = ports.broker.answer_upgrade(context, ports.now(), wanted=wanted)
         # Else nothing was offered any more: a form sent again, or after Back.
-        if answered is not held:
+        if answered is not context:
             kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
             facts = {"answer": answer}
             ports.tell_login(EventKind.UPGRADE_ANSWERED, answered.transaction, facts, audit=kind)
         return self.show_next(answered)
 
-    def go_on(self, held: Held, _form: SubmittedForm) -> Response:
+    def go_on(self, context: LoginContext, _form: SubmittedForm) -> Response:
         """Store that the person has been told of another category."""
-        return self.show_next(self.ports.broker.mark_told(held, self.ports.now()))
+        return self.show_next(self.ports.broker.mark_told(context, self.ports.now()))
 
-    def own_address(self, held: Held, form: SubmittedForm) -> Response:
+    def own_address(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Store whether the address in a borrower that matches for the first time is own."""
         ports = self.ports
         is_own = form.choice("answer", _YES_OR_NO) == "yes"
-        answered = ports.broker.answer_address(held, ports.now(), is_own=is_own)
-        if answered is not held and is_own:
+        answered = ports.broker.answer_address(context, ports.now(), is_own=is_own)
+        if answered is not context and is_own:
             ports.tell_proved(answered.transaction, "address")
-        elif answered is not held:
+        elif answered is not context:
             ports.tell_proof_refused(answered.transaction, "claim", "address_not_own")
         return self.show_next(answered)
 
@@ -121,23 +125,23 @@ class StepAnswers(LoginPages):
         if not same_origin(request.headers, self.ports.base_url):
             raise TokenRefused("a form of another site")
         with suppress(TransactionGone, BrowserUnmatched):
-            held = self.require_browser(request.form.get("login", ""))
-            self.ports.broker.transactions.end(held)
+            context = self.require_browser(request.form.get("login", ""))
+            self.ports.broker.transactions.end(context)
         response = Response(render_template("ended.html", step="end"), mimetype="text/html")
         self.ports.cookies.drop_all(response)
         return response
 
-    def _reveal(self, held: Held) -> Response:
+    def _reveal(self, context: LoginContext) -> Response:
         """Show a person their own CPR number, once."""
         ports = self.ports
         now = ports.now()
-        step = ports.next_step(held)
+        step = ports.next_step(context)
         number = shown = None
-        if isinstance(step, Ask) and consent_screen.may_reveal(held.transaction, now):
+        if isinstance(step, Ask) and consent_screen.may_reveal(context.transaction, now):
             number = consent_screen.whole_number(step.question.disclosure)
-            shown = ports.broker.reveal_cpr(held, now) if number else None
+            shown = ports.broker.reveal_cpr(context, now) if number else None
         if shown is None:
-            return self.onward(held, self.url(held.transaction))
+            return self.onward(context, self.url(context.transaction))
         transaction = shown.transaction
         ports.tell_login(EventKind.CPR_REVEALED, transaction, audit=AuditEventKind.CPR_REVEALED)
         back = self.url(transaction, "consent")

@@ -21,7 +21,7 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest
-from broker.use_cases.transactions.transactions import Held, draw_reference
+from broker.use_cases.transactions.transactions import LoginContext, draw_reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 _SERVER_ERROR: Final = 500
@@ -45,13 +45,13 @@ class ErrorPages(StepPages):
 
     def show_broker_error(self, error: BrokerError) -> Response:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
-        held = self._own_transaction()
+        context = self._own_transaction()
         try:
-            response = self._answer_service(error, held)
+            response = self._answer_service(error, context)
         except BrokerError as unanswerable:
             # The service itself is gone from the metadata: only the person is left to answer.
             error, response = unanswerable, None
-        return response or self._show(error, held)
+        return response or self._show(error, context)
 
     def show_http_error(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
@@ -80,14 +80,14 @@ class ErrorPages(StepPages):
         response.headers["Retry-After"] = str(error.retry_after)
         return response
 
-    def _answer_service(self, error: BrokerError, held: Held | None) -> Response | None:
+    def _answer_service(self, error: BrokerError, context: LoginContext | None) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             return self._refuse_request(error, error.request)
         # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
-        if held is None or not held.transaction.request.is_passive:
+        if context is None or not context.transaction.request.is_passive:
             return None
-        return self.show_refusal(held, Refuse(error.reason, NO_PASSIVE))
+        return self.show_refusal(context, Refuse(error.reason, NO_PASSIVE))
 
     def _refuse_request(self, error: RequestRefused, asked: AuthnRequest) -> Response:
         ports = self.ports
@@ -99,16 +99,16 @@ class ErrorPages(StepPages):
         form = ports.idp_role.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.post_to_service(form, asked.service)
 
-    def _show(self, error: BrokerError, held: Held | None) -> Response:
+    def _show(self, error: BrokerError, context: LoginContext | None) -> Response:
         ports = self.ports
         facts = self._facts(error)
-        if held is None or held.transaction.authentication is None:
+        if context is None or context.transaction.authentication is None:
             # Store nothing before the authentication (docs/reference/design.md#4e).
             name = ports.stranger_reference(_route(), error.reason)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reference": name, **facts}))
         else:
             name = draw_reference()
-            transaction = replace(held.transaction, reference=name)
+            transaction = replace(context.transaction, reference=name)
             ports.tell_login(
                 EventKind.ERROR_SHOWN,
                 transaction,
@@ -118,7 +118,7 @@ class ErrorPages(StepPages):
                 # The text of an error never stands in the audit log.
                 reason=error.cause if isinstance(error, MessageRefused) else error.reason,
             )
-        return self._error_page(error.reason, error.http, name, held)
+        return self._error_page(error.reason, error.http, name, context)
 
     def _facts(self, error: BrokerError) -> Facts:
         """Return the facts of the log; the cause of a refused message is one of our codes."""
@@ -137,19 +137,21 @@ class ErrorPages(StepPages):
             facts["clock_off_seconds"] = error.clock_off
         return facts
 
-    def _own_transaction(self) -> Held | None:
+    def _own_transaction(self) -> LoginContext | None:
         """Return the transaction of the address if it is this browser's, or still unbound."""
-        held: Held | None = g.get("held")
-        if held is None or "name" not in (request.view_args or {}):
+        context: LoginContext | None = g.get("context")
+        if context is None or "name" not in (request.view_args or {}):
             return None
         own = {None, *self.ports.cookies.browsers()}
-        return held if held.transaction.browser in own else None
+        return context if context.transaction.browser in own else None
 
-    def _error_page(self, reason: str, status: int, name: str, held: Held | None) -> Response:
+    def _error_page(
+        self, reason: str, status: int, name: str, context: LoginContext | None
+    ) -> Response:
         """Return the page of an error, with the ways on from the login of the address."""
-        if held is None:
+        if context is None:
             return self.error(reason, status, name)
-        transaction = held.transaction
+        transaction = context.transaction
         retry = self.url(transaction, "upstream")
         return self.error(reason, status, name, retry, transaction.service_before)
 

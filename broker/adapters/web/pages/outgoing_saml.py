@@ -14,7 +14,7 @@ from broker.core.errors import Status
 from broker.core.events.broker_events import EventKind
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.saml_ports import PostForm
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _REQUEST_FIELDS: Final = ("SAMLRequest", "RelayState")
 
@@ -25,7 +25,7 @@ class OutgoingSaml:
 
     ports: WebPorts
 
-    def send_to_upstream(self, held: Held, upstream: str) -> Response:
+    def send_to_upstream(self, context: LoginContext, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest.
 
         Before the authentication, every AuthnRequest after the first one counts as a new login
@@ -33,14 +33,14 @@ class OutgoingSaml:
         which may keep each request for half a year.
         """
         ports = self.ports
-        if held.transaction.sent and held.transaction.authentication is None:
+        if context.transaction.sent and context.transaction.authentication is None:
             ports.limits.count_beginning()
-        return self.send_request(*ports.broker.ask_upstream(held, upstream, ports.now()))
+        return self.send_request(*ports.broker.ask_upstream(context, upstream, ports.now()))
 
-    def send_request(self, held: Held, outstanding: Outstanding) -> Response:
+    def send_request(self, context: LoginContext, outstanding: Outstanding) -> Response:
         """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         upstream = outstanding.upstream
         asked, reference = transaction.upstream_request, transaction.reference
         leaving = ports.messages.ask(ports.sp_role, asked, outstanding, reference)

@@ -14,9 +14,9 @@ from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.core.policy.model import Policy
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
@@ -73,7 +73,7 @@ def choose_actions(
     if help_url:
         actions.append(Action("help", _("Get help where you logged in"), help_url))
     back = _go_on_to(ports.services.get(transaction.back or ""))
-    if transaction.errand is Errand.LOGIN:
+    if transaction.purpose is LoginPurpose.LOGIN:
         service = ports.services[transaction.request.service]
         back = Action("return", _("Return to %(service)s", service=spoken(service.label)))
     return order_actions(step.reason, tuple(actions), back)
@@ -144,22 +144,22 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
         return []
     rules = ports.broker.rules
     leading = []
-    for name in rules.ways(transaction.request, transaction.errand):
+    for name in rules.ways(transaction.request, transaction.purpose):
         upstream = ports.upstreams[name]
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
             leading.append(upstream)
     return sorted(leading, key=lambda upstream: upstream.local)
 
 
-def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[Policy, ...]:
+def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple[Policy, ...]:
     """Return the policies that admit other people to the service that refuses this person."""
     if step.reason not in _OF_OTHERS:
         return ()
-    service = ports.services[held.transaction.request.service]
+    service = ports.services[context.transaction.request.service]
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.lookup.policies(held).policies
+        for policy in ports.broker.lookup.policies(context).policies
         if any(release.service in names for release in policy.releases)
     )
 

@@ -9,20 +9,20 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.identity.rights import Right
 from broker.core.login.steps import Done
-from broker.core.login.transaction import AccountState, Errand, Transaction
+from broker.core.login.transaction import AccountState, LoginPurpose, Transaction
 from broker.core.policy.model import Policy, PolicySet
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
 
 
-def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
+def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[str, Any]:
     """Return the values of done.html: affiliation, number, outcome, and the service to go on to."""
-    transaction = held.transaction
+    transaction = context.transaction
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.lookup.policies(held), policy, transaction)
+    label = _account_label(ports.broker.lookup.policies(context), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:
@@ -35,7 +35,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
-        "address": ports.broker.find_account_address(held, ports.now()),
+        "address": ports.broker.find_account_address(context, ports.now()),
         "here": here,
         "pin": pin_url(ports, transaction.back),
         "choose_action": f"{ports.base_url}/pin?login={transaction.id}",
@@ -53,7 +53,7 @@ def may_choose_pin(step: Done, transaction: Transaction) -> bool:
     """
     account = transaction.account
     return (
-        transaction.errand is Errand.SIGN_UP
+        transaction.purpose is LoginPurpose.SIGN_UP
         and step.number is not None
         and step.decision is not None
         and step.decision.has(Right.CHOOSE_PIN)

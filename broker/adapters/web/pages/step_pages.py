@@ -39,10 +39,10 @@ from broker.core.login.steps import (
     TellChange,
     VerifyPin,
 )
-from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
+from broker.core.login.transaction import STORED_DATA_PURPOSES, LoginPurpose, Transaction
 from broker.core.policy.model import Release
 from broker.use_cases.storage.records import MOST_TRIES
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 # The steps that have a page of their own, below the address of the login.
 _PAGES: Final[dict[type[Step], str]] = {
@@ -76,7 +76,7 @@ class StepPages(OutgoingSaml):
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
-        folder = "admin/login" if transaction.errand is Errand.STAFF else "login"
+        folder = "admin/login" if transaction.purpose is LoginPurpose.STAFF else "login"
         address = f"{self.ports.base_url}/{folder}/{transaction.id}"
         return f"{address}/{page}" if page else address
 
@@ -84,36 +84,36 @@ class StepPages(OutgoingSaml):
         """Redirect to a transaction, or to one of its pages."""
         return redirect(self.url(transaction, page), 303)
 
-    def show_next(self, held: Held, decided: Step | None = None) -> Response:
+    def show_next(self, context: LoginContext, decided: Step | None = None) -> Response:
         """Answer with what comes next.
 
-        ``decided`` is the step of ``held`` where the caller knows it already.
+        ``decided`` is the step of ``context`` where the caller knows it already.
         """
-        step = decided or self.ports.next_step(held)
+        step = decided or self.ports.next_step(context)
         match step:
             case Choose():
-                return self.choose(held)
+                return self.choose(context)
             case Authenticate():
-                return self.send_to_upstream(held, step.upstream)
+                return self.send_to_upstream(context, step.upstream)
             case Enrol():
-                return self._enrol(held)
+                return self._enrol(context)
             case Issue():
-                return self._issue(held, step)
+                return self._issue(context, step)
             case Done():
-                return self.show_done(held, step)
+                return self.show_done(context, step)
             case Refuse():
-                return self.show_refusal(held, step)
+                return self.show_refusal(context, step)
             case _:
-                return self.redirect_to(held.transaction, _PAGES[type(step)])
+                return self.redirect_to(context.transaction, _PAGES[type(step)])
 
-    def choose(self, held: Held) -> Response:
+    def choose(self, context: LoginContext) -> Response:
         """Show the ways to log in; refuse a request that may show no page (IsPassive)."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         if transaction.request.is_passive:
-            return self.show_refusal(held, Refuse("passive", NO_PASSIVE))
+            return self.show_refusal(context, Refuse("passive", NO_PASSIVE))
         rules = ports.broker.rules
-        names = rules.ways(transaction.request, transaction.errand)
+        names = rules.ways(transaction.request, transaction.purpose)
         entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
@@ -138,48 +138,50 @@ class StepPages(OutgoingSaml):
         login = f"{transaction.id}/upstream"
         return add_query(address, {"service": transaction.request.service, "login": login})
 
-    def offer(self, held: Held, step: OfferUpgrade) -> Response:
+    def offer(self, context: LoginContext, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
-        return self.form_page("upgrade.html", "upgrade", held, decision=step.decision)
+        return self.form_page("upgrade.html", "upgrade", context, decision=step.decision)
 
-    def tell_change(self, held: Held, step: TellChange) -> Response:
+    def tell_change(self, context: LoginContext, step: TellChange) -> Response:
         """Show how this login has moved the borrower's category, before it goes on."""
         return self.form_page(
             "changed.html",
             "changed",
-            held,
+            context,
             reason=step.outcome.value if step.outcome else "new_address",
-            pin=sign_up_result.pin_url(self.ports, held.transaction.request.service),
+            pin=sign_up_result.pin_url(self.ports, context.transaction.request.service),
             decision=step.decision,
         )
 
-    def ask_address(self, held: Held, step: ConfirmAddress) -> Response:
+    def ask_address(self, context: LoginContext, step: ConfirmAddress) -> Response:
         """Ask whether the address in a borrower that matches for the first time is own."""
-        return self.form_page("address.html", "address", held, address=step.question.masked_address)
+        return self.form_page(
+            "address.html", "address", context, address=step.question.masked_address
+        )
 
-    def show_done(self, held: Held, step: Done) -> Response:
-        """Show what a sign-up came to; redirect any other errand to the page where it is done."""
-        transaction = held.transaction
+    def show_done(self, context: LoginContext, step: Done) -> Response:
+        """Show what a sign-up came to; redirect a login for another purpose to its page."""
+        transaction = context.transaction
         ports = self.ports
-        if transaction.errand is Errand.SIGN_UP:
+        if transaction.purpose is LoginPurpose.SIGN_UP:
             if not sign_up_result.may_choose_pin(step, transaction):
-                held = ports.broker.transactions.mark_finished(held, ports.now())
-            values = sign_up_result.sign_up_result(step, held, ports)
+                context = ports.broker.transactions.mark_finished(context, ports.now())
+            values = sign_up_result.sign_up_result(step, context, ports)
             return self.page("done.html", "done", transaction, **values)
-        page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
+        page = "my-choices" if transaction.purpose in STORED_DATA_PURPOSES else "pin"
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
-    def onward(self, held: Held, url: str) -> Response:
+    def onward(self, context: LoginContext, url: str) -> Response:
         """Send the browser on by a page to ``url``, which is ours.
 
         A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
-        return self.page("onward.html", "authenticate", held.transaction, url=url)
+        return self.page("onward.html", "authenticate", context.transaction, url=url)
 
-    def ask_consent(self, held: Held, step: Ask) -> Response:
+    def ask_consent(self, context: LoginContext, step: Ask) -> Response:
         """Show the consent or notice screen."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         now = ports.now()
         shown = step.question.disclosure.page_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
@@ -194,23 +196,23 @@ class StepPages(OutgoingSaml):
             ),
             choices=f"{ports.base_url}/my-choices",
             claim=self.url(transaction, "claim") if step.can_claim else "",
-            account_address=ports.broker.find_account_address(held, now),
+            account_address=ports.broker.find_account_address(context, now),
             is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
         )
 
-    def show_refusal(self, held: Held, step: Refuse) -> Response:
+    def show_refusal(self, context: LoginContext, step: Refuse) -> Response:
         """Show why the login ends and what the person can do, with the way back to the service.
 
         A request that may show no page is answered instead, by a Response with the step's status.
         """
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         service = ports.services[transaction.request.service]
-        reference = self._tell_refused(held, step)
+        reference = self._tell_refused(context, step)
         form = None
-        # An errand of our own has no service to go back to, and none that waits for a status.
-        if transaction.errand is Errand.LOGIN:
+        # A login for a page of ours has no service to go back to, and none that waits for a status.
+        if transaction.purpose is LoginPurpose.LOGIN:
             form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
                 return self.post_to_service(form, service.name)
@@ -226,9 +228,9 @@ class StepPages(OutgoingSaml):
             actions=choose_actions(step, transaction, ports, self.url(transaction, "upstream")),
             ways=ways_to_borrower(step, transaction, ports),
             ways_token=ports.forms.token(transaction, "upstream"),
-            admitted=list_admitted(step, held, ports),
+            admitted=list_admitted(step, context, ports),
             admitted_to=service,
-            signing_up=transaction.errand is Errand.SIGN_UP,
+            signing_up=transaction.purpose is LoginPurpose.SIGN_UP,
             reference=reference,
             decision=step.decision,
         )
@@ -272,10 +274,10 @@ class StepPages(OutgoingSaml):
         return Response(page, status, mimetype="text/html")
 
     def form_page(
-        self, template: str, name: str, held: Held, problem: str = "", **values: object
+        self, template: str, name: str, context: LoginContext, problem: str = "", **values: object
     ) -> Response:
         """Return the page ``name`` of a form, with what was wrong with what was sent."""
-        transaction = held.transaction
+        transaction = context.transaction
         shown = {"reason": problem, "action": self.url(transaction, name), **values}
         return self.page(
             template,
@@ -289,7 +291,7 @@ class StepPages(OutgoingSaml):
 
     def _render(self, template: str, step: str, transaction: Transaction, **values: object) -> str:
         label = self.ports.library
-        if transaction.errand is Errand.LOGIN:
+        if transaction.purpose is LoginPurpose.LOGIN:
             label = self.ports.services[transaction.request.service].label
         return render_template(
             template,
@@ -308,12 +310,14 @@ class StepPages(OutgoingSaml):
             return self.ports.stranger_reference("/login/<name>", "")
         return transaction.reference
 
-    def _enrol(self, held: Held) -> Response:
+    def _enrol(self, context: LoginContext) -> Response:
         """Wait for the enrolment, and show what follows it, or the page that waits on."""
         ports = self.ports
-        held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
-        transaction = held.transaction
-        step = ports.next_step(held)
+        context = ports.broker.enrol(
+            context, ports.now(), language=language(), patience=ports.patience
+        )
+        transaction = context.transaction
+        step = ports.next_step(context)
         if isinstance(step, Done):
             account, decision = transaction.account, step.decision
             facts = {
@@ -323,30 +327,30 @@ class StepPages(OutgoingSaml):
             }
             ports.tell_login(EventKind.SIGNED_UP, transaction, facts)
         if not isinstance(step, Enrol):
-            return self.show_next(held, step)
+            return self.show_next(context, step)
         if transaction.request.is_passive:
-            return self.show_refusal(held, Refuse("passive", NO_PASSIVE, step.decision))
+            return self.show_refusal(context, Refuse("passive", NO_PASSIVE, step.decision))
         self.trace_delay(transaction, "enrol", "library_unavailable")
         return self.page("enrolling.html", "enrol", transaction, url=self.url(transaction))
 
-    def _issue(self, held: Held, step: Issue) -> Response:
+    def _issue(self, context: LoginContext, step: Issue) -> Response:
         """Issue the assertion, or show what comes next instead where another fact came in between.
 
         StoreUnavailable where one always does: that is a fault of the store.
         """
         ports = self.ports
         for _ in range(MOST_TRIES):
-            response = self.issue(held, step)
+            response = self.issue(context, step)
             if response is not None:
                 return response
-            held = ports.broker.transactions.reread(held, ports.now())
-            following = ports.next_step(held)
+            context = ports.broker.transactions.reread(context, ports.now())
+            following = ports.next_step(context)
             if not isinstance(following, Issue):
-                return self.show_next(held, following)
+                return self.show_next(context, following)
             step = following
         raise StoreUnavailable("a transaction kept changing")
 
-    def issue(self, held: Held, step: Issue) -> Response | None:
+    def issue(self, context: LoginContext, step: Issue) -> Response | None:
         """Return the page that posts the assertion, recorded as having left.
 
         None where a fact came in between, and the login is decided again. An error page where it
@@ -355,19 +359,19 @@ class StepPages(OutgoingSaml):
         """
         ports = self.ports
         now = ports.now()
-        transaction = held.transaction
+        transaction = context.transaction
         request = transaction.request
-        if ports.broker.answers.reread(held, now) is not held:
+        if ports.broker.answers.reread(context, now) is not context:
             return None
         issuance = ports.broker.issuance
-        authentication = issuance.authentication_for_service(held, now)
-        issued = issuance.make_ids(held, step, now)
+        authentication = issuance.authentication_for_service(context, now)
+        issued = issuance.make_ids(context, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return self.error("finished", 410, transaction.reference, None, request.service)
         # Written before it is recorded: what cannot be written is not said to have left.
         form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
         subject = ports.idp_role.subject(request, step.disclosure, issued)
-        if not issuance.record_release(held, step, issued, subject, now):
+        if not issuance.record_release(context, step, issued, subject, now):
             return None
         if transaction.issued is None:
             decision = step.decision
@@ -382,10 +386,10 @@ class StepPages(OutgoingSaml):
             ports.tell_login(EventKind.ASSERTION_ISSUED, transaction, facts)
         return self.post_to_service(form, request.service, shared=transaction.shared)
 
-    def _tell_refused(self, held: Held, step: Refuse) -> str:
+    def _tell_refused(self, context: LoginContext, step: Refuse) -> str:
         """Tell a refusal, and return the reference of its page."""
         ports = self.ports
-        transaction = held.transaction
+        transaction = context.transaction
         if transaction.authentication is None:
             # Store nothing before the authentication (docs/reference/design.md#4e).
             reference = ports.stranger_reference("/login/<name>", step.reason)
@@ -401,7 +405,7 @@ class StepPages(OutgoingSaml):
             reason=step.reason,
         )
         if not transaction.request.is_passive:
-            refused = ports.broker.collect_refused_facts(held, step, ports.now())
+            refused = ports.broker.collect_refused_facts(context, step, ports.now())
             self.trace_delay(transaction, "refuse", step.reason, refused)
         return transaction.reference
 

@@ -18,7 +18,7 @@ from broker.core.login.steps import Step
 from broker.core.login.transaction import Transaction
 from broker.core.saml_ports import IdpRole, SpRole
 from broker.use_cases.login.login import LoginFlow
-from broker.use_cases.transactions.transactions import Held
+from broker.use_cases.transactions.transactions import LoginContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class WebPorts:
     local: str | None  # the upstream where the library system verifies a number and PIN
     patience: float = 2.0  # seconds that a request waits for its enrolment
 
-    def next_step(self, held: Held) -> Step:
+    def next_step(self, context: LoginContext) -> Step:
         """Return what comes next in a login."""
-        return self.broker.next_step(held, self.now())
+        return self.broker.next_step(context, self.now())
 
     def stranger_reference(self, step: str, reason: str) -> str:
         """Return the reference of a page for which nothing is stored, as it is shown now."""

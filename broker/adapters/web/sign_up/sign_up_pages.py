@@ -1,6 +1,6 @@
 """The sign-up pages: a tree of questions that leads to the right sign-up, and the FAQ page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
 from broker.adapters.web.pages.page_links import add_query, login_named
-from broker.adapters.web.sign_up import sign_up_questions
-from broker.adapters.web.sign_up.content_files import Texts, TextShape
+from broker.adapters.web.sign_up import sign_up_links
+from broker.adapters.web.sign_up.content_files import ActionShape, Texts, TextShape
 from broker.adapters.web.sign_up.link_markup import fill_placeholders, mark_links
 from broker.core.entities import Text
 
@@ -36,23 +36,27 @@ class SignUp:
     links: Mapping[str, Text]
 
 
-def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
-    """Return a sentence for each address that the texts link to and that is not configured."""
+def list_faults(texts: Texts, setting: SignUp, affiliations: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each address that is not configured, and each unknown affiliation."""
     linked = texts.list_link_targets()
-    missing = sorted(linked - set(setting.links) - set(sign_up_questions.targets()))
-    return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
+    known = sign_up_links.list_targets(texts.pages)
+    for name in sorted(linked - set(setting.links) - set(known)):
+        yield f"the sign-up pages link to {name!r}, which has no address"
+    for name, page in texts.pages.items():
+        for action in page.actions.values():
+            if action.affiliation and action.affiliation not in affiliations:
+                yield f"{name} signs people up as {action.affiliation!r}, which no policy has"
 
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     """Return the routes of every page of the tree, and of the FAQ page."""
     pages = SignUpPages(texts, setting, base_url.rstrip("/"))
     routes = Blueprint("signup", __name__)
-    for node in sign_up_questions.NODES.values():
-        endpoint = node.name.replace(".", "_")
-        routes.add_url_rule(node.path, endpoint, partial(pages.show, node))
-    start = sign_up_questions.NODES[sign_up_questions.START].path
-    routes.add_url_rule(f"{start}/", "begun", pages.begin)
-    routes.add_url_rule(sign_up_questions.FAQ, "faq", pages.show_faq)
+    for name, page in texts.pages.items():
+        endpoint = name.replace(".", "_")
+        routes.add_url_rule(page.address, endpoint, partial(pages.show, name))
+    routes.add_url_rule(f"{sign_up_links.SIGN_UP}/", "begun", pages.begin)
+    routes.add_url_rule(sign_up_links.FAQ, "faq", pages.show_faq)
     return routes
 
 
@@ -66,12 +70,12 @@ class SignUpPages:
 
     def begin(self) -> ViewResult:
         """Redirect to the first page."""
-        return self._redirect(sign_up_questions.START)
+        return self._redirect(sign_up_links.START)
 
     def show_faq(self) -> ViewResult:
         """Show the FAQ page."""
         came = request.args.get("from", "")
-        if came not in sign_up_questions.NODES:
+        if came not in self.texts.pages:
             came = ""
         return render_template(
             "faq.html",
@@ -79,38 +83,43 @@ class SignUpPages:
             reason="faq",
             view=self,
             came=came,
-            anchors=sign_up_questions.ANCHORS,
+            anchors=sign_up_links.ANCHORS,
             kept={**self.query_fields, "from": came} if came else self.query_fields,
             help=self.href("faq", came),
         )
 
-    def show(self, node: sign_up_questions.WizardNode) -> ViewResult:
+    def show(self, name: str) -> ViewResult:
         """Show a page of the tree, or redirect to the page that the given answer leads to."""
-        answers = request.args.getlist("answer") if node.question else []
-        following = node.next(tuple(answers))
+        page = self.texts.pages[name]
+        answers = request.args.getlist("answer") if page.answers else []
+        following = page.find_next(answers)
         if following:
             return self._redirect(following)
-        page = render_template(
-            "signup_question.html" if node.question else "signup_leaf.html",
+        shown = render_template(
+            "signup_question.html" if page.answers else "signup_leaf.html",
             step="sign-up",
-            reason=node.name,
+            reason=name,
             view=self,
-            node=node,
-            page=self.texts.pages[node.name],
+            name=name,
+            page=page,
+            # A page that the library has left out of its tree leads back to the first one.
+            back=""
+            if name == sign_up_links.START
+            else self.texts.back.get(name, sign_up_links.START),
             # The link to the other language shows the error again, but not the answer sent.
             kept={**self.query_fields, "answer": ""} if answers else self.query_fields,
             wrong=bool(answers),
-            help=self.href("faq", node.name),
+            help=self.href("faq", name),
         )
-        return page, _UNPROCESSABLE if answers else 200
+        return shown, _UNPROCESSABLE if answers else 200
 
     def _redirect(self, name: str) -> Response:
         """Redirect to a page of the tree, with ``query_fields``.
 
         The target comes from base_url and the tree only, never from the query (CWE-601).
         """
-        path = sign_up_questions.NODES[name].path
-        return redirect(add_query(self.base_url + path, self.query_fields), 303)
+        address = self.base_url + self.texts.pages[name].address
+        return redirect(add_query(address, self.query_fields), 303)
 
     @property
     def base(self) -> str:
@@ -157,32 +166,34 @@ class SignUpPages:
         if name == "faq":
             query = {**self.query_fields, "from": here}
             fragment = f"#{anchor}" if anchor else ""
-            return add_query(self.base + sign_up_questions.FAQ, query) + fragment
+            return add_query(self.base + sign_up_links.FAQ, query) + fragment
         if target == "pin":
-            return add_query(self.base + sign_up_questions.PIN, self._service())
+            return add_query(self.base + sign_up_links.PIN, self._service())
         if target == "choices":
-            return self.base + sign_up_questions.CHOICES
-        if target in sign_up_questions.NODES:
-            path = sign_up_questions.NODES[target].path
-            return add_query(self.base + path, self.query_fields)
-        if target in sign_up_questions.FIXED:
-            return sign_up_questions.FIXED[target]
+            return self.base + sign_up_links.CHOICES
+        if target in self.texts.pages:
+            return add_query(self.base + self.texts.pages[target].address, self.query_fields)
+        if target in sign_up_links.FIXED:
+            return sign_up_links.FIXED[target]
         return spoken(self.setting.links.get(target)) or None
 
-    def doing(self, action: sign_up_questions.Action) -> str | None:
+    def doing(self, action: ActionShape) -> str | None:
         """Return the address of an action on a last page, with the chosen intent in its query.
 
         None for a page of the library that is not configured.
         """
         if action.link:
             return self.href(action.link)
-        query = dict(action.fields)
-        by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
-        if action.way == "university":
-            query[by] = self.setting.university
-        elif action.way == "national_eid":
-            query[by] = self.setting.national_eid
-        return add_query(self.base + action.path, {**query, **self._service()})
+        upstreams = {
+            "university": self.setting.university,
+            "national_eid": self.setting.national_eid,
+            None: None,
+        }
+        upstream = upstreams[action.way]
+        if action.leads_to == "pin":
+            return add_query(self.base + sign_up_links.PIN, {"change": upstream, **self._service()})
+        query = {"affiliation": action.affiliation, "upstream": upstream, **self._service()}
+        return add_query(self.base + sign_up_links.BEGIN, query)
 
     def _service(self) -> Mapping[str, str | None]:
         return {"service": self.query_fields.get("service")}

@@ -102,7 +102,7 @@ def list_values(of: AssertionContents) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "runs", [100, pytest.param(choose_size(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
+    "runs", [100, pytest.param(choose_size(300, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
     """A reader finds every value unchanged, and no further element."""

@@ -118,7 +118,7 @@ def test_nobody_sees_another_s_receipt(deployment: Deployment) -> None:
 
 
 def test_the_choices_live_in_their_own_login_only(deployment: Deployment) -> None:
-    """Another browser, one without the login cookie, another errand's login and an ended one are all refused."""
+    """Another browser, one without the login cookie, a login for another purpose and an ended one are all refused."""
     consent(deployment, "asta")
     person, page = enter(deployment, "asta")
     stranger = deployment.person().get(here(page))

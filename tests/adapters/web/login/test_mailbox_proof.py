@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 from broker.core.login.steps import ProveMailbox
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from tests.plugins.deployment import Deployment, Person, find_text, mark
-from tests.plugins.mailbox_proof_bench import NURSE, read_code
+from tests.plugins.mailbox_proof_bench import NURSE
 
 CPR = "0101881235"
 BEGIN = "/sign-up/begin?affiliation=hospital&upstream=nemid"
@@ -38,26 +38,6 @@ def problem(page: TestResponse) -> str:
     assert find_text(page, "//p[@id='problem']")
     assert find_text(page, "//title/text()").startswith(("Error: ", "Fejl: "))
     return find_text(page, "//div[@role='alert']/@data-problem")
-
-
-def find_code(deployment: Deployment) -> str:
-    """Give the code of the newest mail."""
-    return read_code(deployment.mailbox.mails()[0])
-
-
-def test_a_code_from_the_mail_leads_on(deployment: Deployment) -> None:
-    """Address, mail, code: the person goes on as an employee of the hospital, and the domain is what is shown."""
-    person, page = arrive(deployment)
-    page = do(person, page, "mail", address=f"  {NURSE.upper().replace('NURSE', 'nurse')} ")
-    assert NURSE in page.text
-    [mail] = deployment.mailbox.mails()
-    assert mail.recipients == (NURSE,)
-    assert "Eva Storgaard" in mail.text
-    code = find_code(deployment)
-    assert code not in page.text
-    page = do(person, page, "code", code=f"{code[:3]} {code[3:]}")
-    assert mark(page)[0] == "ask"
-    assert "auh.rm.dk" in page.text
 
 
 def test_a_number_typed_as_an_address_is_not_shown_again(deployment: Deployment) -> None:

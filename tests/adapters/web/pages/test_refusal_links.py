@@ -11,7 +11,7 @@ from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.errors import REQUEST_DENIED
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.core.policy.model import Decision, Effect, PolicySet
 
 PAGES = "https://login.library.example/sign-up"
@@ -40,11 +40,12 @@ def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str,
     assert find_sign_up_page(step, login, None) is None
 
 
-def test_an_errand_leads_back_to_the_service_before_it(login: Transaction) -> None:
+def test_a_sign_up_leads_back_to_the_service_before_it(login: Transaction) -> None:
     """Not to the one by whose policy people sign up."""
     step = Refuse("no_affiliation", REQUEST_DENIED)
     bare, back = (
-        find_sign_up_page(step, replace(login, errand=Errand.SIGN_UP, back=each), PAGES) for each in (None, "myprint")
+        find_sign_up_page(step, replace(login, purpose=LoginPurpose.SIGN_UP, back=each), PAGES)
+        for each in (None, "myprint")
     )
     assert bare
     assert back
@@ -88,6 +89,6 @@ def test_who_lacks_a_number_is_led_to_the_ways_that_bring_one(
 
 def test_nobody_who_signs_up_is_sent_to_the_library_account(login: Transaction) -> None:
     """It is what they are about to get."""
-    signing_up = replace(login, upstream="wayf", errand=Errand.SIGN_UP)
+    signing_up = replace(login, upstream="wayf", purpose=LoginPurpose.SIGN_UP)
     found = ways_to_borrower(Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid")))
     assert [upstream.name for upstream in found] == ["nemid"]

@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.sign_up import sign_up_questions
-from tests.plugins.signup_pages import BASE, PATHS, SETTING, STATEMENT, signup_site, usual_site
+from broker.adapters.web.sign_up import sign_up_links
+from tests.plugins.signup_pages import BACK, BASE, PAGES, PATHS, SETTING, STATEMENT, signup_site, usual_site
 
 # Pages that are no part of the sign-up pages.
-ELSEWHERE = {sign_up_questions.BEGIN, sign_up_questions.PIN, sign_up_questions.CHOICES}
+ELSEWHERE = {sign_up_links.BEGIN, sign_up_links.PIN, sign_up_links.CHOICES}
 
 LANGUAGES = ("en", "da")
 HREF = re.compile(r'<a [^>]*href="([^"]*)"')
@@ -32,14 +32,14 @@ def links(page: str) -> list[str]:
     return [unescape(each) for each in HREF.findall(main)]
 
 
-@pytest.mark.parametrize("name", [each.name for each in sign_up_questions.NODES.values() if each.question])
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if page.answers])
 def test_every_answer_leads_on(client: FlaskClient, name: str) -> None:
     """An answer is a redirect to the next page's own address, with the service and the language."""
-    node = sign_up_questions.NODES[name]
-    for answer, following in node.answers.items():
-        reply = client.get(f"{node.path}?service=my-loans&lang=en&answer=&answer={answer}")
+    page = PAGES[name]
+    for key, answer in page.answers.items():
+        reply = client.get(f"{page.address}?service=my-loans&lang=en&answer=&answer={key}")
         assert reply.status_code == 303
-        expected = f"{BASE}{sign_up_questions.NODES[following].path}?service=my-loans&lang=en"
+        expected = f"{BASE}{PAGES[answer.leads_to].address}?service=my-loans&lang=en"
         assert reply.headers["Location"] == expected
 
 
@@ -65,13 +65,13 @@ def test_without_an_answer_the_page_says_so(client: FlaskClient, answer: str, sp
 def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path: str, spoken: str) -> None:
     """Back leads to the page before (R46), and every link of our own is answered, its anchor too."""
     page = client.get(f"{path}?lang={spoken}&service=my-loans").text
-    name = next((each.name for each in sign_up_questions.NODES.values() if each.path == path), "faq")
+    name = next((name for name, shape in PAGES.items() if shape.address == path), "faq")
     assert f'data-step="sign-up" data-reason="{name}"' in page
     assert page.count("<h1") == 1
     assert f'<html lang="{spoken}">' in page
     assert len(page.encode()) < 60_000
-    back = sign_up_questions.NODES[name].back if name in sign_up_questions.NODES else "start"
-    expected = f'class="back"><a href="{sign_up_questions.NODES[back].path}?' if back else ""
+    back = BACK.get(name) if name in PAGES else "start"
+    expected = f'class="back"><a href="{PAGES[back].address}?' if back else ""
     assert expected in page
     assert ('class="back"' in page) is bool(back)
     for href in links(page):
@@ -87,7 +87,7 @@ def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path
 def test_the_service_is_carried_through_every_link(client: FlaskClient, path: str) -> None:
     """The service that a person came from stays in every link, also to the login; an unknown one is dropped."""
     known = client.get(f"{path}?service=my-loans").text
-    own = [each for each in links(known) if each.startswith("/") and each != sign_up_questions.CHOICES]
+    own = [each for each in links(known) if each.startswith("/") and each != sign_up_links.CHOICES]
     assert own
     assert [each for each in own if dict(parse_qsl(urlsplit(each).query)).get("service") != "my-loans"] == []
     assert 'href="?service=my-loans&amp;lang=' in known
@@ -110,10 +110,8 @@ def test_ends_begin_the_right_login(client: FlaskClient) -> None:
         "private.eid": [f"{begin}private&upstream=eid"],
     }
     found = {
-        node.name: [
-            each for each in links(client.get(node.path).text) if each.startswith(("/pin", sign_up_questions.BEGIN))
-        ]
-        for node in sign_up_questions.NODES.values()
+        name: [each for each in links(client.get(page.address).text) if each.startswith(("/pin", sign_up_links.BEGIN))]
+        for name, page in PAGES.items()
     }
     assert {name: each for name, each in found.items() if each} == expected
 

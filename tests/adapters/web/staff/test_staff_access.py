@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from broker.app.application import create_app
 from broker.core.errors import AuditUnavailable
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.demo.people.personas import persona
 from broker.use_cases.storage.records import Records
 from tests.plugins.deployment import Deployment, Person, find_text, mark
@@ -151,7 +151,7 @@ def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: D
     ordinary = staff.choose(staff.ask())
     waiting, _, arrival = staff.deliver(*shared_deployment.answer(ordinary, ADMIN)).location.partition("?")
     kept = Records(shared_deployment.parts.store, Transaction).list("transaction", None, shared_deployment.clock.now())
-    begun = {each.value.id for each in kept if each.value.errand is Errand.STAFF}
+    begun = {each.value.id for each in kept if each.value.purpose is LoginPurpose.STAFF}
     assert begun
     # The ordinary login first: another login destroys the arrival.
     for login in (waiting.rpartition("/")[2], *begun):

@@ -1,4 +1,4 @@
-"""The next step in proofs, offers, PINs, and errands that no service asked for."""
+"""The next step in proofs, offers, PINs, and logins that no service asked for."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,7 @@ from broker.core.entities import Controller, Service, Text
 from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, TellChange, VerifyPin
-from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.login.transaction import Account, AccountState, LoginPurpose, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from tests.plugins.transaction_strategies import LACKING, terms_of, transactions
@@ -39,12 +39,12 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
     assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
 
 
-@pytest.mark.parametrize("errand", [Errand.KEPT])
+@pytest.mark.parametrize("purpose", [LoginPurpose.STORED_DATA])
 def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
-    arrived_transaction: Transaction, terms: Any, errand: Errand
+    arrived_transaction: Transaction, terms: Any, purpose: LoginPurpose
 ) -> None:
     """A login by PIN is excluded, because the PIN may be guessed."""
-    own = replace(arrived_transaction, errand=errand)
+    own = replace(arrived_transaction, purpose=purpose)
     assert next_step(own, terms(DENY), arrived_transaction.begun) == Done()
     by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived_transaction.begun)
     assert isinstance(by_pin, Refuse)
@@ -54,19 +54,19 @@ def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
 def test_a_pin_makes_no_new_pin(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """A person who logged in by a PIN, perhaps a guessed one, cannot change it."""
     account = Account("7", AccountState.DONE)
-    by_pin = replace(arrived_transaction, upstream="library", errand=Errand.PIN, account=account)
+    by_pin = replace(arrived_transaction, upstream="library", purpose=LoginPurpose.PIN, account=account)
     step = next_step(by_pin, terms(permit(borrower="make")), arrived_transaction.begun)
     assert isinstance(step, Refuse)
-    by_login = replace(arrived_transaction, errand=Errand.PIN, account=account)
+    by_login = replace(arrived_transaction, purpose=LoginPurpose.PIN, account=account)
     assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived_transaction.begun), Done)
 
 
-@pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.SIGN_UP, Errand.CHOICES])
-def test_a_pin_is_good_for_other_errands(
-    arrived_transaction: Transaction, terms: Any, permit: Any, errand: Errand
+@pytest.mark.parametrize("purpose", [LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.CHOICES])
+def test_a_pin_is_good_for_other_purposes(
+    arrived_transaction: Transaction, terms: Any, permit: Any, purpose: LoginPurpose
 ) -> None:
     """Where the policies let its borrower in, a login by number and PIN goes on like any other."""
-    by_pin = replace(arrived_transaction, upstream="library", errand=errand)
+    by_pin = replace(arrived_transaction, upstream="library", purpose=purpose)
     assert isinstance(next_step(by_pin, terms(permit()), arrived_transaction.begun), Ask | Done)
 
 
@@ -74,7 +74,7 @@ def test_a_new_pin_needs_more_than_a_name(arrived_transaction: Transaction, term
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
     unsure = replace(permit(borrower="make"), ground=Ground.ALUMNI)
     step = next_step(
-        replace(arrived_transaction, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)),
+        replace(arrived_transaction, purpose=LoginPurpose.PIN, account=Account("7", AccountState.KNOWN)),
         terms(unsure),
         arrived_transaction.begun,
     )
@@ -85,7 +85,7 @@ def test_a_new_pin_needs_more_than_a_name(arrived_transaction: Transaction, term
 def test_a_new_pin_needs_a_borrower(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """Without an account there is no PIN to change."""
     step = next_step(
-        replace(arrived_transaction, errand=Errand.PIN, account=Account(None, AccountState.NONE)),
+        replace(arrived_transaction, purpose=LoginPurpose.PIN, account=Account(None, AccountState.NONE)),
         terms(permit(borrower="make")),
         arrived_transaction.begun,
     )
@@ -126,24 +126,24 @@ def test_a_sign_up_ends_in_a_page(arrived_transaction: Transaction, terms: Any, 
     """Where a login would issue, a sign-up is done: no service asked for an assertion."""
     decision = permit("public_task", "make", borrower_number=())
     quiet = replace(arrived_transaction, account=Account("7", AccountState.DONE))
-    step = next_step(replace(quiet, errand=Errand.SIGN_UP), terms(decision), arrived_transaction.begun)
+    step = next_step(replace(quiet, purpose=LoginPurpose.SIGN_UP), terms(decision), arrived_transaction.begun)
     assert isinstance(step, Ask)  # it tells first, as a login does
 
 
 def test_choices_are_shown_whatever_the_policies_say(arrived_transaction: Transaction, terms: Any) -> None:
     """A person whom no policy permits can still see and withdraw consents."""
     step = next_step(
-        replace(arrived_transaction, errand=Errand.CHOICES, person=None), terms(DENY), arrived_transaction.begun
+        replace(arrived_transaction, purpose=LoginPurpose.CHOICES, person=None), terms(DENY), arrived_transaction.begun
     )
     assert step == Done()
 
 
 @given(data=st.data())
-def test_an_errand_never_issues(data: st.DataObject) -> None:
+def test_a_login_without_a_service_never_issues(data: st.DataObject) -> None:
     """Only a login that a service asked for ends in an assertion."""
     transaction, decision = data.draw(transactions())
     step = next_step(transaction, terms_of(decision), transaction.begun)
-    if transaction.errand is not Errand.LOGIN:
+    if transaction.purpose is not LoginPurpose.LOGIN:
         assert not isinstance(step, Issue)
     else:
         assert not isinstance(step, Done)
@@ -153,7 +153,7 @@ def test_an_errand_never_issues(data: st.DataObject) -> None:
 def test_a_passive_request_meets_no_page(data: st.DataObject) -> None:
     """IsPassive is answered by a status or an assertion, never by a page that asks something."""
     transaction, decision = data.draw(transactions())
-    passive = replace(transaction, errand=Errand.LOGIN, request=replace(transaction.request, is_passive=True))
+    passive = replace(transaction, purpose=LoginPurpose.LOGIN, request=replace(transaction.request, is_passive=True))
     local = data.draw(st.sampled_from([frozenset(), frozenset({"wayf"})]))
     step = next_step(passive, terms_of(decision, data.draw(st.sampled_from([None, LACKING])), local), passive.begun)
     assert not isinstance(step, Ask | ProveMailbox | OfferUpgrade | TellChange | VerifyPin)

@@ -1,4 +1,4 @@
-"""Attacks on sign-up, PIN change and consent pages ("errands", logins without a service), and on shared computers."""
+"""Attacks on sign-up, PIN change and consent pages (logins without a service), and on shared computers."""
 
 import time
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from saml2 import saml
 
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import LoginPurpose
 from broker.core.retention import TRANSACTION_IDLE_SHARED
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
@@ -38,11 +38,11 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("an_hour_old")
-@pytest.mark.parametrize("errand", ["/sign-up/begin?affiliation=student&upstream=wayf", "/pin?change=wayf"])
-def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, errand: str) -> None:
-    """An errand needs a fresh login: a session that was left open can neither open an account nor change a PIN."""
+@pytest.mark.parametrize("purpose", ["/sign-up/begin?affiliation=student&upstream=wayf", "/pin?change=wayf"])
+def test_a_login_without_a_service_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, purpose: str) -> None:
+    """A login for a page of ours needs a fresh login: a session that was left open can neither open an account nor change a PIN."""
     person = deployment.person()
-    away = person.get(person.base + errand)
+    away = person.get(person.base + purpose)
     assert has_force_authn(away.location)
     assert mark(person.deliver(*deployment.answer(away.location, "asta"))) == ("error", "message_refused")
     plain = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
@@ -86,9 +86,9 @@ def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
     for path in ("", "/consent", "/upgrade", "/proof", "/pin"):
         got = person.get(f"{person.base}/login/{name}{path}")
         assert b"SAMLResponse" not in got.get_data()
-    held = deployment.broker.read(name, deployment.clock.now())
-    assert held.transaction.errand is Errand.SIGN_UP
-    assert held.transaction.issued is None
+    context = deployment.broker.read(name, deployment.clock.now())
+    assert context.transaction.purpose is LoginPurpose.SIGN_UP
+    assert context.transaction.issued is None
 
 
 def test_another_browser_cannot_open_a_sign_up(deployment: Deployment) -> None:
@@ -147,7 +147,7 @@ def test_a_remembered_method_must_be_one_of_the_service(deployment: Deployment) 
     assert started.status_code == 302
     assert b"upstream" in person.get(f"{person.base}/login/{_newest(deployment)}/upstream").get_data()
     begun = person.get("/sign-up/begin?affiliation=student")
-    assert mark(begun)[0] == "choose"  # a remembered method is not used for errands
+    assert mark(begun)[0] == "choose"  # a remembered method is not used for pages of ours
 
 
 @pytest.mark.parametrize("environment", [SHARED])
