@@ -8,7 +8,7 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
-PROGRAMS := redis-server xmlsec1 chromium firefox-esr
+PROGRAMS := redis-server sqlite3 xmlsec1 chromium firefox-esr
 # Those that stand beside the broker in tests, each by a file of its package; without what they recommend.
 PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl /usr/bin/ssh-keygen=openssh-client \
 	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \
@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries first-day kills machines pictures check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills machines pictures check static programs peers bench satosa fuzz sbom lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -142,6 +142,11 @@ satosa: .satosa/satosa.stamp programs
 	$(PYTHON) -m venv .satosa
 	.satosa/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r bench/requirements-satosa.txt
 	@touch $@
+
+# The versions, hashes and licences of everything that runs, for a release (CycloneDX).
+sbom: $(VENV)/run.stamp
+	@mkdir -p dist
+	$(BIN)/python -m deploy.sbom > dist/sbom.json
 
 # Writes the lock files anew: hashes, and no index or host names.
 lock:

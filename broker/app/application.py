@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
-from broker.adapters.saml.logout.single_logout import SingleLogout
+from broker.adapters.saml.logout.logout_service import LogoutService
 from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
@@ -49,8 +49,8 @@ from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.login.login import LoginFlow
+from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
 
@@ -193,7 +193,7 @@ def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
     yield my_choices.MyChoices(ports, parts.stored_data, given_consents).routes()
     yield library_login.LibraryLoginPages(ports, parts.library_logins).routes()
     yield pin.PinPages(ports, parts.pins).routes()
-    role = SingleLogout(
+    role = LogoutService(
         ports.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -202,7 +202,7 @@ def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
         upstreams=parts.saml_upstreams,
     )
     sessions = Sessions(parts.store, parts.keys.index)
-    logouts = SingleLogoutFlow(
+    logouts = LogoutFlow(
         parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
     )
     yield logout.blueprint(ports, role, logouts)

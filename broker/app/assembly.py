@@ -11,8 +11,8 @@ from threading import Event, Semaphore, Thread
 from typing import Final, ParamSpec, TypeVar
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
+from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.audit_log.hash_chain import Anchors
-from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
@@ -267,8 +267,7 @@ class Parts:
     def stored_data(self) -> StoredData:
         """The export and the deletion of everything about a person."""
         forgotten = ForgottenFile(self.config.state)
-        events = PersonEvents(self.audit_log)
-        return StoredData(self.persons, events, forgotten, self.services, now)
+        return StoredData(self.persons, self.audit_log, forgotten, self.services, now)
 
     # Staff
 

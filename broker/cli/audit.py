@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from broker.adapters.audit_log.monthly_files import AuditFiles
-from broker.adapters.audit_log.person_events import PersonEvents
 from broker.adapters.audit_log.verification import AuditFinding, VerificationReport, verify
 from broker.app import assembly
 from broker.app.assembly import Parts, now
 from broker.app.fleet_report import STORE_LOST
 from broker.cli.output import FINDINGS, Row, as_json, folder, printing_faults, show, show_done
 from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.person_id import PersonIds
 from broker.use_cases.staff import staff_sessions
 
 
@@ -90,9 +90,8 @@ def find_events(
     staff: str | None = None,
 ) -> Sequence[Row]:
     """Return the events of a help code, of a borrower or of the member of staff with an eppn."""
-    events = PersonEvents(parts.audit_log)
     if reference is not None:
-        return list(events.list_by_reference(reference, now()))
+        return list(parts.audit_log.list_by_reference(reference, now()))
     if borrower is not None:
         stored = parts.stored_data
         return stored.list_events(stored.find_of_borrower(borrower))
@@ -100,7 +99,7 @@ def find_events(
     if rules is None:
         raise click.UsageError("there is no staff view: broker.toml has no table [admin]")
     staff_id = staff_sessions.compute_staff_id(parts.keys.index, rules, staff or "")
-    return list(events.list_events((staff_id,), (), now()))
+    return list(parts.audit_log.list_events(PersonIds((staff_id,)), now()))
 
 
 @audit.command(short_help="Delete the oldest month.")

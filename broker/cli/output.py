@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import click
 
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, NothingFound
-from broker.core.ports import RecordUnreadable
+from broker.core.ports import NewerRelease, RecordUnreadable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,9 +32,9 @@ _FIXES: Final = {
     "library_unavailable": "see [library] url, and whether the library system is up",
 }
 _UNREADABLE: Final = (
-    "it is damaged, or was written with another key or by a newer release: restore the key, or the"
-    " store from a backup"
+    "it is damaged, or was written with another key: restore the key, or the store from a backup"
 )
+_NEWER: Final = "install that release, or restore the backup from before the upgrade"
 
 _EMPTY: Final = (None, (), "")
 
@@ -87,6 +87,8 @@ def describe_error(error: Exception) -> list[Fault]:
         return [Fault(error.about, str(error))]
     if isinstance(error, RecordUnreadable):
         return [Fault("a record of the store cannot be read", str(error), _UNREADABLE)]
+    if isinstance(error, NewerRelease):
+        return [Fault("store", str(error), _NEWER)]
     if isinstance(error, BrokerError):
         return [_add_fix(Fault(error.reason, str(error)))]
     if isinstance(error, OSError) and error.filename:

@@ -12,7 +12,8 @@ from broker.app import assembly
 from broker.app.assembly import Parts
 from broker.cli.output import CHANGES, FINDINGS, as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.personal_data.stored_data import NoPerson, PersonIds
+from broker.core.identity.person_id import PersonIds
+from broker.use_cases.personal_data.stored_data import NoPerson
 from broker.use_cases.staff.staff_search import FoundPerson
 
 _STAFF_ID: Final = "shell"  # unknown help codes that are typed in a shell are counted together

@@ -37,7 +37,7 @@ def lease_key(key: Key) -> Key:
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record that does not open: damaged, or of a key or release that is unknown here.
+    """A record that does not open: damaged, of an unknown key, or of a release that is too old.
 
     ``key`` is its key, if that is known: a caller who can make the record again drops it.
     """
@@ -46,6 +46,18 @@ class RecordUnreadable(StoreUnavailable):
         """Store the sentence for the log, which holds no name of a record, and the key."""
         super().__init__(what)
         self.key = key
+
+
+class NewerRelease(StoreUnavailable):
+    """A newer release wrote the store or one of its records: nothing of it is changed or dropped.
+
+    Not a RecordUnreadable, which some callers skip or drop.
+    """
+
+    def __init__(self, what: str, found: int, known: int) -> None:
+        """Say that ``what`` has version ``found``, and which one this release reads."""
+        numbers = f"{what} has version {found}, this release reads {known}"
+        super().__init__(f"this store was written by a newer release: {numbers}")
 
 
 class Kept(NamedTuple):
@@ -72,8 +84,8 @@ class Store(Protocol):
     """The store that keeps records between requests, workers and restarts.
 
     Times are aware UTC datetimes, and ``now`` is the caller's. Every method raises StoreUnavailable
-    if the store does not answer, and every method that reads raises RecordUnreadable for a record
-    that cannot be opened. Source: docs/reference/design.md#4b.
+    if the store does not answer, and every method that reads raises RecordUnreadable or
+    NewerRelease for a record that cannot be opened. Source: docs/reference/design.md#4b.
     """
 
     def get(self, key: Key, now: datetime) -> Kept | None:

@@ -14,8 +14,8 @@ from broker.core.login.transaction import (
     Outstanding,
     UpstreamRefusal,
 )
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 
 @dataclass(frozen=True, slots=True, repr=False)

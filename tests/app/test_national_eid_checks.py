@@ -1,7 +1,6 @@
 """Findings of ``broker check`` about NemLog-in as a direct upstream."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,8 @@ from broker.app.assembly import assemble
 from broker.app.checks import find_all
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
-from broker.demo.run.demo_folder import EID, Setting
+from broker.demo.run.demo_folder import EID
 from tests.plugins.eid_deployment import DIRECT
-
-
-@pytest.fixture
-def folder(setting: Setting, tmp_path: Path) -> Path:
-    """Give a copy of the demo's folder."""
-    return shutil.copytree(setting.folder, tmp_path / "demo")
 
 
 def faults(folder: Path, **more: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.audit_log.person_events import ForgottenFile
+from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import checks
 from broker.app.assembly import Parts, now
@@ -22,11 +22,13 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.identity.person_id import compute_person_id_of_identifier
-from broker.core.ports import Kept, Key, lease_key
+from broker.core.identity.person_id import PersonIds, compute_person_id_of_identifier
+from broker.core.ports import Kept, Key, NewerRelease, lease_key
+from broker.core.retention import RecordKind
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
+from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy
 from broker.use_cases.storage.person_records import person_key
+from broker.use_cases.storage.records import WRITES
 from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.stored_persons import (
     ASTA,
@@ -244,6 +246,23 @@ def test_a_deletion_beside_the_worker_is_not_complete(parts_with_persons: Parts)
         asta(parts_with_persons)
 
 
+@pytest.mark.parametrize("kind", ["person", "reference"])
+def test_a_record_of_a_newer_release_is_not_deleted(parts_with_persons: Parts, kind: RecordKind) -> None:
+    """Another machine was upgraded: the deletion is refused as a whole, and is complete with the newer release."""
+    store, before = parts_with_persons.store, list_keys(parts_with_persons)
+    person = asta(parts_with_persons)
+    found = next(each for each in parts_with_persons.stored_data.list_records(person) if each.key.kind == kind)
+    kept = store.get(found.key, now())
+    assert kept
+    newer = kept._replace(value=bytes([WRITES + 1]) + kept.value[1:], version="newer")
+    assert store.put(found.key, newer, kept.version, now())
+    for delete in (lambda: parts_with_persons.stored_data.forget(person), parts_with_persons.stored_data.replay):
+        with pytest.raises(NewerRelease):
+            delete()
+    assert list_keys(parts_with_persons) >= before
+    assert store.get(found.key, now()) == newer
+
+
 def test_a_worker_that_comes_late_makes_no_record_again(parts_with_persons: Parts) -> None:
     """It read the record before the deletion, and its lease has been taken since."""
     persons = parts_with_persons.enrolment_ports.persons
@@ -253,22 +272,6 @@ def test_a_worker_that_comes_late_makes_no_record_again(parts_with_persons: Part
     parts_with_persons.stored_data.forget(asta(parts_with_persons))
     persons.change(person_id, lambda record: record.set_enrolment(None), now(), read=read)
     assert persons.read(person_id, now()) is None
-
-
-def test_a_replay_deletes_what_a_restored_backup_brings_back(parts_with_persons: Parts) -> None:
-    """`broker check` says so until it is done; the other person keeps everything."""
-    backup = read_rows(parts_with_persons)
-    mine, theirs = list_person_keys(parts_with_persons, ASTA), list_person_keys(parts_with_persons, KARLA)
-    parts_with_persons.stored_data.forget(asta(parts_with_persons))
-    assert list(checks.find_restored_persons(parts_with_persons)) == []
-    restore_rows(parts_with_persons, backup)
-    assert mine <= list_keys(parts_with_persons)
-    assert "--replay" in next(checks.find_restored_persons(parts_with_persons))
-    assert parts_with_persons.stored_data.replay() > 0
-    assert mine & list_keys(parts_with_persons) == set()
-    assert list_person_keys(parts_with_persons, KARLA) == theirs
-    assert list(checks.find_restored_persons(parts_with_persons)) == []
-    assert parts_with_persons.stored_data.replay() == 0
 
 
 def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Parts) -> None:

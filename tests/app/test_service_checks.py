@@ -1,7 +1,6 @@
 """Findings of ``broker check`` about services that need more than the policies release."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,6 @@ import pytest
 from broker.app.assembly import assemble
 from broker.app.checks import find_all, find_service_faults
 from broker.configuration.settings.config import load
-from broker.demo.run.demo_folder import Setting
 
 FORMAT: Final = "<NameIDFormat>urn:oasis:names:tc:SAML:{}</NameIDFormat>"
 EMAIL: Final = "1.1:nameid-format:emailAddress"
@@ -24,12 +22,6 @@ CONSUMING: Final = (
 )
 HOME_ORGANISATION: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.9"
 DISPLAY_NAME: Final = "urn:oid:2.16.840.1.113730.3.1.241"
-
-
-@pytest.fixture
-def folder(setting: Setting, tmp_path: Path) -> Path:
-    """Give a copy of the demo's folder."""
-    return shutil.copytree(setting.folder, tmp_path / "demo")
 
 
 def findings(folder: Path, service: str = "myprint") -> list[str]:

@@ -1,7 +1,6 @@
 """Findings of ``broker check`` about listed staff who could never log in."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,9 @@ import pytest
 from broker.app.assembly import assemble
 from broker.app.checks import find_staff_faults
 from broker.configuration.settings.config import load
-from broker.demo.run.demo_folder import Setting
 
 ADMIN, DESK = "bo@au.dk", "cilla@au.dk"
 ROLES = {"identity-admin": [ADMIN], "service-desk": [DESK]}
-
-
-@pytest.fixture
-def folder(setting: Setting, tmp_path: Path) -> Path:
-    """Give a copy of the demo's folder."""
-    return shutil.copytree(setting.folder, tmp_path / "demo")
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.logout.single_logout import SingleLogout
+from broker.adapters.saml.logout.logout_service import LogoutService
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgorithms
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.core.errors import MessageRefused
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse
 from tests.plugins import cbc_encryption
 from tests.plugins.cbc_encryption import AES_CBC
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
@@ -38,14 +38,14 @@ KINDS: Final = pytest.mark.parametrize("written", [REQUEST, RESPONSE], ids=["req
 
 
 @pytest.fixture(scope="module")
-def role(parties: Parties) -> SingleLogout:
+def role(parties: Parties) -> LogoutService:
     """Return single logout with peers that all have an endpoint."""
     endpoint = LogoutEndpoint("redirect", "https://peer.example/slo", "https://peer.example/slo")
     read = Metadata(
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return LogoutService(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def make_message(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:
@@ -57,7 +57,7 @@ def make_message(written: str, *changes: Change, issuer: str = LOANS, to: str = 
 
 
 def send_message(
-    role: SingleLogout,
+    role: LogoutService,
     root: Any,
     key: signature.SigningKey | None,
     by: str,
@@ -110,7 +110,9 @@ def later(seconds: int) -> str:
     [edit(".", ID="_l2"), edit(".", IssueInstant=later(180)), edit(".", IssueInstant=later(-479))],
     ids=["plain", "ahead", "behind"],
 )
-def test_a_genuine_message_is_read(parties: Parties, role: SingleLogout, by: str, written: str, change: Change) -> None:
+def test_a_genuine_message_is_read(
+    parties: Parties, role: LogoutService, by: str, written: str, change: Change
+) -> None:
     """Control: genuine messages are read, also with a clock that differs by 180 seconds."""
     read = send_message(role, make_message(written, change), parties.service.key, by)
     assert read.peer == LogoutPeer("service", "my-loans")
@@ -141,7 +143,7 @@ CHANGES: Final = {
 @BOTH
 @KINDS
 @pytest.mark.parametrize("why", CHANGES)
-def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: str, written: str, why: str) -> None:
+def test_a_changed_message_is_refused(parties: Parties, role: LogoutService, by: str, written: str, why: str) -> None:
     """A message with a valid signature is refused if it has a wrong destination, time or issuer."""
     assert cause(role, make_message(written, CHANGES[why]), parties.service.key, by) == why.strip()
 
@@ -159,7 +161,7 @@ def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: 
     ],
 )
 def test_an_expired_or_nameless_request_is_refused(
-    parties: Parties, role: SingleLogout, by: str, change: Change, why: str
+    parties: Parties, role: LogoutService, by: str, change: Change, why: str
 ) -> None:
     """An expired request is refused. Markup in a NameID is read as text, so that it names nobody else."""
     if why.startswith("pairwise"):
@@ -176,7 +178,7 @@ def test_an_expired_or_nameless_request_is_refused(
 @KINDS
 @pytest.mark.parametrize("signed", [(None, "logout.unsigned"), ("stranger", "xml.signature"), ("hub", "xml.signature")])
 def test_only_the_peers_own_signature_counts(
-    parties: Parties, role: SingleLogout, by: str, written: str, signed: tuple[str | None, str]
+    parties: Parties, role: LogoutService, by: str, written: str, signed: tuple[str | None, str]
 ) -> None:
     """A message without signature, or with the signature of a stranger or an upstream, is always refused."""
     signer, why = signed
@@ -188,7 +190,7 @@ def test_only_the_peers_own_signature_counts(
 @BOTH
 @KINDS
 def test_an_upstreams_message_is_accepted_at_its_own_address_only(
-    parties: Parties, role: SingleLogout, by: str, written: str
+    parties: Parties, role: LogoutService, by: str, written: str
 ) -> None:
     """The hub's message is accepted at the hub's own address only, and not as another upstream's."""
     own = make_message(written, issuer=HUB, to=HUB_SLO)
@@ -219,7 +221,7 @@ def test_an_upstreams_message_is_accepted_at_its_own_address_only(
     ids=["stripped", "half", "sha1", "relay", "no-relay", "twice"],
 )
 def test_a_changed_query_is_refused(
-    parties: Parties, role: SingleLogout, written: str, change: Callable[[str], str], why: str | None
+    parties: Parties, role: LogoutService, written: str, change: Callable[[str], str], why: str | None
 ) -> None:
     """The signature covers the octets of the query with RelayState and must use an allowed algorithm."""
     found = cause(role, make_message(written), parties.service.key, "redirect", after=change)
@@ -227,7 +229,7 @@ def test_a_changed_query_is_refused(
 
 
 @pytest.mark.attack(29)
-def test_an_xml_signature_does_not_replace_the_query_signature(parties: Parties, role: SingleLogout) -> None:
+def test_an_xml_signature_does_not_replace_the_query_signature(parties: Parties, role: LogoutService) -> None:
     """An XML signature inside the message does not replace the signature of the query."""
     root = make_message(REQUEST)
     signature.sign(root, parties.service.key)
@@ -236,7 +238,7 @@ def test_an_xml_signature_does_not_replace_the_query_signature(parties: Parties,
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("more", [("SAMLRequest", "x"), ("SAMLResponse", "x"), ("RelayState", "x")])
-def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tuple[str, str]) -> None:
+def test_a_form_has_one_message(parties: Parties, role: LogoutService, more: tuple[str, str]) -> None:
     """A form with two messages is refused: one could be verified and the other read."""
     root = make_message(REQUEST)
     signature.sign(root, parties.service.key)
@@ -246,7 +248,7 @@ def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tupl
 
 
 @pytest.mark.attack(29)
-def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> None:
+def test_a_wrapped_request_is_refused(parties: Parties, role: LogoutService) -> None:
     """Wrapping: a genuine request inside another one's Extensions is refused."""
     inner, outer = (
         make_message(REQUEST),
@@ -261,7 +263,7 @@ def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> N
 
 
 @pytest.mark.attack(29)
-def test_an_unsolicited_response_is_refused(parties: Parties, role: SingleLogout) -> None:
+def test_an_unsolicited_response_is_refused(parties: Parties, role: LogoutService) -> None:
     """A LogoutResponse without InResponseTo is refused."""
     root = make_message(RESPONSE, edit(".", InResponseTo=None))
     assert cause(role, root, parties.service.key, "redirect") == "logout.unsolicited"
@@ -270,7 +272,7 @@ def test_an_unsolicited_response_is_refused(parties: Parties, role: SingleLogout
 @pytest.mark.parametrize(
     "codes", [("Requester",), ("Responder",), ("Success", "PartialLogout"), ("Requester", "UnknownPrincipal")]
 )
-def test_only_plain_success_counts_as_logged_out(parties: Parties, role: SingleLogout, codes: tuple[str, ...]) -> None:
+def test_only_plain_success_counts_as_logged_out(parties: Parties, role: LogoutService, codes: tuple[str, ...]) -> None:
     """Only status Success without a second-level code counts as logged out."""
     root = make_message(RESPONSE)
     status = root.find("{*}Status")
@@ -284,7 +286,7 @@ def test_only_plain_success_counts_as_logged_out(parties: Parties, role: SingleL
 
 
 @pytest.mark.parametrize(("ends", "reached"), [(None, True), (timedelta(seconds=1), True), (timedelta(days=-1), False)])
-def test_a_peer_with_expired_metadata_is_not_asked(role: SingleLogout, ends: timedelta | None, reached: bool) -> None:
+def test_a_peer_with_expired_metadata_is_not_asked(role: LogoutService, ends: timedelta | None, reached: bool) -> None:
     """A peer with expired metadata is not asked: the logout would stop at an error page."""
     known, until = role.metadata.current, NOW + ends if ends is not None else None
     services = {name: replace(each, until=until) for name, each in known.services.items()}
@@ -297,7 +299,7 @@ def test_a_peer_with_expired_metadata_is_not_asked(role: SingleLogout, ends: tim
 
 
 @pytest.mark.attack(29, control=True)
-def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None:
+def test_an_encrypted_name_is_read(parties: Parties, role: LogoutService) -> None:
     """Control: an encrypted NameID is read."""
     root = make_message(REQUEST)
     encrypt_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
@@ -309,7 +311,7 @@ def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None
 @pytest.mark.attack(23, 29)
 @pytest.mark.parametrize(("upstream", "why"), [("wayf", "xml.content_method"), ("eid", None)])
 def test_a_cbc_encrypted_name_is_read_of_nemlogin_only(
-    parties: Parties, role: SingleLogout, upstream: str, why: str | None
+    parties: Parties, role: LogoutService, upstream: str, why: str | None
 ) -> None:
     """CBC ciphertext can be changed unnoticed, so only the upstream that needs it (NemLog-in) may use it."""
     party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
@@ -327,7 +329,7 @@ def test_a_cbc_encrypted_name_is_read_of_nemlogin_only(
 @BOTH
 @KINDS
 def test_a_service_and_an_upstream_of_one_name_are_two_peers(
-    parties: Parties, role: SingleLogout, by: str, written: str
+    parties: Parties, role: LogoutService, by: str, written: str
 ) -> None:
     """A service and an upstream with the same name are different peers, each with its own key."""
     both = replace(

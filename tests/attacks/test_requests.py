@@ -1,22 +1,14 @@
 """Attack: an AuthnRequest with one error. Each check refuses its own request (docs/reference/attacks.md#24 to #27)."""
 
-from typing import Any
-
 import pytest
 
 from broker.adapters.saml.idp.authn_requests import LIMITS, REQUEST_CHECKS
-from broker.core.errors import MessageRefused, RequestRefused, Status
+from broker.core.errors import RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
 from tests.attacks.messages.defences import REQUEST, mark_by_check
 from tests.attacks.messages.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
+from tests.attacks.test_request_trust import cause
 from tests.plugins.saml_parties import LOANS, NOW, OPEN, Change, Parties, edit
-
-
-def cause(parties: Parties, query: str, **more: Any) -> str:
-    """Return the cause of a refusal that shows an error page."""
-    with pytest.raises(MessageRefused) as caught:
-        parties.idp.read_redirect(query, more.get("now", NOW))
-    return caught.value.cause.removeprefix("request.")
 
 
 def make_query(parties: Parties, name: str) -> str:

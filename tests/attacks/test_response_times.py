@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
+from tests.attacks.test_response_trust import cause
 from tests.plugins.saml_parties import NOW, Change, Parties, edit, stamp
 
 SUBJECT = "saml:Assertion/saml:Subject"
@@ -23,13 +23,6 @@ _BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bear
 
 def nothing(_root: Any) -> None:
     """Return the Response as it is."""
-
-
-def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
-    """Return the cause of a refusal."""
-    with pytest.raises(MessageRefused) as caught:
-        parties.receive(xml, upstream, **more)
-    return caught.value.cause.removeprefix("response.")
 
 
 SECOND = timedelta(seconds=1)

@@ -3,13 +3,10 @@
 Source: docs/reference/attacks.md#15 to #20, #22 and #23.
 """
 
-from typing import Any
-
 import pytest
 
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
-from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
 from tests.attacks.messages.defences import ASSERTION, RESPONSE, mark_by_check
 from tests.attacks.messages.hostile_responses import (
@@ -22,14 +19,8 @@ from tests.attacks.messages.hostile_responses import (
     VARIANTS,
     change_nothing,
 )
+from tests.attacks.test_response_trust import cause
 from tests.plugins.saml_parties import Change, Parties, add, drop, edit
-
-
-def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
-    """Return the cause of a refusal."""
-    with pytest.raises(MessageRefused) as caught:
-        parties.receive(xml, upstream, **more)
-    return caught.value.cause.removeprefix("response.")
 
 
 def test_every_check_has_its_message() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broker.cli import output
+from broker.core.ports import NewerRelease
 
 KEYS = [
     {"use": "idp-signing", "bits": 3072, "until": datetime(2031, 5, 1, 12, 30, tzinfo=UTC)},
@@ -55,3 +56,12 @@ def test_findings_are_a_line_each_and_an_exit_code(
             code,
             {"findings": findings} if as_json else said,
         )
+
+
+def test_a_store_of_a_newer_release_is_one_sentence_with_the_fix() -> None:
+    """Restoring a key, the fix for a damaged record, would not help."""
+    (fault,) = output.describe_error(NewerRelease("PersonRecord record", 3, 2))
+    assert str(fault) == (
+        "store: this store was written by a newer release: PersonRecord record has version 3, this release reads 2 "
+        "(install that release, or restore the backup from before the upgrade)"
+    )

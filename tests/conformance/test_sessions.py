@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest
 from broker.core.logout.sessions import NameID, Session
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.use_cases.logout.sessions import Sessions

@@ -24,8 +24,8 @@ from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest
 from broker.core.logout.sessions import NameID, Session
-from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
 from broker.core.mail.mail_contents import WelcomeMail
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule

@@ -55,6 +55,7 @@ _RELOADED_WITHIN: Final = 90.0
 _REFUSED_FOR: Final = DOWN_AFTER + 3
 # A request reaches a process that is being killed within this time.
 _DYING: Final = 0.5
+_ANSWERED_WITHIN: Final = 2.0  # the requests that nginx passed on before it was told otherwise
 _VISITORS: Final = 4
 _NEW: Final = 4  # each fourth login is a first login
 _PAUSE: Final = 0.05
@@ -257,6 +258,7 @@ class Round:
         with browser.session as session:
             session.mount("https://", _Loopback())
             session.verify = str(self.front.certificate)
+            session.headers["Connection"] = "close"  # a browser repeats what a closing connection swallowed
             session.hooks["response"] = [_raise_ended]
             setting = self.demo.setting
             url = services.request_url(site_of(setting, _SERVICE), _SERVICE, self.peer, force=False, passive=False)
@@ -349,8 +351,11 @@ class Round:
         self.begin("an old release beside")
         machine = self.machines[1]
         for machine.code in (code, _ROOT):
+            self.front.leave_out(machine.port)
+            time.sleep(_ANSWERED_WITHIN)
             machine.stop()
             machine.start()
+            self.front.leave_out(None)
             time.sleep(seconds / 2)
         self._check_fleet()
 

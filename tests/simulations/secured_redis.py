@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,18 +12,16 @@ from typing import Any, Final
 
 from broker.demo.register.register_tls import Certificates
 from tests.plugins.ports import free_port
-from tests.plugins.redis_server import KEEPING, RedisServer
+from tests.plugins.redis_server import RedisServer
+from tests.walks.nginx_server import DEPLOY
 
-DOWN_AFTER: Final = 2.0  # seconds until the Sentinels or the Cluster count a server as dead
+# Seconds until the Sentinels or the Cluster count a server as dead: as deploy/sentinel.conf says.
+DOWN_AFTER: Final = 2.0
 _PASSWORD: Final = "of-the-redis"
 _AT_SENTINELS: Final = "of-the-sentinels"
 _SERVICE: Final = "broker"
 _PATIENCE: Final = 60.0
 _MILLISECONDS: Final = str(round(DOWN_AFTER * 1000))
-# Replicas follow at once: the default waits five seconds for further replicas before it sends a copy.
-_COPYING: Final = ("--repl-diskless-sync-delay", "0")
-# A Cluster stops a server that is cut off by itself.
-_BEHIND_SENTINELS: Final = ("--min-replicas-to-write", "1")
 
 
 @dataclass(slots=True)
@@ -41,27 +39,38 @@ class SecuredRedis:
         """Make the certificate of all servers."""
         self.certificates = Certificates.create(self.folder / "tls", datetime.now(UTC))
 
-    def start(self, name: str, password: str, *settings: str) -> RedisServer:
-        """Start a server that takes connections with TLS and this password only."""
+    def start(self, file: str, name: str, values: Mapping[str, str], *settings: str) -> RedisServer:
+        """Start a server with a file of ``deploy/``; ``values`` are what an administrator writes into it.
+
+        The password of the server is the first of them.
+        """
         folder, port = self.folder / name, free_port()
         folder.mkdir()
-        own = self.certificates
-        tls = {"ssl": True, "ssl_ca_certs": own.authority}
-        secured = (
-            *("--port", "0", "--tls-port", str(port), "--requirepass", password, "--tls-auth-clients", "no"),
-            *("--tls-replication", "yes", "--tls-cert-file", own.certificate, "--tls-key-file", own.key),
-            *("--tls-ca-cert-file", own.authority),
-        )
-        options: dict[str, Any] = {"password": password, **tls}
-        server = RedisServer(folder, (*secured, *settings), port, options, self.program)
+        text = (DEPLOY / file).read_text(encoding="utf-8").replace("/etc/redis/tls", str(self.folder / "tls"))
+        for shipped, own in values.items():
+            text = text.replace(shipped, own)
+        (folder / "conf").write_text(text, encoding="utf-8")
+        password = next(iter(values.values()))
+        options: dict[str, Any] = {"password": password, "ssl": True, "ssl_ca_certs": self.certificates.authority}
+        own_port = ("--port", "0", "--tls-port", str(port))
+        server = RedisServer(folder, (*own_port, *settings), port, options, self.program)
         self.stack.callback(server.kill)
         return server.start()
 
     def start_store(self, name: str, *settings: str) -> RedisServer:
         """Start a server that holds records."""
-        server = self.start(name, _PASSWORD, "--masterauth", _PASSWORD, *KEEPING, *_COPYING, *settings)
+        server = self.start("redis.conf", name, {"PASSWORD": _PASSWORD}, *settings)
         self.servers.append(server)
         return server
+
+    def start_sentinel(self, name: str, master: RedisServer) -> RedisServer:
+        """Start a Sentinel that watches a master."""
+        values = {
+            "SENTINEL_PASSWORD": _AT_SENTINELS,
+            "PASSWORD": _PASSWORD,
+            "10.0.0.11 6379": f"127.0.0.1 {master.port}",
+        }
+        return self.start("sentinel.conf", name, values, "--sentinel")
 
     def name_url(self, scheme: str, servers: list[RedisServer], path: str = "", query: str = "") -> None:
         """Set the address for ``store.url``."""
@@ -83,16 +92,11 @@ def run_sentinels(folder: Path, program: str) -> Iterator[SecuredRedis]:
     """Run a master with two replicas, and three Sentinels that have a password of their own."""
     with ExitStack() as stack:
         found = SecuredRedis(folder, program, stack)
-        master = found.start_store("master", *_BEHIND_SENTINELS)
+        master = found.start_store("master")
         for name in ("replica-1", "replica-2"):
-            found.start_store(name, *_BEHIND_SENTINELS, "--replicaof", "127.0.0.1", str(master.port))
+            found.start_store(name, "--replicaof", "127.0.0.1", str(master.port))
         _wait(lambda: len(_read_role(master)[2]) == 2)
-        sentinels = [found.start(f"sentinel-{number}", _AT_SENTINELS, "--sentinel") for number in range(3)]
-        for sentinel in sentinels:
-            with sentinel.client() as client:
-                client.execute_command("SENTINEL", "MONITOR", _SERVICE, "127.0.0.1", master.port, 2)
-                client.execute_command("SENTINEL", "SET", _SERVICE, "auth-pass", _PASSWORD)
-                client.execute_command("SENTINEL", "SET", _SERVICE, "down-after-milliseconds", _MILLISECONDS)
+        sentinels = [found.start_sentinel(f"sentinel-{number}", master) for number in range(3)]
         _wait(lambda: all(_counts_peers(sentinel) for sentinel in sentinels))
         query = f"&sentinel_password={_AT_SENTINELS}"
         found.name_url("rediss+sentinel", sentinels, f"/{_SERVICE}", query)
@@ -114,8 +118,9 @@ def run_cluster(folder: Path, program: str) -> Iterator[SecuredRedis]:
         nodes = []
         for number in range(6):
             bus = free_port()
-            settings = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--tls-cluster", "yes")
-            node = found.start_store(f"node-{number}", *settings, "--cluster-node-timeout", _MILLISECONDS)
+            joined = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--tls-cluster", "yes")
+            timed = ("--cluster-node-timeout", _MILLISECONDS, "--min-replicas-to-write", "0")
+            node = found.start_store(f"node-{number}", *joined, *timed)
             nodes.append(f"127.0.0.1:{node.port}@{bus}")
         client = program.replace("-server", "-cli")
         tls = ("--tls", "--cacert", found.certificates.authority, "-a", _PASSWORD, "--no-auth-warning")

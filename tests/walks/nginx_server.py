@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,6 +80,13 @@ class Front:
     def log(self) -> str:
         """Return the log of requests as it is."""
         return (self.folder / "log" / "broker.log").read_text(encoding="utf-8")
+
+    def leave_out(self, broker: int | None) -> None:
+        """Send no requests to the broker at this port; None: send requests to all."""
+        file = self.folder / "broker.conf"
+        text = file.read_text(encoding="utf-8").replace(" down;", ";")
+        file.write_text(text.replace(f":{broker};", f":{broker} down;"), encoding="utf-8")
+        os.kill(int((self.folder / "nginx.pid").read_text()), signal.SIGHUP)
 
     @property
     def all_logs(self) -> str:

@@ -8,12 +8,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.xml_security import http_bindings
-from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.storage.records import load
+from tests.attacks.test_persons import list_person_ids
 from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.eid_deployment import answer, log_in, restart_with
 
@@ -54,13 +53,6 @@ def change_persona(name: str, **attributes: str | None) -> Persona:
     return replace(someone, attributes={**kept, **new})
 
 
-def people(deployment: Deployment) -> set[str]:
-    """Return the person ids of the logins that are under way."""
-    kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
-    persons = [load(Transaction, each.value).person for _, each in kept]
-    return {each.id for each in persons if each}
-
-
 @pytest.mark.parametrize("first", [log_in_by_wayf, log_in_directly], ids=["wayf, then direct", "direct, then wayf"])
 def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Route) -> None:
     """Switched by configuration alone: one person, one borrower, one NameID, and what was agreed to still holds."""
@@ -73,7 +65,7 @@ def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Rout
     after = then.landing(page)
     assert (after.name_id, after.attributes) == (before.name_id, before.attributes)
     assert before.status == "Success"
-    assert len(people(deployment)) == 1
+    assert len(list_person_ids(deployment)) == 1
 
 
 def test_the_service_hears_the_level_that_came(shared_deployment: Deployment) -> None:
@@ -100,8 +92,8 @@ def test_another_number_is_another_person(deployment: Deployment, route: Callabl
     """
     there = restart_with(deployment) if route is log_in_directly else deployment
     agree_and_land(there, route(there, persona("eva")))
-    before, known = deployment.koha.patrons.rows(), people(deployment)
+    before, known = deployment.koha.patrons.rows(), list_person_ids(deployment)
     person, page = route(there, change_persona("eva", **{CPR: URN + OTHER}))
     assert mark(person.agree(page)) == ("claim", "offer")
     assert deployment.koha.patrons.rows() == before
-    assert len(people(deployment) - known) == 1
+    assert len(list_person_ids(deployment) - known) == 1

@@ -8,7 +8,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write
+from broker.core.ports import Kept, Key, NewerRelease, RecordUnreadable, Store, Write
 from broker.core.retention import RecordKind
 
 SCHEMA: Final = 1
@@ -40,7 +40,8 @@ class EncryptedStore(Store):
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the decrypted records.
 
-        RecordUnreadable if the key or schema of one is unknown or it was changed.
+        RecordUnreadable if the key of one is unknown or it was changed, NewerRelease if a newer
+        release sealed it.
         """
         pairs = zip(keys, self._store.get_many(keys, now), strict=True)
         return [self._open(key, kept) if kept else None for key, kept in pairs]
@@ -62,14 +63,14 @@ class EncryptedStore(Store):
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, decrypted.
 
-        Records that do not decrypt are skipped. At the end RecordUnreadable is raised for the first
-        of them, so that a caller can use the others.
+        Records that do not decrypt are skipped. At the end the error of the first of them is
+        raised, so that a caller can use the others.
         """
-        unreadable: RecordUnreadable | None = None
+        unreadable: RecordUnreadable | NewerRelease | None = None
         for key, kept in self._store.list(kind, group, now):
             try:
                 opened = self._open(key, kept)
-            except RecordUnreadable as error:
+            except (RecordUnreadable, NewerRelease) as error:
                 unreadable = unreadable or error
             else:
                 yield key, opened
@@ -123,9 +124,11 @@ class EncryptedStore(Store):
         if key.kind == "lease":
             return kept
         octets = kept.value
-        if octets[:1] != bytes((SCHEMA,)):
-            what = "sealed in a schema that this release does not know"
-            raise RecordUnreadable(f"{key.kind}: {what}", key)
+        schema = int.from_bytes(octets[:1])  # 0 for an empty value
+        if schema > SCHEMA:
+            raise NewerRelease(f"the seal of a {key.kind} record", schema, SCHEMA)
+        if schema < SCHEMA:
+            raise RecordUnreadable(f"{key.kind}: not sealed by a release", key)
         length = int.from_bytes(octets[1:_ID_AT])  # 0 if the value ends before it
         nonce_at = _ID_AT + length
         head = octets[:nonce_at]

@@ -16,7 +16,7 @@ from broker.adapters.stores import sqlite_statements as sql
 from broker.adapters.stores.timestamps import moment, to_microseconds
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.ports import Kept, Key, NewerRelease, Store, Write, lease_key
 from broker.core.retention import RecordKind
 
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
@@ -285,7 +285,7 @@ def _is_present(connection: sqlite3.Connection, write: Write, now: datetime) -> 
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open the prepared file; StoreUnavailable if it is missing or has an unknown schema."""
+    """Open the prepared file; StoreUnavailable if it is missing or has another schema."""
     with _raise_unavailable():
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
@@ -303,9 +303,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """Set up a connection; StoreUnavailable if its file has an unknown schema."""
+    """Set up a connection; StoreUnavailable if its file has another schema."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != sql.SCHEMA_VERSION:
+    if version > sql.SCHEMA_VERSION:
+        raise NewerRelease("the SQLite file", version, sql.SCHEMA_VERSION)
+    if version < sql.SCHEMA_VERSION:
         what = f"the file has schema {version}, this release reads {sql.SCHEMA_VERSION}"
         raise StoreUnavailable(f"sqlite: {what}")
     # No erased value may stay in a free page, although it is encrypted.

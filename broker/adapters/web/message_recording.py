@@ -14,7 +14,7 @@ from broker.adapters.web.client_address import find_address
 from broker.core.errors import MessageLogUnavailable, MessageRefused
 from broker.core.events.message_log import LoggedMessage, MessageLogPort
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
-from broker.core.logout.single_logout import LogoutPeer
+from broker.core.logout.logout_state import LogoutPeer
 from broker.core.saml_ports import PostForm, Received, SpRole
 from broker.core.window_counts import WindowCounts
 

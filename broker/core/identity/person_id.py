@@ -6,10 +6,11 @@ docs/reference/saml-profiles.md#30.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from broker.core.entities import Service
+from broker.core.entities import Names, Service
 from broker.core.lookup_hmacs import LookupHmacs
 
 NAME_ID: Final = "NameID"
@@ -24,6 +25,14 @@ IDENTIFIER_TYPES: Final = (
 _LABEL: Final = "person"
 # For ASCII letters only: ``casefold`` would turn "ß" and "ss" into the same identifier.
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonIds:
+    """The person ids and borrower numbers that lead to the records of one person."""
+
+    ids: Names
+    borrower_numbers: Names = ()
 
 
 def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:

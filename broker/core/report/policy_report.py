@@ -16,7 +16,7 @@ class PolicyReport:
     """The report for the data protection officer.
 
     ``digest`` is that of the policies. ``folder`` is where they are, None for those configured.
-    ``library_mode`` is live, observe or frozen. ``https``, ``message_log`` and ``shared_store`` are
+    ``library_mode`` is live or frozen. ``https``, ``message_log`` and ``shared_store`` are
     the security measures that the configuration decides.
     """
 

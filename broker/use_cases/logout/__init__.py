@@ -1,6 +1,6 @@
 """Sessions at services, and single logout.
 
-Read ``single_logout.py`` first: it takes one logout from the LogoutRequest to the answer.
+Read ``logout_flow.py`` first: it takes one logout from the LogoutRequest to the answer.
 ``sessions.py`` stores sessions, and ``affected_sessions.py`` finds those that a logout ends and the
 services and upstreams that are asked.
 """

@@ -10,8 +10,7 @@ from datetime import datetime
 from itertools import product
 
 from broker.core.entities import Service, Upstream
-from broker.core.logout.sessions import NameID, Session
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     MOST_ASKED,
     Logout,
     LogoutPeer,
@@ -20,6 +19,7 @@ from broker.core.logout.single_logout import (
     Participant,
     ParticipantState,
 )
+from broker.core.logout.sessions import NameID, Session
 from broker.use_cases.logout.sessions import Sessions
 
 Group = tuple[str, str]  # browser and person

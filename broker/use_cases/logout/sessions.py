@@ -12,8 +12,8 @@ from operator import attrgetter
 from typing import Final
 
 from broker.core.login.transaction import Authentication, Transaction
+from broker.core.logout.logout_state import LogoutRequest
 from broker.core.logout.sessions import Session
-from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ENDED

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names, Service
-from broker.core.errors import NothingFound, StoreUnavailable
+from broker.core.errors import NothingFound
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.identity.person_id import (
+    PersonIds,
     compute_person_id_of_borrower,
     compute_person_id_of_cpr,
     compute_person_id_of_identifier,
@@ -57,14 +58,6 @@ class PersonBusy(NothingFound):
     about = "person"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class PersonIds:
-    """The person ids and borrower numbers that lead to the records of one person."""
-
-    ids: Names
-    borrower_numbers: Names = ()
-
-
 class ForgottenLog(Protocol):
     """The log of deletions, outside what a restore of the store brings back."""
 
@@ -78,14 +71,10 @@ class ForgottenLog(Protocol):
 class PersonAuditLog(Protocol):
     """The audit log of this machine, as far as it concerns one person."""
 
-    def list_events(
-        self, person_ids: Names, borrower_numbers: Names, now: datetime
-    ) -> Iterable[Row]:
+    def list_events(self, person: PersonIds, now: datetime) -> Iterable[Row]:
         """Return the events that the person's keys open, oldest first."""
 
-    def erase(
-        self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
-    ) -> int:
+    def erase(self, person: PersonIds, before: datetime | None, now: datetime) -> int:
         """Delete the person's keys that were made until ``before``, and return how many.
 
         With ``before`` None all keys are deleted.
@@ -96,7 +85,7 @@ class PersonAuditLog(Protocol):
 class StoredData:
     """The records of persons, of all kinds. ``services`` are the configured ones.
 
-    A record that cannot be read is left out: records of these kinds expire by themselves.
+    A damaged record is left out: records of these kinds expire by themselves.
     """
 
     persons: PersonRecords
@@ -153,8 +142,7 @@ class StoredData:
 
     def list_events(self, person: PersonIds) -> Sequence[Row]:
         """Return the person's events in the audit log of this machine."""
-        events = self.audit_log.list_events(person.ids, person.borrower_numbers, self.now())
-        return list(events)
+        return list(self.audit_log.list_events(person, self.now()))
 
     def export(self, person: PersonIds) -> dict[str, Any]:
         """Return everything that is stored about a person, and the services that received data.
@@ -234,7 +222,7 @@ class StoredData:
         for record in records:
             self.persons.store.drop(record.key)
         leases = [self._take_lease(each, now) for each in person.ids]
-        erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
+        erased = self.audit_log.erase(person, before, now)
         deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
         for lease in leases:
             lease.end(now)
@@ -313,9 +301,12 @@ def _person_of(fact: Any) -> object:
 
 
 def _read_as(shapes: Iterable[type], octets: bytes) -> Any:
-    """Return a record as the first of the shapes that fits; None for one that cannot be read."""
+    """Return a record as the first of the shapes that fits; None for one that cannot be read.
+
+    NewerRelease for one of a newer release: it may be the person's.
+    """
     for shape in shapes:
-        with suppress(StoreUnavailable):
+        with suppress(RecordUnreadable):
             return load(shape, octets)
     return None
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.entities import Names
-from broker.core.ports import Key, RecordUnreadable, Store
+from broker.core.ports import Key, NewerRelease, RecordUnreadable, Store
 from broker.core.retention import PROCESS_STATUS
 from broker.use_cases.storage.records import Records, load
 
@@ -72,9 +72,9 @@ class Fleet:
         Leave out reports that cannot be read: of another release, or sealed by a missing key.
         """
         found = []
-        with suppress(RecordUnreadable):
+        with suppress(RecordUnreadable, NewerRelease):
             for _, kept in self.store.list("machine", _GROUP, now):
-                with suppress(RecordUnreadable):
+                with suppress(RecordUnreadable, NewerRelease):
                     found.append(load(ProcessStatus, kept.value))
         return sorted(found, key=lambda status: (status.host, status.machine, status.part))
 

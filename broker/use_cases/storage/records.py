@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write, lease_key
+from broker.core.ports import Kept, Key, NewerRelease, RecordUnreadable, Store, Write, lease_key
 from broker.core.retention import LEASE, RecordKind
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 # Records of several types that one call of the store has read.
 Reads = Mapping[Key, Kept | None]
 
-# The record number of this release (docs/reference/design.md#versions).
+# The version of all records of this release (docs/reference/design.md#versions).
 WRITES: Final = 2
 # A compare-and-set that loses more often than this is a fault, not a race.
 MOST_TRIES: Final = 8
@@ -105,7 +105,8 @@ class Records(Generic[T]):
     """The records of one type, a frozen dataclass, in the store.
 
     A write of ``durable`` records survives a power cut. Every method raises StoreUnavailable if the
-    store does not answer, and RecordUnreadable for a record that is damaged or has another version.
+    store does not answer, NewerRelease for a record of a newer release, and RecordUnreadable for a
+    record that is damaged or too old.
 
     Source: docs/reference/design.md#4b.
     """
@@ -239,10 +240,14 @@ def dump(fact: object) -> bytes:
 def load(kind: type[T], octets: bytes) -> T:
     """Return the value that ``dump`` wrote.
 
-    Raises RecordUnreadable for a record of another version or a damaged one.
+    Raises NewerRelease for a record of a newer release, and RecordUnreadable for one that is
+    damaged or too old.
     """
-    if octets[:1] != bytes([WRITES]):
-        raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
+    version = int.from_bytes(octets[:1])  # 0 for an empty record
+    if version > WRITES:
+        raise NewerRelease(f"{kind.__name__} record", version, WRITES)
+    if version < WRITES:
+        raise RecordUnreadable(f"{kind.__name__} record of an earlier release, version {version}")
     of_kind: Any = kind
     try:
         fact: T = _adapter(of_kind).validate_json(octets[1:])

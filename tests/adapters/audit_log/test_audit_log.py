@@ -19,10 +19,10 @@ import pytest
 import broker
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
-from broker.adapters.audit_log.person_events import PersonEvents
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.identity.person_id import PersonIds
 from broker.core.ports import Key, Store
 from tests.plugins.two_month_audit_log import KEY, NOW
 
@@ -41,7 +41,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
-from broker.adapters.audit_log.person_events import PersonEvents
 files = AuditFiles(Path(sys.argv[1]), b"a" * 32)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -168,28 +167,27 @@ def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, log_lin
     assert (verify(audit_log.files).lines, audit_log.count_lost(), len(log_lines)) == (1, 1, 1)
 
 
-MINE = ("p" * 32,)
-THEIRS = ("q" * 32,)
+MINE = PersonIds(("p" * 32,))
+THEIRS = PersonIds(("q" * 32,))
 
 
-def _list_events(events: PersonEvents, person_ids: tuple[str, ...]) -> list[str]:
-    return [str(each["event"]) for each in events.list_events(person_ids, (), NOW)]
+def _list_events(audit_log: StoredAuditLog, person: PersonIds) -> list[str]:
+    return [str(each["event"]) for each in audit_log.list_events(person, NOW)]
 
 
-def _about(events: PersonEvents, reference: str) -> list[str]:
-    return [str(each["about"]) for each in events.list_by_reference(reference, NOW)]
+def _about(audit_log: StoredAuditLog, reference: str) -> list[str]:
+    return [str(each["about"]) for each in audit_log.list_by_reference(reference, NOW)]
 
 
 def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAuditLog) -> None:
     """Without the key nobody can read person, reference and ``about`` in the lines."""
-    events = PersonEvents(audit_log)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         audit_log.add(each)
-    assert (_list_events(events, MINE), _about(events, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
-    (group,) = audit_log.person_keys.groups(MINE, ())
-    assert events.erase(MINE, (), None, NOW) == 1
-    assert (_list_events(events, MINE), _about(events, "BCDFGHJK"), _list_events(events, THEIRS)) == (
+    assert (_list_events(audit_log, MINE), _about(audit_log, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
+    (group,) = audit_log.person_keys.groups(MINE.ids, ())
+    assert audit_log.erase(MINE, None, NOW) == 1
+    assert (_list_events(audit_log, MINE), _about(audit_log, "BCDFGHJK"), _list_events(audit_log, THEIRS)) == (
         [],
         [],
         ["released"],
@@ -206,9 +204,8 @@ def test_a_late_event_of_the_last_year_is_found(audit_log: StoredAuditLog) -> No
     """It is written after another worker opened the next year, with the key of the earlier year."""
     audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(year=2027, month=1, day=1)))
     audit_log.add(RELEASED)
-    events = PersonEvents(audit_log)
     assert audit_log.files.months() == ["2027-01"]
-    assert (_list_events(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
+    assert (_list_events(audit_log, MINE), _about(audit_log, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
 
 
 def test_each_person_has_one_key_a_year(audit_log: StoredAuditLog, store: Store) -> None:

@@ -30,7 +30,8 @@ Opened = Callable[..., Koha]
 Asked = Callable[[], tuple[Borrower | None, ...]]
 
 
-def _desk(koha: Simulation, **more: object) -> dict[str, object]:
+def register_at_desk(koha: Simulation, **more: object) -> dict[str, object]:
+    """Register a patron as staff do."""
     body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
     return koha.patrons.create(body | more)
 
@@ -42,13 +43,13 @@ def test_each_spelling_in_each_field_is_found(
 ) -> None:
     """A desk may have written the number anywhere Koha has room for it."""
     attribute = {"extended_attributes": [{"type": "CPR", "value": spelled}]}
-    made = _desk(koha, **(attribute if field == "attribute" else {field: spelled}))
+    made = register_at_desk(koha, **(attribute if field == "attribute" else {field: spelled}))
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
 
 
 def test_one_borrower_that_matches_thrice_is_one(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Card number, user name and attribute of one patron are one match, not a case for staff."""
-    _desk(koha, cardnumber=CPR, userid="010180-0000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    register_at_desk(koha, cardnumber=CPR, userid="010180-0000", extended_attributes=[{"type": "CPR", "value": CPR}])
     assert len(library.find(CPR, soon())) == 1
 
 
@@ -60,18 +61,18 @@ def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
     system = {"card_number": "system"} if field == "userid" else {}
     library = opened(cpr_fields=[field], unique_field=field, **system)
     other = {"cardnumber": "userid", "userid": "cardnumber"}[field]
-    _desk(koha, **{field: "desk.user", other: CPR})
+    register_at_desk(koha, **{field: "desk.user", other: CPR})
     assert library.find(CPR, soon()) == ()
-    made = _desk(koha, **{"userid": "another", field: "010180-0000"})
+    made = register_at_desk(koha, **{"userid": "another", field: "010180-0000"})
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
 
 
 def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
     """If card numbers of ten digits are no CPR numbers, the typed number may be either: none is chosen."""
     library = opened(cpr_fields=["userid"], card_number="system")
-    person = _desk(koha, userid=CPR)["patron_id"]
+    person = register_at_desk(koha, userid=CPR)["patron_id"]
     assert [each.number for each in library.find_typed(CPR, soon())] == [str(person)]
-    holder = _desk(koha, cardnumber=CPR)["patron_id"]
+    holder = register_at_desk(koha, cardnumber=CPR)["patron_id"]
     assert {each.number for each in library.find_typed("010180-0000", soon())} == {str(person), str(holder)}
     assert [each.number for each in library.find(CPR, soon())] == [str(person)]
 
@@ -82,7 +83,9 @@ def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
 ) -> None:
     """The attribute is read each time: by number and PIN at a terminal the person of a login would else be another."""
     attribute = [{"type": "CPR", "value": "010180-0000"}]
-    number = str(_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"])
+    number = str(
+        register_at_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"]
+    )
     ways: dict[str, Asked] = {
         "find": lambda: library.find(CPR, soon()),
         "typed a number": lambda: library.find_typed(CPR, soon()),
@@ -95,14 +98,14 @@ def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
 @pytest.mark.parametrize("typed", [CPR, "0202800000"], ids=["the attribute's", "the card's"])
 def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, soon: Soon, typed: str) -> None:
     """Ten digits of a card may be a stranger's number, who is not the person of this borrower."""
-    _desk(koha, cardnumber="0202800000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    register_at_desk(koha, cardnumber="0202800000", extended_attributes=[{"type": "CPR", "value": CPR}])
     assert [each.cpr for each in library.find(typed, soon())] == [CPR]
 
 
 def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
     """It distinguishes the person from another one whose card number equals the CPR number."""
-    _desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
-    _desk(koha, userid=CPR, date_of_birth="1980-01-01")
+    register_at_desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
+    register_at_desk(koha, userid=CPR, date_of_birth="1980-01-01")
     assert [(each.born, each.has_other_birth_date(CPR)) for each in library.find(CPR, soon())] == [
         (date(1944, 5, 6), True),
         (date(1980, 1, 1), False),
@@ -114,7 +117,7 @@ def test_a_dropped_query_is_noticed(
 ) -> None:
     """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
     for each in range(3):
-        _desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
+        register_at_desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
     call = Calls.call
     monkeypatch.setattr(Calls, "call", lambda *given, **more: call(*given, **{**more, "body": None}))
     with pytest.raises(LibraryUnavailable, match="drop the query"):
@@ -186,7 +189,7 @@ def test_settings_move_mark_and_card_number(
 def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Home branch, card number and attributes of a desk's borrower survive; an echo of the object would be a 500."""
     values = [{"type": "CPR", "value": CPR}]
-    made = _desk(koha, cardnumber="010180-0000", extended_attributes=values, expiry_date="2031-11-24")
+    made = register_at_desk(koha, cardnumber="010180-0000", extended_attributes=values, expiry_date="2031-11-24")
     number = str(made["patron_id"])
     after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31)), soon())
     (row,) = koha.patrons.rows()
@@ -200,7 +203,7 @@ def _everything(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: S
     caught: list[BaseException] = []
     made = library.create(wanted, MARK, soon())
     assert made is not None
-    _desk(koha, cardnumber="010180-0000")
+    register_at_desk(koha, cardnumber="010180-0000")
     library.find(CPR, soon())
     for strike in ({"lose_answer": 1}, {"fail": 1}, {"down": True}, {"down": False, "slow": 0.5}):
         for name, value in strike.items():
@@ -245,8 +248,8 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
 def test_similar_borrowers_with_the_mail_address_are_never_cut_off(koha: Simulation, library: Koha, soon: Soon) -> None:
     """A birth date that stands for "unknown" may be in more records than one page of the search holds."""
     for place in range(201):
-        _desk(koha, userid=f"u{place}", date_of_birth="1900-01-01")
-    namesake = _desk(koha, userid="namesake", email="aase@post.example")
+        register_at_desk(koha, userid=f"u{place}", date_of_birth="1900-01-01")
+    namesake = register_at_desk(koha, userid="namesake", email="aase@post.example")
     found = library.find_similar(date(1900, 1, 1), "AASE@post.example", soon())
     assert len(found) == 200
     assert found[0].number == str(namesake["patron_id"])

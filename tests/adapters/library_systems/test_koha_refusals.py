@@ -17,6 +17,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
+from tests.adapters.library_systems.test_koha import register_at_desk
 
 pytestmark = pytest.mark.server
 
@@ -28,11 +29,6 @@ Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
-def _desk(koha: Simulation, **more: object) -> dict[str, object]:
-    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
-    return koha.patrons.create(body | more)
-
-
 @pytest.mark.parametrize(
     "there",
     [{"userid": CPR}, {"extended_attributes": [{"type": "CPR", "value": CPR}]}],
@@ -42,7 +38,7 @@ def test_a_taken_value_means_look_again(
     koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, there: dict[str, object]
 ) -> None:
     """Each form of a uniqueness error differs from a refusal."""
-    _desk(koha, **there)
+    register_at_desk(koha, **there)
     assert library.create(wanted, MARK, soon()) is None
 
 
@@ -124,7 +120,7 @@ def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
     *, koha: Simulation, library: Koha, soon: Soon, pin: str, words: str, setting: str | None
 ) -> None:
     """Koha's password rules are a refusal that names the rule's setting, and the PIN is in no text."""
-    number = str(_desk(koha)["patron_id"])
+    number = str(register_at_desk(koha)["patron_id"])
     with pytest.raises(LibraryRefused) as caught:
         library.set_pin(number, pin, soon())
     assert str(caught.value) == f"set_pin: 400: {words}"

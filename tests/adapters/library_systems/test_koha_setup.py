@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +11,7 @@ from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
+from tests.adapters.library_systems.test_koha import register_at_desk
 
 pytestmark = pytest.mark.server
 
@@ -22,18 +22,13 @@ Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
-def _desk(koha: Simulation, **more: object) -> dict[str, Any]:
-    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
-    return koha.patrons.create(body | more)
-
-
 def _prove(library: Koha, soon: Soon, expected: ExpectedSetup = POLICIES) -> tuple[SetupFault, ...]:
     return library.prove(expected, soon())
 
 
 def test_a_sound_setup_has_no_fault_and_is_left_as_it_was(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Creates that are always rolled back, one for each category, and no patron after them."""
-    _desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
+    register_at_desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
     before = koha.patrons.rows()
     assert _prove(library, soon) == ()
     assert koha.patrons.rows() == before
@@ -109,7 +104,7 @@ def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
     opened: Opened, koha: Simulation, soon: Soon
 ) -> None:
     """A wrong port or a refused account shows before the first PIN; no patron is asked about."""
-    _desk(koha, cardnumber="C-1")
+    register_at_desk(koha, cardnumber="C-1")
     with serve_sip2(Circulation(koha.patrons)) as port:
         login, password = next(iter(TERMINALS.items()))
         account = {"host": "127.0.0.1", "port": port, "login": login, "password": password}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store, Write
+from broker.core.ports import Kept, Key, NewerRelease, Store, Write
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -115,6 +115,24 @@ def test_a_value_cut_short_is_refused(bare: Store, length: int) -> None:
     bare.put(KEY, found._replace(value=found.value[:length], version="cut"), found.version, NOW)
     with pytest.raises(StoreUnavailable):
         sealed.get(KEY, NOW)
+
+
+def test_a_seal_of_a_newer_release_says_so(bare: Store) -> None:
+    """Alone and in a list, whose other records are read."""
+    sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
+    other = KEY._replace(name="other")
+    _put(sealed)
+    _put(sealed, other)
+    found = bare.get(KEY, NOW)
+    assert found
+    bare.put(KEY, found._replace(value=b"\x02" + found.value[1:], version="2"), found.version, NOW)
+    with pytest.raises(NewerRelease, match="written by a newer release"):
+        sealed.get(KEY, NOW)
+    listed, read = sealed.list(KEY.kind, None, NOW), []
+    with pytest.raises(NewerRelease):  # noqa: PT012 - the last of the list raises
+        for key, _ in listed:
+            read.append(key)
+    assert read == [other]
 
 
 def test_keys_change_without_a_break(bare: Store) -> None:

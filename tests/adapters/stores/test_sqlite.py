@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, NewerRelease, Store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -152,6 +153,15 @@ def test_a_broken_file_is_unavailable(path: Path, call: str, harm: str) -> None:
         CALLS[call](store)
     assert refused.value.http == 503
     assert "0101010000" not in str(refused.value)
+
+
+def test_a_file_of_a_newer_release_says_so(path: Path) -> None:
+    """The message names both versions of the schema."""
+    store = open_store("sqlite:broker.db", path.parent)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(NewerRelease, match="by a newer release: the SQLite file has version 2, this release reads 1"):
+        CALLS["put"](store)
 
 
 @pytest.mark.parametrize("call", ["put", "drop", "count"])

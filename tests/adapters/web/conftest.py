@@ -22,8 +22,8 @@ from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution,
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest, Participant, ParticipantState
 from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest, Participant, ParticipantState
 from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Reason, Release, Requirement
 from broker.core.saml_ports import PostForm
 

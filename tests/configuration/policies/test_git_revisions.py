@@ -1,6 +1,5 @@
 """Policy folders as Git has them: a revision's files, the commit of a digest, and what Git refuses."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,9 @@ from broker.cli.main import broker
 from broker.configuration.policies.git_revisions import commit_with_digest, folder_at
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.core.errors import ConfigurationFaults
+from tests.walks.test_policy_explain import git
 
 pytestmark = pytest.mark.server  # Git runs in a separate process
-
-
-def git(folder: Path, *words: str) -> None:
-    """Run Git in a folder."""
-    person = ("-c", "user.name=Kirsten", "-c", "user.email=kirsten@library.example")
-    subprocess.run(["git", "-C", str(folder), *person, *words], check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -41,12 +41,6 @@ Edit = Callable[..., Path]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies."""
-    return Path(shutil.copytree(FOLDER, tmp_path / "policies"))
-
-
-@pytest.fixture
 def edit(folder: Path) -> Edit:
     """Give an editor of one shipped file."""
 

@@ -1,7 +1,6 @@
 """The jobs of docs/policies.md work in copies of the shipped files; the tables of keys say what editors show."""
 
 import re
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -37,12 +36,6 @@ NAMES: Final = NameableInPolicies(
     upstreams={name: upstream(name, "") for name in ("wayf", "nemid", "library")},
 )
 SHIPPED: Final = live_policies.load(ROOT / "policies", NOW, NAMES)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies."""
-    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
 
 
 def faults(folder: Path) -> str:

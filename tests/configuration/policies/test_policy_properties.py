@@ -33,12 +33,6 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     return policy_configuration.load(load(folder / "broker.toml", {}), discard_event, NOW)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies."""
-    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
-
-
 def list_faults(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
     """Give the faults of a folder that is held against rules; its warnings where there is none."""
     around.site_rules.write_text(rules, encoding="utf-8")

@@ -1,6 +1,5 @@
 """A file that goes is a change: the set in force stays until the affiliation is named to go."""
 
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +17,6 @@ GONE = (
     "policies/hospital.yaml: the affiliation hospital is in force, and no file is of it any more"
     " (put it back, or write the line hospital into policies/REMOVED)"
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a copy of the shipped policies without examples that need the hospital's."""
-    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
 
 
 def move_file_away(folder: Path) -> None:

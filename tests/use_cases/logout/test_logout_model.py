@@ -17,8 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from broker.core.entities import Service, Text, Upstream
 from broker.core.errors import SUCCESS, BrowserUnmatched
 from broker.core.login.transaction import SKEW, Authentication, AuthnRequest, Person, Transaction
-from broker.core.logout.sessions import NameID, Session
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     AskScope,
     Finish,
     Logout,
@@ -30,10 +29,11 @@ from broker.core.logout.single_logout import (
     Wait,
     next_logout_step,
 )
+from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import SESSION
+from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.memory_store import MemoryStore
 
@@ -118,7 +118,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.world = World()
         self.store = MemoryStore()
         self.sessions = Sessions(self.store, LookupHmacs("k1", b"k" * 32))
-        self.flow = SingleLogoutFlow(self.store, self.sessions, SERVICES, {"wayf": WAYF}, lambda *_: True)
+        self.flow = LogoutFlow(self.store, self.sessions, SERVICES, {"wayf": WAYF}, lambda *_: True)
 
     # Actions of people
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest
 from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.logout.sessions import Sessions
 

@@ -30,7 +30,7 @@ from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.xml_security import written_message, xml_times
 from broker.adapters.saml.xml_security.xml_names import ASYNCHRONOUS
 from broker.core.errors import SUCCESS, Status
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
 

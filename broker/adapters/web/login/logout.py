@@ -16,8 +16,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     AskScope,
     Finish,
     Logout,
@@ -31,14 +30,15 @@ from broker.core.logout.single_logout import (
     find_status,
     next_logout_step,
 )
+from broker.core.logout.sessions import NameID
 from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
-from broker.use_cases.logout.single_logout import SingleLogoutFlow
+from broker.use_cases.logout.logout_flow import LogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 _REPEATED: Final = "repeated"  # in the URL after a LogoutRequest that was already received
 
 
-def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> Blueprint:
+def blueprint(ports: WebPorts, role: LogoutRole, logouts: LogoutFlow) -> Blueprint:
     """Return the single logout endpoints of both sides, and the pages of a logout in progress."""
     pages = SingleLogoutPages(ports, role, logouts)
     routes = Blueprint("logout", __name__)
@@ -59,7 +59,7 @@ class SingleLogoutPages(OutgoingSaml):
     """
 
     role: LogoutRole
-    logouts: SingleLogoutFlow
+    logouts: LogoutFlow
 
     def answer(self, upstream: str | None) -> Response:
         """Answer a logout message of an upstream, or of a service if ``upstream`` is None.

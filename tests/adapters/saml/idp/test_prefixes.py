@@ -12,8 +12,8 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE, SUCCESS
+from broker.core.logout.logout_state import LogoutPeer, Participant
 from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import LogoutPeer, Participant
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirect_url
 
 # As the OASIS and Shibboleth documents write them.

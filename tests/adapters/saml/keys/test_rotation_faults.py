@@ -11,6 +11,7 @@ import pytest
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, VALID_FOR, refuse_clock_in_the_past, rotate
 from broker.core.errors import ConfigurationFaults
+from tests.adapters.saml.keys.test_rotation import files
 from tests.plugins.saml_parties import NOW, Parties
 
 DAY = timedelta(days=1)
@@ -24,11 +25,6 @@ def folder(parties: Parties, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made = key_ring.make_pair
     monkeypatch.setattr(key_ring, "make_pair", lambda subject, now, _: made(subject, now, 2048))
     return Path(shutil.copytree(parties.folder / "keys", tmp_path / "keys"))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Give every file of the folder."""
-    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
 @pytest.mark.parametrize("named", ["20200101-00000000", "", "../index"])

@@ -18,6 +18,7 @@ from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, Outstanding
+from tests.adapters.saml.idp.test_assertions import values
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
     EID,
@@ -56,11 +57,6 @@ def write_eid_request(parties: Parties, **request: Any) -> Any:
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, keys)
     return safe_parser.parse(sent.xml, AUTHN_REQUEST)
-
-
-def values(root: Any, path: str) -> list[str]:
-    """Give attribute values or texts at a path."""
-    return [str(each) for each in root.xpath(path, namespaces=SPACES)]
 
 
 def classes(root: Any) -> list[str]:

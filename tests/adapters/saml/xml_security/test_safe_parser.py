@@ -24,6 +24,7 @@ from broker.adapters.saml.xml_security.xml_names import (
 )
 from broker.core.errors import MessageRefused
 from tests.attacks.messages.defences import SHAPE, XML_CHECKS, mark_by_check
+from tests.attacks.messages.hostile_messages import replace_octets, sign_value
 from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
@@ -31,21 +32,8 @@ LISTING = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="%s"/>'
 HIDDEN = '<e:x xmlns:e="urn:e">%s</e:x>'
 
 
-def _value(written: str) -> Callable[[Forge], bytes]:
-    return lambda forge: octets(forge.sign_response(forge.response(written)))
-
-
 def _add_prefix(written: bytes) -> Callable[[Forge], bytes]:
     return lambda forge: written + etree.tostring(forge.sign_response(), encoding="utf-8", xml_declaration=False)
-
-
-def _replace_text(old: bytes, new: bytes) -> Callable[[Forge], bytes]:
-    def make(forge: Forge) -> bytes:
-        raw = octets(forge.sign_response())
-        assert old in raw
-        return raw.replace(old, new, 1)
-
-    return make
 
 
 def _two_assertions(forge: Forge) -> bytes:
@@ -104,39 +92,39 @@ HOSTILE: dict[str, Callable[[Forge], bytes]] = {
     "nul": lambda forge: octets(forge.sign_response()) + b"\0<samlp:Response/>",
     "encoding": _add_prefix(b'<?xml version="1.0" encoding="iso-8859-1"?>'),
     "doctype": _add_prefix(b'<!DOCTYPE r [<!ENTITY e "v">]>'),
-    "namespaces": _value("".join(f'<e:x xmlns:e="urn:{each}"/>' for each in range(1100))),
-    "relative_namespace": _replace_text(b" ID=", b' xmlns:rel="rel/uri" ID='),
+    "namespaces": sign_value("".join(f'<e:x xmlns:e="urn:{each}"/>' for each in range(1100))),
+    "relative_namespace": replace_octets(b" ID=", b' xmlns:rel="rel/uri" ID='),
     "root": lambda _forge: REQUEST,
-    "nodes": _value("<e/>" * 3_000),
-    "attributes": _value(_add_attribute(250)),
-    "depth": _value("<e>" * 60 + "</e>" * 60),
-    "scope": _value("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{each}='urn:e'" for each in range(100)) + "/>"),
-    "comment": _value("nurse@au.dk<!-- -->.evil.example"),
-    "instruction": _value("nurse@au.dk<?x y?>.evil.example"),
-    "xinclude": _value('<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/hostname"/>'),
-    "schema_location": _replace_text(b" ID=", b' xsi:schemaLocation="urn:e http://127.0.0.1:1/e.xsd" ID='),
-    "id_attribute": _value('<e:x xmlns:e="urn:e" id="b1"/>'),
-    "duplicate_id": _value('<e:x xmlns:e="urn:e" ID="a1"/>'),
+    "nodes": sign_value("<e/>" * 3_000),
+    "attributes": sign_value(_add_attribute(250)),
+    "depth": sign_value("<e>" * 60 + "</e>" * 60),
+    "scope": sign_value("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{each}='urn:e'" for each in range(100)) + "/>"),
+    "comment": sign_value("nurse@au.dk<!-- -->.evil.example"),
+    "instruction": sign_value("nurse@au.dk<?x y?>.evil.example"),
+    "xinclude": sign_value('<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/hostname"/>'),
+    "schema_location": replace_octets(b" ID=", b' xsi:schemaLocation="urn:e http://127.0.0.1:1/e.xsd" ID='),
+    "id_attribute": sign_value('<e:x xmlns:e="urn:e" id="b1"/>'),
+    "duplicate_id": sign_value('<e:x xmlns:e="urn:e" ID="a1"/>'),
     "assertions": _two_assertions,
     "assertion_place": _extension,
-    "signature_namespace": _value('<Signature xmlns="urn:e"/>'),
+    "signature_namespace": sign_value('<Signature xmlns="urn:e"/>'),
     "signature_place": _sign_elsewhere,
     "signatures": _twice(SIGNATURE),
     "signed_info_place": _copy_aside(SIGNED_INFO),
-    "schema": _replace_text(b' Version="2.0"', b""),
+    "schema": replace_octets(b' Version="2.0"', b""),
     "signed_infos": _twice(SIGNED_INFO),
     "object": _object,
     "references": _twice(f"{{{DS}}}Reference"),
-    "reference": _replace_text(b'URI="#a1"', b'URI=""'),
-    "canonicalization": _replace_text(
+    "reference": replace_octets(b'URI="#a1"', b'URI=""'),
+    "canonicalization": replace_octets(
         b'CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#',
         b'CanonicalizationMethod Algorithm="http://www.w3.org/TR/2001/REC-xml-c14n-20010315',
     ),
     "transforms": _twice(f"{{{DS}}}Transform"),
-    "digest": _replace_text(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
-    "signature_method": _replace_text(b"2001/04/xmldsig-more#rsa-sha256", b"2000/09/xmldsig#rsa-sha1"),
+    "digest": replace_octets(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
+    "signature_method": replace_octets(b"2001/04/xmldsig-more#rsa-sha256", b"2000/09/xmldsig#rsa-sha1"),
     "signature_parameters": _truncate,
-    "prefixes": _replace_text(
+    "prefixes": replace_octets(
         f'<ds:Transform Algorithm="{EXCLUSIVE}"/>'.encode(),
         f'<ds:Transform Algorithm="{EXCLUSIVE}">{LISTING % ("p " * 17)}</ds:Transform>'.encode(),
     ),

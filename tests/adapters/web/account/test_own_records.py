@@ -10,7 +10,8 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
+from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.core.events.audit_events import AuditEventKind
@@ -241,7 +242,7 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit log may be another machine's: the trace has a mark of its person, and of nobody else."""
-    monkeypatch.setattr(PersonEvents, "list_events", lambda *_: iter(()))
+    monkeypatch.setattr(StoredAuditLog, "list_events", lambda *_: iter(()))
     other = deployment.person()
     assert mark(deployment.person().log_in("gry"))[0] == "refuse"
     assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"

@@ -7,8 +7,7 @@ from typing import Final, get_args
 import pytest
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
-from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     AskScope,
     Logout,
     LogoutPeer,
@@ -22,6 +21,7 @@ from broker.core.logout.single_logout import (
     has_open_sessions,
     next_logout_step,
 )
+from broker.core.logout.sessions import NameID
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 A, B, UP = LogoutPeer("service", "a"), LogoutPeer("service", "b"), LogoutPeer("upstream", "wayf")

@@ -11,7 +11,7 @@ from typing import Final
 
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     Logout,
     LogoutPeer,
     LogoutRequest,
@@ -29,7 +29,7 @@ _NAME_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SingleLogoutFlow:
+class LogoutFlow:
     """The logouts in progress.
 
     ``can_reach`` says whether the metadata of a peer has an address for a LogoutRequest.

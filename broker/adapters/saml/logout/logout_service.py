@@ -32,7 +32,7 @@ from broker.adapters.saml.xml_security.xml_names import (
 )
 from broker.core.entities import Service, Upstream
 from broker.core.errors import MessageRefused, Status
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.saml_ports import PostForm
 
 # A real message has two kilobytes, with an encrypted NameID four.
@@ -48,7 +48,7 @@ _KINDS: Final[Mapping[http_bindings.MessageField, Any]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SingleLogout:
+class LogoutService:
     """Our single logout service, toward services and upstreams by their name in broker.toml.
 
     ``upstream`` None means the endpoint for services.

@@ -9,8 +9,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.logout.sessions import NameID, Session
-from broker.core.logout.single_logout import (
+from broker.core.logout.logout_state import (
     MOST_ASKED,
     Logout,
     LogoutPeer,
@@ -18,9 +17,10 @@ from broker.core.logout.single_logout import (
     LogoutResponse,
     ParticipantState,
 )
+from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 INSTANT, SECOND, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(seconds=1), timedelta(minutes=30)
@@ -69,7 +69,7 @@ BOOKS: Final = session("books")
 LATER: Final = datetime.max.replace(tzinfo=UTC)
 BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, issued_by=LATER)
 IDS: Final = count()
-Flow = Callable[..., SingleLogoutFlow]
+Flow = Callable[..., LogoutFlow]
 
 
 @pytest.fixture
@@ -78,11 +78,11 @@ def flow(world: Any) -> Flow:
 
     def make(
         *sessions: Session, upstream: Upstream = WAYF, unreachable: tuple[str, ...] = (), **services: Service
-    ) -> SingleLogoutFlow:
+    ) -> LogoutFlow:
         kept = Sessions(world.store, LookupHmacs("k1", b"k" * 32))
         for each in sessions:
             kept.add(each, NOW)
-        return SingleLogoutFlow(
+        return LogoutFlow(
             world.store,
             kept,
             {**SERVICES, **services},
@@ -93,7 +93,7 @@ def flow(world: Any) -> Flow:
     return make
 
 
-def begun(flow: SingleLogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: str, now: datetime = NOW) -> Logout:
+def begun(flow: LogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: str, now: datetime = NOW) -> Logout:
     """Begin a logout in a browser, and keep it."""
     logout, new = flow.receive(replace(request, id=f"_q{next(IDS)}"), now)
     assert new
@@ -188,7 +188,7 @@ def test_the_trail_is_told_once(flow: Flow) -> None:
     assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
 
 
-def send_message(made: SingleLogoutFlow, logout: Logout) -> str:
+def send_message(made: LogoutFlow, logout: Logout) -> str:
     """Send a LogoutRequest to the first participant."""
     request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[0], NOW)
     assert request

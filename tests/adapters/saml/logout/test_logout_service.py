@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.adapters.saml.logout.single_logout import SingleLogout
+from broker.adapters.saml.logout.logout_service import LogoutService
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
+from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, Participant
 from broker.core.logout.sessions import NameID
-from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, Participant
 from broker.core.saml_ports import PostForm
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, Parties, stamp
 
@@ -28,13 +28,13 @@ PEERS: Final = pytest.mark.parametrize("peer", list(ISSUERS), ids=lambda peer: p
 BINDINGS: Final = pytest.mark.parametrize("binding", ["redirect", "post"])
 
 
-def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> SingleLogout:
+def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> LogoutService:
     """Give our single logout between peers that have this endpoint."""
     read = Metadata(
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return LogoutService(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def read_sent(
