@@ -75,10 +75,10 @@ def test_the_result_is_printed_in_lines(try_login: Try) -> None:
 
 
 def test_a_refusal_names_its_rule(try_login: Try) -> None:
-    """The output has the line and the key of the rule."""
+    """The output has the line of the rule."""
     result = try_login(*AFFILIATE, "--service", "my-loans")
 
-    assert "refused: national_eid_required, private.yaml:16 (upstream: nemid)" in result.stdout
+    assert "refused: national_eid_required, private.yaml:16" in result.stdout
 
 
 def test_a_login_that_matches_no_file_shows_the_nearest_conditions(try_login: Try) -> None:
@@ -98,7 +98,7 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(try_login: Try) 
     path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
     person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
     result = try_login(*person)
-    assert "refused: cpr_required, hospital.yaml:18 (cpr: real)\n" in result.stdout, result.output
+    assert "refused: cpr_required, hospital.yaml:18\n" in result.stdout, result.output
     said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
     assert said in " ".join(result.stdout.split())
 

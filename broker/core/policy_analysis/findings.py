@@ -6,15 +6,7 @@ from typing import Final
 
 from broker.core.entities import Service
 from broker.core.login.given_facts import GivenFacts
-from broker.core.policy.model import (
-    Alternative,
-    Effect,
-    Fate,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    Release,
-)
+from broker.core.policy.model import Effect, Fate, Policy, PolicyLine, PolicySet, Release
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
 
@@ -56,7 +48,7 @@ class Findings:
 
     logins: int = 0
     reached: dict[Decided, GivenFacts] = field(default_factory=dict)
-    alternatives: set[Alternative] = field(default_factory=set)
+    alternatives: set[PolicyLine] = field(default_factory=set)
     exceptions: set[tuple[str, str]] = field(default_factory=set)
     entries: set[PolicyLine] = field(default_factory=set)
     leaving: set[tuple[PolicyLine, str]] = field(default_factory=set)
@@ -77,7 +69,7 @@ class Findings:
 
     def _find_useless_matches(self, policy: Policy) -> Iterator[Finding]:
         for alternative in policy.match:
-            if alternative not in self.alternatives:
+            if alternative.place not in self.alternatives:
                 what = "this alternative decides no login: nobody meets it, or another comes first"
                 yield Finding(alternative.place, what)
         for name, variant in policy.exceptions.items():
@@ -120,7 +112,7 @@ def _note(seen: Findings, play: Play) -> None:
     if affiliation is None:
         return
     if deciding.policy and deciding.alternative:
-        seen.alternatives.add(deciding.alternative)
+        seen.alternatives.add(deciding.alternative.place)
         seen.exceptions.add((affiliation, deciding.policy.institution))
     key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
     seen.reached.setdefault(key, play.login)

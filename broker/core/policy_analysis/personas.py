@@ -258,15 +258,12 @@ class PersonaChooser:
 
         The value says whether a policy with the alternative differs between the sets.
         """
-        found: dict[object, tuple[Condition, ...]] = {}
         changed: dict[tuple[Condition, ...], bool] = {}
         for policy in chain.from_iterable(each.policies for each in self.trial.sets):
             for conditions in _iter_alternatives(policy):
-                content = frozenset((each.name, each.values) for each in conditions)
-                if content not in found and not self.can_meet(conditions):
-                    continue
-                first = found.setdefault(content, conditions)
-                changed[first] = changed.get(first, False) or self.trial.is_changed(policy)
+                if conditions in changed or self.can_meet(conditions):
+                    is_changed = self.trial.is_changed(policy)
+                    changed[conditions] = changed.get(conditions, False) or is_changed
         return changed
 
     @cached_property

@@ -90,7 +90,7 @@ class _ServicePlays:
         for name, shown in self._vary_values():
             varied = self.chooser.make_facts(replace(self.persona, shown=shown), usual)
             yield from self._vary_borrowers(varied, without="" if name in shown else name)
-        if not self._is_looked_up and self.trial.given is ANY_LOGIN:
+        if self.trial.given is ANY_LOGIN and not self._depends_on_number():
             others = others[-1:]
         for number in others:
             yield from self._vary_borrowers(self.chooser.make_facts(self.persona, number))
@@ -121,6 +121,22 @@ class _ServicePlays:
         """Return the attributes and proofs that fill borrower fields."""
         rules = [each.borrower for each in self.policies if each]
         return set[str]().union(*map(find_field_sources, rules))
+
+    def _depends_on_number(self) -> bool:
+        """Return whether each kind of CPR number may show a change of the account."""
+        if len(self.policies) == 1:
+            return self._is_looked_up
+        old, new = self._list_rules()
+        return self._is_looked_up and old[1:] != new[1:]
+
+    def _list_rules(self) -> list[tuple[object, ...]]:
+        """Return the rules of each set that decide the persona: entry, demand, account."""
+        rules: list[tuple[object, ...]] = []
+        for policy, entry in zip(self.policies, self.entries, strict=True):
+            demand = entry.borrower if entry else None
+            account = (policy.require, policy.borrower) if policy and demand == "make" else None
+            rules.append((entry, demand, account))
+        return rules
 
     def _is_same(self) -> bool:
         """Return whether both sets decide the persona by equal rules, so that nothing changes."""
