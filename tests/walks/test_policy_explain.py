@@ -149,7 +149,7 @@ def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: 
         ("mia", "my-loans", "no_affiliation;  no line of set"),
         ("olga", "my-loans", "company_identity;  no line of set"),
         ("alma", "myprint", "no_library_account;  the policies let them in, by student.yaml:25"),
-        ("lars", "my-loans", "national_eid_required;  private.yaml:16 (upstream: nemid)"),
+        ("lars", "my-loans", "national_eid_required;  private.yaml:16"),
     ],
 )
 def test_each_kind_of_refusal_is_told_apart(

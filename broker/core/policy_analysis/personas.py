@@ -155,6 +155,20 @@ class Analysis:
             if self.is_changed(policy)
         )
 
+    @cached_property
+    def rematched_affiliations(self) -> frozenset[str]:
+        """The affiliations whose policies other logins match, by one set than by the other."""
+        old, new = (
+            {policy.affiliation: _list_matching_rules(policy) for policy in policies.policies}
+            for policies in (self.sets[0], self.sets[-1])
+        )
+        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    def is_rematched(self, policy: Policy) -> bool:
+        """Return whether other logins match a policy, or there is nothing to compare."""
+        is_compared = self.changed_affiliations is not None
+        return not is_compared or policy.affiliation in self.rematched_affiliations
+
     def is_changed(self, policy: Policy) -> bool:
         """Return whether a policy differs between the sets, or there is nothing to compare."""
         return self.changed_affiliations is None or policy.affiliation in self.changed_affiliations
@@ -189,6 +203,17 @@ class Analysis:
         for policies in self.sets:
             for policy in policies.policies:
                 yield from _iter_policy_values(policy)
+
+
+def _list_matching_rules(policy: Policy) -> tuple[object, ...]:
+    """Return the rules that say whom a policy matches."""
+    return (
+        policy.match,
+        policy.proofs,
+        policy.precedence,
+        set(policy.exceptions),
+        policy.require.upstream,
+    )
 
 
 def _iter_policy_values(policy: Policy) -> Iterator[tuple[str, Names]]:
@@ -256,13 +281,13 @@ class PersonaChooser:
     def _alternatives(self) -> dict[tuple[Condition, ...], bool]:
         """The conditions of each alternative that a login from this source can meet.
 
-        The value says whether a policy with the alternative differs between the sets.
+        The value says whether other logins match a policy with the alternative than before.
         """
         changed: dict[tuple[Condition, ...], bool] = {}
         for policy in chain.from_iterable(each.policies for each in self.trial.sets):
             for conditions in _iter_alternatives(policy):
                 if conditions in changed or self.can_meet(conditions):
-                    is_changed = self.trial.is_changed(policy)
+                    is_changed = self.trial.is_rematched(policy)
                     changed[conditions] = changed.get(conditions, False) or is_changed
         return changed
 
