@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,7 +37,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
-from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.errors import ConfigurationFaults, Fault, LibraryUnavailable
 from broker.core.events.broker_events import EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -49,7 +50,11 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
+from broker.use_cases.library_system.guarded_library import (
+    BorrowerLeases,
+    GuardedLibrary,
+    WaitingSlot,
+)
 from broker.use_cases.library_system.setup_check import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.login.support_traces import SupportTraces
@@ -120,9 +125,20 @@ class Parts:
         return PersonRecords(self.store, self.keys.index)
 
     @cached_property
-    def waiting_slots(self) -> Semaphore:
+    def waiting_slot(self) -> WaitingSlot:
         """Slots for threads that wait for the library system: half of all threads stay free."""
-        return Semaphore(max(1, self.config.serve.threads // 2))
+        slots = Semaphore(max(1, self.config.serve.threads // 2))
+
+        @contextmanager
+        def hold_slot() -> Iterator[None]:
+            if not slots.acquire(blocking=False):
+                raise LibraryUnavailable("no slot to wait for the library in")
+            try:
+                yield
+            finally:
+                slots.release()
+
+        return hold_slot
 
     @property
     def fleet(self) -> Fleet:
@@ -174,7 +190,7 @@ class Parts:
             self.pin_categories,
             now,
             self.config.library.mode == "live",
-            self.waiting_slots,
+            self.waiting_slot,
         )
 
     @cached_property
@@ -187,7 +203,7 @@ class Parts:
             self.outbox,
             now,
             self.config.library_account.mail_code,
-            self.waiting_slots,
+            self.waiting_slot,
         )
 
     # Borrowers and enrolments
@@ -209,12 +225,12 @@ class Parts:
     @cached_property
     def enrolments(self) -> EnrolmentRequests:
         """The requests for borrowers."""
-        return EnrolmentRequests(self.enrolment_ports, self.wake, time.sleep, self.waiting_slots)
+        return EnrolmentRequests(self.enrolment_ports, self.wake, time.sleep, self.waiting_slot)
 
     @cached_property
     def borrower_finder(self) -> BorrowerFinder:
         """The search for a person's borrower."""
-        return BorrowerFinder(self.enrolment_ports, self.waiting_slots)
+        return BorrowerFinder(self.enrolment_ports, self.waiting_slot)
 
     @cached_property
     def enrolment_cases(self) -> EnrolmentCases:
@@ -331,36 +347,26 @@ def assemble(settings: config.Config) -> Parts:
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
     around = policy_configuration.load(settings, tell, now())
     faults += around.faults
-    store = collect_faults(faults, lambda: _open_store(settings, keys, metrics))
+    records = collect_faults(faults, lambda: _open_store(settings, metrics))
     library = collect_faults(
         faults, lambda: read_library_settings(settings).open(metrics.library_call)
     )
     register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))
     messages = collect_faults(faults, lambda: _open_message_log(settings))
-    audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, store))
-    if audit_log:
-        sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
-    # Without an audit log only check the policies: the start fails anyway.
-    state = settings.state / "policies" if audit_log else None
-    policies = collect_faults(
-        faults,
-        lambda: live_policies.LivePolicies(
-            settings.policies, around.proving, now(), state=state, tell=tell
-        ),
-    )
-    if faults or not (
-        keys
-        and around.metadata
-        and around.maps
-        and store
-        and audit_log
-        and library
-        and texts
-        and policies
-    ):
+    collect_faults(faults, lambda: durable_files.make_state(settings.audit_folder))
+    if faults or not (keys and around.metadata and around.maps and records and library and texts):
+        # Name the faults of the policies too.
+        collect_faults(faults, lambda: live_policies.load(settings.policies, now(), around.proving))
         raise ConfigurationFaults(faults)
+    store = EncryptedStore(records, keys.sealing, keys.sealing_id)
+    audit_log = _open_audit_log(settings, keys, store)
+    sinks[Sink.AUDIT_LOG] = to_audit_log(audit_log.add)
     sinks[Sink.TRACE] = to_traces(SupportTraces(store))
+    state = settings.state / "policies"
+    policies = live_policies.LivePolicies(
+        settings.policies, around.proving, now(), state=state, tell=tell
+    )
     return Parts(
         config=settings,
         keys=keys,
@@ -380,15 +386,13 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
-def _open_store(
-    settings: config.Config, keys: key_ring.KeyRing | None, metrics: Metrics
-) -> Store | None:
+def _open_store(settings: config.Config, metrics: Metrics) -> Store:
     durable_files.make_state(settings.state)
     table = settings.store
     store = open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
     for name in _TIMED_CALLS:
         setattr(store, name, _time_call(name, getattr(store, name), metrics))
-    return EncryptedStore(store, keys.sealing, keys.sealing_id) if keys else None
+    return store
 
 
 def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P, R]:
@@ -405,10 +409,8 @@ def _time_call(name: str, call: Callable[P, R], metrics: Metrics) -> Callable[P,
 
 
 def _open_audit_log(
-    settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
-) -> StoredAuditLog | None:
-    if keys is None or store is None:
-        return None
+    settings: config.Config, keys: key_ring.KeyRing, store: Store
+) -> StoredAuditLog:
     # Machines that share a store have an audit log each. Containers may have one host name.
     machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
     person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())

@@ -137,7 +137,8 @@ def check(party: str | None, *, tries_borrowers: bool, is_first_only: bool, as_j
 
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
-    from broker.app import assembly, checks, party_report  # noqa: PLC0415 - other commands start faster
+    from broker.app import assembly  # noqa: PLC0415 - other commands start faster
+    from broker.cli.check import checks, party_report  # noqa: PLC0415 - likewise
 
     end = 1 if is_first_only else None
     try:

@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 
 from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
-from broker.app import assembly, checks
+from broker.app import assembly
+from broker.cli.check import checks
 from broker.cli.output import FINDINGS, Row, as_json, printing_faults, show, show_findings, waiting
 
 _FAILED: Final = frozenset({"refused", "older", "busy"})

@@ -16,11 +16,11 @@ import pytest
 from werkzeug.test import Client
 
 from broker.adapters.observability import metrics
-from broker.app import checks
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
 from broker.app.server import ReloadingApplication, refresh
 from broker.app.work_lock import NOT_RUNNING, hold_work_lock, is_work_running
+from broker.cli.check import checks
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts

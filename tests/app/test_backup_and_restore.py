@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from broker.app.assembly import Parts, assemble, now
-from broker.app.checks import find_restored_persons
 from broker.app.fleet_report import STORE_LOST
 from broker.app.readiness import fit_to_serve, notes
+from broker.cli.check.checks import find_restored_persons
 from broker.cli.main import broker
 from broker.configuration.settings.config import load
 from broker.core.events.audit_events import AuditEvent, AuditEventKind

@@ -15,8 +15,8 @@ from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import rotation
 from broker.app import fleet_report, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.checks import find_all
 from broker.app.fleet_report import FleetReport, describe_process, list_differences, refuse_late_machines
+from broker.cli.check.checks import find_all
 from broker.cli.main import broker
 from broker.configuration.settings.config import load
 from broker.core.events.audit_events import AuditEvent, AuditEventKind

@@ -8,8 +8,8 @@ import pytest
 
 from broker.app import background_work, server
 from broker.app.assembly import Parts, assemble
-from broker.app.checks import find_all
 from broker.app.readiness import fit_to_serve
+from broker.cli.check.checks import find_all
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.lookup_hmacs import LookupHmacs

@@ -14,9 +14,9 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.app import checks
 from broker.app.assembly import Parts, now
 from broker.cli.audit import verify_configured
+from broker.cli.check import checks
 from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason

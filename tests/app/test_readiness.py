@@ -16,10 +16,11 @@ import pytest
 from werkzeug.serving import make_server
 
 from broker.adapters.saml.keys import key_ring
-from broker.app import checks, readiness
+from broker.app import readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.checks import find_all
 from broker.app.readiness import list_gauges
+from broker.cli.check import checks
+from broker.cli.check.checks import find_all
 from broker.cli.health_check import ask_health
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState

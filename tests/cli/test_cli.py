@@ -273,7 +273,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     def broken(_: object) -> None:
         raise ValueError("1403044004")
 
-    monkeypatch.setattr("broker.app.checks.find_all", broken)
+    monkeypatch.setattr("broker.cli.check.checks.find_all", broken)
     result = run("check", **configure(folder))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")

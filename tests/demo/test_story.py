@@ -56,7 +56,7 @@ def test_calls_of_the_library_system_show_no_number_and_no_pin(log: Path) -> Non
     body = {"userid": "140304-4004", "password": "4071", "password_2": "4071"}
     app.test_client().post("/api/v1/patrons?q=1403044004", json=body)
     entry = timeline.list_latest()[0]
-    assert (entry.receiver, entry.title) == ("Library system", "POST /patrons")
+    assert (entry.receiver, entry.title) == ("Library system", "Creates a borrower (POST /patrons)")
     assert "140304-••••" in entry.detail
     assert not [each for each in ("1403044004", "140304-4004", "4071") if each in entry.detail]
 
@@ -71,9 +71,13 @@ def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -
     _, fields = form(finish_login(person, log_in(person, persona("asta"))))
     client.post("/my-loans/acs", data=fields)
     read, response, request = timeline.list_latest()
-    assert (request.title, "AuthnRequest" in request.detail) == ("AuthnRequest: my-loans", True)
-    assert (response.sender, response.title, "EncryptedAssertion" in response.detail) == (BROKER, "Response", True)
-    assert (read.title, "Ravn" in read.detail) == ("Decrypts the assertion: Success", True)
+    assert (request.title, "AuthnRequest" in request.detail) == ("Asks for a login to my-loans (AuthnRequest)", True)
+    assert (response.sender, response.title, "EncryptedAssertion" in response.detail) == (
+        BROKER,
+        "Says who has logged in (Response)",
+        True,
+    )
+    assert (read.title, "Ravn" in read.detail) == ("Opens the assertion: Success", True)
     assert "1403044004" not in read.detail
 
 

@@ -87,10 +87,6 @@ class Found:
         """Return each element."""
         return [Found(self.page, self.selector, index) for index in range(self.count())]
 
-    def all_inner_texts(self) -> list[str]:
-        """Return the visible text of each element."""
-        return list(self.page.on_found(self.selector, "found => found.map(each => each.innerText)"))
-
     def input_value(self) -> str:
         """Return the value of the field."""
         return str(self._read("each.value"))

@@ -55,7 +55,7 @@ _RELOADED_WITHIN: Final = 90.0
 _REFUSED_FOR: Final = DOWN_AFTER + 3
 # A request reaches a process that is being killed within this time.
 _DYING: Final = 0.5
-_ANSWERED_WITHIN: Final = 2.0  # the requests that nginx passed on before it was told otherwise
+_ANSWERED_WITHIN: Final = 2.0  # requests that nginx passed on before it left the machine out
 _VISITORS: Final = 4
 _NEW: Final = 4  # each fourth login is a first login
 _PAUSE: Final = 0.05

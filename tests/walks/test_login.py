@@ -72,6 +72,20 @@ def test_declining_sends_nothing(deployment: Deployment) -> None:
     assert deployment.landing(page).status == "Responder / RequestDenied"
 
 
+def test_a_no_after_a_yes_says_that_the_account_stays(deployment: Deployment) -> None:
+    """Back to the question after a sign-up, and a no: the page does not say that nobody was signed up."""
+    person = deployment.person()
+    asked = person.sign_up("asta", "student")
+    done = person.agree(asked)
+    person.get(done.location)
+    page = person.agree(asked, answer="no")
+    page = person.get(page.location) if page.status_code == 303 else page
+    assert mark(page) == ("refuse", "consent_refused")
+    text = page.get_data(as_text=True)
+    assert "Du har allerede en lånerkonto" in text or "You have a library account already" in text
+    assert "ikke blevet" not in text
+
+
 @pytest.mark.parametrize(("service", "led_on"), [("my-loans", True), ("e-resources", False)])
 def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
     deployment: Deployment, service: str, *, led_on: bool

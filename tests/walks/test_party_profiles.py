@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
-from broker.app.checks import find_all
+from broker.cli.check.checks import find_all
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Clock, Deployment, forms, mark, run_deployment

@@ -61,8 +61,8 @@ class VerificationReport:
     link: str = GENESIS
     head: ChainHead | None = None
     anchor: ChainHead | None = None  # the last line whose link is copied to the store
-    _first: tuple[str, ChainLine] | None = None  # the first line, if it is not line 1
-    _ends_of_deleted: set[str] = field(default_factory=set)  # the last links of deleted months
+    # the first line, if it is not line 1 and no line records the deletion of the month before
+    _unexplained: tuple[str, ChainLine] | None = None
     _accepted: set[str] = field(default_factory=set)
 
     def read(self, where: str, octets: bytes, line: ChainLine | None) -> None:
@@ -82,11 +82,8 @@ class VerificationReport:
 
     def check_ends(self, last_file: str) -> None:
         """Find lines that are missing before the first and after the last line."""
-        if self._first is not None:
-            where, line = self._first
-            ends = self._ends_of_deleted
-            if line.link not in {compute_link(self.key, end, line.body) for end in ends}:
-                self.findings.append(AuditFinding(where, _NO_BEGINNING))
+        if self._unexplained:
+            self.findings.append(AuditFinding(self._unexplained[0], _NO_BEGINNING))
         for source, links in self.known.items():
             number = max(links, default=0)
             if number > self.number:
@@ -109,7 +106,7 @@ class VerificationReport:
         following = self.number + 1
         is_beginning = not self.lines and line.number != 1
         if is_beginning:
-            self._first = (where, line)
+            self._unexplained = (where, line)
         elif line.number != following:
             what = f"is line {line.number} where line {following} is next"
             found.append(f"{what}: lines were removed, moved, inserted or repeated")
@@ -125,8 +122,10 @@ class VerificationReport:
 
     def _read_facts(self, line: ChainLine) -> None:
         """Read the deletions and acceptances of a line that the key has made."""
-        if line.facts.get("event") == AuditEventKind.MONTH_DELETED:
-            self._ends_of_deleted.add(str(line.facts.get("ended")))
+        if self._unexplained and line.facts.get("event") == AuditEventKind.MONTH_DELETED:
+            first = self._unexplained[1]
+            if first.link == compute_link(self.key, str(line.facts.get("ended")), first.body):
+                self._unexplained = None
         if line.facts.get("event") == AuditEventKind.ACCEPTED:
             self._accepted.update(map(str, line.facts.get("findings", ())))
 

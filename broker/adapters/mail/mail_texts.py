@@ -34,7 +34,7 @@ The code is: %(code)s
 
 Type it on the page where you began. It works for %(minutes)s minutes, and once.
 
-If it was not you, ignore this mail and give the code to nobody.
+If it was not you, ignore this mail and do not give the code to anybody.
 We never ask for the code in a mail or on the telephone.
 
 %(questions)sKind regards
@@ -55,8 +55,8 @@ The code is: %(code)s
 If it was you, write the code on the page where you asked for it. It works for
 30 minutes, in that browser only.
 
-If it was not you, ignore this mail and give the code to nobody: who has it gets your
-account. We never ask for it in a mail or on the telephone.
+If it was not you, ignore this mail and do not give the code to anybody: it gives access to
+your account. We never ask for it in a mail or on the telephone.
 
 %(questions)sKind regards
 %(signed)s
@@ -68,7 +68,7 @@ account. We never ask for it in a mail or on the telephone.
         text=_(
             """Hello
 
-Somebody wrote your number and your PIN to log in with your library account at
+Somebody used your number and your PIN to log in with your library account at
 %(library)s.
 When: %(asked_at)s
 From where: %(asked_from)s
@@ -80,7 +80,7 @@ If it was you, write the code on the page where you wrote your number. It works 
 
 If it was not you, somebody knows your PIN. Choose a new one at once at %(pin_url)s
 and contact %(asked)s
-Give the code to nobody. We never ask for it in a mail or on the telephone.
+Do not give the code to anybody. We never ask for it in a mail or on the telephone.
 
 Kind regards
 %(signed)s
@@ -99,8 +99,7 @@ Open this link to choose the PIN:
 
 The link works for 24 hours. Your old PIN works until you have chosen a new one.
 
-If you did not ask for this, you need do nothing. Nobody can change your PIN without
-this mail.
+If you did not ask for this, you do not need to do anything: your PIN stays as it is.
 
 %(questions)sKind regards
 %(signed)s

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome
 from broker.core.borrowers.matching import PersonFacts, is_this_persons
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 
@@ -29,12 +29,12 @@ _RENEW_BELOW_DAYS: Final = 180
 
 def find_case_reason(
     found: tuple[Borrower, ...], person: PersonFacts, cpr_number: str
-) -> str | None:
+) -> CaseReason | None:
     """Return why the borrowers with a CPR number are a case; None if there is no reason."""
     if len(found) > 1:
-        return "several_borrowers"
+        return CaseReason.SEVERAL_BORROWERS
     if found and not is_this_persons(person, found[0], cpr_number):
-        return "different_person"
+        return CaseReason.DIFFERENT_PERSON
     return None
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, redirect, render_template, request
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import AccessLog
@@ -106,12 +107,25 @@ def _is_write() -> bool:
 def _show(app: Flask, koha: Simulation) -> None:
     """Add the demo's page of patrons, which a real Koha does not have."""
 
-    @app.get("/")
-    def page() -> str:
+    def render(wrong: str = "") -> str:
         rows = [
             row | {"has_password": koha.patrons.has_password(row["patron_id"])}
             for row in koha.patrons.rows()
         ]
-        return render_template("koha.html", patrons=rows)
+        return render_template("koha.html", patrons=rows, wrong=wrong)
+
+    @app.get("/")
+    def show_patrons() -> str:
+        return render()
+
+    @app.post("/merge")
+    def merge() -> WerkzeugResponse | tuple[str, int]:
+        """Merge two borrowers, as staff do in Koha."""
+        numbers = {row["patron_id"] for row in koha.patrons.rows()}
+        kept, merged = (request.form.get(name, type=int) for name in ("kept", "merged"))
+        if kept is None or merged is None or kept == merged or not {kept, merged} <= numbers:
+            return render("Write the numbers of two borrowers of this table."), 422
+        koha.patrons.merge(kept, merged)
+        return redirect("/", 303)
 
     app.add_template_filter(_hide_cpr, "hidden")

@@ -51,13 +51,16 @@ def serve(app: Flask, machine: Machine, desk: Desk) -> None:
 
 
 def _lend(machine: Machine) -> ViewResultOfDemo:
-    number, pin, book = (request.form.get(name, "") for name in ("identifier", "pin", "book"))
+    number, pin, book = _read_number(), request.form.get("pin", ""), request.form.get("book", "")
     if book in BOOKS:
         borrower, is_lent = machine.lend(number, pin, book)
     else:
         borrower, is_lent = machine.borrower(number, pin), False
     if not borrower.is_proven:
-        return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
+        page = render_template(
+            "machine.html", books=BOOKS, wrong=_unproven(), number=number, chosen=book
+        )
+        return page, 422
     return render_template(
         "machine.html",
         books=BOOKS,
@@ -86,10 +89,17 @@ def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
 
 def _account(machine: Machine, desk: Desk) -> Account | None:
     """Return the borrower with the number and PIN of the form, or None."""
-    number = request.form.get("identifier", "")
+    number = _read_number()
     if not machine.borrower(number, request.form.get("pin", "")).is_proven:
         return None
-    return desk.find_borrower(number.strip())
+    return desk.find_borrower(number)
+
+
+def _read_number() -> str:
+    """Return the typed number; a CPR number without the space or hyphen that people write."""
+    typed = request.form.get("identifier", "").strip()
+    digits = re.sub(r"[\s-]", "", typed)
+    return digits if digits.isdigit() else typed
 
 
 def _unproven() -> str:

@@ -33,8 +33,8 @@ STORIES: Final = (
                 "Vælg Asta Ravn hos WAYF, og giv samtykke til at dele hendes oplysninger.",
             ),
             (
-                "Choose a PIN under New PIN, further down on this page.",
-                "Vælg en pinkode under Ny pinkode længere nede på denne side.",
+                "Choose a PIN: the link is in the welcome mail, in the mailbox.",
+                "Vælg en pinkode: Linket er i velkomstmailen i mailboksen.",
             ),
             (
                 "Borrow a book at the self-service machine with the CPR number 140304-4004.",
@@ -92,6 +92,10 @@ STORIES: Final = (
                 "Open the staff view as Cilla Overgaard. The case says what to correct.",
                 "Åbn personalets side som Cilla Overgaard. Sagen fortæller, hvad der skal rettes.",
             ),
+            (
+                "Merge the two on the page of borrowers, and press Try again in the staff view.",
+                "Slå de to sammen på siden med lånere, og tryk på Prøv igen på personalets side.",
+            ),
         ),
         "/my-loans?way=nemid",
     ),
@@ -99,12 +103,16 @@ STORIES: Final = (
         ("A policy is edited", "En politik bliver ændret"),
         (
             (
-                "Edit {policies}/student.yaml, for example the attributes that My loans receives.",
-                "Ret {policies}/student.yaml, for eksempel hvilke oplysninger Mine lån får.",
+                "Edit {policies}/student.yaml: take mail out of my-loans and the first example.",
+                "Ret {policies}/student.yaml: Fjern mail fra my-loans og fra det første eksempel.",
             ),
             (
-                "Save the file. The broker reads it at once: log in as Asta Ravn again.",
-                "Gem filen. Brokeren læser den straks: log på som Asta Ravn igen.",
+                "Save the file. The timeline says whether it is in force: no example may fail.",
+                "Gem filen. Tidslinjen viser, om den gælder: Intet eksempel må fejle.",
+            ),
+            (
+                "Log in as Asta Ravn again: she is asked about less.",
+                "Log på som Asta Ravn igen: Hun bliver spurgt om mindre.",
             ),
         ),
         "/my-loans?way=wayf&force",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
 from lxml import etree
@@ -35,8 +36,19 @@ _EVENTS: Final = {
     "pin_changed": "The person has chosen a PIN",
     "proof_mailed": "A code is mailed, to prove a mailbox",
     "proved": "The mailbox is proved",
+    "reloaded": "The edited policies are in force",
+    "reload_refused": "The edited policies are refused; the earlier ones stay in force",
     "register_looked_up": "The register of persons is asked",
 }
+
+_CALLS: Final = {
+    "GET": "Looks for borrowers",
+    "POST": "Creates a borrower",
+    "PUT": "Changes a borrower",
+    "PATCH": "Changes a borrower",
+    "DELETE": "Deletes a borrower",
+}
+_TIME_ZONE: Final = ZoneInfo("Europe/Copenhagen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,11 @@ class Entry:
     receiver: str
     title: str
     detail: str = ""
+
+    @property
+    def local_time(self) -> str:
+        """Return the time of day in Denmark, to the second."""
+        return f"{self.at.astimezone(_TIME_ZONE):%H:%M:%S}"
 
 
 class Timeline:
@@ -75,10 +92,12 @@ class Timeline:
         def record(response: Response) -> Response:
             if request.path == "/sso" and request.method == "GET":
                 query = request.query_string.decode()
-                self.add(BROKER, name, "AuthnRequest", _read_query(query))
+                title = "Asks who the person is (AuthnRequest)"
+                self.add(BROKER, name, title, _read_query(query))
             if response.mimetype == "text/html":
                 for value in _RESPONSE.findall(response.get_data(as_text=True)):
-                    self.add(name, BROKER, "Response", _read_post(html.unescape(value)))
+                    text = _read_post(html.unescape(value))
+                    self.add(name, BROKER, "Says who the person is (Response)", text)
             return response
 
     def watch_library(self, app: Flask, name: str) -> None:
@@ -88,13 +107,14 @@ class Timeline:
         def record(response: Response) -> Response:
             query = urlsplit(response.headers.get("Location", "")).query
             if "SAMLRequest=" in query:
-                self.add(name, BROKER, f"AuthnRequest: {request.path[1:]}", _read_query(query))
+                title = f"Asks for a login to {request.path[1:]} (AuthnRequest)"
+                self.add(name, BROKER, title, _read_query(query))
             if "SAMLResponse" in request.form:
                 text = _read_post(request.form["SAMLResponse"])
-                self.add(BROKER, name, "Response", text)
+                self.add(BROKER, name, "Says who has logged in (Response)", text)
                 values = g.landing.attributes.items()
                 lines = [f"{attribute}: {', '.join(found)}" for attribute, found in values]
-                self.add(name, "", f"Decrypts the assertion: {g.landing.status}", "\n".join(lines))
+                self.add(name, "", f"Opens the assertion: {g.landing.status}", "\n".join(lines))
             return response
 
     def watch_library_system(self, app: Flask, name: str) -> None:
@@ -104,7 +124,9 @@ class Timeline:
         def record(response: Response) -> Response:
             if request.path.startswith("/api/v1/") and "oauth" not in request.path:
                 url = unquote(request.full_path.rstrip("?"))
-                title = f"{request.method} {urlsplit(url).path.removeprefix('/api/v1')}"
+                path = urlsplit(url).path.removeprefix("/api/v1")
+                what = "Sets a PIN" if path.endswith("/password") else _CALLS[request.method]
+                title = f"{what} ({request.method} {path})"
                 parts = [url, _format_json(request.get_data(as_text=True))]
                 answer = _format_json(response.get_data(as_text=True))
                 parts += [f"Answer: {response.status_code}", answer]

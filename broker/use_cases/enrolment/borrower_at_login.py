@@ -47,7 +47,7 @@ class BorrowerAtLogin:
         A login that the policies deny only because something is missing is permitted with a
         borrower.
         """
-        if transaction.person is None or not _needs_borrower(login):
+        if transaction.person is None or _borrower_access(login) == "none":
             return None
         if transaction.person.number:
             return transaction.person.number
@@ -61,11 +61,11 @@ class BorrowerAtLogin:
 
         None if the service needs no borrower.
         """
-        release = login.decision.release
-        if release is None or transaction.person is None or not _needs_borrower(login):
+        access = _borrower_access(login)
+        if transaction.person is None or access == "none":
             return None
         wanted = None
-        if release.borrower == "make" and transaction.purpose is not LoginPurpose.PIN:
+        if access == "make" and transaction.purpose is not LoginPurpose.PIN:
             wanted = self._derive_wanted_before_answer(transaction, login, record)
         return self._describe(transaction, login, record, wanted)
 
@@ -223,21 +223,16 @@ class BorrowerAtLogin:
             return _make_case_account(found.reason)
         if found.number is None:
             return self._describe_none(wanted, login)
-        number, question = found.number, found.question
+        known = Account(found.number, AccountState.KNOWN, address_question=found.question)
+        category = found.category
         if wanted is None:
-            return Account(number, AccountState.KNOWN, address_question=question)
+            return known
         if found.is_as_wanted:
-            unchanged = EnrolmentOutcome.UNCHANGED
-            return Account(
-                number,
-                AccountState.DONE,
-                unchanged,
-                category=found.category,
-                address_question=question,
-            )
+            outcome = EnrolmentOutcome.UNCHANGED
+            return replace(known, state=AccountState.DONE, outcome=outcome, category=category)
         # The person is asked before the category is raised (R40).
-        offered = found.category if wanted.upgrades_from(found.category or "") else None
-        return Account(number, AccountState.NONE, upgrade_from=offered, address_question=question)
+        offered = category if wanted.upgrades_from(category or "") else None
+        return replace(known, state=AccountState.NONE, upgrade_from=offered)
 
     def _describe_none(self, wanted: WantedBorrower | None, login: EvaluatedLogin) -> Account:
         """Return the account of a person without a borrower."""
@@ -263,9 +258,10 @@ class BorrowerAtLogin:
         return replace(wanted, upgrade=not is_kept)
 
 
-def _needs_borrower(login: EvaluatedLogin) -> bool:
+def _borrower_access(login: EvaluatedLogin) -> str:
+    """Return whether the service makes a borrower, needs one or does without."""
     release = login.decision.release
-    return release is not None and release.borrower != "none"
+    return release.borrower if release else "none"
 
 
 def _make_case_account(reason: str | None) -> Account:

@@ -1,6 +1,7 @@
 """Finds the borrower of a person by CPR number, name and birth date."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -16,7 +17,7 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
 from broker.use_cases.enrolment.requests import new_enrolment
-from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
+from broker.use_cases.library_system.guarded_library import WaitingSlot
 from broker.use_cases.storage.records import Record
 
 T = TypeVar("T")
@@ -67,11 +68,11 @@ class FoundBorrower:
 class BorrowerFinder:
     """Asks the library system, and stores the number that it confirmed in the person record.
 
-    ``slots`` limits the requests that wait for the library system; with None there is no limit.
+    ``waiting_slot`` limits the requests that wait for the library system.
     """
 
     ports: EnrolmentPorts
-    slots: WaitingSlots | None = None
+    waiting_slot: WaitingSlot = nullcontext
 
     def find_borrower(self, search: BorrowerSearch) -> FoundBorrower | None:
         """Return the borrower with the CPR number, if it is this person's.
@@ -96,7 +97,7 @@ class BorrowerFinder:
         reason = find_case_reason(found, search.facts, search.cpr)
         if reason is None and found:
             return self._note_found(search, found[0])
-        self._note_none(search, CaseReason(reason) if reason else None, list_numbers(found))
+        self._note_none(search, reason, list_numbers(found))
         return FoundBorrower(reason=reason)
 
     def _note_none(
@@ -155,7 +156,7 @@ class BorrowerFinder:
 
         Raises LibraryError; LibraryUnavailable at once if too many requests wait already.
         """
-        with waiting_slot(self.slots):
+        with self.waiting_slot():
             return call(self.ports.now() + REQUEST_CALL)
 
     def _note_found(self, search: BorrowerSearch, borrower: Borrower) -> FoundBorrower:

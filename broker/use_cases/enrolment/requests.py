@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,7 @@ from broker.core.errors import LibraryUnavailable
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
+from broker.use_cases.library_system.guarded_library import WaitingSlot
 from broker.use_cases.storage.worker_loop import WakeSignal
 
 # Another process carries the enrolment out, so it is looked for at growing intervals.
@@ -24,14 +24,14 @@ _LONGEST_PAUSE: Final = 0.075
 class EnrolmentRequests:
     """Stores requests for the worker.
 
-    ``sleep`` pauses for some seconds. ``slots`` limits the requests that wait. ``wake`` tells the
-    worker of this machine that an enrolment is due.
+    ``sleep`` pauses for some seconds. ``waiting_slot`` limits the requests that wait. ``wake``
+    tells the worker of this machine that an enrolment is due.
     """
 
     ports: EnrolmentPorts
     wake: WakeSignal
     sleep: Callable[[float], object]
-    slots: WaitingSlots | None = None
+    waiting_slot: WaitingSlot = nullcontext
 
     def request(
         self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
@@ -64,7 +64,7 @@ class EnrolmentRequests:
         It returns at once if half of the threads wait already, or if the enrolment has failed.
         """
         enrolment = self.read(person_id)
-        with suppress(LibraryUnavailable), waiting_slot(self.slots):
+        with suppress(LibraryUnavailable), self.waiting_slot():
             pause = _FIRST_PAUSE
             while is_under_way(enrolment) and seconds > 0:
                 pause = min(pause, seconds)

@@ -126,7 +126,7 @@ class _Attempt:
         """Change the one borrower of this person as wanted, or open a case."""
         reason = find_case_reason(found, wanted.person, wanted.cpr or "")
         if reason:
-            self._open_case(CaseReason(reason), list_numbers(found))
+            self._open_case(reason, list_numbers(found))
             return
         borrower, claim = found[0], self.enrolment.claimed
         change = plan_change(borrower, wanted, self.ports.now().date())

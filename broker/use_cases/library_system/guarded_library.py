@@ -1,10 +1,10 @@
 """The library system behind a circuit breaker, with one change of a borrower at a time."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, ParamSpec, Protocol, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -15,7 +15,6 @@ from broker.core.errors import (
     ChangeUnanswered,
     LibraryError,
     LibrarySilent,
-    LibraryUnavailable,
     StoreUnavailable,
 )
 from broker.core.lookup_hmacs import LookupHmacs
@@ -25,6 +24,9 @@ from broker.use_cases.storage.records import Lease
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# Holds a slot while a request waits for the library system: a slow one must not occupy every
+# thread. LibraryUnavailable if no slot is free.
+WaitingSlot = Callable[[], AbstractContextManager[None]]
 
 # A library system may carry out a call until this long after it was sent.
 LATE: Final = timedelta(minutes=10)
@@ -170,30 +172,3 @@ class GuardedLibrary:
     def _close(self) -> None:
         self._silent_calls = 0
         self._next_trial = None
-
-
-class WaitingSlots(Protocol):
-    """A ``threading.Semaphore`` that lets at most half the threads wait for the library system."""
-
-    def acquire(self, *, blocking: bool) -> bool:
-        """Reserve a slot; return False if none is free."""
-
-    def release(self) -> None:
-        """Free the slot."""
-
-
-@contextmanager
-def waiting_slot(slots: WaitingSlots | None) -> Iterator[None]:
-    """Hold a slot while the library system is called; raises LibraryUnavailable if none is free.
-
-    A slow library system must not occupy every thread. With ``slots`` None there is no limit.
-    """
-    if slots is None:
-        yield
-        return
-    if not slots.acquire(blocking=False):
-        raise LibraryUnavailable("no slot to wait for the library in")
-    try:
-        yield
-    finally:
-        slots.release()

@@ -91,15 +91,11 @@ class AffectedSessions:
         The browser that brings the logout is searched too. It may not be the browser of the named
         sessions. Then nothing of it is ended, and a Success would hide a login there.
         """
-        left = False
         people = {person for _, person in logout.groups}
         groups = {*logout.groups, *product(logout.reached_browsers, people)}
-        for browser, person in groups:
-            known = self.sessions.list_in_browsers([browser], now)
-            own = [session for session in known if session.person == person]
-            if any(self._is_left(session, logout) for session in own):
-                left = True
-        return replace(logout, leaves_others=left)
+        known = self.sessions.list_in_browsers({browser for browser, _ in groups}, now)
+        own = (each for each in known if (each.browser, each.person) in groups)
+        return replace(logout, leaves_others=any(self._is_left(each, logout) for each in own))
 
     def _is_left(self, session: Session, logout: Logout) -> bool:
         """Return whether a session stays open apart from the logout's participants.
@@ -171,13 +167,9 @@ class AffectedSessions:
 
     def _list_reached(self, logout: Logout, now: datetime) -> list[Session]:
         """Return the sessions of the logout's people in its browser, ended ones included."""
-        own = []
         groups = _list_reached_groups(logout)
-        for session in self.sessions.list_in_browsers(logout.reached_browsers, now):
-            group = (session.browser, session.person)
-            if group in groups:
-                own.append(session)
-        return own
+        known = self.sessions.list_in_browsers(logout.reached_browsers, now)
+        return [each for each in known if (each.browser, each.person) in groups]
 
     def _list_requested(self, logout: Logout, request: str, now: datetime) -> Iterator[Session]:
         """Yield the sessions that our LogoutRequest named by SessionIndex.
@@ -269,19 +261,15 @@ def list_groups(sessions: Iterable[Session]) -> tuple[Group, ...]:
 
 def _list_reached_groups(logout: Logout) -> set[Group]:
     """Return browser cookies and people of the logout, as far as its browser reaches."""
-    people = set()
-    for browser, person in logout.groups:
-        if browser in logout.reached_browsers:
-            people.add(person)
-    return set(product(logout.reached_browsers, people))
+    reached = logout.reached_browsers
+    people = {person for browser, person in logout.groups if browser in reached}
+    return set(product(reached, people))
 
 
 def _find_send_time(logout: Logout, request: str) -> datetime | None:
     """Return when our LogoutRequest was written; None for an unknown request."""
-    for participant in logout.participants:
-        if participant.request == request:
-            return participant.sent
-    return None
+    asked = (each.sent for each in logout.participants if each.request == request)
+    return next(asked, None)
 
 
 def _select_from(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:

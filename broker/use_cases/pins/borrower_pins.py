@@ -4,7 +4,7 @@ A PIN mail has a link behind which the borrower chooses a PIN.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -29,12 +29,7 @@ from broker.core.mail.mail_contents import (
     WelcomeMail,
 )
 from broker.core.ports import Key, LibrarySystem, Write
-from broker.use_cases.library_system.guarded_library import (
-    LATE,
-    BorrowerLeases,
-    WaitingSlots,
-    waiting_slot,
-)
+from broker.use_cases.library_system.guarded_library import LATE, BorrowerLeases, WaitingSlot
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.mailed_codes import LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -71,7 +66,7 @@ class BorrowerPins:
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True  # False: library.mode is not live
-    waiting_slots: WaitingSlots | None = None
+    waiting_slot: WaitingSlot = nullcontext
 
     def choose(
         self, borrower_number: str, pin: str, language: str, *, link_token: str | None = None
@@ -88,7 +83,7 @@ class BorrowerPins:
             return PinChoice("refused", fault)
         if not self.live:
             raise LibraryUnavailable("library.mode is not live: no PIN is set")
-        with waiting_slot(self.waiting_slots):
+        with self.waiting_slot():
             borrower = self.library.read(borrower_number, self.now() + _CALL)
             if borrower is None:
                 raise LinkGone("the borrower is gone")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -13,7 +13,7 @@ from broker.core.errors import CodeRefused, LibraryError, TooMany
 from broker.core.mail.mail_contents import LoginCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.core.ports import LibrarySystem
-from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
+from broker.use_cases.library_system.guarded_library import WaitingSlot
 from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -56,7 +56,7 @@ class LibraryLogins:
     outbox: MailOutbox
     now: Callable[[], datetime]
     mail_code: MailCode = "unknown_browsers"
-    waiting_slots: WaitingSlots | None = None
+    waiting_slot: WaitingSlot = nullcontext
 
     def find_known(self, brought: Sequence[BrowserToken]) -> Mapping[str, BrowserToken]:
         """Return the known tokens by borrower number; none if every login needs a code."""
@@ -70,7 +70,7 @@ class LibraryLogins:
         Return the borrower, or a reason code, or None if the number is not that of a borrower who
         is known in this browser. Raises LibraryUnavailable.
         """
-        with waiting_slot(self.waiting_slots):
+        with self.waiting_slot():
             borrower = self._find(typed)
             token = known.get(borrower.number) if borrower else None
             if borrower is None or token is None:
@@ -84,7 +84,7 @@ class LibraryLogins:
 
     def log_in_without_code(self, typed: str, pin: str) -> Borrower | str:
         """Check number and PIN if no code is mailed (``mail_code = "never"``)."""
-        with waiting_slot(self.waiting_slots):
+        with self.waiting_slot():
             borrower = self._find(typed)
             answer = self._check(borrower, pin)
         if borrower and answer is PinAnswer.RIGHT:

@@ -174,7 +174,14 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "shared": False,
         "sign_up": "/sign-up?service=my-loans",
     }
-    refused |= {"signing_up": False, "admitted": (), "admitted_to": SERVICE, "ways_token": "t~t", "ways": ways}
+    refused |= {
+        "signing_up": False,
+        "is_signed_up": False,
+        "admitted": (),
+        "admitted_to": SERVICE,
+        "ways_token": "t~t",
+        "ways": ways,
+    }
     back = Action("return", lazy_gettext("Return to %(service)s", service=service))
     contact = Action("contact", lazy_gettext("Contact the library"))
     refused |= {"actions": (contact, back)}

@@ -12,8 +12,6 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.page_checks import FIRST, LOOKS, Look, find_page_faults, shape, show
 from tests.plugins.reason_pages import render_reason
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 ACS = "https://loans.library.example/acs"
 SCRIPT = "**/autopost.js*"
 

@@ -16,7 +16,6 @@ from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAM
 from tests.plugins.saml_parties import Parties
 
 EVIL: Final = "chief@au.dk"
-_SIGNED_INFO_NEXT: Final = ("KeyInfo", "Object")
 Place = Callable[[Any, Any, Any], None]
 
 

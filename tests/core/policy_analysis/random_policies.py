@@ -115,12 +115,6 @@ class RandomLogin:
     message: Authentication
     proofs: tuple[Proved, ...]
 
-    def read_with_proofs(self, policies: PolicySet) -> DescribedLogin:
-        """Read it with what was proved before, as a live login does: where a rule could look, or no address came."""
-        asserted = replace(self, proofs=()).read(policies)
-        looked_up = self.message.upstream in policies.provable or "mail" not in asserted.reading.attributes
-        return self.read(policies) if looked_up else asserted
-
     def read(self, *sets: PolicySet) -> DescribedLogin:
         """Read the message as where these sets are in force: some know affiliations that others withhold."""
         named = frozenset[str]().union(*(policies.affiliation_names for policies in sets))

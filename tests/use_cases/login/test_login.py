@@ -136,9 +136,6 @@ def test_no_sign_up_begins_where_no_service_has_a_policy_for_it(logins: Any) -> 
     assert "put" not in logins.world.hooks.calls
 
 
-# Bound to a browser
-
-
 # Asked
 
 
@@ -194,9 +191,6 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     assert read_stored(logins, context) == replace(joined.transaction, outstanding=(other,))
 
 
-# Led to by one authentication, and by no other
-
-
 # By a PIN
 
 
@@ -217,9 +211,6 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
         logins.flow.join_verified_pin(context, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
     assert read_stored(logins, context).authentication is None
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
-
-
-# The next step
 
 
 # The borrower

@@ -51,9 +51,6 @@ def store_person(logins: Any, context: LoginContext) -> Transaction:
     return found
 
 
-# EvaluatedLogin
-
-
 # Looked up
 
 

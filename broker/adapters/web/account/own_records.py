@@ -55,7 +55,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     ),
     "transaction": (
         _("Logins under way"),
-        _("What your university or MitID said about you, until the login is over."),
+        _("What your university or MitID said about you, for 30 minutes."),
     ),
     "reference": (
         _("Pages with a help code"),

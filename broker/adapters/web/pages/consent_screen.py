@@ -203,12 +203,15 @@ class ConsentScreen:
         return ShownValue(words, value) if words else ShownValue(value)
 
     def _name_authority(self, entity_id: str) -> str:
-        """Return the name of an identity provider: as configured, else the host of its id."""
+        """Return the name of an identity provider: as configured, else the host of its id.
+
+        An institution without a label has the name of its upstream.
+        """
         upstream = self.upstream
         institution = upstream.institution(entity_id) if upstream else None
         if institution and institution.label:
             return institution.label[self.language]
-        if upstream and entity_id == upstream.entity_id:
+        if upstream and (institution or entity_id == upstream.entity_id):
             return upstream.label[self.language]
         return urlsplit(entity_id).hostname or str(_("another login service"))
 

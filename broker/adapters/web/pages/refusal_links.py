@@ -59,14 +59,14 @@ def choose_actions(
 ) -> tuple[Action, ...]:
     """Return the buttons and links of a refusal, the main one first."""
     actions = []
+    page = find_sign_up_page(step, transaction, ports.sign_up)
+    if page:
+        actions.append(page)
     for upstream in ways_to_borrower(step, transaction, ports):
         label = _("Log in with your library account")
         if not upstream.local:
             label = _("Log in with %(way)s", way=spoken(upstream.label))
         actions.append(Action("way", label, way=upstream.name))
-    page = find_sign_up_page(step, transaction, ports.sign_up)
-    if page:
-        actions.append(page)
     if explain(step.reason).main == "again":
         actions.append(Action("again", _("Log in again"), retry))
     help_url = upstream_help_url(step, transaction, ports)

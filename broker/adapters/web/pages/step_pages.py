@@ -39,7 +39,12 @@ from broker.core.login.steps import (
     TellChange,
     VerifyPin,
 )
-from broker.core.login.transaction import STORED_DATA_PURPOSES, LoginPurpose, Transaction
+from broker.core.login.transaction import (
+    STORED_DATA_PURPOSES,
+    AccountState,
+    LoginPurpose,
+    Transaction,
+)
 from broker.core.policy.model import Release
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
@@ -66,6 +71,7 @@ _STATUS: Final = {
     "library_unavailable": 503,
 }
 _UNPROCESSABLE: Final = 422
+_WITH_ACCOUNT: Final = frozenset({AccountState.KNOWN, AccountState.WANTED, AccountState.DONE})
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
@@ -231,6 +237,9 @@ class StepPages(OutgoingSaml):
             admitted=list_admitted(step, context, ports),
             admitted_to=service,
             signing_up=transaction.purpose is LoginPurpose.SIGN_UP,
+            # After a yes and Back the account is there, or will be.
+            is_signed_up=transaction.account is not None
+            and transaction.account.state in _WITH_ACCOUNT,
             reference=reference,
             decision=step.decision,
         )

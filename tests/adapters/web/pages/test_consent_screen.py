@@ -128,6 +128,9 @@ def test_authorities_are_shown_by_name(question: Question, login: Transaction) -
     login = replace(login, authentication=hub)
     shown = ConsentScreen(question(), SERVICE, LABELS, "en", login, at, upstream=upstream)
     assert shown.authorities == ("inner.example", "Aarhus University", "WAYF")
+    unlabelled = replace(upstream, institutions=(Institution("https://au"),))
+    shown = ConsentScreen(question(), SERVICE, LABELS, "en", login, at, upstream=unlabelled)
+    assert shown.authorities == ("inner.example", "WAYF")
     by_pin = replace(hub, authorities=(), issuer="")
     assert show(question(), replace(login, authentication=by_pin)).authorities == ()
 

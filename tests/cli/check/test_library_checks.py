@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.app import checks
 from broker.app.assembly import Parts, assemble, now
-from broker.app.checks import find_all
-from broker.app.checks import find_library_faults as findings
 from broker.app.policy_configuration import check_categories
+from broker.cli.check import checks
+from broker.cli.check.checks import find_all
+from broker.cli.check.checks import find_library_faults as findings
 from broker.configuration.settings.config import load
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting

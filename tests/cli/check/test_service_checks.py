@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.checks import find_all, find_service_faults
+from broker.cli.check.checks import find_all, find_service_faults
 from broker.configuration.settings.config import load
 
 FORMAT: Final = "<NameIDFormat>urn:oasis:names:tc:SAML:{}</NameIDFormat>"

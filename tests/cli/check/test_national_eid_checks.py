@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.checks import find_all
+from broker.cli.check.checks import find_all
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import EID

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.checks import find_staff_faults
+from broker.cli.check.checks import find_staff_faults
 from broker.configuration.settings.config import load
 
 ADMIN, DESK = "bo@au.dk", "cilla@au.dk"

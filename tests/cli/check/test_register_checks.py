@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.checks import find_all
+from broker.cli.check.checks import find_all
 from broker.configuration.settings.config import load
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
 from broker.demo.run.demo_folder import Setting

@@ -1,0 +1,1 @@
+"""``broker check``: what an administrator should correct, and what each service gets."""
