@@ -51,7 +51,7 @@ def check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"STATE": "FOLDER/file"}, (78, "file")),
+        ({"STATE": "FOLDER/file"}, (78, "file cannot be written to: File exists (name a folder")),
         ({"SITE": "FOLDER/gone"}, (78, "gone/policies: ")),
         ({"KEYS": "FOLDER/file"}, (78, "file: is no folder")),
         ({"LIBRARY__URL": "https://koha.invalid"}, (1, "library: Koha: no answer: the host name is unknown (DNS) (https")),
@@ -119,7 +119,10 @@ def test_a_redis_with_another_password_or_an_evicting_one_is_named(check: Check,
 @pytest.mark.parametrize(
     ("mount", "said"),
     [
-        ("mount -t tmpfs -o ro,mode=700 tmpfs STATE", "cannot be written to: Read-only file system (name a folder"),
+        (
+            "mount -t tmpfs -o ro,mode=700 tmpfs STATE",
+            "state-of-test cannot be written to: Read-only file system (name",
+        ),
         ("mount -t tmpfs -o size=64k,mode=700 tmpfs STATE; head -c 1m /dev/zero > STATE/zero", "its disk have space"),
     ],
     ids=["read-only", "full"],
