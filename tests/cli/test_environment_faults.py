@@ -39,13 +39,13 @@ def check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     for name in [each for each in os.environ if each.startswith("BROKER_")]:
         monkeypatch.delenv(name)
 
-    def checked(**settings: str) -> tuple[int, str]:
+    def run_check(**settings: str) -> tuple[int, str]:
         environ = {f"BROKER_{name}": value.replace("FOLDER", str(folder)) for name, value in settings.items()}
         environ |= {"BROKER_CONFIG": str(folder / "broker.toml")}
         result = CliRunner().invoke(broker, ["check"], env=environ)
         return result.exit_code, result.output
 
-    return checked
+    return run_check
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_store_of_a_newer_release_is_named(check: Check, folder: Path) -> None
 
 
 def test_the_store_of_other_keys_is_named(check: Check, folder: Path) -> None:
-    """A keys folder that was made anew beside a store that is in use."""
+    """New keys were generated for a store that is in use."""
     check(STORE__URL="sqlite:FOLDER/used.db")
     CliRunner().invoke(broker, ["keys", "generate", str(folder / "others")])
     _, output = check(STORE__URL="sqlite:FOLDER/used.db", KEYS="FOLDER/others")
