@@ -6,6 +6,8 @@ PORT ?= 8080
 # make PYTHON=python3.13 test has an environment of its own, .venv-python3.13, beside that of python3.
 VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
+# SATOSA runs under the same Python.
+SATOSA := .satosa$(patsubst .venv%,%,$(VENV))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
 PROGRAMS := redis-server sqlite3 xmlsec1 chromium firefox-esr
@@ -133,14 +135,14 @@ check: static test slow
 
 # What a login costs, every case beside its budget; SATOSA beside it where it is installed.
 bench: $(VENV)/test.stamp programs
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench --satosa $(SATOSA)/bin/python $(ARGS)
 
 # The yardstick of the benchmark, in an environment of its own: its libraries are not ours.
-satosa: .satosa/satosa.stamp programs
+satosa: $(SATOSA)/satosa.stamp programs
 
-.satosa/satosa.stamp: bench/requirements-satosa.txt
-	$(PYTHON) -m venv .satosa
-	.satosa/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r bench/requirements-satosa.txt
+$(SATOSA)/satosa.stamp: bench/requirements-satosa.txt
+	$(PYTHON) -m venv $(SATOSA)
+	$(SATOSA)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r bench/requirements-satosa.txt
 	@touch $@
 
 # The versions, hashes and licences of everything that runs, for a release (CycloneDX).
@@ -165,5 +167,5 @@ OWN := --build-deps-for editable
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean:
-	rm -rf .venv .venv-* .satosa .bench .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .satosa .satosa-* .bench .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -34,8 +34,6 @@ class Setup:
 
     store: str = SQLITE
     workers: int = 1
-    methods: str = '["wayf"]'
-    toml: str = ""
     prepare: Callable[[Setting], None] = lambda _: None
     memory_disk: bool = False
 
@@ -62,12 +60,11 @@ def broker_running(setup: Setup) -> Iterator[Running]:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store)
         setting.save_party_keys()
         text = setting.config.read_text().replace("workers = 2", f"workers = {setup.workers}")
-        text = re.sub(r"(?m)^methods = .*$", f"methods = {setup.methods}", text)
-        setting.config.write_text(setup.toml + text + _LIMITS)
+        text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
+        setting.config.write_text(text + _LIMITS)
         setup.prepare(setting)
         with run_demo(setting) as demo:
-            if "wayf" in setup.methods:
-                agree(setting)
+            agree(setting)
             yield demo
 
 
@@ -96,12 +93,13 @@ def agree(setting: Setting) -> None:
 def free_ports() -> Ports:
     """Return a block of ports that nobody listens at."""
     for base in range(_FIRST_PORT, _LAST_PORT, 20):
-        if all(map(_is_free, range(base, base + len(demo_folder.PARTIES)))):
+        if all(map(is_free, range(base, base + len(demo_folder.PARTIES)))):
             return Ports(base)
     raise SystemExit("no block of free ports was found")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether nobody listens at a port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 

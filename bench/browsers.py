@@ -1,4 +1,4 @@
-"""The browsers of the benchmark, and the logins that they carry out: known, fresh, and by PIN."""
+"""The browsers of the benchmark, and the logins that they carry out: known and fresh."""
 
 import http.client
 import re
@@ -21,16 +21,13 @@ from broker.demo.upstreams import wayf_hub
 KNOWN: Final = {"b-" + "0" * 16: "0" * 64}  # the cookie by which the broker knows a browser
 _KEPT_COOKIES: Final = ("b-", "mark")
 _MOST_REDIRECTS: Final = 5
-_TOKEN: Final = re.compile(rb'name="token" value="([^"]+)"')
 _RESERVED: Final = re.compile(rb"[^A-Za-z0-9_.~-]")
-_HEADERS_OF_FORMS: Final = {"Sec-Fetch-Site": "same-origin"}
 
 
 class Wire(Protocol):
     """How a login's requests reach a server: over a connection, or straight into an application."""
 
     cookies: dict[str, str]
-    headers: dict[str, str]
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and return status, Location and body; no redirect is followed."""
@@ -46,12 +43,11 @@ class HttpWire:
         parts = urlsplit(origin)
         self.host, self.connection = parts.netloc, http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)
         self.cookies: dict[str, str] = {}
-        self.headers: dict[str, str] = {}
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and return status, Location and body; no redirect is followed."""
         parts = urlsplit(url)
-        headers = {"Host": self.host, "Cookie": cookie_header(self.cookies), **self.headers}
+        headers = {"Host": self.host, "Cookie": cookie_header(self.cookies)}
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = form_encoded(fields) if fields is not None else None
@@ -124,50 +120,6 @@ class UniversityLogin:
             if "SAMLRequest=" in url:
                 return wayf_hub.read(urlsplit(url).query)
         raise SystemExit(f"no AuthnRequest reached the hub; the last address was {urlsplit(url).path}")
-
-
-@dataclass(frozen=True, slots=True)
-class PinLogin:
-    """A login with the library account at a terminal of the staff: number and PIN."""
-
-    site: services.Site
-    peer: services.BrokerAsIdp
-
-    @classmethod
-    def for_setting(cls, setting: Setting) -> "PinLogin":
-        """Return a login at the broker of ``setting``, which names the loopback address as a terminal."""
-        return cls(site_of(setting, "myprint"), read_broker(setting))
-
-    def __call__(self, wire: Wire) -> None:
-        """Log vera in, who sees each time on a shared computer what leaves; SystemExit where it does not end."""
-        wire.cookies = bound(wire.cookies)
-        wire.headers = {}
-        url = services.request_url(self.site, "myprint", self.peer, force=False, passive=False)
-        url, page = self._follow(wire, url)
-        person = persona("vera")
-        fields = {"do": "login", "identifier": person.registered[0]["userid"], "pin": person.pin or ""}
-        _, further, _ = self._send_form(wire, url, page, fields)
-        url, page = self._follow(wire, further)
-        check_issued(*self._send_form(wire, url, page, {"answer": "yes"}))
-
-    def _follow(self, wire: Wire, url: str) -> tuple[str, bytes]:
-        """Follow the broker's own redirects, and return the address and the page that they end at."""
-        for _ in range(_MOST_REDIRECTS):
-            _, further, page = wire.send("GET", url)
-            if not further:
-                return url, page
-            url = further
-        raise SystemExit(f"no page, only redirects; the last address was {urlsplit(url).path}")
-
-    def _send_form(self, wire: Wire, url: str, page: bytes, fields: dict[str, str]) -> tuple[int, str, bytes]:
-        """Post the form of a page to its own address."""
-        token = _TOKEN.search(page)
-        if token is None:
-            raise SystemExit(f"no form at {urlsplit(url).path}: {text_of(page)}")
-        wire.headers = _HEADERS_OF_FORMS
-        answer = wire.send("POST", url, {"token": token[1].decode(), **fields})
-        wire.headers = {}
-        return answer
 
 
 def site_of(setting: Setting, name: str) -> services.Site:

@@ -27,13 +27,10 @@ from wsgiref.types import WSGIApplication
 
 from bench.browsers import UniversityLogin, cookie_header, keep_cookie
 from bench.layers import LayerFinder
-from broker.adapters.audit_log.hash_chain import KIND
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.observability import metrics
-from broker.adapters.stores.open_store import open_store
+from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.app.application import create_app
-from broker.configuration.settings import config
-from broker.core.ports import Key, Store
 from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Setting
 
@@ -41,8 +38,14 @@ from broker.demo.run.demo_folder import Setting
 REQUESTS: Final = {"/saml/idp/sso": "SSO GET", "/saml/sp/": "ACS POST", "/login/": "GET"}
 # Seconds between two samples of the wall clock. It beats with nothing that the machine does.
 _BETWEEN: Final = 0.00097
-_READS: Final = frozenset({"get", "get_many", "list"})
-_ANCHOR: Final = "anchor"
+_STORE_CALLS: Final = {
+    "get_many": "read",
+    "list": "read",
+    "put_many": "write",
+    "drop": "write",
+    "claim": "write",
+    "count": "write",
+}
 
 
 @dataclass(slots=True)
@@ -54,7 +57,6 @@ class Meter:
     samples: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     turns: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     layers: LayerFinder = field(default_factory=LayerFinder)
-    depth: int = 0
 
     def sample(self, _: int, frame: FrameType | None) -> None:
         """Charge the layer that runs at this moment; the signal's handler.
@@ -65,25 +67,15 @@ class Meter:
             self.samples[self.request][self.layers.layer(frame)] += 1
 
     def count_calls(self, word: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``call``, counted under ``word`` unless a counted call makes it."""
+        """Return ``call``, counted under ``word``."""
 
         @wraps(call)
         def counting(*arguments: Any, **named: Any) -> Any:
-            if self.depth == 0 and self.request:
-                count_calls = _ANCHOR if _is_of_an_anchor(arguments) else word
-                self.turns[self.request][count_calls] += 1
-            self.depth += 1
-            try:
-                return call(*arguments, **named)
-            finally:
-                self.depth -= 1
+            if self.request:
+                self.turns[self.request][word] += 1
+            return call(*arguments, **named)
 
         return counting
-
-
-def _is_of_an_anchor(arguments: tuple[Any, ...]) -> bool:
-    """Say whether a call is about the anchor that the store gets of each 64th line of the audit log."""
-    return any(isinstance(each, Key) and each.kind == KIND for each in arguments)
 
 
 class InProcessWire:
@@ -92,7 +84,6 @@ class InProcessWire:
     def __init__(self, app: WSGIApplication, origin: str, meter: Meter) -> None:
         self.app, self.meter, self.host = app, meter, urlsplit(origin).netloc
         self.cookies: dict[str, str] = {}
-        self.headers: dict[str, str] = {}
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and return status, Location and body; its CPU time is charged to its name."""
@@ -175,28 +166,26 @@ class Bench:
             signal.signal(signal.SIGALRM, before)
         return {name: dict(found) for name, found in self.meter.samples.items()}
 
-    def turns(self, logins: int) -> dict[str, dict[str, float]]:
-        """Return the calls of each request to store and audit log, and the syncs, a login."""
+    def turns(self, logins: int) -> dict[str, dict[str, int]]:
+        """Return the whole calls of each request to store and audit log, a login.
+
+        One login of 64 also stores an anchor of the audit log.
+        """
         self.meter.turns.clear()
         with self._count_all_calls():
             self._run(logins)
         return {
-            request: {word: count / logins for word, count in found.items()}
+            request: {word: count // logins for word, count in found.items()}
             for request, found in self.meter.turns.items()
         }
 
     @contextmanager
     def _count_all_calls(self) -> Iterator[None]:
-        """Count every method of the store's port, the appends to the audit log, and the syncs of the disk."""
-        opened = config.load(self.setting.config, {})
-        store = type(open_store(opened.store.url, self.setting.folder, accept_loss=True))
-        methods = [name for name in vars(Store) if not name.startswith("_") and name != "faults"]
-        count_calls: list[tuple[type, str, str]] = [
-            (store, name, f"{'read' if name in _READS else 'write'} {name}") for name in methods
-        ]
-        count_calls.append((AuditFiles, "append", "trail"))
-        replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in count_calls]
-        for owner, name, word in count_calls:
+        """Count the calls of the store that a login makes, and the appends to the audit log."""
+        counted: list[tuple[type, str, str]] = [(AuditFiles, "append", "audit")]
+        counted += [(EncryptedStore, name, word) for name, word in _STORE_CALLS.items()]
+        replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in counted]
+        for owner, name, word in counted:
             setattr(owner, name, self.meter.count_calls(word, getattr(owner, name)))
         try:
             yield

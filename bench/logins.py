@@ -1,16 +1,16 @@
-"""The cases of a login: stores, workers and people at once, kinds of browsers, a audit log on a slow disk."""
+"""The cases of a login: stores, workers and people at once, kinds of browsers."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from bench import stores
-from bench.brokers import Measured, Setup, broker_running, make_row, measure_broker
-from bench.browsers import PinLogin, UniversityLogin
+from bench.brokers import Measured, Setup, broker_running, make_row, measure, measure_broker
+from bench.browsers import UniversityLogin, load
 from bench.figures import Figure, Row, row
+from bench.nginx import nginx_in_front
 
 AT_ONCE: Final = (1, 4, 16)
 _LOGINS: Final = 160
-_TERMINAL: Final = 'pin_networks = ["127.0.0.1/32"]\n'
 _P99: Final = 150.0
 _KB_KEPT: Final = 1.0
 
@@ -44,22 +44,20 @@ def _compare(cells: dict[tuple[str, int, int], Measured]) -> Iterator[Row]:
 
 
 def kinds_of_browsers() -> Iterator[Row]:
-    """Measure a known browser, a fresh one, and a login by PIN."""
+    """Measure a known browser and a fresh one."""
     with broker_running(Setup()) as demo:
         known = measure_broker(demo, UniversityLogin.for_setting(demo.setting), _LOGINS)
         fresh = measure_broker(demo, UniversityLogin.for_setting(demo.setting, fresh=True), _LOGINS)
     yield make_row("known browser, three requests", known)
     yield make_row("fresh browser, five requests", fresh)
     yield row("fresh, of known", Figure("times the CPU", fresh.cpu_ms / known.cpu_ms, most=1.25))
-    with broker_running(Setup(methods='["library"]', toml=_TERMINAL)) as demo:
-        yield make_row(
-            "number and PIN at a terminal", measure_broker(demo, PinLogin.for_setting(demo.setting), _LOGINS // 2)
-        )
 
 
 def measure_sixteen() -> Iterator[Row]:
-    """Measure 2,000 logins at 16 at once with two workers: the longest wait, and what memory keeps."""
-    with broker_running(Setup(workers=2)) as demo:
-        found = measure_broker(demo, UniversityLogin.for_setting(demo.setting), 2_000, 16, warm_up=100)
-    yield make_row("2,000 logins, 16 at once, two workers", found, most_p99=_P99)
+    """Measure logins at 16 at once behind nginx with two workers: the longest wait, and what memory keeps."""
+    with broker_running(Setup(workers=2)) as demo, nginx_in_front(demo.setting.ports.number("broker")) as origin:
+        login = UniversityLogin.for_setting(demo.setting)
+        load(origin, login, 2_000, 16)
+        found = measure(demo.broker.pid, origin, login, 8_000, 16)
+    yield make_row("8,000 logins, 16 at once, two workers, nginx", found, most_p99=_P99)
     yield row("memory of a login", Figure("kB kept", found.kept_kb, most=_KB_KEPT))

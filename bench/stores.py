@@ -31,7 +31,7 @@ def loopback_redis() -> Iterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
         place = ("--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--logfile", "log")
-        with _run_program(("redis-server", *place, *_KEEPING)):
+        with run_program(("redis-server", *place, *_KEEPING)):
             _await(port)
             yield f"redis://127.0.0.1:{port}/0"
 
@@ -41,7 +41,7 @@ def slow_redis() -> Iterator[str]:
     """Run the same, each of whose answers comes a millisecond later, and give its URL."""
     with loopback_redis() as url:
         server, port = url.rpartition(":")[2].partition("/")[0], free_port()
-        with _run_program((sys.executable, "-m", "bench.slow_answers", str(port), server, _SLOW_MS)):
+        with run_program((sys.executable, "-m", "bench.slow_answers", str(port), server, _SLOW_MS)):
             _await(port)
             yield f"redis://127.0.0.1:{port}/0"
 
@@ -61,7 +61,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def _run_program(command: Sequence[str]) -> Iterator[None]:
+def run_program(command: Sequence[str]) -> Iterator[None]:
+    """Run a program until the block ends."""
     try:
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     except FileNotFoundError:

@@ -194,6 +194,8 @@ def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent
 def list_gauges(parts: Parts) -> Iterator[Gauge]:
     """Yield every gauge of ``/metrics``; labels are names of the configuration."""
     moment = now()
+    for check, faults in readiness(parts).items():
+        yield Gauge("broker_failed_checks", bool(faults), (check,))
     for feed in parts.metadata.followed:
         until = feed.until()
         ends = until.timestamp() if until else 0
@@ -226,8 +228,7 @@ def _list_stored_gauges(parts: Parts) -> Iterator[Gauge]:
     counts = Counter((each.enrolment.state.value, each.enrolment.reason or "") for each in listed)
     for labels, count in counts.items():
         yield Gauge("broker_enrolments", count, labels)
-    differences = [*list_missing_keys(parts), *list_differences(parts)]
-    yield Gauge("broker_processes_differ", len(differences))
+    yield Gauge("broker_processes_differ", len(list_differences(parts)))
     yield Gauge("broker_store_lost", parts.audit_log.is_store_lost(now()))
     waiting = parts.outbox.list_waiting()
     yield Gauge("broker_mails_waiting", len(waiting))

@@ -148,6 +148,12 @@ def test_a_reload_that_hangs_is_refused(
     assert found == [("reload_refused", True)] * 2
 
 
+def test_a_server_without_writable_memory_folder_starts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have a read-only /dev/shm: gunicorn's heartbeat files are then in the folder for temporary files."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert server._GunicornApplication(lambda: parts.config).cfg.worker_tmp_dir is None
+
+
 def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     """The page does not matter: an administrator must act. A refusal that a person causes is none."""
     application_log.log_unexpected(ValueError(), "BCDFGHJK")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.errors import BrowserUnmatched, CodeRefused
+from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, CodeRefused
+from broker.core.login.transaction import UpstreamRefusal
 from broker.core.ports import Key, Write
 from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.deployment import Deployment, find_text, mark
@@ -105,9 +105,8 @@ def join_again(bench: ProofBench, context: LoginContext) -> LoginContext:
 
     Source: docs/reference/design.md#4a-3.
     """
-    joined = replace(
-        context.transaction.clear_answer(), arrival="another", authenticated=bench.now + timedelta(seconds=1)
-    )
+    answer = UpstreamRefusal("wayf", AUTHN_FAILED)
+    joined = context.transaction.add_answer(answer, "", "another", bench.now + timedelta(seconds=1))
     done = bench.transactions.put(joined, context.version, bench.now)
     assert done is not None
     return done

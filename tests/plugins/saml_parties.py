@@ -236,7 +236,8 @@ class Parties:
     def receive(self, xml: bytes, upstream: str = "wayf", *, now: datetime = NOW, **more: Any) -> Received:
         """Receive a Response to the request ``_q1``, which was sent at NOW."""
         expected = more.pop("expected", Outstanding("_q1", upstream, NOW))
-        return self.sp.receive(upstream, xml, expected, now=now, **{"force_authn": False, **more})
+        root = safe_parser.parse(xml, RESPONSE)
+        return self.sp.receive(upstream, root, expected, now=now, **{"force_authn": False, **more})
 
     def authn_request(self, *changes: Change, service: str = LOANS) -> Any:
         """Return an unsigned AuthnRequest of a service, valid except for the changes."""

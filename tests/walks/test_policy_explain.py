@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def environment(policies: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str]) -> Explain:
-    """Run the command as an administrator of the deployment would."""
+def run(deployment: Deployment, tmp_path: Path, environment: dict[str, str]) -> Explain:
+    """Run a command as an administrator of the deployment would."""
 
     def ran(*words: str) -> Result:
         environ = {
@@ -45,11 +46,23 @@ def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str])
             "BROKER_STATE": str(tmp_path / "state"),
             **environment,
         }
-        result = CliRunner().invoke(broker, ("policy", "explain", *words), env=environ, prog_name="broker")
+        result = CliRunner().invoke(broker, words, env=environ, prog_name="broker")
         assert isinstance(result.exception, SystemExit | None), result.exception
         return result
 
     return ran
+
+
+@pytest.fixture
+def explain(run: Explain) -> Explain:
+    """Run ``broker policy explain``."""
+    return partial(run, "policy", "explain")
+
+
+@pytest.fixture
+def check(run: Explain) -> Explain:
+    """Run ``broker check``."""
+    return partial(run, "check")
 
 
 def refuse_login(deployment: Deployment, name: str, service: str = "my-loans") -> str:
@@ -94,6 +107,28 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     assert "at my-loans by nemid: too_young;" in last
     assert f"private.yaml:16 (age: 18) of set {then}, no longer in force" in last
     assert "in force now: permitted" in last
+
+
+def test_a_login_that_succeeded_is_found_by_its_reference(
+    deployment: Deployment, check: Explain, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log line of the assertion names it; the audit log says what was decided and released, and by which line."""
+    person = deployment.person()
+    person.agree(person.log_in("asta"))
+    (issued,) = (line for line in capsys.readouterr().out.splitlines() if '"event": "issued"' in line)
+    reference = json.loads(issued)["reference"]
+    row = json.loads(check("--reference", reference, "--json").stdout)
+    (released,) = (event for event in row["events"] if event["event"] == "released")
+    assert (row["refused"], released["service"]) == ([], "my-loans")
+    assert released["policy"].startswith("student.yaml:")
+    assert "event=released" in check("--reference", reference).stdout
+
+    refused = refuse_login(deployment, "finn")
+    found = check("--reference", refused).stdout
+    assert "too_young" in found.splitlines()[0]
+    assert "event=refused" in found
+    assert "no login on this machine" in check("--reference", "bcdf ghjk").stderr
+    assert "must not stand in a command" in check("--reference", "140304-4004").stderr
 
 
 def git(folder: Path, *words: str) -> None:

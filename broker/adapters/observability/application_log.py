@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, Literal
 
 import structlog
@@ -13,6 +14,7 @@ from broker.core.identity import cpr
 _MASK: Final = "******-****"
 _FRAMES: Final = 6
 
+_request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 dropped = 0  # lines of this process that could not be masked or written
 
 
@@ -23,7 +25,6 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
     """
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             _mask,
@@ -47,6 +48,7 @@ def tell(event: str, **facts: str | int | None) -> None:
     evidence is in the audit log.
     """
     global dropped  # noqa: PLW0603 - as in _mask
+    facts["request_id"] = _request_id.get()
     known = {name: value for name, value in facts.items() if value is not None}
     log = structlog.get_logger()
     write = log.error if known.pop("level", "info") == "error" else log.info
@@ -58,9 +60,7 @@ def tell(event: str, **facts: str | int | None) -> None:
 
 def set_request_id(request_id: str | None) -> None:
     """Set the id that the lines of this thread carry until the next call."""
-    structlog.contextvars.clear_contextvars()
-    if request_id is not None:
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+    _request_id.set(request_id)
 
 
 def log_unexpected(error: BaseException, reference: str) -> None:

@@ -44,6 +44,13 @@ def _alert_on_end(name: str, gauge: str, days: int) -> Alert:
 
 TABLE: Final = (
     MetricRow(
+        "broker_failed_checks",
+        "gauge",
+        ("check",),
+        "1 for each check of /readyz by which logins fail.",
+        Alert("BrokerNotReady", "broker_failed_checks > 0", "1m", "any for a minute"),
+    ),
+    MetricRow(
         "broker_http_requests_total",
         "counter",
         ("endpoint", "status"),
@@ -247,7 +254,7 @@ TABLE: Final = (
         "broker_processes_differ",
         "gauge",
         (),
-        "Differences to other processes, missing keys included (broker fleet).",
+        "Differences to other processes (broker fleet).",
         Alert("BrokerFleetDiffers", "broker_processes_differ > 0", "15m", "above 0 for 15 minutes"),
     ),
     MetricRow(

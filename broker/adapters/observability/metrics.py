@@ -51,17 +51,15 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._dropped = dropped
         self._dropped_before = dropped()
-        self._counters: dict[str, Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
+        # By name, or by name and labels: the library is slow to find those with labels.
+        self._metrics: dict[tuple[str, ...], Any] = {}
         for row in TABLE:
+            arguments = (row.name, row.help, row.labels)
             if row.kind == "counter":
-                self._counters[row.name] = Counter(
-                    row.name, row.help, row.labels, registry=self._registry
-                )
+                self._metrics[(row.name,)] = Counter(*arguments, registry=self._registry)
             elif row.kind == "histogram":
-                self._histograms[row.name] = Histogram(
-                    row.name, row.help, row.labels, registry=self._registry, buckets=_SECONDS
-                )
+                histogram = Histogram(*arguments, registry=self._registry, buckets=_SECONDS)
+                self._metrics[(row.name,)] = histogram
 
     def count(self, event: BrokerEvent) -> None:
         """Count an event, by codes and names of the configuration only."""
@@ -112,17 +110,22 @@ class Metrics:
     def count_dropped(self) -> None:
         """Count the lines that this process's log has dropped since the last call."""
         now = self._dropped()
-        self._counters["broker_log_lines_dropped_total"].inc(now - self._dropped_before)
+        self._find("broker_log_lines_dropped_total").inc(now - self._dropped_before)
         self._dropped_before = now
 
     def _count(self, name: str, *labels: str) -> None:
-        counter = self._counters[name]
         with suppress(OSError):  # no space for another counter
-            (counter.labels(*labels) if labels else counter).inc()
+            self._find(name, *labels).inc()
 
     def _time(self, name: str, label: str, seconds: float) -> None:
         with suppress(OSError):
-            self._histograms[name].labels(label).observe(seconds)
+            self._find(name, label).observe(seconds)
+
+    def _find(self, *key: str) -> Any:
+        """Return the metric of a name and labels."""
+        if key not in self._metrics:
+            self._metrics[key] = self._metrics[key[:1]].labels(*key[1:])
+        return self._metrics[key]
 
 
 class _ReservedCounts(MmapedDict):

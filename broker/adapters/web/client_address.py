@@ -27,7 +27,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def is_within(request: Request, networks: Networks) -> bool:
     """Return whether the request comes from one of these networks."""
-    address = _address(request)
+    address = _address(request) if networks else None
     return address is not None and any(address in network for network in networks)
 
 

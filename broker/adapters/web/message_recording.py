@@ -45,8 +45,9 @@ class MessageRecorder:
         """
         upstream, request_id = outstanding.upstream, outstanding.id
         leaving = role.ask(upstream, request_id, asked, self.now())
-        wire = write_wire(leaving)
-        self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
+        if upstream in self.upstreams:
+            wire = write_wire(leaving)
+            self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
         return leaving
 
     def receive(

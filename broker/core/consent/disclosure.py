@@ -1,6 +1,6 @@
 """A disclosure: exactly what leaves for a service, as it is shown, agreed to and issued."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -11,7 +11,6 @@ from broker.core.identity.canonical_attributes import (
     CPR_STAND_IN,
     Values,
 )
-from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
@@ -178,37 +177,17 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
     return "number" if rule.address == "never" else "address"
 
 
-def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
-    """Put in the identifiers that we make for the person; without one its item is left out."""
-    return _fill(
-        disclosure, lambda item: item.name in SUBJECT_IDENTIFIERS, lambda item: ids.get(item.name)
-    )
-
-
-def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
-    """Put in the CPR number where the decision has a stand-in; without one its item is left out."""
-    return _fill(disclosure, _awaits_cpr, lambda _: number)
-
-
-def _awaits_cpr(item: Item) -> bool:
-    # The name decides, too: anybody may choose a display name that reads like the stand-in.
-    return item.name == CPR_ATTRIBUTE and item.values == CPR_STAND_IN
-
-
-def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:
-    """Put in the borrower number; without one its item is left out."""
-    return _fill(disclosure, lambda item: item.name == BORROWER_NUMBER, lambda _: number)
-
-
-def _fill(
-    disclosure: Disclosure, is_open: Callable[[Item], bool], find: Callable[[Item], str | None]
-) -> Disclosure:
-    """Return the disclosure with a value in each open item; one without a value is left out."""
+def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure:
+    """Put in the values that a decision leaves open, by name; None leaves the item out."""
     items = []
     for item in disclosure.items:
-        value = find(item) if is_open(item) else None
-        if value:
-            items.append(replace(item, values=(value,)))
-        elif not is_open(item):
+        if item.name not in values or _is_other_cpr(item):
             items.append(item)
+        elif value := values[item.name]:
+            items.append(replace(item, values=(value,)))
     return replace(disclosure, items=tuple(items))
+
+
+def _is_other_cpr(item: Item) -> bool:
+    """Return whether an item is a CPR number without the stand-in of the decision."""
+    return item.name == CPR_ATTRIBUTE and item.values != CPR_STAND_IN

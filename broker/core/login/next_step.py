@@ -14,13 +14,7 @@ from broker.core.consent.consent import (
     find_valid_answer,
     keep_agreed,
 )
-from broker.core.consent.disclosure import (
-    Disclosure,
-    disclose,
-    fill_borrower_number,
-    fill_cpr,
-    fill_identifiers,
-)
+from broker.core.consent.disclosure import Disclosure, disclose, fill
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -29,7 +23,7 @@ from broker.core.errors import (
     NO_PASSIVE,
     REQUEST_DENIED,
 )
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import Right
@@ -159,10 +153,13 @@ def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
     disclosure = _make_disclosure(transaction, terms)
-    asked = _find_question_step(transaction, disclosure, terms, now)
-    if asked:
-        return asked
-    return _finish(transaction, disclosure, terms, now)
+    on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
+    answer = transaction.receipt or on_file
+    asked = None
+    if transaction.receipt or not on_file:
+        asked = _find_question(transaction, disclosure, terms, now)
+    step = _find_question_step(transaction, disclosure, asked, decision)
+    return step or _finish(transaction, keep_agreed(disclosure, answer), terms)
 
 
 def _confirm_address(
@@ -195,15 +192,13 @@ def _choose_pin(account: Account | None, decision: Decision) -> Done | Refuse:
 
 
 def _find_question_step(
-    transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime
+    transaction: Transaction, disclosure: Disclosure, asked: Question | None, decision: Decision
 ) -> Step | None:
     """Return the step that asks or informs the person before anything leaves, or None."""
-    decision = terms.decision
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
-    asked = _find_question(transaction, disclosure, terms, now)
     if asked and transaction.issued:
         # Something else has left already. To ask again in the same login would send two answers to
         # one request.
@@ -244,10 +239,12 @@ def _find_offered_category(transaction: Transaction) -> str | None:
 
 def _make_disclosure(transaction: Transaction, terms: Terms) -> Disclosure:
     disclosure = disclose(terms.decision, terms.service, transaction.request.acs, terms.giver)
-    return fill_cpr(fill_identifiers(disclosure, terms.ids), terms.cpr)
+    # An identifier that we do not make is left out: a value of the upstream never stays.
+    ids = {**dict.fromkeys(SUBJECT_IDENTIFIERS), **terms.ids}
+    return fill(disclosure, {**ids, CPR_ATTRIBUTE: terms.cpr})
 
 
-def _finish(transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime) -> Step:
+def _finish(transaction: Transaction, leaving: Disclosure, terms: Terms) -> Step:
     account, decision = transaction.account, terms.decision
     number = account.number if account else None
     unfinished = _find_unfinished_step(account, decision)
@@ -262,9 +259,7 @@ def _finish(transaction: Transaction, disclosure: Disclosure, terms: Terms, now:
     moved = _find_category_change(transaction)
     if moved:
         return TellChange(moved, decision)
-    on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
-    leaving = keep_agreed(disclosure, transaction.receipt or on_file)
-    return Issue(fill_borrower_number(leaving, number), decision, number)
+    return Issue(fill(leaving, {BORROWER_NUMBER: number}), decision, number)
 
 
 def _find_category_change(transaction: Transaction) -> EnrolmentOutcome | None:

@@ -381,19 +381,13 @@ class Transaction:
         refusal = answer if isinstance(answer, UpstreamRefusal) else None
         authentication = None if isinstance(answer, UpstreamRefusal) else answer
         return replace(
-            self.clear_answer(),
+            self.clear_look_up(),
             outstanding=self._drop_outstanding(request),
             arrival=arrival,
             authenticated=now,
             upstream=answer.upstream,
             authentication=authentication,
             failure=refusal,
-        ).mark_attended(now)
-
-    def clear_answer(self) -> "Transaction":
-        """Remove everything that an authentication led to."""
-        return replace(
-            self.clear_look_up(),
             proofs=(),
             mailing=None,
             unproved=False,
@@ -402,7 +396,7 @@ class Transaction:
             claim=None,
             issued=None,
             number_shown=False,
-        )
+        ).mark_attended(now)
 
     def add_claim(self, claim: Claim) -> "Transaction":
         """Add that the person has shown a borrower to be theirs; the enrolment is retried."""

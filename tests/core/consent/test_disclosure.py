@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.disclosure import Disclosure, Item, disclose, fill_borrower_number, fill_cpr, fill_identifiers
+from broker.core.consent.disclosure import Disclosure, Item, disclose, fill
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.lookup_hmacs import LookupHmacs
@@ -99,7 +99,8 @@ def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
 ) -> None:
     """Ours are put in where we made them for this person; an upstream's value of that name never stays."""
     items = tuple(Item(name, ("of the upstream",), OTHER) for name in ("subject-id", "pairwise-id"))
-    made = fill_identifiers(replace(disclosure, items=(*items, *disclosure.items)), ids)
+    open_ids = {**dict.fromkeys(("subject-id", "pairwise-id")), **ids}
+    made = fill(replace(disclosure, items=(*items, *disclosure.items)), open_ids)
     assert [(each.name, each.values) for each in made.items[: len(left)]] == left
     assert made.items[len(left) :] == disclosure.items
 
@@ -107,7 +108,7 @@ def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
 def test_a_display_name_that_reads_like_the_stand_in_gets_no_cpr_number(disclosure: Disclosure) -> None:
     """Only the attribute cpr receives the number."""
     chosen = replace(disclosure, items=(Item("displayName", CPR_STAND_IN, OTHER), Item("cpr", CPR_STAND_IN, OTHER)))
-    filled = fill_cpr(chosen, "1403044004")
+    filled = fill(chosen, {"cpr": "1403044004"})
     assert [item.values for item in filled.items] == [CPR_STAND_IN, ("1403044004",)]
 
 
@@ -122,25 +123,25 @@ def _add_value(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
 
 def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """The number made between question and answer does not ask again; its appearing in the list does."""
-    made = fill_borrower_number(disclosure, "42")
+    made = fill(disclosure, {"borrower_number": "42"})
     assert made.page_digest(hmacs) == disclosure.page_digest(hmacs)
-    assert fill_borrower_number(disclosure, None).page_digest(hmacs) != disclosure.page_digest(hmacs)
+    assert fill(disclosure, {"borrower_number": None}).page_digest(hmacs) != disclosure.page_digest(hmacs)
 
 
 def test_a_cpr_number_is_put_in_where_the_decision_has_a_stand_in(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """Page, receipt and assertion have the number itself; a service never gets the stand-in for it."""
     decided = _add_value(disclosure, "cpr", *CPR_STAND_IN)
-    assert fill_cpr(decided, "1403044012") == _add_value(disclosure, "cpr", "1403044012")
-    assert fill_cpr(decided, "1403044012").page_digest(hmacs) == _add_value(
+    assert fill(decided, {"cpr": "1403044012"}) == _add_value(disclosure, "cpr", "1403044012")
+    assert fill(decided, {"cpr": "1403044012"}).page_digest(hmacs) == _add_value(
         disclosure, "cpr", "1403044012"
     ).page_digest(hmacs)
-    assert [each.name for each in fill_cpr(decided, None).items] == ["sn", "borrower_number"]
+    assert [each.name for each in fill(decided, {"cpr": None}).items] == ["sn", "borrower_number"]
 
 
 def test_a_number_not_known_leaves_no_empty_attribute(disclosure: Disclosure) -> None:
     """Without a borrower the attribute leaves the assertion altogether."""
-    assert [each.name for each in fill_borrower_number(disclosure, None).items] == ["sn", "cpr"]
-    assert fill_borrower_number(disclosure, "42").items[2].values == ("42",)
+    assert [each.name for each in fill(disclosure, {"borrower_number": None}).items] == ["sn", "cpr"]
+    assert fill(disclosure, {"borrower_number": "42"}).items[2].values == ("42",)
 
 
 def test_values_do_not_run_into_one_another(disclosure: Disclosure, hmacs: LookupHmacs) -> None:

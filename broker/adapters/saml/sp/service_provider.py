@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from lxml import etree
@@ -133,7 +133,7 @@ class ServiceProvider:
     def receive(
         self,
         upstream: str,
-        message: object,
+        message: Any,
         expected: Outstanding,
         *,
         force_authn: bool,
@@ -142,13 +142,13 @@ class ServiceProvider:
     ) -> Received:
         """Verify a Response with this upstream's keys, and apply every check of both tables.
 
-        ``message`` is the result of ``parse_response``, or octets. ``idp_list`` is the list of the
-        service's request: other institutions are refused. ``MessageRefused`` names the check that
+        ``message`` is the result of ``parse_response``. ``idp_list`` is the list of the service's
+        request: other institutions are refused. ``MessageRefused`` names the check that
         failed. An error status is an UpstreamRefusal, signed or not: some upstreams sign none
         (docs/reference/interop.md#status).
         """
         asked, keys = self._find_upstream(upstream, now)
-        root = _ensure_parsed(message)
+        root: etree._Element = message
         signed_octets = None
         if root.find(SIGNATURE) is not None:
             signed_octets = signature.verify(root, keys)
@@ -208,15 +208,6 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
     for part, value in values.items():
         template = template.replace(f"ERRORURL_{part}", quote(value, safe=""))
     return template
-
-
-def _ensure_parsed(message: object) -> etree._Element:
-    """Return the tree of a message: octets are parsed, a tree was parsed by ``parse_response``."""
-    if isinstance(message, bytes):
-        return safe_parser.parse(message, RESPONSE)
-    if not etree.iselement(message):
-        raise MessageRefused("response.fields")
-    return message
 
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:

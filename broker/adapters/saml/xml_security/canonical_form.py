@@ -1,6 +1,7 @@
 """Exclusive canonical form, written by libxml2, of elements and of what a signature covers."""
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Final
 
 from lxml import etree
@@ -57,11 +58,15 @@ def inclusive_prefixes(element: etree._Element | None) -> list[str]:
 def separate(element: etree._Element, left_out: Iterable[str] = (SIGNATURE,)) -> etree._Element:
     """Return a copy of an element as a separate document, without the children ``left_out``.
 
-    lxml declares the namespaces in scope at the new root. The text after a removed child stays, as
-    the enveloped transform requires (xmldsig-core 6.6.4).
+    lxml declares the namespaces in scope at the new root; only an element inside a document must be
+    written for that. The text after a removed child stays, as the enveloped transform requires
+    (xmldsig-core 6.6.4).
     """
-    octets = etree.tostring(element, encoding="utf-8", with_tail=False)
-    copy = etree.fromstring(octets, build_parser())
+    if element.getparent() is None:
+        copy = deepcopy(element)
+    else:
+        octets = etree.tostring(element, encoding="utf-8", with_tail=False)
+        copy = etree.fromstring(octets, build_parser())
     for child in list(copy.iterchildren(*left_out)):
         before = child.getprevious()
         if before is None:

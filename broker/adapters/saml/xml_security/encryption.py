@@ -262,20 +262,31 @@ def encrypt(
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
     session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
+    encrypted = deepcopy(_build_encrypted_assertion(by))
+    of_key, of_content = encrypted.iter(f"{{{XENC}}}CipherValue")
+    wrapped = _load_recipient_key(certificate).encrypt(session_key, _OAEP_SHA1)
+    of_key.text = base64.b64encode(wrapped).decode()
+    ciphertext = _encrypt_octets(plain, session_key, by.content)
+    of_content.text = base64.b64encode(ciphertext).decode()
+    return encrypted
+
+
+@lru_cache(maxsize=8)
+def _build_encrypted_assertion(by: EncryptionAlgorithms) -> etree._Element:
+    """Return the EncryptedAssertion template; its two CipherValues are still empty."""
     digest = element_to_extension_element(xmldsig.DigestMethod(algorithm=f"{DS}sha1"))
+    empty = xmlenc.CipherData(cipher_value=xmlenc.CipherValue())
     wrapped = xmlenc.EncryptedKey(
         encryption_method=xmlenc.EncryptionMethod(
             algorithm=by.transport, extension_elements=[digest]
         ),
-        cipher_data=_build_cipher_data(
-            _load_recipient_key(certificate).encrypt(session_key, _OAEP_SHA1)
-        ),
+        cipher_data=empty,
     )
     encrypted_data = xmlenc.EncryptedData(
         type=f"{XENC}Element",
         encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
         key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
-        cipher_data=_build_cipher_data(_encrypt_octets(plain, session_key, by.content)),
+        cipher_data=empty,
     )
     return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
 
@@ -290,11 +301,6 @@ def _encrypt_octets(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
     encryptor = Cipher(AES(session_key), modes.CBC(vector)).encryptor()
     padded = padder.update(plain) + padder.finalize()
     return vector + encryptor.update(padded) + encryptor.finalize()
-
-
-def _build_cipher_data(octets: bytes) -> xmlenc.CipherData:
-    value = xmlenc.CipherValue(text=base64.b64encode(octets).decode())
-    return xmlenc.CipherData(cipher_value=value)
 
 
 @lru_cache(maxsize=256)

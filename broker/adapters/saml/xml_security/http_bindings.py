@@ -74,7 +74,7 @@ def inflate_redirect(
         raise MessageRefused("xml.parameter_missing")
     if other in raw:
         raise MessageRefused("xml.parameter_unexpected")
-    if _decode_text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+    if "SAMLEncoding" in raw and _decode_text(raw["SAMLEncoding"]) != DEFLATE:
         raise MessageRefused("xml.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:

@@ -34,18 +34,18 @@ def tree(message: SamlBase) -> etree._Element:
 def _copy(source: ET.Element, parent: etree._Element | None) -> etree._Element:
     """Copy an element of the standard library, with everything in it, below ``parent``."""
     namespaces = dict(_NAMESPACE_MAP.get(source.tag[1:].partition("}")[0], {}))
+    attributes = {}
     for name, value in source.attrib.items():
         if name.startswith(_DECLARATION):  # pysaml2 declares the namespace of an xsi:type so
             namespaces[name.removeprefix(_DECLARATION)] = value
-        elif name[0] == "{":
+            continue
+        attributes[name] = value
+        if name[0] == "{":
             namespaces |= _NAMESPACE_MAP.get(name[1:].partition("}")[0], {})
     if parent is None:
-        copy = etree.Element(source.tag, nsmap=namespaces)
+        copy = etree.Element(source.tag, attributes, namespaces)
     else:
-        copy = etree.SubElement(parent, source.tag, nsmap=namespaces)
-    for name, value in source.attrib.items():
-        if not name.startswith(_DECLARATION):
-            copy.set(name, value)
+        copy = etree.SubElement(parent, source.tag, attributes, namespaces)
     copy.text = source.text
     for child in source:
         _copy(child, copy)

@@ -30,4 +30,4 @@ def is_utc(written: str) -> bool:
 
 def write(moment: datetime) -> str:
     """Return an aware datetime in SAML's format, in whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

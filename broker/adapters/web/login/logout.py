@@ -13,6 +13,7 @@ from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_post
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.entities import Text
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -220,7 +221,7 @@ class SingleLogoutPages(OutgoingSaml):
             kind=kind,
             logout=logout,
             waiting=waiting,
-            label=self._label,
+            label=lambda peer: spoken(self._label(peer)),
             both=_sides_to_choose(logout) == {"service", "upstream"},
             address=f"{self._url(logout.id)}/on",
             can_go_back=not asked.asynchronous
@@ -230,13 +231,13 @@ class SingleLogoutPages(OutgoingSaml):
         )
         return Response(page, mimetype="text/html")
 
-    def _label(self, peer: LogoutPeer) -> str:
+    def _label(self, peer: LogoutPeer) -> Text:
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
         configured = side.get(peer.name)
         if configured is None:
             # The peer was removed from broker.toml while a session at it lasted.
-            return peer.name
-        return spoken(configured.label)
+            return Text(peer.name, peer.name)
+        return configured.label
 
     def _url(self, name: str) -> str:
         return f"{self.ports.base_url}/logout/{name}"

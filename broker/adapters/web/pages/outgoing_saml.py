@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.entities import Text
 from broker.core.errors import Status
 from broker.core.events.broker_events import EventKind
 from broker.core.login.transaction import Outstanding, Transaction
@@ -45,13 +46,13 @@ class OutgoingSaml:
         asked, reference = transaction.upstream_request, transaction.reference
         leaving = ports.messages.ask(ports.sp_role, asked, outstanding, reference)
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, {"upstream": upstream})
-        return self.leave(leaving, "authenticate", spoken(ports.upstreams[upstream].label))
+        return self.leave(leaving, "authenticate", ports.upstreams[upstream].label)
 
-    def leave(self, message: str | PostForm, step: str, party: str) -> Response:
+    def leave(self, message: str | PostForm, step: str, party: Text) -> Response:
         """Return the answer that carries ``message``: a redirect, or a page that posts it."""
         if isinstance(message, str):
             return redirect(message, 302)
-        page = render_template("peer_post.html", form=message, step=step, party=party)
+        page = render_template("peer_post.html", form=message, step=step, party=spoken(party))
         return self.posting_page(page)
 
     def posting_page(self, page: str, status: int = 200) -> Response:
@@ -73,7 +74,7 @@ class OutgoingSaml:
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
-        return self.leave(form, "authenticate", spoken(ports.library))
+        return self.leave(form, "authenticate", ports.library)
 
     def post_to_service(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

@@ -56,8 +56,10 @@ def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
 
 def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
     """Add the headers of ``kind`` that the response does not carry yet, and return it."""
+    carried = set(response.headers.keys(lower=True))
     for name, value in headers(kind, base_url).items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in carried:
+            response.headers.add(name, value)
     return response
 
 

@@ -17,7 +17,7 @@ from broker.adapters.saml.xml_security import http_bindings, safe_parser, signat
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
-from broker.core.login.transaction import Authentication, Outstanding
+from broker.core.login.transaction import Authentication
 from tests.adapters.saml.idp.test_assertions import values
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
@@ -167,9 +167,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
     )
     root = parties.response(upstream="eid")
     sealed = replace(parties, sp=role).encrypt_response(root, replace(parties.direct, key=signing))
-    answer = role.receive(
-        "eid", etree.tostring(sealed), Outstanding("_q1", "eid", NOW), force_authn=False, now=NOW
-    ).answer
+    answer = replace(parties, sp=role).receive(etree.tostring(sealed), "eid").answer
     assert isinstance(answer, Authentication)
 
 
