@@ -128,7 +128,7 @@ def test_a_redis_with_another_password_or_an_evicting_one_is_named(check: Check,
     ids=["read-only", "full"],
 )
 def test_a_disk_that_takes_no_write_is_named(folder: Path, mount: str, said: str) -> None:
-    """The folder ``state`` is a file system of its own, which needs no root but a user namespace."""
+    """Mount a separate file system as ``state``, in a user namespace, without root rights."""
     state = folder / "state-of-test"
     state.mkdir()
     probe = subprocess.run(
