@@ -55,7 +55,7 @@ def find_present_network() -> str:
 def find_request_id(request: Request) -> str | None:
     """Return the id that the proxy gave this request; None without a counted proxy.
 
-    A client could write an id of its own.
+    A client could write any id.
     """
     given = request.headers.get("X-Request-ID", "")
     is_counted = _PROXIES_COUNTED in request.environ
