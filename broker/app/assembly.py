@@ -298,7 +298,6 @@ class Parts:
             policies=self.policies.current,
             origin="in force",
             site=Site.from_configuration(self.services, self.upstreams, self.maps.maps),
-            issuer=self.config.idp_entity_id,
             signs_up_at=self.config.sign_up.service,
         )
 

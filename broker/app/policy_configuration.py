@@ -1,7 +1,7 @@
 """Load policies and the configuration around them, for the policy commands and at startup."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Final, TypeVar, cast
 from werkzeug.local import LocalProxy
 
 from broker.adapters.library_systems.library_settings import LibrarySettings, read_settings
-from broker.adapters.saml.idp import trial_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration
@@ -26,14 +25,13 @@ from broker.core.borrowers.library_system import ExpectedSetup, ignore_call
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
-from broker.core.login.given_facts import make_identity_map
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.personas import Analysis, Progress
 from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import PolicyReport
-from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
+from broker.use_cases.policy_trials.login_trials import TrialSite
 
 T = TypeVar("T")
 _TIMEOUT: Final = timedelta(seconds=10)  # of the library system, at a check of policies
@@ -44,7 +42,6 @@ _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # Environment variables that are ignored when a configuration folder is loaded.
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
-_ACS: Final = "https://service.example/acs"
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
 _SHOWN_DIGITS: Final = 12  # of a digest
@@ -99,7 +96,6 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
         maps=maps.maps if maps else None,
         upstreams=upstreams,
         borrower_fields=find_borrower_fields(settings),
-        desk_categories=settings.library.desk_categories,
         person_register=settings.person_register is not None,
     )
     rules = settings.policy_properties
@@ -317,39 +313,7 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
         policies=policies,
         origin=str(folder) if folder else "as configured",
         site=checked.site,
-        issuer=settings.idp_entity_id,
-        acs=dict(_find_acs(around.metadata, around.services.values(), now)),
         signs_up_at=settings.sign_up.service,
-    )
-
-
-def _find_acs(
-    metadata: LiveMetadata | None, services: Iterable[Service], now: datetime
-) -> Iterator[tuple[str, str]]:
-    """Yield the first ACS of each service that has metadata."""
-    for service in services:
-        descriptor = metadata.current.service(service.entity_id, now) if metadata else None
-        if descriptor and descriptor.acs:
-            yield service.name, descriptor.acs[0].location
-
-
-def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -> str | None:
-    """Return the unsigned Response of a trial at one service; None if nothing leaves."""
-    (played,) = trial.played
-    disclosure = played.disclosure
-    if disclosure is None:
-        return None
-    service = played.service
-    attribute_map = site.site.maps.get(service.attribute_map) or make_identity_map(
-        tuple(item.name for item in disclosure.items)
-    )
-    upstream = site.find_upstream(trial.login.upstream)
-    return trial_response.write_unsigned_response(
-        trial_response.Addressee(site.issuer, service, site.acs.get(service.name, _ACS)),
-        disclosure,
-        (upstream.entity_id, trial.login.institution),
-        attribute_map,
-        now,
     )
 
 

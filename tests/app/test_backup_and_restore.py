@@ -78,8 +78,9 @@ def check_restore(
     lose: Callable[[], None],
     restore: Callable[[], None],
 ) -> None:
-    """Back up two persons, delete one, lose the store and restore it."""
+    """Back up two persons beside the backup of yesterday, delete one, lose the store and restore it."""
     parts = open_broker(environ)
+    back_up()
     for who in (ASTA, KARLA):
         RecordWriter(parts, who).write_all()
     mine, theirs = list_person_keys(parts, ASTA), list_person_keys(parts, KARLA)

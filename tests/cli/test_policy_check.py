@@ -22,30 +22,18 @@ def check(folder: Path, *options: str) -> Result:
     return CliRunner().invoke(broker, ["policy", "check", str(folder), *options])
 
 
-def paste_examples(folder: Path, examples: list[str]) -> None:
-    """Put each example below those of the file that its first line names."""
-    for example in examples:
-        first, _, rest = example.partition("\n")
-        with (folder / first.removeprefix("  # ")).open("a") as file:
-            file.write(rest + "\n")
-
-
 @pytest.mark.slow
-def test_examples_can_be_pasted_until_none_is_missing(tmp_path: Path) -> None:
-    """The printed examples hold, and with them no kind of decision is untried."""
-    copy = tmp_path / "policies"
-    shutil.copytree(POLICIES, copy)
-    found = json.loads(check(copy, "--json").stdout)
+def test_untried_decisions_are_listed_with_a_login() -> None:
+    """The login is written as options of ``policy try``."""
+    found = json.loads(check(POLICIES, "--json").stdout)
+    assert all(": " in each and ", try --upstream " in each for each in found["untried"])
+    printed = check(POLICIES, "--untried").stdout
     assert found["untried"]
-    paste_examples(copy, found["untried"])
-    result = check(copy)
-    assert result.exit_code == 0, result.output
-    assert "tried by no example" not in result.stdout
-    assert "analysis: " in result.stdout
+    assert all(each in printed for each in found["untried"])
 
 
 def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
-    """With its line, and what stands before it; the rest is well."""
+    """With its line; the rest is well."""
     copy = tmp_path / "policies"
     shutil.copytree(POLICIES, copy)
     path = copy / "student.yaml"
@@ -53,7 +41,7 @@ def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(again, again + again, 1))
     result = check(copy)
     assert result.exit_code == 0, result.output
-    assert "warning: student.yaml:11: this alternative is never reached" in result.stderr
+    assert "warning: student.yaml:11: this alternative decides no login" in result.stderr
 
 
 def test_the_analysis_can_be_left_out() -> None:

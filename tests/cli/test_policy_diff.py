@@ -148,13 +148,13 @@ def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
 
 
 def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
-    """A login in JSON is one that an example of a policy file can describe."""
+    """A login in JSON is written as options of ``policy try``."""
     file, old, new, _ = EDITS[0]
     found = json.loads(diff(POLICIES, copy_with_edit(tmp_path, file, old, new), "--json").stdout)
     assert found["wider"]
     (row,) = found["rows"]
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
-    assert row["login"]["upstream"] == "wayf"
+    assert row["persona"].startswith("--upstream wayf")
     assert found["asked_again"] == ["e-resources"]
 
 

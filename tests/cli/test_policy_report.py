@@ -53,13 +53,6 @@ def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
 
 
 @pytest.mark.long("analyses the shipped policies several times")
-def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
-    """Or in the one that is named; on standard output, and nothing else there."""
-    assert report("--csv", "--lang", "en").stdout.startswith("service,")
-    assert report("--csv", BROKER_LANGUAGE="da").stdout.startswith("tjeneste,")
-
-
-@pytest.mark.long("analyses the shipped policies several times")
 def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
     """The report is about its rules, and names the folder."""
     proposal = tmp_path / "proposal"
@@ -77,18 +70,18 @@ def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_pa
     assert before.count("Domain of your institution") > after.count("Domain of your institution")
 
 
-def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A report needs the services and who is responsible for them."""
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
-    result = CliRunner().invoke(broker, ["policy", "report", "--csv"])
+    result = CliRunner().invoke(broker, ["policy", "report", "--html", str(tmp_path / "out")])
     assert result.exit_code == 78
     assert result.stderr.startswith("BROKER_CONFIG: is not set")
 
 
-def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> None:
+def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path, tmp_path: Path) -> None:
     """It would stand in no record."""
     with (folder / "broker.toml").open("a") as file:
         file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
-    result = report("--csv")
+    result = report("--html", str(tmp_path / "out"))
     assert result.exit_code == 78
     assert "no receiver my-lones (did you mean " in result.stderr

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lxml import etree
 
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
@@ -76,10 +75,10 @@ def test_the_result_is_printed_in_lines(try_login: Try) -> None:
 
 
 def test_a_refusal_names_its_rule(try_login: Try) -> None:
-    """The output has the line and the key of the rule."""
+    """The output has the line of the rule."""
     result = try_login(*AFFILIATE, "--service", "my-loans")
 
-    assert "refused: national_eid_required, private.yaml:16 (upstream: nemid)" in result.stdout
+    assert "refused: national_eid_required, private.yaml:16" in result.stdout
 
 
 def test_a_login_that_matches_no_file_shows_the_nearest_conditions(try_login: Try) -> None:
@@ -99,7 +98,7 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(try_login: Try) 
     path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
     person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
     result = try_login(*person)
-    assert "refused: cpr_required, hospital.yaml:18 (cpr: real)\n" in result.stdout, result.output
+    assert "refused: cpr_required, hospital.yaml:18\n" in result.stdout, result.output
     said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
     assert said in " ".join(result.stdout.split())
 
@@ -116,7 +115,7 @@ def test_an_account_that_the_login_does_not_find_is_explained(try_login: Try) ->
 def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(try_login: Try) -> None:
     """``require`` is about making an account: at an entry with ``need`` the missing account is the reason."""
     told = try_login(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
-    assert re.search(r"refused: cpr_required, student.yaml:\d+ \(service: myprint, borrower: need\)\n", told)
+    assert re.search(r"refused: cpr_required, student.yaml:\d+\n", told)
     assert "does not count" not in told  # none came
 
 
@@ -162,14 +161,13 @@ def test_a_category_of_people_without_an_account_rule_is_known(try_login: Try) -
         (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),
         (("--persona", "dan"), "my-loans", {"affiliation": "hospital"}),
         (("--persona", "per"), "my-loans", {"reason": "several_borrowers"}),
-        (("--example", "student.yaml:33"), "my-loans", {"reason": "cpr_required"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_every_way_to_describe_a_login_is_played(
     try_login: Try, words: tuple[str, ...], service: str, expected: dict[str, object]
 ) -> None:
-    """By facts, by a person of the demo, by an example: one engine, one answer, printed for programs."""
+    """By facts, by a person of the demo: one engine, one answer, printed for programs."""
     result = try_login(*words, "--service", service, "--json")
     assert result.exit_code == 0, result.stderr
     (row,) = json.loads(result.stdout)["services"]
@@ -193,33 +191,18 @@ def test_another_folder_is_tried_without_a_trace(try_login: Try) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["policies", "proposed"]
 
 
-def test_the_assertion_is_printed_unsigned(try_login: Try) -> None:
-    """One Response with the attributes that leave, well formed, without a signature."""
-    result = try_login(*STUDENT, "--service", "my-loans", "--as-assertion")
-    root = etree.fromstring(result.stdout.encode())
-    names = {each.get("FriendlyName") for each in root.iter("{*}Attribute")}
-
-    assert {"mail", "cpr"} <= names
-    assert not root.xpath("//*[local-name()='Signature']")
-    assert try_login(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "name a login: --upstream, --persona, --example or --login"),
+        ((), "name a login: --upstream or --persona"),
         (("--upstream", "wafy"), "there is no upstream 'wafy': did you mean 'wayf'?"),
         ((*STUDENT, "--service", "my-loan"), "there is no service 'my-loan': did you mean 'my-loans'?"),
         ((*STUDENT, "--intent", "studnet"), "there is no affiliation 'studnet': did you mean 'student'?"),
         ((*STUDENT, "--proof", "kalemail"), "there is no proof 'kalemail': did you mean 'kaldemail'?"),
         (("--persona", "asto"), "there is no persona 'asto': did you mean 'asta'?"),
-        (("--example", "student.yaml"), "--example names a file and a line of it: student.yaml:61"),
-        (("--example", "nobody.yaml:7"), "no example stands at 'nobody.yaml:7'"),
         (("--upstream", "wayf", "--as", "student"), "--as is an affiliation with its scope"),
         ((*STUDENT, "--attribute", "mail"), "--attribute is NAME=VALUE"),
         (("--persona", "asta", "--age", "3"), "--persona is a whole login: it goes without --age"),
-        (("--persona", "asta", "--example", "student.yaml:29"), "--persona goes without --example"),
-        ((*STUDENT, "--as-assertion"), "--as-assertion goes with one --service"),
         (("--upstream", "\x1b[2Jwayf"), r"there is no upstream '\x1b[2Jwayf'"),
         ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
     ],
@@ -243,17 +226,6 @@ def test_a_number_is_refused_and_not_repeated(try_login: Try, option: str, numbe
     assert NUMBER[6:] not in result.stderr
 
 
-@pytest.mark.parametrize("line", [f"cpr: '{NUMBER}'", f"sn: '{NUMBER}'", f"# {NUMBER[:6]}-{NUMBER[6:]}"])
-def test_a_number_in_a_file_is_refused_and_not_repeated(try_login: Try, line: str) -> None:
-    """As a value or in a comment: such a file is copied and mailed. The fault does not quote it."""
-    Path("login.yaml").write_text(f"upstream: nemid\n{line}\n", encoding="utf-8")
-    result = try_login("--login", "login.yaml")
-
-    assert result.exit_code == 78
-    assert "login.yaml:2: holds what looks like a CPR number" in result.stderr
-    assert NUMBER[6:] not in result.stderr
-
-
 def test_names_and_scopes_of_a_configuration_count(try_login: Try, setting: Setting) -> None:
     """Its services, methods, institutions and maps: what no institution may say is not believed."""
     environ = {"BROKER_CONFIG": str(setting.config)}
@@ -271,5 +243,3 @@ def test_names_and_scopes_of_a_configuration_count(try_login: Try, setting: Sett
     told = try_login("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
     offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
     assert (offered["e-resources"], offered["my-loans"]) == (False, True)
-    assertion = try_login(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
-    assert "/my-loans/acs" in assertion.stdout

@@ -33,5 +33,4 @@ NAMES = NameableInPolicies(
         "library": upstream("library", "library"),
     },
     FIELDS,
-    ("TEMP",),
 )

@@ -91,8 +91,8 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     reference = refuse_login(deployment, "finn")
     then = deployment.parts.policies.current.digest[:12]
     first = explain(reference).stdout
-    assert f"private.yaml:16 (age: 18) of set {then}, in force" in first
-    assert "in force now: refused: too_young, private.yaml:16 (age: 18)" in first
+    assert f"private.yaml:16 of set {then}, in force" in first
+    assert "in force now: refused: too_young, private.yaml:16" in first
 
     clock.ahead = timedelta(days=1)
     for age in range(17, 7, -1):
@@ -105,7 +105,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
         deployment.parts.policies.refresh(clock.now())
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young;" in last
-    assert f"private.yaml:16 (age: 18) of set {then}, no longer in force" in last
+    assert f"private.yaml:16 of set {then}, no longer in force" in last
     assert "in force now: permitted" in last
 
 
@@ -153,7 +153,7 @@ def test_the_set_that_refused_is_read_from_git(
     assert "no longer in force" in plain.stdout
     assert "by the set that decided" not in plain.stdout
     assert plain.stderr == "--git plays the login by the set that decided\n"
-    outcome = "refused: too_young, private.yaml:16 (age: 18)"
+    outcome = "refused: too_young, private.yaml:16"
     found = explain(reference, "--git")
     assert re.search(
         rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\): {re.escape(outcome)}', found.stdout
@@ -172,7 +172,6 @@ def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: 
 
     assert "cpr replacement" in printed.stdout
     assert "eduPersonScopedAffiliation student@au.dk" in printed.stdout
-    assert row["refused"]["rule"] == "cpr: real"
     assert row["now"]["reason"] == "replacement_number"
     own = {*persona("gry").attributes["mail"], *persona("gry").attributes["cn"], persona("gry").cpr or ""}
     for text in (printed.stdout, json.dumps(row), str(trace)):
@@ -185,7 +184,7 @@ def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: 
         ("mia", "my-loans", "no_affiliation;  no line of set"),
         ("olga", "my-loans", "company_identity;  no line of set"),
         ("alma", "myprint", "no_library_account;  the policies let them in, by student.yaml:25"),
-        ("lars", "my-loans", "national_eid_required;  private.yaml:16 (upstream: nemid)"),
+        ("lars", "my-loans", "national_eid_required;  private.yaml:16"),
     ],
 )
 def test_each_kind_of_refusal_is_told_apart(

@@ -52,7 +52,6 @@ def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
             shown = run_command(demo, "person", "show", row["person"], *shape)
             yield f"person show {shape}", shown
     yield from events_of_borrowers(demo)
-    yield "policy report", run_command(demo, "policy", "report", "--csv")
     folder = demo.setting.folder / "report"
     run_command(demo, "policy", "report", "--html", str(folder))
     for page in folder.iterdir():

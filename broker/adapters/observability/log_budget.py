@@ -37,8 +37,8 @@ class LogBudget:
             excess = (
                 self.of_networks.count(f"{name} {self.find_network()}", now) - MOST_OF_A_NETWORK
             )
-            if excess <= 0:
-                excess = self.counts.count(name, now) - MOST_A_MINUTE
+            if excess <= 1:  # the last line of a network counts as well
+                excess = max(excess, self.counts.count(name, now) - MOST_A_MINUTE)
         if excess <= 0:
             self.write(event, **facts)
         elif excess == 1:

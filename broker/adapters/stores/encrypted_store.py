@@ -64,13 +64,15 @@ class EncryptedStore(Store):
         """Yield the unexpired records, decrypted.
 
         Records that do not decrypt are skipped. At the end the error of the first of them is
-        raised, so that a caller can use the others.
+        raised, so that a caller can use the others; a NewerRelease before any other.
         """
         unreadable: RecordUnreadable | NewerRelease | None = None
         for key, kept in self._store.list(kind, group, now):
             try:
                 opened = self._open(key, kept)
-            except (RecordUnreadable, NewerRelease) as error:
+            except NewerRelease as error:
+                unreadable = error  # a deletion that leaves it out is not complete
+            except RecordUnreadable as error:
                 unreadable = unreadable or error
             else:
                 yield key, opened

@@ -12,11 +12,11 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
-from broker.configuration.policies.example_failures import find_failures
-from broker.configuration.policies.examples import noon, run_examples
+from broker.configuration.policies.examples import find_failures, noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
-from broker.core.policy_analysis.findings import Findings, find_faults, write_untried_examples
+from broker.core.policy_analysis.findings import Findings, find_results
+from broker.core.policy_analysis.persona_words import write_options
 from broker.core.policy_analysis.personas import Analysis
 
 _BESIDE: Final = {
@@ -38,7 +38,7 @@ def policy() -> None:
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
 @click.option("--no-analysis", is_flag=True, help="Simulate no logins.")
-@click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
+@click.option("--untried", is_flag=True, help="Print logins that no example tries.")
 @as_json
 @printing_faults
 def check_policies(
@@ -60,15 +60,16 @@ def check_policies(
     warnings = checked.warnings
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        analysed, examples = _analyse(checked, moment)
-        found |= {"logins": analysed.logins, "untried": examples}
-        warnings += tuple(map(str, analysed.found))
+        analysed, useless = _analyse(checked, moment)
+        logins = _list_untried(analysed, policies, moment)
+        found |= {"logins": analysed.logins, "untried": logins}
+        warnings += useless
         closing.append(f"analysis: {analysed.logins} logins were tried")
         if untried:
-            closing += examples
-        elif examples:
-            many = len(examples)
-            what = f"{many} kinds of decision are tried by no example: --untried prints some"
+            closing += logins
+        elif logins:
+            many = len(logins)
+            what = f"{many} kinds of decision are tried by no example: --untried prints logins"
             closing.append(what)
         if checked.surroundings is not None:
             lacking, note = policy_configuration.check_categories(
@@ -93,16 +94,26 @@ def _print_check(
 
 
 def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tuple[str, ...]]:
-    """Return the findings of the analysis, and an example for each kind of untried decision."""
+    """Return the results of the analysis, and its warnings."""
     policies = checked.policies
     trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
-    found = find_faults(trial)
+    found = find_results(trial)
+    return found, tuple(map(str, found.find_useless_rules(policies, trial.services)))
+
+
+def _list_untried(found: Findings, policies: PolicySet, moment: datetime) -> list[str]:
+    """Return a login for each kind of decision that no example tries."""
     tried = set()
     for result in run_examples(policies, None, moment):
         decision = result.decision
         effect, reason = decision.effect.value, decision.reasons[0].code
         tried.add((decision.affiliation or "", result.example.service, effect, reason))
-    return found, write_untried_examples(found, policies, tried)
+    untried = []
+    for decided in sorted(found.reached.keys() - tried):
+        affiliation, service, _effect, reason = decided
+        options = write_options(found.reached[decided], (policies,))
+        untried.append(f"{affiliation} at {service}: {reason}, try {options}")
+    return untried
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")
@@ -136,8 +147,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
 def _holding(policies: PolicySet, day: date) -> list[Example]:
     """Return the examples if all hold on ``day``; else raise ConfigurationFaults."""
     results = run_examples(policies, None, noon(day))
-    problems = find_failures(policies, results, day)
-    failed = [Fault(str(place), what, fix) for place, what, fix in problems]
+    failed = [Fault(str(place), what, fix) for place, what, fix in find_failures(results)]
     if failed:
         raise ConfigurationFaults(failed)
     return [result.example for result in results]

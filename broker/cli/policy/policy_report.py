@@ -9,13 +9,10 @@ import click
 
 from broker.adapters.web.pages.language import LANGUAGES
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_configuration
-from broker.app.named_configuration import configuration
 from broker.cli.output import DAY, existing_folder, printing_faults, show_progress
 from broker.core.report.policy_report import PolicyReport
 
-_ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
 _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
 
 
@@ -24,15 +21,11 @@ _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
     "--html",
     "into",
     metavar="DIR",
+    required=True,
     type=click.Path(path_type=Path, file_okay=False),
     help="Write pages there: the whole, and one for the owner of each service.",
 )
-@click.option("--csv", "as_rows", is_flag=True, help="Print a line for each attribute that leaves.")
-@click.option(
-    "--lang",
-    type=click.Choice(("da", "en")),
-    help="The language; without it pages in both, and rows in that of the configuration.",
-)
+@click.option("--lang", type=click.Choice(("da", "en")), help="The language; without it both.")
 @click.option(
     "--from",
     "folder",
@@ -42,26 +35,17 @@ _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
 )
 @click.option("--date", "day", metavar="DAY", type=DAY, help="Report for that day, not today.")
 @printing_faults
-def report(
-    into: Path | None, lang: str | None, folder: Path | None, day: datetime | None, *, as_rows: bool
-) -> None:
+def report(into: Path, lang: str | None, folder: Path | None, day: datetime | None) -> None:
     """Write which service receives what, why and on which terms.
 
     The report also covers the library system and the upstreams, the record of processing activities
     (GDPR article 30(1)), the retention of data, and the questions that the configuration does not
     answer. A DAY is written 2026-01-31.
     """
-    if (into is None) is not as_rows:
-        raise click.UsageError(_ONE_OF_TWO)
-    if into is not None:
-        _refuse_others(into)
+    _refuse_others(into)
     languages = (lang,) if lang else tuple(LANGUAGES)
     found = policy_configuration.make_report(folder, day.date() if day else None, show_progress)
-    if into is None:
-        rows = as_csv(found, lang or configuration().language)
-        click.echo(rows, nl=False)
-    else:
-        _write(found, into, languages)
+    _write(found, into, languages)
 
 
 def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:

@@ -12,16 +12,15 @@ import click
 from broker.app import policy_configuration
 from broker.cli.output import DAY, as_json, printing_faults
 from broker.configuration.checked_files import did_you_mean
-from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.policies.examples import noon
 from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
-from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, facts_of_login
+from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts
 from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.missing_proof import provable_domains
-from broker.core.policy.model import Example, PolicySet
+from broker.core.policy.model import PolicySet
 from broker.use_cases.policy_trials.login_trials import LoginTrial, NoSuchNameError, TrialSite
 from broker.use_cases.policy_trials.login_trials import try_login as try_at_site
 from broker.use_cases.policy_trials.trial_text import trial_lines, trial_row
@@ -29,7 +28,6 @@ from broker.use_cases.policy_trials.wording import Wording, escape_unprintable
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
-_WHOLE: Final = ("persona", "example", "login")
 _DESCRIBING: Final = ("upstream", "affiliations", "cpr", "age", "assurance", "attribute", "without")
 
 
@@ -61,7 +59,6 @@ class _OneOf(_Written):
 
 _TEXT: Final = _Written()
 _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
-_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("try", short_help="Play a login against the policies.")
@@ -89,12 +86,9 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--keep-category", is_flag=True, help="Another category is offered, and declined.")
 @click.option("--persona", type=_TEXT, metavar="NAME", help="A person of the demo.")
-@click.option("--example", type=_TEXT, metavar="FILE:LINE", help="The login of a policy's example.")
-@click.option("--login", type=_FILE, help="A YAML file, written as the login of an example.")
 @click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
 @click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
 @click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
-@click.option("--as-assertion", is_flag=True, help="Print the unsigned Response of one service.")
 @as_json
 @printing_faults
 def try_login(*, as_json: bool, **options: Any) -> None:
@@ -115,9 +109,6 @@ def try_login(*, as_json: bool, **options: Any) -> None:
         trial = try_at_site(site, given, services, now)
     except NoSuchNameError as unknown:
         raise _explain_unknown(unknown) from None
-    if options["as_assertion"]:
-        _print_assertion(site, trial, now)
-        return
     if as_json:
         _print_json(site, trial, now)
     else:
@@ -126,27 +117,18 @@ def try_login(*, as_json: bool, **options: Any) -> None:
 
 def _check_options(options: Mapping[str, Any]) -> None:
     """Raise UsageError for options that do not go together."""
-    whole = [name for name in _WHOLE if options[name]]
+    persona = options["persona"]
     more = [name for name in _DESCRIBING if options[name] not in (None, ())]
-    if len(whole) > 1:
-        raise click.UsageError(f"--{whole[0]} goes without --{whole[1]}")
-    if whole and more:
+    if persona and more:
         word = "as" if more[0] == "affiliations" else more[0]
-        raise click.UsageError(f"--{whole[0]} is a whole login: it goes without --{word}")
-    if not whole and not options["upstream"]:
-        raise click.UsageError("name a login: --upstream, --persona, --example or --login")
-    _check_shapes(options)
-
-
-def _check_shapes(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for an option with the wrong form or number of values."""
+        raise click.UsageError(f"--persona is a whole login: it goes without --{word}")
+    if not persona and not options["upstream"]:
+        raise click.UsageError("name a login: --upstream or --persona")
     for affiliation in options["affiliations"]:
         if affiliation.count("@") != 1:
             raise click.UsageError(
                 f"--as is an affiliation with its scope: student@au.dk, not {affiliation!r}"
             )
-    if options["as_assertion"] and len(options["service"]) != 1:
-        raise click.UsageError("--as-assertion goes with one --service")
 
 
 def _read_login(
@@ -159,14 +141,6 @@ def _read_login(
         if options["service"]:
             # A persona that signs up logs in instead: a named service accepts no sign-up.
             facts = replace(facts, purpose=LoginPurpose.LOGIN, intent=None)
-    elif options["example"]:
-        example = _find_example(options["example"], policies)
-        click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
-        facts = facts_of_login(example.login)
-        if example.day and not options["day"]:
-            moment = noon(example.day)
-    elif options["login"]:
-        facts = facts_of_login(read_login(options["login"]))
     else:
         facts = _read_described(options)
     return _add_common_facts(facts, options, policies, moment.date()), moment
@@ -181,22 +155,6 @@ def _load_persona(name: str, today: date) -> GivenFacts:
     if name not in known:
         raise _explain_unknown(NoSuchNameError("persona", name, known))
     return persona_facts.persona_facts(known[name], today)
-
-
-def _find_example(place: str, policies: PolicySet) -> Example:
-    """Return the example that begins at a line of a file, or the last one before it."""
-    file, _, line = place.rpartition(":")
-    if not line.isdecimal():
-        raise click.UsageError("--example names a file and a line of it: student.yaml:61")
-    found = [
-        example
-        for policy in policies.policies
-        for example in policy.examples
-        if policy.file == Path(file).name and example.place.line <= int(line)
-    ]
-    if not found:
-        raise click.UsageError(f"no example stands at {place!r}")
-    return found[-1]
 
 
 def _read_described(options: Mapping[str, Any]) -> GivenFacts:
@@ -287,10 +245,3 @@ def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
         "services": rows,
     }
     click.echo(json.dumps(whole, indent=2))
-
-
-def _print_assertion(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
-    written = policy_configuration.write_unsigned_response(site, trial, now)
-    if written is None:
-        raise click.ClickException(f"no assertion leaves: {trial.played[0].reason}")
-    click.echo(written)

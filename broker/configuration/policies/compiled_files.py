@@ -2,21 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 
 from broker.configuration.checked_files import S, line, validate_node
 from broker.configuration.policies.file_checks import PolicyProblem, faults_at
-from broker.configuration.policies.file_schema import (
-    LoginShape,
-    PolicyShape,
-    Services,
-    ServicesShape,
-)
+from broker.configuration.policies.file_schema import PolicyShape, Services, ServicesShape
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import FilePlace
 from broker.configuration.strict_yaml import read
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.policy.model import LoginFacts, Policy
+from broker.core.policy.model import Policy
 
 
 def compile_files(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], list[Fault]]:
@@ -81,14 +75,3 @@ def _read_shape(
         return validate_node(shape, node, path), FilePlace(name, node, line(node, ())), ()
     except ConfigurationFaults as found:
         return None, FilePlace(name, None, 1), found.faults
-
-
-def read_login(path: Path) -> LoginFacts:
-    """Return the facts of the login in ``path``, the keys of an example's ``login``.
-
-    ConfigurationFaults with everything wrong, a CPR number too, which is not quoted; OSError.
-    """
-    written = validate_node(LoginShape, read(path.read_bytes(), str(path)), str(path))
-    if written.day is not None:
-        raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
-    return written.facts()

@@ -1,22 +1,35 @@
 """Run the examples of the policy files with the engine that decides live logins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
+from broker.configuration.policies.file_checks import PolicyProblem
 from broker.core.entities import Service
 from broker.core.identity.rights import Right
 from broker.core.policy.decision import evaluate
-from broker.core.policy.model import Decision, Effect, Example, LoginFacts, PolicySet, ideal_service
-
-_NOON: Final = time(12, tzinfo=UTC)
-_NOBODY_LOOKED: Final = (
-    ": an entry with borrower: need lets in until somebody has looked,"
-    " so the login says borrower: false"
+from broker.core.policy.matching import find_matching_alternative, find_near_miss
+from broker.core.policy.model import (
+    Decision,
+    Effect,
+    Example,
+    LoginFacts,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    ideal_service,
 )
 
-_NOT_THERE: Final = "no_library_account"
+_NOON: Final = time(12, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A difference from the expected decision, and the line that causes it."""
+
+    text: str
+    place: PolicyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +38,7 @@ class Result:
 
     example: Example
     decision: Decision
-    differences: tuple[str, ...]
+    differences: tuple[Difference, ...]
 
 
 def run_examples(
@@ -43,7 +56,7 @@ def run_examples(
         service = known.get(name) or ideal_service(name)
         moment = noon(example.day) if example.day else now
         decision = evaluate(policies, example.login, service, moment)
-        differences = tuple(_differences(example, decision))
+        differences = tuple(_find_differences(policies, example, decision, moment.date()))
         results.append(Result(example, decision, differences))
     return results
 
@@ -53,49 +66,127 @@ def noon(day: date) -> datetime:
     return datetime.combine(day, _NOON)
 
 
-def _differences(example: Example, decision: Decision) -> Iterator[str]:
+def find_failures(results: Collection[Result]) -> Iterator[PolicyProblem]:
+    """Yield a problem for each line that makes examples fail.
+
+    A typo that makes twenty examples fail is one problem. If only one example fails, the problem
+    has the line of the example, and the cause is the fix.
+    """
+    causes: dict[PolicyLine, list[Result]] = {}
+    for result in results:
+        if result.differences:
+            causes.setdefault(result.differences[0].place, []).append(result)
+    for place, failed in causes.items():
+        first = failed[0]
+        name = repr(first.example.name)
+        if len(failed) == 1:
+            texts = "; ".join(each.text for each in first.differences)
+            yield first.example.place, f"example {name}: {texts}", f"see {place}"
+        else:
+            what = f"{first.differences[0].text}, and {len(failed)} examples fail"
+            yield place, what, f"{_list_places(failed)}; the first is {name}"
+
+
+def _list_places(failed: Sequence[Result]) -> str:
+    """Return the lines of the examples, with each file named once."""
+    lines: dict[str, list[str]] = {}
+    for result in failed:
+        place = result.example.place
+        lines.setdefault(place.file, []).append(str(place.line))
+    return ", ".join(f"{file}:{','.join(found)}" for file, found in lines.items())
+
+
+def _find_differences(
+    policies: PolicySet, example: Example, decision: Decision, today: date
+) -> Iterator[Difference]:
+    """Yield the differences, the cause of the others first."""
     expect = example.expect
-    effect = decision.effect.value
-    reason = decision.reasons[0].code
+    effect, reason = decision.effect.value, decision.reasons[0].code
+    line = decision.deciding_line or example.place
+    expected = _find_expected_policy(policies, example, decision)
+    if expected and decision.affiliation != expected.affiliation:
+        yield _find_failed_condition(expected, example, decision, today)
+    if expect.affiliation not in {None, decision.affiliation}:
+        text = f"affiliation is {decision.affiliation or 'none'}, expected {expect.affiliation}"
+        yield Difference(text, line)
     if expect.effect != effect:
-        unsaid = _NOBODY_LOOKED if _is_unlooked(example, decision) else ""
-        yield f"effect is {effect}, expected {expect.effect} ({reason}{unsaid})"
-    for what, found, expected in (
-        ("reason", reason, expect.reason),
-        ("affiliation", decision.affiliation, expect.affiliation),
-        ("borrower category", _category(decision), expect.category),
-    ):
-        if expected not in {None, found}:
-            yield f"{what} is {found or 'none'}, expected {expected}"
-    if expect.no_borrower and makes_borrower(example.login, decision):
-        yield f"an account of the category {_category(decision)} is made, expected none"
+        yield Difference(f"effect is {effect}, expected {expect.effect} ({reason})", line)
+    if expect.reason not in {None, reason}:
+        yield Difference(f"reason is {reason}, expected {expect.reason}", line)
+    yield from _compare_borrower(example, decision, line)
     if expect.releases is not None:
-        released = {listed.name for listed, _ in decision.released}
-        if more := sorted(released - {*expect.releases}):
-            yield f"releases {', '.join(more)} too"
-        if fewer := sorted({*expect.releases} - released):
-            yield f"does not release {', '.join(fewer)}"
+        yield from _compare_releases(expect.releases, decision, line)
 
 
-def _is_unlooked(example: Example, decision: Decision) -> bool:
-    """Return whether a login is permitted only because no account was looked up yet."""
-    release = decision.release
-    if release is None or release.borrower != "need" or decision.effect is Effect.DENY:
-        return False
-    return example.login.borrower is None and example.expect.reason in {None, _NOT_THERE}
+def _find_expected_policy(
+    policies: PolicySet, example: Example, decision: Decision
+) -> Policy | None:
+    """Return the policy of the expected affiliation, or of the example's file if it fails.
+
+    Return None if the example expects no affiliation, or accepts any.
+    """
+    expect = example.expect
+    if expect.affiliation:
+        return policies.policy_by_affiliation.get(expect.affiliation)
+    accepts_any = expect.effect == "deny" and expect.reason in {None, "no_affiliation"}
+    is_met = decision.effect.value == expect.effect and not (
+        expect.reason and expect.reason != decision.reasons[0].code
+    )
+    if accepts_any or is_met:
+        return None
+    own = example.place.file
+    return next((policy for policy in policies.policies if policy.file == own), None)
 
 
-def makes_borrower(login: LoginFacts, decision: Decision) -> bool:
+def _find_failed_condition(
+    policy: Policy, example: Example, decision: Decision, today: date
+) -> Difference:
+    """Return the condition that excludes the person from the policy's affiliation.
+
+    If the policy has several alternatives, the one with the fewest failing conditions counts.
+    """
+    matching = find_matching_alternative(policy, example.login, today)
+    if matching is not None:
+        text = f"{decision.affiliation} goes before {policy.affiliation}"
+        return Difference(text, matching.place)
+    reason, condition = find_near_miss(policy, example.login, today)
+    values = ", ".join(condition.values)
+    return Difference(f"{condition.name} {values} does not hold ({reason.code})", condition.place)
+
+
+def _compare_borrower(
+    example: Example, decision: Decision, line: PolicyLine
+) -> Iterator[Difference]:
+    expect = example.expect
+    rule = decision.policy.borrower if decision.policy else None
+    category = rule.category if rule else "none"
+    if rule:
+        line = rule.line_of("category")
+    if expect.category not in {None, category}:
+        yield Difference(f"borrower category is {category}, expected {expect.category}", line)
+    if expect.no_borrower and _makes_borrower(example.login, decision):
+        yield Difference(f"an account of the category {category} is made, expected none", line)
+
+
+def _makes_borrower(login: LoginFacts, decision: Decision) -> bool:
     """Return whether an account is made of a person who has none."""
     release = decision.release
-    rule = decision.policy.borrower if decision.policy else None
-    if decision.effect is Effect.DENY or release is None or rule is None or login.borrower:
+    if decision.effect is Effect.DENY or release is None or login.borrower:
         return False
-    wanted = release.borrower == "make"
-    return wanted and decision.permits_creation and decision.has(Right.WRITE_BORROWER)
+    is_wanted = release.borrower == "make" and decision.permits_creation
+    return is_wanted and decision.has(Right.WRITE_BORROWER)
 
 
-def _category(decision: Decision) -> str | None:
-    if decision.policy is None or decision.policy.borrower is None:
-        return None
-    return decision.policy.borrower.category
+def _compare_releases(
+    expected: Collection[str], decision: Decision, line: PolicyLine
+) -> Iterator[Difference]:
+    leaving = {listed.name for listed, _ in decision.released}
+    fates = {fate.name: fate for fate in decision.fates}
+    for text, names in (
+        ("releases {} too", leaving.difference(expected)),
+        ("does not release {}", {*expected} - leaving),
+    ):
+        if names:
+            first = fates.get(min(names))
+            place = first.place if first else None
+            yield Difference(text.format(", ".join(sorted(names))), place or line)

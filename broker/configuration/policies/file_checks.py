@@ -6,11 +6,10 @@ from datetime import date
 from itertools import chain
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean
 from broker.configuration.policies.value_syntax import PERSONS_OWN
 from broker.core.errors import Fault
 from broker.core.identity.attribute_properties import find_properties
-from broker.core.identity.attribute_values import AFFILIATIONS, is_never_known
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, OURS
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
@@ -18,7 +17,6 @@ from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
     Alternative,
-    BorrowerRule,
     Condition,
     Policy,
     PolicyLine,
@@ -30,11 +28,6 @@ from broker.core.policy.model import (
 PolicyProblem = tuple[PolicyLine, str, str]
 
 UPSTREAM: Final = "upstream"
-_NAME_UPSTREAM: Final = "name it in an alternative of match, which lets more people in"
-_FIX_REQUIRED: Final = (
-    f"{_NAME_UPSTREAM}; or take upstream out here, and say borrower: need in the entries"
-)
-_FIX_LOWERING: Final = f"{_NAME_UPSTREAM}; or take it out here"
 
 
 def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
@@ -49,9 +42,9 @@ def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
         for release in policy.releases:
             yield from _check_release(policy, release)
         yield from _check_match(policy)
-        for check in (_check_borrower, _check_upstreams):
-            # An exception repeats the faults of its file.
-            yield from dict.fromkeys(chain.from_iterable(map(check, policy.variants)))
+        yield from _check_required_upstreams(policy)
+        # An exception repeats the faults of its file.
+        yield from dict.fromkeys(chain.from_iterable(map(_check_borrower, policy.variants)))
     yield from _find_doubles(policies)
     yield from _check_lowering_upstreams(policies)
     if any(release.name_id == "email" for release in list_releases(policies)):
@@ -77,19 +70,6 @@ def list_releases(policies: Iterable[Policy]) -> Iterator[Release]:
     """Yield the release entries of all files."""
     for policy in policies:
         yield from policy.releases
-
-
-def list_rules(policies: Iterable[Policy]) -> Iterator[BorrowerRule]:
-    """Yield the borrower rules of all files and their exceptions."""
-    for policy in chain.from_iterable(each.variants for each in policies):
-        if policy.borrower:
-            yield policy.borrower
-
-
-def list_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    """Yield each upstream that a policy names, with the line."""
-    yield from _list_matched_upstreams(policy)
-    yield from ((name, place) for name, place, _fix in _list_demanded_upstreams(policy))
 
 
 def values_by_name(alternative: Alternative) -> dict[str, tuple[str, ...]]:
@@ -208,17 +188,12 @@ def _check_proof_domains(
 
 
 def _check_patterns(valued: Condition | ReleasedAttribute) -> _Faults:
-    """Find a misplaced ``*``, and a beginning that no affiliation of eduPerson has."""
+    """Find a misplaced ``*``."""
     if any(value == "*" or "*" in value[:-1] for value in valued.values):
         yield f"{valued.name}: * may only end a value", "write prefix*, or leave values out"
-    elif valued.name in AFFILIATIONS:
-        for value in valued.values:
-            if value.endswith("*") and is_never_known(value[:-1]):
-                what = f"{valued.name}: {value} begins no affiliation of eduPerson"
-                yield what, "name each other value in full, without *"
 
 
-# Borrowers, and the upstreams that make or lower them
+# Borrowers
 
 
 def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
@@ -239,30 +214,14 @@ def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
             yield field.place, what, "write set: create, or set: if_empty"
 
 
-def _check_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
-    """Find an upstream that makes or lowers accounts, and by which nobody has the affiliation."""
-    matched = {upstream for upstream, _ in _list_matched_upstreams(policy)}
-    for upstream, place, fix in _list_demanded_upstreams(policy):
-        if upstream not in matched:
+def _check_required_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
+    """Find an upstream that makes accounts, and by which nobody has the affiliation."""
+    matched = [each.values for each in policy.conditions if each.name == UPSTREAM]
+    place = policy.require.line_of("upstream") or first_line(policy)
+    for upstream in policy.require.upstream:
+        if upstream not in chain.from_iterable(matched):
             what = f"nobody of this affiliation comes by {upstream!r}"
-            yield place, what, did_you_mean(upstream, matched) or fix
-
-
-def _list_matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    for condition in policy.conditions:
-        if condition.name == UPSTREAM:
-            yield from ((upstream, condition.place) for upstream in condition.values)
-
-
-def _list_demanded_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine, str]]:
-    """Yield the upstreams by which accounts are made or lowered, with line and fix."""
-    place = policy.require.line_of("upstream")
-    if place:
-        yield from ((upstream, place, _FIX_REQUIRED) for upstream in policy.require.upstream)
-    rule = policy.borrower
-    if rule and rule.lowers:
-        for upstream in rule.lowers.by:
-            yield upstream, rule.line_of("lowers"), _FIX_LOWERING
+            yield place, what, "name it in an alternative of match, or take it out here"
 
 
 # Between files

@@ -443,7 +443,7 @@ class LoginShape(Shape, extra="allow"):
         )
         read = assume_ground(reading).mask_cpr()
         facts = login_facts(read, upstream=self.upstream, intent=self.intent)
-        return replace(facts, borrower=self.borrower)
+        return replace(facts, borrower=self.borrower is True)
 
 
 class ExpectShape(ExpectedDecisionShape):

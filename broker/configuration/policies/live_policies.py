@@ -11,8 +11,7 @@ from typing import Final
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import compile_files, find_unused_services
-from broker.configuration.policies.example_failures import find_failures, find_unmade_accounts
-from broker.configuration.policies.examples import Result, run_examples
+from broker.configuration.policies.examples import Result, find_failures, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
@@ -74,8 +73,7 @@ def load_found(
         policies = list(map(_drop_register, policies))
     loaded = PolicySet(tuple(policies), found.digest)
     results = run_examples(loaded, None, now)
-    warnings += faults_at(folder, find_unmade_accounts(results))
-    failed = list(faults_at(folder, find_failures(loaded, results, now.date())))
+    failed = list(faults_at(folder, find_failures(results)))
     if not found.binding:
         warnings += failed
     elif names.site_rules is not None:

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean, line, validate_node
+from broker.configuration.checked_files import line, validate_node
+from broker.configuration.policies.file_checks import UPSTREAM
+from broker.configuration.policies.known_names import WrittenName, find_unknown_names, write_names
 from broker.configuration.policies.property_schema import SiteRuleShape
-from broker.configuration.policies.site_checks import OURS, NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.login.site import Site
-from broker.core.policy.decision import FIRST_REASONS
-from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
 
@@ -72,13 +72,14 @@ def check_rules(
         return [*found.faults], []
     upstreams = names.upstreams or {}
     site = Site.from_configuration(names.services, upstreams, names.maps).unlimited_by_metadata
+    known = names.list_known(policies.policies, policies.policies)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
-        unknown = list(_find_unknown_names(rule, policies, names))
-        faults += unknown
-        warnings += _find_unconfigured_services(rule, names.services)
-        if not unknown:
+        unknown = find_unknown_names(_list_names(rule), known)
+        faults += (Fault(str(place), what, fix) for place, what, fix in unknown.faults)
+        warnings += (Fault(str(place), what, fix) for place, what, fix in unknown.warnings)
+        if not unknown.faults:
             proof = check_rule(rule, policies, site, now)
             faults += _find_broken_rule(proof, now)
     return faults, warnings
@@ -105,51 +106,20 @@ def _find_doubled_names(rules: Collection[SiteRule]) -> Iterator[Fault]:
             yield Fault(str(rule.place), what, f"the first is in line {earlier.place.line}")
 
 
-def _find_unknown_names(
-    rule: SiteRule, policies: PolicySet, names: NameableInPolicies
-) -> Iterator[Fault]:
-    """Yield the unknown names of a rule, with a known name that may be meant."""
-    for what, written, known in _list_names(rule, policies, names):
-        for name in written:
-            if name is not None and name not in known:
-                fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
-                yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
-    for name in _list_absent_services(rule, names.services or ()):
-        if fix := did_you_mean(name, names.services or ()):
-            yield Fault(str(rule.place), f"unknown service {name!r}", fix)
-
-
-def _list_absent_services(rule: SiteRule, configured: Collection[str]) -> list[str]:
-    return [name for name in (*rule.services, *rule.excepted) if name not in configured]
-
-
-def _list_names(
-    rule: SiteRule, policies: PolicySet, names: NameableInPolicies
-) -> Iterator[tuple[str, Collection[str | None], Collection[str]]]:
-    """Yield the kind of the names in a rule, the names, and the known names of that kind."""
-    proofs = {proof.name for policy in policies.policies for proof in policy.proofs}
-    domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
-    attributes = {*(names.attributes or ()), *domains}
-    categories = {each.borrower.category for each in policies.policies if each.borrower}
-    expect = rule.expect
-    yield "upstream", rule.when.upstreams, names.upstreams or ()
-    yield "attribute", [each.name for each in rule.when.conditions], attributes - OURS
-    yield "affiliation", (*rule.when.intents, expect.affiliation), policies.policy_by_affiliation
-    yield "reason", (expect.reason,), FIRST_REASONS
-    yield "category", (expect.category,), categories
-    released = (*(expect.releases or ()), *rule.never_releases)
-    yield "attribute", released, attributes | proofs | OURS
-
-
-def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield a warning for each service that is not configured.
-
-    A misspelled service name is a fault: see ``_find_unknown_names``.
-    """
-    for name in _list_absent_services(rule, configured):
-        if not did_you_mean(name, configured):
-            fix = "add it to broker.toml, or remove it here"
-            yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
+def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
+    """Yield the names in a site rule."""
+    when, expect = rule.when, rule.expect
+    attributes = (
+        *(each.name for each in when.conditions),
+        *(expect.releases or ()),
+        *rule.never_releases,
+    )
+    yield from write_names(UPSTREAM, when.upstreams, rule.place)
+    yield from write_names("service", (*rule.services, *rule.excepted), rule.place)
+    yield from write_names("affiliation", (*when.intents, expect.affiliation), rule.place)
+    yield from write_names("reason", (expect.reason,), rule.place)
+    yield from write_names("category", (expect.category,), rule.place)
+    yield from write_names("attribute", attributes, rule.place)
 
 
 def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:

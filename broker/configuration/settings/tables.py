@@ -215,8 +215,6 @@ class LibraryTable(ConnectorTable):
     trust_for: Trust = timedelta(minutes=10)
     # Connections to the library system per process, and enrolments at a time.
     connections: int = Field(default=2, ge=1, le=64)
-    # Borrower categories that staff assign. Policies may upgrade them, and create none of them.
-    desk_categories: tuple[Filled, ...] = ()
     # More borrower categories that may choose a PIN here. Never that of staff accounts.
     pin_categories: tuple[Filled, ...] = ()
 

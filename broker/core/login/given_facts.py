@@ -30,8 +30,7 @@ from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.site import CATEGORY, Site
 from broker.core.login.transaction import Authentication, LoginPurpose
-from broker.core.policy.matching import PROOF_DOMAIN
-from broker.core.policy.model import LoginFacts, PolicySet
+from broker.core.policy.model import PolicySet
 
 # The category of a borrower that no policy rule changes.
 UNNAMED_CATEGORY: Final = "OTHER"
@@ -93,37 +92,6 @@ class DescribedLogin(GivenFacts):
 
     reading: ReadingWithoutCpr
     fault: tuple[str, str] | None = None
-
-
-def facts_of_login(login: LoginFacts) -> GivenFacts:
-    """Return the facts of a completely described login, as an example of a policy has it.
-
-    A borrower without a stated category gets a category that no rule names.
-    """
-    proved = find_proved_addresses(login.attributes)
-    sent = {
-        name: of
-        for name, of in login.attributes.items()
-        if name not in {CPR_ATTRIBUTE, *proved} and not name.endswith(PROOF_DOMAIN)
-    }
-    category = sent.get(CATEGORY, (UNNAMED_CATEGORY,))[0]
-    return GivenFacts(
-        upstream=login.upstream,
-        attributes=sent,
-        assurance=login.assurance,
-        cpr=login.cpr,
-        age=login.age,
-        intent=login.intent,
-        borrower=DescribedBorrower(category, linked=True) if login.borrower else None,
-        proved=proved,
-        whole=True,
-    )
-
-
-def find_proved_addresses(attributes: Attributes) -> dict[str, str]:
-    """Return the addresses of the mailboxes that were proved, by the name of the proof."""
-    names = [name.removesuffix(PROOF_DOMAIN) for name in attributes if name.endswith(PROOF_DOMAIN)]
-    return {name: attributes[name][0] for name in names if name in attributes}
 
 
 def find_institution(given: GivenFacts, upstream: Upstream) -> Institution | None:

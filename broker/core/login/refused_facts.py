@@ -13,12 +13,12 @@ from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.core.policy.rule_descriptions import describe_rule, list_near_misses
 
 # The only attributes whose values are kept. Affiliations are words and scopes that the
 # configuration accepts. HOME, CATEGORY, and values with an "@" whose scope is not checked are kept
 # only if a policy names the value: no decision depends on other values.
 VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
+_MOST_NEAR: Final = 3
 _ONLY_NAMED: Final = frozenset({HOME, CATEGORY})
 BorrowerKnown = Literal["unknown", "none", "there"]
 
@@ -28,7 +28,7 @@ class RefusedFacts:
     """The facts that led to a refusal.
 
     ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
-    reason codes. ``line`` and ``rule`` are from the set ``digest``, ``near`` the lines that came
+    reason codes. ``line`` is of the set ``digest``, ``near`` are the lines that came
     nearest if no file matched. ``address`` says whether an address was shown to be the person's.
     ``fault`` is the reason why the attributes are not trusted. If ``permitted``, the policies let
     the person in, and a later step refused.
@@ -49,7 +49,6 @@ class RefusedFacts:
     borrower: BorrowerKnown
     digest: str
     line: str | None
-    rule: str
     near: Names = ()
     permitted: bool = False
     ground: Ground = Ground.NOTHING
@@ -88,8 +87,7 @@ def collect_refused_facts(
         borrower=_find_borrower_state(transaction),
         digest=decision.digest,
         line=str(line) if line else None,
-        rule=describe_rule(decision),
-        near=list_near_misses(decision),
+        near=tuple(f"{each.place} {each.code}" for each in decision.near_misses[:_MOST_NEAR]),
         permitted=decision.effect is Effect.PERMIT,
         ground=reading.ground,
         fault=None if trusted else decision.reasons[0].code,

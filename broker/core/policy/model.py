@@ -69,7 +69,7 @@ PinDelivery = Literal["mail", "none"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyLine:
-    """A line of a policy file."""
+    """A line of a policy file. Rules are equal if they say the same, on whatever lines."""
 
     file: str
     line: int
@@ -90,7 +90,7 @@ class Field:
     name: str
     source: str
     set: FieldWriting
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
     otherwise: Names = ()
 
 
@@ -118,10 +118,10 @@ class BorrowerRule:
     expires: Expiry
     fields: tuple[Field, ...]
     pin: PinDelivery
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
     lowers: Lowering | None = None
     register: RegisterRule | None = None
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict)
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
     def line_of(self, key: str) -> PolicyLine:
         """Return the line of one key; without one, the line of the whole rule."""
@@ -139,7 +139,7 @@ class Condition:
 
     name: str
     values: Values
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Alternative:
     """One way to match a policy: all conditions must hold."""
 
     conditions: tuple[Condition, ...]
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class ProofRule:
     domains: tuple[MailDomain, ...]
     code_valid_for: timedelta
     remembered_for: timedelta
-    place: PolicyLine | None = None
+    place: PolicyLine | None = field(default=None, compare=False)
     lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
 
@@ -185,9 +185,9 @@ class Requirement:
     cpr: bool = False  # a real number
     age: int | None = None
     assurance: Assurance | None = None
-    place: PolicyLine | None = None
+    place: PolicyLine | None = field(default=None, compare=False)
     upstream: Names = ()
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict)
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
     def line_of(self, key: str) -> PolicyLine | None:
         """Return the line of one key, else that of the whole."""
@@ -203,7 +203,7 @@ class ReleasedAttribute:
 
     name: str
     why: Text
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
     values: Values = ()  # empty means all values
     optional: bool = False
     states: Values = ()
@@ -223,7 +223,7 @@ class Release:
     purpose: Text
     name_id: NameIDKind
     attributes: tuple[ReleasedAttribute, ...]
-    place: PolicyLine
+    place: PolicyLine = field(compare=False)
     notice: Notice = "ours"
     subject: ReleasedAttribute | None = None
     lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False, repr=False)
@@ -269,7 +269,7 @@ class Policy:
     examples: tuple[Example, ...] = ()
     exceptions: Mapping[str, "Policy"] = field(default_factory=dict)
     institution: str = ""
-    place: PolicyLine | None = None
+    place: PolicyLine | None = field(default=None, compare=False)
 
     @property
     def variants(self) -> "tuple[Policy, ...]":

@@ -138,7 +138,7 @@ def _affiliation_of(played: PlayedLogin) -> str:
 def _is_asked_again(play: Play, now: datetime) -> bool:
     """Return whether a person who answered before must be asked or informed again."""
     before, after = (played.question for played in play.played)
-    if before is None or after is None:
+    if before is None or after is None or before.question == after.question:
         return False
     items = before.question.disclosure.items
     answer = make_receipt(
@@ -218,9 +218,6 @@ def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterato
 
 
 def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
-    topic, title = now.topic, now.title
-    if topic is Topic.TEXTS and was.text == now.text:
-        return  # another source with the same value is no change
     values = tuple(_compare_values(was, now))
     yield from values
     if was.kind == now.kind and was.rank != now.rank:
@@ -229,9 +226,7 @@ def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
         return
     else:
         direction = Direction.WIDER if now.is_wider_if_changed else Direction.OTHER
-    text = f"{title} {was.text or 'always'}{MOVES}{now.text or 'always'}"
-    if topic is Topic.TEXTS:
-        text = f"another {title}"
+    text = f"{now.title} {was.text or 'always'}{MOVES}{now.text or 'always'}"
     yield Change(direction, text, now.place)
 
 

@@ -12,7 +12,7 @@ from typing import Final, get_args
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Names
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Ask, OfferUpgrade, ProveMailbox, TellChange
 from broker.core.marked_text import mark as _
@@ -20,6 +20,7 @@ from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import (
     AddressWriting,
     BorrowerRule,
+    Field,
     FieldWriting,
     NameIDKind,
     PolicyLine,
@@ -47,7 +48,6 @@ class Topic(StrEnum):
     RECEIVES = _("receives")
     TERMS = _("terms")
     DETAILS = "details"  # compared only
-    TEXTS = "texts"  # compared only, and never quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,6 @@ def _span(name: str, span: timedelta, place: PolicyLine | None) -> Effect:
 
 
 def _leaving(played: PlayedLogin) -> Iterator[Effect]:
-    whys = {item.name: item.why for item in played.disclosure.items} if played.disclosure else {}
     for each in played.leaving:
         is_number = each.name == CPR_ATTRIBUTE
         possible = {
@@ -160,8 +159,6 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
             values=each.values,
             remarks=tuple(remark for remark, is_true in possible.items() if is_true),
         )
-        why = whys[each.name]
-        yield Effect(Topic.TEXTS, f"reason (why) for {each.name}", f"{why.en} {why.da}", each.place)
 
 
 def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
@@ -185,8 +182,6 @@ def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
         release.place,
         is_wider_if_changed=True,
     )
-    purpose = release.purpose
-    yield Effect(Topic.TEXTS, "purpose", f"{purpose.en} {purpose.da}", line_of("purpose"))
 
 
 def _borrower(played: PlayedLogin, rule: BorrowerRule | None, day: date) -> Effect:
@@ -215,8 +210,8 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
     """Yield the effects on fields, end and PIN mail, and the look-up in the register."""
     release = played.decision.release
     wanted = None
+    attributes = played.facts.attributes
     if release and release.borrower == "make":
-        attributes = played.facts.attributes
         wanted = derive_wanted_borrower(played.decision, attributes, language="en", today=day)
     if wanted:
         rules = {each.name: each for each in rule.fields}
@@ -224,9 +219,9 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
             field_rule = rules[each.name]
             name, place = f"field {each.name}", field_rule.place
             rank = _WRITING.index(each.set)
+            source = _find_source(field_rule, attributes)
             yield Effect(Topic.WRITES, name, f"set {each.set}", place, rank)
-            sources = (field_rule.source, *field_rule.otherwise)
-            yield Effect(Topic.TEXTS, f"source of {name}", each.value, place, values=sources)
+            yield Effect(Topic.DETAILS, f"source of {name}", source, place)
         made = played.borrower
         if not (made and made.expiry):
             name, place = "expires (where it is moved)", rule.line_of("expires")
@@ -240,3 +235,9 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
         rank = _ADDRESS_WRITING.index(address)
         place = rule.line_of("register")
         yield Effect(Topic.REGISTER, "address", address, place, rank)
+
+
+def _find_source(rule: Field, attributes: Attributes) -> str:
+    """Return the first source of a field that a login has."""
+    sources = (rule.source, *rule.otherwise)
+    return next((each for each in sources if each.removeprefix("proof.") in attributes), sources[0])

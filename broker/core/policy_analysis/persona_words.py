@@ -1,19 +1,16 @@
-"""Write a persona as options of ``broker policy try``, and as the login of an example."""
+"""Write a persona as options of ``broker policy try``."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
 
 from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.site import CATEGORY
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Condition, PolicySet
-
-Value = str | int | bool | list[str] | dict[str, str]
 
 
 def write_options(
@@ -64,25 +61,6 @@ def _find_named_values(
             yield from ((each.name, of) for of in values if value_allowed(of, each.values))
     for name in AFFILIATIONS:
         yield from ((name, value) for value in facts.attributes.get(name, ()))
-
-
-def write_example_login(facts: GivenFacts) -> Mapping[str, Value]:
-    """Return the ``login`` key of an example, with the kind of CPR number instead of a number."""
-    written: dict[str, Value | None] = {
-        "upstream": facts.upstream,
-        "assurance": _level(facts.assurance),
-        "cpr": facts.cpr,
-        "age": facts.age,
-        "intent": facts.intent or None,
-        "borrower": True if facts.borrower else None,
-    }
-    # An example writes a proved contact address as an attribute.
-    proofs = dict(facts.proved)
-    contact = {MAIL_PROOF: (proofs.pop(MAIL_PROOF),)} if MAIL_PROOF in proofs else {}
-    attributes = {**contact, **facts.attributes}
-    written |= {name: list(values) for name, values in attributes.items()}
-    written["proof"] = proofs or None
-    return {name: value for name, value in written.items() if value is not None}
 
 
 def _level(assurance: Assurance | None) -> str | None:

@@ -155,6 +155,20 @@ class Analysis:
             if self.is_changed(policy)
         )
 
+    @cached_property
+    def rematched_affiliations(self) -> frozenset[str]:
+        """The affiliations whose policies other logins match, by one set than by the other."""
+        old, new = (
+            {policy.affiliation: _list_matching_rules(policy) for policy in policies.policies}
+            for policies in (self.sets[0], self.sets[-1])
+        )
+        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    def is_rematched(self, policy: Policy) -> bool:
+        """Return whether other logins match a policy, or there is nothing to compare."""
+        is_compared = self.changed_affiliations is not None
+        return not is_compared or policy.affiliation in self.rematched_affiliations
+
     def is_changed(self, policy: Policy) -> bool:
         """Return whether a policy differs between the sets, or there is nothing to compare."""
         return self.changed_affiliations is None or policy.affiliation in self.changed_affiliations
@@ -189,6 +203,17 @@ class Analysis:
         for policies in self.sets:
             for policy in policies.policies:
                 yield from _iter_policy_values(policy)
+
+
+def _list_matching_rules(policy: Policy) -> tuple[object, ...]:
+    """Return the rules that say whom a policy matches."""
+    return (
+        policy.match,
+        policy.proofs,
+        policy.precedence,
+        set(policy.exceptions),
+        policy.require.upstream,
+    )
 
 
 def _iter_policy_values(policy: Policy) -> Iterator[tuple[str, Names]]:
@@ -256,17 +281,14 @@ class PersonaChooser:
     def _alternatives(self) -> dict[tuple[Condition, ...], bool]:
         """The conditions of each alternative that a login from this source can meet.
 
-        The value says whether a policy with the alternative differs between the sets.
+        The value says whether other logins match a policy with the alternative than before.
         """
-        found: dict[object, tuple[Condition, ...]] = {}
         changed: dict[tuple[Condition, ...], bool] = {}
         for policy in chain.from_iterable(each.policies for each in self.trial.sets):
             for conditions in _iter_alternatives(policy):
-                content = frozenset((each.name, each.values) for each in conditions)
-                if content not in found and not self.can_meet(conditions):
-                    continue
-                first = found.setdefault(content, conditions)
-                changed[first] = changed.get(first, False) or self.trial.is_changed(policy)
+                if conditions in changed or self.can_meet(conditions):
+                    is_changed = self.trial.is_rematched(policy)
+                    changed[conditions] = changed.get(conditions, False) or is_changed
         return changed
 
     @cached_property
@@ -310,17 +332,6 @@ class PersonaChooser:
         return all(
             one.key == other.key for one, other in zip(deciding, persona.deciding, strict=True)
         )
-
-    def find_deciding(self, alternative: Alternative) -> Alternative | None:
-        """Return the alternative that decides a login that meets only ``alternative``."""
-        if not self.can_meet(alternative.conditions):
-            return None
-        shown = next(self._choose_least_values(alternative.conditions))
-        for level in self.source.levels:
-            (deciding,) = self._decide(shown, level, None)
-            if deciding.alternative is not None:
-                return deciding.alternative
-        return None
 
     def make_facts(self, persona: Persona, number: CprNumber) -> GivenFacts:
         """Return the facts of the persona, with a kind of CPR number and an age."""

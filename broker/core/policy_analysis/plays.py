@@ -18,6 +18,7 @@ from broker.core.policy.model import Policy, Release, ReleasedAttribute
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
     Analysis,
+    Deciding,
     Persona,
     PersonaChooser,
     ShownValues,
@@ -43,6 +44,7 @@ class Play:
     day: date
     played: tuple[PlayedLogin, ...] = field(repr=False)
     without: str = ""
+    deciding: Deciding = field(default=(), repr=False)
 
 
 def iter_plays(trial: Analysis) -> Iterator[Play]:
@@ -88,7 +90,7 @@ class _ServicePlays:
         for name, shown in self._vary_values():
             varied = self.chooser.make_facts(replace(self.persona, shown=shown), usual)
             yield from self._vary_borrowers(varied, without="" if name in shown else name)
-        if not self._is_looked_up and self.trial.given is ANY_LOGIN:
+        if self.trial.given is ANY_LOGIN and not self._depends_on_number():
             others = others[-1:]
         for number in others:
             yield from self._vary_borrowers(self.chooser.make_facts(self.persona, number))
@@ -119,6 +121,22 @@ class _ServicePlays:
         """Return the attributes and proofs that fill borrower fields."""
         rules = [each.borrower for each in self.policies if each]
         return set[str]().union(*map(find_field_sources, rules))
+
+    def _depends_on_number(self) -> bool:
+        """Return whether each kind of CPR number may show a change of the account."""
+        if len(self.policies) == 1:
+            return self._is_looked_up
+        old, new = self._list_rules()
+        return self._is_looked_up and old[1:] != new[1:]
+
+    def _list_rules(self) -> list[tuple[object, ...]]:
+        """Return the rules of each set that decide the persona: entry, demand, account."""
+        rules: list[tuple[object, ...]] = []
+        for policy, entry in zip(self.policies, self.entries, strict=True):
+            demand = entry.borrower if entry else None
+            account = (policy.require, policy.borrower) if policy and demand == "make" else None
+            rules.append((entry, demand, account))
+        return rules
 
     def _is_same(self) -> bool:
         """Return whether both sets decide the persona by equal rules, so that nothing changes."""
@@ -218,7 +236,15 @@ class _ServicePlays:
             upstream = site.upstreams.get(login.upstream, source.upstream)
             terms = site.make_terms(upstream, login.institution)
             played.append(simulate_login(login, service or self.service, policies, now, terms))
-        return Play(logins[-1], source, self.service, self.chooser.day, tuple(played), without)
+        return Play(
+            logins[-1],
+            source,
+            self.service,
+            self.chooser.day,
+            tuple(played),
+            without,
+            self.persona.deciding,
+        )
 
 
 def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:

@@ -28,7 +28,6 @@ library_id = "AUL"
 unique_field = "userid"
 card_number = "cpr"
 cpr_attribute = "CPR"
-desk_categories = ["TEMP"]
 pin_categories = ["TEMP"]
 """
 

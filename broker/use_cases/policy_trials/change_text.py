@@ -8,7 +8,7 @@ from broker.core.entities import Text
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.differences import AT, MOVES, Differences, Direction, Row
 from broker.core.policy_analysis.effects import Topic
-from broker.core.policy_analysis.persona_words import write_example_login, write_options
+from broker.core.policy_analysis.persona_words import write_options
 from broker.use_cases.policy_trials.trial_text import line_text
 from broker.use_cases.policy_trials.wording import WIDTH, list_some, wrap_labelled
 
@@ -69,7 +69,6 @@ def change_facts(found: Differences, sets: Sets) -> dict[str, Any]:
             "was": row.change.was,
             "from": row.day.isoformat() if row.day > found.today else None,
             "persona": _persona(row, found, sets),
-            "login": write_example_login(row.login),
         }
         for row in found.rows
     ]

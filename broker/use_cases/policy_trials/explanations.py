@@ -26,7 +26,6 @@ from broker.core.login.site import CATEGORY
 from broker.core.login.transaction import LoginPurpose
 from broker.core.marked_text import mark as _
 from broker.core.policy.model import PolicyLine, PolicySet
-from broker.core.policy.rule_descriptions import describe_rule
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policy_trials.login_trials import NoSuchNameError, TrialSite
 from broker.use_cases.policy_trials.wording import Wording, escape_unprintable
@@ -57,13 +56,12 @@ class Replay:
     """The result of a recorded login by other policies.
 
     ``depends_on`` names the facts that were not recorded, if the result depends on them. ``place``
-    and ``rule`` belong to a refusal.
+    belongs to a refusal.
     """
 
     permitted: bool = False
     reason: str = ""
     place: PolicyLine | None = None
-    rule: str = ""
     depends_on: Names = ()
 
 
@@ -162,7 +160,7 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
 def _summarize(played: PlayedLogin) -> Replay:
     if played.is_permitted:
         return Replay(permitted=True, reason=played.reason)
-    return Replay(reason=played.reason, place=played.place, rule=describe_rule(played.decision))
+    return Replay(reason=played.reason, place=played.place)
 
 
 def _find_unknown_facts(facts: RefusedFacts, policies: PolicySet) -> dict[str, Sequence[_Choice]]:
@@ -245,8 +243,6 @@ def explanation_lines(found: Explanation, words: Wording) -> Iterator[str]:
 
 def _word_deciding_line(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
     line = refused.line or words.say(_("no line"))
-    if refused.line and refused.rule:
-        line = f"{line} ({words.rule(refused.rule)})"
     by = _("%(line)s of set %(digest)s, %(standing)s")
     if refused.permitted:
         by = _("the policies let them in, by %(line)s of set %(digest)s, %(standing)s")
@@ -266,22 +262,24 @@ def _word_result_now(found: Explanation, words: Wording) -> str:
 
 def _word_replay(replay: Replay, words: Wording) -> str:
     if replay.depends_on:
-        facts = ", ".join(map(words.fact, replay.depends_on))
+        facts = escape_unprintable(", ".join(replay.depends_on))
         return words.say(_("cannot say: depends on %(facts)s"), facts=facts)
     if replay.permitted:
         return words.say(_("permitted"))
-    return words.refusal(replay.reason, replay.place, replay.rule)
+    return words.refusal(replay.reason, replay.place)
 
 
 def _word_facts(refused: RefusedFacts, words: Wording) -> Iterator[str]:
-    level = Assurance(refused.assurance).name.lower() if refused.assurance else "none"
-    yield words.fact(f"assurance {level}")
-    yield words.fact(f"cpr {refused.cpr}")
-    if refused.age is not None:
-        yield words.fact(f"age {refused.age}")
-    yield words.fact(f"borrower {refused.borrower}")
-    if refused.intent:
-        yield words.fact(f"intent {refused.intent}")
+    facts = {
+        "assurance": Assurance(refused.assurance).name.lower() if refused.assurance else "none",
+        "cpr": refused.cpr,
+        "age": refused.age,
+        "borrower": refused.borrower,
+        "intent": refused.intent,
+    }
+    for name, value in facts.items():
+        if value is not None:
+            yield escape_unprintable(f"{name} {value}")
     values = dict(refused.values)
     for name in refused.present:
         yield escape_unprintable(" ".join((name, *values.get(name, ()))))

@@ -1,9 +1,9 @@
 """Try a described login against a policy set, with the engine and the settings of real logins."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from broker.core.entities import Names, Service, Upstream
 from broker.core.login.given_facts import DescribedLogin, GivenFacts, complete_facts, describe_login
@@ -12,7 +12,6 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 
-_ISSUER: Final = "https://broker.example/saml/idp/metadata"
 _Found = TypeVar("_Found", Service, Upstream)
 
 
@@ -37,8 +36,6 @@ class TrialSite:
     policies: PolicySet
     origin: str
     site: Site
-    issuer: str = _ISSUER
-    acs: Mapping[str, str] = field(default_factory=dict)
     signs_up_at: str | None = None
 
     def find_service(self, name: str) -> Service:

@@ -16,7 +16,6 @@ from broker.core.login.steps import Done
 from broker.core.marked_text import mark as _
 from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
-from broker.core.policy.rule_descriptions import describe_rule
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, is_offered
 from broker.use_cases.policy_trials.wording import (
@@ -50,7 +49,7 @@ def trial_lines(
     for played in trial.played:
         yield from _service_lines(site, trial, played, now, words)
     yield from _notes(site, trial, words)
-    made_up = ", ".join(map(words.fact, trial.login.made_up))
+    made_up = ", ".join(trial.login.made_up)
     if made_up:
         yield from wrap(words.say(_("made up: %(facts)s"), facts=made_up), WIDTH)
     if closing:
@@ -78,7 +77,6 @@ def trial_row(
                 "line": line_text(each.place),
             }
             for each in find_effects(played, site.policies, now.date())
-            if each.topic is not Topic.TEXTS
         ],
         "stays": [
             {"name": fate.name, "reason": fate.code, "line": line_text(fate.place)}
@@ -102,7 +100,7 @@ def _service_lines(
     effects = [*find_effects(played, site.policies, now.date())]
     for topic in Topic:
         shown = [each for each in effects if each.topic is topic and str(each) != "none"]
-        if shown and topic not in {Topic.DETAILS, Topic.TEXTS}:
+        if shown and topic is not Topic.DETAILS:
             text = ", ".join(_word_effect(each, words) for each in shown)
             yield from wrap_labelled(words.say(topic), f"{text}{_places(shown)}")
     if isinstance(played.end, Done):
@@ -159,7 +157,7 @@ def _places(effects: Iterable[Effect]) -> str:
 def _refusal_lines(
     site: TrialSite, played: PlayedLogin, now: datetime, words: Wording
 ) -> Iterator[str]:
-    yield f"  {words.refusal(played.reason, played.place, describe_rule(played.decision))}"
+    yield f"  {words.refusal(played.reason, played.place)}"
     is_not_usable = played.facts.withheld.get(CPR_ATTRIBUTE) == NOT_USABLE
     if played.reason == "cpr_required" and is_not_usable:
         yield from wrap_labelled("", words.say(_NUMBER_NOT_USABLE))

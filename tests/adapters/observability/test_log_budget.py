@@ -46,6 +46,15 @@ def test_the_sixty_first_line_of_a_minute_is_the_last(log: Log) -> None:
     assert log.lines[62:] == [("refused", {"reason": "transaction_gone", "reference": "C"})]
 
 
+def test_many_networks_write_no_more_lines_than_one_reason_has(log: Log) -> None:
+    """The last line of each network counts too: its number would grow with that of the networks."""
+    for number in range(200):
+        log.network = f"192.0.{number}.0/24"
+        for _ in range(MOST_OF_A_NETWORK + 1):
+            log.budget.write_limited("refused", reason="transaction_gone")
+    assert len(log.lines) == MOST_A_MINUTE + 1
+
+
 def test_one_network_does_not_use_up_the_lines_of_a_reason(log: Log) -> None:
     """The messages of a service that is being connected are seen, whatever a stranger sends."""
     for _ in range(1000):

@@ -118,7 +118,7 @@ def test_a_value_cut_short_is_refused(bare: Store, length: int) -> None:
 
 
 def test_a_seal_of_a_newer_release_says_so(bare: Store) -> None:
-    """Alone and in a list, whose other records are read."""
+    """Alone and in a list, whose other records are read, also between damaged ones."""
     sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
     other = KEY._replace(name="other")
     _put(sealed)
@@ -128,6 +128,8 @@ def test_a_seal_of_a_newer_release_says_so(bare: Store) -> None:
     bare.put(KEY, found._replace(value=b"\x02" + found.value[1:], version="2"), found.version, NOW)
     with pytest.raises(NewerRelease, match="written by a newer release"):
         sealed.get(KEY, NOW)
+    for name in ("a", "z"):
+        assert bare.put(KEY._replace(name=name), Kept(b"", "damaged", LATER), None, NOW)
     listed, read = sealed.list(KEY.kind, None, NOW), []
     with pytest.raises(NewerRelease):  # noqa: PT012 - the last of the list raises
         for key, _ in listed:

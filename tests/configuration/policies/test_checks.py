@@ -84,7 +84,7 @@ def test_the_shipped_policies_lead_nowhere_wrong() -> None:
             "student.yaml",
             "{surname: sn",
             "{boots: sn",
-            "student.yaml:20: the library system has no field 'boots' (fields are address, address2, ",
+            "student.yaml:20: unknown field 'boots' (known are address, address2, ",
         ),
         (
             "private.yaml",
@@ -151,128 +151,6 @@ def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> No
         for has_register in (False, True)
     }
     assert rules == {False: {None}, True: {RegisterRule("set_if_empty")}}
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "warning"),
-    [
-        (
-            "private.yaml",
-            "affiliate@au.dk, alum@au.dk",
-            "affiliate@au.dk, alum@aud.dk, alum@au.dk",
-            (
-                "policies/private.yaml:12: eduPersonScopedAffiliation: no institution may assert aud.dk"
-                " (did you mean 'au.dk'? else add it to an institution in broker.toml, or remove it)"
-            ),
-        ),
-        (
-            "private.yaml",
-            "schacHomeOrganization: [au.dk]",
-            "schacHomeOrganization: [au.dk, zbw.example]",
-            (
-                "policies/private.yaml:12: schacHomeOrganization: no institution may assert zbw.example"
-                " (add it to an institution in broker.toml, or remove it)"
-            ),
-        ),
-        (
-            "hospital.yaml",
-            "domains: [auh.rm.dk",
-            "domains: [viborg.rm.dk, auh.rm.dk",
-            (
-                "viborg.rm.dk proves nothing: no alternative matches on kaldemail_domain"
-                " (name it under match, or remove it here)"
-            ),
-        ),
-        (
-            "student.yaml",
-            "upgrades: [TEMP, PRIVATE]",
-            "upgrades: [TEMP, PRIVAT]",
-            "policies/student.yaml:17: no file makes the borrower category 'PRIVAT' (did you mean 'PRIVATE'?)",
-        ),
-        (
-            "student.yaml",
-            "upgrades: [TEMP, PRIVATE]",
-            "upgrades: [GUEST]",
-            (
-                "policies/student.yaml:17: no file makes the borrower category 'GUEST'"
-                " (name it in library.desk_categories)"
-            ),
-        ),
-        (
-            "private.yaml",
-            "categories: [STUDENT, EMPLOYEE]",
-            "categories: [STUDENT, EMPLOYEES]",
-            "policies/private.yaml:21: no file makes the borrower category 'EMPLOYEES' (did you mean 'EMPLOYEE'?)",
-        ),
-    ],
-)
-def test_what_is_well_formed_and_leads_nowhere_is_a_warning(
-    edited: Edited, name: str, old: str, new: str, warning: str
-) -> None:
-    """Without the warning the files would load and no login would work."""
-    (told,) = warnings(edited(name, old, new))
-    assert told.endswith(warning)
-
-
-def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None:
-    """The files that upgrade it go on to name what nobody makes any more."""
-    folder = edited("private.yaml", "  category: PRIVATE", "  category: CITIZEN")
-    file = folder / "private.yaml"
-    file.write_text(file.read_text().replace("borrower: {category: PRIVATE}", "borrower: {category: CITIZEN}"))
-    told = [each.partition(":")[0] for each in warnings(folder) if "'PRIVATE'" in each]
-    assert told == ["policies/employee.yaml", "policies/hospital.yaml", "policies/student.yaml"]
-
-
-def test_an_account_whose_pin_would_lead_nowhere_is_told(edited: Edited) -> None:
-    """A new category without a line for the library account; the shipped files have one for each that they make."""
-    assert isinstance(NAMES.upstreams, dict)
-    library = replace(NAMES.upstreams["library"], profile="library")
-    names = replace(NAMES, upstreams={**NAMES.upstreams, "library": library})
-    assert warnings(ROOT / "policies", names) == []
-    line = "  - {upstream: library, borrower_category: [HOSPITAL]}"
-    folder = edited("hospital.yaml", line, f"  # {line}")
-    file = folder / "hospital.yaml"
-    text, _, _ = file.read_text().partition("  - name: the library account has the terms")
-    file.write_text(text)
-    assert warnings(folder, names) == [
-        (
-            "policies/hospital.yaml:21: makes the category HOSPITAL, and who logs in by library with such an account"
-            " fits no file (add - {upstream: library, borrower_category: [HOSPITAL]} under match)"
-        )
-    ]
-    assert warnings(folder) == []
-
-
-def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -> None:
-    """The example holds, but a live login of an affiliate is refused, unless the person has an account."""
-    listed = "eduPersonScopedAffiliation: [employee@clin.au.dk"
-    folder = edited("hospital.yaml", f"{listed}]", f"{listed}, alum@clin.au.dk, affiliate@clin.au.dk]")
-    login = "upstream: wayf, assurance: low, cpr: real, age: 40, schacHomeOrganization: au.dk"
-    file = folder / "hospital.yaml"
-    shipped = file.read_text()
-
-    def list_warnings(more: str) -> list[str]:
-        person = f"{{{login}, eduPersonScopedAffiliation: {more}}}"
-        tried = f"  - {{name: a friend, login: {person}, service: my-loans, expect: {{effect: permit}}}}\n"
-        file.write_text(shipped + tried)
-        return [each for each in warnings(folder) if "'a friend'" in each]
-
-    (said,) = list_warnings("alum@clin.au.dk")
-    assert "'a friend': holds, but a person who logs in like this is refused: no account is made for them" in said
-    assert not any("no account is made" in each for each in list_warnings("alum@clin.au.dk, borrower: true"))
-    assert list_warnings("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
-
-
-def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
-    """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
-    folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk, 'library-walk-in@*'")
-    assert warnings(folder) == []
-    edited("private.yaml", "walk-in@clin.au.dk", "walk-in@foreign.example")
-    assert len(warnings(folder)) == 1
-    fed = replace(AARHUS, scopes=(), unwritten=frozenset({"scopes"}))
-    assert isinstance(NAMES.upstreams, dict)
-    by_feed = {**NAMES.upstreams, "wayf": upstream("wayf", "wayf", fed)}
-    assert warnings(folder, replace(NAMES, upstreams=by_feed)) == []
 
 
 def test_without_a_configuration_any_name_will_do() -> None:

@@ -2,22 +2,19 @@
 
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from broker.app import policy_configuration
 from broker.app.policy_configuration import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
-from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
-from broker.core.login.given_facts import facts_of_login
-from broker.core.policy_analysis.persona_words import write_example_login
+from broker.core.login.given_facts import GivenFacts
 from broker.core.policy_analysis.site_rules import Breach, check_rule
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
@@ -149,7 +146,7 @@ BROKEN = [
 @pytest.mark.long("proves site rules of whole policy sets")
 @pytest.mark.parametrize("text", BROKEN)
 def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, folder: Path, text: str) -> None:
-    """Written as an example has it, and with the borrower that it has, the engine of a try comes to the same."""
+    """With the borrower that it has, the engine of a try comes to the same."""
     around.site_rules.write_text(text, encoding="utf-8")
     policies = live_policies.load(folder, NOW)
     assert around.maps
@@ -160,16 +157,13 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     for breach in breaches:
         # Where a borrower makes a difference, the login has the one of the rule.
         assert breach.login.borrower or "no_library_account" not in breach.what
-        confirm(site, breach, folder)
+        confirm(site, breach)
 
 
-def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
-    """Try the person of a breach by a file, and see that what is tried does what was said."""
-    described = folder / "login.txt"
-    described.write_text(yaml.safe_dump(dict(write_example_login(breach.login))), encoding="utf-8")
-    given = facts_of_login(read_login(described))
-    there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
-    trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)
+def confirm(site: TrialSite, breach: Breach) -> None:
+    """Try the person of a breach, and see that what is tried does what was said."""
+    facts = {each.name: getattr(breach.login, each.name) for each in fields(GivenFacts)}
+    trial = try_login(site, GivenFacts(**facts | {"whole": True}), (breach.service,), NOW)
     (played,) = trial.played
     leaving = {each.name for each in played.leaving}
     verb, _, name = breach.what.partition(" ")

@@ -1,0 +1,135 @@
+"""Check that the names in policy files and site rules are known.
+
+A name near a known one is a typo, and a fault. A service or upstream that nobody has configured yet
+is a warning: nobody can use what it stands for until somebody configures it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from broker.configuration.checked_files import did_you_mean
+from broker.configuration.policies.file_checks import UPSTREAM, PolicyProblem, is_category
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
+from broker.core.policy.model import BorrowerRule, Example, Policy, PolicyLine, Release
+
+_NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
+# The kinds of names that may be configured later, and how to fix one ("": no warning).
+_OPEN: Final[Mapping[str, str]] = {
+    "service": "add it to broker.toml, or remove the entry",
+    "upstream": "add it to broker.toml, or remove it here",
+    "intent": "",  # a link may bring any other intent
+}
+# The usual names of attributes, in small letters, and our names.
+_USUAL_NAMES: Final = {
+    "name": "displayName",
+    "fullname": "displayName",
+    "firstname": "gn",
+    "givenname": "gn",
+    "lastname": "sn",
+    "surname": "sn",
+    "email": "mail",
+    "phone": "mobile",
+    "number": BORROWER_NUMBER,
+    "eppn": "eduPersonPrincipalName",
+    "affiliation": "eduPersonScopedAffiliation",
+    "entitlement": "eduPersonEntitlement",
+}
+_MANY_NAMES: Final = 30  # that no message can list
+
+KnownNames = Mapping[str, Collection[str] | None]  # by kind; None: any name will do
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenName:
+    """A name in a file: a service, an upstream, an attribute, ..."""
+
+    kind: str
+    name: str
+    place: PolicyLine
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownNames:
+    """The problems of names: faults, and warnings."""
+
+    faults: tuple[PolicyProblem, ...]
+    warnings: tuple[PolicyProblem, ...]
+
+
+def find_unknown_names(written: Iterable[WrittenName], known: KnownNames) -> UnknownNames:
+    """Return a problem for each unknown name, at its first line in a file."""
+    faults: dict[object, PolicyProblem] = {}
+    warnings: dict[object, PolicyProblem] = {}
+    for each in written:
+        names = known.get(each.kind)
+        if names is None or each.name in names:
+            continue
+        key = (each.kind, each.name, each.place.file)
+        what = f"unknown {each.kind} {each.name!r}"
+        usual = _USUAL_NAMES.get(each.name.casefold().replace("_", ""), "")
+        fix = f"did you mean {usual!r}?" if usual in names else did_you_mean(each.name, names)
+        if fix:
+            faults.setdefault(key, (each.place, what, fix))
+        elif each.kind not in _OPEN:
+            faults.setdefault(key, (each.place, what, _suggest(each.name, names)))
+        elif _OPEN[each.kind]:
+            what = f"no {each.kind} {each.name!r} is configured"
+            warnings.setdefault(key, (each.place, what, _OPEN[each.kind]))
+    return UnknownNames(tuple(faults.values()), tuple(warnings.values()))
+
+
+def _suggest(name: str, names: Collection[str]) -> str:
+    if name.startswith("proof."):
+        return "name it under proofs in this file"
+    if len(names) > _MANY_NAMES:
+        return "attribute_maps/labels.yaml lists those there are"
+    return f"known are {', '.join(sorted(names))}"
+
+
+def list_policy_names(policy: Policy) -> Iterator[WrittenName]:
+    """Yield the names in a policy file."""
+    for release in policy.releases:
+        yield from _list_release(release)
+    for condition in policy.conditions:
+        if condition.name == UPSTREAM:
+            yield from write_names(UPSTREAM, condition.values, condition.place)
+        elif condition.name not in _NO_ATTRIBUTES:
+            yield WrittenName("attribute", condition.name, condition.place)
+    for variant in policy.variants:
+        if place := variant.require.line_of("upstream"):
+            yield from write_names(UPSTREAM, variant.require.upstream, place)
+        if variant.borrower:
+            yield from _list_borrower(variant.borrower)
+    for example in policy.examples:
+        yield from _list_example(example)
+
+
+def write_names(kind: str, names: Iterable[str | None], place: PolicyLine) -> Iterator[WrittenName]:
+    """Yield the names of one kind at one line."""
+    yield from (WrittenName(kind, name, place) for name in names if name is not None)
+
+
+def _list_release(release: Release) -> Iterator[WrittenName]:
+    if not is_category(release):
+        yield WrittenName("service", release.service, release.place)
+    for listed in release.attributes:
+        yield WrittenName("attribute", listed.name, listed.place)
+
+
+def _list_borrower(rule: BorrowerRule) -> Iterator[WrittenName]:
+    for field in rule.fields:
+        yield WrittenName("field", field.name, field.place)
+        yield from write_names("attribute", (field.source, *field.otherwise), field.place)
+    if rule.lowers:
+        yield from write_names(UPSTREAM, rule.lowers.by, rule.line_of("lowers"))
+
+
+def _list_example(example: Example) -> Iterator[WrittenName]:
+    login, expect = example.login, example.expect
+    yield from write_names(UPSTREAM, (login.upstream,), example.place)
+    yield from write_names("intent", (login.intent,), example.place)
+    yield from write_names("reason", (expect.reason,), example.place)
+    yield from write_names(
+        "attribute", (*login.attributes, *(expect.releases or ())), example.place
+    )
