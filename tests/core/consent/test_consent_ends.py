@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, find_question, make_receipt
+from broker.core.consent.consent import (
+    REMEMBERED_FOR,
+    Question,
+    Receipt,
+    ReceiptEvent,
+    find_question,
+    make_receipt,
+    make_withdrawal,
+)
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -45,3 +53,11 @@ def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any)
     assert answer(more, chosen=("mail",)).agreed_names == ("sn", "mail")
     assert answer(more).agreed_names == ("sn",)
     assert answer(more).names == ("sn", "mail", "title")
+
+
+@pytest.mark.parametrize("event", ReceiptEvent)
+def test_only_a_yes_or_a_notice_can_be_taken_back(answer: Any, event: ReceiptEvent) -> None:
+    """A consent is withdrawn, a notice forgotten, and nothing else ends."""
+    ends = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
+    end = make_withdrawal(replace(answer(), event=event), "r2", "en", NOW)
+    assert (end and end.event) == ends.get(event)

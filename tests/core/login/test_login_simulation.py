@@ -103,6 +103,12 @@ def test_the_planned_borrower_is_that_of_an_enrolment(
     assert planned.place is not None
 
 
+def test_a_fault_ends_the_login_and_plans_nothing() -> None:
+    """Its reason is shown, nothing leaves, and no borrower is planned."""
+    end = simulate(eid(fault=("cpr_disagrees", "cpr")))
+    assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, "cpr_disagrees", None, ())
+
+
 def test_a_borrower_of_an_earlier_login_replaces_the_cpr_number() -> None:
     """A replacement number finds nobody; a link to the borrower does, and a number without one is refused."""
     there = DescribedBorrower("STUDENT", linked=True)

@@ -69,10 +69,10 @@ class Page:
 
 @dataclass
 class Message:
-    """A service's or the upstream's LogoutRequest, and the sessions that it is about."""
+    """A service's or the upstream's LogoutRequest, and the upstream's session that has ended by then."""
 
     request: LogoutRequest
-    about: tuple[str, ...]
+    left: UpstreamSession | None = None
     delivered: bool = False
 
 
@@ -167,7 +167,7 @@ class LogoutMachine(RuleBasedStateMachine):
         request = LogoutRequest(
             LogoutPeer("service", session.service), world.fresh(), session.name_id, indexes, issued_by=world.now + SKEW
         )
-        world.messages.append(Message(request, tuple(each.id for each in about)))
+        world.messages.append(Message(request))
 
     @precondition(lambda self: self.world.upstream)
     @rule(browser=st.sampled_from(BROWSERS))
@@ -181,7 +181,7 @@ class LogoutMachine(RuleBasedStateMachine):
         peer = LogoutPeer("upstream", "wayf")
         name = NameID(f"{session.person} at wayf")
         request = LogoutRequest(peer, world.fresh(), name, (session.index,), issued_by=world.now + SKEW)
-        world.messages.append(Message(request, ()))
+        world.messages.append(Message(request, session))
 
     @rule(seconds=st.sampled_from((1, 60, 200, 400)))
     def time_passes(self, seconds: int) -> None:
@@ -199,7 +199,7 @@ class LogoutMachine(RuleBasedStateMachine):
         message = world.messages[-1 - which % len(world.messages)]
         if world.now > message.request.issued_by - SKEW + FRESH:
             return
-        self._is_one_jar(browsers)
+        self._is_one_jar(browsers, message)
         before = self._list_ended()
         logout, _ = self.flow.receive(message.request, world.now)
         if message.delivered:
@@ -277,8 +277,8 @@ class LogoutMachine(RuleBasedStateMachine):
 
     # The parties
 
-    def _is_one_jar(self, browsers: tuple[str, ...]) -> None:
-        """Check that a browser with both cookies has only the latest session of each service."""
+    def _is_one_jar(self, browsers: tuple[str, ...], message: Message) -> None:
+        """Leave a browser with both cookies the latest session of each service, and none that the upstream ended."""
         world = self.world
         for service in SERVICES:
             latest = max((world.begun.get((browser, service), 0) for browser in browsers), default=0)
@@ -286,6 +286,14 @@ class LogoutMachine(RuleBasedStateMachine):
                 session = world.at_service.get((browser, service))
                 if session and int(session.id) < latest:
                     del world.at_service[browser, service]
+        left = message.left
+        if left is None or left.browser not in browsers:
+            return
+        # The upstream had one session of its person there.
+        for browser in browsers:
+            own = world.upstream.get(browser)
+            if own and own.person == left.person and own.began <= message.request.issued_by - SKEW:
+                del world.upstream[browser]
 
     def _answers(self, peer: LogoutPeer, indexes: tuple[str, ...], request: str, logout: Logout) -> None:
         world = self.world
