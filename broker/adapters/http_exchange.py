@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
-from broker.core.errors import BrokerError, LibraryUnavailable
+from broker.core.errors import BrokerError, LibraryUnavailable, name_cause
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
@@ -188,7 +188,7 @@ class Exchange:
         except _Unreadable as error:
             cause = str(error)
         except _NO_ANSWER as error:
-            cause = type(error).__name__
+            cause = name_cause(error)
             if isinstance(error, _NoneFreeError):
                 failed = self._busy
             elif _was_never_sent(error):

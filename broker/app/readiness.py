@@ -23,7 +23,7 @@ from broker.core.errors import (
     StoreUnavailable,
 )
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention import TURN
 from broker.use_cases.enrolment.cases import StaffEnrolment
 from broker.use_cases.transactions.person_resolution import has_other_keys
@@ -149,8 +149,9 @@ def _list_own_keys(parts: Parts) -> Sequence[key_ring.ListedKey]:
 
 def key_faults(parts: Parts) -> list[Fault]:
     """Return a fault if the store was first used with other person keys; StoreUnavailable."""
-    if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
-        return []
+    with suppress(RecordUnreadable):  # also the keys that seal the store are others
+        if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
+            return []
     what = "index.key or person.key is not the one that this store was first used with"
     fix = "bring the key back from the backup, or name another store"
     return [Fault("keys", what, fix)]

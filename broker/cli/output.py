@@ -27,7 +27,8 @@ CONFIGURATION: Final = 78
 INTERRUPTED: Final = 130  # the exit code of shells after SIGINT
 _FIXES: Final = {
     "store_unavailable": (
-        "see [store] url: its folder must be there and be yours to write, or its Redis answer"
+        "see [store] url: its folder must be there and be yours to write, its disk have space, or "
+        "its Redis answer and accept the password"
     ),
     "library_unavailable": "see [library] url, and whether the library system is up",
 }

@@ -14,6 +14,19 @@ class Status(NamedTuple):
     second: str | None = None
 
 
+def name_cause(error: BaseException) -> str:
+    """Return the class of an error, or that a host name is unknown if this is what caused it.
+
+    The text of the error is not used: it may quote a value or a password.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ == "gaierror":  # of the module socket, which core does not import
+            return "the host name is unknown (DNS)"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
+
+
 def _responder(second: str) -> Status:
     return Status(_STATUS + "Responder", _STATUS + second)
 

@@ -22,7 +22,7 @@ from broker.adapters.connectors import LOOPBACK
 from broker.adapters.deadline_sockets import end_by, seconds_left
 from broker.adapters.http_exchange import moment
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import LibraryUnavailable, name_cause
 
 _SETTING: Final = "library.sip2"
 _TAKES_ANY: Final = "the machine port takes any PIN; have its profile ask for the PIN"
@@ -116,7 +116,7 @@ class PinMachine:
         try:
             return self._conversation(card, pin)
         except (OSError, ValueError) as error:
-            cause = type(error).__name__
+            cause = name_cause(error)
         # Raise outside ``except``, so that no traceback shows what was sent.
         raise LibraryUnavailable(f"sip2: no answer: {cause}", _SETTING)
 

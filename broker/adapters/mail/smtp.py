@@ -13,7 +13,13 @@ from email.utils import make_msgid, parseaddr
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable, RecipientRefused
+from broker.core.errors import (
+    ConfigurationFaults,
+    Fault,
+    MailUnavailable,
+    RecipientRefused,
+    name_cause,
+)
 from broker.core.identity.mail_addresses import normalize_address
 
 _PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
@@ -123,7 +129,7 @@ class Smtp:
             finally:
                 server.close()
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise MailUnavailable(type(error).__name__) from None
+            raise MailUnavailable(name_cause(error)) from None
 
     def _name_parties(self, server: smtplib.SMTP, to: str) -> None:
         """Name sender and recipient; MailUnavailable unless both are accepted."""

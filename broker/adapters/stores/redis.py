@@ -15,7 +15,7 @@ from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, find_lone_masters, loss_faults, servers
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import moment, to_microseconds
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import StoreUnavailable, name_cause
 from broker.core.ports import Kept, Key, Store, Write
 from broker.core.retention import RecordKind
 
@@ -246,7 +246,7 @@ def _raise_unavailable() -> Iterator[None]:
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as error:
-        raise StoreUnavailable(f"redis: {type(error).__name__}") from None
+        raise StoreUnavailable(f"redis: {name_cause(error)}") from None
 
 
 def _read_fields(fields: Sequence[Any], now: datetime) -> Kept | None:

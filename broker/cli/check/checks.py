@@ -25,7 +25,10 @@ from broker.core.staff.staff_rules import SUBJECT_ID
 from broker.use_cases.library_system.setup_check import PROOF
 
 _MAIL_TIMEOUT: Final = timedelta(seconds=15)
-_STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
+_STORE_DOWN: Final = (
+    "see store.url and its password, whether its Redis is up, and whether the disk of its file is "
+    "full or read-only"
+)
 _FEED_FIXES: Final = {
     "feed.unreachable": "see its url and ca_file, and whether this machine reaches it",
     "feed.status": "see its url",

@@ -1,0 +1,146 @@
+"""Faults around the broker: `broker check` names each in one line with what to correct, and shows no password."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from click.testing import CliRunner
+
+from broker.adapters.stores import sqlite
+from broker.cli.main import broker
+from broker.demo.run.demo_folder import Setting
+from tests.plugins.redis_server import KEEPING, RedisServer
+
+PASSWORD: Final = "a-wrong-password"
+STORE_FIX: Final = "see store.url and its password, whether its Redis is up, and whether the disk"
+Check = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a folder with a sound configuration; nobody listens at its library system and mail server."""
+    shutil.copytree(setting.folder, tmp_path / "own", ignore=shutil.ignore_patterns("broker.db*", "last-good"))
+    (tmp_path / "own" / "file").write_text("not a folder")
+    (tmp_path / "own" / "store").mkdir()
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Run `broker check` with settings in which FOLDER stands for the folder."""
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def run_check(**settings: str) -> tuple[int, str]:
+        environ = {f"BROKER_{name}": value.replace("FOLDER", str(folder)) for name, value in settings.items()}
+        environ |= {"BROKER_CONFIG": str(folder / "broker.toml")}
+        result = CliRunner().invoke(broker, ["check"], env=environ)
+        return result.exit_code, result.output
+
+    return run_check
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"STATE": "FOLDER/file"}, (78, "file cannot be written to: File exists (name a folder")),
+        ({"SITE": "FOLDER/gone"}, (78, "gone/policies: ")),
+        ({"KEYS": "FOLDER/file"}, (78, "file: is no folder")),
+        ({"LIBRARY__URL": "https://koha.invalid"}, (1, "library: Koha: no answer: the host name is unknown (DNS) (https")),
+        ({"MAIL__URL": "smtps://m.invalid:465"}, (1, "mail: smtps://m.invalid:465: the host name is unknown (DNS) (see mail.url")),
+        ({"STORE__URL": f"rediss://:{PASSWORD}@r.invalid/0"}, (1, "redis: the host name is unknown (DNS) (rediss://r.invalid/0: see store.url")),
+        ({"STORE__URL": "sqlite:FOLDER/store"}, (1, f"SQLITE_CANTOPEN (sqlite:FOLDER/store: {STORE_FIX}")),
+        ({"STORE__URL": "sqlite:FOLDER/file"}, (1, f"SQLITE_NOTADB (sqlite:FOLDER/file: {STORE_FIX}")),
+    ],
+    ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
+)  # fmt: skip
+def test_a_wrong_path_or_host_is_named(
+    check: Check, folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], fault: tuple[int, str]
+) -> None:
+    """A path of another kind, a missing file, and a host that DNS does not know."""
+    look_up = socket.getaddrinfo
+
+    def fail_for_invalid(host: Any, *rest: Any, **more: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail_for_invalid)
+    code, output = check(**settings)
+    assert (code, output.count(fault[1].replace("FOLDER", str(folder)))) == (fault[0], 1), output
+    assert "Traceback" not in output
+    assert PASSWORD not in output
+
+
+def test_a_store_of_a_newer_release_is_named(check: Check, folder: Path) -> None:
+    """The administrator went back to an older release."""
+    sqlite.prepare(folder / "newer.db")
+    with closing(sqlite3.connect(folder / "newer.db")) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    _, output = check(STORE__URL="sqlite:FOLDER/newer.db")
+    assert output.count("this store was written by a newer release") == 1
+
+
+def test_the_store_of_other_keys_is_named(check: Check, folder: Path) -> None:
+    """New keys were generated for a store that is in use."""
+    check(STORE__URL="sqlite:FOLDER/used.db")
+    CliRunner().invoke(broker, ["keys", "generate", str(folder / "others")])
+    _, output = check(STORE__URL="sqlite:FOLDER/used.db", KEYS="FOLDER/others")
+    assert output.count("is not the one that this store was first used with") == 1
+    assert "bring the key back from the backup" in output
+
+
+@pytest.mark.server
+def test_a_redis_with_another_password_or_an_evicting_one_is_named(check: Check, tmp_path: Path) -> None:
+    """No password, a wrong one, and a server that drops records when its memory is full."""
+    server = RedisServer(tmp_path, (*KEEPING, "--maxmemory-policy", "allkeys-lru")).start()
+    try:
+        _, output = check(STORE__URL=server.url, STORE__ACCEPT_LOSS="false")
+        assert output.count("maxmemory-policy") == 1
+        with server.client() as client:
+            client.config_set("requirepass", "the-right-password")
+        for user in ("", f":{PASSWORD}@"):
+            _, output = check(STORE__URL=server.url.replace("//", f"//{user}"))
+            assert output.count(f"redis: AuthenticationError ({server.url}: {STORE_FIX}") == 1
+            assert PASSWORD not in output
+    finally:
+        server.kill()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("mount", "said"),
+    [
+        (
+            "mount -t tmpfs -o ro,mode=700 tmpfs STATE",
+            "state-of-test cannot be written to: Read-only file system (name",
+        ),
+        ("mount -t tmpfs -o size=64k,mode=700 tmpfs STATE; head -c 1m /dev/zero > STATE/zero", "its disk have space"),
+    ],
+    ids=["read-only", "full"],
+)
+def test_a_disk_that_takes_no_write_is_named(folder: Path, mount: str, said: str) -> None:
+    """Mount a separate file system as ``state``, in a user namespace, without root rights."""
+    state = folder / "state-of-test"
+    state.mkdir()
+    probe = subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(state)], capture_output=True, check=False
+    )
+    if probe.returncode:
+        pytest.skip("this machine lets no test mount a file system (unshare -rm)")
+    script = f"{mount.replace('STATE', str(state))} 2>/dev/null; {sys.executable} -m broker.cli.main check"
+    environ = {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_STATE": str(state), "PATH": os.environ["PATH"]}
+    environ |= {"BROKER_STORE__URL": f"sqlite:{state}/broker.db"}
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode in {1, 78}, done.stderr.count(said)) == (True, 1), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
