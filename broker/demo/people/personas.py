@@ -184,8 +184,8 @@ _LOGINS: Final = (
         eid_attributes(5, "Per Toft", "2504941801"),
         "several_borrowers",
         (
-            staff_record("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
-            staff_record("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),
+            staff_record("PRIVATE", "2504941801", "Toft", firstname="Per", cardnumber="T-1001"),
+            staff_record("PRIVATE", "per.toft", "Toft", firstname="Per", cardnumber="250494-1801"),
         ),
     ),
 )

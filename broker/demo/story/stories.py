@@ -93,8 +93,8 @@ STORIES: Final = (
                 "Åbn personalets side som Cilla Overgaard. Sagen fortæller, hvad der skal rettes.",
             ),
             (
-                "Merge the two on the page of borrowers, and press Try again in the staff view.",
-                "Slå de to sammen på siden med lånere, og tryk på Prøv igen på personalets side.",
+                "Merge one into the other on the page of borrowers, then press Try again.",
+                "Slå dem sammen på siden med lånere, og tryk på Prøv igen i sagen.",
             ),
         ),
         "/my-loans?way=nemid",
@@ -103,8 +103,8 @@ STORIES: Final = (
         ("A policy is edited", "En politik bliver ændret"),
         (
             (
-                "Edit {policies}/student.yaml: take mail out of my-loans and the first example.",
-                "Ret {policies}/student.yaml: Fjern mail fra my-loans og fra det første eksempel.",
+                "Edit {policies}/student.yaml: take mail out of my-loans and the first releases.",
+                "Ret {policies}/student.yaml: Fjern mail fra my-loans og fra første releases.",
             ),
             (
                 "Save the file. The timeline says whether it is in force: no example may fail.",

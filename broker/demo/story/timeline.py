@@ -36,8 +36,8 @@ _EVENTS: Final = {
     "pin_changed": "The person has chosen a PIN",
     "proof_mailed": "A code is mailed, to prove a mailbox",
     "proved": "The mailbox is proved",
-    "reloaded": "The edited policies are in force",
-    "reload_refused": "The edited policies are refused; the earlier ones stay in force",
+    "policies_changed": "The edited policies are in force in one of the broker's processes",
+    "policies_stale": "The edited policies are refused; the earlier ones stay in force",
     "register_looked_up": "The register of persons is asked",
 }
 
@@ -125,7 +125,11 @@ class Timeline:
             if request.path.startswith("/api/v1/") and "oauth" not in request.path:
                 url = unquote(request.full_path.rstrip("?"))
                 path = urlsplit(url).path.removeprefix("/api/v1")
-                what = "Sets a PIN" if path.endswith("/password") else _CALLS[request.method]
+                what = _CALLS[request.method]
+                if path.startswith("/auth"):
+                    what = "Checks a PIN"
+                elif path.endswith("/password"):
+                    what = "Sets a PIN"
                 title = f"{what} ({request.method} {path})"
                 parts = [url, _format_json(request.get_data(as_text=True))]
                 answer = _format_json(response.get_data(as_text=True))

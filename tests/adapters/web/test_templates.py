@@ -124,7 +124,7 @@ def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
 
 def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
     """Asking again says so, a problem stands on top with the title marked, another affiliation is named."""
-    assert "What we send has changed since you last answered." in page(app, "inform")
+    assert "What we send is not the same as last time." in page(app, "inform")
     assert "You chose something else" in page(app, "inform-contract")
     assert 'data-problem="token_refused"' in page(app, "ask-problem")
     assert "<title>Error: " in page(app, "ask-problem")

@@ -67,8 +67,8 @@ def test_a_person_sees_what_they_agreed_to_and_withdraws_it(deployment: Deployme
     assert 'value="withdraw"' not in done.get_data(as_text=True)
     asked = deployment.person().log_in("asta")
     assert mark(asked)[0] == "ask"
-    assert "Det, vi sender, er ændret" not in asked.get_data(as_text=True)
-    assert "What we send has changed" not in asked.get_data(as_text=True)
+    assert "Det, vi sender, er ikke det samme" not in asked.get_data(as_text=True)
+    assert "What we send is not the same" not in asked.get_data(as_text=True)
 
 
 def receipts(person: Person, page: TestResponse) -> list[dict[str, Any]]:
