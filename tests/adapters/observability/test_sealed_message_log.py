@@ -48,8 +48,10 @@ def records(tmp_path: Path) -> list[dict[str, str] | None]:
 
 
 def test_a_message_is_read_by_the_private_key_only(tmp_path: Path) -> None:
-    """The whole message and its time; another key opens nothing."""
+    """The whole message and its time; another key opens nothing, and only the owner can read the files."""
     log(tmp_path).write(MESSAGE, NOW)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "log", *(tmp_path / "log").iterdir())]
+    assert modes == [0o700, 0o600]
     (found,) = records(tmp_path)
     assert found is not None
     assert found.pop("at") == "2026-11-25T23:59:59.000+00:00"

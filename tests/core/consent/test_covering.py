@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, find_question, is_covered, make_receipt
+from broker.core.consent.consent import (
+    REMEMBERED_FOR,
+    Question,
+    Receipt,
+    ReceiptEvent,
+    find_question,
+    is_covered,
+    make_receipt,
+)
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -130,3 +138,11 @@ def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: 
     told = replace(ASKED, legal_basis="contract")
     assert find_question(replace(items(SN), legal_basis="contract"), [yes(told)], None, hmacs, now) is None
     assert find_question(items(SN), [yes(told)], None, hmacs, now) is not None
+
+
+@pytest.mark.parametrize("event", [ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN])
+def test_a_no_of_the_same_instant_counts(hmacs: LookupHmacs, now: datetime, yes: Any, event: ReceiptEvent) -> None:
+    """In either order on file: a withdrawal is not lost to a yes."""
+    no = replace(yes(), event=event, record_id="no")
+    for receipts in ([yes(), no], [no, yes()]):
+        assert find_question(ASKED, receipts, None, hmacs, now) is not None

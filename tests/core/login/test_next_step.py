@@ -378,6 +378,16 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(
     assert isinstance(after(has_one, by_register), Ask)
 
 
+def test_an_identifier_of_an_upstream_never_leaves(
+    arrived_transaction: Transaction, service: Service, hmacs: LookupHmacs, now: datetime, permit: Any
+) -> None:
+    """Where we make no subject-id or pairwise-id, a value that came with the login does not take its place."""
+    decision = permit("public_task", **{"sn": ("Ravn",), "subject-id": ("x@au.dk",), "pairwise-id": ("y@au.dk",)})
+    step = next_step(arrived_transaction, Terms(service, GIVER, hmacs, decision, None, ("wayf",)), now)
+    assert isinstance(step, Ask)
+    assert [item.name for item in step.question.disclosure.items] == ["sn"]
+
+
 def test_a_format_the_policy_does_not_give_is_refused_before_anybody_is_asked(
     arrived_transaction: Transaction, after: Next, permit: Any
 ) -> None:
