@@ -116,7 +116,7 @@ def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting
     file.write_text(file.read_text().replace("{surname:", "{surnam:"))
     with pytest.raises(ConfigurationFaults) as found:
         assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
-    told = "policies/private.yaml:23: the library system has no field 'surnam' (did you mean 'surname'?)"
+    told = "policies/private.yaml:23: unknown field 'surnam' (did you mean 'surname'?)"
     assert [str(fault) for fault in found.value.faults] == [told]
 
 

@@ -102,8 +102,13 @@ def list_events(server: Server, event: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> Iterator[Server]:
-    """Serve a copy of a folder with two workers and empty home, runtime and temporary folders."""
+def serving(
+    setting: Setting, home: Path, ready: Callable[[Server], bool], terminal: int | None = None
+) -> Iterator[Server]:
+    """Serve a copy of a folder with two workers and empty home, runtime and temporary folders.
+
+    Errors go to the log, or to ``terminal``.
+    """
     folder, port = home / "demo", free_port()
     shutil.copytree(setting.folder, folder)
     for name in ("home", "run", "temporary"):
@@ -112,7 +117,7 @@ def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> It
     environ = {name: str(home / value) for name, value in named.items()}
     environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
     command = [sys.executable, "-m", "broker.cli.main", "serve"]
-    with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=log) as running:
+    with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=terminal or log) as running:
         found = Server(folder, port, running)
         until(lambda: ready(found))
         yield found
@@ -311,3 +316,12 @@ def test_no_header_moves_a_request_or_says_its_scheme(unchanged_server: Server, 
             wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
             assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
     assert "unexpected" not in unchanged_server.log()
+
+
+def test_a_terminal_says_what_a_server_without_a_proxy_is_not_for(setting: Setting, tmp_path: Path) -> None:
+    """It says the address, too; the log of programs gets neither (tests/walks/test_wheel.py)."""
+    reading, terminal = os.openpty()
+    with serving(setting, tmp_path, Server.answers, terminal):
+        said = os.read(reading, 10_000).decode()
+    assert "without a proxy (deploy/nginx.conf) this server is for tests" in said
+    assert "http://" in said

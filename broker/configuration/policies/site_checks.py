@@ -107,7 +107,7 @@ def find_warnings(
         for alternative in policy.match:
             yield from _find_missing_scope(alternative, names)
     for release, service in _pair_with_services(policies, names):
-        yield from _find_unencrypted_numbers(release, service)
+        yield from _find_withheld_numbers(release, service)
 
 
 def _find_unknown_names(
@@ -152,14 +152,28 @@ def _check_wire_names(
             yield listed.place, what, fix
 
 
-def _find_unencrypted_numbers(release: Release, service: Service) -> Iterator[PolicyProblem]:
-    """Find an attribute that may contain a CPR number, in assertions that are not encrypted."""
+def _find_withheld_numbers(release: Release, service: Service) -> Iterator[PolicyProblem]:
+    """Find CPR numbers that the service does not get as it is configured, or must not get.
+
+    A CPR number needs a controller and an encryption key (docs/reference/design.md#invariant-4).
+    """
+    setting = f"services.{service.name}"
+    unencrypted = f"assertions to {service.name} are not encrypted"
     for listed in release.attributes:
         if service.encryption == "none" and listed.name in _MAY_CONTAIN_CPR:
-            unencrypted = f"assertions to {service.name} are not encrypted"
             what = f"{listed.name} may contain a CPR number, and {unencrypted}"
-            fix = f"remove the attribute, or services.{service.name}.encryption"
-            yield listed.place, what, fix
+            yield listed.place, what, f"remove the attribute, or {setting}.encryption"
+        if listed.name != CPR_ATTRIBUTE:
+            continue
+        if service.controller is None:
+            fix = f"set {setting}.controller; until then the CPR is withheld"
+            yield listed.place, f"{service.name} states no controller", fix
+        if service.encryption == "none":
+            fix = f"remove {setting}.encryption; until then the CPR is withheld"
+            yield listed.place, unencrypted, fix
+        elif not service.encrypts:
+            fix = "until its metadata carries one the CPR is withheld"
+            yield listed.place, f"{service.name} publishes no encryption key", fix
 
 
 def _find_unwritable_address(

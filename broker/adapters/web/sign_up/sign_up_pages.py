@@ -53,8 +53,7 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     pages = SignUpPages(texts, setting, base_url.rstrip("/"))
     routes = Blueprint("signup", __name__)
     for name, page in texts.pages.items():
-        endpoint = name.replace(".", "_")
-        routes.add_url_rule(page.address, endpoint, partial(pages.show, name))
+        routes.add_url_rule(page.address, page.address, partial(pages.show, name))
     routes.add_url_rule(f"{sign_up_links.SIGN_UP}/", "begun", pages.begin)
     routes.add_url_rule(sign_up_links.FAQ, "faq", pages.show_faq)
     return routes

@@ -132,7 +132,7 @@ def test_a_library_has_a_tree_of_its_own(tmp_path: Path) -> None:
 title: {en: "Who are you?", da: "Hvem er du?"}
 address: /sign-up
 answers:
-  pupil: {leads_to: pupil, label: {en: "A pupil", da: "Elev"}}
+  pupil: {leads_to: begun, label: {en: "A pupil", da: "Elev"}}
   other: {leads_to: private.eid, label: {en: "Somebody else", da: "En anden"}}
 """
     pupil = """version: 1
@@ -142,7 +142,7 @@ actions:
   begin: {leads_to: sign_up, way: university, affiliation: student, label: {en: "Log in", da: "Log på"}}
 """
     (tmp_path / "start.yaml").write_text(start)
-    (tmp_path / "pupil.yaml").write_text(pupil)
+    (tmp_path / "begun.yaml").write_text(pupil)
     client = signup_site(texts=Texts.load(tmp_path)).test_client()
     assert client.get("/sign-up?answer=pupil").headers["Location"].endswith("/sign-up/pupil")
     page = client.get("/sign-up/pupil?lang=en").text
