@@ -43,7 +43,10 @@ def check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         environ = {f"BROKER_{name}": value.replace("FOLDER", str(folder)) for name, value in settings.items()}
         environ |= {"BROKER_CONFIG": str(folder / "broker.toml")}
         result = CliRunner().invoke(broker, ["check"], env=environ)
-        return result.exit_code, result.output
+        assert PASSWORD not in result.output
+        # Where an earlier test has set up the log, its lines stand among those of the command.
+        lines = [line for line in result.output.splitlines(keepends=True) if not line.startswith("{")]
+        return result.exit_code, "".join(lines)
 
     return run_check
 
@@ -77,7 +80,6 @@ def test_a_wrong_path_or_host_is_named(
     code, output = check(**settings)
     assert (code, output.count(fault[1].replace("FOLDER", str(folder)))) == (fault[0], 1), output
     assert "Traceback" not in output
-    assert PASSWORD not in output
 
 
 def test_a_store_of_a_newer_release_is_named(check: Check, folder: Path) -> None:
@@ -110,7 +112,6 @@ def test_a_redis_with_another_password_or_an_evicting_one_is_named(check: Check,
         for user in ("", f":{PASSWORD}@"):
             _, output = check(STORE__URL=server.url.replace("//", f"//{user}"))
             assert output.count(f"redis: AuthenticationError ({server.url}: {STORE_FIX}") == 1
-            assert PASSWORD not in output
     finally:
         server.kill()
 
