@@ -1,4 +1,4 @@
-"""Each alert of the table is silent on a sound broker, and fires when its fault is there."""
+"""Alerts of the table: silent on a sound broker, and firing when their fault is there."""
 
 import io
 import shutil
