@@ -29,8 +29,7 @@ from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.personas import Analysis, Progress
 from broker.core.report.disclosures import find_disclosures
-from broker.core.report.missing_answers import LibraryAnswers
-from broker.core.report.policy_report import PolicyReport
+from broker.core.report.policy_report import LibraryAnswers, PolicyReport
 from broker.use_cases.policy_trials.login_trials import TrialSite
 
 T = TypeVar("T")

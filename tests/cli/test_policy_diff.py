@@ -45,7 +45,7 @@ EDITS = [
         "student.yaml",
         "expires: 12 months",
         "expires: 6 months",
-        "narrower my-loans student: borrower: STUDENT created for 12 months -> STUDENT created for 6 months",
+        "narrower my-loans student: expires for 12 months -> for 6 months",
     ),
     (
         "employee.yaml",

@@ -103,15 +103,6 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(try_login: Try) 
     assert said in " ".join(result.stdout.split())
 
 
-def test_an_account_that_the_login_does_not_find_is_explained(try_login: Try) -> None:
-    """An affiliate's number finds no account: the output says so instead of "no account"."""
-    said = "note: this login does not lead to the account: no CPR number came that finds one"
-    person = ("--cpr", "real", "--service", "my-loans", "--borrower", "PRIVATE")
-    assert said in try_login(*AFFILIATE, *person).stdout
-    assert "note:" not in try_login("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
-    assert "note:" not in try_login(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
-
-
 def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(try_login: Try) -> None:
     """``require`` is about making an account: at an entry with ``need`` the missing account is the reason."""
     told = try_login(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
@@ -141,8 +132,6 @@ def test_a_category_of_people_without_an_account_rule_is_known(try_login: Try) -
     person = ("--upstream", "library", "--service", "e-resources")
     told = try_login(*person, "--borrower", "WALKER").stdout
     assert "borrower  WALKER stays (walker.yaml:8)\n" in told
-    assert "note: no rule names" not in told
-    assert "note: no rule names the category 'WALKR'" in try_login(*person, "--borrower", "WALKR").stdout
 
 
 @pytest.mark.parametrize(
@@ -239,7 +228,7 @@ def test_names_and_scopes_of_a_configuration_count(try_login: Try, setting: Sett
     mistyped = try_login(*STUDENT, "--attribute", "displyName=Asta", **environ)
     assert "there is no attribute 'displyName': did you mean 'displayName'?" in mistyped.stderr
     elsewhere = try_login("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
-    assert elsewhere.stdout.startswith("e-resources does not offer library; e-resources, as ")
+    assert elsewhere.stdout.startswith("e-resources does not offer library\ne-resources, as ")
     told = try_login("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
     offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
     assert (offered["e-resources"], offered["my-loans"]) == (False, True)

@@ -12,8 +12,7 @@ from broker.core.entities import Assurance, Controller, Institution, Service, Te
 from broker.core.login.site import Site
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import find_disclosures
-from broker.core.report.missing_answers import LibraryAnswers
-from broker.core.report.policy_report import PolicyReport
+from broker.core.report.policy_report import LibraryAnswers, PolicyReport
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -21,9 +21,9 @@ from broker.cli.output import (
 )
 from broker.configuration.policies.git_revisions import folder_at
 from broker.core.login.site import find_named_services
-from broker.core.policy_analysis.differences import find_differences
+from broker.core.policy_analysis.differences import Direction, find_differences
 from broker.core.policy_analysis.personas import Analysis
-from broker.use_cases.policy_trials.change_text import change_facts, change_sentences, every_change
+from broker.use_cases.policy_trials.rendering import change_row, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared
 _CATEGORY: Final = "://"  # an entity category may have no member yet
@@ -62,10 +62,18 @@ def diff_policies(
     trial = Analysis(opened.sets, opened.sites, now, report_progress=show_progress)
     found = find_differences(trial)
     if as_json:
-        facts = change_facts(found, opened.sets)
-        failures = [asdict(each) for each in opened.failures]
-        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failures}
-        click.echo(json.dumps(facts | left_out, indent=2))
+        before, after = (policies.digest for policies in opened.sets)
+        facts = {
+            "before": before,
+            "after": after,
+            "rows": [change_row(row, opened.sets) for row in found.rows],
+            "wider": any(row.change.direction is Direction.WIDER for row in found.rows),
+            "asked_again": found.asked_again,
+            "logins": found.logins,
+            "unconfigured": _find_unconfigured(trial),
+            "failures": [asdict(each) for each in opened.failures],
+        }
+        click.echo(json.dumps(facts, indent=2))
     else:
         labels = {each.name: each.label for each in trial.services}
         lines = change_sentences(found, opened.sets, labels)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -12,8 +12,8 @@ from broker.app.assembly import Parts
 from broker.cli.audit import find_events
 from broker.cli.output import as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.policy_trials.explanations import Explanation, Replay, explanation_lines
-from broker.use_cases.policy_trials.wording import Wording
+from broker.use_cases.policy_trials.explanations import Explanation
+from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, replay_row
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")
@@ -42,9 +42,9 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
         )
         found = explainer.add_earlier_set(found, policies, origin, now)
     if as_json:
-        click.echo(json.dumps(_row(found), indent=2))
+        click.echo(json.dumps(_row(found, now.date()), indent=2))
         return
-    for line in explanation_lines(found, Wording()):
+    for line in explanation_lines(found, now.date(), Wording()):
         click.echo(line)
     if found.is_by_another_set and found.earlier is None:
         click.echo("--git plays the login by the set that decided", err=True)
@@ -57,8 +57,9 @@ def show_login(parts: Parts, typed: str, *, as_json: bool) -> None:
     succeeded has events only.
     """
     reference = _check_reference(typed)
-    found = parts.make_explainer().explain(reference, datetime.now(UTC))
-    lines = list(explanation_lines(found, Wording())) if found else []
+    now = datetime.now(UTC)
+    found = parts.make_explainer().explain(reference, now)
+    lines = list(explanation_lines(found, now.date(), Wording())) if found else []
     events = find_events(parts, reference)
     if not lines and not events:
         raise click.ClickException("no login on this machine had this reference")
@@ -77,13 +78,8 @@ def _check_reference(typed: str) -> str:
     return typed
 
 
-def _replay_row(replay: Replay) -> dict[str, Any]:
-    return {**asdict(replay), "place": str(replay.place) if replay.place else None}
-
-
-def _row(found: Explanation) -> dict[str, Any]:
+def _row(found: Explanation, today: date) -> dict[str, Any]:
     """Return an explanation for programs."""
-    earlier = found.earlier
     return {
         "at": found.at.isoformat(timespec="seconds"),
         "step": found.step,
@@ -91,8 +87,7 @@ def _row(found: Explanation) -> dict[str, Any]:
         "upstream": found.upstream,
         "stranger": found.stranger,
         "refused": asdict(found.refused) if found.refused else None,
-        "earlier": earlier and {"origin": earlier.origin, "outcome": _replay_row(earlier.replay)},
+        "earlier": replay_row(found.earlier, today),
         "in_force": found.in_force,
-        "now": _replay_row(found.replay) if found.replay else None,
-        "gone": str(found.gone) if found.gone else None,
+        "now": replay_row(found.replay, today),
     }

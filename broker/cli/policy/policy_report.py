@@ -39,8 +39,7 @@ def report(into: Path, lang: str | None, folder: Path | None, day: datetime | No
     """Write which service receives what, why and on which terms.
 
     The report also covers the library system and the upstreams, the record of processing activities
-    (GDPR article 30(1)), the retention of data, and the questions that the configuration does not
-    answer. A DAY is written 2026-01-31.
+    (GDPR article 30(1)) and the retention of data. A DAY is written 2026-01-31.
     """
     _refuse_others(into)
     languages = (lang,) if lang else tuple(LANGUAGES)
@@ -57,8 +56,7 @@ def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:
     for path in into.iterdir():
         if path.name.endswith(endings) and path.name not in written:
             path.unlink()  # an earlier report's, of a service that is no more
-    questions = len(found.questions)
-    click.echo(f"{len(written)} files in {into}, {questions} questions not answered")
+    click.echo(f"{len(written)} files in {into}")
 
 
 def _refuse_others(folder: Path) -> None:

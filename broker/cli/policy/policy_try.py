@@ -23,8 +23,12 @@ from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import PolicySet
 from broker.use_cases.policy_trials.login_trials import LoginTrial, NoSuchNameError, TrialSite
 from broker.use_cases.policy_trials.login_trials import try_login as try_at_site
-from broker.use_cases.policy_trials.trial_text import trial_lines, trial_row
-from broker.use_cases.policy_trials.wording import Wording, escape_unprintable
+from broker.use_cases.policy_trials.rendering import (
+    Wording,
+    escape_unprintable,
+    trial_lines,
+    trial_row,
+)
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
@@ -229,12 +233,12 @@ def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
         corner = f"{corner}, on {now.date()}"
     if not site.site.configured:
         click.echo("no configuration: every service of the policies counts as configured", err=True)
-    lines = trial_lines(site, trial, now, Wording(), corner)
+    lines = trial_lines(site, trial, now.date(), Wording(), corner)
     click.echo("\n".join(lines))
 
 
 def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
-    rows = [trial_row(site, trial, played, now) for played in trial.played]
+    rows = [trial_row(site, trial, played, now.date()) for played in trial.played]
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,

@@ -81,7 +81,7 @@ def check_rules(
         warnings += (Fault(str(place), what, fix) for place, what, fix in unknown.warnings)
         if not unknown.faults:
             proof = check_rule(rule, policies, site, now)
-            faults += _find_broken_rule(proof, now)
+            faults += _find_broken_rule(proof)
     return faults, warnings
 
 
@@ -122,7 +122,7 @@ def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
     yield from write_names("attribute", attributes, rule.place)
 
 
-def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
+def _find_broken_rule(proof: RuleResult) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at its services matches its conditions"
@@ -130,8 +130,7 @@ def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     for breach in proof.breaches[:_MOST]:
         line = f" ({breach.place})" if breach.place else ""
         what = f"{rule.name!r} does not hold: {breach.service} {breach.what}{line}"
-        later = "" if breach.day == now.date() else f", on {breach.day}"
-        yield Fault(str(rule.place), what, f"e.g. {breach.persona}{later}")
+        yield Fault(str(rule.place), what, f"e.g. {breach.persona}")
     more = len(proof.breaches) - _MOST
     if more > 0:
         yield Fault(str(rule.place), f"{rule.name!r} does not hold in {more} more ways")

@@ -17,7 +17,7 @@ from broker.configuration.settings.raw_settings import (
 )
 from broker.configuration.settings.upstream_checks import find_upstream_faults, list_institutions
 from broker.core.errors import Fault
-from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER
+from broker.core.report.policy_report import LIBRARY_SYSTEM, MAIL_SERVER
 
 SHORTEST_SECRET: Final = 16
 # Secrets of examples and tutorials. They are refused whatever their length.

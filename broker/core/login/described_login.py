@@ -1,7 +1,7 @@
 """The borrower and the configuration of a described login."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -11,31 +11,28 @@ from broker.core.entities import Controller
 
 # Stands for the borrower number in a simulation.
 BORROWER_STAND_IN: Final = "(a borrower number)"
-_ANOTHER: Final = "(another borrower number)"
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedBorrower:
     """The borrower that the library system has for the person.
 
-    ``linked``: an earlier login found it, so this one needs no CPR number. ``twice``: there is a
-    second borrower with the same CPR number. ``fields`` None: as the login would write them.
+    ``twice``: there is a second borrower with the same CPR number. ``fields`` None: as the login
+    would write them.
     """
 
     category: str
-    linked: bool = False
     twice: bool = False
     expires: date | None = None
     fields: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def find_all(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
-        """Return the borrowers with the person's CPR number, before a login asks for ``wanted``."""
+    def make(self, wanted: WantedBorrower | None) -> Borrower:
+        """Return the borrower before a login asks for ``wanted``."""
         fields = self.fields
         if fields is None:
             fields = {each.name: each.value for each in wanted.fields} if wanted else {}
         number = BORROWER_STAND_IN
-        first = Borrower(number, self.category, self.expires, fields=fields, card=number)
-        return (first, replace(first, number=_ANOTHER)) if self.twice else (first,)
+        return Borrower(number, self.category, self.expires, fields=fields, card=number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,14 +126,22 @@ def complete_facts(
         for name, value in _make_up_attributes(facts, institution, policies)
         if _is_missing(name, facts, names)
     }
-    attributes = {**facts.attributes, **made}
-    assurance = facts.assurance or _find_usual_assurance(institution)
-    kind = facts.cpr or _find_usual_cpr_kind(facts, institution)
-    age = facts.age
-    if age is None and kind in _DATED:
-        age = _AGE
-    whole = replace(facts, attributes=attributes, assurance=assurance, cpr=kind, age=age)
-    return replace(whole, made_up=(*_name_made_up_facts(facts, whole), *made))
+    facts = replace(facts, attributes={**facts.attributes, **made})
+    made_up: list[str] = []
+    if facts.assurance is None:
+        is_eid = institution is not None and institution.national_eid
+        level = Assurance.SUBSTANTIAL if is_eid else Assurance.LOW
+        made_up.append(f"assurance {level.name.lower()}")
+        facts = replace(facts, assurance=level)
+    if facts.cpr is None:
+        is_sent = institution is not None and MAY_ASSERT_CPR in institution.may_assert
+        kind = "real" if is_sent and CPR_ATTRIBUTE not in facts.without else "none"
+        made_up.append(f"cpr {kind}")
+        facts = replace(facts, cpr=kind)
+    if facts.age is None and facts.cpr in _DATED:
+        made_up.append(f"age {_AGE}")
+        facts = replace(facts, age=_AGE)
+    return replace(facts, made_up=(*made_up, *made))
 
 
 def describe_login(
@@ -198,27 +206,6 @@ def _make_up_attributes(
     yield HOME, home
     yield EPPN, f"kim@{home}"
     yield "eduPersonPrimaryAffiliation", read_role(given.affiliations[0])
-
-
-def _find_usual_assurance(institution: Institution | None) -> Assurance:
-    if institution and institution.national_eid:
-        return Assurance.SUBSTANTIAL
-    return Assurance.LOW
-
-
-def _find_usual_cpr_kind(given: GivenFacts, institution: Institution | None) -> str:
-    if CPR_ATTRIBUTE in given.without:
-        return "none"
-    return "real" if institution and MAY_ASSERT_CPR in institution.may_assert else "none"
-
-
-def _name_made_up_facts(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
-    if given.assurance is None and whole.assurance is not None:
-        yield f"assurance {whole.assurance.name.lower()}"
-    if given.cpr is None:
-        yield f"cpr {whole.cpr}"
-    if given.age is None and whole.age is not None:
-        yield f"age {whole.age}"
 
 
 def _complete_account(given: GivenFacts, policies: PolicySet) -> GivenFacts:

@@ -8,19 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.change_plan import describe_outcome, plan_change
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.consent.consent import make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
+from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.authentication_reading import add_proofs
 from broker.core.login.decision_input import deny, login_facts, proof_step
 from broker.core.login.described_login import BORROWER_STAND_IN, SimulationTerms
+from broker.core.login.found_account import FoundBorrower, describe_account
 from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
-from broker.core.login.simulated_account import SimulatedAccount
+from broker.core.login.site import CATEGORY
 from broker.core.login.steps import (
     Ask,
     Done,
@@ -32,10 +36,18 @@ from broker.core.login.steps import (
     Step,
     TellChange,
 )
-from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import (
+    Account,
+    AccountState,
+    Authentication,
+    AuthnRequest,
+    LoginPurpose,
+    Person,
+    Transaction,
+)
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
-from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
+from broker.core.policy.model import BorrowerRule, Decision, Effect, LoginFacts, PolicySet
 
 # A key for simulations only: no real person has these pseudonyms.
 SIMULATION_HMACS: Final = LookupHmacs("ideal", b"no person is behind it")
@@ -106,23 +118,16 @@ class _Scene:
         )
 
     @property
-    def account(self) -> SimulatedAccount:
-        """Return the account of the person, in place of enrolments and library system."""
-        return SimulatedAccount(
-            decision=self.decision,
-            reading=self.reading,
-            borrower=self.login.borrower,
-            purpose=self.login.purpose,
-            today=self.now.date(),
-            number_is_known=self.number_is_known,
-            upgrade=self.transaction.upgrade,
-        )
-
-    @property
     def number_is_known(self) -> bool:
         """Return whether the person's borrower number is known."""
         person = self.transaction.person
         return person is not None and person.number is not None
+
+    @property
+    def access(self) -> str:
+        """Return whether the service makes a borrower, needs one or does without."""
+        release = self.decision.release
+        return release.borrower if release else "none"
 
     @property
     def terms(self) -> Terms:
@@ -183,17 +188,26 @@ def _decide_arrival(scene: _Scene) -> _Scene:
         return scene
     local = scene.login.upstream in scene.ideal.local
     number = BORROWER_STAND_IN if local else None
-    if not permitted and number is None:
-        number = scene.account.find_number()
+    if not permitted and number is None and scene.access != "none":
+        number = _find_borrower(scene, None).number
     scene = _set_person(scene, Person(_PERSON, number))
     if not permitted:
         scene = _decide(scene)
     if scene.decision.effect is not Effect.PERMIT:
         return scene
-    account = scene.account.find()
-    return _note_unchanged_borrower(
-        replace(scene, transaction=replace(scene.transaction, account=account))
-    )
+    account = _find_account_at_arrival(scene)
+    scene = replace(scene, transaction=replace(scene.transaction, account=account))
+    return replace(scene, borrower=_find_unchanged_borrower(scene))
+
+
+def _find_account_at_arrival(scene: _Scene) -> Account | None:
+    """Return the account before the person is asked anything; None if the service needs none."""
+    if scene.access == "none":
+        return None
+    wanted = None
+    if scene.access == "make" and scene.login.purpose is not LoginPurpose.PIN:
+        wanted = _derive_wanted(scene, upgrade=scene.transaction.upgrade is not False)
+    return _find_account(scene, wanted)
 
 
 def _set_person(scene: _Scene, person: Person) -> _Scene:
@@ -259,28 +273,73 @@ def _is_accepted(address: str, domains: Iterable[str]) -> bool:
     return not listed or address.rpartition("@")[2].lower() in listed
 
 
-def _note_unchanged_borrower(scene: _Scene) -> _Scene:
-    """Note the borrower as unchanged, or that there is none."""
-    account = scene.transaction.account
-    there = scene.login.borrower
+def _find_unchanged_borrower(scene: _Scene) -> PlannedBorrower | None:
+    """Return the borrower as it is before an enrolment; None if there is none."""
+    account, decision, there = scene.transaction.account, scene.decision, scene.login.borrower
     if account is None or account.number is None:
-        return replace(scene, borrower=None)
-    policy = scene.decision.policy
-    rule = policy.borrower if policy else None
-    category = there.category if there else _find_category(scene)
-    release = scene.decision.release
-    entry = release.place if release else None
-    place = rule.place if rule else entry
-    kept = PlannedBorrower(EnrolmentOutcome.UNCHANGED, category, category, None, place)
-    return replace(scene, borrower=kept)
+        return None
+    rule = decision.policy.borrower if decision.policy else None
+    entry = rule or decision.release
+    # The category of the library account that the person logged in with.
+    own = scene.login.reading.attributes.one(CATEGORY) or ""
+    category = there.category if there else own
+    place = entry.place if entry else None
+    return PlannedBorrower(EnrolmentOutcome.UNCHANGED, category, category, None, place)
 
 
-def _find_category(scene: _Scene) -> str:
-    """Return the category of the library account that the person logged in with."""
-    return scene.login.reading.attributes.one("borrower_category") or ""
+def _derive_wanted(scene: _Scene, *, upgrade: bool) -> WantedBorrower | None:
+    wanted = derive_wanted_borrower(
+        scene.decision, scene.reading.attributes, language="en", today=scene.now.date()
+    )
+    return replace(wanted, upgrade=upgrade) if wanted else None
+
+
+def _find_borrower(scene: _Scene, wanted: WantedBorrower | None) -> FoundBorrower:
+    """Return the borrower with the CPR number of the login."""
+    there = scene.login.borrower
+    if not has_usable_cpr(scene.decision.ground):
+        return FoundBorrower(reason=missing_cpr_reason(scene.reading.cpr))
+    if there is None:
+        return FoundBorrower()
+    if there.twice:
+        return FoundBorrower(reason=CaseReason.SEVERAL_BORROWERS)
+    borrower = there.make(wanted)
+    is_as_wanted = wanted is None or plan_change(borrower, wanted, scene.now.date()) is None
+    return FoundBorrower(borrower.number, borrower.category, is_as_wanted)
+
+
+def _find_account(scene: _Scene, wanted: WantedBorrower | None) -> Account:
+    """Return the account as ``wanted`` would change it, by the rule of a real login."""
+    if scene.number_is_known and not has_usable_cpr(scene.decision.ground):
+        return Account(BORROWER_STAND_IN, AccountState.KNOWN)
+    found = _find_borrower(scene, wanted)
+    return describe_account(found, wanted, scene.decision, scene.reading.attributes)
 
 
 def _enrol(scene: _Scene) -> _Scene:
-    account, planned = scene.account.enrol()
-    transaction = replace(scene.transaction, account=account)
-    return replace(scene, transaction=transaction, borrower=planned or scene.borrower)
+    """Make or change the borrower, as the worker does."""
+    wanted = _derive_wanted(scene, upgrade=scene.transaction.upgrade is True)
+    account = _find_account(scene, wanted)
+    planned = scene.borrower
+    policy = scene.decision.policy
+    if account.state is AccountState.NONE and wanted and policy and policy.borrower:
+        planned = _plan_borrower(scene, wanted, policy.borrower)
+        account = Account(
+            BORROWER_STAND_IN, AccountState.DONE, planned.outcome, category=planned.category
+        )
+    elif account.state is AccountState.NONE:
+        account = Account(None, AccountState.CLOSED)
+    return replace(scene, transaction=replace(scene.transaction, account=account), borrower=planned)
+
+
+def _plan_borrower(scene: _Scene, wanted: WantedBorrower, rule: BorrowerRule) -> PlannedBorrower:
+    there = scene.login.borrower
+    if there is None:
+        created = EnrolmentOutcome.CREATED
+        return PlannedBorrower(created, wanted.category, None, rule.expires, rule.place)
+    borrower = there.make(wanted)
+    change = plan_change(borrower, wanted, scene.now.date())
+    outcome = describe_outcome(borrower, change, wanted)
+    category = (change and change.category) or borrower.category
+    expiry = rule.expires if change and change.expires else None
+    return PlannedBorrower(outcome, category, borrower.category, expiry, rule.place)

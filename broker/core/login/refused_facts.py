@@ -18,7 +18,6 @@ from broker.core.policy.model import Decision, Effect, PolicySet
 # configuration accepts. HOME, CATEGORY, and values with an "@" whose scope is not checked are kept
 # only if a policy names the value: no decision depends on other values.
 VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
-_MOST_NEAR: Final = 3
 _ONLY_NAMED: Final = frozenset({HOME, CATEGORY})
 BorrowerKnown = Literal["unknown", "none", "there"]
 
@@ -28,10 +27,9 @@ class RefusedFacts:
     """The facts that led to a refusal.
 
     ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
-    reason codes. ``line`` is of the set ``digest``, ``near`` are the lines that came
-    nearest if no file matched. ``address`` says whether an address was shown to be the person's.
-    ``fault`` is the reason why the attributes are not trusted. If ``permitted``, the policies let
-    the person in, and a later step refused.
+    reason codes. ``line`` is of the set ``digest``. ``address`` says whether an address was shown to
+    be the person's. ``fault`` is the reason why the attributes are not trusted. If ``permitted``,
+    the policies let the person in, and a later step refused.
     """
 
     service: str
@@ -49,7 +47,6 @@ class RefusedFacts:
     borrower: BorrowerKnown
     digest: str
     line: str | None
-    near: Names = ()
     permitted: bool = False
     ground: Ground = Ground.NOTHING
     fault: str | None = None
@@ -87,7 +84,6 @@ def collect_refused_facts(
         borrower=_find_borrower_state(transaction),
         digest=decision.digest,
         line=str(line) if line else None,
-        near=tuple(f"{each.place} {each.code}" for each in decision.near_misses[:_MOST_NEAR]),
         permitted=decision.effect is Effect.PERMIT,
         ground=reading.ground,
         fault=None if trusted else decision.reasons[0].code,

@@ -80,19 +80,20 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     release = find_entry(policy, service)
     if release is None:
         reason = Reason("no_policy_for_service", alternative.place)
-        return _deny(policies, login, (reason,), policy, mismatch=mismatch)
+        return _deny(policies, login, (reason,), policy, alternative, mismatch=mismatch)
     unmet = _find_denial(policy.require, release, login)
     if unmet:
-        return _deny(policies, login, unmet, policy, release=release, mismatch=mismatch)
+        return _deny(
+            policies, login, unmet, policy, alternative, release=release, mismatch=mismatch
+        )
     released, fates = _filter_release(release, login, service)
     highest = matched[0][0]
-    entry = Reason("ok", release.place)
-    match = Reason("matched", alternative.place)
     return Decision(
         effect=Effect.PERMIT,
-        reasons=(entry, match),
+        reasons=(Reason("ok", release.place),),
         affiliation=policy.affiliation,
         policy=policy,
+        alternative=alternative,
         release=release,
         released=tuple(released),
         fates=fates,
@@ -120,6 +121,7 @@ def _deny(
     login: LoginFacts,
     reasons: tuple[Reason, ...],
     policy: Policy | None = None,
+    alternative: Alternative | None = None,
     *,
     release: Release | None = None,
     mismatch: str | None = None,
@@ -132,6 +134,7 @@ def _deny(
         reasons=reasons,
         affiliation=policy.affiliation if policy else None,
         policy=policy,
+        alternative=alternative,
         release=release,
         fates=tuple(fates),
         digest=policies.digest,

@@ -449,7 +449,8 @@ class Decision:
     number with its stand-in until it is disclosed. ``ground`` is the login's proof of identity,
     from which the rights follow (``core/identity/rights.py``). The policies may permit less:
     ``permits_creation`` is True if the login meets all requirements for a new borrower, and
-    ``permits_lowering`` if it shows that the person has left a category.
+    ``permits_lowering`` if it shows that the person has left a category. ``alternative`` is the one
+    of ``policy`` that the login meets.
     """
 
     effect: Effect
@@ -465,6 +466,7 @@ class Decision:
     ground: Ground = Ground.NOTHING
     permits_creation: bool = False
     permits_lowering: bool = False
+    alternative: Alternative | None = None
 
     def has(self, right: Right) -> bool:
         """Return whether the login has the right, as far as the proof of identity goes."""

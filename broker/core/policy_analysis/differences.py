@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -11,7 +11,7 @@ from broker.core.entities import Names
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.played_login import PlayedLogin
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import PolicyLine, PolicySet
+from broker.core.policy.model import PolicyLine
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
@@ -33,7 +33,6 @@ class Direction(StrEnum):
 
 # Topics whose effects widen a login if they are added, and narrow it if they are removed.
 _GIVING: Final = (Topic.RECEIVES, Topic.WRITES, Topic.REGISTER)
-_OF_ACCOUNT: Final = (Topic.BORROWER, Topic.WRITES, Topic.REGISTER)
 # Topics that are compared even if only one of the two sets admits the person.
 _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
@@ -42,8 +41,8 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 class Change:
     """A change for a persona: its direction, its text, and the line that causes it.
 
-    ``value`` is an attribute value that is now released, or no longer is. If ``was`` is True,
-    ``place`` is a line of the old set.
+    ``value`` is an attribute value that is now released, or no longer is. ``was``: ``place`` is a
+    line of the old set.
     """
 
     direction: Direction
@@ -58,15 +57,13 @@ class Change:
 class Row:
     """One change at one service for one affiliation, with a login that shows it.
 
-    ``values`` are the attribute values that are released, or no longer are. ``day`` is the first
-    day on which the change shows, because a mail domain may end later.
+    ``values`` are the attribute values that are released, or no longer are.
     """
 
     change: Change
     service: str
     affiliation: str
     login: GivenFacts
-    day: date
     values: list[str] = field(default_factory=list)
 
 
@@ -79,7 +76,6 @@ class Differences:
 
     rows: tuple[Row, ...]
     logins: int
-    today: date
     asked_again: Names = ()
 
 
@@ -93,13 +89,10 @@ def find_differences(trial: Analysis) -> Differences:
         service, affiliation = play.service.name, _write_affiliation(play)
         if service not in again and _is_asked_again(play, trial.now):
             again.add(service)
-        for change in find_changes(play, trial.sets):
+        for change in find_changes(play.played, trial):
             key = (change.direction, service, affiliation, change.text)
-            if key not in rows:
-                rows[key] = Row(change, service, affiliation, play.login, play.day)
-            row = rows[key]
-            row.login = min(row.login, play.login, key=_effort)
-            row.day = min(row.day, play.day)
+            row = rows.setdefault(key, Row(change, service, affiliation, play.login))
+            row.login = min(row.login, play.login, key=_measure_effort)
             if change.value and change.value not in row.values:
                 row.values.append(change.value)
     order = list(Direction)
@@ -112,26 +105,25 @@ def find_differences(trial: Analysis) -> Differences:
             row.affiliation,
         ),
     )
-    return Differences(tuple(ordered), logins, trial.now.date(), tuple(sorted(again)))
+    return Differences(tuple(ordered), logins, tuple(sorted(again)))
 
 
-def _effort(facts: GivenFacts) -> tuple[object, ...]:
+def _measure_effort(facts: GivenFacts) -> tuple[object, ...]:
     """Return how hard a login is to describe to ``try``; the easiest login is shown."""
-    is_remembered = facts.borrower is not None and facts.cpr != "real"
     values = sum(map(len, facts.attributes.values()))
-    return is_remembered, facts.assurance is None, facts.intent is not None, values
+    return facts.assurance is None, facts.intent is not None, values
 
 
 def _write_affiliation(play: Play) -> str:
     """Return the affiliation, or that before and after; ``student at via.dk`` by an exception."""
-    old, new = map(_affiliation_of, play.played)
+    old, new = map(_find_affiliation, play.played)
     policies = (each.decision.policy for each in reversed(play.played))
     institution = next((each.institution for each in policies if each and each.institution), "")
     moved = old if old == new else f"{old}{MOVES}{new}"
     return f"{moved}{AT}{institution}" if institution else moved
 
 
-def _affiliation_of(played: PlayedLogin) -> str:
+def _find_affiliation(played: PlayedLogin) -> str:
     return played.decision.affiliation or _NOBODY
 
 
@@ -155,33 +147,36 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
     return find_question(after.question.disclosure, (answer,), None, _HMACS, now) is not None
 
 
-def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
+def find_changes(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterator[Change]:
     """Yield the changes for one persona at one service, from the old set to the new one."""
-    old, new = play.played
-    yield from _compare_admission(old, new)
-    moved = [_affiliation_of(old), _affiliation_of(new)]
-    if moved[0] != moved[1]:
-        yield Change(Direction.OTHER, MOVES.join(moved), new.place)
+    old, new = played
+    changes = [*_compare_admission(old, new), *_compare_effects(played, trial)]
+    if not changes and _find_affiliation(old) != _find_affiliation(new):
+        changes.append(Change(Direction.OTHER, "decided by another file", new.place))
+    yield from changes
+
+
+def _compare_effects(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterator[Change]:
+    old, new = played
     before, after = (
-        {(each.topic, each.name): each for each in find_effects(played, policies, play.day)}
-        for played, policies in zip(play.played, sets, strict=True)
+        {
+            (effect.topic, effect.name): effect
+            for effect in find_effects(each, policies, trial.today)
+        }
+        for each, policies in zip(played, trial.sets, strict=True)
     )
+    is_admission = old.is_permitted != new.is_permitted
     for key in dict.fromkeys((*after, *before)):
-        topic, _name = key
-        is_of_library_account = play.source.institution is None and topic in _OF_ACCOUNT
-        is_admitted_once = old.is_permitted != new.is_permitted and topic not in _AT_ADMISSION
-        is_left_out = key == (Topic.RECEIVES, play.without) and key not in before
-        if not (is_of_library_account or is_admitted_once or is_left_out):
+        if not is_admission or key[0] in _AT_ADMISSION:
             yield from _compare(before.get(key), after.get(key), old, new)
 
 
 def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
-    if new.is_permitted:
-        if not old.is_permitted:
-            yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
-    elif old.is_permitted:
+    if new.is_permitted and not old.is_permitted:
+        yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
+    elif old.is_permitted and not new.is_permitted:
         yield Change(Direction.REFUSED, new.reason, new.place)
-    elif old.reason != new.reason:
+    elif not new.is_permitted and old.reason != new.reason:
         text = f"refused for {new.reason}, where it was {old.reason}"
         yield Change(Direction.OTHER, text, new.place)
 
@@ -218,23 +213,16 @@ def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterato
 
 
 def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
-    values = tuple(_compare_values(was, now))
-    yield from values
-    if was.kind == now.kind and was.rank != now.rank:
-        direction = Direction.WIDER if was.rank < now.rank else Direction.NARROWER
-    elif was.text == now.text or values:
-        return
-    else:
-        direction = Direction.WIDER if now.is_wider_if_changed else Direction.OTHER
-    text = f"{now.title} {was.text or 'always'}{MOVES}{now.text or 'always'}"
-    yield Change(direction, text, now.place)
-
-
-def _compare_values(was: Effect, now: Effect) -> Iterator[Change]:
-    """Yield the values that are added and those that are removed, each with its line."""
     before, after = set(was.values), set(now.values)
     for value in sorted(after - before):
         yield Change(Direction.WIDER, f"+ {now.title}", now.place, value, topic=now.topic)
     for value in sorted(before - after):
         text = f"- {now.title}"
         yield Change(Direction.NARROWER, text, was.place, value, was=True, topic=now.topic)
+    if was.text == now.text and was.rank == now.rank:
+        return
+    direction = Direction.OTHER
+    if was.rank != now.rank:
+        direction = Direction.WIDER if was.rank < now.rank else Direction.NARROWER
+    text = f"{now.title} {was.text or 'always'}{MOVES}{now.text or 'always'}"
+    yield Change(direction, text, now.place)

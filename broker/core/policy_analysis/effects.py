@@ -54,9 +54,8 @@ class Topic(StrEnum):
 class Effect:
     """One effect of a login, and the line that causes it.
 
-    Effects of two sets are compared by ``topic`` and ``name``. Of two effects of the same ``kind``
-    the one with the higher ``rank`` is wider. ``is_wider_if_changed``: any other text is wider.
-    ``remarks`` are only shown.
+    Effects of two sets are compared by ``topic`` and ``name``. Of two effects the one with the
+    higher ``rank`` is wider. More ``values`` are wider too. ``remarks`` are only shown.
     """
 
     topic: Topic
@@ -64,10 +63,8 @@ class Effect:
     text: str = ""
     place: PolicyLine | None = None
     rank: int = 0
-    kind: str = ""
     values: Names = field(default=(), repr=False)
     remarks: Names = ()
-    is_wider_if_changed: bool = False
 
     @property
     def title(self) -> str:
@@ -89,11 +86,10 @@ def find_effects(played: PlayedLogin, policies: PolicySet, day: date) -> Iterato
         if played.decision.release:
             yield from _terms(played, played.decision.release)
     rule = played.decision.policy.borrower if played.decision.policy else None
-    if not played.is_permitted:
-        return
-    yield _borrower(played, rule, day)
-    if rule:
-        yield from _writing(played, rule, day)
+    if played.is_permitted:
+        yield _borrower(played, rule)
+        if rule:
+            yield from _writing(played, rule, day)
 
 
 def _steps(played: PlayedLogin, policies: PolicySet) -> Iterator[Effect]:
@@ -117,27 +113,24 @@ def _steps(played: PlayedLogin, policies: PolicySet) -> Iterator[Effect]:
 def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Iterator[Effect]:
     head = f"proof {step.name}:"
     policy = policies.policy_by_affiliation.get(intent or "")
-    asked = (
-        next((each for each in policy.proofs if each.name == step.name), None) if policy else None
-    )
+    asked = [each for each in policy.proofs if each.name == step.name] if policy else []
+    for rule in asked:
+        ends = (
+            f"{each.name} until {each.until}" if each.until else each.name for each in rule.domains
+        )
+        place = rule.lines.get("domains", rule.place)
+        yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=tuple(ends))
+        yield _span(rule, head, "code_valid_for")
     remembered = remembering_proof(policies, step.name)
-
-    def line_of(rule: ProofRule | None, key: str) -> PolicyLine | None:
-        return rule.lines.get(key, rule.place) if rule else None
-
-    place = line_of(asked, "domains")
-    yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=step.domains)
-    yield _span(f"{head} code_valid_for", step.lasts, line_of(asked, "code_valid_for"))
     if remembered:
-        place = line_of(remembered, "remembered_for")
-        yield _span(f"{head} remembered_for", remembered.remembered_for, place)
+        yield _span(remembered, head, "remembered_for")
 
 
-def _span(name: str, span: timedelta, place: PolicyLine | None) -> Effect:
-    seconds = int(span.total_seconds())
-    units = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
-    unit, size = next(each for each in units if not seconds % each[1] or each[1] == units[-1][1])
-    return Effect(Topic.DETAILS, name, f"{seconds // size} {unit}", place, seconds)
+def _span(rule: ProofRule, head: str, key: str) -> Effect:
+    span: timedelta = getattr(rule, key)
+    place = rule.lines.get(key, rule.place)
+    text = f"{span.days} days" if span.days else f"{span // timedelta(minutes=1)} minutes"
+    return Effect(Topic.DETAILS, f"{head} {key}", text, place, int(span.total_seconds()))
 
 
 def _leaving(played: PlayedLogin) -> Iterator[Effect]:
@@ -175,27 +168,20 @@ def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
     rank = 1 if notice == "upstream" else 0
     yield Effect(Topic.TERMS, "notice", notice, line_of("notice"), rank)
     controller = played.service.controller
-    yield Effect(
-        Topic.TERMS,
-        "controller",
-        controller.name.en if controller else "none",
-        release.place,
-        is_wider_if_changed=True,
-    )
+    name = controller.name.en if controller else "none"
+    yield Effect(Topic.TERMS, "controller", place=release.place, values=(name,), remarks=(name,))
 
 
-def _borrower(played: PlayedLogin, rule: BorrowerRule | None, day: date) -> Effect:
+def _borrower(played: PlayedLogin, rule: BorrowerRule | None) -> Effect:
     planned = played.borrower
     if planned is None:
         return Effect(Topic.BORROWER, "", "none")
     if planned.outcome is EnrolmentOutcome.UNCHANGED:
         return Effect(Topic.BORROWER, "", f"{planned.category} stays", planned.place)
-    kind = f"{planned.category} {planned.outcome}"
-    expiry = f" {planned.expiry}" if planned.expiry else ""
-    rank = planned.expiry.find_date(day).toordinal() if planned.expiry else 0
-    remarks = _other_outcomes(played, rule) if rule and not planned.before else ()
-    text = f"{kind}{expiry}"
-    return Effect(Topic.BORROWER, "", text, planned.place, rank, kind, remarks=tuple(remarks))
+    expiry = [str(planned.expiry)] if planned.expiry else []
+    others = _other_outcomes(played, rule) if rule and not planned.before else ()
+    text = f"{planned.category} {planned.outcome}"
+    return Effect(Topic.BORROWER, "", text, planned.place, remarks=(*expiry, *others))
 
 
 def _other_outcomes(played: PlayedLogin, rule: BorrowerRule) -> Iterator[str]:
@@ -222,11 +208,9 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
             source = _find_source(field_rule, attributes)
             yield Effect(Topic.WRITES, name, f"set {each.set}", place, rank)
             yield Effect(Topic.DETAILS, f"source of {name}", source, place)
+        end = wanted.expires.toordinal()
+        yield Effect(Topic.DETAILS, "expires", str(rule.expires), rule.line_of("expires"), end)
         made = played.borrower
-        if not (made and made.expiry):
-            name, place = "expires (where it is moved)", rule.line_of("expires")
-            end = wanted.expires
-            yield Effect(Topic.DETAILS, name, str(end), place, end.toordinal())
         if wanted.pin_to and made and made.outcome is EnrolmentOutcome.CREATED:
             yield Effect(Topic.WRITES, "PIN mail", place=rule.line_of("pin"))
     register = played.register

@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.entities import Service
 from broker.core.login.given_facts import GivenFacts
-from broker.core.policy.model import Effect, Fate, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
 
@@ -42,17 +42,15 @@ Decided = tuple[str, str, str, str]
 class Findings:
     """The results of all personas; ``reached`` holds a login for each kind of decision.
 
-    ``alternatives``, ``exceptions`` and ``entries`` are those that decided some login. ``leaving``
-    and ``staying`` are attributes on the line that lists them, the latter with the reason.
+    ``lines`` are the alternatives, exceptions and entries that decided some login, and the lines of
+    attributes that were released, each with the attribute or "". ``staying`` are attributes on the
+    line that lists them, with the reason. ``refused`` are reasons by affiliation.
     """
 
     logins: int = 0
     reached: dict[Decided, GivenFacts] = field(default_factory=dict)
-    alternatives: set[PolicyLine] = field(default_factory=set)
-    exceptions: set[tuple[str, str]] = field(default_factory=set)
-    entries: set[PolicyLine] = field(default_factory=set)
-    leaving: set[tuple[PolicyLine, str]] = field(default_factory=set)
-    staying: dict[tuple[PolicyLine, str], str] = field(default_factory=dict)
+    lines: set[tuple[PolicyLine | None, str]] = field(default_factory=set)
+    staying: dict[tuple[PolicyLine | None, str], str] = field(default_factory=dict)
     refused: set[tuple[str, str]] = field(default_factory=set)
 
     def find_useless_rules(
@@ -61,30 +59,28 @@ class Findings:
         """Yield the rules that have no effect on any login."""
         served = {name for each in services for name in (each.name, *each.categories)}
         for policy in policies.policies:
-            yield from self._find_useless_matches(policy)
+            for alternative in policy.match:
+                what = "this alternative decides no login: nobody meets it, or another comes first"
+                yield from self._report_unused(alternative.place, what)
+            for name, variant in policy.exceptions.items():
+                what = f"nobody of this affiliation comes from {name}"
+                yield from self._report_unused(variant.place, what)
             # The name of a service that is not configured has a warning already.
             for release in (each for each in policy.releases if each.service in served):
-                yield from self._find_useless_lines(release)
+                yield from self._report_unused(release.place, "no login reaches this entry")
+                yield from self._find_useless_attributes(release)
             yield from self._find_useless_requirements(policy)
 
-    def _find_useless_matches(self, policy: Policy) -> Iterator[Finding]:
-        for alternative in policy.match:
-            if alternative.place not in self.alternatives:
-                what = "this alternative decides no login: nobody meets it, or another comes first"
-                yield Finding(alternative.place, what)
-        for name, variant in policy.exceptions.items():
-            if variant.place and (policy.affiliation, name) not in self.exceptions:
-                yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
+    def _report_unused(self, place: PolicyLine | None, what: str) -> Iterator[Finding]:
+        if place and (place, "") not in self.lines:
+            yield Finding(place, what)
 
-    def _find_useless_lines(self, release: Release) -> Iterator[Finding]:
-        if release.place not in self.entries:
-            yield Finding(release.place, "no login reaches this entry")
+    def _find_useless_attributes(self, release: Release) -> Iterator[Finding]:
         for listed in release.attributes:
             line = (listed.place, listed.name)
-            if line in self.staying and line not in self.leaving:
-                yield Finding(
-                    listed.place, f"{listed.name} leaves for nobody: {self.staying[line]}"
-                )
+            if line in self.staying and line not in self.lines:
+                what = f"{listed.name} leaves for nobody: {self.staying[line]}"
+                yield Finding(listed.place, what)
 
     def _find_useless_requirements(self, policy: Policy) -> Iterator[Finding]:
         require = policy.require
@@ -105,31 +101,20 @@ def find_results(trial: Analysis) -> Findings:
 
 
 def _note(seen: Findings, play: Play) -> None:
-    (played,) = play.played
-    (deciding,) = play.deciding
-    decision = played.decision
-    affiliation, release = decision.affiliation, decision.release
-    if affiliation is None:
+    decision = play.played[0].decision
+    policy, release, alternative = decision.policy, decision.release, decision.alternative
+    if policy is None:
         return
-    if deciding.policy and deciding.alternative:
-        seen.alternatives.add(deciding.alternative.place)
-        seen.exceptions.add((affiliation, deciding.policy.institution))
-    key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
+    key = (policy.affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
     seen.reached.setdefault(key, play.login)
-    if release is not None:
-        seen.entries.add(release.place)
+    deciding = (each.place for each in (policy, release, alternative) if each)
+    seen.lines |= {(place, "") for place in deciding}
     if decision.effect is Effect.DENY:
-        seen.refused |= {(affiliation, each.code) for each in decision.reasons}
+        seen.refused |= {(policy.affiliation, each.code) for each in decision.reasons}
         return
     for fate in decision.fates:
-        _note_fate(seen, fate)
-
-
-def _note_fate(seen: Findings, fate: Fate) -> None:
-    if fate.place is None:
-        return
-    line = (fate.place, fate.name)
-    if fate.code in _PASSED:
-        seen.leaving.add(line)
-    elif seen.staying.get(line, _NOT_SENT) == _NOT_SENT:
-        seen.staying[line] = fate.code  # another reason says more
+        line = (fate.place, fate.name)
+        if fate.code in _PASSED:
+            seen.lines.add(line)
+        elif seen.staying.get(line, _NOT_SENT) == _NOT_SENT:
+            seen.staying[line] = fate.code  # another reason says more

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from datetime import date
 from itertools import chain
 
 from broker.core.entities import Assurance
@@ -14,15 +13,12 @@ from broker.core.policy.model import Condition, PolicySet
 
 
 def write_options(
-    facts: GivenFacts,
-    sets: tuple[PolicySet, ...],
-    conditions: tuple[Condition, ...] = (),
-    day: date | None = None,
+    facts: GivenFacts, sets: tuple[PolicySet, ...], conditions: tuple[Condition, ...] = ()
 ) -> str:
     """Return the deciding facts: ``--upstream wayf --as student@au.dk --cpr real --age 22``.
 
     Of the attributes, only affiliations and values that the sets or ``conditions`` name are
-    written. ``day`` is written if it is not None.
+    written.
     """
     looking = chain(conditions, *(each.conditions for each in sets))
     options = [("--upstream", facts.upstream)]
@@ -37,7 +33,6 @@ def write_options(
         "--age": facts.age,
         "--intent": facts.intent,
         "--borrower": account,
-        "--date": day,
     }
     options += [(name, str(value)) for name, value in more.items() if value is not None]
     options += [("--proof", f"{name}={address}") for name, address in facts.proved.items()]

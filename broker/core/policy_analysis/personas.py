@@ -4,15 +4,19 @@ A persona meets the conditions of no alternative, of one, or of two. It may have
 proof more. The engine of real logins decides each of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import cached_property
 from itertools import chain, combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names, Service
-from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affiliation
+from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
+    SCOPED_AFFILIATION,
+    is_known_affiliation,
+)
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
@@ -20,7 +24,7 @@ from broker.core.login.given_facts import DescribedLogin, GivenFacts
 from broker.core.login.site import CATEGORY, Site
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
-from broker.core.policy.missing_proof import missing_proof
+from broker.core.policy.missing_proof import missing_proof, remembering_proof
 from broker.core.policy.model import (
     Alternative,
     BorrowerRule,
@@ -28,6 +32,7 @@ from broker.core.policy.model import (
     LoginFacts,
     Policy,
     PolicySet,
+    ProofRule,
 )
 from broker.core.policy_analysis.sources import Source, choose_values, find_rank, list_sources
 
@@ -109,6 +114,11 @@ class Analysis:
     report_progress: Progress = field(default=lambda *_: None, compare=False)
 
     @property
+    def today(self) -> date:
+        """Return the day of the logins."""
+        return self.now.date()
+
+    @property
     def set_sites(self) -> tuple[tuple[PolicySet, Site], ...]:
         """Return each set with its site."""
         sites = self.sites * len(self.sets) if len(self.sites) == 1 else self.sites
@@ -126,34 +136,20 @@ class Analysis:
         return any(each is not None and upstream in each.methods for each in there)
 
     def choosers(self) -> "Iterator[PersonaChooser]":
-        """Yield the choosers of each source, on each day that makes a difference."""
-        days = _find_days(self.sets, self.now.date())
+        """Yield the chooser of each source."""
         sources: list[Source] = []
         for site in self.sites:  # an institution that differs between the sites is a source twice
             sources += (each for each in list_sources(site) if each not in sources)
         for position, source in enumerate(sources):
             self.report_progress(position, len(sources))
             if not self.given.upstreams or source.upstream.name in self.given.upstreams:
-                yield from (PersonaChooser(source, self, day) for day in days)
+                yield PersonaChooser(source, self)
         self.report_progress(len(sources), len(sources))
 
-    @cached_property
-    def changed_affiliations(self) -> frozenset[str] | None:
-        """The affiliations whose policies differ; None if every policy has to be played."""
-        if len(self.sets) == 1 or len(self.sites) > 1:
-            return None
-        old, new = (policies.policy_by_affiliation for policies in self.sets)
-        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
-
-    @cached_property
-    def has_changed_proofs(self) -> bool:
-        """Whether a policy that differs has proofs, or matches by a proof."""
-        policies = chain.from_iterable(each.policies for each in self.sets)
-        return any(
-            policy.proofs or any(each.name.endswith(PROOF_DOMAIN) for each in policy.conditions)
-            for policy in policies
-            if self.is_changed(policy)
-        )
+    @property
+    def is_comparison(self) -> bool:
+        """Whether two policy sets are compared for one site, so that equal rules change nothing."""
+        return len(self.sets) > len(self.sites)
 
     @cached_property
     def rematched_affiliations(self) -> frozenset[str]:
@@ -166,12 +162,7 @@ class Analysis:
 
     def is_rematched(self, policy: Policy) -> bool:
         """Return whether other logins match a policy, or there is nothing to compare."""
-        is_compared = self.changed_affiliations is not None
-        return not is_compared or policy.affiliation in self.rematched_affiliations
-
-    def is_changed(self, policy: Policy) -> bool:
-        """Return whether a policy differs between the sets, or there is nothing to compare."""
-        return self.changed_affiliations is None or policy.affiliation in self.changed_affiliations
+        return not self.is_comparison or policy.affiliation in self.rematched_affiliations
 
     @cached_property
     def patterns(self) -> Mapping[str, set[str]]:
@@ -186,16 +177,6 @@ class Analysis:
     def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a line of a set names exactly."""
         return frozenset[str]().union(*(each.affiliation_names for each in self.sets))
-
-    @cached_property
-    def contested_values(self) -> frozenset[str]:
-        """The affiliations that only one of the sets knows."""
-        known = [each.affiliation_names for each in self.sets]
-        return frozenset(
-            value
-            for value in self.affiliation_names
-            if not all(is_known_affiliation(value, each) for each in known)
-        )
 
     def _iter_written_values(self) -> Iterator[tuple[str, Names]]:
         """Yield the attributes that the sets read, with the values that they name."""
@@ -232,19 +213,22 @@ def _iter_policy_values(policy: Policy) -> Iterator[tuple[str, Names]]:
 class DecidingPolicy:
     """The policy that decides a login under one set, at any service.
 
-    ``is_highest`` is False if an intent picked it. ``proof`` is the proof that the intent needs.
+    ``is_highest`` is False if an intent picked it. ``proofs`` are the proof that the intent needs,
+    and the one that says how long it is remembered. ``withholds``: the set does not know one of the
+    affiliations.
     """
 
     policy: Policy | None
+    alternative: Alternative | None
     is_highest: bool
-    proof: str | None
-    alternative: Alternative | None = None
+    proofs: tuple[ProofRule | None, ...]
+    withholds: bool
 
     @property
     def key(self) -> object:
         """Return a value that is equal for equal decisions."""
         policy = self.policy
-        return (policy and (policy.affiliation, policy.institution), self.is_highest, self.proof)
+        return (policy and (policy.affiliation, policy.institution), self.is_highest, self.proofs)
 
 
 Deciding = tuple[DecidingPolicy, ...]
@@ -262,11 +246,10 @@ class Persona:
 
 @dataclass(frozen=True)
 class PersonaChooser:
-    """Chooses the personas of one source on one day."""
+    """Chooses the personas of one source."""
 
     source: Source
     trial: Analysis
-    day: date
 
     @cached_property
     def values(self) -> Mapping[str, Names]:
@@ -293,27 +276,21 @@ class PersonaChooser:
 
     @cached_property
     def _extras(self) -> tuple[tuple[str, str], ...]:
-        """The further values of personas: affiliations of each rank, and proofs of no condition.
+        """The further values of personas: affiliations of each kind, and proofs of no condition.
 
-        An affiliation meets as few conditions as possible, or is contested.
+        Affiliations of one kind have the same rank and are known to the same sets. The last of them
+        meets the fewest conditions. One is known to no set.
         """
-        fewest: dict[object, tuple[int, str, str]] = {}
+        kinds: dict[object, tuple[str, str]] = {}
         for name in AFFILIATIONS:
             for value in self.values.get(name, ()):
-                met = sum(
-                    value_allowed(value, condition.values)
-                    for policies in self.trial.sets
-                    for condition in policies.conditions
-                    if condition.name == name
-                )
-                is_contested = value in self.trial.contested_values
-                key: object = value if is_contested else find_rank(name, value)
-                fewest[key] = min(fewest.get(key, (met, name, value)), (met, name, value))
+                known = tuple(_is_known(value, policies) for policies in self.trial.sets)
+                kinds[find_rank(name, value), known] = (name, value)
+        extras = [*kinds.values()]
+        if self.source.has_attribute(SCOPED_AFFILIATION):
+            extras.append((SCOPED_AFFILIATION, self.source.unknown_affiliation))
         proofs = (name for name in self.values if name.endswith(PROOF_DOMAIN))
-        return (
-            *((name, value) for _, name, value in fewest.values()),
-            *((name, self.values[name][-1]) for name in proofs),
-        )
+        return (*extras, *((name, self.values[name][-1]) for name in proofs))
 
     def personas(self) -> Iterator[Persona]:
         """Yield one persona for each way in which the sets decide at this source."""
@@ -438,18 +415,13 @@ class PersonaChooser:
         self, shown: ShownValues, level: Assurance | None
     ) -> Iterator[tuple[str | None, Deciding]]:
         """Yield the intents that may make a difference, with the policies that decide each."""
-        yield None, self._decide(shown, level, None)
-        chosen: list[Policy] = []
-        is_affected = self.trial.has_changed_proofs
+        intents: dict[str | None, None] = dict.fromkeys((None, *self.trial.given.intents))
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
-            matched = [each for each, _ in matching_policies(policies, facts, self.day)]
-            is_affected = is_affected or any(map(self.trial.is_changed, matched))
-            chosen += (*matched[1:], *(each for each in policies.policies if each.proofs))
-        changing = (
-            each.affiliation for each in chosen if is_affected or self.trial.is_changed(each)
-        )
-        for intent in dict.fromkeys((*self.trial.given.intents, *changing)):
+            matched = [each for each, _ in matching_policies(policies, facts, self.trial.today)]
+            proving = (each for each in policies.policies if each.proofs)
+            intents |= dict.fromkeys(each.affiliation for each in (*matched[1:], *proving))
+        for intent in intents:
             yield intent, self._decide(shown, level, intent)
 
     def _decide(self, shown: ShownValues, level: Assurance | None, intent: str | None) -> Deciding:
@@ -457,12 +429,13 @@ class PersonaChooser:
         found = []
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, intent, policies)
-            matched = matching_policies(policies, facts, self.day)
-            proof = missing_proof(policies, facts, self.day) if intent else None
-            lacking = proof.name if proof else None
+            matched = matching_policies(policies, facts, self.trial.today)
             policy, alternative, _ = pick_policy(matched, facts) if matched else (None,) * 3
             is_highest = not matched or policy is matched[0][0]
-            found.append(DecidingPolicy(policy, is_highest, lacking, alternative))
+            missing = missing_proof(policies, facts, self.trial.today) if intent else None
+            proofs = (missing, remembering_proof(policies, missing.name)) if missing else ()
+            withholds = any(facts.attributes.get(name) != shown.get(name) for name in AFFILIATIONS)
+            found.append(DecidingPolicy(policy, alternative, is_highest, proofs, withholds))
         return tuple(found)
 
     def _make_facts(
@@ -470,30 +443,30 @@ class PersonaChooser:
     ) -> LoginFacts:
         attributes = dict(shown)
         for name in AFFILIATIONS:
-            attributes[name] = tuple(
-                each
-                for each in shown.get(name, ())
-                if is_known_affiliation(each, policies.affiliation_names)
-            )
+            if name in shown:
+                known = (value for value in shown[name] if _is_known(value, policies))
+                attributes[name] = tuple(known)
         return LoginFacts(self.source.upstream.name, Attributes(attributes), level, intent=intent)
 
     def _make_key(self, persona: Persona) -> object:
         """Return a value that is equal for personas that no later step tells apart."""
         deciding = persona.deciding
         policies = list(filter(None, (each.policy for each in deciding)))
-        affiliations = [
-            (name, value) for name in AFFILIATIONS for value in persona.shown.get(name, ())
-        ]
+        ranks = (
+            find_rank(name, value) for name in AFFILIATIONS for value in persona.shown.get(name, ())
+        )
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
+        withheld = {each.withholds for each in deciding}
+        lowers = any(each.borrower and each.borrower.lowers for each in policies)
         intent = persona.intent
-        needs_intent = intent in self.trial.given.intents or _has_proof(deciding)
+        needs_intent = intent in self.trial.given.intents or any(each.proofs for each in deciding)
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
             persona.level if self.trial.given.levels else None,
             self._compare_level(persona.level, policies),
-            max((find_rank(name, value) for name, value in affiliations), default=0),
-            self.trial.contested_values.intersection(value for _, value in affiliations),
+            max(ranks, default=0),
+            tuple(each.withholds for each in deciding) if lowers or len(withheld) > 1 else None,
             relevant.intersection(persona.shown),
             intent if needs_intent else None,
         )
@@ -521,23 +494,5 @@ def _iter_alternatives(policy: Policy) -> Iterator[tuple[Condition, ...]]:
             yield (*alternative.conditions, each)
 
 
-def _has_proof(deciding: Deciding) -> bool:
-    return any(each.proof for each in deciding)
-
-
-def can_lower(policies: Iterable[Policy]) -> bool:
-    """Return whether a login by one of the policies may lower the category of a borrower."""
-    return any(each.borrower and each.borrower.lowers for each in policies)
-
-
-def _find_days(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
-    """Return the days to try: today, and the day after each last day of a mail domain."""
-    ends = {
-        domain.until
-        for policies in sets
-        for policy in policies.policies
-        for proof in policy.proofs
-        for domain in proof.domains
-        if domain.until is not None and domain.until >= today
-    }
-    return (today, *(end + timedelta(days=1) for end in sorted(ends)))
+def _is_known(affiliation: str, policies: PolicySet) -> bool:
+    return is_known_affiliation(affiliation, policies.affiliation_names)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
@@ -43,15 +43,13 @@ class SiteRule:
 class Breach:
     """A broken rule: the policy line that breaks it, and a login as an example.
 
-    ``place`` is None if no line decides. ``day`` is later than today if the rule is broken only
-    after a date in the policies.
+    ``place`` is None if no line decides.
     """
 
     what: str
     place: PolicyLine | None
     service: str
     login: DescribedLogin = field(repr=False)
-    day: date
     persona: str
 
 
@@ -88,7 +86,7 @@ def check_rule(rule: SiteRule, policies: PolicySet, site: Site, now: datetime) -
             key = (play.service.name, what, place)
             if key not in found:
                 persona = write_options(play.login, trial.sets, trial.given.conditions)
-                found[key] = Breach(what, place, play.service.name, play.login, play.day, persona)
+                found[key] = Breach(what, place, play.service.name, play.login, persona)
     return RuleResult(rule, tuple(found.values()), met)
 
 

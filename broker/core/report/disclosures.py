@@ -64,7 +64,6 @@ class WrittenBorrower:
     rule: BorrowerRule
     filled: set[str] = field(default_factory=set)
     makes: bool = False
-    upstreams: dict[str, None] = field(default_factory=dict)
     services: set[str] = field(default_factory=set)
 
     @property
@@ -93,57 +92,50 @@ class Disclosures:
         return tuple(each for each in self.given if each.service == service)
 
 
-@dataclass(slots=True)
-class _Collected:
-    entries: dict[tuple[str, str], ServiceDisclosure] = field(default_factory=dict)
-    borrowers: dict[tuple[str, str], WrittenBorrower] = field(default_factory=dict)
-
-
 def find_disclosures(analysis: Analysis) -> Disclosures:
-    """Return what leaves by the one policy set of ``analysis``, on its day or later."""
+    """Return what leaves by the one policy set of ``analysis``, on its day."""
     (policies,) = analysis.sets
-    found = _Collected()
+    given: dict[tuple[str, str], ServiceDisclosure] = {}
+    borrowers: dict[tuple[str, str], WrittenBorrower] = {}
     logins = 0
     for play in iter_plays(analysis):
         logins += 1
-        _note(found, play, play.played[0])
+        (played,) = play.played
+        policy, release, planned = played.decision.policy, played.decision.release, played.borrower
+        if policy is None or release is None:
+            continue
+        is_writing = planned is not None and planned.outcome is not EnrolmentOutcome.UNCHANGED
+        if is_writing and policy.borrower:
+            new = WrittenBorrower(policy, policy.borrower)
+            _note_borrower(
+                borrowers.setdefault((policy.affiliation, policy.institution), new), play
+            )
+        if played.disclosure:
+            service = play.service.name
+            entry = ServiceDisclosure(service, policy, release)
+            entry = given.setdefault((service, policy.affiliation), entry)
+            entry.account = entry.account or is_writing
+            _note_disclosure(entry, play)
     entries = (
-        found.entries.get((service.name, policy.affiliation))
+        given.get((service.name, policy.affiliation))
         for service in analysis.services
         for policy in policies.policies
     )
-    borrowers = (
-        found.borrowers.get((variant.affiliation, variant.institution))
+    variants = (
+        borrowers.get((variant.affiliation, variant.institution))
         for policy in policies.policies
         for variant in policy.variants
     )
-    return Disclosures(
-        given=tuple(filter(None, entries)), borrowers=tuple(filter(None, borrowers)), logins=logins
-    )
+    return Disclosures(tuple(filter(None, entries)), tuple(filter(None, variants)), logins)
 
 
-def _note(found: _Collected, play: Play, played: PlayedLogin) -> None:
-    policy, release = played.decision.policy, played.decision.release
-    if policy is None or release is None:
-        return
-    writes = _writes_borrower(play, played)
-    if writes and policy.borrower is not None:
-        _note_borrower(found, play, played, policy, policy.borrower)
-    if played.disclosure is None:
-        return
-    key = (play.service.name, policy.affiliation)
-    entry = found.entries.setdefault(key, ServiceDisclosure(play.service.name, policy, release))
+def _note_disclosure(entry: ServiceDisclosure, play: Play) -> None:
+    (played,) = play.played
     entry.upstreams[play.login.upstream] = None
     for each in played.leaving:
         entry.released.setdefault(each.name, play.login)
     entry.proofs.update(_find_proofs(played))
-    entry.account = entry.account or writes
     entry.told.add(played.question.question.variant if played.question else _NO_PAGE)
-
-
-def _writes_borrower(play: Play, played: PlayedLogin) -> bool:
-    borrower = None if play.source.institution is None else played.borrower
-    return borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
 
 
 def _find_proofs(played: PlayedLogin) -> Iterator[str]:
@@ -154,14 +146,9 @@ def _find_proofs(played: PlayedLogin) -> Iterator[str]:
             yield name.removesuffix(PROOF_DOMAIN)
 
 
-def _note_borrower(
-    found: _Collected, play: Play, played: PlayedLogin, policy: Policy, rule: BorrowerRule
-) -> None:
-    key = (policy.affiliation, policy.institution)
-    written = found.borrowers.setdefault(key, WrittenBorrower(policy, rule))
-    written.upstreams[play.login.upstream] = None
+def _note_borrower(written: WrittenBorrower, play: Play) -> None:
+    (played,) = play.played
     written.services.add(play.service.name)
     written.filled |= set(played.facts.attributes)
-    borrower = played.borrower
-    if borrower is not None and borrower.outcome is EnrolmentOutcome.CREATED:
+    if played.borrower and played.borrower.outcome is EnrolmentOutcome.CREATED:
         written.makes = True

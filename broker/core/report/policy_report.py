@@ -3,12 +3,35 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
 from broker.core.report.disclosures import Disclosures
-from broker.core.report.missing_answers import LibraryAnswers, Question, iter_missing
+
+# The receivers other than services. No service can have such a name.
+LIBRARY_SYSTEM: Final = "library_system"
+MAIL_SERVER: Final = "mail_server"
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryAnswers:
+    """The answers in the configuration, about the library and about each receiver.
+
+    ``receivers`` says by name how long a receiver keeps the data, whether it takes them out of the
+    EU and the EEA, and by which law it may have CPR numbers.
+    """
+
+    name: Text | None = None
+    email: str = ""
+    phone: str = ""
+    page: Text | None = None
+    officer: str = ""
+    privacy_notice: Text | None = None
+    joint_controllers: Text | None = None
+    security: Text | None = None
+    receivers: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +58,6 @@ class PolicyReport:
     shared_store: bool
     labels: Mapping[str, Text] = field(repr=False)
     register: str = ""  # the register of persons, where one is configured
-
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        """Return the questions that the configuration does not answer."""
-        return tuple(iter_missing(self.answers, self.receiving, self.cpr_receivers))
-
-    @property
-    def cpr_receivers(self) -> frozenset[str]:
-        """Return the services that receive CPR numbers."""
-        return frozenset(
-            each.service
-            for each in self.leaves.given
-            if any(listed.name == CPR_ATTRIBUTE for listed in each.attributes)
-        )
 
     @property
     def receiving(self) -> tuple[Service, ...]:
@@ -100,10 +109,6 @@ class PolicyReport:
     def upstream_label(self, name: str) -> Text:
         """Return the label of an upstream."""
         return next(each.label for each in self.upstreams if each.name == name)
-
-    def questions_about(self, service: Service) -> tuple[Question, ...]:
-        """Return the unanswered questions about a service."""
-        return tuple(each for each in self.questions if each.service == service)
 
     def attribute_label(self, name: str) -> Text:
         """Return the label of an attribute, or its name if it has no label."""

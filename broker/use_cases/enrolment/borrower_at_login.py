@@ -11,10 +11,10 @@ from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_
 from broker.core.errors import LibraryError
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
-from broker.core.login.missing_address import describe_missing_address
+from broker.core.login.found_account import FoundBorrower, describe_account, make_case_account
 from broker.core.login.transaction import Account, AccountState, LoginPurpose, Transaction
 from broker.core.person_record import PersonRecord
-from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.storage.records import Record
@@ -145,7 +145,7 @@ class BorrowerAtLogin:
         record = self._read(person_id)
         enrolment = record.value.enrolment if record else None
         if record is None or enrolment is None:
-            return _make_case_account("national_eid_required")
+            return make_case_account("national_eid_required")
         if enrolment.outcome and enrolment.requested_at < transaction.begun:
             # An earlier login requested it: to this one nothing is new.
             enrolment = enrolment.finish(EnrolmentOutcome.UNCHANGED)
@@ -219,30 +219,8 @@ class BorrowerAtLogin:
         found = self._find(transaction, login, record, wanted)
         if found is None:
             return Account(None, AccountState.UNAVAILABLE)
-        if found.reason:
-            return _make_case_account(found.reason)
-        if found.number is None:
-            return self._describe_none(wanted, login)
-        known = Account(found.number, AccountState.KNOWN, address_question=found.question)
-        category = found.category
-        if wanted is None:
-            return known
-        if found.is_as_wanted:
-            outcome = EnrolmentOutcome.UNCHANGED
-            return replace(known, state=AccountState.DONE, outcome=outcome, category=category)
-        # The person is asked before the category is raised (R40).
-        offered = category if wanted.upgrades_from(category or "") else None
-        return replace(known, state=AccountState.NONE, upgrade_from=offered)
-
-    def _describe_none(self, wanted: WantedBorrower | None, login: EvaluatedLogin) -> Account:
-        """Return the account of a person without a borrower."""
-        if wanted is None:
-            return _NO_ACCOUNT
-        if not wanted.creates:
-            return _make_case_account("national_eid_required")
-        if wanted.email is None:
-            return describe_missing_address(login.decision, login.reading.attributes)
-        return replace(_NO_ACCOUNT, can_claim=self.mode == "live")
+        account = describe_account(found, wanted, login.decision, login.reading.attributes)
+        return replace(account, can_claim=account.can_claim and self.mode == "live")
 
     def _derive_wanted_before_answer(
         self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
@@ -264,11 +242,6 @@ def _borrower_access(login: EvaluatedLogin) -> str:
     return release.borrower if release else "none"
 
 
-def _make_case_account(reason: str | None) -> Account:
-    """Return the account of a person whom another login, or staff, must help first."""
-    return Account(None, AccountState.CASE, reason=reason)
-
-
 def _make_account(
     record: PersonRecord, enrolment: Enrolment, wanted: WantedBorrower, facts_hash: str
 ) -> Account:
@@ -286,7 +259,7 @@ def _make_account(
         return Account(number, AccountState.DONE, outcome, category=category, pin_mailed=is_mailed)
     if enrolment.state is EnrolmentState.CASE:
         is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE
-        return replace(_make_case_account(enrolment.reason), can_claim=is_duplicate)
+        return replace(make_case_account(enrolment.reason), can_claim=is_duplicate)
     return Account(number, AccountState.WANTED, reason=enrolment.reason)
 
 

@@ -9,11 +9,12 @@ from typing import Final, TypeVar
 from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import find_case_reason, plan_change
 from broker.core.borrowers.enrolment import CaseReason
-from broker.core.borrowers.matching import AddressQuestion, PersonFacts
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.events.audit_events import AuditEventKind
+from broker.core.login.found_account import FoundBorrower
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
 from broker.use_cases.enrolment.requests import new_enrolment
@@ -47,21 +48,6 @@ class BorrowerSearch:
     def stored_record(self) -> PersonRecord | None:
         """Return the content of the person's record."""
         return self.record.value if self.record else None
-
-
-@dataclass(frozen=True, slots=True)
-class FoundBorrower:
-    """The result of a search; without ``number`` and ``reason`` the person has no borrower.
-
-    ``is_as_wanted`` is False if the login would change the borrower. ``reason`` is why staff must
-    decide first. ``question`` is that of a first match which the person has not confirmed.
-    """
-
-    number: str | None = None
-    category: str | None = None
-    is_as_wanted: bool = True
-    reason: str | None = None
-    question: AddressQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)

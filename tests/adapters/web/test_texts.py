@@ -28,7 +28,7 @@ from tests.plugins.source_files import nodes_of, text_of
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')
 # The page after a login with a PIN puts these together.
-PERMITTING = {"matched", "ok"}  # these end at no page
+PERMITTING = {"ok"}  # it ends at no page
 # What decides gives these codes by way of a table or a field, where no pattern finds them.
 INDIRECT = {
     *UNMET_REQUIREMENTS,

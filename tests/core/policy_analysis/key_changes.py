@@ -98,7 +98,7 @@ DECIDES_NOTHING: Final = {
 # The key, its file, what is written there, what in its place, and a row that tells of it.
 CHANGES: Final = [
     ("affiliation", "student", "affiliation: student", "affiliation: learner", "other my-loans student -> learner: "),
-    ("precedence", "student", "precedence: 20", "precedence: 5", "other my-loans student -> guest: student -> guest"),
+    ("precedence", "student", "precedence: 20", "precedence: 5", "other my-loans student -> guest: borrower: STUDENT "),
     (
         "match.[].upstream",
         "student",
@@ -125,14 +125,14 @@ CHANGES: Final = [
         "student",
         "until: 2027-01-01",
         "until: 2027-02-01",
-        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)",
+        "WIDER my-loans nobody: + proof kaldemail: domains auh.rm.dk until 2027-02-01 (student.yaml:13)",
     ),
     (
         "proofs.NAME.code_valid_for",
         "student",
         "code_valid_for: 30m",
         "code_valid_for: 2h",
-        "WIDER my-loans nobody: proof kaldemail: code_valid_for 30 minutes -> 2 hours (student.yaml:14)",
+        "WIDER my-loans nobody: proof kaldemail: code_valid_for 30 minutes -> 120 minutes (student.yaml:14)",
     ),
     (
         "proofs.NAME.remembered_for",
@@ -168,7 +168,7 @@ CHANGES: Final = [
         "student",
         "category: STUDENT",
         "category: LEARNER",
-        "other my-loans student: borrower: STUDENT created for 12 months -> LEARNER created for 12 months",
+        "other my-loans student: borrower: STUDENT created -> LEARNER created",
     ),
     (
         "borrower.upgrades",
@@ -182,14 +182,14 @@ CHANGES: Final = [
         "guest",
         "by: [wayf]",
         "by: [other]",
-        "other my-loans guest: borrower: PRIVATE lowered for 6 months -> STUDENT stays",
+        "other my-loans guest: borrower: PRIVATE lowered -> STUDENT stays",
     ),
     (
         "borrower.lowers.categories",
         "guest",
         "categories: [STUDENT]",
         "categories: [STUDENT, STAFF]",
-        "other my-loans guest: borrower: STAFF stays -> PRIVATE lowered for 6 months",
+        "other my-loans guest: borrower: STAFF stays -> PRIVATE lowered",
     ),
     ("borrower.expires", "student", "expires: 12 months", "expires: 2 years", "WIDER my-loans student: expires "),
     (
@@ -295,7 +295,7 @@ CHANGES: Final = [
         "student",
         "release:\n",
         "exceptions: {au.dk: {category: AU}}\nrelease:\n",
-        "other my-loans student at au.dk: borrower: STUDENT created for 12 months -> AU created for 12 months",
+        "other my-loans student at au.dk: borrower: STUDENT created -> AU created",
     ),
     (
         "exceptions.NAME.upgrades",

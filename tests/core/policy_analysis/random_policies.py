@@ -306,7 +306,7 @@ def _draw_authentication(draw: Random) -> Authentication:
 def _borrower(draw: Random) -> DescribedBorrower | None:
     if draw.choice(["none", "category", "category"]) == "none":
         return None
-    return DescribedBorrower(draw.choice([*CATEGORIES, "OTHER"]), linked=draw.random() < 0.5)
+    return DescribedBorrower(draw.choice([*CATEGORIES, "OTHER"]))
 
 
 _MAILBOXES: Final = (None, None, "nurse@auh.rm.dk", "nurse@rm.dk", "nurse@other.example")

@@ -14,10 +14,11 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError
+from broker.core.login.found_account import FoundBorrower
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch, FoundBorrower
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, BorrowerSearch
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from broker.adapters.translations.catalogue import make_text, translate
 from broker.adapters.web.pages.language import LANGUAGES
-from broker.adapters.web.report.report_terms import ReleaseTerms, spell_limit, word_question
+from broker.adapters.web.report.report_terms import ReleaseTerms, spell_limit
 from broker.core.entities import Service
 from broker.core.marked_text import mark as _
 from broker.core.report.policy_report import PolicyReport
@@ -56,7 +56,6 @@ def _file(
 def _render(
     template: str, report: PolicyReport, language: str, service: Service | None = None, **names: Any
 ) -> str:
-    asked = report.questions_about(service) if service else report.questions
     return (
         _environment(language)
         .get_template(template)
@@ -67,7 +66,6 @@ def _render(
             terms=ReleaseTerms(language),
             limits=TABLE,
             spell_limit=partial(spell_limit, language=language),
-            questions=[word_question(each, language) for each in asked],
             **names,
         )
     )

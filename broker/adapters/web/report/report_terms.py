@@ -1,9 +1,9 @@
-"""Wording of the report: release terms, time limits and open questions."""
+"""Wording of the report: release terms and time limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from babel.units import format_unit
 
@@ -12,57 +12,7 @@ from broker.core.marked_text import mark as _
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.disclosures import ServiceDisclosure
-from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
 from broker.core.retention import Retention
-
-_QUESTIONS: Final[Mapping[Topic, str]] = {
-    Topic.NAME: _("Who is the controller? The library's name is not written."),
-    Topic.REACHED: _("How is the controller reached: mail address, telephone number or page?"),
-    Topic.OFFICER: _("How is the data protection officer reached?"),
-    Topic.NOTICE: _("Where does the library say how it handles personal information?"),
-    Topic.JOINT: _("Who is responsible together with the library, if anybody is?"),
-    Topic.SECURITY: _(
-        "Which other measures protect the information: who has access to the machine, backups,"
-        " agreements with those who run it?"
-    ),
-    Topic.RECEIVER: _("Who is responsible for what %(receiver)s gets?"),
-    Topic.RECEIVER_REACHED: _(
-        "How can the organisation responsible for %(receiver)s be contacted?"
-    ),
-    Topic.SERVICE_NOTICE: _("Where does %(receiver)s say how it handles personal information?"),
-    Topic.USE: _(
-        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
-        " EEA does it take it, and on which ground (GDPR articles 44 to 49)?"
-    ),
-    Topic.USE_OF_CPR: _(
-        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
-        " EEA does it take it, and on which ground (GDPR articles 44 to 49)? By which law may it"
-        " have CPR numbers (in Denmark section 11 of the Data Protection Act)?"
-    ),
-}
-_RECEIVERS: Final[Mapping[str, str]] = {
-    f"record.receivers.{LIBRARY_SYSTEM}": _("the library system"),
-    f"record.receivers.{MAIL_SERVER}": _("the mail server"),
-}
-
-
-class AskedQuestion(NamedTuple):
-    """The text of a question, and the key of broker.toml that holds its answer."""
-
-    text: str
-    key: str
-
-
-def word_question(question: Question, language: str) -> AskedQuestion:
-    """Return the text of ``question`` in one language."""
-    receiver = ""
-    if question.service is not None:
-        receiver = question.service.label[language]
-    elif question.key in _RECEIVERS:
-        receiver = translate(_RECEIVERS[question.key], language)
-    text = translate(_QUESTIONS[question.topic], language)
-    return AskedQuestion(text.replace("%(receiver)s", receiver), question.key)
-
 
 _BASES: Final[Mapping[LegalBasis, str]] = {
     "consent": _("Consent (GDPR article 6(1)(a))."),

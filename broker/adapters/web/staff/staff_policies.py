@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
+from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
@@ -16,6 +17,9 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
+from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
+from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, trial_lines
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.storage.rate_limits import Limits
@@ -31,36 +35,17 @@ _UNTYPED: Final = {"affiliation": "", "age": ""}
 Typed = Mapping[str, str]  # the values in the fields of the page that tries a login
 
 
-class TriedLogin(NamedTuple):
-    """The result of a try in the words of ``broker policy try``, and the policy set it used."""
-
-    digest: str
-    lines: Names
-
-
-class ExplainedRefusal(NamedTuple):
-    """The page on which a login stopped, in the words of ``broker policy explain``.
-
-    ``reason`` is the reason code of that page.
-    """
-
-    reason: str
-    lines: Names
-
-
 @dataclass(frozen=True, slots=True)
 class StaffPolicies:
     """The endpoints of both pages. ``access`` admits only staff with the right role.
 
-    ``explain_refusal`` takes a reference and a language. It returns the reason of the refusal, and
-    the result by the policies in force now. ``try_policies`` simulates a login at one service, or
-    at all of them.
+    ``make_explainer`` and ``make_trial_site`` use the policies in force.
     """
 
     access: StaffAccess
     limits: Limits
-    explain_refusal: Callable[[str, str], ExplainedRefusal | None]
-    try_policies: Callable[[GivenFacts, str, str], TriedLogin]
+    make_explainer: Callable[[], RefusalExplainer]
+    make_trial_site: Callable[[], TrialSite]
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/explain`` and ``/admin/try``."""
@@ -84,11 +69,13 @@ class StaffPolicies:
         if problem:
             return self._explain_page(member, problem=problem)
         taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
-        found = self.explain_refusal(reference, language())
+        now = self.access.ports.now()
+        found = self.make_explainer().explain(reference, now)
         if found is None:
             return self._explain_page(member, reference, "reference_unknown")
         self.limits.give_back(taken)
-        return self._explain_page(member, reference, found=found)
+        lines = explanation_lines(found, now.date(), Wording(language(), translate))
+        return self._explain_page(member, reference, refusal=found.reason, lines=tuple(lines))
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
@@ -101,8 +88,11 @@ class StaffPolicies:
         typed, problem = self._read_login(self.access.form(member, StaffPage.TRY))
         if problem:
             return self._try_page(member, typed, problem)
-        tried = self.try_policies(_facts(typed), typed["service"], language())
-        return self._try_page(member, typed, tried=tried)
+        site, now = self.make_trial_site(), self.access.ports.now()
+        services = (typed["service"],) if typed["service"] else ()
+        trial = try_login(site, _facts(typed), services, now)
+        lines = trial_lines(site, trial, now.date(), Wording(language(), translate))
+        return self._try_page(member, typed, digest=site.policies.digest, lines=tuple(lines))
 
     def _list_offered(self) -> Mapping[str, tuple[str, ...]]:
         """Return the values that the page offers for each field.
@@ -129,18 +119,14 @@ class StaffPolicies:
         return chosen | (_UNTYPED if problem else typed), problem
 
     def _explain_page(
-        self,
-        member: StaffMember,
-        reference: str = "",
-        problem: str = "",
-        found: ExplainedRefusal | None = None,
+        self, member: StaffMember, reference: str = "", problem: str = "", **found: object
     ) -> Response:
-        values = {"reference": reference, "found": found}
+        values = {"reference": reference, "lines": (), **found}
         template, page = "admin_explain.html", StaffPage.EXPLAIN
         return self.access.form_page(template, member, page, problem, **values)
 
     def _try_page(
-        self, member: StaffMember, typed: Typed, problem: str = "", tried: TriedLogin | None = None
+        self, member: StaffMember, typed: Typed, problem: str = "", **tried: object
     ) -> Response:
         return self.access.form_page(
             "admin_try.html",
@@ -151,7 +137,7 @@ class StaffPolicies:
             services=self.access.ports.services,
             offered=self._list_offered(),
             typed=typed,
-            tried=tried,
+            **{"lines": (), **tried},
         )
 
 
