@@ -27,9 +27,9 @@ class RefusedFacts:
     """The facts that led to a refusal.
 
     ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
-    reason codes. ``line`` is of the set ``digest``. ``address`` says whether an address was shown to
-    be the person's. ``fault`` is the reason why the attributes are not trusted. If ``permitted``,
-    the policies let the person in, and a later step refused.
+    reason codes. ``line`` is of the set ``digest``. ``address`` says whether an address was shown
+    to be the person's. ``fault`` is the reason why the attributes are not trusted. If
+    ``permitted``, the policies let the person in, and a later step refused.
     """
 
     service: str
