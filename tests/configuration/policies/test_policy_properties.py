@@ -197,4 +197,4 @@ def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder
     with pytest.raises(ConfigurationFaults) as found:
         live_policies.load(folder, NOW, around.proving)
     around.site_rules.unlink()
-    assert str(found.value.faults[0]) == f"{NAME}: is a link that leads nowhere (fix it, or remove it)"
+    assert str(found.value.faults[0]) == f"{NAME}: cannot be read: No such file or directory"
