@@ -71,7 +71,7 @@ def check_policies(
             many = len(logins)
             what = f"{many} kinds of decision are tried by no example: --untried prints logins"
             closing.append(what)
-        if checked.surroundings is not None:
+        if checked.site.configured:
             lacking, note = policy_configuration.check_categories(
                 configuration(), policies, datetime.now(UTC)
             )

@@ -12,7 +12,6 @@ from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
 
@@ -62,8 +61,7 @@ def check_rules(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return [*found.faults], []
-    upstreams = names.upstreams or {}
-    site = Site.from_configuration(names.services, upstreams, names.maps).unlimited_by_metadata
+    site = names.site.unlimited_by_metadata
     known = names.list_known(policies.policies, policies.policies)
     faults: list[Fault] = []
     warnings: list[Fault] = []

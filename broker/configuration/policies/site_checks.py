@@ -30,6 +30,7 @@ from broker.core.identity.canonical_attributes import (
     find_outgoing_row,
 )
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
+from broker.core.login.site import Site
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, Alternative, Condition, Policy, Release
@@ -58,6 +59,11 @@ class NameableInPolicies:
     borrower_fields: Collection[str] | None = None
     person_register: bool | None = None
     site_rules: Path | None = None
+
+    @property
+    def site(self) -> Site:
+        """Return the site of the services, upstreams and maps."""
+        return Site.from_configuration(self.services or {}, self.upstreams or {}, self.maps or {})
 
     def list_known(self, policies: Collection[Policy], proving: Iterable[Policy]) -> KnownNames:
         """Return the known names by kind; ``proving`` are the policies whose proofs count."""

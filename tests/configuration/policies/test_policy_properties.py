@@ -150,9 +150,9 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     around.site_rules.write_text(text, encoding="utf-8")
     policies = live_policies.load(folder, NOW)
     assert around.maps
-    site = TrialSite(policies, "", around.site)
+    site = TrialSite(policies, "", around.names.site)
     (written,) = policy_properties.load(around.site_rules)
-    breaches = check_rule(written, policies, around.site, NOW).breaches
+    breaches = check_rule(written, policies, around.names.site, NOW).breaches
     assert breaches
     for breach in breaches:
         # Where a borrower makes a difference, the login has the one of the rule.
