@@ -224,8 +224,8 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     names = found.proving if found else ANY_NAMES
     sets = [_compile_folder(folder, moment, names) for folder in folders]
     site = names.site.unlimited_by_metadata if found else Site.from_policies(sets)
-    failures, _ = live_policies.check_behaviour(sets[-1], folders[-1].name, moment, names)
-    return ComparedSets(tuple(sets), (site,), tuple(failures))
+    failures = live_policies.find_failures(sets[-1], folders[-1].name, moment, names)
+    return ComparedSets(tuple(sets), (site,), failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -237,8 +237,8 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
     sets = [_compile_folder(each.policies, moment) for each in settings]
     folder = settings[-1].policies.name
-    failures, _ = live_policies.check_behaviour(sets[-1], folder, moment, ANY_NAMES)
-    return ComparedSets(tuple(sets), tuple(map(_make_site, settings)), tuple(failures))
+    failures = live_policies.find_failures(sets[-1], folder, moment, ANY_NAMES)
+    return ComparedSets(tuple(sets), tuple(map(_make_site, settings)), failures)
 
 
 def _make_site(settings: Config) -> Site:

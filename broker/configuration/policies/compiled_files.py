@@ -1,10 +1,10 @@
 """Compile policy files; a file whose bytes have not changed is not read again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from broker.configuration.checked_files import S, validate_node
-from broker.configuration.policies.file_checks import PolicyProblem, faults_at
+from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.file_schema import PolicyShape, Services, ServicesShape
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.strict_yaml import read
@@ -27,17 +27,6 @@ def compile_files(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy]
             faults += found.faults
     # A fault of services.yaml comes with each policy.
     return policies, list(dict.fromkeys(faults))
-
-
-def find_unused_services(
-    files: Mapping[str, bytes], folder: str, policies: Iterable[Policy]
-) -> Iterator[PolicyProblem]:
-    """Find services of services.yaml that no affiliation of ``policies`` has an entry for."""
-    used = {release.service for policy in policies for release in policy.releases}
-    for name, service in _compile_services(files.get(SERVICES, b""), folder).items():
-        if name not in used:
-            fix = "add it to release of an affiliation, or remove it here"
-            yield service.place, f"no affiliation uses the service {name!r}", fix
 
 
 @lru_cache(maxsize=4)

@@ -9,8 +9,8 @@ from typing import Final
 
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
-from broker.configuration.policies.compiled_files import compile_files, find_unused_services
-from broker.configuration.policies.examples import Result, find_failures, run_examples
+from broker.configuration.policies.compiled_files import compile_files
+from broker.configuration.policies.examples import Result, find_failed_examples, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
@@ -43,10 +43,10 @@ def _load_files(
 ) -> PolicySet:
     """Return the policies of ``found``; raise ConfigurationFaults as ``load``."""
     policies = compile_set(found, now, names, in_force)
-    failures, warnings = check_behaviour(policies, found.place, now, names)
+    failures = find_failures(policies, found.place, now, names)
     if failures:
         raise ConfigurationFaults(failures)
-    return replace(policies, warnings=(*policies.warnings, *warnings))
+    return policies
 
 
 def compile_set(
@@ -63,28 +63,23 @@ def compile_set(
     faults = faults or list(policy_folder.find_missing_affiliations(found, policies, in_force))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = (
-        *faults_at(folder, site_checks.find_warnings(policies, now, names)),
-        *policy_folder.find_needless_removals(found, policies),
-        *faults_at(folder, find_unused_services(found.files, folder, policies)),
-    )
+    warnings = tuple(faults_at(folder, site_checks.find_warnings(policies, now, names)))
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
     return PolicySet(tuple(policies), found.digest, warnings)
 
 
-def check_behaviour(
+def find_failures(
     policies: PolicySet, folder: str, now: datetime, names: NameableInPolicies
-) -> tuple[list[Fault], list[Fault]]:
-    """Return the failed examples of a set and the site rules that it breaks, and warnings."""
-    failed = list(faults_at(folder, find_failures(run_examples(policies, None, now))))
+) -> tuple[Fault, ...]:
+    """Return the failed examples of a set, and the site rules that it breaks."""
+    failed = tuple(faults_at(folder, find_failed_examples(run_examples(policies, now))))
     if names.site_rules is None:
-        return failed, []
+        return failed
     # Import the analysis only for a proposed set: it is slow to import.
     from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
-    broken, warnings = policy_properties.check_rules(policies, names, now)
-    return [*failed, *broken], warnings
+    return (*failed, *policy_properties.find_broken_rules(policies, names, now))
 
 
 def _drop_register(policy: Policy) -> Policy:

@@ -152,11 +152,3 @@ def find_missing_affiliations(
         what = f"the affiliation {name} is in force, and no file is of it any more"
         fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
         yield Fault(where, what, fix)
-
-
-def find_needless_removals(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
-    """Yield a warning for each name in ``REMOVED`` that still has a file."""
-    for policy in policies:
-        if policy.affiliation in found.removed:
-            what = f"names {policy.affiliation}, which {policy.file} has"
-            yield Fault(f"{found.place}/{REMOVED}", what, "remove the line, or the file")

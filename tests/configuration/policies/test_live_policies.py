@@ -82,7 +82,7 @@ def test_every_shipped_rule_is_used_by_an_example() -> None:
     Source: docs/reference/policies.md#check-5.
     """
     shipped = live_policies.load(FOLDER, NOW, NAMES)
-    results = run_examples(shipped, None, NOW)
+    results = run_examples(shipped, NOW)
     assert [each.example.name for each in results if each.differences] == []
     assert rules(shipped) - list_deciding_lines(results) == set()
 

@@ -89,10 +89,3 @@ def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
     assert str(live.stale[0]).endswith("or write the line hospital into policies/REMOVED)")
-
-
-def test_a_name_in_removed_that_is_still_there_is_a_warning(folder: Path) -> None:
-    """Left in the file it would let the affiliation go unasked some day."""
-    (folder / "REMOVED").write_text("hospital\n")
-    (warning,) = live_policies.load(folder, NOW).warnings
-    assert str(warning) == "policies/REMOVED: names hospital, which hospital.yaml has (remove the line, or the file)"
