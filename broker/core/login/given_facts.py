@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
 from broker.core.errors import AttributesRefused
@@ -127,21 +127,23 @@ def complete_facts(
         if _is_missing(name, facts, names)
     }
     facts = replace(facts, attributes={**facts.attributes, **made})
-    made_up: list[str] = []
-    if facts.assurance is None:
+    usual = _make_up_kinds(facts, institution)
+    said = (f"{name} {getattr(each, 'name', str(each)).lower()}" for name, each in usual.items())
+    return replace(facts, **usual, made_up=(*said, *made))
+
+
+def _make_up_kinds(given: GivenFacts, institution: Institution | None) -> dict[str, Any]:
+    """Return the level, the kind of CPR number and the age that are not given."""
+    usual: dict[str, Any] = {}
+    if given.assurance is None:
         is_eid = institution is not None and institution.national_eid
-        level = Assurance.SUBSTANTIAL if is_eid else Assurance.LOW
-        made_up.append(f"assurance {level.name.lower()}")
-        facts = replace(facts, assurance=level)
-    if facts.cpr is None:
+        usual["assurance"] = Assurance.SUBSTANTIAL if is_eid else Assurance.LOW
+    if given.cpr is None:
         is_sent = institution is not None and MAY_ASSERT_CPR in institution.may_assert
-        kind = "real" if is_sent and CPR_ATTRIBUTE not in facts.without else "none"
-        made_up.append(f"cpr {kind}")
-        facts = replace(facts, cpr=kind)
-    if facts.age is None and facts.cpr in _DATED:
-        made_up.append(f"age {_AGE}")
-        facts = replace(facts, age=_AGE)
-    return replace(facts, made_up=(*made_up, *made))
+        usual["cpr"] = "real" if is_sent and CPR_ATTRIBUTE not in given.without else "none"
+    if given.age is None and usual.get("cpr", given.cpr) in _DATED:
+        usual["age"] = _AGE
+    return usual
 
 
 def describe_login(

@@ -167,8 +167,15 @@ def _compare_effects(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterat
     )
     is_admission = old.is_permitted != new.is_permitted
     for key in dict.fromkeys((*after, *before)):
-        if not is_admission or key[0] in _AT_ADMISSION:
-            yield from _compare(before.get(key), after.get(key), old, new)
+        was, now = before.get(key), after.get(key)
+        if is_admission and key[0] not in _AT_ADMISSION:
+            continue
+        if was and now:
+            yield from _compare_both(was, now)
+        elif now:
+            yield from _compare_new(now, new)
+        elif was:
+            yield from _compare_removed(was, old, new)
 
 
 def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
@@ -179,17 +186,6 @@ def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     elif not new.is_permitted and old.reason != new.reason:
         text = f"refused for {new.reason}, where it was {old.reason}"
         yield Change(Direction.OTHER, text, new.place)
-
-
-def _compare(
-    was: Effect | None, now: Effect | None, old: PlayedLogin, new: PlayedLogin
-) -> Iterator[Change]:
-    if was and now:
-        yield from _compare_both(was, now)
-    elif now:
-        yield from _compare_new(now, new)
-    elif was:
-        yield from _compare_removed(was, old, new)
 
 
 def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:

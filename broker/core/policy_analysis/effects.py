@@ -178,18 +178,13 @@ def _borrower(played: PlayedLogin, rule: BorrowerRule | None) -> Effect:
         return Effect(Topic.BORROWER, "", "none")
     if planned.outcome is EnrolmentOutcome.UNCHANGED:
         return Effect(Topic.BORROWER, "", f"{planned.category} stays", planned.place)
-    expiry = [str(planned.expiry)] if planned.expiry else []
-    others = _other_outcomes(played, rule) if rule and not planned.before else ()
+    remarks = [str(planned.expiry)] if planned.expiry else []
+    if rule and not planned.before:  # what would become of a borrower that is there already
+        remarks += [f"upgrades {', '.join(rule.upgrades)}"] if rule.upgrades else []
+        if rule.lowers and played.decision.permits_lowering:
+            remarks.append(f"lowers {', '.join(rule.lowers.categories)}")
     text = f"{planned.category} {planned.outcome}"
-    return Effect(Topic.BORROWER, "", text, planned.place, remarks=(*expiry, *others))
-
-
-def _other_outcomes(played: PlayedLogin, rule: BorrowerRule) -> Iterator[str]:
-    """Yield what would become of a borrower that is there already."""
-    if rule.upgrades:
-        yield f"upgrades {', '.join(rule.upgrades)}"
-    if rule.lowers and played.decision.permits_lowering:
-        yield f"lowers {', '.join(rule.lowers.categories)}"
+    return Effect(Topic.BORROWER, "", text, planned.place, remarks=tuple(remarks))
 
 
 def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Effect]:

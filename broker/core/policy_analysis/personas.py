@@ -168,7 +168,11 @@ class Analysis:
     def patterns(self) -> Mapping[str, set[str]]:
         """The values that the sets name, by attribute; also attributes named without a value."""
         written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
-        for name, values in self._iter_written_values():
+        named = [(each.name, each.values) for each in self.given.conditions]
+        for policies in self.sets:
+            for policy in policies.policies:
+                named += _iter_policy_values(policy)
+        for name, values in named:
             if name not in _NO_VALUES:
                 written.setdefault(name, set()).update(values)
         return written
@@ -177,13 +181,6 @@ class Analysis:
     def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a line of a set names exactly."""
         return frozenset[str]().union(*(each.affiliation_names for each in self.sets))
-
-    def _iter_written_values(self) -> Iterator[tuple[str, Names]]:
-        """Yield the attributes that the sets read, with the values that they name."""
-        yield from ((each.name, each.values) for each in self.given.conditions)
-        for policies in self.sets:
-            for policy in policies.policies:
-                yield from _iter_policy_values(policy)
 
 
 def _list_matching_rules(policy: Policy) -> tuple[object, ...]:
@@ -450,23 +447,17 @@ class PersonaChooser:
 
     def _make_key(self, persona: Persona) -> object:
         """Return a value that is equal for personas that no later step tells apart."""
-        deciding = persona.deciding
+        deciding, intent = persona.deciding, persona.intent
         policies = list(filter(None, (each.policy for each in deciding)))
-        ranks = (
-            find_rank(name, value) for name in AFFILIATIONS for value in persona.shown.get(name, ())
-        )
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
-        withheld = {each.withholds for each in deciding}
-        lowers = any(each.borrower and each.borrower.lowers for each in policies)
-        intent = persona.intent
         needs_intent = intent in self.trial.given.intents or any(each.proofs for each in deciding)
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
             persona.level if self.trial.given.levels else None,
             self._compare_level(persona.level, policies),
-            max(ranks, default=0),
-            tuple(each.withholds for each in deciding) if lowers or len(withheld) > 1 else None,
+            _find_highest_rank(persona.shown),
+            _find_withholding_sets(deciding, policies),
             relevant.intersection(persona.shown),
             intent if needs_intent else None,
         )
@@ -492,6 +483,18 @@ def _iter_alternatives(policy: Policy) -> Iterator[tuple[Condition, ...]]:
         yield alternative.conditions
         for each in policy.institution_conditions:
             yield (*alternative.conditions, each)
+
+
+def _find_highest_rank(shown: ShownValues) -> int:
+    ranks = (find_rank(name, value) for name in AFFILIATIONS for value in shown.get(name, ()))
+    return max(ranks, default=0)
+
+
+def _find_withholding_sets(deciding: Deciding, policies: Iterable[Policy]) -> tuple[bool, ...]:
+    """Return which sets withhold an affiliation, if it may change a result."""
+    withholds = tuple(each.withholds for each in deciding)
+    lowers = any(each.borrower and each.borrower.lowers for each in policies)
+    return withholds if lowers or len(set(withholds)) > 1 else ()
 
 
 def _is_known(affiliation: str, policies: PolicySet) -> bool:

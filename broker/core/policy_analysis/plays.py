@@ -14,8 +14,7 @@ from broker.core.login.given_facts import NOT_OFFERED, DescribedLogin, GivenFact
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
-from broker.core.policy.matching import value_allowed
-from broker.core.policy.model import Policy, Release, ReleasedAttribute
+from broker.core.policy.model import Policy, Release
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
     Analysis,
@@ -104,34 +103,27 @@ class _PersonaAtService:
     def _vary_values(self) -> Iterator[ShownValues]:
         """Yield the persona's values with one attribute changed that leaves or fills a field.
 
-        The same policies still decide. A value is added that only some entries release, or that all
-        release. An attribute that fills a field is also left out.
+        The same policies still decide. Each other kind of value is added. An attribute that fills a
+        field is also left out.
         """
-        listed = [
-            {each.name: each for each in entry.attributes} if entry else {}
-            for entry in self._entries
-        ]
+        listed = (each.name for entry in self._entries if entry for each in entry.attributes)
         rules = (each.borrower for each in self._policies if each)
         filling = set[str]().union(*map(find_field_sources, rules))
-        for name in sorted(filling.union(*listed)):
-            released = [of_entry.get(name) for of_entry in listed]
-            for values in self._list_other_values(name, released, fills=name in filling):
+        for name in sorted(filling.union(listed)):
+            for values in self._list_other_values(name, fills=name in filling):
                 shown = {key: of for key, of in self.persona.shown.items() if key != name}
                 if values:
                     shown[name] = values
                 if self.chooser.decides_alike(self.persona, shown):
                     yield shown
 
-    def _list_other_values(
-        self, name: str, rules: Sequence[ReleasedAttribute | None], *, fills: bool
-    ) -> Iterator[Names]:
+    def _list_other_values(self, name: str, *, fills: bool) -> Iterator[Names]:
         own = self.persona.shown.get(name, ())
         if fills and own:
             yield ()
         kept = () if self.chooser.source.is_single(name) else own
         for value in self.chooser.values.get(name, ()):
-            is_lacking = fills and not own
-            if value not in own and (is_lacking or _adds_release(value, own, rules)):
+            if value not in own:
                 yield tuple(sorted({*kept, value}))
 
     def _list_categories(self) -> list[str]:
@@ -173,15 +165,3 @@ class _PersonaAtService:
             terms = site.make_terms(upstream, login.institution)
             played.append(simulate_login(login, service or self.service, policies, now, terms))
         return Play(logins[-1], self.service, tuple(played))
-
-
-def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:
-    """Return whether only some rules release a value, or all do and release none of ``own``."""
-    allowed = {_is_allowed(value, rule) for rule in rules}
-    if len(allowed) > 1:
-        return True
-    return True in allowed and not any(_is_allowed(each, rule) for each in own for rule in rules)
-
-
-def _is_allowed(value: str, rule: ReleasedAttribute | None) -> bool:
-    return rule is not None and (not rule.values or value_allowed(value, rule.values))

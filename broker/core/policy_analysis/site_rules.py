@@ -61,8 +61,7 @@ _Found = tuple[str, PolicyLine | None]
 class RuleResult:
     """The result of checking one rule.
 
-    ``met`` says whether the rule selects any persona. ``incomplete`` names the upstreams and
-    institutions where not all combinations were tried.
+    ``met`` says whether the rule selects any persona.
     """
 
     rule: SiteRule
@@ -108,11 +107,7 @@ def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
 
 def _find_breaches(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
     yield from _compare_decision(rule.expect, played)
-    made = played.borrower
-    if rule.expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
-        yield f"makes an account of the category {made.category}", made.place
-    if rule.expect.category is not None:
-        yield from _compare_category(rule.expect.category, played)
+    yield from _compare_account(rule.expect, played)
     yield from _compare_leaving(rule, played)
 
 
@@ -128,6 +123,18 @@ def _compare_decision(expect: Expectation, played: PlayedLogin) -> Iterator[_Fou
         yield f"takes for {affiliation or 'nobody'}, not {expect.affiliation}", played.place
 
 
+def _compare_account(expect: Expectation, played: PlayedLogin) -> Iterator[_Found]:
+    policy, made = played.decision.policy, played.borrower
+    if expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
+        yield f"makes an account of the category {made.category}", made.place
+    rule = policy.borrower if policy else None
+    if rule and expect.category not in {None, rule.category}:
+        what = f"makes the category {rule.category}, not {expect.category}"
+        yield what, rule.line_of("category")
+    elif rule is None and expect.category:
+        yield f"makes no borrower, not {expect.category}", played.place
+
+
 def _compare_leaving(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
     names = {each.name for each in played.leaving}
     expected = rule.expect.releases
@@ -138,13 +145,3 @@ def _compare_leaving(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
     for name in expected or ():
         if name not in names:
             yield f"does not release {name}", played.place
-
-
-def _compare_category(expected: str, played: PlayedLogin) -> Iterator[_Found]:
-    policy = played.decision.policy
-    borrower = policy.borrower if policy else None
-    if borrower is None:
-        yield f"makes no borrower, not {expected}", played.place
-    elif borrower.category != expected:
-        what = f"makes the category {borrower.category}, not {expected}"
-        yield what, borrower.line_of("category")

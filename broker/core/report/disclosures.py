@@ -5,6 +5,7 @@ A line of a policy that releases nothing to anybody is not listed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, product
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -106,27 +107,20 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
             continue
         is_writing = planned is not None and planned.outcome is not EnrolmentOutcome.UNCHANGED
         if is_writing and policy.borrower:
+            key = (policy.affiliation, policy.institution)
             new = WrittenBorrower(policy, policy.borrower)
-            _note_borrower(
-                borrowers.setdefault((policy.affiliation, policy.institution), new), play
-            )
+            _note_borrower(borrowers.setdefault(key, new), play)
         if played.disclosure:
             service = play.service.name
             entry = ServiceDisclosure(service, policy, release)
             entry = given.setdefault((service, policy.affiliation), entry)
             entry.account = entry.account or is_writing
             _note_disclosure(entry, play)
-    entries = (
-        given.get((service.name, policy.affiliation))
-        for service in analysis.services
-        for policy in policies.policies
-    )
-    variants = (
-        borrowers.get((variant.affiliation, variant.institution))
-        for policy in policies.policies
-        for variant in policy.variants
-    )
-    return Disclosures(tuple(filter(None, entries)), tuple(filter(None, variants)), logins)
+    services, order = (each.name for each in analysis.services), policies.policies
+    entries = (given.get((name, each.affiliation)) for name, each in product(services, order))
+    variants = chain.from_iterable(each.variants for each in order)
+    written = (borrowers.get((each.affiliation, each.institution)) for each in variants)
+    return Disclosures(tuple(filter(None, entries)), tuple(filter(None, written)), logins)
 
 
 def _note_disclosure(entry: ServiceDisclosure, play: Play) -> None:

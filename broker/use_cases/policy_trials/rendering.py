@@ -165,12 +165,7 @@ def _result_lines(
     if not played.is_permitted:
         yield from _refusal_lines(played, policies, today, words)
         return
-    effects = [*find_effects(played, policies, today)]
-    for topic in Topic:
-        shown = [each for each in effects if each.topic is topic and str(each) != "none"]
-        if shown and topic is not Topic.DETAILS:
-            text = ", ".join(_word_effect(each, words) for each in shown)
-            yield from _write_labelled(words.say(topic), f"{text}{_write_places(shown)}")
+    yield from _effect_lines([*find_effects(played, policies, today)], words)
     if isinstance(played.end, Done):
         done = words.say(_("the sign-up is done; nothing leaves"))
         yield f"  {done}"
@@ -183,6 +178,14 @@ def _result_lines(
     ]
     if kept:
         yield from _write_labelled(words.say(_("keeps")), ", ".join(kept))
+
+
+def _effect_lines(effects: Sequence[Effect], words: Wording) -> Iterator[str]:
+    for topic in Topic:
+        shown = [each for each in effects if each.topic is topic and str(each) != "none"]
+        if shown and topic is not Topic.DETAILS:
+            text = ", ".join(_word_effect(each, words) for each in shown)
+            yield from _write_labelled(words.say(topic), f"{text}{_write_places(shown)}")
 
 
 def _word_effect(effect: Effect, words: Wording) -> str:

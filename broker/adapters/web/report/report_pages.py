@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -39,34 +39,21 @@ def _file(
     report: PolicyReport, language: str, languages: tuple[str, ...], service: Service | None = None
 ) -> str:
     stem = f"service-{service.name}" if service else "report"
-    title = service.label[language] if service else translate(TITLE, language)
     other = next((each for each in languages if each != language), None)
-    return _render(
-        "report_file.html",
-        report,
-        language,
-        service=service,
-        title=title,
-        library=report.answers.name or make_text(_NAMELESS),
-        other=(_name(stem, other), other, LANGUAGES[other]) if other else None,
-        css=_css(),
-    )
-
-
-def _render(
-    template: str, report: PolicyReport, language: str, service: Service | None = None, **names: Any
-) -> str:
     return (
         _environment(language)
-        .get_template(template)
+        .get_template("report_file.html")
         .render(
             report=report,
             lang=language,
             service=service,
+            title=service.label[language] if service else translate(TITLE, language),
+            library=report.answers.name or make_text(_NAMELESS),
+            other=(_name(stem, other), other, LANGUAGES[other]) if other else None,
+            css=_css(),
             terms=ReleaseTerms(language),
             limits=TABLE,
             spell_limit=partial(spell_limit, language=language),
-            **names,
         )
     )
 
