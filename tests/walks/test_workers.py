@@ -112,6 +112,11 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
         assert read_borrower_number(log_in(fresh, "asta", "wayf")) != ""
 
 
+def test_every_persona_ends_as_expected(checked_demo: Checked) -> None:
+    """Each persona is refused with its reason, or gets one borrower of its category."""
+    assert [each.persona for each in checked_demo.reports if not each.ok] == []
+
+
 def test_nothing_personal_lies_about(checked_demo: Checked) -> None:
     """After every persona's login no CPR number stands in log, store file or any page that the broker sent."""
     folder = checked_demo.demo.setting.folder
