@@ -92,7 +92,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     then = deployment.parts.policies.current.digest[:12]
     first = explain(reference).stdout
     assert f"private.yaml:16 of set {then}, in force" in first
-    assert "in force now:\nmy-loans, as private (private.yaml:12)\n  refused: too_young, private.yaml:16\n" in first
+    assert "in force now:\nmy-loans, as private (private.yaml:11)\n  refused: too_young, private.yaml:16\n" in first
 
     clock.ahead = timedelta(days=1)
     for age in range(17, 7, -1):
@@ -106,7 +106,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young\n" in last
     assert f"private.yaml:16 of set {then}, no longer in force" in last
-    assert "in force now:\nmy-loans, as private (private.yaml:12)\n  shows     consent" in last
+    assert "in force now:\nmy-loans, as private (private.yaml:11)\n  shows     consent" in last
 
 
 def test_a_login_that_succeeded_is_found_by_its_reference(

@@ -137,7 +137,6 @@ BROKEN = [
     rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
     rule("{kaldemail_domain: ps.rm.dk}", "{never_releases: [kaldemail_domain]}", "[my-loans, e-resources]"),
     rule("{upstream: library}", "{reason: ok, releases: []}"),
-    rule("{cpr: replacement, borrower: true}"),
     rule("{upstream: wayf, borrower: true}", "{effect: permit}", "myprint"),
 ]
 
