@@ -152,6 +152,16 @@ class Analysis:
         return len(self.sets) > len(self.sites)
 
     @cached_property
+    def changed_affiliations(self) -> frozenset[str]:
+        """The affiliations whose policies differ between the first set and the last."""
+        old, new = (self.sets[at].policy_by_affiliation for at in (0, -1))
+        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    def is_changed(self, policy: Policy) -> bool:
+        """Return whether a policy differs between the sets, or there is nothing to compare."""
+        return not self.is_comparison or policy.affiliation in self.changed_affiliations
+
+    @cached_property
     def rematched_affiliations(self) -> frozenset[str]:
         """The affiliations whose policies other logins match, by one set than by the other."""
         old, new = (
@@ -416,8 +426,11 @@ class PersonaChooser:
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
             matched = [each for each, _ in matching_policies(policies, facts, self.trial.today)]
-            proving = (each for each in policies.policies if each.proofs)
-            intents |= dict.fromkeys(each.affiliation for each in (*matched[1:], *proving))
+            is_affected = any(map(self.trial.is_changed, matched))
+            chosen = (*matched[1:], *(each for each in policies.policies if each.proofs))
+            intents |= dict.fromkeys(
+                each.affiliation for each in chosen if is_affected or self.trial.is_changed(each)
+            )
         for intent in intents:
             yield intent, self._decide(shown, level, intent)
 
