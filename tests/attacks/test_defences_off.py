@@ -33,7 +33,7 @@ from broker.adapters.saml.xml_security import (
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
 from tests.attacks.messages.hostile_messages import encrypt_as, encrypt_evil, sign_as, sign_value
-from tests.plugins.saml_messages import Forge, octets
+from tests.plugins.saml_messages import Forge, load_keys, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
 
 Off = Callable[[pytest.MonkeyPatch], None]
@@ -112,7 +112,7 @@ def _sign_response_and_forge_assertion(scene: Scene) -> object:
 
 
 def _load_key(key: Any) -> Callable[[Scene], object]:
-    return lambda _scene: signature.VerifyKey.load(key.public_key())
+    return lambda _scene: load_keys(key.public_key())
 
 
 def _send_late(**ago: float) -> Callable[[Scene], object]:

@@ -63,12 +63,7 @@ class IdentityProvider:
         is no address to answer to. ``RequestRefused``: the service is answered at its ACS.
         Sources: saml-bindings 3.4, saml-core 3.4.1.
         """
-        carried = http_bindings.inflate_redirect(
-            query_string,
-            "SAMLRequest",
-            BOUNDS.octets,
-            longest_relay_state=http_bindings.LONGEST_QUERY,
-        )
+        carried = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
         return self._read(carried, now)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
@@ -81,7 +76,6 @@ class IdentityProvider:
             "SAMLRequest",
             BOUNDS.octets,
             deflated=True,
-            longest_relay_state=http_bindings.LONGEST_QUERY,
         )
         return self._read(carried, now)
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, SIGNATURE
-
-_INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
+from broker.adapters.saml.xml_security.xml_names import INCLUSIVE, SIGNATURE
 
 
 def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
@@ -50,7 +47,7 @@ def inclusive_prefixes(element: etree._Element | None) -> list[str]:
     prefixes: list[str] = []
     if element is None:
         return prefixes
-    for inclusive in element.iter(_INCLUSIVE):
+    for inclusive in element.iter(INCLUSIVE):
         prefixes += inclusive.get("PrefixList", "").split()
     return prefixes
 

@@ -54,11 +54,7 @@ class CarriedMessage:
 
 
 def inflate_redirect(
-    query_string: str,
-    message: MessageField,
-    longest: int = LONGEST,
-    *,
-    longest_relay_state: int = LONGEST_RELAY_STATE,
+    query_string: str, message: MessageField, longest: int = LONGEST
 ) -> CarriedMessage:
     """Read the message out of a query string exactly as it came, undecoded by any framework.
 
@@ -78,7 +74,7 @@ def inflate_redirect(
         raise MessageRefused("xml.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:
-        relay_state = check_relay_state(_decode_text(raw["RelayState"]), longest_relay_state)
+        relay_state = check_relay_state(_decode_text(raw["RelayState"]))
     packed = _decode_base64(_decode_text(raw[message]))
     xml = _inflate(packed, longest)
     return CarriedMessage(xml, relay_state, _find_signature(raw, message))
@@ -124,17 +120,12 @@ def _decode_text(value: str) -> str:
 
 
 def read_post(
-    form: Mapping[str, str],
-    message: MessageField,
-    longest: int,
-    *,
-    deflated: bool = False,
-    longest_relay_state: int = LONGEST_RELAY_STATE,
+    form: Mapping[str, str], message: MessageField, longest: int, *, deflated: bool = False
 ) -> CarriedMessage:
     """Read the message out of a form; bounds and ``deflated`` as ``decode_post``."""
     relay_state = None
     if "RelayState" in form:
-        relay_state = check_relay_state(form["RelayState"], longest_relay_state)
+        relay_state = check_relay_state(form["RelayState"])
     xml = decode_post(form[message], deflated=deflated, longest=longest)
     return CarriedMessage(xml, relay_state)
 
@@ -184,20 +175,16 @@ def _inflate(octets: bytes, longest: int) -> bytes:
     return xml
 
 
-def check_relay_state(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
+def check_relay_state(value: str) -> str:
     """Return a RelayState verbatim, opaque as it is.
 
-    ``MessageRefused`` (``xml.relay_state``) beyond ``longest`` octets, and where no header or form
-    could carry it.
+    ``MessageRefused`` (``xml.relay_state``) if it is too long to store with a login, or if no
+    header or form could carry it.
     """
-    if not is_keepable(value, longest) or _UNKEPT.search(value):
-        raise MessageRefused("xml.relay_state")
+    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+        detail = f"no line break or NUL and at most {LONGEST_RELAY_STATE} octets are accepted"
+        raise MessageRefused("xml.relay_state", detail)
     return value
-
-
-def is_keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
-    """Return whether a RelayState is within a bound in octets."""
-    return len(relay_state.encode("utf-8", "surrogatepass")) <= longest
 
 
 def build_redirect_url(

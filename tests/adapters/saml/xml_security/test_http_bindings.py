@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import MessageRefused
-from tests.plugins.saml_messages import REQUEST, Forge
+from tests.plugins.saml_messages import REQUEST, Forge, load_keys
 
 ANY_STATE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=200)
 
@@ -40,7 +40,9 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
         assert (found.xml, found.relay_state, found.signed is None) == (REQUEST, state, key is None)
         if found.signed:
             signed = found.signed
-            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, [forge.upstream.certificate])
+            signature.verify_bytes(
+                signed.octets, signed.signature, signed.sigalg, load_keys(forge.upstream.certificate)
+            )
 
 
 @pytest.mark.attack(14, control=True)
@@ -77,7 +79,7 @@ def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     assert found.signed is not None
     assert found.signed.octets == octets.encode()
     signature.verify_bytes(
-        found.signed.octets, found.signed.signature, found.signed.sigalg, [forge.upstream.certificate]
+        found.signed.octets, found.signed.signature, found.signed.sigalg, load_keys(forge.upstream.certificate)
     )
 
 
