@@ -106,14 +106,13 @@ class LiveMetadata:
         kind = EventKind.METADATA_FETCHED
         if outcome.result in {"refused", "older"}:
             kind = EventKind.METADATA_REFUSED
-        elif outcome.result == "new" or outcome.mended:
+        elif outcome.result == "new":
             kind = EventKind.METADATA_RENEWED
         facts: Facts = {
             "feed": outcome.feed,
             "result": outcome.result,
             "entity": outcome.entity_id,
             "reason": outcome.cause or None,
-            "mended": int(outcome.mended),
         }
         self._tell(BrokerEvent(kind, facts))
 
