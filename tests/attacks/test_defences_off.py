@@ -19,6 +19,7 @@ from lxml import etree
 from saml2 import saml
 
 from broker.adapters.saml.idp import authn_requests, identity_provider
+from broker.adapters.saml.messages import message_checks
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.sp import received_response, service_provider
 from broker.adapters.saml.xml_security import (
@@ -157,7 +158,7 @@ def _send_bomb(scene: Scene) -> object:
     squeezed = zlib.compressobj(wbits=-15)
     packed = squeezed.compress(etree.tostring(scene.parties.authn_request(service=LOANS)) + b" " * 40_000)
     query = "SAMLRequest=" + quote(base64.b64encode(packed + squeezed.flush()), safe="")
-    return http_bindings.inflate_redirect(query, "SAMLRequest", identity_provider.BOUNDS.octets)
+    return http_bindings.inflate_redirect(query, "SAMLRequest", message_checks.BOUNDS.octets)
 
 
 def _inflate(octets_: bytes, _longest: int) -> bytes:

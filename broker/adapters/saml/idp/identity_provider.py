@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from lxml import etree
 from saml2 import samlp
@@ -11,6 +10,7 @@ from saml2 import samlp
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.messages.addresses import sso_url
+from broker.adapters.saml.messages.message_checks import BOUNDS
 from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
@@ -39,9 +39,6 @@ from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID
 from broker.core.saml_ports import PostForm
-
-# A real AuthnRequest has two kilobytes. It is stored before the visitor is authenticated.
-BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -59,14 +59,13 @@ class FolderFile:
     """One version of a file: what it says of each wanted entity, by entityID.
 
     ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
-    describes, or that its earlier version contained. ``others`` is the entities not wanted.
+    describes, or that its earlier version contained.
     """
 
     stamp: Stamp | None = None
     entities: Mapping[str, Sequence[FoundEntity]] = field(default_factory=dict)
     fault: Fault | None = None
     mentioned: frozenset[str] = frozenset()
-    others: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
@@ -94,14 +93,12 @@ def read_file(
         return FolderFile(stamp, fault=fault, mentioned=before | named)
     known = wanted.every
     found: dict[str, list[FoundEntity]] = {}
-    others = set()
     for entity in entity_descriptors(root):
         name = entity.get("entityID", "")
-        if name not in known:
-            others.add(name)
-        elif len(found.setdefault(name, [])) < 2:  # a duplicate is reported already
+        # Two of a name are reported; more of them add nothing.
+        if name in known and len(found.setdefault(name, [])) < 2:
             found[name].append(entity_roles.read_entity(where, entity, read_ends(entity)))
-    return FolderFile(stamp, found, others=frozenset(others))
+    return FolderFile(stamp, found)
 
 
 def _list_described(raw: bytes) -> frozenset[str]:

@@ -14,6 +14,7 @@ from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.adapters.saml.metadata.snapshots import Snapshot, take_snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times
+from broker.core.errors import Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.login.transaction import SKEW
 
@@ -146,29 +147,22 @@ class LiveMetadata:
     def party_faults(self, now: datetime) -> Mapping[str, str]:
         """Return the faults of parties, by entityID, and of files of the folder, by name."""
         contents = self.folder.contents
-        found: dict[str, str] = {}
-        for name in self._list_missing(now):
-            found[name] = self._explain_loss(name)
-        described: list[str] = []
+        found = {name: self._explain_loss(name) for name in self._list_missing(now)}
+        described: list[Fault] = []
         for name, faults in contents.faults.items():
-            sentences = [str(fault) for fault in faults]
-            described += sentences
-            because = "; ".join(sentences)
-            found.setdefault(
-                name, f"{name} keeps its earlier metadata, because the new is faulty: {because}"
-            )
+            described += faults
+            kept = f"{name} keeps its earlier metadata, because the new is faulty"
+            found.setdefault(name, f"{kept}: {_join_faults(faults)}")
         for fault in contents.broken:
-            sentence = str(fault)
-            if sentence not in described:
-                found[fault.where] = sentence
+            if fault not in described:
+                found[fault.where] = str(fault)
         return found
 
     def _explain_loss(self, name: str) -> str:
         lost = f"{name} has no metadata in force"
         contents = self.folder.contents
         if name in contents.faults:
-            because = "; ".join(map(str, contents.faults[name]))
-            return f"{lost}: {because}"
+            return f"{lost}: {_join_faults(contents.faults[name])}"
         found = self.current.upstreams.get(name) or self.current.services.get(name)
         if found is None or found.until is None:
             return lost
@@ -227,6 +221,10 @@ class LiveMetadata:
         for name in before:
             if name not in self._known_faults:
                 self._tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": name}))
+
+
+def _join_faults(faults: Sequence[Fault]) -> str:
+    return "; ".join(map(str, faults))
 
 
 def _list_endings(

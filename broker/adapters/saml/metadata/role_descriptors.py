@@ -19,17 +19,22 @@ from broker.adapters.saml.metadata.descriptor_keys import (
 )
 from broker.adapters.saml.metadata.entity_attributes import read_required, read_subject_id_req
 from broker.adapters.saml.xml_security.algorithm_selection import (
-    ALGORITHM_SUPPORT,
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
     EncryptionAlgorithms,
     SigningAlgorithms,
 )
 from broker.adapters.saml.xml_security.signature import VerifyKey
-from broker.adapters.saml.xml_security.xml_names import MD, POST, REDIRECT
+from broker.adapters.saml.xml_security.xml_names import (
+    ALGORITHM_SUPPORT,
+    LANGUAGE,
+    MD,
+    MDUI,
+    POST,
+    REDIRECT,
+)
 from broker.core.entities import Text
 
-MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"
 IDP_ROLE: Final = f"{{{MD}}}IDPSSODescriptor"
 SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
 _SSO: Final = f"{{{MD}}}SingleSignOnService"
@@ -38,7 +43,6 @@ _SLO: Final = f"{{{MD}}}SingleLogoutService"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 _NAME_ID_FORMAT: Final = f"{{{MD}}}NameIDFormat"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
-_LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 LogoutBinding = Literal["redirect", "post"]
 _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
     ("redirect", REDIRECT),
@@ -165,8 +169,12 @@ def read_service(
     signs = read_flag(element.get("AuthnRequestsSigned"))
     signing = read_keys(element, "signing", remarks)
     sealing = read_encryption_key(element, remarks)
-    for what, fix in _find_acs_faults(acs):
-        remarks.add_fault(element, what, fix)
+    if not acs:
+        what = "has no AssertionConsumerService for HTTP-POST"
+        remarks.add_fault(element, what, "that is how we answer")
+    if len({endpoint.index for endpoint in acs}) != len(acs):
+        what = "has two AssertionConsumerServices of one index"
+        remarks.add_fault(element, what, "a request names them by it")
     if signs and not signing:
         remarks.add_fault(
             element, "signs its requests but has no signing key", "add its certificate"
@@ -228,14 +236,6 @@ def _find_service_end(
     return min((end for end in ends if end), default=None)
 
 
-def _find_acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
-    if not acs:
-        yield "has no AssertionConsumerService for HTTP-POST", "that is how we answer"
-    indexes = {endpoint.index for endpoint in acs}
-    if len(indexes) != len(acs):
-        yield "has two AssertionConsumerServices of one index", "a request names them by it"
-
-
 def _read_error_url(element: etree._Element) -> str | None:
     """Return the errorURL for a link on our pages; an unsafe address is ignored."""
     address = element.get("errorURL", "").strip()
@@ -292,7 +292,7 @@ def _read_text(element: etree._Element, name: str) -> Text | None:
     """Return an element of mdui:UIInfo in two languages; one replaces the other if missing."""
     texts: dict[str, str] = {}
     for each in element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
-        texts.setdefault(each.get(_LANGUAGE, ""), (each.text or "").strip())
+        texts.setdefault(each.get(LANGUAGE, ""), (each.text or "").strip())
     either = texts.get("en") or texts.get("da")
     if not either:
         return None

@@ -11,7 +11,6 @@ from typing import Final, Literal
 from broker.adapters.saml.xml_security.signature_profile import MORE, RSA_SHA256
 from broker.adapters.saml.xml_security.xml_names import XENC, XENC11
 
-ALGORITHM_SUPPORT: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
 # Supported algorithms. The first is the default for a peer that lists none. The broker refuses all
 # others: they are weaker or need another kind of key.
 GCM: Final = (f"{XENC11}aes128-gcm", f"{XENC11}aes256-gcm")

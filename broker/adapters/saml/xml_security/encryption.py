@@ -32,6 +32,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     DS,
     ENCRYPTED_DATA,
     ENCRYPTED_KEY,
+    KEY_INFO,
     XENC,
     XENC11,
 )
@@ -46,7 +47,6 @@ _MASKS: Final = frozenset((XENC11 + "mgf1sha1", XENC11 + "mgf1sha256"))
 _MOST_KEYS: Final = 4  # one for each key we may have published
 _KEY_TYPE: Final = XENC + "EncryptedKey"
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
-_KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
 _MGF: Final = f"{{{XENC11}}}MGF"
 _START: Final = re.compile(
@@ -86,7 +86,7 @@ class EncryptedAssertion:
     @cached_property
     def keys(self) -> list[etree._Element]:
         """Return the EncryptedKeys, within the content or beside it."""
-        within = self.whole.findall(f"{ENCRYPTED_DATA}/{_KEY_INFO}/{ENCRYPTED_KEY}")
+        within = self.whole.findall(f"{ENCRYPTED_DATA}/{KEY_INFO}/{ENCRYPTED_KEY}")
         return [*within, *self.whole.findall(ENCRYPTED_KEY)]
 
     @property
