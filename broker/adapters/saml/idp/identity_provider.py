@@ -18,7 +18,6 @@ from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
-    outgoing_message,
     safe_parser,
     signature,
     written_message,
@@ -142,7 +141,7 @@ class IdentityProvider:
     def _form(
         self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
     ) -> PostForm:
-        return outgoing_message.build_signed_form(
+        return http_bindings.build_signed_form(
             response,
             "SAMLResponse",
             request.acs,

@@ -20,7 +20,6 @@ from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
-    outgoing_message,
     safe_parser,
     signature,
 )
@@ -100,7 +99,7 @@ class LogoutService:
         message = logout_messages.write_request(
             issuer, endpoint.location, participant, request_id, now
         )
-        return outgoing_message.build_signed(
+        return http_bindings.build_signed(
             message,
             "SAMLRequest",
             endpoint.location,
@@ -125,7 +124,7 @@ class LogoutService:
         message = logout_messages.write_response(
             issuer, endpoint.response, request.id, response_id, status=status, now=now
         )
-        return outgoing_message.build_signed(
+        return http_bindings.build_signed(
             message,
             "SAMLResponse",
             endpoint.response,

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
-from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, SP_ROLE
 from broker.adapters.saml.xml_security import safe_parser, xml_structure_checks
 from broker.adapters.saml.xml_security.canonical_form import canonicalize, remove_child
 from broker.adapters.saml.xml_security.xml_names import (
     ALGORITHM_SUPPORT,
+    ATTRIBUTES,
     DS,
     ENTITY,
     EXTENSIONS,
+    IDP_ROLE,
     KEY_INFO,
     LANGUAGE,
     MD,
@@ -27,6 +27,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SAML,
     SAMLP,
     SHIBMD,
+    SP_ROLE,
 )
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused

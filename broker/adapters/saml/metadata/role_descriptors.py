@@ -1,4 +1,9 @@
-"""Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor."""
+"""Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor.
+
+A service writes its own metadata, so nothing in it grants anything: a request for subject
+identifiers only restricts (core/identity/person_id.py), and categories come from the configuration
+or a registrar's feed (docs/reference/saml-profiles.md#48).
+"""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
@@ -17,7 +22,6 @@ from broker.adapters.saml.metadata.descriptor_keys import (
     read_encryption_key,
     read_keys,
 )
-from broker.adapters.saml.metadata.entity_attributes import read_required, read_subject_id_req
 from broker.adapters.saml.xml_security.algorithm_selection import (
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
@@ -27,22 +31,28 @@ from broker.adapters.saml.xml_security.algorithm_selection import (
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.adapters.saml.xml_security.xml_names import (
     ALGORITHM_SUPPORT,
+    ATTRIBUTES,
     LANGUAGE,
     MD,
     MDUI,
     POST,
     REDIRECT,
+    SAML,
 )
 from broker.core.entities import Text
+from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
-IDP_ROLE: Final = f"{{{MD}}}IDPSSODescriptor"
-SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
 _SSO: Final = f"{{{MD}}}SingleSignOnService"
 _ACS: Final = f"{{{MD}}}AssertionConsumerService"
 _SLO: Final = f"{{{MD}}}SingleLogoutService"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 _NAME_ID_FORMAT: Final = f"{{{MD}}}NameIDFormat"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
+_ENTITY_ATTRIBUTES: Final = (
+    f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
+)
+REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
+_REQUESTS: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 LogoutBinding = Literal["redirect", "post"]
 _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
     ("redirect", REDIRECT),
@@ -332,3 +342,35 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def read_entity_attributes(role: etree._Element, name: str) -> Iterator[str]:
+    """Yield the values of the entity attribute ``name``, of the role or of the entity around it."""
+    for attribute in (
+        *role.iterfind(_ENTITY_ATTRIBUTES),
+        *role.iterfind(f"../{_ENTITY_ATTRIBUTES}"),
+    ):
+        if attribute.get("Name") == name:
+            for value in attribute:
+                yield (value.text or "").strip()
+
+
+def read_required(role: etree._Element) -> frozenset[str]:
+    """Return the Names of the attributes that a service marks as required."""
+    asked = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
+    return frozenset(
+        attribute.get("Name", "") for attribute in asked if read_flag(attribute.get("isRequired"))
+    )
+
+
+def read_subject_id_req(role: etree._Element) -> str | None:
+    """Return which subject identifier a service requests, None without request.
+
+    Two requests, or one that is not in the standard, count as "none".
+    """
+    requested = set(read_entity_attributes(role, REQ))
+    if not requested:
+        return None
+    if len(requested) > 1 or not requested <= _REQUESTS:
+        return "none"
+    return requested.pop()

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from broker.adapters.saml.xml_security.signature_profile import MORE, RSA_SHA256
-from broker.adapters.saml.xml_security.xml_names import XENC, XENC11
+from broker.adapters.saml.xml_security.xml_names import MORE, RSA_SHA256, XENC, XENC11
 
 # Supported algorithms. The first is the default for a peer that lists none. The broker refuses all
 # others: they are weaker or need another kind of key.

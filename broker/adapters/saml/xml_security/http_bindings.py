@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
-from broker.adapters.saml.xml_security import signature_profile
-from broker.adapters.saml.xml_security.signature import SigningKey, sign_bytes
+from lxml import etree
+
+from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorithms
+from broker.adapters.saml.xml_security.signature import SigningKey, sign, sign_bytes
+from broker.adapters.saml.xml_security.xml_names import RSA_SHA256
 from broker.core.errors import MessageRefused
+from broker.core.saml_ports import PostForm
 
 MessageField = Literal["SAMLRequest", "SAMLResponse"]
 
@@ -194,7 +198,7 @@ def build_redirect_url(
     relay_state: str | None,
     key: SigningKey | None,
     *,
-    by: str = signature_profile.RSA_SHA256,
+    by: str = RSA_SHA256,
 ) -> str:
     """Return the URL that carries ``xml``, signed ``by`` this algorithm if there is a key.
 
@@ -228,3 +232,35 @@ def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None
     if relay_state is not None:
         fields["RelayState"] = check_relay_state(relay_state)
     return fields
+
+
+def build_signed(
+    root: etree._Element,
+    field: MessageField,
+    destination: str,
+    key: SigningKey,
+    by: SigningAlgorithms,
+    *,
+    by_post: bool,
+    relay_state: str | None = None,
+) -> str | PostForm:
+    """Return the form, or the HTTP-Redirect URL, whose signature covers the query only."""
+    if by_post:
+        return build_signed_form(root, field, destination, key, by, relay_state=relay_state)
+    xml = etree.tostring(root, encoding="utf-8")
+    return build_redirect_url(destination, field, xml, relay_state, key, by=by.method)
+
+
+def build_signed_form(
+    root: etree._Element,
+    field: MessageField,
+    destination: str,
+    key: SigningKey,
+    by: SigningAlgorithms,
+    *,
+    relay_state: str | None = None,
+) -> PostForm:
+    """Sign a message and return its HTTP-POST form."""
+    sign(root, key, by)
+    xml = etree.tostring(root, encoding="utf-8")
+    return PostForm(destination, build_post_fields(xml, field, relay_state))

@@ -35,6 +35,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     DS,
     EXCLUSIVE,
     ISSUER,
+    RSA_SHA256,
     SIGNATURE,
     SIGNED_INFO,
 )
@@ -42,7 +43,6 @@ from broker.core.errors import MessageRefused
 
 SMALLEST_RSA: Final = 2048
 SMALLEST_EC: Final = 256
-RSA_SHA256: Final = signature_profile.RSA_SHA256
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),

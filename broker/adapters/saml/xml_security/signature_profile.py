@@ -8,12 +8,18 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security.xml_names import DS, EXCLUSIVE, INCLUSIVE, SIGNED_INFO, XENC
+from broker.adapters.saml.xml_security.xml_names import (
+    DS,
+    EXCLUSIVE,
+    INCLUSIVE,
+    MORE,
+    RSA_SHA256,
+    SIGNED_INFO,
+    XENC,
+)
 from broker.adapters.saml.xml_security.xml_structure_checks import apply_checks
 
 ENVELOPED: Final = DS + "enveloped-signature"
-MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
-RSA_SHA256: Final = MORE + "rsa-sha256"
 SIGNATURE_METHODS: Final = frozenset(
     (
         RSA_SHA256,
