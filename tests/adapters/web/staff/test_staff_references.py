@@ -49,7 +49,7 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
 
 
 def test_sentences_for_a_librarian_come_first(admin: Person) -> None:
-    """Who was refused where, what the page said and what to do; the rule and the facts are folded."""
+    """The page names the refused login, the text that the person read and the advice; rule and facts are folded."""
     admin.get("/admin?lang=en")
     page = send(admin, "/admin/explain", reference=refuse(admin.deployment, "ib"), do="find")
     said = " ".join(find_texts(page, "//section[@aria-labelledby='found']/*[not(self::details)]//text()"))
