@@ -58,25 +58,24 @@ def diff_policies(
     """
     now = datetime.now(UTC)
     with _open_folders(folders, revisions) as both:
-        opened = policy_configuration.load_compared_sets(both, now)
-    trial = Analysis(opened.sets, opened.sites, now, report_progress=show_progress)
+        trial, failures = policy_configuration.open_comparison(both, now, show_progress)
     found = find_differences(trial)
     if as_json:
-        facts = change_facts(found, opened.sets)
-        failures = [asdict(each) for each in opened.failures]
-        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failures}
+        facts = change_facts(found, trial.sets)
+        failed = [asdict(each) for each in failures]
+        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failed}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
         labels = {each.name: each.label for each in trial.services}
-        lines = change_sentences(found, opened.sets, labels)
+        lines = change_sentences(found, trial.sets, labels)
         if all_rows:
-            lines = every_change(found, opened.sets)
+            lines = every_change(found, trial.sets)
         click.echo("\n".join(lines))
     for name in _find_unconfigured(trial):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
-    for failure in opened.failures:
+    for failure in failures:
         click.echo(str(failure), err=True)
-    if opened.failures:
+    if failures:
         raise SystemExit(CONFIGURATION)
     if found.rows:
         raise SystemExit(CHANGES)
