@@ -61,10 +61,6 @@ class PolicySurroundings:
     names: NameableInPolicies
     faults: tuple[Fault, ...]
 
-    def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
-        """Return the faults of metadata as sentences: some parties are not completely known."""
-        return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
-
 
 def load(
     settings: Config, tell: EventPort, moment: datetime, *, proving: bool = True
@@ -76,6 +72,7 @@ def load(
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
+    library = collect_faults([], lambda: read_library_settings(settings))
     services: Mapping[str, Service] = settings.core_services()
     upstreams: Mapping[str, Upstream] = settings.core_upstreams()
     if metadata:
@@ -86,7 +83,8 @@ def load(
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
         upstreams=upstreams,
-        borrower_fields=find_borrower_fields(settings),
+        # A fault of the library system is one of the start, and not of the policies.
+        borrower_fields=library.fields if library else None,
         person_register=settings.person_register is not None,
         site_rules=settings.policy_properties if proving else None,
     )
@@ -115,14 +113,6 @@ def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
     if faults:
         raise ConfigurationFaults(faults)
     return maps
-
-
-def find_borrower_fields(settings: Config) -> frozenset[str] | None:
-    """Return the fields of the library system; None if the connector cannot be opened."""
-    try:
-        return read_library_settings(settings).fields
-    except ConfigurationFaults:
-        return None
 
 
 def read_library_settings(settings: Config) -> LibrarySettings:
@@ -180,7 +170,8 @@ def load_checked(
     checked = collect_faults(faults, lambda: live_policies.load(read, moment, found.names, state))
     if checked is None or faults:
         raise ConfigurationFaults(faults)
-    warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
+    parties = found.metadata.party_faults(moment) if found.metadata else {}
+    warnings = (*map(str, checked.warnings), *parties.values())
     return CheckedPolicies(checked, warnings, found.names.site)
 
 

@@ -93,15 +93,13 @@ def _open_folders(
     folders: tuple[Path, ...], revisions: tuple[str, ...]
 ) -> Iterator[tuple[Path, Path]]:
     """Yield the folders of the old and the new set; usage errors and ConfigurationFaults."""
-    if not revisions:
-        if len(folders) != _SETS:
-            raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
-        yield folders[0], folders[1]
-        return
-    if len(folders) > 1 or len(revisions) > _SETS:
+    if not revisions and len(folders) != _SETS:
+        raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
+    if revisions and (len(folders) > 1 or len(revisions) > _SETS):
         raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
-    folder = folders[0] if folders else policy_configuration.default_folder()
     with ExitStack() as extracted:
-        read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
-        old, new = [*read, folder][:_SETS]
-        yield old, new
+        if revisions:
+            folder = folders[0] if folders else policy_configuration.default_folder()
+            read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
+            folders = (*read, folder)
+        yield folders[0], folders[1]

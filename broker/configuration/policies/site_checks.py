@@ -94,43 +94,23 @@ def add_proofs(known: KnownNames, proving: Iterable[Policy]) -> KnownNames:
     return {**known, "attribute": with_proofs}
 
 
-def _find_unknown_names(
-    policies: Collection[Policy], names: NameableInPolicies
+def find_problems(
+    policies: Collection[Policy], now: datetime, names: NameableInPolicies
 ) -> tuple[Problems, Problems]:
-    """Return the faults and the warnings of names; each file has its own proofs."""
+    """Return the faults, with which no policy is used, and the warnings, which stop nothing."""
     known = names.list_known(policies)
-    faults: Problems = []
-    warnings: Problems = []
+    faults = [*find_faults(policies)]
+    warnings = [*find_overdue(policies, now.date())]
     for policy in policies:
         found = find_unknown_names(list_policy_names(policy), add_proofs(known, [policy]))
-        faults += found[0]
+        faults += [*found[0], *_find_unwritable_address(policy, names.borrower_fields)]
         warnings += found[1]
-    return faults, warnings
-
-
-def find_problems(
-    policies: Collection[Policy], names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield all faults: the policies are not used before they are fixed."""
-    yield from find_faults(policies)
-    yield from _find_unknown_names(policies, names)[0]
-    for policy in policies:
-        yield from _find_unwritable_address(policy, names.borrower_fields)
-    for release, service in _pair_with_services(policies, names):
-        yield from _check_wire_names(release, service, names)
-
-
-def find_warnings(
-    policies: Collection[Policy], now: datetime, names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield problems that an administrator should look at; they stop nothing."""
-    yield from find_overdue(policies, now.date())
-    yield from _find_unknown_names(policies, names)[1]
-    for policy in policies:
         for alternative in policy.match:
-            yield from _find_missing_scope(alternative, names)
+            warnings += _find_missing_scope(alternative, names)
     for release, service in _pair_with_services(policies, names):
-        yield from _find_withheld_numbers(release, service)
+        faults += _check_wire_names(release, service, names)
+        warnings += _find_withheld_numbers(release, service)
+    return faults, warnings
 
 
 # Services and the library system
