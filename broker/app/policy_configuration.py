@@ -194,8 +194,8 @@ def open_comparison(
 ) -> tuple[Analysis, tuple[Fault, ...]]:
     """Return the analysis of the sets of two folders; raises ConfigurationFaults.
 
-    Folders with a broker.toml are whole configurations, each with its policies and its site. All
-    others are compared at the configured site; without a configuration it has everything that the
+    Folders with a broker.toml are whole configurations, each with its policies and its site. Other
+    folders are compared at the configured site; without a configuration it has everything that the
     policies name. Return also the failing examples and broken site rules of the second set.
     """
     names = ANY_NAMES
