@@ -10,7 +10,7 @@ from typing import Final
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import compile_files
-from broker.configuration.policies.examples import Result, find_failed_examples, run_examples
+from broker.configuration.policies.examples import find_failed_examples, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
@@ -18,8 +18,6 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, discard_event
 from broker.core.policy.model import Policy, PolicySet
-
-__all__ = ["LivePolicies", "NameableInPolicies", "Result", "load", "run_examples"]
 
 DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
@@ -58,15 +56,14 @@ def compile_set(
     """Compile and check policy files, and run no example; raise ConfigurationFaults."""
     folder = found.place
     policies, faults = compile_files(found.files, folder)
-    faults += faults_at(folder, site_checks.find_problems(policies, names))
-    faults += found.misnamed
+    problems, warnings = site_checks.find_problems(policies, now, names)
+    faults += [*faults_at(folder, problems), *found.misnamed]
     faults = faults or list(policy_folder.find_missing_affiliations(found, policies, in_force))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = tuple(faults_at(folder, site_checks.find_warnings(policies, now, names)))
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
-    return PolicySet(tuple(policies), found.digest, warnings)
+    return PolicySet(tuple(policies), found.digest, tuple(faults_at(folder, warnings)))
 
 
 def find_failures(

@@ -1,4 +1,4 @@
-"""The syntax of single values in a policy file: texts, levels, spans, days, and lists."""
+"""The syntax of parts of a policy file: mappings with their lines, texts, levels, days, lists."""
 
 import re
 from calendar import monthrange
