@@ -27,9 +27,6 @@ from broker.use_cases.policy_trials.change_text import change_facts, change_sent
 
 _SETS: Final = 2  # that are compared
 _CATEGORY: Final = "://"  # an entity category may have no member yet
-all_rows: Final = click.option(
-    "--all", "all_rows", is_flag=True, help="List each change by itself, with its line."
-)
 
 
 @click.command("diff", short_help="Show what changes from one set of policies to another.")
@@ -41,7 +38,7 @@ all_rows: Final = click.option(
     multiple=True,
     help="Compare with NEW as of a Git revision, in place of OLD; twice: compare two revisions.",
 )
-@all_rows
+@click.option("--all", "all_rows", is_flag=True, help="List each change by itself, with its line.")
 @as_json
 @printing_faults
 def diff_policies(
