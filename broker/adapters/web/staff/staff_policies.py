@@ -17,7 +17,8 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
-from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.core.staff.staff_sentences import PAGES
+from broker.use_cases.policy_trials.explanations import Explanation, RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
 from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, trial_lines
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
@@ -75,7 +76,7 @@ class StaffPolicies:
             return self._explain_page(member, reference, "reference_unknown")
         self.limits.give_back(taken)
         lines = explanation_lines(found, now.date(), Wording(language(), translate))
-        return self._explain_page(member, reference, refusal=found.reason, lines=tuple(lines))
+        return self._explain_page(member, reference, found=found, lines=tuple(lines))
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
@@ -119,11 +120,26 @@ class StaffPolicies:
         return chosen | (_UNTYPED if problem else typed), problem
 
     def _explain_page(
-        self, member: StaffMember, reference: str = "", problem: str = "", **found: object
+        self,
+        member: StaffMember,
+        reference: str = "",
+        problem: str = "",
+        found: Explanation | None = None,
+        lines: Names = (),
     ) -> Response:
-        values = {"reference": reference, "lines": (), **found}
-        template, page = "admin_explain.html", StaffPage.EXPLAIN
-        return self.access.form_page(template, member, page, problem, **values)
+        ports = self.access.ports
+        return self.access.form_page(
+            "admin_explain.html",
+            member,
+            StaffPage.EXPLAIN,
+            problem,
+            reference=reference,
+            found=found,
+            lines=lines,
+            actions=PAGES,
+            services=ports.services,
+            upstreams=ports.upstreams,
+        )
 
     def _try_page(
         self, member: StaffMember, typed: Typed, problem: str = "", **tried: object
