@@ -61,5 +61,5 @@ def _row(found: Explanation, today: date) -> dict[str, Any]:
         "refused": asdict(found.refused) if found.refused else None,
         "earlier": replay_row(found.earlier, today),
         "in_force": found.in_force,
-        "now": replay_row(found.replay, today),
+        "replay": replay_row(found.replay, today),
     }
