@@ -3,7 +3,8 @@
     python -m bench.in_process FOLDER
 
 FOLDER is that of a demo that was written with its parties' keys; the parties run elsewhere. Commands come as lines of
-JSON on standard input, and each answer is one: ``["cpu", LOGINS]``, ``["samples", LOGINS]``, ``["turns", LOGINS]``.
+JSON on standard input, and each answer is one: ``["cpu", LOGINS]``, ``["samples", LOGINS]``, ``["turns", LOGINS]``,
+``["watching", LOGINS]``.
 """
 
 import io
@@ -22,17 +23,18 @@ from pathlib import Path
 from statistics import median
 from types import FrameType
 from typing import Any, Final
+from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
 from wsgiref.types import WSGIApplication
 
 from bench.browsers import UniversityLogin, cookie_header, keep_cookie
 from bench.layers import LayerFinder
 from broker.adapters.audit_log.monthly_files import AuditFiles
-from broker.adapters.observability import metrics
+from broker.adapters.observability import application_log, metrics
 from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.app import assembly
 from broker.app.application import create_app
 from broker.demo.run import demo_folder
-from broker.demo.run.demo_folder import Setting
 
 # The requests of a login in a known browser, by the beginning of their paths.
 REQUESTS: Final = {"/saml/idp/sso": "SSO GET", "/saml/sp/": "ACS POST", "/login/": "GET"}
@@ -144,14 +146,29 @@ class Bench:
 
     login: UniversityLogin
     wire: InProcessWire
+    unwatched: InProcessWire  # at an application without metrics and log
     meter: Meter
-    setting: Setting
 
     def cpu(self, logins: int) -> dict[str, float]:
         """Return the median CPU milliseconds of each request."""
         self.meter.cpu.clear()
         self._run(logins)
         return {name: median(times) for name, times in self.meter.cpu.items()}
+
+    def watching(self, logins: int) -> float:
+        """Return the part of a login's CPU that metrics and log take; logins with and without them take turns."""
+        watched, differences = [], []
+        for _ in range(logins):
+            own, without = self._spend(self.wire), self._spend(self.unwatched)
+            watched.append(own)
+            differences.append(own - without)
+        return median(differences) / median(watched)
+
+    def _spend(self, wire: InProcessWire) -> float:
+        """Return the CPU milliseconds of one login."""
+        self.meter.cpu.clear()
+        self.login(wire)
+        return sum(map(sum, self.meter.cpu.values()))
 
     def samples(self, logins: int) -> dict[str, dict[str, int]]:
         """Return how many samples of each request fell into each layer."""
@@ -198,6 +215,27 @@ class Bench:
             self.login(self.wire)
 
 
+class _Nothing:
+    """Stands for the metrics and the limit of the log: every call does nothing."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return _do_nothing
+
+
+def _do_nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def create_unwatched_app() -> WSGIApplication:
+    """Return the application without metrics and log."""
+    with (
+        patch.object(assembly, "Metrics", lambda _: _Nothing()),
+        patch.object(assembly, "LogBudget", lambda *_: _Nothing()),
+        patch.object(application_log, "tell", _do_nothing),
+    ):
+        return create_app()
+
+
 def main() -> None:
     """Carry out the commands that come, until there are no more."""
     setting = demo_folder.read(Path(sys.argv[1]))
@@ -206,8 +244,11 @@ def main() -> None:
         answers, log = os.dup(1), os.open(setting.folder / "in_process.log", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
         meter = Meter()
-        wire = InProcessWire(create_app(), setting.ports.origin("broker"), meter)
-        bench = Bench(UniversityLogin.for_setting(setting), wire, meter, setting)
+        metrics.count_in_files(Path(folder) / "metrics", str(os.getpid()))
+        origin = setting.ports.origin("broker")
+        unwatched = InProcessWire(create_unwatched_app(), origin, meter)
+        wire = InProcessWire(create_app(), origin, meter)
+        bench = Bench(UniversityLogin.for_setting(setting), wire, unwatched, meter)
         with os.fdopen(answers, "w") as out:
             for line in sys.stdin:
                 command, logins = json.loads(line)
