@@ -67,16 +67,6 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     assert verify_configured(deployment.parts).findings == []
 
 
-def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(deployment: Deployment) -> None:
-    """Each answer once, with the receipt it is about."""
-    person = deployment.person()
-    page = person.agree(person.log_in("asta"), answer="no")
-    assert mark(page) == ("refuse", "consent_refused")
-    given = deployment.person()
-    given.agree(given.log_in("asta"), remember=True)
-    assert [each for each in _events(deployment) if "consent" in str(each)] == ["consent_refused", "consent_given"]
-
-
 def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment) -> None:
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
     person, folder = deployment.person(), _trail(deployment).files.folder
