@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -31,8 +31,8 @@ from bench.browsers import UniversityLogin, cookie_header, keep_cookie
 from bench.layers import LayerFinder
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.observability import application_log, metrics
+from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.app import assembly
 from broker.app.application import create_app
 from broker.demo.run import demo_folder
 
@@ -50,6 +50,15 @@ _STORE_CALLS: Final = {
 }
 
 
+_WATCHING: Final = (
+    (application_log, "tell"),
+    (LogBudget, "write_limited"),
+    (metrics.Metrics, "count"),
+    (metrics.Metrics, "request"),
+    (metrics.Metrics, "store_call"),
+)
+
+
 @dataclass(slots=True)
 class Meter:
     """The CPU time, samples and calls of the current requests."""
@@ -59,6 +68,8 @@ class Meter:
     samples: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     turns: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     layers: LayerFinder = field(default_factory=LayerFinder)
+    watching: float = 0.0  # milliseconds inside the calls of metrics and log
+    is_inside: bool = False
 
     def sample(self, _: int, frame: FrameType | None) -> None:
         """Charge the layer that runs at this moment; the signal's handler.
@@ -78,6 +89,22 @@ class Meter:
             return call(*arguments, **named)
 
         return counting
+
+    def time_calls(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``call``, whose CPU time is added up; a call inside another one is part of that."""
+
+        @wraps(call)
+        def timing(*arguments: Any, **named: Any) -> Any:
+            if self.is_inside:
+                return call(*arguments, **named)
+            self.is_inside, began = True, time.thread_time()
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.watching += (time.thread_time() - began) * 1000
+                self.is_inside = False
+
+        return timing
 
 
 class InProcessWire:
@@ -146,7 +173,6 @@ class Bench:
 
     login: UniversityLogin
     wire: InProcessWire
-    unwatched: InProcessWire  # at an application without metrics and log
     meter: Meter
 
     def cpu(self, logins: int) -> dict[str, float]:
@@ -156,19 +182,19 @@ class Bench:
         return {name: median(times) for name, times in self.meter.cpu.items()}
 
     def watching(self, logins: int) -> float:
-        """Return the part of a login's CPU that metrics and log take; logins with and without them take turns."""
-        watched, differences = [], []
-        for _ in range(logins):
-            own, without = self._spend(self.wire), self._spend(self.unwatched)
-            watched.append(own)
-            differences.append(own - without)
-        return median(differences) / median(watched)
-
-    def _spend(self, wire: InProcessWire) -> float:
-        """Return the CPU milliseconds of one login."""
-        self.meter.cpu.clear()
-        self.login(wire)
-        return sum(map(sum, self.meter.cpu.values()))
+        """Return the part of a login's CPU time that is spent inside the calls of metrics and log."""
+        parts = []
+        with ExitStack() as replaced:
+            for owner, name in _WATCHING:
+                timing = self.meter.time_calls(getattr(owner, name))
+                replaced.enter_context(patch.object(owner, name, timing))
+            wire = InProcessWire(create_app(), f"//{self.wire.host}", self.meter)
+            for _ in range(logins):
+                self.meter.cpu.clear()
+                self.meter.watching = 0.0
+                self.login(wire)
+                parts.append(self.meter.watching / sum(map(sum, self.meter.cpu.values())))
+        return median(parts)
 
     def samples(self, logins: int) -> dict[str, dict[str, int]]:
         """Return how many samples of each request fell into each layer."""
@@ -215,27 +241,6 @@ class Bench:
             self.login(self.wire)
 
 
-class _Nothing:
-    """Stands for the metrics and the limit of the log: every call does nothing."""
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return _do_nothing
-
-
-def _do_nothing(*_: object, **__: object) -> None:
-    pass
-
-
-def create_unwatched_app() -> WSGIApplication:
-    """Return the application without metrics and log."""
-    with (
-        patch.object(assembly, "Metrics", lambda _: _Nothing()),
-        patch.object(assembly, "LogBudget", lambda *_: _Nothing()),
-        patch.object(application_log, "tell", _do_nothing),
-    ):
-        return create_app()
-
-
 def main() -> None:
     """Carry out the commands that come, until there are no more."""
     setting = demo_folder.read(Path(sys.argv[1]))
@@ -245,10 +250,8 @@ def main() -> None:
         os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
         meter = Meter()
         metrics.count_in_files(Path(folder) / "metrics", str(os.getpid()))
-        origin = setting.ports.origin("broker")
-        unwatched = InProcessWire(create_unwatched_app(), origin, meter)
-        wire = InProcessWire(create_app(), origin, meter)
-        bench = Bench(UniversityLogin.for_setting(setting), wire, unwatched, meter)
+        wire = InProcessWire(create_app(), setting.ports.origin("broker"), meter)
+        bench = Bench(UniversityLogin.for_setting(setting), wire, meter)
         with os.fdopen(answers, "w") as out:
             for line in sys.stdin:
                 command, logins = json.loads(line)
