@@ -286,7 +286,7 @@ class PersonaChooser:
         """The further values of personas: affiliations of each kind, and proofs of no condition.
 
         Affiliations of one kind have the same rank and are known to the same sets. The last of them
-        meets the fewest conditions. One is known to no set.
+        meets the fewest conditions. Among them is an affiliation that no set names.
         """
         kinds: dict[object, tuple[str, str]] = {}
         for name in AFFILIATIONS:

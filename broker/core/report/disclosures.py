@@ -116,8 +116,9 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
             entry = given.setdefault((service, policy.affiliation), entry)
             entry.account = entry.account or is_writing
             _note_disclosure(entry, play)
-    services, order = (each.name for each in analysis.services), policies.policies
-    entries = (given.get((name, each.affiliation)) for name, each in product(services, order))
+    order = policies.policies
+    pairs = product(analysis.services, order)
+    entries = (given.get((service.name, each.affiliation)) for service, each in pairs)
     variants = chain.from_iterable(each.variants for each in order)
     written = (borrowers.get((each.affiliation, each.institution)) for each in variants)
     return Disclosures(tuple(filter(None, entries)), tuple(filter(None, written)), logins)

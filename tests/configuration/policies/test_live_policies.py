@@ -93,7 +93,7 @@ def list_deciding_lines(results: Iterable[Result]) -> set[tuple[PolicyLine, str]
     used = set()
     for result in results:
         decision = result.decision
-        used |= {(reason.place, "") for reason in decision.reasons if reason.place}
+        used |= {(reason.place, "") for reason in (*decision.reasons, decision.alternative) if reason and reason.place}
         used |= {(listed.place, listed.name) for listed, _ in decision.released}
     return used
 

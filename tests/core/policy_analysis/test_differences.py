@@ -151,7 +151,7 @@ def read_again(row: Row, policies: PolicySet) -> DescribedLogin:
 
 @dataclass(slots=True)
 class Counts:
-    """What was seen in pairs of sets: WIDER that random logins show, those without a row, and false rows."""
+    """Counts over pairs of sets: WIDER that random logins show, those without a row, and false rows."""
 
     pairs: int = 0
     shown: int = 0
