@@ -182,7 +182,6 @@ class ProofShape(Shape):
         ],
         Field(min_length=1),
     ]
-    code_valid_for: Span = timedelta(minutes=30)
     remembered_for: Span = timedelta(days=365)
 
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
@@ -192,7 +191,6 @@ class ProofShape(Shape):
         return engine.ProofRule(
             name=name,
             domains=tuple(engine.MailDomain(each.name, each.until) for each in self.domains),
-            code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
             place=listed.line,
             lines=lines | place.key_lines(),

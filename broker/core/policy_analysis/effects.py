@@ -127,7 +127,6 @@ def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Itera
 
     place = line_of(asked, "domains")
     yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=step.domains)
-    yield _span(f"{head} code_valid_for", step.lasts, line_of(asked, "code_valid_for"))
     if remembered:
         place = line_of(remembered, "remembered_for")
         yield _span(f"{head} remembered_for", remembered.remembered_for, place)

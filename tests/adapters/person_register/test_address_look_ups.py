@@ -33,7 +33,7 @@ def now() -> datetime:
         ("0101800000", WRITTEN, None),
         ("0202800000", {}, None),  # protected name and address
         ("0404800000", {}, "dead"),
-        ("3112990000", {}, "unknown_number"),
+        ("3112990000", {}, "not_active"),
     ],
 )
 def test_only_an_active_unprotected_person_gets_an_address(

@@ -17,7 +17,7 @@ match:
 proofs:
   kaldemail:
     domains: [{name: auh.rm.dk, until: 2027-01-01}]
-    code_valid_for: 30m
+    # Of the person's own institution.
     remembered_for: 12 months
 require:
   cpr: real
@@ -126,13 +126,6 @@ CHANGES: Final = [
         "until: 2027-01-01",
         "until: 2027-02-01",
         "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)",
-    ),
-    (
-        "proofs.NAME.code_valid_for",
-        "student",
-        "code_valid_for: 30m",
-        "code_valid_for: 2h",
-        "WIDER my-loans nobody: proof kaldemail: code_valid_for 30 minutes -> 2 hours (student.yaml:14)",
     ),
     (
         "proofs.NAME.remembered_for",

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
+from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
@@ -16,6 +17,14 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
+from broker.use_cases.policy_trials.explanations import (
+    Explanation,
+    RefusalExplainer,
+    explanation_lines,
+)
+from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
+from broker.use_cases.policy_trials.trial_text import trial_lines
+from broker.use_cases.policy_trials.wording import Wording
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.storage.rate_limits import Limits
@@ -31,36 +40,18 @@ _UNTYPED: Final = {"affiliation": "", "age": ""}
 Typed = Mapping[str, str]  # the values in the fields of the page that tries a login
 
 
-class TriedLogin(NamedTuple):
-    """The result of a try in the words of ``broker policy try``, and the policy set it used."""
-
-    digest: str
-    lines: Names
-
-
-class ExplainedRefusal(NamedTuple):
-    """The page on which a login stopped, in the words of ``broker policy explain``.
-
-    ``reason`` is the reason code of that page.
-    """
-
-    reason: str
-    lines: Names
-
-
 @dataclass(frozen=True, slots=True)
 class StaffPolicies:
     """The endpoints of both pages. ``access`` admits only staff with the right role.
 
-    ``explain_refusal`` takes a reference and a language. It returns the reason of the refusal, and
-    the result by the policies in force now. ``try_policies`` simulates a login at one service, or
-    at all of them.
+    ``make_site`` returns the site with the policies in force, and ``make_explainer`` the explainer
+    of refusals by them.
     """
 
     access: StaffAccess
     limits: Limits
-    explain_refusal: Callable[[str, str], ExplainedRefusal | None]
-    try_policies: Callable[[GivenFacts, str, str], TriedLogin]
+    make_site: Callable[[], TrialSite]
+    make_explainer: Callable[[], RefusalExplainer]
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/explain`` and ``/admin/try``."""
@@ -84,7 +75,7 @@ class StaffPolicies:
         if problem:
             return self._explain_page(member, problem=problem)
         taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
-        found = self.explain_refusal(reference, language())
+        found = self.make_explainer().explain(reference, self.access.ports.now())
         if found is None:
             return self._explain_page(member, reference, "reference_unknown")
         self.limits.give_back(taken)
@@ -101,8 +92,10 @@ class StaffPolicies:
         typed, problem = self._read_login(self.access.form(member, StaffPage.TRY))
         if problem:
             return self._try_page(member, typed, problem)
-        tried = self.try_policies(_facts(typed), typed["service"], language())
-        return self._try_page(member, typed, tried=tried)
+        site, service, now = self.make_site(), typed["service"], self.access.ports.now()
+        trial = try_login(site, _facts(typed), (service,) if service else (), now)
+        lines = trial_lines(site, trial, now, _make_wording())
+        return self._try_page(member, typed, digest=site.policies.digest, lines=tuple(lines))
 
     def _list_offered(self) -> Mapping[str, tuple[str, ...]]:
         """Return the values that the page offers for each field.
@@ -133,14 +126,25 @@ class StaffPolicies:
         member: StaffMember,
         reference: str = "",
         problem: str = "",
-        found: ExplainedRefusal | None = None,
+        found: Explanation | None = None,
     ) -> Response:
-        values = {"reference": reference, "found": found}
-        template, page = "admin_explain.html", StaffPage.EXPLAIN
-        return self.access.form_page(template, member, page, problem, **values)
+        return self.access.form_page(
+            "admin_explain.html",
+            member,
+            StaffPage.EXPLAIN,
+            problem,
+            reference=reference,
+            found=found,
+            lines=tuple(explanation_lines(found, _make_wording())) if found else (),
+        )
 
     def _try_page(
-        self, member: StaffMember, typed: Typed, problem: str = "", tried: TriedLogin | None = None
+        self,
+        member: StaffMember,
+        typed: Typed,
+        problem: str = "",
+        digest: str = "",
+        lines: Names = (),
     ) -> Response:
         return self.access.form_page(
             "admin_try.html",
@@ -151,8 +155,13 @@ class StaffPolicies:
             services=self.access.ports.services,
             offered=self._list_offered(),
             typed=typed,
-            tried=tried,
+            digest=digest,
+            lines=lines,
         )
+
+
+def _make_wording() -> Wording:
+    return Wording(language(), translate)
 
 
 def _read_reference(form: SubmittedForm) -> tuple[str, str]:
