@@ -65,9 +65,10 @@ class EnrolmentRequests:
         """
         enrolment = self.read(person_id)
         with suppress(LibraryUnavailable), self.waiting_slot():
-            while is_under_way(enrolment) and seconds > 0:
+            for _ in range(round(seconds / _PAUSE)):
+                if not is_under_way(enrolment):
+                    break
                 self.sleep(_PAUSE)
-                seconds -= _PAUSE
                 enrolment = self.read(person_id)
         return enrolment
 
