@@ -103,7 +103,7 @@ class UniversityLogin:
     def __call__(self, wire: Wire) -> None:
         """Log asta in; SystemExit where it does not end with a Response."""
         wire.cookies = {} if self.fresh else bound(wire.cookies)
-        asked = self._ask_hub(wire)
+        asked = self.ask_hub(wire)
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
         # The hub's page posts across sites: a browser sends no Lax cookie with it.
         cookies, wire.cookies = wire.cookies, {}
@@ -112,14 +112,16 @@ class UniversityLogin:
         wire.cookies = cookies
         check_issued(*wire.send("GET", back))
 
-    def _ask_hub(self, wire: Wire) -> wayf_hub.ReceivedAuthnRequest:
+    def ask_hub(self, wire: Wire) -> wayf_hub.ReceivedAuthnRequest:
         """Ask for a login, follow the broker's own redirects, and read its AuthnRequest to the hub."""
         url = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
         for _ in range(_MOST_REDIRECTS):
-            _, url, _ = wire.send("GET", url)
+            status, url, _ = wire.send("GET", url)
             if "SAMLRequest=" in url:
                 return wayf_hub.read(urlsplit(url).query)
-        raise SystemExit(f"no AuthnRequest reached the hub; the last address was {urlsplit(url).path}")
+            if not url:
+                break
+        raise SystemExit(f"no AuthnRequest reached the hub; the last answer was {status} {urlsplit(url).path}")
 
 
 def site_of(setting: Setting, name: str) -> services.Site:

@@ -1,19 +1,22 @@
 """Steps of people at the broker, and ways to look at pages, assertions, the library system and mails."""
 
+import io
+import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
 from flask import Flask, request, request_finished
 from flask.testing import FlaskClient
 from lxml import etree, html
-from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
+from broker.adapters.observability import application_log
 from broker.adapters.saml.xml_security import encryption
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import services
@@ -21,6 +24,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
+from tests.plugins.pin_pages import pin_page
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -88,12 +92,6 @@ def log_in_with_pin(person: Person, identifier: str, pin: str, service: str = "m
     """Come from a service, type a number and its PIN without a mailed code, and return the next page."""
     object.__setattr__(person.deployment.parts.library_logins, "mail_code", "never")
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
-
-
-def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
-    """Come from a service and choose the library account."""
-    chosen = person.press(person.ask(service), upstream="library")
-    return person.get(find_text(chosen, "//main//a[contains(@class, 'button')]/@href"))
 
 
 def proof(person: Person, page: TestResponse, do: str, **fields: str) -> TestResponse:
@@ -237,9 +235,19 @@ class Seen:
 
 
 @contextmanager
+def capture_log() -> Iterator[list[Mapping[str, Any]]]:
+    """Record the log lines of the block as they are before they are masked."""
+    lines: list[Mapping[str, Any]] = []
+    unmasked = patch.object(application_log, "mask", lambda text: text)
+    with unmasked, redirect_stdout(io.StringIO()) as written:
+        yield lines
+    lines += map(json.loads, written.getvalue().splitlines())
+
+
+@contextmanager
 def watch_broker(deployment: Deployment) -> Iterator[Seen]:
     """Record the broker's URLs, pages and log lines while the block runs."""
     seen = Seen()
-    with capture_logs() as told, request_finished.connected_to(seen.note, deployment.app):
+    with capture_log() as told, request_finished.connected_to(seen.note, deployment.app):
         yield seen
-    seen.told = list(told)
+    seen.told = told

@@ -17,6 +17,7 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
+from broker.core.staff.staff_sentences import PAGES
 from broker.use_cases.policy_trials.explanations import (
     Explanation,
     RefusalExplainer,
@@ -128,6 +129,7 @@ class StaffPolicies:
         problem: str = "",
         found: Explanation | None = None,
     ) -> Response:
+        ports = self.access.ports
         return self.access.form_page(
             "admin_explain.html",
             member,
@@ -136,6 +138,9 @@ class StaffPolicies:
             reference=reference,
             found=found,
             lines=tuple(explanation_lines(found, _make_wording())) if found else (),
+            actions=PAGES,
+            services=ports.services,
+            upstreams=ports.upstreams,
         )
 
     def _try_page(
