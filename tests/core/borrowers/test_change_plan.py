@@ -87,7 +87,6 @@ borrowers = st.builds(
 requests = st.builds(
     WantedBorrower,
     st.none() | st.just(CPR),
-    st.just("student"),
     categories,
     st.lists(categories, max_size=3).map(tuple),
     st.just(FAR),
