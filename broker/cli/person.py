@@ -2,12 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker.adapters.observability import sealed_message_log
 from broker.app import assembly
 from broker.app.assembly import Parts
 from broker.cli.output import CHANGES, FINDINGS, as_json, printing_faults, show
@@ -124,7 +123,6 @@ def forget(
         "forgotten": yes,
         "kinds": sorted({each["kind"] for each in exported["kept"]}),
         "events": len(exported["events"]),
-        "stays": list(_list_remains(parts)),
         "recipients": exported["recipients"],
         "pending": [],
     }
@@ -136,22 +134,6 @@ def forget(
     if not yes:
         click.echo("Nothing is deleted yet: repeat the command with --yes.", err=True)
         raise SystemExit(CHANGES)
-
-
-def _list_remains(parts: Parts) -> Iterator[str]:
-    """Yield what remains after a deletion: in the broker, with its time limit, and elsewhere."""
-    yield "the borrower in the library system, with loans and fees: the library decides"
-    yield "what services and identity providers store themselves: ask each of them"
-    yield "the lines of the audit log, which nobody can open without the keys"
-    yield "what staff did and looked at, under their own keys: 2 years"
-    yield "the mark that the login is over: 33 minutes"
-    yield "codes that were mailed, and daily counts: a day; PIN links: 7 days at most"
-    yield "person id and time in forgotten.log: as long as there are older backups"
-    yield "the application log, which holds no personal value"
-    if parts.config.message_log is not None:
-        yield f"the message log, sealed: {sealed_message_log.KEPT_FOR.days} days"
-    if not parts.config.store.url.startswith("sqlite:"):
-        yield "the audit logs of other machines, whose lines are not read here"
 
 
 def _show_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:

@@ -272,24 +272,12 @@ class PinUnderWay(LibraryUnavailable):
     http = 409
 
 
-class PinNoAddress(BrokerError):
-    """The borrower cannot be mailed a PIN link: no address, or no PIN for the category."""
-
-    reason = "pin_no_mail"
-    http = 422
-
-
 class MailUnavailable(BrokerError):
-    """The mail server did not accept the message: retry."""
-
-    reason = "mail_unavailable"
+    """The mail server did not accept the message: the outbox retries. No page shows this."""
 
 
 class RecipientRefused(MailUnavailable):
     """The mail server will never take mail to this recipient: it answered RCPT with 5xx."""
-
-    reason = "recipient_refused"
-    http = 422
 
 
 class AddressRefused(BrokerError):

@@ -178,10 +178,6 @@ class PersonRecord:
                 kept.append(replace(browser, wrong_pins=wrong_pins))
         return replace(self, browsers=tuple(kept))
 
-    def end_browsers(self) -> "PersonRecord":
-        """Return the record without known browsers."""
-        return replace(self, browsers=())
-
     def request_look_up(
         self, cpr: str, borrower_number: str, rule: RegisterRule | None, now: datetime
     ) -> "PersonRecord":

@@ -12,7 +12,6 @@ from broker.core.borrowers.library_system import (
     SetupFault,
     SetupTrial,
 )
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
@@ -223,10 +222,11 @@ class LibrarySystem(Protocol):
         internal number is never looked up (docs/reference/design.md#4d).
         """
 
-    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
         """Return whether ``pin`` is right for a borrower that was read a moment ago.
 
-        Without the capability ``PIN_CHECKED`` the answer is UNKNOWN, and no call is made.
+        A PIN that has expired is not. Without the capability ``PIN_CHECKED`` none is, and no call
+        is made.
         """
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:

@@ -211,7 +211,9 @@ def ask_register(site: Site) -> None:
 
 def queue_mail(site: Site) -> None:
     """Let a mail wait for 40 minutes."""
-    site.deployment.parts.outbox.queue_mail("aase@example.org", ConnectedAccountMail(), "en", about="17")
+    site.deployment.parts.outbox.queue_mail(
+        site.deployment.parts.outbox.draft_mail("aase@example.org", ConnectedAccountMail(), "en", about="17")
+    )
     site.deployment.clock.ahead += timedelta(minutes=40)
 
 

@@ -131,7 +131,7 @@ def make_wanted_borrower(number: int = 0) -> WantedBorrower:
     cpr = ("1403044004", "1403044012")[number]
     fields = (WantedField("surname", "Prøvesen", "always"), WantedField("firstname", "Åse", "always"))
     person = PersonFacts("Prøvesen", "Åse", birth_date(cpr))
-    return WantedBorrower(cpr, "student", "STUDENT", (), date(2036, 1, 1), fields, "aase@example.org", person=person)
+    return WantedBorrower(cpr, "STUDENT", (), date(2036, 1, 1), fields, "aase@example.org", person=person)
 
 
 def is_made(parts: Parts, person_id: str) -> bool:

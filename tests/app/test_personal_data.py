@@ -60,7 +60,7 @@ NOBODYS: Final = frozenset(
         retention.STAFF_BINDING,
     }
 )
-# They end by themselves within a week, and list_remains names them.
+# They end by themselves within a week.
 ENDS_SOON: Final = frozenset(
     {
         retention.ARRIVAL,

@@ -105,7 +105,7 @@ class ProofBench:
 def _make_step(how: dict[str, Any]) -> ProveMailbox:
     """Return the step in which the mailbox is proved."""
     domains = how.get("domains", DOMAINS)
-    return ProveMailbox(how.get("name", "kaldemail"), domains, timedelta(minutes=30), None, optional=False)
+    return ProveMailbox(how.get("name", "kaldemail"), domains, None, optional=False)
 
 
 def read_code(mail: ReceivedMail) -> str:

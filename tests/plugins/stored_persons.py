@@ -130,7 +130,7 @@ class RecordWriter:
     def enrol(self) -> None:
         """Store a pending enrolment, a confirmed borrower and a register look-up."""
         fields = (WantedField("email", self.who.address, "create"),)
-        wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
+        wanted = WantedBorrower(self.who.cpr, "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
         pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wanted, next_attempt=due)
         borrower = Borrower(self.who.number, "STUD")
@@ -148,7 +148,7 @@ class RecordWriter:
         """Make a PIN link and queue a mail with it."""
         self.parts.codes.make_link(self.who.number)
         outbox = self.parts.outbox
-        outbox.queue_mail(self.who.address, WelcomeMail("link"), "en", about=self.who.number)
+        outbox.queue_mail(outbox.draft_mail(self.who.address, WelcomeMail("link"), "en", about=self.who.number))
 
     def prove_mailbox(self) -> None:
         """Store the proof of a mailbox."""

@@ -155,9 +155,7 @@ class World:
     def make_wanted(self, **changes: Any) -> WantedBorrower:
         """Give what a student's login asks for, changed as asked."""
         fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@example.org", "create"))
-        whole = WantedBorrower(
-            AASE_CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE
-        )
+        whole = WantedBorrower(AASE_CPR, "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE)
         return replace(whole, **changes)
 
     def read_enrolment(self, person_id: str) -> Enrolment | None:

@@ -33,7 +33,7 @@ TRANSACTION: Final = Transaction("t", "BCDFGHJK", NOW, LATER, AuthnRequest("_1",
 SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t", "wayf", NOW, LATER)
 PROVED: Final = Proved("kaldemail", "ann@auh.rm.dk", NOW, LATER)
 RECEIPT: Final = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", (), "s", LATER)
-WANTED: Final = WantedBorrower("0101990000", "student", "STUD", (), date(2028, 11, 25), (), None)
+WANTED: Final = WantedBorrower("0101990000", "STUD", (), date(2028, 11, 25), (), None)
 PENDING: Final = Enrolment("e", EnrolmentState.PENDING, NOW, WANTED, next_attempt=NOW)
 
 

@@ -32,7 +32,7 @@ address. The code shows that the address is yours.
 
 The code is: %(code)s
 
-Type it on the page where you began. It works for %(minutes)s minutes, and once.
+Type it on the page where you began. It works for 30 minutes, and once.
 
 If it was not you, ignore this mail and do not give the code to anybody.
 We never ask for the code in a mail or on the telephone.

@@ -1,1 +1,1 @@
-"""Registers of persons, which return addresses and residence."""
+"""Registers of persons, which return addresses."""

@@ -21,10 +21,12 @@ from broker.adapters.person_register.register_answers import (
 )
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.borrowers.registered_person import (
+    DEAD,
+    NOT_ACTIVE,
+    NUMBER_CHANGED,
     RegisteredPerson,
     RegisterRefused,
     RegisterUnavailable,
-    Residence,
 )
 
 _SERVICE: Final = "CPRCustom_PublicSectorPerson"
@@ -65,17 +67,16 @@ _CURRENT: Final = "aktuel"
 _ENDED: Final = frozenset({"historisk", "rettet", "fortrudt"})
 # Protections that do not cover name and address: directories, marketing, credit.
 _OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
-_RESIDENCES: Final = {
-    "bopael_i_danmark": Residence.IN_DENMARK,
-    "bopael_i_danmark_hoej_vejkode": Residence.WITHOUT_USABLE_ADDRESS,
-    "bopael_i_groenland": Residence.IN_GREENLAND,
-    "bopael_i_groenland_hoej_vejkode": Residence.IN_GREENLAND,
-    "ej_bopael": Residence.NEVER_RESIDENT,
-    "annulleret": Residence.ANNULLED,
-    "nedlagt_person": Residence.NUMBER_CHANGED,
-    "forsvundet": Residence.DISAPPEARED,
-    "udrejst": Residence.ABROAD,
-    "doed": Residence.DEAD,
+# The statuses of people with an address in Denmark or Greenland.
+_WITH_ADDRESS: Final = frozenset(
+    {"bopael_i_danmark", "bopael_i_groenland", "bopael_i_groenland_hoej_vejkode"}
+)
+# Other statuses of active numbers: a person abroad, or with an address that cannot be used.
+_WITHOUT_ADDRESS: Final = frozenset({"bopael_i_danmark_hoej_vejkode", "udrejst"})
+_NOTES: Final = {
+    **dict.fromkeys(_WITH_ADDRESS | _WITHOUT_ADDRESS),
+    "nedlagt_person": NUMBER_CHANGED,
+    "doed": DEAD,
 }
 
 Row = Mapping[str, Any]
@@ -169,8 +170,10 @@ def read_person(node: Row) -> RegisteredPerson:
     RegisterRefused if a field is not as documented: an address or its protection is never guessed.
     Source: docs/reference/cpr-register.md#graphql.
     """
-    residence = _RESIDENCES.get(read_text(node, "status"), Residence.NOT_UNDERSTOOD)
-    return make_person(residence, _current_addresses(node), protected=_is_protected(node))
+    status = read_text(node, "status")
+    addresses = _current_addresses(node) if status in _WITH_ADDRESS else ()
+    note = _NOTES.get(status, NOT_ACTIVE)
+    return make_person(note, addresses, protected=_is_protected(node))
 
 
 def _current_addresses(node: Row) -> Iterator[Row]:

@@ -21,7 +21,6 @@ from broker.core.borrowers.registered_person import (
     RegisterError,
     RegisterRefused,
     RegisterUnavailable,
-    Residence,
     street_line,
 )
 from broker.core.identity import cpr
@@ -29,9 +28,7 @@ from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.cpr import CprKind
 
 NOT_NOW: Final = frozenset({408, 425, 429, 502, 503, 504})  # statuses that another try may change
-_WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
 _LONGEST: Final = 200  # letters of a value; the CPR register has at most 40
-_REAL_KINDS: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
 _POSTAL_CODE: Final = re.compile("[0-9]{3,4}")
 
 
@@ -106,16 +103,13 @@ def open_exchange(url: str, keys: RegisterKeys) -> Exchange:
 
 
 def make_person(
-    residence: Residence, addresses: Iterable[Mapping[str, Any]], *, protected: bool
+    note: str | None, addresses: Iterable[Mapping[str, Any]], *, protected: bool
 ) -> RegisteredPerson:
-    """Return the person; RegisterRefused if several addresses are current.
-
-    A person who lives elsewhere has no address here.
-    """
-    found = {_read_address(row) for row in addresses if residence in _WITH_ADDRESS}
+    """Return the person; RegisterRefused if several addresses are current."""
+    found = set(map(_read_address, addresses))
     if len(found) > 1:
         raise make_misshapen("address")
-    return RegisteredPerson(residence, found.pop() if found else None, protected)
+    return RegisteredPerson(note, found.pop() if found else None, protected)
 
 
 def _read_address(row: Mapping[str, Any]) -> RegisteredAddress:
@@ -161,7 +155,7 @@ def read_number(row: Mapping[str, Any], name: str) -> str:
     """
     found = _words(row, name)
     today = datetime.now(UTC).date()
-    if found and cpr.classify(found, today) not in _REAL_KINDS:
+    if found and cpr.classify(found, today) is not CprKind.REAL:
         raise make_misshapen(name)
     return found
 

@@ -21,10 +21,12 @@ from broker.adapters.person_register.register_answers import (
 )
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.borrowers.registered_person import (
+    DEAD,
+    NOT_ACTIVE,
+    NUMBER_CHANGED,
     RegisteredPerson,
     RegisterRefused,
     RegisterUnavailable,
-    Residence,
 )
 
 _SERVICE: Final = "http://serviceplatformen.dk/xml/wsdl/soap11/CPR/PersonBaseDataExtended/5/"
@@ -39,18 +41,14 @@ _HEADERS: Final = {
 # An error code is too short to be a CPR number.
 _CODE: Final = re.compile(r"[A-Z_]{1,40}|[A-Z_]{0,10}[0-9]{1,7}")
 _UNKNOWN: Final = "PNR not found"
-_RESIDENCES: Final = {
-    "1": Residence.IN_DENMARK,
-    "3": Residence.WITHOUT_USABLE_ADDRESS,
-    "5": Residence.IN_GREENLAND,
-    "7": Residence.IN_GREENLAND,
-    "20": Residence.NEVER_RESIDENT,
-    "30": Residence.ANNULLED,
-    "50": Residence.NUMBER_CHANGED,
-    "60": Residence.NUMBER_CHANGED,
-    "70": Residence.DISAPPEARED,
-    "80": Residence.ABROAD,
-    "90": Residence.DEAD,
+_WITH_ADDRESS: Final = frozenset({"1", "5", "7"})
+# Other statuses of active numbers: an address that cannot be used, a person abroad.
+_WITHOUT_ADDRESS: Final = frozenset({"3", "80"})
+_NOTES: Final = {
+    **dict.fromkeys(_WITH_ADDRESS | _WITHOUT_ADDRESS),
+    "50": NUMBER_CHANGED,
+    "60": NUMBER_CHANGED,
+    "90": DEAD,
 }
 _TRUE: Final = frozenset({"true", "1", ""})
 _FALSE: Final = frozenset({"false", "0"})
@@ -135,12 +133,13 @@ def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
     if element is None or read_number(person, "personnummer") not in {"", asked}:
         raise make_misshapen("persondata")
     status = read_text(_row(_below(element, "status")), "status")
-    residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
+    note = _NOTES.get(status, NOT_ACTIVE)
     if read_number(person, "gaeldendePersonnummer") not in {"", asked}:
-        residence = Residence.NUMBER_CHANGED
+        note = NUMBER_CHANGED
     address = _row(_below(_below(response, "adresse"), "aktuelAdresse"))
+    addresses = [address] if address and note is None and status in _WITH_ADDRESS else []
     is_protected = any(map(_is_protection, element.iter("{*}*")))
-    return make_person(residence, [address] if address else [], protected=is_protected)
+    return make_person(note, addresses, protected=is_protected)
 
 
 def _parse(answer: bytes) -> etree._Element:

@@ -181,7 +181,6 @@ class ProofShape(PlacedShape):
         ],
         Field(min_length=1),
     ]
-    code_valid_for: Span = timedelta(minutes=30)
     remembered_for: Span = timedelta(days=365)
 
     def proof(self, name: str) -> engine.ProofRule:
@@ -190,7 +189,6 @@ class ProofShape(PlacedShape):
         return engine.ProofRule(
             name=name,
             domains=tuple(engine.MailDomain(each.name, each.until) for each in self.domains),
-            code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
             place=self.lines["domains"],
             lines={**lines, **self.lines},

@@ -59,8 +59,8 @@ class Enrolment:
     in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the setting of the
     library system that must be corrected first. ``borrowers`` are the borrowers of a case,
     ``claimed`` the one that the person has shown to be theirs, and ``ruled_out`` those that staff
-    know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent, and
-    those that a unique field rejected, since the last decision.
+    know to be other people's. ``creates`` counts the creates that were sent since the last
+    decision.
     """
 
     id: str
@@ -74,7 +74,6 @@ class Enrolment:
     last_error: str | None = None
     setting: str | None = None
     creates: int = 0
-    conflicts: int = 0
     borrowers: Names = ()
     claimed: Claim | None = None
     ruled_out: Names = ()
@@ -125,14 +124,6 @@ class Enrolment:
             return self
         return replace(self.retry(now), claimed=claim)
 
-    def count_create(self) -> "Enrolment":
-        """Return the enrolment before a create is sent."""
-        return replace(self, creates=self.creates + 1)
-
-    def count_conflict(self) -> "Enrolment":
-        """Return the enrolment after a unique field rejected a create."""
-        return replace(self, conflicts=self.conflicts + 1)
-
     def open_case(
         self, reason: CaseReason, borrowers: Names = (), last_error: str | None = None
     ) -> "Enrolment":
@@ -177,7 +168,6 @@ def merge_wanted(pending: WantedBorrower, later: WantedBorrower) -> WantedBorrow
         is_same = later.category == pending.category
         kept = replace(
             later,
-            affiliation=pending.affiliation,
             category=pending.category,
             upgrades=pending.upgrades,
             lowers=pending.lowers,

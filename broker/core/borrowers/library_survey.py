@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.identity import cpr
 
 _DAYS: Final = 31 * 12 * 100
 _NUMBERS_A_DAY: Final = 10_000
@@ -39,12 +38,10 @@ class LibrarySurvey:
 
     def _add(self, borrower: Borrower) -> None:
         self.borrowers += 1
-        number = borrower.cpr
-        if number is None:
+        if borrower.cpr is None:
             self.without_cpr += 1
         else:
-            contradicts = borrower.born is not None and borrower.born != cpr.birth_date(number)
-            self.contradicting_birth_date += contradicts
+            self.contradicting_birth_date += borrower.has_other_birth_date(borrower.cpr)
         self.without_email += not borrower.email
         if borrower.category not in self.expected:
             self.unnamed_categories[borrower.category] += 1

@@ -39,11 +39,6 @@ class PersonFacts:
         """Return whether the surname or the given name has a word."""
         return bool(fold_words(self.surname) or fold_words(self.given_name))
 
-    def fold(self) -> tuple[str, ...]:
-        """Return the facts as texts that are equal if the facts agree as a whole."""
-        names = (" ".join(sorted(fold_words(name))) for name in (self.surname, self.given_name))
-        return (*names, self.birth_date.isoformat() if self.birth_date else "")
-
 
 @dataclass(frozen=True, slots=True)
 class AddressQuestion:
@@ -101,12 +96,10 @@ def is_this_persons(person: PersonFacts, borrower: Borrower, cpr_number: str) ->
 
 def count_agreeing(person: PersonFacts, borrower: Borrower) -> int:
     """Return how many of surname, given name and birth date agree."""
-    return sum(
-        (
-            has_surname(person, borrower),
-            has_given_name(person, borrower),
-            has_birth_date(person, borrower),
-        )
+    return (
+        has_surname(person, borrower)
+        + has_given_name(person, borrower)
+        + has_birth_date(person, borrower)
     )
 
 
@@ -130,7 +123,7 @@ def is_possible_duplicate(person: PersonFacts, email: str | None, borrower: Borr
     has_email = bool(email and borrower.email) and fold_address(email) == fold_address(
         borrower.email
     )
-    return sum((has_name, has_birth_date(person, borrower), has_email)) >= _ENOUGH
+    return has_name + has_birth_date(person, borrower) + has_email >= _ENOUGH
 
 
 def can_be_claimed(person: PersonFacts, borrower: Borrower, *, is_by_card: bool = False) -> bool:

@@ -3,22 +3,10 @@
 import re
 from collections.abc import Collection
 from datetime import date
-from enum import StrEnum
 from itertools import permutations
 from typing import Final
 
-from broker.core.input_normalization import remove_invisible, remove_spaces
-
-
-class PinAnswer(StrEnum):
-    """The library system's answer when a borrower's PIN is checked."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    EXPIRED = "expired"  # right, and the system asks for a new one
-    NO_CARD_NUMBER = "no_card_number"  # the system cannot say: the borrower has no card number
-    UNKNOWN = "unknown"  # the system cannot be asked at all (LibraryCapability.PIN_CHECKED)
-
+from broker.core.input_normalization import remove_spaces
 
 PIN_LENGTH: Final = 4
 _DIGITS: Final = "0123456789"
@@ -27,8 +15,6 @@ _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
 # A card number or a user name, in ASCII. Other digits (U+0661) are not accepted: read as ASCII
 # digits they could be another person's number.
 _CARD_OR_USER_NAME: Final = re.compile(r"[\x21-\x7e]{1,40}")
-_MOST_DIGITS_SHOWN: Final = 5  # six digits may be a date of birth
-_LONGEST: Final = 40
 _DIGIT_SEQUENCES: Final = _DIGITS + _DIGITS[:3]
 _CENTURIES: Final = ("19", "20")
 
@@ -88,19 +74,3 @@ def read_identifier(typed: str) -> str | None:
     if _CARD_OR_USER_NAME.fullmatch(text):
         return text
     return None
-
-
-def hide_long_number(typed: str) -> str:
-    """Return the part of a typed number that the field may show again: never a CPR number.
-
-    Neither a mistyped CPR number nor a card number that may be one is shown, not even to the person
-    who typed it (docs/reference/design.md#invariant-4).
-    """
-    if sum(character.isdigit() for character in typed) > _MOST_DIGITS_SHOWN:
-        return ""
-    return remove_invisible(typed)[:_LONGEST]
-
-
-def is_cpr(digits: str) -> bool:
-    """Return whether the result of ``read_identifier`` is a CPR number."""
-    return bool(_CPR.fullmatch(digits))

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from broker.core.borrowers import field_values
-from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
+from broker.core.borrowers.registered_person import RegisteredAddress
 from broker.core.entities import Names
 from broker.core.policy.model import RegisterRule
 
@@ -42,19 +42,7 @@ def address_fields(address: RegisteredAddress) -> Mapping[str, str] | None:
 
 
 GIVE_UP_AFTER: Final = timedelta(days=30)
-UNKNOWN_NUMBER: Final = "unknown_number"
 ADDRESS_REFUSED: Final = "address_refused"
-# A person abroad, or in Greenland, has an active number and no Danish address.
-_ACTIVE: Final = frozenset(
-    {
-        Residence.IN_DENMARK,
-        Residence.WITHOUT_USABLE_ADDRESS,
-        Residence.IN_GREENLAND,
-        Residence.ABROAD,
-    }
-)
-
-
 REFRESH_AFTER: Final = timedelta(days=90)
 
 
@@ -100,16 +88,6 @@ class RegisterLookUp:
     def postpone(self, due_at: datetime) -> "RegisterLookUp":
         """Return the look-up after a failed attempt, to be tried again at ``due_at``."""
         return replace(self, due_at=due_at, attempts=self.attempts + 1)
-
-
-def note_for_staff(person: RegisteredPerson | None) -> str | None:
-    """Return the note about a CPR number that is not active; None if it is active.
-
-    The note is a ``Residence``, or ``UNKNOWN_NUMBER`` if the register does not know the number.
-    """
-    if person is None:
-        return UNKNOWN_NUMBER
-    return None if person.residence in _ACTIVE else person.residence.value
 
 
 def address_changes(

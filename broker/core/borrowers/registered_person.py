@@ -1,7 +1,7 @@
 """A person in the register of persons: status, name, address and its protection."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
 
 from broker.core.errors import BrokerError
 
@@ -26,19 +26,10 @@ class RegisterRefused(RegisterError):
     reason = "register_refused"
 
 
-class Residence(StrEnum):
-    """Where a person lives, by the CPR register (docs/reference/cpr-register.md#residence)."""
-
-    IN_DENMARK = "in_denmark"
-    WITHOUT_USABLE_ADDRESS = "without_usable_address"  # in Denmark, of a road code above 9900
-    IN_GREENLAND = "in_greenland"
-    NEVER_RESIDENT = "never_resident"  # a number for tax alone
-    ANNULLED = "annulled"
-    NUMBER_CHANGED = "number_changed"
-    DISAPPEARED = "disappeared"
-    ABROAD = "abroad"
-    DEAD = "dead"
-    NOT_UNDERSTOOD = "not_understood"  # a status that we do not know: staff must look
+# The notes for staff on a CPR number that is not active (docs/reference/cpr-register.md#residence).
+DEAD: Final = "dead"
+NUMBER_CHANGED: Final = "number_changed"
+NOT_ACTIVE: Final = "not_active"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,11 +50,11 @@ class RegisteredAddress:
 class RegisteredPerson:
     """The register's answer about one number.
 
-    If ``protected`` is True, the address is protected (CPR law section 28): nobody may get
-    ``address``.
+    ``note`` tells staff why the number is not active; None if it is. If ``protected`` is True, the
+    address is protected (CPR law section 28): nobody may get ``address``.
     """
 
-    residence: Residence
+    note: str | None
     address: RegisteredAddress | None
     protected: bool
 

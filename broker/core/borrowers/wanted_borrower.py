@@ -38,7 +38,6 @@ class WantedBorrower:
     """
 
     cpr: str | None
-    affiliation: str
     category: str
     upgrades: Names
     expires: date
@@ -87,15 +86,13 @@ def derive_wanted_borrower(
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
-    rule = policy.borrower
-    number = _number(decision, attributes)
-    if number is None:
+    rule, number = policy.borrower, attributes.one(CPR_ATTRIBUTE)
+    if number is None or not has_usable_cpr(decision.ground):
         return None
     sure = decision.has(Right.WRITE_BORROWER)
     fields = _fields(rule, attributes) if sure else ()
     return WantedBorrower(
         cpr=number,
-        affiliation=policy.affiliation,
         category=rule.category,
         upgrades=rule.upgrades if sure else (),
         expires=rule.expires.find_date(today),
@@ -122,23 +119,13 @@ def can_take_contact_address(decision: Decision) -> bool:
     )
 
 
-def _number(decision: Decision, attributes: Attributes) -> str | None:
-    """Return the CPR number to find the borrower by, where it is usable."""
-    if not has_usable_cpr(decision.ground):
-        return None
-    return attributes.one(CPR_ATTRIBUTE)
-
-
 def _find_email(fields: tuple[WantedField, ...]) -> str | None:
     return next((field.value for field in fields if field.name == EMAIL), None)
 
 
 def _lowers(rule: BorrowerRule, decision: Decision) -> Names:
-    if not (decision.has(Right.LOWER_CATEGORY) and decision.permits_lowering):
-        return ()
-    if rule.lowers is None:
-        return ()
-    return rule.lowers.categories
+    may_lower = decision.has(Right.LOWER_CATEGORY) and decision.permits_lowering
+    return rule.lowers.categories if rule.lowers and may_lower else ()
 
 
 def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WantedField, ...]:

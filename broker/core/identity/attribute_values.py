@@ -10,7 +10,6 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
-from broker.core.identity import cpr
 
 # Lower case only, no empty label, nothing after the last one: "au.dk." is another name.
 _DOMAIN: Final = re.compile(
@@ -78,14 +77,6 @@ def lower_scope(value: str) -> str:
     return f"{local}{at}{scope.translate(_SMALL)}"
 
 
-def has_cpr(value: str, *, opaque: bool) -> bool:
-    """Return whether ``value`` contains a CPR-shaped number.
-
-    In an ``opaque`` id a run of digits that continues with letters is chance.
-    """
-    return cpr.looks_like_cpr(value, apart=opaque)
-
-
 def find_class_assurance(authn_class: str) -> Assurance | None:
     """Return the least level that an authentication context class stands for; None for no level."""
     return _CLASSES.get(authn_class) or read_level(authn_class)
@@ -123,13 +114,6 @@ def is_known_affiliation(value: str, named: Collection[str]) -> bool:
     An institution gives another word its own meaning, and a service may understand it differently.
     """
     return read_role(value) in VOCABULARY or value in named
-
-
-def is_never_known(prefix: str) -> bool:
-    """Return whether no affiliation that begins with ``prefix`` is of the vocabulary."""
-    if "@" in prefix:
-        return read_role(prefix) not in VOCABULARY
-    return not any(word.startswith(prefix.lower()) for word in VOCABULARY)
 
 
 _REFEDS: Final = "https://refeds.org/assurance"

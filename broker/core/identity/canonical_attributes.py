@@ -22,7 +22,6 @@ from broker.core.identity.attribute_properties import (
 )
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
-    has_cpr,
     is_in_scope,
     is_known_affiliation,
     is_match,
@@ -362,7 +361,8 @@ def find_value_fault(name: str, value: str, institution: Institution) -> str | N
         return bad_text
     if not is_match(value, properties.pattern):
         return "bad_value"
-    if has_cpr(value, opaque=properties.opaque):
+    # In an opaque id a run of digits that continues with letters is chance.
+    if cpr.looks_like_cpr(value, apart=properties.opaque):
         return "cpr_shaped"
     # A value with @ may be an affiliation under a name of the site's own, so its scope counts.
     scope = "sub" if "@" in value and not is_known_attribute(name) else properties.scope
@@ -441,8 +441,6 @@ def _read_cpr(
     if kind is cpr.CprKind.INVALID:
         withheld.append((CPR_ATTRIBUTE, "invalid"))
         return None, kind.value
-    if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11:
-        return number, cpr.CprKind.REAL.value
     return number, kind.value
 
 

@@ -1,4 +1,4 @@
-"""CPR numbers: their five kinds, their spellings, their mask, and how to find one in a text.
+"""CPR numbers: their four kinds, their spellings, their mask, and how to find one in a text.
 
 The rules and their sources are in docs/reference/cpr.md#format. Asserted values are read strictly.
 """
@@ -20,7 +20,6 @@ _DIGITS: Final = re.compile(r"[0-9]{10}")
 # Aarhus University's number for a person without a CPR: date of birth, a serial that is not all
 # digits, a sex digit.
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
-_WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 # To the day of birth of a replacement number.
 _REPLACEMENT_ADDS: Final = 60
 # No person has been older than 122. The 1800s of the century table are all too long ago.
@@ -57,13 +56,12 @@ _PLAIN: Final = {"Z": " ", "P": "-", "S": "-"}
 
 
 class CprKind(StrEnum):
-    """The kind of an asserted value; only the first two enrol by themselves.
+    """The kind of an asserted value; only a real number enrols by itself.
 
     Source: docs/reference/design.md#invariant-5.
     """
 
     REAL = "real"
-    REAL_WITHOUT_MODULUS_11 = "real_without_modulus_11"
     REPLACEMENT = "replacement"
     CONSTRUCTED = "constructed"
     INVALID = "invalid"
@@ -72,7 +70,7 @@ class CprKind(StrEnum):
 def classify(value: str, today: date) -> CprKind:
     """Return the kind of an asserted ``value``: exactly ten ASCII characters, or it is invalid.
 
-    A number without modulus 11 is valid (issued since 2007). A birth date in the future, or more
+    Modulus 11 is not checked: valid numbers fail it since 2007. A birth date in the future, or more
     than 125 years ago, is not.
     """
     if _CONSTRUCTED.fullmatch(value):
@@ -86,8 +84,6 @@ def classify(value: str, today: date) -> CprKind:
         return CprKind.INVALID
     if value[0] in "6789":
         return CprKind.REPLACEMENT
-    if not _meets_modulus_11(value):
-        return CprKind.REAL_WITHOUT_MODULUS_11
     return CprKind.REAL
 
 
@@ -100,12 +96,6 @@ def birth_date(value: str) -> date | None:
         day -= _REPLACEMENT_ADDS
     century = _century(int(value[6]), year)
     return _date(century + year, month, day)
-
-
-def _meets_modulus_11(value: str) -> bool:
-    digits = map(int, value)
-    weighed = sum(weight * digit for weight, digit in zip(_WEIGHTS, digits, strict=True))
-    return weighed % 11 == 0
 
 
 def compute_age(value: str, today: date) -> int | None:

@@ -67,4 +67,4 @@ def proof_step(facts: LoginFacts, policies: PolicySet, now: datetime) -> ProveMa
     address = facts.attributes.one(_MAIL) or ""
     domain = address.rpartition("@")[2]
     suggested = address if domain.lower() in domains else None
-    return ProveMailbox(proof.name, domains, proof.code_valid_for, suggested, optional=True)
+    return ProveMailbox(proof.name, domains, suggested, optional=True)

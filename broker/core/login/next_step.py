@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -89,8 +89,6 @@ class Terms:
 # The SAML status of a denial, where it is more than a denial
 # (docs/reference/saml-profiles.md#status).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
-# A code for the mail address of a borrower is valid as long as any other.
-_MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that a page shows before the login continues.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 _BY_NO_PIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.STORED_DATA})
@@ -150,7 +148,7 @@ def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -
     if _has_case_to_claim(transaction, decision):
         return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
-        prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
+        prove_mail = ProveMailbox(MAIL_PROOF, (), None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
     disclosure = _make_disclosure(transaction, terms)
     on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
@@ -176,7 +174,7 @@ def _confirm_address(
     if not decision.has(Right.WRITE_BORROWER):
         return Refuse("address_not_own", REQUEST_DENIED, decision)
     if transaction.find_new_address() is None:
-        prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
+        prove_mail = ProveMailbox(MAIL_PROOF, (), None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
     # It was proved, and could not be written.
     return Refuse("library_unavailable", REQUEST_DENIED, decision)

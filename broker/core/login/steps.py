@@ -1,7 +1,6 @@
 """The steps of a login, with the values that their pages show."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import AddressQuestion
@@ -35,14 +34,12 @@ class VerifyPin:
 class ProveMailbox:
     """The person shows that a mailbox is their own.
 
-    ``domains`` are the accepted ones (none: any), ``lasts`` is how long a code is valid,
-    ``suggested`` an address that the upstream sent, and ``optional`` says whether the person may
-    continue without.
+    ``domains`` are the accepted ones (none: any), ``suggested`` is an address that the upstream
+    sent, and ``optional`` says whether the person may continue without.
     """
 
     name: str
     domains: Names
-    lasts: timedelta
     suggested: str | None
     optional: bool
 

@@ -31,7 +31,6 @@ class MailboxCodeMail:
 
     code: str
     asker: str
-    minutes: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)

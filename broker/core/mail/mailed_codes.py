@@ -34,7 +34,8 @@ class CodeOwner(NamedTuple):
 class Code:
     """One mailed code, without its digits.
 
-    ``subject`` says what the code proves: an address, a borrower number.
+    ``subject`` says what the code proves: an address, a borrower number. A decoy proves nothing: it
+    is mailed to nobody, and only counts wrong tries.
     """
 
     subject: str
@@ -58,15 +59,14 @@ class StoredCodes:
         """Return the codes with one more, the newest last."""
         return StoredCodes((*self.codes, code)[-MOST_CODES:])
 
-    def replace_decoy(self, decoy_hash: str, subject: str, code_hash: str) -> "StoredCodes":
+    def set_subject(self, code_hash: str, subject: str) -> "StoredCodes":
         """Return the codes with a decoy turned into a code of the same tries and expiry."""
-        codes = [
-            replace(code, subject=subject, code_hash=code_hash)
-            if code.code_hash == decoy_hash
-            else code
-            for code in self.codes
-        ]
-        return StoredCodes(tuple(codes))
+        return StoredCodes(
+            tuple(
+                replace(code, subject=subject) if code.code_hash == code_hash else code
+                for code in self.codes
+            )
+        )
 
     def drop_code(self, code_hash: str) -> "StoredCodes":
         """Return the codes without a used one."""
@@ -82,7 +82,8 @@ class StoredCodes:
         usable = [code for code in self.codes if code.tries_left > 0]
         if not usable:
             raise CodeRefused("code_used_up")
-        return next((code for code in usable if code.code_hash == code_hash), None)
+        right = (code for code in usable if code.subject and code.code_hash == code_hash)
+        return next(right, None)
 
     def count_wrong_try(self) -> "StoredCodes":
         """Return the codes after a wrong try, which costs every code a try."""

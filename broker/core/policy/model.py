@@ -164,11 +164,10 @@ class MailDomain:
 
 @dataclass(frozen=True, slots=True)
 class ProofRule:
-    """The proof of a mailbox in one of ``domains``, and how long code and proof are valid."""
+    """The proof of a mailbox in one of ``domains``, and how long the proof is valid."""
 
     name: str
     domains: tuple[MailDomain, ...]
-    code_valid_for: timedelta
     remembered_for: timedelta
     place: PolicyLine | None = field(default=None, compare=False)
     lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)

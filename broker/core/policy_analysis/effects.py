@@ -120,7 +120,6 @@ def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Itera
         )
         place = rule.lines.get("domains", rule.place)
         yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=tuple(ends))
-        yield _span(rule, head, "code_valid_for")
     remembered = remembering_proof(policies, step.name)
     if remembered:
         yield _span(remembered, head, "remembered_for")

@@ -8,8 +8,9 @@ from typing import Final
 from broker.core.entities import Assurance
 from broker.core.errors import BrokerError
 from broker.core.identity.accepted_text import find_scoped_text_fault
-from broker.core.identity.attribute_values import AFFILIATIONS, has_cpr, read_role
+from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope, read_role
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
+from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.rights import IDENTIFIED_ROLES
 
 
@@ -121,12 +122,8 @@ def eppn_fault(eppn: str) -> str | None:
     The limits are those of an asserted eppn (docs/reference/attacks.md#21).
     """
     local, _, scope = eppn.partition("@")
-    if not local or not scope or "@" in scope:
-        return "is no eppn: one name, one @ and the institution's scope, as kirsten@au.dk"
-    if scope != scope.lower():
-        return "has a scope in capital letters, which is compared in small ones"
-    if find_scoped_text_fault(eppn):
-        return "holds characters that no eppn has, or too many of them"
-    if has_cpr(eppn, opaque=False):
-        return "looks like a CPR number, which is nobody's name here"
-    return None
+    is_plain = is_in_scope(eppn, "exact", (scope,)) and not find_scoped_text_fault(eppn)
+    if local and is_plain and not looks_like_cpr(eppn):
+        return None
+    what = "one name, which is no CPR number, one @ and the institution's scope in small letters"
+    return f"is no eppn: {what}, as kirsten@au.dk"

@@ -69,18 +69,10 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
         _("Two persons have confirmed the same mail address."),
         _("Find out whose address it is. Try again frees it for the next person who confirms it."),
     ),
-    "mail_unavailable": StaffSentence(_("The mail server did not take the mail."), _WAIT),
-    "recipient_refused": StaffSentence(
-        _("The mail server does not deliver to the address in the library system."),
-        _("Correct the address in the library system, and send a PIN mail."),
-    ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {
     "pending": StaffSentence(_("The account is being made."), _WAIT),
     "done": StaffSentence(_("The account is in order."), _("There is nothing to do.")),
-    "case": StaffSentence(
-        _("The library must decide something."), _("Correct what the answer names. Then try again.")
-    ),
     "unknown": StaffSentence(
         _("Nobody has logged in here as this borrower."),
         _("If the person has no PIN, send a PIN mail to the address in the library system."),
@@ -190,25 +182,17 @@ PAGES: Final[Mapping[str, str]] = {
     "consent_refused": _(
         "You do not need to do anything. The person chose not to send the information."
     ),
-    "pin_no_card_number": _("Give the borrower a card number in the library system."),
-    "pin_wrong": _("Send a PIN mail."),
-    "pin_no_mail": _(
-        "Write a mail address into the borrower, and send a PIN mail. Some kinds of borrowers get "
-        "no PIN here: then set it in the library system."
+    "pin_wrong": _(
+        "Send a PIN mail. A borrower without a card number needs one in the library system first."
     ),
     "pin_not_here": _("Set the PIN in the library system. This kind of borrower gets none here."),
     "pin_refused": _("Tell the people who run the library system: it must allow four digits."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),
 }
-_NOT_ACTIVE: Final = _("The register of persons does not have this CPR number as an active one.")
 # Notes of the register of persons. They concern the address only: the person can log in.
 REGISTER_NOTES: Final[Mapping[str, str]] = {
     "dead": _("The register of persons says that the person is dead."),
     "number_changed": _("The register of persons says that this CPR number was changed."),
-    "annulled": _NOT_ACTIVE,
-    "never_resident": _NOT_ACTIVE,
-    "disappeared": _NOT_ACTIVE,
-    "not_understood": _NOT_ACTIVE,
-    "unknown_number": _NOT_ACTIVE,
+    "not_active": _("The register of persons does not have this CPR number as an active one."),
     "address_refused": _("The library system refused the address from the register of persons."),
 }

@@ -40,8 +40,7 @@ def persona_facts(person: Persona, today: date) -> GivenFacts:
     if number is None:
         return replace(facts, cpr="none")
     kind = cpr.classify(number, today)
-    shown = cpr.CprKind.REAL if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11 else kind
-    return replace(facts, cpr=shown.value, age=cpr.compute_age(number, today))
+    return replace(facts, cpr=kind.value, age=cpr.compute_age(number, today))
 
 
 def _borrower(person: Persona) -> DescribedBorrower | None:

@@ -12,12 +12,10 @@ from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
 from broker.core.staff.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.storage.rate_limits import Limit, Limits
 from broker.use_cases.storage.worker_loop import WakeSignal
 
 # An enrolment that has failed for so long is shown to staff.
 FAILED_AFTER: Final = timedelta(minutes=15)
-TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +89,7 @@ class EnrolmentCases:
         return next((each.person_id for each in about), None)
 
     def try_again(self, person_id: str) -> bool:
-        """Let the worker try an enrolment now; False if none is pending or a case.
-
-        Raises TooMany after six an hour for one person, because each asks the library system.
-        """
-        self._limits.take(TRIES, person_id)
+        """Let the worker try an enrolment now; False if none is pending or a case."""
         return self._decide(person_id, self._retry)
 
     def rule_out(self, person_id: str, borrowers: Names) -> bool:
@@ -104,7 +98,6 @@ class EnrolmentCases:
         ``borrowers`` are those that staff have seen. False if the person has no such case, or one
         about other borrowers now: only what staff have seen can be ruled out.
         """
-        self._limits.take(TRIES, person_id)
 
         def decide(enrolment: Enrolment) -> Enrolment:
             is_seen = set(borrowers) == set(enrolment.borrowers)
@@ -146,10 +139,6 @@ class EnrolmentCases:
         self.ports.record_event(kind, person_id, after, before.reason)
         self.wake.set()
         return True
-
-    @property
-    def _limits(self) -> Limits:
-        return Limits(self.ports.persons.store, self.ports.hmacs, self.ports.now)
 
 
 def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:

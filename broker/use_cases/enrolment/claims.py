@@ -1,5 +1,6 @@
 """Claims: a person shows that an older borrower without CPR number is theirs."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +52,7 @@ class BorrowerClaims:
             return None
         for number in enrolment.borrowers[:_MOST_READ]:
             borrower = self._read(number)
-            if borrower and borrower.email and self._fits(borrower, claimant, enrolment):
+            if borrower and borrower.email and self._fits(borrower, claimant):
                 return borrower
         return None
 
@@ -72,13 +73,11 @@ class BorrowerClaims:
         card exists. Raises TooMany after five card numbers within a day.
         """
         borrower = self._find_card(claimant, card_number)
-        if borrower is None or not borrower.email or not self._fits(borrower, claimant):
-            self.codes.make_decoy(claimant.code_owner)
-            return
-        try:
-            self._mail(borrower, claimant)
-        except TooMany:
-            self.codes.make_decoy(claimant.code_owner)
+        with suppress(TooMany):
+            if borrower and borrower.email and self._fits(borrower, claimant):
+                self._mail(borrower, claimant)
+                return
+        self.codes.make_code(claimant.code_owner)
 
     def claim_by_card(self, claimant: Claimant, card_number: str) -> Claim:
         """Return the claim of the borrower with a card number, if the whole name agrees.
@@ -107,15 +106,8 @@ class BorrowerClaims:
             raise ClaimRefused("the borrower can no longer be claimed")
         return Claim(number)
 
-    def _fits(
-        self,
-        borrower: Borrower,
-        claimant: Claimant,
-        enrolment: Enrolment | None = None,
-        *,
-        is_by_card: bool = False,
-    ) -> bool:
-        enrolment = enrolment or self._read_enrolment(claimant)
+    def _fits(self, borrower: Borrower, claimant: Claimant, *, is_by_card: bool = False) -> bool:
+        enrolment = self._read_enrolment(claimant)
         if enrolment and borrower.number in enrolment.ruled_out:
             return False  # staff know that it is another person's
         return can_be_claimed(claimant.facts, borrower, is_by_card=is_by_card)
@@ -128,9 +120,10 @@ class BorrowerClaims:
         subject = f"{borrower.number} {fold_address(address)}"
         code = self.codes.make_code(claimant.code_owner, subject)
         letter = ClaimCodeMail(spell_code(code), claimant.name)
-        self.outbox.queue_mail(
+        draft = self.outbox.draft_mail(
             address, letter, claimant.language, about=borrower.number, lasts=CODE_LASTS
         )
+        self.outbox.queue_mail(draft)
 
     def _find_card(self, claimant: Claimant, card_number: str) -> Borrower | None:
         self.codes.count_card(claimant.person_id)

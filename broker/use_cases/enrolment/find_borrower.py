@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import find_case_reason, plan_change
-from broker.core.borrowers.enrolment import CaseReason
+from broker.core.borrowers.enrolment import CaseReason, Enrolment
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
@@ -89,27 +89,27 @@ class BorrowerFinder:
     def _note_none(
         self, search: BorrowerSearch, reason: CaseReason | None, borrowers: Names
     ) -> None:
-        """Open the case that the search shows, unless it is open, or forget the borrower."""
-        stored = search.stored_record
-        open_case = stored.enrolment if stored and stored.has_open_case else None
-        if reason and (open_case is None or open_case.reason != reason):
-            self._open_case(search, reason, borrowers)
-        elif stored and stored.borrower:
-            # It was deleted or merged, or it is another person's now.
-            forget = PersonRecord.forget_borrower
-            self.ports.persons.change(search.person_id, forget, self.ports.now())
+        """Open the case that the search shows, unless it is open, and forget the borrower.
 
-    def _open_case(self, search: BorrowerSearch, reason: CaseReason, borrowers: Names) -> None:
+        It was deleted or merged, or it is another person's now.
+        """
         ports, stored = self.ports, search.stored_record
-        before = stored.enrolment if stored else None
-        before = before or new_enrolment(ports, search.wanted)
+        opened: Enrolment | None = None
 
-        def open_case(record: PersonRecord) -> PersonRecord:
-            case = (record.enrolment or before).open_case(reason, borrowers)
-            return record.forget_borrower().set_enrolment(case)
+        def note(record: PersonRecord) -> PersonRecord:
+            nonlocal opened
+            before, opened = record.enrolment, None
+            record = record.forget_borrower()
+            if reason is None or (record.has_open_case and before and before.reason == reason):
+                return record
+            opened = (before or new_enrolment(ports, search.wanted)).open_case(reason, borrowers)
+            return record.set_enrolment(opened)
 
-        ports.persons.change(search.person_id, open_case, ports.now())
-        ports.record_event(AuditEventKind.ENROLMENT_CASE, search.person_id, before, reason.value)
+        if reason or (stored and stored.borrower):
+            ports.persons.change(search.person_id, note, ports.now(), read=search.record)
+        if opened:
+            kind = AuditEventKind.ENROLMENT_CASE
+            ports.record_event(kind, search.person_id, opened, opened.reason)
 
     def _find_stored(self, search: BorrowerSearch) -> tuple[FoundBorrower | None, timedelta]:
         """Return the stored borrower, and how long ago the library system confirmed it.

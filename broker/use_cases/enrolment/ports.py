@@ -1,8 +1,8 @@
 """The ports of enrolments, with the deadlines, hashes and audit events that all parts use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
@@ -57,15 +57,16 @@ class EnrolmentPorts:
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that were compared with a borrower."""
-        return self.hmacs.compute("person-facts", *person.fold())
+        facts = person.surname, person.given_name, str(person.birth_date)
+        return self.hmacs.compute("person-facts", *facts)
 
     def hash_wanted(self, wanted: WantedBorrower) -> str:
-        """Return the keyed hash of a wanted borrower without its expiry, which moves every day."""
-        parts = [wanted.affiliation, wanted.category, ",".join(wanted.upgrades)]
-        parts += [wanted.cpr or "", *wanted.person.fold()]
-        for field in wanted.fields:
-            parts += [field.name, field.value, field.set]
-        return self.hmacs.compute("wanted-borrower", *parts)
+        """Return the keyed hash of a wanted borrower.
+
+        Its expiry is left out, which moves every day, and so are the person's answer and language.
+        """
+        lasting = replace(wanted, expires=date.min, upgrade=False, language="")
+        return self.hmacs.compute("wanted-borrower", str(asdict(lasting)))
 
     def check_first_match(
         self, record: PersonRecord | None, borrower: Borrower, email: str | None, language: str

@@ -11,9 +11,8 @@ from broker.core.borrowers.register_look_up import (
     LookUpOutcome,
     RegisterLookUp,
     address_changes,
-    note_for_staff,
 )
-from broker.core.borrowers.registered_person import RegisterError, RegisterRefused
+from broker.core.borrowers.registered_person import NOT_ACTIVE, RegisterError, RegisterRefused
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryError, LibraryRefused
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -86,9 +85,8 @@ class RegisterLookUps:
         # The audit log comes first: no CPR number leaves for the register without its line.
         self._record(AuditEventKind.REGISTER_ASKED, person_id, look_up.reason)
         person = self.register.look_up(look_up.cpr, self.ports.hold(lease))
-        note = note_for_staff(person)
-        if note or person is None:
-            return LookUpOutcome.NOT_ACTIVE, note
+        if person is None or person.note:
+            return LookUpOutcome.NOT_ACTIVE, person.note if person else NOT_ACTIVE
         if person.protected:
             return LookUpOutcome.PROTECTED, None
         # Staff may have written an address, or another CPR number, in the meantime.

@@ -15,9 +15,8 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.library_system.guarded_library import WaitingSlot
 from broker.use_cases.storage.worker_loop import WakeSignal
 
-# Another process carries the enrolment out, so it is looked for at growing intervals.
-_FIRST_PAUSE: Final = 0.0125
-_LONGEST_PAUSE: Final = 0.075
+# Another process carries the enrolment out, so it is looked for every so many seconds.
+_PAUSE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,8 @@ class EnrolmentRequests:
             requested = (before or new_enrolment(ports, wanted)).add_request(wanted, now)
             if claim:
                 requested = requested.claim(claim, now)
-            if before and is_under_way(before) and _asks_the_same(before, requested):
+            asked = (requested.wanted, requested.claimed)
+            if before and is_under_way(before) and (before.wanted, before.claimed) == asked:
                 return person  # a reload of the page
             ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
             return person.set_enrolment(requested)
@@ -65,12 +65,10 @@ class EnrolmentRequests:
         """
         enrolment = self.read(person_id)
         with suppress(LibraryUnavailable), self.waiting_slot():
-            pause = _FIRST_PAUSE
-            while is_under_way(enrolment) and seconds > 0:
-                pause = min(pause, seconds)
-                self.sleep(pause)
-                seconds -= pause
-                pause = min(2 * pause, _LONGEST_PAUSE)
+            for _ in range(round(seconds / _PAUSE)):
+                if not is_under_way(enrolment):
+                    break
+                self.sleep(_PAUSE)
                 enrolment = self.read(person_id)
         return enrolment
 
@@ -78,10 +76,6 @@ class EnrolmentRequests:
         """Return the enrolment of a person as it is stored, or None."""
         record = self.ports.persons.read(person_id, self.ports.now())
         return record.value.enrolment if record else None
-
-
-def _asks_the_same(before: Enrolment, requested: Enrolment) -> bool:
-    return (before.wanted, before.claimed) == (requested.wanted, requested.claimed)
 
 
 def is_under_way(enrolment: Enrolment | None) -> bool:

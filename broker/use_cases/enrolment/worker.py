@@ -5,7 +5,7 @@ The process may die between any two lines. So every attempt looks again before i
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -94,7 +94,7 @@ class _Attempt:
 
     def _carry_out(self, wanted: WantedBorrower) -> None:
         """Do the three steps. If a unique field rejects a create, start again once."""
-        while self.enrolment.conflicts < _MOST_CONFLICTS:
+        for _ in range(_MOST_CONFLICTS):
             found = self._find(wanted)
             if found:
                 self._finish_with(found, wanted)
@@ -193,10 +193,8 @@ class _Attempt:
 
     def _create(self, wanted: WantedBorrower) -> bool:
         """Create the borrower; False if a unique field rejected it."""
-        self._write(self.enrolment.count_create())
+        self._write(replace(self.enrolment, creates=self.enrolment.creates + 1))
         made = self.ports.library.create(wanted, self.enrolment.id, self._hold())
-        if made is None:
-            self._write(self.enrolment.count_conflict())
         return made is not None
 
     def _count_after_create(self, wanted: WantedBorrower) -> None:

@@ -23,7 +23,7 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
-from broker.use_cases.transactions.person_resolution import PersonResolution, display_name
+from broker.use_cases.transactions.person_resolution import PersonResolution
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
@@ -173,11 +173,6 @@ class PersonAtLogin:
         if found is None:
             return self.hmacs.compute("nobody", context.transaction.id)
         return context.transaction.person_id or found.id
-
-    def person_name(self, context: LoginContext, now: datetime) -> str:
-        """Return the person's name; "" if the upstream sent none."""
-        login = self.evaluate(context, now).evaluated
-        return display_name(login.reading) if login else ""
 
     def proof_lifetime(self, context: LoginContext, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.

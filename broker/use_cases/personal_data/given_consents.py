@@ -117,11 +117,7 @@ class GivenConsents:
         return made
 
     def as_record(
-        self,
-        made: Receipt,
-        service: Service,
-        withdraw_url: str,
-        today: CurrentQuestion | None = None,
+        self, made: Receipt, service: Service, withdraw_url: str, today: CurrentQuestion
     ) -> dict[str, Any]:
         """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
 
@@ -147,7 +143,7 @@ class GivenConsents:
             "valid_until": _format_time(made.valid_until),
             "withdraw_url": withdraw_url,
             "method": "web-form",
-            "as_configured_now": _describe_configuration(service, today or CurrentQuestion()),
+            "as_configured_now": _describe_configuration(service, today),
         }
 
 

@@ -11,14 +11,13 @@ from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_system import LibraryCapability
-from broker.core.borrowers.pins import PinAnswer, find_pin_fault
+from broker.core.borrowers.pins import find_pin_fault
 from broker.core.errors import (
     CallNotMade,
     LibraryError,
     LibraryRefused,
     LibraryUnavailable,
     LinkGone,
-    PinNoAddress,
     PinUnderWay,
     StoreUnavailable,
 )
@@ -115,17 +114,15 @@ class BorrowerPins:
         if len(found) == 1:
             self._mail(found[0], language, asked_at, always=False)
 
-    def request_by_staff(self, borrower_number: str, language: str, asked_at: str) -> None:
-        """Mail a link, whatever was mailed before.
+    def request_by_staff(self, borrower_number: str, language: str, asked_at: str) -> bool:
+        """Mail a link, whatever was mailed before; raises LibraryUnavailable.
 
-        Raises LibraryUnavailable, and PinNoAddress if the borrower has no mail address or gets no
-        PIN here.
+        Return False if there is no such borrower, or it has no mail address or gets no PIN here.
         """
         if not self.live:
-            raise LibraryUnavailable("library.mode is not live: no PIN is set")
+            return False
         borrower = self.library.read(borrower_number, self.now() + _CALL)
-        if borrower is None or not self._mail(borrower, language, asked_at, always=True):
-            raise PinNoAddress("no borrower, no mail address, or no PIN for the category")
+        return borrower is not None and self._mail(borrower, language, asked_at, always=True)
 
     def draft_welcome_mail(
         self, borrower_number: str, address: str, language: str
@@ -184,17 +181,17 @@ class BorrowerPins:
         if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
             return True
         try:
-            answer = self.library.check_pin(borrower, pin, self.now() + _CALL)
+            return self.library.check_pin(borrower, pin, self.now() + _CALL)
         except LibraryError:
             return False
-        return answer is PinAnswer.RIGHT
 
     def _queue_notice(self, borrower: Borrower, language: str, due: datetime) -> Key | None:
         if borrower.email is None:
             return None
-        return self.outbox.queue_mail(
+        draft = self.outbox.draft_mail(
             borrower.email, ChangedPinMail(), language, about=borrower.number, due=due
         )
+        return self.outbox.queue_mail(draft)
 
     def _settle(self, notice: Key | None, settle: Callable[[Key], None]) -> None:
         """Release or cancel the notice, if there is one; it becomes due by itself later."""
@@ -209,9 +206,10 @@ class BorrowerPins:
         if token is None:
             return False
         content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)
-        self.outbox.queue_mail(
+        draft = self.outbox.draft_mail(
             borrower.email, content, language, about=borrower.number, lasts=LINK_LASTS
         )
+        self.outbox.queue_mail(draft)
         return True
 
     def _url(self, token: str, language: str) -> str:

@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.person_record import PersonRecord, RememberedBrowser
+from broker.core.person_record import RememberedBrowser
 from broker.core.retention import KNOWN_BROWSER
 from broker.use_cases.storage.person_records import PersonRecords
 
@@ -61,10 +61,8 @@ class KnownBrowsers:
 
     def end_all(self, borrower_number: str) -> None:
         """Make every browser of a borrower unknown, because the PIN has changed."""
-        now = self.now()
         person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
-        if self.persons.read(person_id, now) is not None:
-            self.persons.change(person_id, PersonRecord.end_browsers, now)
+        self.persons.change(person_id, lambda record: replace(record, browsers=()), self.now())
 
     def _secret_hash(self, token: BrowserToken) -> str:
         return self.hmacs.compute("known browser", token.person_id, token.secret)

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import CodeRefused, LibraryError, TooMany
 from broker.core.mail.mail_contents import LoginCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
@@ -23,24 +22,18 @@ MailCode = Literal["unknown_browsers", "always", "never"]
 _CALL: Final = timedelta(seconds=8)
 _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set PINs that are longer than ours
 
-# Problems that the page shows in a known browser. An unknown browser must not learn them.
-_PROBLEMS: Final = {
-    PinAnswer.EXPIRED: "pin_expired",
-    PinAnswer.NO_CARD_NUMBER: "pin_no_card_number",
-}
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoginAttempt:
     """A number and PIN as typed in a browser, with the time and place for the mail.
 
-    ``decoy_hash`` is what ``make_decoy`` returned before the page was answered.
+    ``code`` are the digits of the decoy that was stored before the page was answered.
     """
 
     typed: str
     pin: str
     browser: str
-    decoy_hash: str
+    code: str
     language: str
     asked_at: str
     asked_from: str
@@ -62,41 +55,31 @@ class LibraryLogins:
         """Return the known tokens by borrower number; none if every login needs a code."""
         return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else {}
 
-    def log_in_known(
+    def log_in_at_once(
         self, known: Mapping[str, BrowserToken], typed: str, pin: str
     ) -> Borrower | str | None:
-        """Check a PIN in a known browser.
+        """Check a PIN in a known browser, or in any browser if no code is mailed at all ("never").
 
-        Return the borrower, or a reason code, or None if the number is not that of a borrower who
-        is known in this browser. Raises LibraryUnavailable.
+        Return the borrower, or a reason code, or None if a code must be mailed first. Raises
+        LibraryUnavailable.
         """
         with self.waiting_slot():
             borrower = self._find(typed)
             token = known.get(borrower.number) if borrower else None
-            if borrower is None or token is None:
+            if token is None and self.mail_code != "never":
                 return None
-            answer = self._check(borrower, pin)
-        if answer in {PinAnswer.RIGHT, PinAnswer.WRONG}:
-            self.browsers.note_pin(token, is_right=answer is PinAnswer.RIGHT)
-        if answer is PinAnswer.RIGHT:
-            return borrower
-        return _PROBLEMS.get(answer, "pin_wrong")
-
-    def log_in_without_code(self, typed: str, pin: str) -> Borrower | str:
-        """Check number and PIN if no code is mailed (``mail_code = "never"``)."""
-        with self.waiting_slot():
-            borrower = self._find(typed)
-            answer = self._check(borrower, pin)
-        if borrower and answer is PinAnswer.RIGHT:
-            return borrower
-        return "pin_wrong"
+            is_right = self._is_right(borrower, pin)
+        if token:
+            self.browsers.note_pin(token, is_right=is_right)
+        return borrower if borrower and is_right else "pin_wrong"
 
     def make_decoy(self, browser: str) -> str:
         """Store a decoy, a code that is never mailed, before the page is answered.
 
-        With it, a wrong code gets the same answer before and after the background check ends.
+        Return its digits. With it, a wrong code gets the same answer before and after the
+        background check ends.
         """
-        return self.codes.make_decoy(CodeOwner("library_account", browser))
+        return self.codes.make_code(CodeOwner("library_account", browser))
 
     def check_and_mail(self, attempt: LoginAttempt) -> None:
         """Check number and PIN after the page was answered, and mail a code if they are right.
@@ -105,8 +88,8 @@ class LibraryLogins:
         """
         with suppress(LibraryError, TooMany):
             borrower = self._find(attempt.typed)
-            answer = self._check(borrower, attempt.pin)
-            if borrower and borrower.email and answer is PinAnswer.RIGHT:
+            is_right = self._is_right(borrower, attempt.pin)
+            if borrower and borrower.email and is_right:
                 self._mail_code(borrower, borrower.email, attempt)
 
     def try_code(self, typed_code: str, browser: str) -> Borrower:
@@ -120,17 +103,18 @@ class LibraryLogins:
     def _mail_code(self, borrower: Borrower, address: str, attempt: LoginAttempt) -> None:
         self.codes.count_mail(borrower_number=borrower.number, address=address)
         owner = CodeOwner("library_account", attempt.browser)
-        code = self.codes.turn_into_code(owner, attempt.decoy_hash, borrower.number)
-        content = LoginCodeMail(spell_code(code), attempt.asked_at, attempt.asked_from)
-        self.outbox.queue_mail(
+        self.codes.set_subject(owner, attempt.code, borrower.number)
+        content = LoginCodeMail(spell_code(attempt.code), attempt.asked_at, attempt.asked_from)
+        draft = self.outbox.draft_mail(
             address, content, attempt.language, about=borrower.number, lasts=CODE_LASTS
         )
+        self.outbox.queue_mail(draft)
 
     def _find(self, typed: str) -> Borrower | None:
         found = self.library.find_typed(typed, self.now() + _CALL)
         return found[0] if len(found) == 1 else None
 
-    def _check(self, borrower: Borrower | None, pin: str) -> PinAnswer:
+    def _is_right(self, borrower: Borrower | None, pin: str) -> bool:
         if borrower is None or not _PIN.fullmatch(pin):
-            return PinAnswer.WRONG
+            return False
         return self.library.check_pin(borrower, pin, self.now() + _CALL)

@@ -47,16 +47,12 @@ class MailboxProof:
         Raises TooMany if the person or the mailbox has had three codes within a day.
         """
         self.codes.count_mail(person_id=owner, address=address)
-        # A code ends with its login, and the mail must not promise more.
-        until = min(now + min(step.lasts, CODE_LASTS), context.transaction.until)
-        mailing = Mailing(step.name, address, until)
+        mailing = Mailing(step.name, address, now + CODE_LASTS)
         context = self._change(context, lambda each: replace(each, mailing=mailing), now)
-        code = self.codes.make_code(
-            _find_code_owner(context, owner), f"{step.name} {address}", until - now
-        )
-        minutes = max(1, int((until - now).total_seconds() // 60))
-        content = MailboxCodeMail(code=spell_code(code), asker=asker, minutes=minutes)
-        self.outbox.queue_mail(address, content, language, about=owner, lasts=until - now)
+        code = self.codes.make_code(_find_code_owner(context, owner), f"{step.name} {address}")
+        content = MailboxCodeMail(code=spell_code(code), asker=asker)
+        draft = self.outbox.draft_mail(address, content, language, about=owner, lasts=CODE_LASTS)
+        self.outbox.queue_mail(draft)
         return context
 
     def try_code(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.errors import CodeRefused, LinkGone, TooMany
+from broker.core.errors import CodeRefused, LinkGone
 from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.mail.mailed_codes import (
@@ -48,23 +48,16 @@ class MailedCodes:
     ) -> None:
         """Count one mailed code; call this before the mail is queued.
 
-        Raises TooMany, with nothing counted, if the person, the borrower or the mailbox has had
-        three codes within a day.
+        Raises TooMany if the person, the borrower or the mailbox has had three codes within a day.
         """
         names = {
             "person": person_id,
             "borrower": borrower_number,
             "mailbox": fold_mailbox(address) if address else "",
         }
-        counted: list[Key] = []
-        try:
-            for what, name in names.items():
-                if name:
-                    counted.append(self._limits.take(MAILS_A_DAY, what, name))
-        except TooMany:
-            for counter in counted:
-                self._limits.give_back(counter)
-            raise
+        for what, name in names.items():
+            if name:
+                self._limits.take(MAILS_A_DAY, what, name)
 
     def count_card(self, person_id: str) -> None:
         """Count one card number that a person types to claim a borrower.
@@ -77,34 +70,30 @@ class MailedCodes:
     def _limits(self) -> Limits:
         return Limits(self.store, self.hmacs, self.now)
 
-    def make_code(self, owner: CodeOwner, subject: str, lasts: timedelta = CODE_LASTS) -> str:
-        """Store a new code for ``subject`` and return its eight digits for the mail."""
-        digits = draw_code()
-        self._add(owner, subject, self._code_hash(owner, digits), lasts)
+    def make_code(self, owner: CodeOwner, subject: str = "") -> str:
+        """Store a new code for ``subject`` and return its eight digits for the mail.
+
+        Without a subject it is a decoy: wrong tries count down as those of a mailed code.
+        """
+        now, digits = self.now(), draw_code()
+        code = Code(subject, self._code_hash(owner, digits), now, now + CODE_LASTS)
+
+        def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
+            return Content(_list_live(record, now).add_code(code), CODE.until(now))
+
+        self._stored_codes.amend(self._key(owner), add_to, now)
         return digits
 
-    def make_decoy(self, owner: CodeOwner) -> str:
-        """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
-
-        Wrong tries count down in the same way, whether or not a real code replaces it.
-        """
-        unguessable = self._code_hash(owner, secrets.token_hex(16))
-        self._add(owner, "", unguessable, CODE_LASTS)
-        return unguessable
-
-    def turn_into_code(self, owner: CodeOwner, decoy_hash: str, subject: str) -> str:
-        """Turn a decoy into a code, and return its digits."""
-        digits = draw_code()
+    def set_subject(self, owner: CodeOwner, digits: str, subject: str) -> None:
+        """Turn a decoy into a code that proves ``subject``."""
         code_hash = self._code_hash(owner, digits)
 
-        def replace_decoy_in(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
+        def set_in(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             if record is None:
                 return None
-            codes = record.value.replace_decoy(decoy_hash, subject, code_hash)
-            return Content(codes, record.until)
+            return Content(record.value.set_subject(code_hash, subject), record.until)
 
-        self._stored_codes.amend(self._key(owner), replace_decoy_in, self.now())
-        return digits
+        self._stored_codes.amend(self._key(owner), set_in, self.now())
 
     def try_code(self, owner: CodeOwner, typed: str) -> str:
         """Return the subject of a typed code and use the code up.
@@ -169,15 +158,6 @@ class MailedCodes:
             if code.code_hash == self._token_hash(token):
                 return code.subject
         raise LinkGone("no such PIN link")
-
-    def _add(self, owner: CodeOwner, subject: str, code_hash: str, lasts: timedelta) -> None:
-        now = self.now()
-        code = Code(subject, code_hash, now, now + lasts)
-
-        def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
-            return Content(_list_live(record, now).add_code(code), CODE.until(now))
-
-        self._stored_codes.amend(self._key(owner), add_to, now)
 
     def _is_ended(self, code: Code) -> bool:
         ended = Records(self.store, CodesEnded).get(self._end_mark_key(code.subject), self.now())

@@ -1,7 +1,7 @@
 """Sessions of the staff view, and the binding of each listed user name (eppn) to one person."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -112,7 +112,7 @@ class StaffSessions:
 
         An eppn that is listed again later is bound to the person of its next login.
         """
-        listed = {compute_staff_id(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
+        listed = self._list_roles()
         for key, _ in list(self.store.list("session", _STAFF, now)):
             what, _, name = key.name.partition(" ")
             if what == _BINDING and name not in listed:
@@ -135,14 +135,13 @@ class StaffSessions:
 
     def _member(self, session_id: str, session: StaffSession) -> StaffMember:
         latest = STAFF_SESSION_AT_MOST.until(session.began)
-        roles = self._roles(session.staff_id)
+        roles = self._list_roles().get(session.staff_id, frozenset())
         return StaffMember(session_id, session.staff_id, session.browser, roles, latest)
 
-    def _roles(self, staff_id: str) -> frozenset[StaffRole]:
-        for eppn, roles in self.rules.roles.items():
-            if compute_staff_id(self.hmacs, self.rules, eppn) == staff_id:
-                return roles
-        return frozenset()
+    def _list_roles(self) -> Mapping[str, frozenset[StaffRole]]:
+        """Return the roles of everybody who is listed, by their pseudonym."""
+        listed = self.rules.roles.items()
+        return {compute_staff_id(self.hmacs, self.rules, eppn): roles for eppn, roles in listed}
 
     def _compute_session_id(self, token: str) -> str:
         return self.hmacs.compute("staff-session", token)

@@ -67,21 +67,8 @@ class MailOutbox:
     wake: WakeSignal | None = None
     tell: EventPort = discard_event
 
-    def queue_mail(
-        self,
-        recipient: str,
-        content: MailContent,
-        language: str,
-        *,
-        about: str,
-        lasts: timedelta = MAIL.span,
-        due: datetime | None = None,
-    ) -> Key:
-        """Queue a mail and return its key. A mail that is not sent within ``lasts`` is dropped.
-
-        A mail with a later ``due`` waits until then, or until ``release_mail``.
-        """
-        draft = self.draft_mail(recipient, content, language, about=about, lasts=lasts, due=due)
+    def queue_mail(self, draft: Write) -> Key:
+        """Queue a mail that ``draft_mail`` returned, and return its key."""
         self.store.put(*draft, self.now())
         self.wake_worker()
         return draft.key
@@ -96,7 +83,11 @@ class MailOutbox:
         lasts: timedelta = MAIL.span,
         due: datetime | None = None,
     ) -> Write:
-        """Return the write that queues a mail, for ``put_many``; then call ``wake_worker``."""
+        """Return the write that queues a mail, for ``queue_mail`` or ``put_many``.
+
+        After ``put_many`` call ``wake_worker``. A mail that is not sent within ``lasts`` is
+        dropped. A mail with a later ``due`` waits until then, or until ``release_mail``.
+        """
         now = self.now()
         mail_text = self.texts.render(content, language)
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)

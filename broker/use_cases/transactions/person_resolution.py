@@ -48,9 +48,6 @@ def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
     return stored is not None and stored.value != own
 
 
-_REAL: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
-
-
 @dataclass(frozen=True, slots=True)
 class PersonResolution:
     """Computes who has logged in.
@@ -84,7 +81,7 @@ class PersonResolution:
         if (
             cpr is None
             or borrower.has_other_birth_date(cpr)
-            or classify(cpr, now.date()) not in _REAL
+            or classify(cpr, now.date()) is not CprKind.REAL
         ):
             return None
         return compute_person_id_of_cpr(self.hmacs, cpr)

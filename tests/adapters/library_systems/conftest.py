@@ -77,4 +77,4 @@ def _soon() -> Callable[..., datetime]:
 @pytest.fixture(name="wanted")
 def _make_request() -> WantedBorrower:
     fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@post.example", "create"))
-    return WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+    return WantedBorrower(CPR, "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)

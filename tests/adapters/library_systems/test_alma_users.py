@@ -120,9 +120,7 @@ def test_a_number_that_holds_none_stays(number: str) -> None:
 def test_a_name_comes_back_as_it_was_written(name: str) -> None:
     """Of 200 letters and in any script."""
     fields = (WantedField("surname", name, "always"), WantedField("address", name, "create"))
-    draft = alma_changes.make_creation(
-        WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS
-    )
+    draft = alma_changes.make_creation(WantedBorrower(CPR, "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS)
     assert alma_users.read_borrower(draft, KEYS).fields == {"surname": name, "address": name}
 
 

@@ -28,7 +28,7 @@ def _make_request(cpr: str = CPR) -> WantedBorrower:
         WantedField("email", "anne@post.example", "create"),
         WantedField("city", "Aarhus C", "create"),
     )
-    return WantedBorrower(cpr, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+    return WantedBorrower(cpr, "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
 
 
 def _newest(koha: Simulation) -> None:

@@ -89,9 +89,7 @@ def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None
     base = SETTINGS.url
     library = SETTINGS.open()
     by = datetime.now(UTC) + timedelta(seconds=20)
-    wanted = WantedBorrower(
-        CPR, "student", "STUDENT", (), date(2028, 8, 31), (WantedField("surname", "x", "always"),), None
-    )
+    wanted = WantedBorrower(CPR, "STUDENT", (), date(2028, 8, 31), (WantedField("surname", "x", "always"),), None)
     calls: tuple[Callable[[], object], ...] = (
         lambda: library.find(CPR, by),
         lambda: library.read("1", by),

@@ -11,7 +11,6 @@ from broker.core.borrowers.registered_person import (
     RegisteredPerson,
     RegisterRefused,
     RegisterUnavailable,
-    Residence,
 )
 from tests.adapters.person_register.conftest import Stage, certificates
 
@@ -32,7 +31,7 @@ def look_up(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
 def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
     """The former ones are not, and noughts before deployment and floor are gone."""
     person = look_up(stage, CPR, soon())
-    assert person.residence is Residence.IN_DENMARK
+    assert person.note is None
     street = "Prøvevej 12B, 2. th"
     assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
     assert not person.protected
@@ -52,20 +51,15 @@ def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, 
 
 
 @pytest.mark.parametrize(
-    ("cpr", "residence"),
-    [
-        ("0404800000", Residence.DEAD),
-        ("0505800000", Residence.NUMBER_CHANGED),
-        ("0606800000", Residence.WITHOUT_USABLE_ADDRESS),
-        ("0808800000", Residence.NOT_UNDERSTOOD),
-    ],
+    ("cpr", "note"),
+    [("0404800000", "dead"), ("0505800000", "number_changed"), ("0606800000", None), ("0808800000", "not_active")],
 )
 def test_an_address_is_read_only_of_somebody_who_lives_there(
-    stage: Stage, soon: Soon, cpr: str, residence: Residence
+    stage: Stage, soon: Soon, cpr: str, note: str | None
 ) -> None:
     """A dead person and one with an unknown status have no address."""
     person = look_up(stage, cpr, soon())
-    assert (person.residence, person.address) == (residence, None)
+    assert (person.note, person.address) == (note, None)
 
 
 def test_a_set_up_is_proved_without_a_look_up(stage: Stage, soon: Soon) -> None:

@@ -881,8 +881,8 @@ BROKEN = [
         "a time for a span",
         "hospital.yaml",
         "ps.rm.dk]}\n",
-        "ps.rm.dk], code_valid_for: 00:30}\n",
-        ("hospital.yaml:16: proofs.kaldemail.code_valid_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
+        "ps.rm.dk], remembered_for: 00:30}\n",
+        ("hospital.yaml:16: proofs.kaldemail.remembered_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
     ),
     (
         "a number for a span",

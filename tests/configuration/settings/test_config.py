@@ -392,15 +392,9 @@ BAD = [
         (
             "[library]",
             f"[admin]\ninstitution = 'https://au'\nroles = {{service-desk = ['{eppn}']}}\n[library]",
-            f"admin.roles.service-desk[0]: {fault}",
+            "admin.roles.service-desk[0]: is no eppn",
         )
-        for eppn, fault in (
-            ("kirsten", "is no eppn"),
-            ("a@b@c.dk", "is no eppn"),
-            ("kirsten@AU.dk", "has a scope in capital letters"),
-            ("kirsten@au.dk ", "holds characters that no eppn has"),
-            ("1403044004@au.dk", "looks like a CPR number"),
-        )
+        for eppn in ("kirsten", "a@b@c.dk", "kirsten@AU.dk", "kirsten@au.dk ", "1403044004@au.dk")
     ),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
     ("[mail]", "[serve]\nbind = '127.0.0.1'\n[mail]", "serve.bind: is no address: write HOST:PORT"),

@@ -30,7 +30,7 @@ def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorr
         WantedField("firstname", "Åse", "always"),
         WantedField("email", "aase@post.example", "create"),
     )
-    return WantedBorrower(cpr, "student", category, (), UNTIL, fields, pin_to=None)
+    return WantedBorrower(cpr, category, (), UNTIL, fields, pin_to=None)
 
 
 def make_request_with_birth_date(birth_date: date) -> WantedBorrower:

@@ -6,7 +6,6 @@ import pytest
 
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import LibraryCapability
-from broker.core.borrowers.pins import PinAnswer
 from tests.conformance.library_suite.stage import Stage
 from tests.conformance.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, make_borrower, soon
 
@@ -38,9 +37,9 @@ def test_a_pin_is_checked(stage: Stage) -> None:
     stage.library.set_pin(borrower.number, PIN, soon())
     other = stage.library.read(stage.desk.register(OTHER_CPR, "PRIVATE"), soon())
     assert other is not None
-    assert stage.library.check_pin(borrower, PIN, soon()) is PinAnswer.RIGHT
-    assert stage.library.check_pin(borrower, NEXT_PIN, soon()) is PinAnswer.WRONG
-    assert stage.library.check_pin(other, PIN, soon()) is PinAnswer.WRONG
+    assert stage.library.check_pin(borrower, PIN, soon())
+    assert not stage.library.check_pin(borrower, NEXT_PIN, soon())
+    assert not stage.library.check_pin(other, PIN, soon())
 
 
 @pytest.mark.library(needs=CHECKED)
@@ -49,13 +48,13 @@ def test_the_pin_of_another_borrower_is_wrong(stage: Stage) -> None:
     borrower = make_borrower(stage)
     other = stage.desk.register("Card-0042", "PRIVATE")
     stage.library.set_pin(other, PIN, soon())
-    assert stage.library.check_pin(replace(borrower, card="Card-0042"), PIN, soon()) is PinAnswer.WRONG
+    assert not stage.library.check_pin(replace(borrower, card="Card-0042"), PIN, soon())
 
 
 @pytest.mark.library(lacks=CHECKED)
-def test_a_pin_that_cannot_be_checked_is_unknown(stage: Stage) -> None:
-    """The result is neither right nor wrong if the system cannot check PINs."""
+def test_a_pin_that_cannot_be_checked_is_not_right(stage: Stage) -> None:
+    """The answer is no if the system cannot check PINs."""
     borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     for pin in (PIN, NEXT_PIN):
-        assert stage.library.check_pin(borrower, pin, soon()) is PinAnswer.UNKNOWN
+        assert not stage.library.check_pin(borrower, pin, soon())

@@ -19,7 +19,6 @@ from broker.core.borrowers.library_system import (
     SetupFault,
     SetupTrial,
 )
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
@@ -174,12 +173,12 @@ class PaperShelf:
 
         self._do("set_pin", deadline, work)
 
-    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
         """Return whether this is the borrower's PIN."""
         if LibraryCapability.PIN_CHECKED not in self.capabilities:
-            return PinAnswer.UNKNOWN
+            return False
         row = self._do("check_pin", deadline, lambda shelf: _row(shelf, borrower.number))
-        return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
+        return row is not None and bool(row["pin"] == pin)
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Check nothing."""

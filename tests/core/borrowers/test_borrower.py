@@ -15,7 +15,7 @@ FAR = date(2028, 11, 25)
 NAME = WantedField("surname", "Prøvesen", "always")
 PERSON = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES_THERE = {"surname": "Prøvesen", "firstname": "Åse"}
-WANTED = WantedBorrower("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
+WANTED = WantedBorrower("0101990000", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
 THERE = Borrower("7", "STUD", FAR, fields=NAMES_THERE, card="7")
 MARRIED = replace(THERE, born=PERSON.birth_date, fields={**NAMES_THERE, "surname": "Eksempel"})
 OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firstname": "Ida"})

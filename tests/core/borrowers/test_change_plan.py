@@ -20,12 +20,10 @@ CPR = "0101990000"
 NAME = WantedField("surname", "Prøvesen", "always")
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES = {"surname": "Prøvesen", "firstname": "Åse"}
-WANTED = WantedBorrower(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
+WANTED = WantedBorrower(CPR, "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
 THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date, card="7")
 RENAMED = replace(THERE, fields={**NAMES, "surname": "Eksempel"})
-LOWERING = WantedBorrower(
-    CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE
-)
+LOWERING = WantedBorrower(CPR, "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,6 @@ borrowers = st.builds(
 requests = st.builds(
     WantedBorrower,
     st.none() | st.just(CPR),
-    st.just("student"),
     categories,
     st.lists(categories, max_size=3).map(tuple),
     st.just(FAR),

@@ -72,23 +72,3 @@ def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: st
 def test_a_number_is_read_as_people_type_it(typed: str, read: str | None) -> None:
     """A CPR number, a card number or a user name, without invisible characters."""
     assert pins.read_identifier(typed) == read
-
-
-@pytest.mark.parametrize("text", ["O101800000", "01018000001", "303820008", "010180--0000", "T-2001", ""])
-def test_what_only_looks_like_a_cpr_number_is_none(text: str) -> None:
-    """The text is searched as a card number and never corrected into a CPR number."""
-    assert not pins.is_cpr(text)
-    assert pins.is_cpr("0101800000")
-
-
-@pytest.mark.parametrize(
-    ("typed", "shown"),
-    [
-        (" 42\u200b", "42"), ("T-2001", "T-2001"), ("karla", "karla"), ("x" * 90, "x" * 40), ("0101800000", ""),
-        ("010180-0000", ""), ("01018000001", ""), ("0101800x00", ""), ("010180", ""), ("01.01.80", ""),
-        ("\u0661\u0662\u0661\u0662\u0661\u0662", ""),
-    ],
-)  # fmt: skip
-def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) -> None:
-    """The field shows typed text again, unless it may be a CPR number."""
-    assert pins.hide_long_number(typed) == shown

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.register_look_up import ADDRESS_FIELDS, address_changes, address_fields, note_for_staff
-from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS, address_changes, address_fields
+from broker.core.borrowers.registered_person import RegisteredAddress
 from broker.core.policy.model import RegisterRule
 
 ADDRESS: Final = RegisteredAddress("Hansen", "Prøvevej 12, 2. th", "Nørre Prøve", "8000", "Aarhus C")
@@ -20,32 +20,6 @@ WRITTEN: Final = (
 )
 ALWAYS: Final = RegisterRule("always")
 IF_EMPTY: Final = RegisterRule("set_if_empty")
-
-
-@pytest.mark.parametrize(
-    ("residence", "is_active"),
-    [
-        (Residence.IN_DENMARK, True),
-        (Residence.WITHOUT_USABLE_ADDRESS, True),
-        (Residence.IN_GREENLAND, True),
-        (Residence.ABROAD, True),
-        (Residence.NEVER_RESIDENT, False),
-        (Residence.ANNULLED, False),
-        (Residence.NUMBER_CHANGED, False),
-        (Residence.DISAPPEARED, False),
-        (Residence.DEAD, False),
-        (Residence.NOT_UNDERSTOOD, False),
-    ],
-)
-def test_a_number_that_is_not_active_leaves_a_note(residence: Residence, *, is_active: bool) -> None:
-    """Every status of the register counts as one or the other."""
-    note = note_for_staff(RegisteredPerson(residence, ADDRESS, protected=False))
-    assert note == (None if is_active else residence.value)
-
-
-def test_a_number_that_the_register_does_not_know_leaves_a_note() -> None:
-    """The note is one word and holds no number."""
-    assert note_for_staff(None) == "unknown_number"
 
 
 def test_an_address_is_written_as_a_whole() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.identity.attribute_values import is_known_affiliation, is_never_known, read_role
+from broker.core.identity.attribute_values import is_known_affiliation, read_role
 
 
 @pytest.mark.parametrize(
@@ -25,23 +25,6 @@ from broker.core.identity.attribute_values import is_known_affiliation, is_never
 def test_an_affiliation_is_a_word_of_edupersons_or_named(value: str, known: bool) -> None:
     """A word beyond the vocabulary counts to the letter, with its scope."""
     assert is_known_affiliation(value, {"course-17@stads.au.dk"}) is known
-
-
-@pytest.mark.parametrize(
-    ("prefix", "never"),
-    [
-        ("employee@", False),
-        ("Employee@au", False),
-        ("emp", False),
-        ("", False),
-        ("superuser@", True),
-        ("course-", True),
-        ("employee@clin", False),
-    ],
-)
-def test_a_beginning_that_no_affiliation_has_is_known_beforehand(prefix: str, never: bool) -> None:
-    """So that the file is at fault and not the login."""
-    assert is_never_known(prefix) is never
 
 
 def test_the_word_of_an_affiliation_is_without_case_and_scope() -> None:

@@ -1,7 +1,6 @@
 """The next step in proofs, offers, PINs, and logins that no service asked for."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from broker.core.policy.model import Decision, Effect, Reason
 from tests.core.login.transaction_strategies import LACKING, terms_of, transactions
 
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
-KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)
+KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), None, optional=True)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ ACCOUNTS = (
     Account(None, AccountState.NONE, upgrade_from="PRIVATE"),
     Account(None, AccountState.MAIL_REQUIRED),
 )
-LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)
+LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), None, optional=True)
 
 
 def terms_of(decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()) -> Terms:

@@ -358,7 +358,7 @@ def test_a_proof_holds_in_its_domains_and_until_their_day(
     domain: str | None, until: date | None, effect: Effect
 ) -> None:
     """A proved domain is exact, listed by the policy's own proof, and not past its day."""
-    proof = ProofRule("kaldemail", (MailDomain("auh.rm.dk", until),), timedelta(minutes=30), timedelta(days=365))
+    proof = ProofRule("kaldemail", (MailDomain("auh.rm.dk", until),), timedelta(days=365))
     proved = replace(STUDENTS, match=(alternative(10, upstream="wayf", kaldemail_domain="auh.rm.dk"),), proofs=(proof,))
     attributes = Attributes({"kaldemail_domain": (domain,)} if domain else {})
     assert decide(replace(LOGIN, attributes=attributes), LOANS, proved).effect is effect

@@ -27,7 +27,7 @@ OLD = TODAY - timedelta(days=1)
 
 def proof(name: str, *domains: MailDomain) -> ProofRule:
     """Give a proof in these domains."""
-    return ProofRule(name, domains, timedelta(minutes=30), timedelta(days=365))
+    return ProofRule(name, domains, timedelta(days=365))
 
 
 def find_missing(login: LoginFacts, proofs: tuple[ProofRule, ...], *match: dict[str, tuple[str, ...]]) -> str | None:

@@ -17,7 +17,7 @@ match:
 proofs:
   kaldemail:
     domains: [{name: auh.rm.dk, until: 2027-01-01}]
-    code_valid_for: 30m
+    # Of the person's own institution.
     remembered_for: 12 months
 require:
   cpr: real
@@ -126,13 +126,6 @@ CHANGES: Final = [
         "until: 2027-01-01",
         "until: 2027-02-01",
         "WIDER my-loans nobody: + proof kaldemail: domains auh.rm.dk until 2027-02-01 (student.yaml:13)",
-    ),
-    (
-        "proofs.NAME.code_valid_for",
-        "student",
-        "code_valid_for: 30m",
-        "code_valid_for: 2h",
-        "WIDER my-loans nobody: proof kaldemail: code_valid_for 30 minutes -> 120 minutes (student.yaml:14)",
     ),
     (
         "proofs.NAME.remembered_for",

@@ -180,7 +180,7 @@ _REQUIREMENTS = st.builds(
 _PROOFS = st.sampled_from([(), ("auh.rm.dk",), ("auh.rm.dk", "rm.dk")]).flatmap(
     lambda domains: st.sampled_from([None, TODAY - timedelta(1), TODAY + timedelta(3)]).map(
         lambda until: tuple(
-            ProofRule("kaldemail", tuple(MailDomain(name, until) for name in domains), timedelta(1), timedelta(2))
+            ProofRule("kaldemail", tuple(MailDomain(name, until) for name in domains), timedelta(2))
             for _ in domains[:1]
         )
     )

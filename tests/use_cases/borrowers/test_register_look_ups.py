@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, RegisterUnavailable, Residence
+from broker.core.borrowers.registered_person import (
+    DEAD,
+    NOT_ACTIVE,
+    NUMBER_CHANGED,
+    RegisteredAddress,
+    RegisteredPerson,
+    RegisterUnavailable,
+)
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
@@ -23,7 +30,7 @@ from tests.use_cases.memory_library import AASE
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
-PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, ADDRESS, protected=False)
+PERSON: Final = RegisteredPerson(None, ADDRESS, protected=False)
 RULE: Final = RegisterRule("set_if_empty")
 ASKED, ANSWERED = AuditEventKind.REGISTER_ASKED, AuditEventKind.REGISTER_ANSWERED
 
@@ -118,14 +125,14 @@ def _desk(world: Any) -> Desk:
     return Desk(world)
 
 
-@pytest.mark.parametrize("residence", [Residence.DEAD, Residence.NUMBER_CHANGED, Residence.ANNULLED, None])
-def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Desk, residence: Residence | None) -> None:
+@pytest.mark.parametrize("note", [DEAD, NUMBER_CHANGED, NOT_ACTIVE, None])
+def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Desk, note: str | None) -> None:
     """Staff find a note; the person logs in as before, and nobody is asked to decide anything."""
-    desk.register.person = replace(PERSON, residence=residence) if residence else None
+    desk.register.person = replace(PERSON, note=note) if note else None
     desk.enrol()
     desk.run()
     assert "address" not in desk.fields()
-    assert desk.record().register_note == (residence.value if residence else "unknown_number")
+    assert desk.record().register_note == (note or NOT_ACTIVE)
     assert desk.events()[-1] == (ANSWERED, "not_active")
     assert desk.record().borrower_number == "1"
     assert desk.record().enrolment_due is None
@@ -272,7 +279,7 @@ def test_a_look_up_shows_no_number(desk: Desk) -> None:
 
 def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: Desk) -> None:
     """The former holder's number is not active any more; that concerns neither of the two at a login."""
-    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED)
+    desk.register.person = replace(PERSON, note=NUMBER_CHANGED)
     desk.enrol()
     desk.run()
     assert desk.record().register_note == "number_changed"

@@ -40,7 +40,7 @@ def make_wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> Wan
         WantedField("firstname", person.given_name, "always"),
         WantedField("email", f"{person.given_name}@post.example".lower(), "if_empty"),
     )
-    wanted = WantedBorrower(cpr_number, "student", "STUD", ("PRIV",), FAR, fields, None, person=person)
+    wanted = WantedBorrower(cpr_number, "STUD", ("PRIV",), FAR, fields, None, person=person)
     return replace(wanted, **changes)
 
 

@@ -25,7 +25,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
+from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.transactions.person_resolution import PersonResolution
 from tests.plugins.example_counts import scale_examples
@@ -309,8 +309,7 @@ class EnrolmentModel(RuleBasedStateMachine):
     def try_again(self, name: str) -> None:
         """Let staff press Try again."""
         self.begin_rule(name)
-        with suppress(TooMany):
-            self.world.cases.try_again(name)
+        self.world.cases.try_again(name)
 
     @rule(name=NAMES)
     def rule_out(self, name: str) -> None:
@@ -318,9 +317,8 @@ class EnrolmentModel(RuleBasedStateMachine):
         enrolment = self.world.requests.read(name)
         if enrolment and name not in {self.owners.get(each) for each in enrolment.borrowers}:
             self.begin_rule(name)
-            with suppress(TooMany):
-                if self.world.cases.rule_out(name, enrolment.borrowers):
-                    self.ruled_out[name] |= set(enrolment.borrowers)
+            if self.world.cases.rule_out(name, enrolment.borrowers):
+                self.ruled_out[name] |= set(enrolment.borrowers)
 
     @rule(name=NAMES, is_edited=st.booleans())
     def claim(self, name: str, *, is_edited: bool) -> None:

@@ -85,7 +85,7 @@ NURSES: Final = _policy(
     2,
     ("upstream", "other"),
     ("kaldemail_domain", "auh.rm.dk"),
-    proofs=(ProofRule("kaldemail", (MailDomain("auh.rm.dk"),), 30 * MINUTE, timedelta(days=90)),),
+    proofs=(ProofRule("kaldemail", (MailDomain("auh.rm.dk"),), timedelta(days=90)),),
     releases=(_release("my-loans", "none"), _release("e-resources", "none")),
 )
 BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(_release("my-loans", "need"),))

@@ -15,8 +15,8 @@ PIN = "4071"
 
 def attempt(desk: PinBench, typed: str = CPR, pin: str = PIN, browser: str = "b1") -> None:
     """Make the check that follows the page."""
-    decoy_hash = desk.logins.make_decoy(browser)
-    desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, decoy_hash, "en", "now", "somewhere"))
+    code = desk.logins.make_decoy(browser)
+    desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, code, "en", "now", "somewhere"))
 
 
 def outcome(desk: PinBench, code: str, browser: str = "b1") -> str:
@@ -41,9 +41,9 @@ def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: PinBench, typed: st
 @pytest.mark.parametrize("before", range(6))
 def test_wrong_codes_before_and_after_the_check_tell_nothing(desk: PinBench, pin: str, before: int) -> None:
     """Whenever the check is made and whatever it finds: five wrong codes in all."""
-    decoy_hash = desk.logins.make_decoy("b1")
+    code = desk.logins.make_decoy("b1")
     answers = [outcome(desk, "00000000") for _ in range(before)]
-    desk.logins.check_and_mail(LoginAttempt(CPR, pin, "b1", decoy_hash, "en", "now", "somewhere"))
+    desk.logins.check_and_mail(LoginAttempt(CPR, pin, "b1", code, "en", "now", "somewhere"))
     answers += [outcome(desk, "00000000") for _ in range(7 - before)]
     assert answers == ["code_wrong"] * 5 + ["code_used_up"] * 2
 
@@ -59,8 +59,8 @@ def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
     """For its own borrower only: another's number counts as unknown, and another secret knows nobody."""
     token = desk.browsers.remember(NUMBER)
     known = desk.logins.find_known([token])
-    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
-    assert desk.logins.log_in_known(known, "C-18", "8362") is None
+    assert isinstance(desk.logins.log_in_at_once(known, CPR, PIN), Borrower)
+    assert desk.logins.log_in_at_once(known, "C-18", "8362") is None
     assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == {}
     desk.pass_time(days=90)
     assert desk.logins.find_known([token]) == {}
@@ -71,8 +71,10 @@ def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: 
     token = desk.browsers.remember(NUMBER)
     object.__setattr__(desk.logins, "mail_code", "always")
     assert desk.logins.find_known([token]) == {}
-    assert isinstance(desk.logins.log_in_without_code(CPR, PIN), Borrower)
-    assert desk.logins.log_in_without_code(CPR, "0000") == desk.logins.log_in_without_code("x", PIN) == "pin_wrong"
+    assert desk.logins.log_in_at_once({}, CPR, PIN) is None
+    object.__setattr__(desk.logins, "mail_code", "never")
+    assert isinstance(desk.logins.log_in_at_once({}, CPR, PIN), Borrower)
+    assert desk.logins.log_in_at_once({}, CPR, "0000") == desk.logins.log_in_at_once({}, "x", PIN) == "pin_wrong"
 
 
 def test_pin_mails_of_a_stranger_take_nothing_away(desk: PinBench) -> None:

@@ -69,7 +69,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_mail_is_sent_once_and_only_the_masked_address_stays(bench: Bench) -> None:
     """Staff see that it was sent; the text with the code is gone."""
-    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
+    bench.outbox.queue_mail(bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="17"))
     assert [bench.outbox.step(), bench.outbox.step()] == [True, False]
     assert bench.server.sent == [(ADDRESS, *TEXT)]
     [mail] = bench.outbox.list_mails("17")
@@ -79,7 +79,7 @@ def test_a_mail_is_sent_once_and_only_the_masked_address_stays(bench: Bench) -> 
 
 def test_a_server_that_is_down_gets_the_mail_later(bench: Bench) -> None:
     """The pauses grow, and the mail leaves when the server is back."""
-    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
+    bench.outbox.queue_mail(bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="17"))
     bench.server.error = MailUnavailable("down")
     attempts = 0
     for _ in range(120):
@@ -96,14 +96,16 @@ def test_a_server_that_is_down_gets_the_mail_later(bench: Bench) -> None:
 
 def test_a_mail_is_given_up_when_its_code_has_expired(bench: Bench) -> None:
     """A code that is void is not mailed."""
-    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17", lasts=timedelta(minutes=30))
+    bench.outbox.queue_mail(
+        bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="17", lasts=timedelta(minutes=30))
+    )
     bench.now += timedelta(minutes=30)
     assert not bench.outbox.step()
 
 
 def test_a_refused_recipient_is_not_tried_again(bench: Bench) -> None:
     """Staff see it in the list, and the log has an event without the address."""
-    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
+    bench.outbox.queue_mail(bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="17"))
     bench.server.error = RecipientRefused("RCPT answered 550")
     assert bench.outbox.step()
     bench.server.error = None
@@ -121,7 +123,10 @@ def test_a_waiting_mail_is_released_or_cancelled(bench: Bench) -> None:
     outbox = bench.outbox
     later = bench.now + timedelta(minutes=10)
     released, cancelled, _ = (
-        outbox.queue_mail(f"{each}@post.example", ConnectedAccountMail(), "en", about="17", due=later) for each in "abc"
+        outbox.queue_mail(
+            outbox.draft_mail(f"{each}@post.example", ConnectedAccountMail(), "en", about="17", due=later)
+        )
+        for each in "abc"
     )
     assert not outbox.step()
     outbox.release_mail(released)
@@ -134,7 +139,7 @@ def test_a_waiting_mail_is_released_or_cancelled(bench: Bench) -> None:
 
 def test_a_mail_whose_worker_died_is_sent_by_the_next(bench: Bench) -> None:
     """The lease ends, and the mail is due again."""
-    bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="17")
+    bench.outbox.queue_mail(bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="17"))
     bench.server.error = KeyboardInterrupt()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         bench.outbox.step()
@@ -147,5 +152,5 @@ def test_a_mail_whose_worker_died_is_sent_by_the_next(bench: Bench) -> None:
 
 def test_no_key_names_anybody(bench: Bench) -> None:
     """Keys hold neither address nor borrower number."""
-    key = bench.outbox.queue_mail(ADDRESS, ConnectedAccountMail(), "en", about="borrower-17")
+    key = bench.outbox.queue_mail(bench.outbox.draft_mail(ADDRESS, ConnectedAccountMail(), "en", about="borrower-17"))
     assert not any(secret in repr(key) for secret in (ADDRESS, "borrower-17"))

@@ -21,7 +21,6 @@ from broker.core.borrowers.library_system import (
     SetupTrial,
     ignore_call,
 )
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 
@@ -113,19 +112,18 @@ class Alma(UserSearches):
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
         self._write(number, "set_pin", draft, query, deadline)
 
-    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Ask a self-service machine about barcode and PIN; UNKNOWN if none is configured.
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
+        """Ask a self-service machine about barcode and PIN; False if none is configured.
 
         Read the user again first, because the barcode may belong to another user by now.
         LibraryUnavailable if the machine accepts any PIN.
         """
         if self.machine is None:
-            return PinAnswer.UNKNOWN
+            return False
         present = self.read(borrower.number, deadline)
         if present is None or present.card is None:
-            return PinAnswer.NO_CARD_NUMBER
-        accepted = self.machine.accepts(present.card, pin, deadline)
-        return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
+            return False
+        return self.machine.accepts(present.card, pin, deadline)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Alma's set-up; nothing is written."""

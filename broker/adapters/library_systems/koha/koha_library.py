@@ -30,7 +30,6 @@ from broker.core.borrowers.library_system import (
     SetupTrial,
     ignore_call,
 )
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
@@ -112,27 +111,25 @@ class Koha(PatronSearches):
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "set_pin", body)
 
-    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
         """Ask Koha about a PIN, and a self-service machine if ``[library.sip2]`` is configured.
 
         For a locked account Koha answers as for a wrong PIN.
         """
         card = borrower.card
         if card is None:
-            return PinAnswer.NO_CARD_NUMBER
+            return False
         answer = self._validate(card, pin, deadline)
         if answer.status == 201 and answer.fields():
             # The card number may be another patron's user name, whose PIN this is.
             if str(answer.fields().get("patron_id")) != borrower.number:
-                return PinAnswer.WRONG
-            return self._ask_machine(card, pin, deadline)
+                return False
+            return self.machine is None or self.machine.accepts(card, pin, deadline)
         if answer.status == 500 and self._is_expired(card, answer, deadline):
-            return PinAnswer.EXPIRED
+            return False
         error = str(answer.fields().get("error"))
-        if answer.status == 400 and _EXPIRED in error.casefold():
-            return PinAnswer.EXPIRED
-        if answer.status == 400 and error == "Validation failed":
-            return PinAnswer.WRONG
+        if answer.status == 400 and (error == "Validation failed" or _EXPIRED in error.casefold()):
+            return False
         sent = {"password": pin, "cardnumber": card}
         raise koha_refusals.make_unavailable(answer, "check_pin", sent)
 
@@ -201,12 +198,6 @@ class Koha(PatronSearches):
     def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:
         body = {"identifier": card, "password": pin}
         return self.calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
-
-    def _ask_machine(self, card: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Ask the machine about a PIN that Koha accepted; RIGHT if there is no machine."""
-        if self.machine is None:
-            return PinAnswer.RIGHT
-        return PinAnswer.RIGHT if self.machine.accepts(card, pin, deadline) else PinAnswer.WRONG
 
     def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
         """Return whether a 500 is Koha's answer to the right PIN after the PIN expired.

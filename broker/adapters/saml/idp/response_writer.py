@@ -13,13 +13,13 @@ from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
 from broker.core.identity.attribute_properties import find_properties
-from broker.core.identity.attribute_values import has_cpr
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
     AttributeMap,
     MapRow,
     find_outgoing_row,
 )
+from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID, session_index
 
@@ -152,7 +152,7 @@ def _carries_cpr(item: Item) -> bool:
     if item.name == CPR_ATTRIBUTE:
         return True
     opaque = find_properties(item.name).opaque
-    return any(has_cpr(value, opaque=opaque) for value in item.values)
+    return any(looks_like_cpr(value, apart=opaque) for value in item.values)
 
 
 def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.AttributeValue:

@@ -11,7 +11,7 @@ from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
-from broker.core.borrowers.pins import hide_long_number, is_cpr, read_identifier
+from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Upstream
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEventKind
@@ -106,14 +106,13 @@ class PinPages(LoginPages):
         typed = read_identifier(text)
         if typed is None:
             problem = "pin_number_unread" if text else "pin_number_missing"
-            return self._asking(context, problem, text)
+            return self._asking(context, problem)
         at, spoken_language = format_datetime(ports.now(), "long"), language()
         if ports.limits.count_pin_request() and not ports.submit(
             lambda: self.pins.request(typed, spoken_language, at)
         ):
-            return self._asking(context, "account_busy", text)
-        by = "cpr" if is_cpr(typed) else "number"
-        ports.tell_login(EventKind.PIN_ASKED, context.transaction, {"by": by})
+            return self._asking(context, "account_busy")
+        ports.tell_login(EventKind.PIN_ASKED, context.transaction)
         return self._page("pin_asked.html", context, reason="asked", ways=self._ways(context))
 
     def _chosen(
@@ -164,14 +163,8 @@ class PinPages(LoginPages):
             return step.number
         return None
 
-    def _asking(self, context: LoginContext, problem: str = "", typed: str = "") -> Response:
-        return self._page(
-            "pin_ask.html",
-            context,
-            problem,
-            identifier=hide_long_number(typed),
-            ways=self._ways(context),
-        )
+    def _asking(self, context: LoginContext, problem: str = "") -> Response:
+        return self._page("pin_ask.html", context, problem, ways=self._ways(context))
 
     def _ways(self, context: LoginContext) -> list[Upstream]:
         """Return the ways to log in after which a PIN is chosen."""

@@ -11,7 +11,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.borrowers.enrolment import CaseReason, Claim
 from broker.core.borrowers.matching import read_person_facts
-from broker.core.borrowers.pins import hide_long_number, read_identifier
+from broker.core.borrowers.pins import read_identifier
 from broker.core.errors import BrowserUnmatched, ClaimRefused, CodeRefused, TooMany
 from broker.core.events.broker_events import EventKind
 from broker.core.identity.mail_addresses import mask_address
@@ -70,7 +70,7 @@ class ClaimPages(LoginPages):
             if isinstance(refused, TooMany):
                 reason = "mails_too_many" if button == "mail" else "claim_too_many"
             self.ports.tell_proof_refused(context.transaction, _PURPOSE, reason)
-            return self._form(context, step, reason, hide_long_number(form.value("card", "")))
+            return self._form(context, step, reason)
 
     def _answer(
         self, context: LoginContext, step: Step, button: str, form: SubmittedForm
@@ -95,14 +95,12 @@ class ClaimPages(LoginPages):
         self.ports.tell_proved(context.transaction, _PURPOSE, borrower=claim.borrower_number)
         return self.show_next(context)
 
-    def _form(
-        self, context: LoginContext, step: Step, problem: str = "", card: str = ""
-    ) -> Response:
+    def _form(self, context: LoginContext, step: Step, problem: str = "") -> Response:
         address = ""
         if isinstance(step, ClaimBorrower):
             offered = self.claims.find_offered(_claimant(context))
             address = mask_address(offered.email) if offered and offered.email else ""
-        return self._page(context, step, problem or "offer", problem, card=card, address=address)
+        return self._page(context, step, problem or "offer", problem, address=address)
 
     def _code_page(self, context: LoginContext, step: Step, problem: str = "") -> Response:
         return self._page(

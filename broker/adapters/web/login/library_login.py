@@ -13,7 +13,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import hide_long_number, read_identifier
+from broker.core.borrowers.pins import read_identifier
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
@@ -68,7 +68,7 @@ class LibraryLoginPages(LoginPages):
         pin = remove_invisible(form.value("pin", ""))
         if typed is None or not pin:
             problem = "pin_missing" if typed else "pin_number_unread"
-            return self._form(context, problem if text else "pin_number_missing", form)
+            return self._form(context, problem if text else "pin_number_missing")
         outcome = self._check_at_once(typed, pin)
         if isinstance(outcome, Borrower):
             return self._join(context, outcome)
@@ -77,25 +77,25 @@ class LibraryLoginPages(LoginPages):
             if self.ports.submit(lambda: self.logins.check_and_mail(attempt)):
                 # The same answer for a right PIN, a wrong one, an unknown number and any error.
                 return redirect(f"{self.url(context.transaction, _PURPOSE)}?code=1", 303)
-        return self._form(context, outcome or "account_busy", form)
+        return self._form(context, outcome or "account_busy")
 
     def _check_at_once(self, typed: str, pin: str) -> Borrower | str | None:
         """Return the borrower or a problem; None where a code is mailed first."""
         known = self.logins.find_known(self.ports.cookies.find_known_browsers())
-        outcome = self.logins.log_in_known(known, typed, pin) if known else None
+        outcome = self.logins.log_in_at_once(known, typed, pin) if known else None
         if outcome is not None:
             return outcome
         if not self.ports.limits.count_account_try(typed):
             return "pin_throttled"
         if self.logins.mail_code == "never":
-            return self.logins.log_in_without_code(typed, pin)
+            return self.logins.log_in_at_once({}, typed, pin)
         return None
 
     def _attempt(self, context: LoginContext, typed: str, pin: str) -> LoginAttempt:
         at = format_datetime(self.ports.now(), "long")
         browser = _browser(context)
-        decoy_hash = self.logins.make_decoy(browser)
-        return LoginAttempt(typed, pin, browser, decoy_hash, language(), at, self._origin())
+        code = self.logins.make_decoy(browser)
+        return LoginAttempt(typed, pin, browser, code, language(), at, self._origin())
 
     def _origin(self) -> str:
         if self.ports.shared():
@@ -134,11 +134,8 @@ class LibraryLoginPages(LoginPages):
         ports.cookies.set_login_cookie(response, transaction, arrival_token)
         return response
 
-    def _form(
-        self, context: LoginContext, problem: str = "", form: SubmittedForm | None = None
-    ) -> Response:
-        typed = hide_long_number(form.value("identifier", "")) if form else ""
-        return self._page("pin_login.html", context, problem, identifier=typed)
+    def _form(self, context: LoginContext, problem: str = "") -> Response:
+        return self._page("pin_login.html", context, problem)
 
     def _code_page(self, context: LoginContext, problem: str = "") -> Response:
         return self._page(

@@ -26,11 +26,10 @@ from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.transactions.person_resolution import display_name
 from broker.use_cases.transactions.transactions import LoginContext
 
-_BUTTONS: Final = ("mail", "code", "again", "other", "without")
-# Errors that the form itself shows, so that nothing typed is lost.
-_SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
+_BUTTONS: Final = ("mail", "code", "without")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class MailboxProofPages(LoginPages):
 
     def ask(self, context: LoginContext, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
-        return self._page(context, step)
+        return self._page(context, step, other="other" in request.args)
 
     def answer(self, name: str) -> Response:
         """Carry out the pressed button: mail a code, try a code, or go on without a proof."""
@@ -61,40 +60,37 @@ class MailboxProofPages(LoginPages):
             # The fresh page keeps the typed text.
             typed = SubmittedForm(request.form).value("address", "")
             return self._page(context, step, "page_too_old", typed)
+        button = form.choice("do", _BUTTONS)
         try:
-            return self._answer(context, step, form)
-        except _SHOWN_AT_THE_FORM as error:
-            return self._refuse(context, error, form)
-
-    def _answer(self, context: LoginContext, step: ProveMailbox, form: SubmittedForm) -> Response:
-        match form.choice("do", _BUTTONS):
-            case "other":
-                return self._page(context, step, other=True)
-            case "mail":
+            if button == "mail":
                 return self._mail(context, step, form.value("address"))
-            case "again":
-                return self._mail(context, step, _mailing_of(context, step).address)
-            case "without":
-                return self._go_on_without(context, step)
-            case _:
+            if button == "code":
                 return self._prove(context, step, form.value("code"))
+            return self._go_on_without(context, step)
+        except (AddressRefused, AddressTaken, CodeRefused, TooMany) as error:
+            # The form itself shows it, so that nothing typed is lost.
+            reason = _reason(error)
+            self.ports.tell_proof_refused(context.transaction, "proof", reason)
+            typed = form.value("address", "")
+            return self._page(context, step, reason, typed, other=button == "mail")
 
     def _mail(self, context: LoginContext, step: ProveMailbox, text: str) -> Response:
-        now = self.ports.now()
-        owner, asker = (
-            self.persons.proof_owner(context, now),
-            self.persons.person_name(context, now),
-        )
+        now, login = self.ports.now(), context.evaluated
         address = check_typed_address(text, step.domains)
         self.proving.mail_code(
-            context, owner, step, address, asker=asker, language=language(), now=now
+            context,
+            self.persons.proof_owner(context, now),
+            step,
+            address,
+            asker=display_name(login.reading) if login else "",
+            language=language(),
+            now=now,
         )
         self.ports.tell_login(EventKind.PROOF_MAILED, context.transaction, {"proof": step.name})
         return self.redirect_to(context.transaction, "proof")
 
     def _prove(self, context: LoginContext, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()
-        _mailing_of(context, step)
         owner = self.persons.proof_owner(context, now)
         lifetime = self.persons.proof_lifetime(context, step.name, now)
         context = self.proving.try_code(
@@ -109,19 +105,6 @@ class MailboxProofPages(LoginPages):
         now = self.ports.now()
         context = self.proving.skip(context, now)
         return self.show_next(self.persons.look_up_and_store(context, now))
-
-    def _refuse(self, context: LoginContext, error: BrokerError, form: SubmittedForm) -> Response:
-        ports = self.ports
-        mailing = context.transaction.mailing
-        context = ports.broker.transactions.reread(context, ports.now())
-        step = ports.next_step(context)
-        if not isinstance(step, ProveMailbox):
-            # The form was sent twice at the same time, and the other request was accepted.
-            return self.show_next(context, step)
-        reason = _reason(error)
-        ports.tell_proof_refused(context.transaction, "proof", reason)
-        address = form.value("address", mailing.address if mailing else "")
-        return self._page(context, step, reason, address, other=form.value("do") == "mail")
 
     def _page(
         self,
@@ -157,14 +140,6 @@ class MailboxProofPages(LoginPages):
         # The button on that page starts the sign-up again: keep the service to go back to.
         query = {"service": transaction.back, "login": f"{transaction.id}/proof"}
         return add_query(f"{sign_up}/hospital/kaldemail", query)
-
-
-def _mailing_of(context: LoginContext, step: ProveMailbox) -> Mailing:
-    """Return the mailing of this proof; raises CodeRefused if no code was mailed for it."""
-    mailing = context.transaction.mailing
-    if mailing is None or mailing.name != step.name:
-        raise CodeRefused("code_none")
-    return mailing
 
 
 def _choose_address(typed: str, mailing: Mailing | None, step: ProveMailbox) -> str:

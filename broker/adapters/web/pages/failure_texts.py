@@ -187,27 +187,11 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         (_("Try again in ten minutes."),),
         main="again",
     ),
-    "pin_no_mail": Explanation(
-        _("We cannot send you a PIN email"),
-        _("The library has no email address for the account, or the account gets no PIN here."),
-        (_CONTACT,),
-    ),
     "pin_refused": Explanation(
         _("The library system did not accept this PIN"),
         _("Its rules do not allow these four digits, and your PIN has not been changed."),
         (_("Try another PIN."), _CONTACT),
         main="again",
-    ),
-    "mail_unavailable": Explanation(
-        _("We could not send the email"),
-        _("Emails are delayed at the moment, because the mail server does not respond."),
-        (_LATER, _("If you cannot wait, log in another way."), _CONTACT),
-        main="again",
-    ),
-    "recipient_refused": Explanation(
-        _("We cannot send email to this address"),
-        _("The mail server rejects the email address that the library has for you."),
-        (_("Ask the library to correct your email address, then try again."),),
     ),
     "at_service_identification": Explanation(
         _("The service did not recognise you"),
@@ -376,16 +360,6 @@ _PINS: Final[Mapping[str, Explanation]] = {
         _("Too many wrong attempts"),
         _("To protect your account, we have stopped checking PINs here for an hour."),
         (_("Try again in an hour, or use a browser that you have marked as your own."), _ELSEWHERE),
-    ),
-    "pin_expired": Explanation(
-        _("Your PIN has expired"),
-        _("The PIN is right but too old, so you need a new one."),
-        (_("Get a new PIN by email, or log in another way and choose one."),),
-    ),
-    "pin_no_card_number": Explanation(
-        _("Your account has no library card number"),
-        _("We cannot check a PIN without one, and neither can the self-service machines."),
-        (_("Contact the library and ask for a card number."), _ELSEWHERE),
     ),
     "account_busy": Explanation(
         _("We are busy right now"),

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
-from broker.core.errors import PinNoAddress, TooMany
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
@@ -88,25 +87,18 @@ class StaffCases:
             self.search.remove_proof(found, form.value("proof"))
             return "proof_removed"
         cases, person_id = self.search.cases, found.person_id or ""
-        try:
-            if button == "try_again":
-                is_tried = cases.try_again(person_id)
-            else:
-                # The case may be about other borrowers by now than those on the page.
-                is_tried = cases.rule_out(person_id, form.values("borrower"))
-        except TooMany:
-            return "tried_too_often"
+        if button == "try_again":
+            is_tried = cases.try_again(person_id)
+        else:
+            # The case may be about other borrowers by now than those on the page.
+            is_tried = cases.rule_out(person_id, form.values("borrower"))
         return "tried" if is_tried else "nothing_to_try"
 
     def _send_pin_mail(self, found: FoundPerson) -> str:
-        if found.pin_mail_number is None or not self.pins.live:
-            return "no_pin_mail"
-        at = format_datetime(self.access.ports.now(), "long")
-        try:
-            self.pins.request_by_staff(found.pin_mail_number, language(), at)
-        except PinNoAddress:
-            return "no_pin_mail"
-        return "pin_mail"
+        number, at = found.pin_mail_number, format_datetime(self.access.ports.now(), "long")
+        if number and self.pins.request_by_staff(number, language(), at):
+            return "pin_mail"
+        return "no_pin_mail"
 
     def _page(
         self, member: StaffMember, typed: str = "", problem: str = "", **values: object

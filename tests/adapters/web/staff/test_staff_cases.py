@@ -229,14 +229,6 @@ def test_a_case_gets_no_pin_mail_and_a_done_account_no_retry(desk: Person, butto
     assert len(deployment.mailbox.mails()) == 0
 
 
-def test_retries_are_limited(desk: Person) -> None:
-    """Six an hour of one enrolment: each asks the library system."""
-    code, _ = several_borrowers(desk.deployment)
-    pressed = [press(desk, code, "try_again") for _ in range(7)]
-    assert pressed[0] == "tried"
-    assert [each == "tried_too_often" for each in pressed] == [*[False] * 6, True]
-
-
 def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     """The address is masked. Another person may confirm the mailbox afterwards."""
     deployment = desk.deployment
