@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -27,7 +28,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def is_within(request: Request, networks: Networks) -> bool:
     """Return whether the request comes from one of these networks."""
-    address = _address(request) if networks else None
+    address = _read_address(request.remote_addr or "") if networks else None
     return address is not None and any(address in network for network in networks)
 
 
@@ -36,12 +37,17 @@ def find_address(request: Request) -> str:
 
     The application sets ``remote_addr`` from the number of proxies configured.
     """
-    return str(_address(request) or _UNKNOWN)
+    return str(_read_address(request.remote_addr or "") or _UNKNOWN)
 
 
 def find_network(request: Request) -> str:
     """Return the subscriber's network; "unknown" if there is no address (a socket file)."""
-    address = _address(request)
+    return _find_network_of(request.remote_addr or "")
+
+
+@lru_cache(maxsize=1024)  # a login asks several times
+def _find_network_of(written: str) -> str:
+    address = _read_address(written)
     if address is None:
         return _UNKNOWN
     return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
@@ -112,8 +118,7 @@ def _is_forwarded(request: Request) -> bool:
     return "HTTP_X_FORWARDED_FOR" in sent or "HTTP_FORWARDED" in sent
 
 
-def _address(request: Request) -> IPv4Address | IPv6Address | None:
-    written = request.remote_addr or ""
+def _read_address(written: str) -> IPv4Address | IPv6Address | None:
     with_port = _PORT.fullmatch(written)
     if with_port:
         written = with_port["four"] or with_port["six"]
