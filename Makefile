@@ -32,6 +32,8 @@ CORES := $(shell nproc)
 WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 2 : 6)))
 # How random tests draw: see tests/conftest.py.
 DRAWN ?= whole
+# Which tests make test runs, by their marks: .ci/run runs those of make slow with them.
+MARKS ?= not slow and not full
 PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=5 -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
 
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
@@ -82,7 +84,7 @@ matrix:
 
 # What one needs to trust a clone. Each test is run by this, by make slow or by make full.
 test: $(VENV)/test.stamp programs peers
-	$(PYTEST) -m "not slow and not full" $(ARGS)
+	$(PYTEST) -m "$(MARKS)" $(ARGS)
 
 # Fuzz, races at two workers, every page in every scheme and width, the products of the field, kills and starts.
 # The gate (DRAWN=gate) runs choose_size of tests/plugins/example_counts.py.

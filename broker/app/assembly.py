@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Event, Semaphore, Thread
+from threading import enumerate as enumerate_threads
 from typing import Final, ParamSpec, TypeVar
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
@@ -74,6 +75,7 @@ from broker.use_cases.transactions.person_resolution import PersonResolution
 P = ParamSpec("P")
 R = TypeVar("R")
 _RELOAD_WITHIN_S: Final = 30.0
+_RELOAD_THREAD: Final = "reload of the configuration"
 _TIMED_CALLS: Final = ("get_many", "put_many", "claim", "count")
 
 
@@ -314,11 +316,16 @@ def open_broker() -> Parts:
 
 
 def finish_reload(reload: Callable[[], R]) -> R:
-    """Return what ``reload`` opens; ConfigurationFaults if it waits for a file for 30 s.
+    """Return what ``reload`` opens; ConfigurationFaults if it takes longer than 30 s.
 
-    A disk that hangs blocks its reader for ever. Only the thread of this reload waits for it.
+    A disk that hangs blocks its reader for ever, so a thread reads. While it does, no other reload
+    begins: a worker that is forked beside it can inherit a lock of OpenSSL that nobody releases.
     """
     result: Future[R] = Future()
+    what = f"takes more than {_RELOAD_WITHIN_S:.0f} seconds"
+    slow = ConfigurationFaults([Fault("reload", what, "see whether a disk hangs")])
+    if any(thread.name == _RELOAD_THREAD for thread in enumerate_threads()):
+        raise slow
 
     def run() -> None:
         try:
@@ -326,13 +333,12 @@ def finish_reload(reload: Callable[[], R]) -> R:
         except BaseException as error:  # noqa: BLE001 - raised again below
             result.set_exception(error)
 
-    Thread(target=run, daemon=True).start()
-    try:
-        return result.result(_RELOAD_WITHIN_S)
-    except TimeoutError:
-        what = f"has waited for a file for {_RELOAD_WITHIN_S:.0f} seconds"
-        fault = Fault("reload", what, "see whether a disk hangs")
-        raise ConfigurationFaults([fault]) from None
+    thread = Thread(target=run, name=_RELOAD_THREAD, daemon=True)
+    thread.start()
+    thread.join(_RELOAD_WITHIN_S)
+    if thread.is_alive():
+        raise slow
+    return result.result()
 
 
 def assemble(settings: config.Config) -> Parts:

@@ -25,8 +25,8 @@ from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.mail.mail_contents import ConnectedAccountMail
 from broker.demo.run.demo_folder import Setting
 from tests.adapters.person_register.conftest import certificates
+from tests.app.alert_rules import Evaluation, Samples, read_page
 from tests.cli.feed_deployment import FeedDeployment
-from tests.plugins.alert_rules import Evaluation, Samples, read_page
 from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.feed_server import publishing
 from tests.plugins.ports import free_port

@@ -7,7 +7,7 @@ import signal
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -130,22 +130,32 @@ def test_a_worker_that_hangs_is_a_note_and_does_not_count_as_running(parts: Part
 def test_a_reload_that_hangs_is_refused(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Server and worker go on with the old configuration, take further signals, and the log names the fault."""
+    """Server and worker keep the old configuration, and the log names the fault. No other reload begins meanwhile.
+
+    A worker that is forked beside a reload can inherit a lock of OpenSSL, and then answers no request.
+    """
+    released, reads = Event(), []
 
     def read_from_hanging_disk() -> Config:
-        Event().wait()
-        raise AssertionError
+        reads.append(current_thread())
+        released.wait()
+        return parts.config
 
     served = server._GunicornApplication(lambda: parts.config)
     served._read = read_from_hanging_disk
     monkeypatch.setattr(assembly, "_RELOAD_WITHIN_S", 0.01)
     assert not served.read_again()
+    monkeypatch.setattr(assembly, "_RELOAD_WITHIN_S", 30)
     signals = [signal.SIGHUP, signal.SIGTERM]
     monkeypatch.setattr(signal, "sigwait", lambda _: signals.pop(0))
     assert background_work._wait_for_signal(read_from_hanging_disk, parts) is None
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = [(line["event"], "see whether a disk hangs" in line["fault"]) for line in lines]
     assert found == [("reload_refused", True)] * 2
+    released.set()
+    [reading] = reads
+    reading.join()
+    assert served.read_again()
 
 
 def test_a_server_without_writable_memory_folder_starts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,21 +59,6 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
     assert said.startswith("cannot be used: sqlite: SQLITE_CONSTRAINT")
 
 
-def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
-    """People who have an account can still log in."""
-    assert not any(readiness.readiness(parts).values())
-    fix = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
-    assert [each for each in find_all(parts) if each.startswith("library: ")] == [
-        f"library: Koha: no answer: ConnectionError {fix}"
-    ]
-
-
-def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
-    """The finding names the address and the setting, before the first mail must be sent."""
-    (finding,) = (each for each in find_all(parts) if each.startswith("mail: "))
-    assert finding.startswith(f"mail: {parts.config.mail.url}: ConnectionRefusedError (see mail.url")
-
-
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
     """A faulty set-up is named and does not make the broker unready."""
     assert "library" not in readiness.notes(parts)

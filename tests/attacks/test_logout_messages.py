@@ -19,8 +19,8 @@ from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgo
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse
-from tests.plugins import cbc_encryption
-from tests.plugins.cbc_encryption import AES_CBC
+from tests.attacks.messages import cbc_encryption
+from tests.attacks.messages.cbc_encryption import AES_CBC
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
 
 SLO: Final = f"{BASE}/saml/idp/slo"

@@ -76,17 +76,6 @@ def test_without_configuration_every_command_says_what_to_set(run: Run, words: t
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_file_that_is_not_there_is_named(run: Run, words: tuple[str, ...]) -> None:
-    """The path that was meant, and where it was named."""
-    result = run(*words, BROKER_CONFIG="nothing.toml")
-    assert (result.exit_code, result.stdout) == (78, "")
-    assert (
-        result.stderr
-        == "nothing.toml: cannot be read: No such file or directory (name another file in BROKER_CONFIG)\n"
-    )
-
-
 def _typo(folder: Path) -> None:
     path = folder / "broker.toml"
     path.write_text(path.read_text().replace("workers", "wrokers").replace("accept_loss", "acept_loss"))

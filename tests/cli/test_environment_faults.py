@@ -3,18 +3,15 @@
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
 
-from broker.adapters.stores import sqlite
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.redis_server import KEEPING, RedisServer
@@ -80,24 +77,6 @@ def test_a_wrong_path_or_host_is_named(
     code, output = check(**settings)
     assert (code, output.count(fault[1].replace("FOLDER", str(folder)))) == (fault[0], 1), output
     assert "Traceback" not in output
-
-
-def test_a_store_of_a_newer_release_is_named(check: Check, folder: Path) -> None:
-    """The administrator went back to an older release."""
-    sqlite.prepare(folder / "newer.db")
-    with closing(sqlite3.connect(folder / "newer.db")) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    _, output = check(STORE__URL="sqlite:FOLDER/newer.db")
-    assert output.count("this store was written by a newer release") == 1
-
-
-def test_the_store_of_other_keys_is_named(check: Check, folder: Path) -> None:
-    """New keys were generated for a store that is in use."""
-    check(STORE__URL="sqlite:FOLDER/used.db")
-    CliRunner().invoke(broker, ["keys", "generate", str(folder / "others")])
-    _, output = check(STORE__URL="sqlite:FOLDER/used.db", KEYS="FOLDER/others")
-    assert output.count("is not the one that this store was first used with") == 1
-    assert "bring the key back from the backup" in output
 
 
 @pytest.mark.server

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import readiness
-from broker.cli.audit import find_events, verify_configured
+from broker.cli.audit import verify_configured
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, mark
 
@@ -67,16 +67,6 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     assert verify_configured(deployment.parts).findings == []
 
 
-def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(deployment: Deployment) -> None:
-    """Each answer once, with the receipt it is about."""
-    person = deployment.person()
-    page = person.agree(person.log_in("asta"), answer="no")
-    assert mark(page) == ("refuse", "consent_refused")
-    given = deployment.person()
-    given.agree(given.log_in("asta"), remember=True)
-    assert [each for each in _events(deployment) if "consent" in str(each)] == ["consent_refused", "consent_given"]
-
-
 def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment) -> None:
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
     person, folder = deployment.person(), _trail(deployment).files.folder
@@ -91,26 +81,3 @@ def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment)
     assert not readiness.readiness(deployment.parts)["audit"]
     assert "audit" in readiness.notes(deployment.parts)
     deployment.landing(deployment.person().log_in("asta"))
-
-
-def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -> None:
-    """By the borrower number: shown before, nobody's after, and no finding either way."""
-    person = deployment.person()
-    landed = deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    _wait_for_account(deployment)
-    (number,) = landed.attributes["uid"]
-    before = find_events(deployment.parts, borrower=number)
-    assert {str(each["event"]) for each in before} == {
-        "decided",
-        "consent_given",
-        "enrolment_wanted",
-        "enrolment_done",
-        "released",
-    }
-    reference = str(before[0]["reference"])
-    assert find_events(deployment.parts, reference=reference)[0]["event"] == "decided"
-    stored = deployment.parts.stored_data
-    stored.forget(stored.find(borrower=number))
-    assert find_events(deployment.parts, borrower=number) == find_events(deployment.parts, reference=reference) == []
-    assert verify_configured(deployment.parts).findings == []
-    assert _events(deployment)[-1] == "person_erased"

@@ -14,7 +14,7 @@ from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from tests.plugins.two_month_audit_log import KEY, fill
+from tests.adapters.audit_log.two_month_audit_log import KEY, fill
 
 
 @pytest.fixture

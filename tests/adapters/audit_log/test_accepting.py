@@ -13,7 +13,7 @@ from broker.adapters.audit_log.verification import _NO_BEGINNING, AuditFinding, 
 from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
-from tests.plugins.two_month_audit_log import NOVEMBER, NOW, OCTOBER
+from tests.adapters.audit_log.two_month_audit_log import NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 

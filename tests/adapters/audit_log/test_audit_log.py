@@ -24,7 +24,7 @@ from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.person_id import PersonIds
 from broker.core.ports import Key, Store
-from tests.plugins.two_month_audit_log import KEY, NOW
+from tests.adapters.audit_log.two_month_audit_log import KEY, NOW
 
 Logged = list[Mapping[str, Any]]
 RELEASED = AuditEvent(

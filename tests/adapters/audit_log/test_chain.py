@@ -12,8 +12,8 @@ from broker.adapters.audit_log.hash_chain import ChainHead, build_line, encode_h
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
+from tests.adapters.audit_log.two_month_audit_log import KEY, NOVEMBER, NOW, OCTOBER
 from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
-from tests.plugins.two_month_audit_log import KEY, NOVEMBER, NOW, OCTOBER
 
 Tampering = Callable[[Path], object]
 

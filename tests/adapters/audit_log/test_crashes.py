@@ -12,7 +12,7 @@ import pytest
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
-from tests.plugins.two_month_audit_log import KEY, NOVEMBER, NOW
+from tests.adapters.audit_log.two_month_audit_log import KEY, NOVEMBER, NOW
 
 CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "ftruncate", "unlink")
 LATER = NOW + timedelta(days=9)

@@ -16,9 +16,9 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.adapters.library_systems.sip2_port import accept_pin, answer_with, right, run_sip2_port
 from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
 from tests.conformance.simulated_alma.user_object import UserRow
-from tests.plugins.sip2_port import accept_pin, answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 

@@ -9,9 +9,17 @@ from flask import Flask
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.adapters.library_systems.sip2_port import (
+    STATUS,
+    Answers,
+    accept_pin,
+    add_checksum,
+    answer_with,
+    right,
+    run_sip2_port,
+)
 from tests.conformance.simulated_alma.administration import Administration, ApiKey
 from tests.conformance.simulated_alma.simulated_alma import create_app
-from tests.plugins.sip2_port import STATUS, Answers, accept_pin, add_checksum, answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 

@@ -15,7 +15,7 @@ from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
-from tests.plugins.sip2_port import answer_with, right, run_sip2_port
+from tests.adapters.library_systems.sip2_port import answer_with, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 

@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.errors import LibraryUnavailable
-from tests.plugins.sip2_port import (
+from tests.adapters.library_systems.sip2_port import (
     STATUS,
     Answers,
     add_checksum,

@@ -8,7 +8,7 @@ from lxml import html
 
 from broker.adapters.web.pages.failure_texts import FORM_ERRORS
 from broker.adapters.web.pages.reason_texts import REASONS
-from tests.plugins.readability import english_grade, lix
+from tests.adapters.web.readability import english_grade, lix
 from tests.plugins.reason_pages import first_sight, render_reason
 
 PAGES = sorted(set(REASONS) - set(FORM_ERRORS))

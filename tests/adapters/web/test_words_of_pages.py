@@ -10,7 +10,7 @@ from lxml import html
 
 from broker.adapters.web.pages.failure_texts import FORM_ERRORS
 from broker.adapters.web.pages.reason_texts import REASONS
-from tests.plugins.readability import english_grade, lix
+from tests.adapters.web.readability import english_grade, lix
 from tests.plugins.reason_pages import render_reason
 from tests.plugins.signup_pages import PATHS, usual_site
 

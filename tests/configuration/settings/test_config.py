@@ -14,7 +14,7 @@ from broker.configuration.settings.config import Config, keys, load
 from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.settings_reference import DOCUMENT, ROW, write_defaults
+from tests.configuration.settings.settings_reference import DOCUMENT, ROW, write_defaults
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = """
@@ -506,7 +506,7 @@ def test_key_files_that_others_may_open_are_refused(write: Write, tmp_path: Path
 def test_every_key_is_documented() -> None:
     """docs/configuration.md has a row about each key, with the administrator who sets it and the default.
 
-    A text in two languages is one key. A table has a section. ``python -m tests.plugins.settings_reference`` writes
+    A text in two languages is one key. A table has a section. ``python -m tests.configuration.settings.settings_reference`` writes
     the defaults.
     """
     text = DOCUMENT.read_text(encoding="utf-8")

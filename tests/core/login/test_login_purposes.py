@@ -15,7 +15,7 @@ from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Prove
 from broker.core.login.transaction import Account, AccountState, LoginPurpose, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
-from tests.plugins.transaction_strategies import LACKING, terms_of, transactions
+from tests.core.login.transaction_strategies import LACKING, terms_of, transactions
 
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
 KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)

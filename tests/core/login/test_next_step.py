@@ -406,7 +406,7 @@ def test_a_person_never_looked_up_begins_anew(arrived_transaction: Transaction, 
 @given(data=st.data())
 def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
     """Issue needs an authentication, a permit and an answer."""
-    from tests.plugins.transaction_strategies import terms_of, transactions
+    from tests.core.login.transaction_strategies import terms_of, transactions
 
     transaction, decision = data.draw(transactions())
     step = next_step(transaction, terms_of(decision), transaction.begun)

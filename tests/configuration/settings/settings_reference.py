@@ -1,6 +1,6 @@
 """Writes the defaults of docs/configuration.md from the settings.
 
-python -m tests.plugins.settings_reference
+python -m tests.configuration.settings.settings_reference
 """
 
 import json
@@ -19,7 +19,7 @@ from broker.adapters.person_register import datafordeler, serviceplatformen
 from broker.configuration.settings.config_model import Config
 from broker.core.entities import Assurance
 
-DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+DOCUMENT: Final = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 # The keys of a connector stand below the line that says whose they are.
 CONNECTORS: Final[Mapping[str, type[BaseModel]]] = {
     "Those of `koha`": KohaKeys,
