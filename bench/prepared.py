@@ -9,11 +9,11 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from secrets import token_hex
-from typing import Final, Generic, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -28,96 +28,72 @@ _RENEWED_AFTER_S: Final = 30.0
 _RANDOM_ID: Final = re.compile(rb"_[0-9a-f]{16,}\b")
 _REQUEST_ID: Final = re.compile(rb'\bID="([^"]+)"')
 
-Written = TypeVar("Written")
-
-
-@dataclass(slots=True)
-class Renewed(Generic[Written]):
-    """A message that is written again twice a minute, because its times run out."""
-
-    write: Callable[[], Written]
-    written: Written | None = None
-    until: float = 0.0
-
-    def read(self) -> Written:
-        """Return the message."""
-        if self.written is None or time.monotonic() > self.until:
-            self.written = self.write()
-            self.until = time.monotonic() + _RENEWED_AFTER_S
-        return self.written
-
 
 @dataclass(frozen=True, slots=True)
 class _HubMessage:
     """A Response of the hub, and what its signature covers: the octets of its Assertion, and SignedInfo."""
 
     xml: bytes
-    asked: bytes
     assertion: bytes
     signed_info: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class PreparedService:
     """The service: it asks the broker for a login."""
 
     site: services.Site
     peer: services.BrokerAsIdp
     relay_state: str
-    _request: Renewed[bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._request = Renewed(self._write)
 
     def make_url(self) -> str:
         """Return the URL of a new AuthnRequest."""
-        xml = _replace_ids(self._request.read(), {})
+        xml = _replace_ids(_write_request(self, time.monotonic() // _RENEWED_AFTER_S), {})
         return http_bindings.build_redirect_url(self.peer.sso, "SAMLRequest", xml, self.relay_state, None)
 
-    def _write(self) -> bytes:
-        url = services.request_url(self.site, self.relay_state, self.peer, force=False, passive=False)
-        return http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
 
-
-@dataclass
+@dataclass(eq=False)
 class PreparedHub:
     """The hub: it reads the broker's AuthnRequest, and answers that asta has logged in."""
 
     key: signature.SigningKey
-    _asked: wayf_hub.ReceivedAuthnRequest | None = None
-    _response: Renewed[_HubMessage] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._response = Renewed(self._write)
+    first: wayf_hub.ReceivedAuthnRequest | None = None
 
     def answer(self, query: str) -> tuple[str, dict[str, str]]:
         """Return the broker's ACS and the fields of the form that the hub posts there."""
-        self._asked = self._asked or wayf_hub.read(query)
+        self.first = self.first or wayf_hub.read(query)
         carried = http_bindings.inflate_redirect(query, "SAMLRequest")
         found = _REQUEST_ID.search(carried.xml)
         assert found
-        xml = self._sign(self._response.read(), found[1])
-        return self._asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", carried.relay_state)
+        written = _write_response(self, time.monotonic() // _RENEWED_AFTER_S)
+        xml = self._sign(written, {self.first.id.encode(): found[1]})
+        return self.first.acs, http_bindings.build_post_fields(xml, "SAMLResponse", carried.relay_state)
 
-    def _write(self) -> _HubMessage:
-        assert self._asked
-        xml = wayf_hub.response(HUB, self._asked, persona("asta"), self.key, datetime.now(UTC))
-        assertion = etree.fromstring(xml).find(xml_names.ASSERTION)
-        assert assertion is not None
-        covered = signature.verify(assertion, [self.key.private.public_key()])
-        signed_info = assertion.find(f"{xml_names.SIGNATURE}/{xml_names.SIGNED_INFO}")
-        assert signed_info is not None
-        canonical = etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False)
-        return _HubMessage(xml, self._asked.id.encode(), covered, canonical)
-
-    def _sign(self, written: _HubMessage, asked: bytes) -> bytes:
+    def _sign(self, written: _HubMessage, ids: dict[bytes, bytes]) -> bytes:
         """Return the Response with new ids, a new digest, and a new signature."""
-        ids = {written.asked: asked}
         xml = _replace_ids(written.xml, ids)
         digest = base64.b64encode(hashlib.sha256(_replace_ids(written.assertion, ids)).digest())
         signed_info = _replace_value(_replace_ids(written.signed_info, ids), b"DigestValue", digest)
         signed = base64.b64encode(signature.sign_bytes(signed_info, self.key))
         return _replace_value(_replace_value(xml, b"DigestValue", digest), b"SignatureValue", signed)
+
+
+@lru_cache(maxsize=1)
+def _write_request(service: PreparedService, _: float) -> bytes:
+    url = services.request_url(service.site, service.relay_state, service.peer, force=False, passive=False)
+    return http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
+
+
+@lru_cache(maxsize=1)
+def _write_response(hub: PreparedHub, _: float) -> _HubMessage:
+    assert hub.first
+    xml = wayf_hub.response(HUB, hub.first, persona("asta"), hub.key, datetime.now(UTC))
+    assertion = etree.fromstring(xml).find(xml_names.ASSERTION)
+    assert assertion is not None
+    covered = signature.verify(assertion, [hub.key.private.public_key()])
+    signed_info = assertion.find(f"{xml_names.SIGNATURE}/{xml_names.SIGNED_INFO}")
+    assert signed_info is not None
+    return _HubMessage(xml, covered, etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False))
 
 
 def _replace_ids(text: bytes, ids: dict[bytes, bytes]) -> bytes:
