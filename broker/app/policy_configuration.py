@@ -44,7 +44,6 @@ _CONFIGURATION: Final = "broker.toml"
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
-_SHOWN_DIGITS: Final = 12  # of a digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,6 @@ class PolicySurroundings:
     def proving(self) -> NameableInPolicies:
         """Return the names with the site rules, which a proposed set must meet."""
         return replace(self.names, site_rules=self.site_rules)
-
-    @property
-    def site(self) -> Site:
-        """Return the sources and services as the metadata completes them."""
-        return Site.from_configuration(
-            self.services, self.upstreams, self.maps.maps if self.maps else {}
-        )
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return the faults of metadata as sentences: some parties are not completely known."""
@@ -150,21 +142,14 @@ def _load_surroundings(moment: datetime) -> PolicySurroundings:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPolicies:
-    """A policy set without faults, and its warnings in sentences.
+    """A policy set without faults, its warnings in sentences, and its site.
 
-    ``surroundings`` are what it was checked against, None without a configuration.
+    Without a configuration the site has everything that the policies name.
     """
 
     policies: PolicySet
     warnings: tuple[str, ...]
-    surroundings: PolicySurroundings | None = None
-
-    @property
-    def site(self) -> Site:
-        """Return the configured site; without one, a site with everything that policies name."""
-        if self.surroundings is None:
-            return Site.from_policies((self.policies,))
-        return self.surroundings.site
+    site: Site
 
 
 def default_folder() -> Path:
@@ -186,7 +171,8 @@ def load_checked(
     """
     if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
         loaded = live_policies.load(folder or _HERE, moment)
-        return CheckedPolicies(loaded, (_NAMES_UNCHECKED, *map(str, loaded.warnings)))
+        warnings = (_NAMES_UNCHECKED, *map(str, loaded.warnings))
+        return CheckedPolicies(loaded, warnings, Site.from_policies((loaded,)))
     settings = configuration()
     found = load(settings, discard_event, moment)
     faults = list(found.faults)
@@ -197,7 +183,7 @@ def load_checked(
     if checked is None or faults:
         raise ConfigurationFaults(faults)
     warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
-    return CheckedPolicies(checked, warnings, found)
+    return CheckedPolicies(checked, warnings, found.names.site)
 
 
 def check_categories(
@@ -219,13 +205,11 @@ class ComparedSets:
     """Two policy sets, and the site that they are compared for, or the site of each.
 
     ``failures`` are the failing examples and broken site rules of the second set.
-    ``rules_differ`` says of whole configurations whether their site rules are not the same text.
     """
 
     sets: tuple[PolicySet, ...]
     sites: tuple[Site, ...]
-    failures: tuple[Fault, ...] = ()
-    rules_differ: bool = False
+    failures: tuple[Fault, ...]
 
 
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
@@ -237,11 +221,11 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
         return _load_configurations(folders, moment)
     found = _load_surroundings(moment) if CONFIG in os.environ else None
-    names = found.names if found else ANY_NAMES
-    sets = tuple(_load_unbound(PolicyFolder(each), moment, names) for each in folders)
-    site = found.site.unlimited_by_metadata if found else Site.from_policies(sets)
-    failures = _find_failures(folders[-1], moment, found.proving if found else names)
-    return ComparedSets(sets, (site,), failures)
+    names = found.proving if found else ANY_NAMES
+    sets = [_compile_folder(folder, moment, names) for folder in folders]
+    site = names.site.unlimited_by_metadata if found else Site.from_policies(sets)
+    failures = live_policies.find_failures(sets[-1], folders[-1].name, moment, names)
+    return ComparedSets(tuple(sets), (site,), failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -251,35 +235,23 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     """
     environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
     settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
-    sets = tuple(_load_unbound(PolicyFolder(each.policies), moment) for each in settings)
-    rules = [each.policy_properties for each in settings]
-    texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
-    return ComparedSets(
-        sets,
-        sites=tuple(map(_make_configured_site, settings)),
-        failures=_find_failures(settings[-1].policies, moment, ANY_NAMES),
-        rules_differ=len(texts) > 1,
-    )
+    sets = [_compile_folder(each.policies, moment) for each in settings]
+    folder = settings[-1].policies.name
+    failures = live_policies.find_failures(sets[-1], folder, moment, ANY_NAMES)
+    return ComparedSets(tuple(sets), tuple(map(_make_site, settings)), failures)
 
 
-def _make_configured_site(settings: Config) -> Site:
+def _make_site(settings: Config) -> Site:
     maps = attribute_maps.load(settings.attribute_maps).maps
     services, upstreams = settings.core_services(), settings.core_upstreams()
     return Site.from_configuration(services, upstreams, maps).unlimited_by_metadata
 
 
-def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
-    """Return the failing examples of a set, and the site rules that it breaks."""
-    faults: list[Fault] = []
-    collect_faults(faults, lambda: live_policies.load(folder, moment, names))
-    return tuple(faults)
-
-
-def _load_unbound(
-    folder: PolicyFolder, moment: datetime, names: NameableInPolicies = ANY_NAMES
+def _compile_folder(
+    folder: Path, moment: datetime, names: NameableInPolicies = ANY_NAMES
 ) -> PolicySet:
     """Return the set of a folder, whether or not its examples hold."""
-    return live_policies.load_found(replace(folder.files(), binding=False), moment, names)
+    return live_policies.compile_set(PolicyFolder(folder).files(), moment, names)
 
 
 def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[PolicySet, str]:
@@ -287,12 +259,8 @@ def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[Pol
 
     Raises ConfigurationFaults if no commit holds it.
     """
-    commit = git_revisions.commit_with_digest(folder, digest)
-    if commit is None:
-        what = f"no commit of it holds set {digest[:_SHOWN_DIGITS]}"
-        raise ConfigurationFaults([Fault(str(folder), what)])
-    with git_revisions.folder_at(folder, commit.id) as extracted:
-        return _load_unbound(PolicyFolder(extracted), moment), str(commit)
+    found, commit = git_revisions.find_set(folder, digest)
+    return live_policies.compile_set(found, moment), commit
 
 
 def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
@@ -302,19 +270,13 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     that withhold nothing. Raises ConfigurationFaults with all faults.
     """
     checked = load_checked(folder, now, in_force=False)
-    policies, around = checked.policies, checked.surroundings
-    if around is None:
-        releases = [release for policy in policies.policies for release in policy.releases]
-        making = (release.service for release in releases if release.borrower == "make")
-        origin, signs_up_at = str(folder or _HERE), next(making, None)
-        return TrialSite(policies, origin, checked.site, signs_up_at=signs_up_at)
-    settings = configuration()
-    return TrialSite(
-        policies=policies,
-        origin=str(folder) if folder else "as configured",
-        site=checked.site,
-        signs_up_at=settings.sign_up.service,
-    )
+    policies, site = checked.policies, checked.site
+    if site.configured:
+        origin = str(folder or "as configured")
+        return TrialSite(policies, origin, site, configuration().sign_up.service)
+    releases = [release for policy in policies.policies for release in policy.releases]
+    making = (release.service for release in releases if release.borrower == "make")
+    return TrialSite(policies, str(folder or _HERE), site, next(making, None))
 
 
 def make_report(folder: Path | None, day: date | None, show_progress: Progress) -> PolicyReport:
@@ -327,7 +289,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
     moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
     around = _load_surroundings(moment)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
-    trial = Analysis((policies,), (around.site,), moment, report_progress=show_progress)
+    trial = Analysis((policies,), (around.names.site,), moment, report_progress=show_progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

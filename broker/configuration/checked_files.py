@@ -1,7 +1,7 @@
 """Validate a YAML file against its pydantic type: each error becomes a fault with line and fix."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -120,15 +120,15 @@ Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 S = TypeVar("S", bound=Shape)
 
 
-def validate_node(shape: type[S], node: YamlNode, name: str, known: Collection[str] = ()) -> S:
+def validate_node(shape: type[S], node: YamlNode, name: str, context: object = None) -> S:
     """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
 
-    ``known`` are names that the checks of the type may ask for.
+    ``context`` is what the checks of the type may ask for.
 
     Raise ConfigurationFaults with line and fix of each error.
     """
     try:
-        return shape.model_validate(node, context=known)
+        return shape.model_validate(node, context=context)
     except ValidationError as error:
         faults = [_fault(shape, node, name, misfit) for misfit in once(shape, error.errors())]
         raise ConfigurationFaults(faults) from None
@@ -156,27 +156,25 @@ def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[Er
 
 def line(node: YamlNode, path: KeyPath) -> int:
     """Return the line of the key or item at ``path``, or of the nearest existing parent."""
-    number = 1 if isinstance(node, str) else node.line
     for step in path:
-        found = step_into(node, step)
+        found = _step_into(node, step)
         if found is None:
             break
-        node, number = found
-    return number
+        node = found
+    return node.line
 
 
-def step_into(node: YamlNode | None, step: str | int) -> tuple[YamlNode, int] | None:
-    """Return the node below a key, a position or an item's name, and its line; None without one."""
-    if isinstance(node, YamlMapping) and step in node:
-        key = str(step)
-        return node[key], node.lines[key]
+def _step_into(node: YamlNode, step: str | int) -> YamlNode | None:
+    """Return the node below a key, a position or an item's name; None without one."""
+    if isinstance(node, YamlMapping):
+        return node.get(str(step))
     if isinstance(node, YamlSequence):
         for position, item in enumerate(node):
             if step in (position, item):
-                return item, node.lines[position]
+                return item
             # The name of an item is a word alone, or the one key of a mapping.
             if isinstance(item, YamlMapping) and [*item] == [step]:
-                return step_into(item, step)
+                return item[str(step)]
     return None
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from yaml import CSafeLoader
 from yaml.error import MarkedYAMLError, YAMLError
@@ -30,28 +30,34 @@ _Take = Callable[[], Any]  # gives the parser's next event, None after the last
 _NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
 
 
-class YamlSequence(list[Any]):
-    """A sequence, its line, and the line of each item."""
+class YamlText(str):
+    """A scalar and its line. It stays text: ``no``, ``12:30`` and ``0101`` are not converted."""
 
-    def __init__(self, line: int) -> None:
-        """Start without items."""
-        super().__init__()
-        self.line = line
-        self.lines: list[int] = []
+    __slots__ = ("line",)
+    line: int
 
 
-class YamlMapping(dict[str, Any]):
-    """A mapping in the order of the file, its line, and the line of each key."""
+class YamlSequence(list["YamlNode"]):
+    """A sequence and its line."""
 
-    def __init__(self, line: int) -> None:
-        """Start without keys."""
-        super().__init__()
-        self.line = line
-        self.lines: dict[str, int] = {}
+    line: int
 
 
-# A scalar stays text: ``no``, ``12:30`` and ``0101`` are not converted.
-YamlNode = str | YamlSequence | YamlMapping
+class YamlMapping(dict[str, "YamlNode"]):
+    """A mapping in the order of the file, and its line."""
+
+    line: int
+
+
+# The line of a node is that of its key, of the item of a list, or of its beginning.
+YamlNode = YamlText | YamlSequence | YamlMapping
+N = TypeVar("N", bound=YamlNode)
+
+
+def place_node(node: N, line: int) -> N:
+    """Return the node after setting its line."""
+    node.line = line
+    return node
 
 
 def read_file(path: Path, name: str) -> YamlNode:
@@ -154,20 +160,20 @@ class _Reader:
     def _node(self, event: Any, take: _Take, depth: int) -> YamlNode:
         if isinstance(event, AliasEvent):
             self._fault(event, "uses an alias", "write the value out")
-            return ""
+            return place_node(YamlText(), _line(event))
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
         if isinstance(event, ScalarEvent):
             self._check_scalar(event)
-            return str(event.value)
+            return place_node(YamlText(event.value), _line(event))
         if depth > _DEEPEST:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
             raise ConfigurationFaults(self.faults)
         if isinstance(event, SequenceStartEvent):
-            return self._items(YamlSequence(_line(event)), take, depth)
-        return self._entries(YamlMapping(_line(event)), take, depth)
+            return place_node(self._items(take, depth), _line(event))
+        return place_node(self._entries(take, depth), _line(event))
 
     def _check_scalar(self, event: Any) -> None:
         """Refuse typographic quotes and invisible characters at the ends of a text."""
@@ -181,17 +187,18 @@ class _Reader:
             what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
             self._fault(event, what, RETYPE_FIX)
 
-    def _items(self, items: YamlSequence, take: _Take, depth: int) -> YamlSequence:
+    def _items(self, take: _Take, depth: int) -> YamlSequence:
+        items = YamlSequence()
         while not isinstance(event := take(), SequenceEndEvent):
             items.append(self._node(event, take, depth + 1))
-            items.lines.append(_line(event))
         return items
 
-    def _entries(self, entries: YamlMapping, take: _Take, depth: int) -> YamlMapping:
+    def _entries(self, take: _Take, depth: int) -> YamlMapping:
+        entries = YamlMapping()
         while not isinstance(event := take(), MappingEndEvent):
             key = self._node(event, take, depth + 1)
             node = self._node(take(), take, depth + 1)
-            if not isinstance(key, str):
+            if not isinstance(key, YamlText):
                 self._fault(event, "has a key that is not a text")
             elif unseen := UNSEEN.search(key[1:-1]):
                 what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
@@ -199,11 +206,10 @@ class _Reader:
             elif key == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key in entries:
-                fix = f"the first is in line {entries.lines[key]}"
+                fix = f"the first is in line {entries[key].line}"
                 self._fault(event, f"has {quote(key)} twice", fix)
             else:
-                entries[key] = node
-                entries.lines[key] = _line(event)
+                entries[str(key)] = place_node(node, key.line)
         return entries
 
     def _fault(self, event: Any, what: str, fix: str = "") -> None:

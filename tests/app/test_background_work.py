@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -36,23 +35,12 @@ from broker.demo.run.mail_server import Mailbox
 from broker.use_cases.storage.person_records import person_key
 from broker.use_cases.storage.records import WRITES
 from tests.plugins.ports import free_port
-from tests.plugins.programs import run_program
+from tests.plugins.programs import run_program, wait_until
 
 pytestmark = pytest.mark.server
 
 CPR = "1403044004"
 ASTA, KARLA = "asta", "karla"  # person ids
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-# The lock
 
 
 def test_only_one_process_holds_the_lock(tmp_path: Path) -> None:
@@ -160,8 +148,8 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
     assert made
     assert parts.enrolments.wait(ASTA, 0.3) == made
     with working(environ, tmp_path / "log") as running:
-        until(lambda: runs(parts, running))
-        until(lambda: is_made(parts, ASTA))
+        wait_until(lambda: runs(parts, running))
+        wait_until(lambda: is_made(parts, ASTA))
         parts.enrolments.request(KARLA, make_wanted_borrower(1))
         waited = parts.enrolments.wait(KARLA, 60)
         assert waited is not None
@@ -178,15 +166,15 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     log = parts.config.state / "log"
     library.faults.slow = 0.1
     with working(environ, log) as first:
-        until(lambda: runs(parts, first))
+        wait_until(lambda: runs(parts, first))
         before = len(library.access.lines())
         parts.enrolments.request(ASTA, make_wanted_borrower())
-        until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, ASTA))
+        wait_until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, ASTA))
         first.kill()
     library.faults.slow = 0
     with working(environ, log):
-        until(lambda: is_made(parts, ASTA), 60)
-        until(mailbox.mails)
+        wait_until(lambda: is_made(parts, ASTA), 60)
+        wait_until(mailbox.mails)
     assert len([row for row in library.patrons.rows() if row["userid"] == CPR]) == 1
     assert len(mailbox.mails()) == 1
 
@@ -194,7 +182,7 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
 def test_a_second_one_on_a_machine_does_not_start(parts: Parts, environ: dict[str, str], tmp_path: Path) -> None:
     """It exits with 78 and one sentence; after the first has ended, in order, the next one starts."""
     with working(environ, tmp_path / "first") as first:
-        until(lambda: runs(parts, first))
+        wait_until(lambda: runs(parts, first))
         with working(environ, tmp_path / "second") as second:
             assert second.wait(60) == 78
         assert "another broker work runs on this machine" in (tmp_path / "second").read_text()
@@ -202,7 +190,7 @@ def test_a_second_one_on_a_machine_does_not_start(parts: Parts, environ: dict[st
         assert first.wait(60) == 0
     assert "Traceback" not in (tmp_path / "first").read_text()
     with working(environ, tmp_path / "third") as third:
-        until(lambda: runs(parts, third))
+        wait_until(lambda: runs(parts, third))
 
 
 def test_a_reload_is_taken_if_it_is_sound(
@@ -220,16 +208,16 @@ def test_a_reload_is_taken_if_it_is_sound(
         return log.read_text().count(f'"event": "{line}"')
 
     with working(environ, log) as running:
-        until(lambda: count_events("work_started") == 1)
+        wait_until(lambda: count_events("work_started") == 1)
         copied.write_text(text.replace("[library]", "[library"))
         running.send_signal(signal.SIGHUP)
-        until(lambda: count_events("reload_refused"))
+        wait_until(lambda: count_events("reload_refused"))
         copied.write_text(text)
         running.send_signal(signal.SIGHUP)
-        until(lambda: count_events("work_started") == 2)
+        wait_until(lambda: count_events("work_started") == 2)
         assert runs(parts, running)
         parts.enrolments.request(ASTA, make_wanted_borrower())
-        until(lambda: is_made(parts, ASTA))
+        wait_until(lambda: is_made(parts, ASTA))
 
 
 def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:
@@ -279,7 +267,7 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
         assert Client(app).get("/healthz").status_code == 200
     assert [thread.name for thread in started] == ["reload"]
     assert started[0].daemon
-    until(lambda: app.parts.policies.current.digest != policies.digest)
+    wait_until(lambda: app.parts.policies.current.digest != policies.digest)
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:

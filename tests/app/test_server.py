@@ -18,7 +18,7 @@ import pytest
 
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.ports import free_port
-from tests.plugins.programs import list_children, run_program
+from tests.plugins.programs import list_children, run_program, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -87,14 +87,6 @@ class Server:
         path.write_text(path.read_text().replace(old, new))
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def list_events(server: Server, event: str) -> list[dict[str, Any]]:
     """Give the lines of an event in its log, those that have been written to their end."""
     whole, _, _ = server.log().rpartition("\n")
@@ -119,7 +111,7 @@ def serving(
     command = [sys.executable, "-m", "broker.cli.main", "serve"]
     with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=terminal or log) as running:
         found = Server(folder, port, running)
-        until(lambda: ready(found))
+        wait_until(lambda: ready(found))
         yield found
 
 
@@ -145,7 +137,7 @@ def lasting(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def unchanged_server(lasting: Server) -> Server:
     """Give that broker with two workers, and nothing written to its log yet."""
-    until(lambda: both(lasting))
+    wait_until(lambda: both(lasting))
     lasting.begun = len(lasting.log_file.read_text())
     return lasting
 
@@ -168,7 +160,7 @@ def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: S
         assert b" 400 " in wire.recv(1000).splitlines()[0]
     assert server.running.wait(60) == 0
     assert "Traceback" not in server.log()
-    until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
+    wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
 
 
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
@@ -177,9 +169,9 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
     server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
     server.edit("broker.toml", "workers = 2", "workers = 3")
     server.running.send_signal(signal.SIGHUP)
-    until(lambda: len(server.workers()) == 3 and not before & server.workers())
+    wait_until(lambda: len(server.workers()) == 3 and not before & server.workers())
     assert "Renamed" in server.get("/saml/idp/metadata")[1]
-    until(lambda: '"event": "reloaded"' in server.log())
+    wait_until(lambda: '"event": "reloaded"' in server.log())
 
 
 @pytest.mark.parametrize(
@@ -196,7 +188,7 @@ def test_hup_with_a_fault_changes_nothing(unchanged_server: Server, name: str, o
     before = unchanged_server.workers()
     with unchanged_server.edit_for_now(name, old, new):
         unchanged_server.running.send_signal(signal.SIGHUP)
-        until(lambda: [each for each in list_events(unchanged_server, "reload_refused") if fault in each["fault"]])
+        wait_until(lambda: [each for each in list_events(unchanged_server, "reload_refused") if fault in each["fault"]])
     assert (unchanged_server.workers(), unchanged_server.answers()) == (before, True)
 
 
@@ -205,9 +197,9 @@ def test_a_killed_worker_is_replaced(unchanged_server: Server) -> None:
     before = unchanged_server.workers()
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: len(unchanged_server.workers() - {killed}) == 2)
+    wait_until(lambda: len(unchanged_server.workers() - {killed}) == 2)
     assert unchanged_server.answers()
-    until(lambda: list_events(unchanged_server, "server"))
+    wait_until(lambda: list_events(unchanged_server, "server"))
     (line,) = list_events(unchanged_server, "server")
     assert (line["level"], str(killed) in line["text"]) == ("error", True)
 

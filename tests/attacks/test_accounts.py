@@ -9,18 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.xml_security import http_bindings
 from broker.core.errors import LibraryUnavailable
 from broker.core.policy.model import BorrowerRule
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import HUB
-from broker.demo.upstreams import wayf_hub
-from tests.plugins.deployment import Deployment, Person, mark
+from tests.plugins.deployment import Deployment, Person, change_persona, mark
 from tests.walks.requirements.visits import log_in_with_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
@@ -43,13 +39,9 @@ def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
     )
 
     def come(service: str, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
-        attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
         person = deployment.person()
-        asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
-        who = replace(persona("asta"), attributes=attributes)
-        xml = wayf_hub.response(HUB, asked, who, deployment.hub_key(), deployment.clock.now())
-        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
-        return person, person.get(person.deliver(asked.acs, fields).location)
+        who = change_persona(persona("asta"), **asserted)
+        return person, person.return_from_hub(person.choose(person.ask(service)), who)
 
     return come
 

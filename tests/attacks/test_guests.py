@@ -12,7 +12,6 @@ from tests.attacks.test_persons import (
     ASTA,
     URN,
     agree_and_land,
-    answer_and_follow,
     arrive,
     asta_with,
     delete_stored_data,
@@ -68,7 +67,7 @@ def test_a_guest_withdraws_no_consent(deployment: Deployment, asta: Landing, gue
     """/my-choices shows the guest none of Asta's consents."""
     assert asta.status == "Success"
     stranger = deployment.person()
-    page = answer_and_follow(stranger, stranger.get("/my-choices?with=wayf").location, asta_with(**guest))
+    page = stranger.return_from_hub(stranger.get("/my-choices?with=wayf").location, asta_with(**guest))
     assert b'data-service="my-loans"' not in page.get_data()
 
 
@@ -77,7 +76,7 @@ def test_a_guest_sees_and_deletes_nothing_of_the_person(
 ) -> None:
     """The guest can neither read nor delete Asta's stored data."""
     stranger = deployment.person()
-    page = answer_and_follow(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asta_with(**guest))
+    page = stranger.return_from_hub(stranger.get("/my-choices?do=kept&with=wayf").location, asta_with(**guest))
     assert mark(page) == ("choices", "unknown")
     assert mark(delete_stored_data(stranger, asta_with(**guest))) in {("choices", "none"), ("choices", "unknown")}
     assert "my-loans" in read_stored_data(deployment.person(), asta_with())
@@ -89,9 +88,9 @@ def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(deployment
     """Some alumni portals let people register themselves: alumni use their account, but see no data and set no PIN."""
     left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
     person = deployment.person()
-    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, asta_with(**left))
+    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, asta_with(**left))
     assert mark(page) == ("choices", "unknown")
-    page = answer_and_follow(person, person.get("/pin?change=wayf").location, asta_with(**left))
+    page = person.return_from_hub(person.get("/pin?change=wayf").location, asta_with(**left))
     assert mark(page)[0] == "refuse"
     assert (
         agree_and_land(deployment, arrive(deployment, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]

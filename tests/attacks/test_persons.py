@@ -4,22 +4,18 @@ Only a CPR number proves the person. Without it, the new holder gets nothing of 
 docs/reference/design.md#persons.
 """
 
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.xml_security import http_bindings
 from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import HUB
-from broker.demo.upstreams import wayf_hub
 from broker.use_cases.storage.records import load
-from tests.plugins.deployment import Deployment, Person, find_text, mark
+from tests.plugins.deployment import Deployment, Person, change_persona, find_text, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
@@ -55,10 +51,10 @@ def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(deploymen
     """The new holder without CPR number neither sees nor withdraws Asta's consents."""
     assert asta.status == "Success"
     stranger, hers = deployment.person(), deployment.person()
-    page = answer_and_follow(stranger, stranger.get("/my-choices?with=wayf").location, asta_with(**NO_NUMBER, **NEXT))
+    page = stranger.return_from_hub(stranger.get("/my-choices?with=wayf").location, asta_with(**NO_NUMBER, **NEXT))
     assert mark(page)[0] == "choices"
     assert b'data-service="my-loans"' not in page.get_data()
-    page = answer_and_follow(hers, hers.get("/my-choices?with=wayf").location, asta_with())
+    page = hers.return_from_hub(hers.get("/my-choices?with=wayf").location, asta_with())
     assert b'data-service="my-loans"' in page.get_data()
 
 
@@ -66,7 +62,7 @@ def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployme
     """The new holder can neither read nor delete stored data of the previous one."""
     agree_and_land(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
     stranger, frits = deployment.person(), asta_with(**NO_NUMBER, **NEXT)
-    page = answer_and_follow(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
+    page = stranger.return_from_hub(stranger.get("/my-choices?do=kept&with=wayf").location, frits)
     assert mark(page) == ("choices", "unknown")
     assert mark(delete_stored_data(stranger, frits)) == ("choices", "unknown")
     again = agree_and_land(deployment, arrive(deployment))
@@ -81,7 +77,7 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     frits = {**NO_NUMBER, **NEXT, **left}
     _, refused = arrive(deployment, "my-loans", **frits)
     waiting = deployment.person()
-    answer = answer_request(waiting, waiting.choose(waiting.ask("my-loans")), asta_with(**frits))
+    answer = waiting.deliver(*deployment.answer(waiting.choose(waiting.ask("my-loans")), asta_with(**frits)))
     hers = deployment.person()
     report = read_stored_data(hers, asta_with())
     assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)
@@ -99,7 +95,7 @@ def test_a_person_without_cpr_number_gets_other_login_methods(
     """A person without CPR number gets buttons for the login methods that bring one, in both languages."""
     person = deployment.person()
     person.get(f"/sign-up?lang={language}")
-    page = answer_and_follow(person, person.choose(person.ask("myprint")), asta_with(**NO_NUMBER))
+    page = person.return_from_hub(person.choose(person.ask("myprint")), asta_with(**NO_NUMBER))
     assert mark(page) == ("refuse", "cpr_required")
     words = {"da": "Du skal have et dansk CPR-nummer", "en": "You need a Danish CPR number"}
     assert words[language] in page.get_data(as_text=True)
@@ -192,8 +188,8 @@ def test_a_user_name_alone_chooses_no_pin(
     """A user name alone cannot choose a PIN: the new holder would keep the previous holder's account."""
     assert asta.attributes["uid"]
     person = deployment.person()
-    page = answer_and_follow(
-        person, str(person.get("/pin?change=wayf").location), asta_with(schacPersonalUniqueID=numbers)
+    page = person.return_from_hub(
+        str(person.get("/pin?change=wayf").location), asta_with(schacPersonalUniqueID=numbers)
     )
     assert mark(page) == told
 
@@ -223,31 +219,18 @@ def list_person_ids(deployment: Deployment) -> set[str]:
 
 def asta_with(**attributes: tuple[str, ...]) -> Persona:
     """Return Asta with other attributes; () removes one."""
-    given = {**persona("asta").attributes, **attributes}
-    return replace(persona("asta"), attributes={name: values for name, values in given.items() if values})
-
-
-def answer_and_follow(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub answer the AuthnRequest in ``url``, and follow the redirect."""
-    return person.get(answer_request(person, url, who).location)
-
-
-def answer_request(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub answer the AuthnRequest in ``url``, without following the redirect."""
-    asked = wayf_hub.read(urlsplit(url).query)
-    xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
-    return person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
+    return change_persona(persona("asta"), **attributes)
 
 
 def read_stored_data(person: Person, who: Persona) -> str:
     """Return the report of stored data after a fresh login."""
-    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, who)
     return person.get("/my-choices" + find_text(page, "//a[@download]/@href")).text
 
 
 def delete_stored_data(person: Person, who: Persona) -> TestResponse:
     """Log in afresh and delete the stored data, if that is offered."""
-    page = answer_and_follow(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, who)
     if mark(page) != ("choices", "kept"):
         return page
     return person.press(person.get("/my-choices" + find_text(page, "//a[contains(@href, 'do=forget')]/@href")))
@@ -258,7 +241,7 @@ def arrive(
 ) -> tuple[Person, TestResponse]:
     """Log in to a service as Asta, with these attributes instead of hers."""
     person = deployment.person()
-    return person, answer_and_follow(person, person.choose(person.ask(service)), asta_with(**attributes))
+    return person, person.return_from_hub(person.choose(person.ask(service)), asta_with(**attributes))
 
 
 def agree_and_land(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing:

@@ -14,7 +14,7 @@ from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, CodeRefused
 from broker.core.login.transaction import UpstreamRefusal
 from broker.core.ports import Key, Write
 from broker.use_cases.transactions.transactions import LoginContext
-from tests.plugins.deployment import Deployment, find_text, mark
+from tests.plugins.deployment import Deployment, change_persona, find_text, mark
 from tests.plugins.mailbox_proof_bench import (
     NURSE,
     MailServer,
@@ -24,7 +24,7 @@ from tests.plugins.mailbox_proof_bench import (
     outcome_of,
     run_mail_server,
 )
-from tests.walks.requirements.people import EVA, assert_attributes
+from tests.walks.requirements.people import EVA
 from tests.walks.requirements.visits import CPR, prove_mailbox, sign_up
 
 pytestmark = pytest.mark.server
@@ -181,7 +181,7 @@ def test_stored_keys_contain_no_personal_data(bench: ProofBench) -> None:
 
 def test_a_nameless_login_is_asked_for_no_proof(deployment: Deployment) -> None:
     """A login without name and number is asked for no proof: it would block the address for its owner for a year."""
-    nameless = assert_attributes(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
+    nameless = change_persona(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
     assert mark(sign_up(deployment.person(), EVA, "hospital", "nemid"))[0] == "proof"
 
@@ -190,14 +190,14 @@ def test_a_user_name_alone_does_not_see_a_proved_address(deployment: Deployment)
     """A login with Eva's user name but without her number does not see Eva's address, and cannot use it."""
     person, other = deployment.person(), deployment.person()
     assert mark(prove_mailbox(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
-    page = sign_up(other, assert_attributes(EVA, **{CPR: ()}), "hospital", "nemid")
+    page = sign_up(other, change_persona(EVA, **{CPR: ()}), "hospital", "nemid")
     assert mark(page)[0] == "proof"
     assert find_text(prove_mailbox(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
 
 
 def test_the_next_holder_of_a_name_has_proved_nothing(deployment: Deployment) -> None:
     """After twelve months without a login, a user name without number is a new person, who must prove an address."""
-    nameless = assert_attributes(EVA, **{CPR: ()})
+    nameless = change_persona(EVA, **{CPR: ()})
     person = deployment.person()
     assert mark(prove_mailbox(person, sign_up(person, nameless, "hospital", "nemid"), NURSE))[0] != "proof"
     assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +21,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
-from tests.plugins.programs import run_program
+from tests.plugins.programs import run_program, wait_until
 
 # Commands over one person.
 OF_ONE = (("person", "show"), ("enrolments", "retry"))
@@ -146,9 +145,8 @@ def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str)
 def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> None:
     """All well, and nothing for programs to act on; a health check agrees."""
     environ = configure(demo.setting.folder)
-    deadline = time.monotonic() + 120
-    while "no broker work runs" in run("check", **environ).stdout and time.monotonic() < deadline:
-        time.sleep(0.1)  # it starts beside the server, which answers sooner
+    # It starts beside the server, which answers sooner
+    wait_until(lambda: "no broker work runs" not in run("check", **environ).stdout)
     assert (run("check", **environ).stdout, run("check", "--json", **environ).exit_code) == ("all well\n", 0)
     health = run("healthcheck", **environ)
     assert (health.stdout, health.exit_code) == ("ready\n", 0)

@@ -224,15 +224,6 @@ def test_two_configurations_are_compared(configured_folder: Path, file: str, pat
     assert diff(configured_folder, configured_folder).exit_code == 0
 
 
-def test_other_site_rules_are_one_line(configured_folder: Path) -> None:
-    """Only where two configurations are compared: a folder of policies has no site rules."""
-    after = Path(shutil.copytree(configured_folder, configured_folder.parent / "changed"))
-    (after / "policy_properties.yaml").write_text("- {name: x, expect: {never_releases: [cpr]}}\n")
-    line = "the site rules (policy_properties.yaml) are not the same"
-    assert diff(configured_folder, after).stdout.splitlines()[-1] == line
-    assert line not in diff(configured_folder, configured_folder).stdout
-
-
 @pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])
 def test_the_example_persona_shows_the_change_when_it_is_tried(
     tmp_path: Path, file: str, old: str, new: str, row: str

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from broker.demo.koha.loans import Circulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
+from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET, create_circulation, seeds
@@ -122,10 +123,13 @@ class Deployment:
         """Return the key the hub signs with."""
         return signature.SigningKey.load(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
-    def answer(self, url: str, name: str | None, key: signature.SigningKey | None = None) -> tuple[str, dict[str, str]]:
+    def answer(
+        self, url: str, who: Persona | str | None, key: signature.SigningKey | None = None
+    ) -> tuple[str, dict[str, str]]:
         """Let the hub answer the AuthnRequest in ``url`` for a persona (None: cancelled); return ACS and fields."""
         asked = wayf_hub.read(urlsplit(url).query)
-        xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
+        someone = persona(who) if isinstance(who, str) else who
+        xml = wayf_hub.response(HUB, asked, someone, key or self.hub_key(), self.clock.now())
         return asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
 
     def landing(self, response: TestResponse) -> services.Landing:
@@ -293,6 +297,11 @@ class Person:
         bare = self.deployment.app.test_client()
         return bare.post(self.path(acs), data=fields, base_url=self.base, headers={"Sec-Fetch-Site": "cross-site"})
 
+    def return_from_hub(self, url: str, who: Persona | str) -> TestResponse:
+        """Let the hub answer the AuthnRequest in ``url`` for a persona; return the broker's next page."""
+        arrived = self.deliver(*self.deployment.answer(url, who))
+        return self.get(arrived.location) if arrived.status_code == 303 else arrived
+
     def log_in(self, name: str, way: str = "wayf", service: str = "my-loans", **how: bool) -> TestResponse:
         """Log in from a service through the hub; return the next page."""
         url = self.choose(self.ask(service, **how), way)
@@ -331,6 +340,12 @@ class Person:
         """Return the path and query of a URL."""
         parts = urlsplit(url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def change_persona(who: Persona, **attributes: tuple[str, ...]) -> Persona:
+    """Return a persona with other attributes; () removes one."""
+    given = {**who.attributes, **attributes}
+    return replace(who, attributes={name: values for name, values in given.items() if values})
 
 
 @pytest.fixture(scope="session")

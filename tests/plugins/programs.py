@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,14 @@ def _end(running: "subprocess.Popen[Any]") -> None:
     for pipe in (running.stdin, running.stdout, running.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def wait_until(is_true: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until a condition holds; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, f"timed out after {seconds} s"
+        time.sleep(0.02)
 
 
 def list_children(pid: int) -> frozenset[int]:

@@ -2,8 +2,7 @@
 
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.plugins.ports import free_port
+from tests.plugins.programs import wait_until
 
 KEEPING = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 _SLOTS = 16384
-_PATIENCE = 60.0  # seconds
 
 
 @dataclass
@@ -47,7 +46,7 @@ class RedisServer:
             self._running = subprocess.Popen(
                 (self.program, str(settings), *place, *self.settings), stdout=log, stderr=log
             )
-        _until(self._answers)
+        wait_until(self._answers)
         return self
 
     def kill(self) -> None:
@@ -75,13 +74,6 @@ class RedisServer:
                 return bool(client.ping())
         except redis.RedisError:
             return False
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < until, "a server of the tests did not start within a minute"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +128,7 @@ def _join(nodes: list[RedisServer]) -> None:
             if number:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, nodes[0].settings[-1])
     for node in nodes:
-        _until(partial(_knows_all, node))
+        wait_until(partial(_knows_all, node))
 
 
 def _knows_all(node: RedisServer) -> bool:

@@ -1,7 +1,5 @@
 """Waits until a broker that a test started is ready, and logs a student of the demo in at it."""
 
-import time
-from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
@@ -9,14 +7,6 @@ from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float = 180) -> None:
-    """Wait until a condition holds; fail after ``seconds``."""
-    end = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def is_ready(port: int) -> bool:

@@ -11,7 +11,6 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.run.running_demo import Running, start_command
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.programs import list_children
+from tests.plugins.programs import list_children, wait_until
 
 _CALL: Final = 0.05  # response time of the library system in seconds
 _ONWARD: Final = "//main//a[contains(@class, 'button')]/@href"
@@ -122,14 +121,6 @@ class Logins:
             self.log_in(who)
         assert [self.borrowers(who) for who in persons] == [1] * kills, "not one borrower each"
         assert self.lost == []
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until ``holds`` returns true, for at most a minute."""
-    ends = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < ends, "it did not come in a minute"
-        time.sleep(0.1)
 
 
 def main() -> None:

@@ -40,8 +40,8 @@ from broker.demo.run.running_demo import Running, run_parties
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
-from tests.plugins.programs import run_program
-from tests.plugins.served_broker import is_ready, wait_until
+from tests.plugins.programs import run_program, wait_until
+from tests.plugins.served_broker import is_ready
 from tests.simulations.secured_redis import DOWN_AFTER, SecuredRedis, find_program, run_cluster, run_sentinels
 from tests.walks.nginx_server import Front, PortsBehind, nginx
 

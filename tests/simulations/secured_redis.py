@@ -2,8 +2,7 @@
 
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from broker.demo.register.register_tls import Certificates
 from tests.plugins.ports import free_port
+from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import RedisServer
 from tests.walks.nginx_server import DEPLOY
 
@@ -95,9 +95,9 @@ def run_sentinels(folder: Path, program: str) -> Iterator[SecuredRedis]:
         master = found.start_store("master")
         for name in ("replica-1", "replica-2"):
             found.start_store(name, "--replicaof", "127.0.0.1", str(master.port))
-        _wait(lambda: len(_read_role(master)[2]) == 2)
+        wait_until(lambda: len(_read_role(master)[2]) == 2)
         sentinels = [found.start_sentinel(f"sentinel-{number}", master) for number in range(3)]
-        _wait(lambda: all(_counts_peers(sentinel) for sentinel in sentinels))
+        wait_until(lambda: all(_counts_peers(sentinel) for sentinel in sentinels))
         query = f"&sentinel_password={_AT_SENTINELS}"
         found.name_url("rediss+sentinel", sentinels, f"/{_SERVICE}", query)
         yield found
@@ -126,7 +126,7 @@ def run_cluster(folder: Path, program: str) -> Iterator[SecuredRedis]:
         tls = ("--tls", "--cacert", found.certificates.authority, "-a", _PASSWORD, "--no-auth-warning")
         command = (client, *tls, "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
         subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE)
-        _wait(lambda: all(_is_whole(node) for node in found.servers))
+        wait_until(lambda: all(_is_whole(node) for node in found.servers))
         found.name_url("rediss+cluster", found.servers[:3])
         yield found
 
@@ -142,11 +142,3 @@ def _is_whole(node: RedisServer) -> bool:
 def find_program() -> str:
     """Return the program of the Cluster: Valkey if it is installed."""
     return "valkey-server" if shutil.which("valkey-server") else "redis-server"
-
-
-def _wait(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            raise TimeoutError("the servers of Redis did not find each other within a minute")
-        time.sleep(0.1)

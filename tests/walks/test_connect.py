@@ -26,7 +26,7 @@ from broker.demo.saml.key_pair import KeyPair
 from tests.interop.parties import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
-from tests.plugins.served_broker import wait_until
+from tests.plugins.programs import wait_until
 
 if TYPE_CHECKING:
     from tests.interop.parties import pysaml2_provider

@@ -25,8 +25,8 @@ from broker.demo.run.demo_folder import Ports, write
 from tests.plugins.demo import free_base
 from tests.plugins.locked_packages import link_locked_packages
 from tests.plugins.ports import free_port
-from tests.plugins.programs import run_program
-from tests.plugins.served_broker import is_ready, wait_until
+from tests.plugins.programs import run_program, wait_until
+from tests.plugins.served_broker import is_ready
 
 pytestmark = pytest.mark.server
 

@@ -1,19 +1,14 @@
 """NemLog-in log_in_directly: whole logins, and the same people before and after the route is switched in the configuration."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from urllib.parse import urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.xml_security import http_bindings
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
-from broker.demo.run.demo_folder import HUB
-from broker.demo.upstreams import wayf_hub
 from tests.attacks.test_persons import list_person_ids
-from tests.plugins.deployment import Deployment, Person, mark
+from tests.plugins.deployment import Deployment, Person, change_persona, mark
 from tests.plugins.eid_deployment import answer, log_in, restart_with
 
 CPR = "schacPersonalUniqueID"
@@ -27,11 +22,8 @@ def log_in_by_wayf(
     deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid"
 ) -> Came:
     """Log in by WAYF's hub."""
-    person, someone = deployment.person(), persona(who) if isinstance(who, str) else who
-    asked = wayf_hub.read(urlsplit(person.choose(person.ask(service), way)).query)
-    xml = wayf_hub.response(HUB, asked, someone, deployment.hub_key(), deployment.clock.now())
-    arrived = person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
-    return person, person.get(arrived.location)
+    person = deployment.person()
+    return person, person.return_from_hub(person.choose(person.ask(service), way), who)
 
 
 def log_in_directly(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans") -> Came:
@@ -43,14 +35,6 @@ def agree_and_land(deployment: Deployment, came: Came, *, remember: bool = False
     """Agree to every page and return the data that the service receives."""
     person, page = came
     return deployment.landing(person.agree(page, remember=remember))
-
-
-def change_persona(name: str, **attributes: str | None) -> Persona:
-    """Return a persona with changed attributes; a value of None removes the attribute."""
-    someone = persona(name)
-    new = {key: (value,) for key, value in attributes.items() if value is not None}
-    kept = {key: values for key, values in someone.attributes.items() if key not in attributes}
-    return replace(someone, attributes={**kept, **new})
 
 
 @pytest.mark.parametrize("first", [log_in_by_wayf, log_in_directly], ids=["wayf, then direct", "direct, then wayf"])
@@ -93,7 +77,7 @@ def test_another_number_is_another_person(deployment: Deployment, route: Callabl
     there = restart_with(deployment) if route is log_in_directly else deployment
     agree_and_land(there, route(there, persona("eva")))
     before, known = deployment.koha.patrons.rows(), list_person_ids(deployment)
-    person, page = route(there, change_persona("eva", **{CPR: URN + OTHER}))
+    person, page = route(there, change_persona(persona("eva"), **{CPR: (URN + OTHER,)}))
     assert mark(person.agree(page)) == ("claim", "offer")
     assert deployment.koha.patrons.rows() == before
     assert len(list_person_ids(deployment) - known) == 1

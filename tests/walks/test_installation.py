@@ -17,7 +17,8 @@ from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import run_parties
 from tests.plugins.demo import free_base
-from tests.plugins.served_broker import is_ready, log_in, wait_until
+from tests.plugins.programs import wait_until
+from tests.plugins.served_broker import is_ready, log_in
 from tests.walks.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
 
 pytestmark = pytest.mark.server

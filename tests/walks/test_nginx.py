@@ -5,7 +5,6 @@ Source: docs/operations.md#in-front.
 
 import socket
 import ssl
-import time
 import zlib
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
+from tests.plugins.programs import wait_until
 from tests.plugins.visitor import Visitor
 from tests.walks.nginx_server import DEPLOY, NAME, Front, PortsBehind, nginx
 
@@ -119,9 +119,7 @@ def test_one_id_finds_a_request_in_both_logs(site: Site) -> None:
     """The broker's line carries the id of nginx's line, not the one that a client wrote."""
     path = "/no-such-page"
     assert _get(site.front, path, **{"X-Request-ID": "c0ffee00c0ffee00c0ffee00c0ffee00"}).status_code == 404
-    end = time.monotonic() + 60
-    while f"GET {path} 404 404 " not in site.front.log:  # it is written after the answer has left
-        assert time.monotonic() < end
+    wait_until(lambda: f"GET {path} 404 404 " in site.front.log)  # it is written after the answer has left
     (line,) = (line for line in site.front.log.splitlines() if f"GET {path} " in line)
     request_id = application_log.mask(line.split()[-1])  # an id may look like a CPR number
     assert f'"request_id": "{request_id}"' in (site.demo.setting.folder / "broker.log").read_text(encoding="utf-8")
@@ -309,9 +307,7 @@ def test_a_body_is_bounded_and_a_large_one_stays_in_memory(site: Site) -> None:
 def test_what_is_for_this_machine_is_not_for_others(site: Site, path: str) -> None:
     """Metrics are not here at all, and readiness tells no details."""
     assert _get(site.front, path).status_code == 404
-    end = time.monotonic() + 60
-    while f"GET {path} 404 - " not in site.front.log:  # it is written after the answer has left
-        assert time.monotonic() < end
+    wait_until(lambda: f"GET {path} 404 - " in site.front.log)  # it is written after the answer has left
     assert _get(site.front, "/readyz").text.strip() == '{"ready":true}'
 
 

@@ -160,7 +160,7 @@ def test_the_set_that_refused_is_read_from_git(
     )
     assert found.stderr == ""
     row = json.loads(explain(reference, "--git", "--json").stdout)["earlier"]
-    assert row["outcome"]["reason"] == "too_young"
+    assert row["replay"]["reason"] == "too_young"
 
 
 def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: Explain) -> None:
@@ -172,7 +172,7 @@ def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: 
 
     assert "cpr replacement" in printed.stdout
     assert "eduPersonScopedAffiliation student@au.dk" in printed.stdout
-    assert row["now"]["reason"] == "replacement_number"
+    assert row["replay"]["reason"] == "replacement_number"
     own = {*persona("gry").attributes["mail"], *persona("gry").attributes["cn"], persona("gry").cpr or ""}
     for text in (printed.stdout, json.dumps(row), str(trace)):
         assert not [value for value in own if value in text]

@@ -1,7 +1,6 @@
 """The demo with a register of persons: how each look-up ends, and that nothing leaves it which may not."""
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +17,7 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
 from tests.plugins.demo import free_base
 from tests.plugins.folder_contents import read_folder_contents
+from tests.plugins.programs import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 
@@ -114,10 +114,7 @@ def login_while_down(demo: Running) -> None:
     persona_check.walk(browser, demo.setting.ports.origin("library"), MAJA, demo=demo)
     assert persona_check.texts(browser, "//strong[@id='status']/text()") == ("Success",)
     log = demo.setting.folder / "broker.log"
-    until = time.monotonic() + 120
-    while b'"register_delayed"' not in log.read_bytes():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: b'"register_delayed"' in log.read_bytes())
     demo.register.faults.down = False
 
 

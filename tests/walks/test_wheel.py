@@ -18,8 +18,8 @@ import pytest
 from broker.demo.run.demo_folder import Ports
 from tests.plugins.demo import free_base
 from tests.plugins.locked_packages import link_locked_packages
-from tests.plugins.programs import run_program
-from tests.plugins.served_broker import is_ready, log_in, wait_until
+from tests.plugins.programs import run_program, wait_until
+from tests.plugins.served_broker import is_ready, log_in
 
 pytestmark = pytest.mark.server
 

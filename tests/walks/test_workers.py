@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from broker.demo.run.demo_folder import SERVICES, Ports, write
 from broker.demo.run.running_demo import Running, run_demo, start_command
 from tests.plugins.demo import free_base
 from tests.plugins.folder_contents import read_folder_contents
-from tests.plugins.programs import list_children
+from tests.plugins.programs import list_children, wait_until
 
 pytestmark = pytest.mark.server
 
@@ -108,8 +107,13 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
     fresh.work.wait(60)
     fresh.patrons.faults.down = False
     with restart_worker(fresh):
-        _until(lambda: any(row["userid"] == "1403044004" for row in fresh.patrons.patrons.rows()))
+        wait_until(lambda: any(row["userid"] == "1403044004" for row in fresh.patrons.patrons.rows()))
         assert read_borrower_number(log_in(fresh, "asta", "wayf")) != ""
+
+
+def test_every_persona_ends_as_expected(checked_demo: Checked) -> None:
+    """Each persona is refused with its reason, or gets one borrower of its category."""
+    assert [each.persona for each in checked_demo.reports if not each.ok] == []
 
 
 def test_nothing_personal_lies_about(checked_demo: Checked) -> None:
@@ -138,7 +142,7 @@ def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> Non
     assert ready.json()["ready"] is True
     policy = fresh.setting.folder / "policies" / "student.yaml"
     policy.write_text(policy.read_text().replace("precedence", "precedense"))
-    _until(lambda: requests.get(f"{base}/readyz", timeout=30).json().get("policies") == "stale")
+    wait_until(lambda: requests.get(f"{base}/readyz", timeout=30).json().get("policies") == "stale")
     assert requests.get(f"{base}/readyz", timeout=30).status_code == 200
     hidden = requests.get(f"{base}/readyz", timeout=30, headers={"X-Forwarded-For": "192.0.2.1"})
     assert set(hidden.json()) == {"ready"}
@@ -147,10 +151,3 @@ def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> Non
 def _names(person: Persona) -> tuple[str, ...]:
     """Give what an institution calls a person: no plain text in the store."""
     return (*person.attributes.get("eduPersonPrincipalName", ()), *person.attributes.get("mail", ()))
-
-
-def _until(reached: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not reached():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.1)

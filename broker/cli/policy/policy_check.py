@@ -1,7 +1,7 @@
 """The commands that check and test the policy files."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,12 +9,12 @@ import click
 
 from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
-from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
-from broker.configuration.policies.examples import find_failures, noon, run_examples
-from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.policy.model import Example, PolicySet
+from broker.configuration.policies.examples import find_failed_examples, noon, run_examples
+from broker.configuration.policies.file_checks import faults_at
+from broker.core.errors import ConfigurationFaults
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Findings, find_results
 from broker.core.policy_analysis.persona_words import write_options
 from broker.core.policy_analysis.personas import Analysis
@@ -57,13 +57,14 @@ def check_policies(
     policies = checked.policies
     count, digest = len(policies.policies), policies.digest
     found: dict[str, object] = {"policies": count, "digest": digest}
-    warnings = checked.warnings
+    warnings = [*checked.warnings]
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        analysed, useless = _analyse(checked, moment)
+        trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
+        analysed = find_results(trial)
+        warnings += map(str, analysed.find_useless_rules(policies, trial.services))
         logins = _list_untried(analysed, policies, moment)
         found |= {"logins": analysed.logins, "untried": logins}
-        warnings += useless
         closing.append(f"analysis: {analysed.logins} logins were tried")
         if untried:
             closing += logins
@@ -71,40 +72,26 @@ def check_policies(
             many = len(logins)
             what = f"{many} kinds of decision are tried by no example: --untried prints logins"
             closing.append(what)
-        if checked.surroundings is not None:
-            lacking, note = policy_configuration.check_categories(
-                configuration(), policies, datetime.now(UTC)
-            )
-            warnings += lacking
-            closing += filter(None, [note])
-    _print_check(found, warnings, closing, as_json=as_json)
-    if strict and warnings:
-        raise SystemExit(FINDINGS)
-
-
-def _print_check(
-    found: dict[str, object], warnings: tuple[str, ...], closing: list[str], *, as_json: bool
-) -> None:
+    if checked.site.configured and not no_analysis:
+        lacking, note = policy_configuration.check_categories(
+            configuration(), policies, datetime.now(UTC)
+        )
+        warnings += lacking
+        closing += filter(None, [note])
     if as_json:
         click.echo(json.dumps(found | {"warnings": warnings}))
-        return
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo("\n".join(closing))
-
-
-def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tuple[str, ...]]:
-    """Return the results of the analysis, and its warnings."""
-    policies = checked.policies
-    trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
-    found = find_results(trial)
-    return found, tuple(map(str, found.find_useless_rules(policies, trial.services)))
+    else:
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
+        click.echo("\n".join(closing))
+    if strict and warnings:
+        raise SystemExit(FINDINGS)
 
 
 def _list_untried(found: Findings, policies: PolicySet, moment: datetime) -> list[str]:
     """Return a login for each kind of decision that no example tries."""
     tried = set()
-    for result in run_examples(policies, None, moment):
+    for result in run_examples(policies, moment):
         decision = result.decision
         effect, reason = decision.effect.value, decision.reasons[0].code
         tried.add((decision.affiliation or "", result.example.service, effect, reason))
@@ -128,12 +115,13 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
     day. Exit 78 with all failing examples, 1 if there are no examples. A DAY is written 2026-01-31.
     """
     moment = datetime.now(UTC)
-    checked = policy_configuration.load_checked(folder, moment)
-    today = day.date() if day else moment.date()
-    rows = [
-        {"place": str(example.place), "name": str(example.name)}
-        for example in _holding(checked.policies, today)
-    ]
+    policies = policy_configuration.load_checked(folder, moment).policies
+    results = run_examples(policies, noon((day or moment).date()))
+    failed = list(faults_at("", find_failed_examples(results)))
+    if failed:
+        raise ConfigurationFaults(failed)
+    examples = [result.example for result in results]
+    rows = [{"place": str(each.place), "name": each.name} for each in examples]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -142,12 +130,3 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
         click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)
-
-
-def _holding(policies: PolicySet, day: date) -> list[Example]:
-    """Return the examples if all hold on ``day``; else raise ConfigurationFaults."""
-    results = run_examples(policies, None, noon(day))
-    failed = [Fault(str(place), what, fix) for place, what, fix in find_failures(results)]
-    if failed:
-        raise ConfigurationFaults(failed)
-    return [result.example for result in results]

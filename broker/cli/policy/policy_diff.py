@@ -72,8 +72,6 @@ def diff_policies(
         if all_rows:
             lines = every_change(found, opened.sets)
         click.echo("\n".join(lines))
-        if opened.rules_differ:
-            click.echo("the site rules (policy_properties.yaml) are not the same")
     for name in _find_unconfigured(trial):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for failure in opened.failures:

@@ -1,7 +1,7 @@
 """The command that explains a refusal by the reference on its page."""
 
 import json
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from broker.app.assembly import Parts
 from broker.cli.audit import find_events
 from broker.cli.output import as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.policy_trials.explanations import Explanation, Replay, explanation_lines
+from broker.use_cases.policy_trials.explanations import explanation_lines
 from broker.use_cases.policy_trials.wording import Wording
 
 
@@ -42,7 +42,7 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
         )
         found = explainer.add_earlier_set(found, policies, origin, now)
     if as_json:
-        click.echo(json.dumps(_row(found), indent=2))
+        click.echo(json.dumps(found, default=_list_fields, indent=2))
         return
     for line in explanation_lines(found, Wording()):
         click.echo(line)
@@ -77,22 +77,8 @@ def _check_reference(typed: str) -> str:
     return typed
 
 
-def _replay_row(replay: Replay) -> dict[str, Any]:
-    return {**asdict(replay), "place": str(replay.place) if replay.place else None}
-
-
-def _row(found: Explanation) -> dict[str, Any]:
-    """Return an explanation for programs."""
-    earlier = found.earlier
-    return {
-        "at": found.at.isoformat(timespec="seconds"),
-        "step": found.step,
-        "reason": found.reason,
-        "upstream": found.upstream,
-        "stranger": found.stranger,
-        "refused": asdict(found.refused) if found.refused else None,
-        "earlier": earlier and {"origin": earlier.origin, "outcome": _replay_row(earlier.replay)},
-        "in_force": found.in_force,
-        "now": _replay_row(found.replay) if found.replay else None,
-        "gone": str(found.gone) if found.gone else None,
-    }
+def _list_fields(value: Any) -> Any:
+    """Return the fields of a dataclass for JSON, and any other value as text."""
+    if is_dataclass(value):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    return str(value)

@@ -14,7 +14,6 @@ from broker.cli.output import DAY, as_json, printing_faults
 from broker.configuration.checked_files import did_you_mean
 from broker.configuration.policies.examples import noon
 from broker.core.entities import Assurance, Names
-from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts
@@ -32,27 +31,19 @@ _DESCRIBING: Final = ("upstream", "affiliations", "cpr", "age", "assurance", "at
 
 
 class _Written(click.ParamType[str]):
-    """A text of the command line. A CPR number is rejected and not quoted."""
+    """A text of the command line, or one of ``words``. A CPR number is rejected and not quoted."""
 
     name = "text"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text; UsageError for a CPR number in any spelling."""
-        if looks_like_cpr(value):
-            self.fail("holds what looks like a CPR number: give its kind, --cpr real", param, ctx)
-        return value
-
-
-class _OneOf(_Written):
-    """A word of a list. Any other text is rejected and not quoted."""
-
-    def __init__(self, words: tuple[str, ...]) -> None:
-        """Accept only ``words``."""
+    def __init__(self, *words: str) -> None:
+        """Accept only ``words``, or any text without them."""
         self._words = words
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word; UsageError for any other."""
-        if super().convert(value, param, ctx) not in self._words:
+        """Return the text; UsageError for a CPR number in any spelling, or another word."""
+        if looks_like_cpr(value):
+            self.fail("holds what looks like a CPR number: give its kind, --cpr real", param, ctx)
+        if self._words and value not in self._words:
             self.fail(f"is one of {', '.join(self._words)}", param, ctx)
         return value
 
@@ -66,9 +57,9 @@ _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option(
     "--as", "affiliations", type=_TEXT, multiple=True, help="A scoped affiliation: student@au.dk."
 )
-@click.option("--cpr", type=_OneOf(_KINDS), help=f"The kind of CPR number: {', '.join(_KINDS)}.")
+@click.option("--cpr", type=_Written(*_KINDS), help=f"The kind of CPR number: {', '.join(_KINDS)}.")
 @click.option("--age", type=click.IntRange(0, 125))
-@click.option("--assurance", type=_OneOf(_LEVELS), help=f"{', '.join(_LEVELS)}.")
+@click.option("--assurance", type=_Written(*_LEVELS), help=f"{', '.join(_LEVELS)}.")
 @click.option(
     "--attribute", type=_TEXT, multiple=True, metavar="NAME=VALUE", help="Another attribute."
 )
@@ -98,10 +89,11 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     BROKER_CONFIG those of ./policies, with services that withhold nothing. The command stores and
     sends nothing.
     """
-    now = datetime.now(UTC)
     _check_options(options)
+    now = datetime.now(UTC)
     site = policy_configuration.open_trial_site(options["folder"], now)
-    given, now = _read_login(options, site.policies, now)
+    now = noon(options["day"].date()) if options["day"] else now
+    given = _read_login(options, site.policies, now.date())
     services = options["service"]
     if given.purpose is LoginPurpose.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
@@ -131,19 +123,27 @@ def _check_options(options: Mapping[str, Any]) -> None:
             )
 
 
-def _read_login(
-    options: Mapping[str, Any], policies: PolicySet, now: datetime
-) -> tuple[GivenFacts, datetime]:
-    """Return the facts of the login, and its time: noon of its day, if one is given, else now."""
-    moment = noon(options["day"].date()) if options["day"] else now
+def _read_login(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
+    """Return the facts of the login."""
+    facts = _read_described(options)
     if options["persona"]:
-        facts = _load_persona(options["persona"], moment.date())
+        facts = _load_persona(options["persona"], today)
         if options["service"]:
             # A persona that signs up logs in instead: a named service accepts no sign-up.
             facts = replace(facts, purpose=LoginPurpose.LOGIN, intent=None)
-    else:
-        facts = _read_described(options)
-    return _add_common_facts(facts, options, policies, moment.date()), moment
+    intent, borrower = options["intent"] or facts.intent, options["borrower"]
+    addresses = _read_addresses(options["proof"], policies, today)
+    # Only a person who chose an affiliation at the sign-up is asked for a proof.
+    kind, before = ("addresses", facts.addresses) if intent else ("proved", facts.proved)
+    given: dict[str, Any] = {"intent": intent, kind: {**before, **addresses}}
+    if options["sign_up"]:
+        given["purpose"] = LoginPurpose.SIGN_UP
+    if options["keep_category"]:
+        given["upgrade"] = False
+    if borrower:
+        category = UNNAMED_CATEGORY if borrower == "other" else borrower
+        given["borrower"] = None if borrower == "none" else DescribedBorrower(category)
+    return replace(facts, **given)
 
 
 def _load_persona(name: str, today: date) -> GivenFacts:
@@ -158,44 +158,22 @@ def _load_persona(name: str, today: date) -> GivenFacts:
 
 
 def _read_described(options: Mapping[str, Any]) -> GivenFacts:
+    attributes: dict[str, Names] = {}
+    for pair in options["attribute"]:
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise click.UsageError(f"--attribute is NAME=VALUE, not {pair!r}")
+        attributes[name] = (*attributes.get(name, ()), value)
     level = options["assurance"]
     return GivenFacts(
         upstream=options["upstream"],
         affiliations=options["affiliations"],
-        attributes=_read_attributes(options["attribute"]),
+        attributes=attributes,
         without=options["without"],
         assurance=Assurance.parse(level) if level else None,
         cpr=options["cpr"],
         age=options["age"],
     )
-
-
-def _read_attributes(written: Names) -> dict[str, Values]:
-    attributes: dict[str, Values] = {}
-    for pair in written:
-        name, _, value = pair.partition("=")
-        if not name or not value:
-            raise click.UsageError(f"--attribute is NAME=VALUE, not {pair!r}")
-        attributes[name] = (*attributes.get(name, ()), value)
-    return attributes
-
-
-def _add_common_facts(
-    facts: GivenFacts, options: Mapping[str, Any], policies: PolicySet, today: date
-) -> GivenFacts:
-    """Add the options that every kind of description accepts."""
-    intent = options["intent"] or facts.intent
-    addresses = _read_addresses(options["proof"], policies, today)
-    # Only a person who chose an affiliation at the sign-up is asked for a proof.
-    kind, before = ("addresses", facts.addresses) if intent else ("proved", facts.proved)
-    given: dict[str, Any] = {"intent": intent, kind: {**before, **addresses}}
-    if options["sign_up"]:
-        given["purpose"] = LoginPurpose.SIGN_UP
-    if options["keep_category"]:
-        given["upgrade"] = False
-    if options["borrower"]:
-        given["borrower"] = _read_borrower(options["borrower"])
-    return replace(facts, **given)
 
 
 def _explain_unknown(error: NoSuchNameError) -> click.UsageError:
@@ -215,12 +193,6 @@ def _read_addresses(written: Names, policies: PolicySet, today: date) -> dict[st
         made_up = f"someone@{domains[0] if domains else 'mailbox.example'}"
         addresses[name] = address or made_up
     return addresses
-
-
-def _read_borrower(written: str) -> DescribedBorrower | None:
-    if written == "none":
-        return None
-    return DescribedBorrower(UNNAMED_CATEGORY if written == "other" else written)
 
 
 def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:

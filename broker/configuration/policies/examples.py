@@ -1,12 +1,11 @@
 """Run the examples of the policy files with the engine that decides live logins."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
 from broker.configuration.policies.file_checks import PolicyProblem
-from broker.core.entities import Service
 from broker.core.identity.rights import Right
 from broker.core.policy.decision import evaluate
 from broker.core.policy.matching import find_matching_alternative, find_near_miss
@@ -15,7 +14,6 @@ from broker.core.policy.model import (
     Effect,
     Example,
     LoginFacts,
-    Policy,
     PolicyLine,
     PolicySet,
     ideal_service,
@@ -41,23 +39,20 @@ class Result:
     differences: tuple[Difference, ...]
 
 
-def run_examples(
-    policies: PolicySet, services: Mapping[str, Service] | None, now: datetime
-) -> list[Result]:
+def run_examples(policies: PolicySet, now: datetime) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
-    A service that ``services`` does not have counts as complete: with controller, key and scope. An
-    example with a day is decided as on that day.
+    Services count as complete: with controller, key and scope. An example with a day is decided as
+    on that day.
     """
-    known = services or {}
     results = []
     for example in (example for policy in policies.policies for example in policy.examples):
-        name = example.service
-        service = known.get(name) or ideal_service(name)
         moment = noon(example.day) if example.day else now
-        decision = evaluate(policies, example.login, service, moment)
-        differences = tuple(_find_differences(policies, example, decision, moment.date()))
-        results.append(Result(example, decision, differences))
+        decision = evaluate(policies, example.login, ideal_service(example.service), moment)
+        differences = list(_find_differences(example, decision))
+        cause = _find_cause(policies, example, decision, moment.date()) if differences else None
+        causes = [cause] if cause else []
+        results.append(Result(example, decision, (*causes, *differences)))
     return results
 
 
@@ -66,7 +61,7 @@ def noon(day: date) -> datetime:
     return datetime.combine(day, _NOON)
 
 
-def find_failures(results: Collection[Result]) -> Iterator[PolicyProblem]:
+def find_failed_examples(results: Collection[Result]) -> Iterator[PolicyProblem]:
     """Yield a problem for each line that makes examples fail.
 
     A typo that makes twenty examples fail is one problem. If only one example fails, the problem
@@ -78,73 +73,33 @@ def find_failures(results: Collection[Result]) -> Iterator[PolicyProblem]:
             causes.setdefault(result.differences[0].place, []).append(result)
     for place, failed in causes.items():
         first = failed[0]
-        name = repr(first.example.name)
+        name, at = repr(first.example.name), first.example.place
         if len(failed) == 1:
             texts = "; ".join(each.text for each in first.differences)
-            yield first.example.place, f"example {name}: {texts}", f"see {place}"
+            yield at, f"example {name}: {texts}", f"see {place}"
         else:
             what = f"{first.differences[0].text}, and {len(failed)} examples fail"
-            yield place, what, f"{_list_places(failed)}; the first is {name}"
+            yield place, what, f"the first is {name} in {at}"
 
 
-def _list_places(failed: Sequence[Result]) -> str:
-    """Return the lines of the examples, with each file named once."""
-    lines: dict[str, list[str]] = {}
-    for result in failed:
-        place = result.example.place
-        lines.setdefault(place.file, []).append(str(place.line))
-    return ", ".join(f"{file}:{','.join(found)}" for file, found in lines.items())
-
-
-def _find_differences(
+def _find_cause(
     policies: PolicySet, example: Example, decision: Decision, today: date
-) -> Iterator[Difference]:
-    """Yield the differences, the cause of the others first."""
-    expect = example.expect
-    effect, reason = decision.effect.value, decision.reasons[0].code
-    line = decision.deciding_line or example.place
-    expected = _find_expected_policy(policies, example, decision)
-    if expected and decision.affiliation != expected.affiliation:
-        yield _find_failed_condition(expected, example, decision, today)
-    if expect.affiliation not in {None, decision.affiliation}:
-        text = f"affiliation is {decision.affiliation or 'none'}, expected {expect.affiliation}"
-        yield Difference(text, line)
-    if expect.effect != effect:
-        yield Difference(f"effect is {effect}, expected {expect.effect} ({reason})", line)
-    if expect.reason not in {None, reason}:
-        yield Difference(f"reason is {reason}, expected {expect.reason}", line)
-    yield from _compare_borrower(example, decision, line)
-    if expect.releases is not None:
-        yield from _compare_releases(expect.releases, decision, line)
+) -> Difference | None:
+    """Return what excludes the person from the expected affiliation, if that made an example fail.
 
-
-def _find_expected_policy(
-    policies: PolicySet, example: Example, decision: Decision
-) -> Policy | None:
-    """Return the policy of the expected affiliation, or of the example's file if it fails.
-
-    Return None if the example expects no affiliation, or accepts any.
+    Without an expected affiliation it is that of the example's file. If the policy has several
+    alternatives, the one with the fewest failing conditions counts.
     """
     expect = example.expect
     if expect.affiliation:
-        return policies.policy_by_affiliation.get(expect.affiliation)
-    accepts_any = expect.effect == "deny" and expect.reason in {None, "no_affiliation"}
-    is_met = decision.effect.value == expect.effect and not (
-        expect.reason and expect.reason != decision.reasons[0].code
-    )
-    if accepts_any or is_met:
+        policy = policies.policy_by_affiliation.get(expect.affiliation)
+    elif expect.effect == "deny" and expect.reason in {None, "no_affiliation"}:
         return None
-    own = example.place.file
-    return next((policy for policy in policies.policies if policy.file == own), None)
-
-
-def _find_failed_condition(
-    policy: Policy, example: Example, decision: Decision, today: date
-) -> Difference:
-    """Return the condition that excludes the person from the policy's affiliation.
-
-    If the policy has several alternatives, the one with the fewest failing conditions counts.
-    """
+    else:
+        own = example.place.file
+        policy = next((each for each in policies.policies if each.file == own), None)
+    if policy is None or decision.affiliation == policy.affiliation:
+        return None
     matching = find_matching_alternative(policy, example.login, today)
     if matching is not None:
         text = f"{decision.affiliation} goes before {policy.affiliation}"
@@ -154,18 +109,26 @@ def _find_failed_condition(
     return Difference(f"{condition.name} {values} does not hold ({reason.code})", condition.place)
 
 
-def _compare_borrower(
-    example: Example, decision: Decision, line: PolicyLine
-) -> Iterator[Difference]:
+def _find_differences(example: Example, decision: Decision) -> Iterator[Difference]:
     expect = example.expect
+    effect, reason = decision.effect.value, decision.reasons[0].code
+    line = decision.deciding_line or example.place
     rule = decision.policy.borrower if decision.policy else None
-    category = rule.category if rule else "none"
-    if rule:
-        line = rule.line_of("category")
-    if expect.category not in {None, category}:
-        yield Difference(f"borrower category is {category}, expected {expect.category}", line)
+    category, rule_line = (rule.category, rule.line_of("category")) if rule else ("none", line)
+    for what, found, expected, place in (
+        ("affiliation", decision.affiliation or "none", expect.affiliation, line),
+        ("effect", effect, expect.effect, line),
+        ("reason", reason, expect.reason, line),
+        ("borrower category", category, expect.category, rule_line),
+    ):
+        if expected not in {None, found}:
+            why = f" ({reason})" if what == "effect" else ""
+            yield Difference(f"{what} is {found}, expected {expected}{why}", place)
     if expect.no_borrower and _makes_borrower(example.login, decision):
-        yield Difference(f"an account of the category {category} is made, expected none", line)
+        what = f"an account of the category {category} is made, expected none"
+        yield Difference(what, rule_line)
+    if expect.releases is not None:
+        yield from _compare_releases(expect.releases, decision, line)
 
 
 def _makes_borrower(login: LoginFacts, decision: Decision) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from itertools import chain
+from pathlib import PurePath
 from typing import Final
 
 from broker.configuration.policies.value_syntax import PERSONS_OWN
@@ -31,9 +32,9 @@ UPSTREAM: Final = "upstream"
 
 
 def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
-    """Yield the faults of policy files in ``folder``."""
+    """Yield the faults of files in ``folder``, or in no named one."""
     for place, what, fix in problems:
-        yield Fault(f"{folder}/{place}", what, fix)
+        yield Fault(str(PurePath(folder, str(place))), what, fix)
 
 
 def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
@@ -52,18 +53,12 @@ def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
 
 
 def find_overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
-    """Find days that have passed: an administrator should look, and nothing stops."""
+    """Find days of review that have passed: an administrator should look, and nothing stops."""
     for policy in policies:
         if policy.review_by < today:
             what = f"was to be reviewed by {policy.review_by}"
             fix = f"{policy.owner} should read it again and set a new day"
             yield first_line(policy), what, fix
-        for proof in policy.proofs:
-            for domain in proof.domains:
-                if not domain.proves_on(today):
-                    place = proof.lines.get(domain.name) or proof.place or first_line(policy)
-                    what = f"{domain.name} proved nothing after {domain.until}"
-                    yield place, what, "remove it, or set a later day"
 
 
 def list_releases(policies: Iterable[Policy]) -> Iterator[Release]:

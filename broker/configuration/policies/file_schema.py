@@ -5,10 +5,10 @@ Each class is one mapping of a file, and has a method that returns the matching 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -21,11 +21,19 @@ from broker.configuration.policies.value_syntax import (
     CprKind,
     ExpectedDecisionShape,
     ExpiryText,
-    FilePlace,
     Level,
     NameList,
     OneLineText,
+    PlacedShape,
     Values,
+    expand_short_form,
+)
+from broker.configuration.strict_yaml import (
+    YamlMapping,
+    YamlNode,
+    YamlSequence,
+    YamlText,
+    place_node,
 )
 from broker.core.entities import Assurance, Text
 from broker.core.identity.attribute_properties import find_properties
@@ -42,22 +50,17 @@ from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import AddressWriting, RegisterRule
 
 
-def _from_source(written: object) -> object:
-    """Expand the short form of a field, which is only its source, to the mapping."""
-    return {"from": written} if isinstance(written, str | list) else written
-
-
-class FieldShape(Shape):
+class FieldShape(PlacedShape):
     """The sources of a borrower field, and when it is written."""
 
     source: Values = Field(alias="from")  # the first source with a value counts
     set: engine.FieldWriting | None = None
 
-    def field(self, name: str, place: FilePlace) -> engine.Field:
+    def field(self, name: str) -> engine.Field:
         """Return the borrower field; by default email, phone and mobile are set at creation."""
         first, *others = self.source
         usual: engine.FieldWriting = "create" if name in PERSONS_OWN else "always"
-        return engine.Field(name, first, self.set or usual, place.line, tuple(others))
+        return engine.Field(name, first, self.set or usual, self.place, tuple(others))
 
 
 class LowersShape(Shape):
@@ -67,7 +70,7 @@ class LowersShape(Shape):
     categories: NameList
 
 
-class BorrowerShape(Shape):
+class BorrowerShape(PlacedShape):
     """The account that a person of this affiliation gets."""
 
     category: OneLineText
@@ -77,29 +80,27 @@ class BorrowerShape(Shape):
     fields: dict[
         str,
         Annotated[
-            FieldShape, BeforeValidator(_from_source, json_schema_input_type=Values | FieldShape)
+            FieldShape,
+            BeforeValidator(expand_short_form("from"), json_schema_input_type=Values | FieldShape),
         ],
     ]
     # An alias, because every pydantic model class has a method named "register".
     of_register: AddressWriting | None = Field(None, alias="register")
     pin: engine.PinDelivery = "mail"
 
-    def rule(self, place: FilePlace) -> engine.BorrowerRule:
+    def rule(self) -> engine.BorrowerRule:
         """Return the rule."""
-        fields = place.below("fields")
         lowers = self.lowers
         return engine.BorrowerRule(
             category=self.category,
             upgrades=self.upgrades,
             expires=self.expires,
-            fields=tuple(
-                written.field(name, fields.below(name)) for name, written in self.fields.items()
-            ),
+            fields=tuple(written.field(name) for name, written in self.fields.items()),
             pin=self.pin,
-            place=place.line,
+            place=self.place,
             lowers=engine.Lowering(lowers.by, lowers.categories) if lowers else None,
             register=RegisterRule(self.of_register) if self.of_register else None,
-            lines=place.key_lines(),
+            lines=self.lines,
         )
 
 
@@ -137,46 +138,44 @@ class Words(Shape):
         return Text(self.en, self.da)
 
 
-class AlternativeShape(Shape, extra="allow", json_schema_extra={"description": _ALTERNATIVE}):
+class AlternativeShape(PlacedShape, extra="allow", json_schema_extra={"description": _ALTERNATIVE}):
     """One way to match: all its conditions must hold."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values
     assurance: Level | None = None
 
-    def alternative(self, place: FilePlace) -> engine.Alternative:
+    def alternative(self) -> engine.Alternative:
         """Return the conditions, each with its line."""
         conditions = {"upstream": self.upstream, **(self.__pydantic_extra__ or {})}
         if self.assurance:
             conditions["assurance"] = (self.assurance,)
         return engine.Alternative(
             tuple(
-                engine.Condition(name, values, place.below(name).line)
+                engine.Condition(name, values, self.lines[name])
                 for name, values in conditions.items()
             ),
-            place.line,
+            self.place,
         )
 
 
-class DomainShape(Shape):
+class DomainShape(PlacedShape):
     """A mail domain that proves something until a day, or always."""
 
     name: OneLineText
     until: Day | None = None
 
 
-def _from_name(written: object) -> object:
-    return {"name": written} if isinstance(written, str) else written
-
-
-class ProofShape(Shape):
+class ProofShape(PlacedShape):
     """A proof that the person reads the mail of an address."""
 
     domains: Annotated[
         tuple[
             Annotated[
                 DomainShape,
-                BeforeValidator(_from_name, json_schema_input_type=OneLineText | DomainShape),
+                BeforeValidator(
+                    expand_short_form("name"), json_schema_input_type=OneLineText | DomainShape
+                ),
             ],
             ...,
         ],
@@ -185,21 +184,20 @@ class ProofShape(Shape):
     code_valid_for: Span = timedelta(minutes=30)
     remembered_for: Span = timedelta(days=365)
 
-    def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
+    def proof(self, name: str) -> engine.ProofRule:
         """Return the proof of this name."""
-        listed = place.below("domains")
-        lines = {each.name: listed.below(at).line for at, each in enumerate(self.domains)}
+        lines = {each.name: each.place for each in self.domains}
         return engine.ProofRule(
             name=name,
             domains=tuple(engine.MailDomain(each.name, each.until) for each in self.domains),
             code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
-            place=listed.line,
-            lines=lines | place.key_lines(),
+            place=self.lines["domains"],
+            lines={**lines, **self.lines},
         )
 
 
-class RequireShape(Shape):
+class RequireShape(PlacedShape):
     """The requirements for making an account without staff."""
 
     cpr: Literal["real"] | None = None
@@ -207,19 +205,19 @@ class RequireShape(Shape):
     assurance: Level | None = None
     upstream: Values = ()  # upstreams whose logins may create an account
 
-    def requirement(self, place: FilePlace) -> engine.Requirement:
+    def requirement(self) -> engine.Requirement:
         """Return the requirement."""
         return engine.Requirement(
             cpr=self.cpr is not None,
             age=self.age,
             assurance=Assurance.parse(self.assurance) if self.assurance else None,
-            place=place.line,
+            place=self.place,
             upstream=self.upstream,
-            lines=place.key_lines(),
+            lines=self.lines,
         )
 
 
-class ExceptionShape(Shape):
+class ExceptionShape(PlacedShape):
     """The keys that one institution replaces."""
 
     category: OneLineText | None = None
@@ -227,42 +225,18 @@ class ExceptionShape(Shape):
     expires: ExpiryText | None = None
     require: RequireShape | None = None
 
-    def find_faults(
-        self, name: str, place: FilePlace, *, has_borrower: bool
-    ) -> Iterator[PolicyProblem]:
+    def find_faults(self, name: str, *, has_borrower: bool) -> Iterator[PolicyProblem]:
         """Yield the faults of an exception: a bad name, no key, or no borrower to override."""
         if not re.fullmatch(find_properties(engine.HOME_ORGANIZATION).pattern or "", name):
             fix = "write the schacHomeOrganization, as via.dk"
-            yield place.line, f"{name!r} is no home organisation", fix
+            yield self.place, f"{name!r} is no home organisation", fix
         elif not self.model_fields_set:
-            yield place.line, "the exception says nothing", "write category, expires or require"
+            yield self.place, "the exception says nothing", "write category, expires or require"
         elif not has_borrower and self.model_fields_set != {"require"}:
-            yield place.line, "the file has no borrower section to except from", "add one"
-
-    def policy(self, usual: engine.Policy, name: str, place: FilePlace) -> engine.Policy:
-        """Return the policy of the institution ``name``: the usual one with these keys replaced."""
-        require, rule = usual.require, usual.borrower
-        if self.require:
-            of_require = place.below("require")
-            own = self.require.requirement(of_require)
-            require = _replace_keys(require, own, self.require.model_fields_set, of_require)
-        keys = self.model_fields_set - {"require"}
-        if rule and keys:
-            rule = _replace_keys(rule, self, keys, place)
-        return replace(usual, require=require, borrower=rule, institution=name, place=place.line)
+            yield self.place, "the file has no borrower section to except from", "add one"
 
 
-_Rule = TypeVar("_Rule", engine.Requirement, engine.BorrowerRule)
-
-
-def _replace_keys(usual: _Rule, stated: object, keys: Collection[str], place: FilePlace) -> _Rule:
-    """Return a rule with the stated values of some keys, and their lines."""
-    values = {key: getattr(stated, key) for key in keys}
-    lines = {**usual.lines, **place.key_lines()}
-    return replace(usual, **values, place=place.line, lines=lines)
-
-
-class AttributeShape(Shape):
+class AttributeShape(PlacedShape):
     """One attribute that a service receives, and the reason."""
 
     why: Words | None = None
@@ -270,12 +244,12 @@ class AttributeShape(Shape):
     states: Values = ()
     optional: Flag = False
 
-    def attribute(self, name: str, why: Words, place: FilePlace) -> engine.ReleasedAttribute:
+    def attribute(self, name: str, why: Words) -> engine.ReleasedAttribute:
         """Return the attribute with its reason."""
         return engine.ReleasedAttribute(
             name=name,
             why=why.text(),
-            place=place.line,
+            place=self.place,
             values=self.values,
             states=self.states,
             optional=self.optional,
@@ -284,17 +258,20 @@ class AttributeShape(Shape):
 
 def _read_list(written: object) -> object:
     """Turn a list of names, each with or without values, into a mapping."""
-    if not isinstance(written, list):
+    if not isinstance(written, YamlSequence):
         raise ValueError("must be a list: write [one, another]")  # noqa: TRY004 - pydantic's
     found: dict[str, object] = {}
+    more: YamlNode
     for item in written:
-        pairs = {item: {}} if isinstance(item, str) else item
-        if not isinstance(pairs, dict) or len(pairs) != 1:
+        if isinstance(item, YamlText):
+            name, more = str(item), place_node(YamlMapping(), item.line)
+        elif isinstance(item, YamlMapping) and len(item) == 1:
+            ((name, more),) = item.items()
+        else:
             raise ValueError("each item must be a name, or name: values")
-        ((name, more),) = pairs.items()
         if name in found:
             raise ValueError(f"{name} is listed twice")
-        found[name] = more if isinstance(more, dict) else {"values": more}
+        found[name] = expand_short_form("values")(more)
     return found
 
 
@@ -306,7 +283,7 @@ AttributeList = Annotated[
 ]
 
 
-class ServiceShape(Shape):
+class ServiceShape(PlacedShape):
     """The texts and terms of one service, or of the members of an entity category."""
 
     purpose: Words
@@ -317,7 +294,7 @@ class ServiceShape(Shape):
     attributes: dict[str, Words] = Field(default_factory=dict)  # reasons by attribute name
 
 
-Services = Mapping[str, tuple[ServiceShape, FilePlace]]
+Services = Mapping[str, ServiceShape]
 
 
 class ServicesShape(Shape, extra="allow"):
@@ -325,13 +302,16 @@ class ServicesShape(Shape, extra="allow"):
 
     __pydantic_extra__: dict[str, ServiceShape]
 
-    def services(self, file: FilePlace) -> Services:
-        """Return the services by name, each with its place in ``file``."""
-        named = (self.__pydantic_extra__ or {}).items()
-        return {name: (service, file.below(name)) for name, service in named}
+    @property
+    def services(self) -> Services:
+        """Return the services by name."""
+        return self.__pydantic_extra__ or {}
 
 
-class ReleaseShape(Shape):
+_ACCESS: Final[frozenset[engine.AccountDemand]] = frozenset(get_args(engine.AccountDemand))
+
+
+class ReleaseShape(PlacedShape):
     """The release entry of one service or entity category in an affiliation's file.
 
     One of ``make``, ``need`` and ``none`` lists the attributes. Every other key replaces that of
@@ -349,67 +329,54 @@ class ReleaseShape(Shape):
 
     @model_validator(mode="after")
     def _has_one_access(self) -> "ReleaseShape":
-        if len([listed for listed in (self.make, self.need, self.none) if listed is not None]) != 1:
+        if len(_ACCESS & self.model_fields_set) != 1:
             raise ValueError("one of make, need and none must list the attributes that leave")
         return self
 
     def _access(self) -> tuple[engine.AccountDemand, Mapping[str, AttributeShape]]:
         """Return the key make, need or none, and the attributes that it lists."""
-        if self.make is not None:
-            return "make", self.make
-        if self.need is not None:
-            return "need", self.need
-        return "none", self.none or {}
+        (access,) = _ACCESS & self.model_fields_set
+        return access, getattr(self, access)
 
-    def find_faults(
-        self, name: str, place: FilePlace, services: Services
-    ) -> Iterator[PolicyProblem]:
+    def find_faults(self, name: str, services: Services) -> Iterator[PolicyProblem]:
         """Yield a fault for each text that is neither in this entry nor in services.yaml."""
         if name not in services and (self.purpose is None or self.legal_basis is None):
             fix = did_you_mean(name, services) or f"add it to {SERVICES}"
-            yield place.line, f"{SERVICES} has no service {name!r}", fix
+            yield self.place, f"{SERVICES} has no service {name!r}", fix
             return
-        reasons = services[name][0].attributes if name in services else {}
-        access, listed = self._access()
-        for attribute, written in listed.items():
+        reasons = services[name].attributes if name in services else {}
+        for attribute, written in self._access()[1].items():
             if written.why is None and attribute not in reasons:
-                line = place.below(access, attribute).line
                 what = f"{SERVICES} has no reason for {attribute} under {name}"
-                yield line, what, did_you_mean(attribute, reasons) or "add it there"
+                yield written.place, what, did_you_mean(attribute, reasons) or "add it there"
 
-    def release(self, name: str, place: FilePlace, services: Services) -> engine.Release:
+    def release(self, name: str, services: Services) -> engine.Release:
         """Return the release entry of the service ``name``."""
-        service, stated = services.get(name) or (self._make_service(), place)
+        stated = services.get(name) or ServiceShape(
+            purpose=self.purpose, legal_basis=self.legal_basis
+        )
+        service = stated.override(self)
         access, listed = self._access()
-        reasons = {
-            each: written.why or service.attributes[each] for each, written in listed.items()
-        }
-        own = place.key_lines()
-        why = self.name_id_why or service.name_id_why
-        lines = {**stated.key_lines(), **own, "borrower": own[access]}
+        lines = {**stated.lines, **self.lines, "borrower": self.lines[access]}
         subject = None
-        if why:
-            line = lines.get("name_id_why", place.line)
+        if why := service.name_id_why:
+            line = lines["name_id_why"]
             subject = engine.ReleasedAttribute(engine.NAME_ID, why.text(), line)
         return engine.Release(
             service=name,
             borrower=access,
-            legal_basis=self.legal_basis or service.legal_basis,
-            purpose=(self.purpose or service.purpose).text(),
-            name_id=self.name_id or service.name_id,
+            legal_basis=service.legal_basis,
+            purpose=service.purpose.text(),
+            name_id=service.name_id,
             attributes=tuple(
-                written.attribute(each, reasons[each], place.below(access, each))
+                written.attribute(each, written.why or service.attributes[each])
                 for each, written in listed.items()
             ),
-            place=place.line,
-            notice=self.notice or service.notice,
+            place=self.place,
+            notice=service.notice,
             subject=subject,
             lines=lines,
         )
-
-    def _make_service(self) -> ServiceShape:
-        """Return a service with the texts of this entry, which needs none of services.yaml."""
-        return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
 
 
 class LoginShape(Shape, extra="allow"):
@@ -452,7 +419,7 @@ class ExpectShape(ExpectedDecisionShape):
     effect: Literal["permit", "deny"]
 
 
-class ExampleShape(Shape):
+class ExampleShape(PlacedShape):
     """A login, a service, and the expected decision."""
 
     name: OneLineText
@@ -460,19 +427,19 @@ class ExampleShape(Shape):
     service: OneLineText
     expect: ExpectShape
 
-    def example(self, place: FilePlace) -> engine.Example:
+    def example(self) -> engine.Example:
         """Return the example."""
         return engine.Example(
             name=self.name,
             login=self.login.facts(),
             service=self.service,
             expect=self.expect.expectation(),
-            place=place.line,
+            place=self.place,
             day=self.login.day,
         )
 
 
-class PolicyShape(Shape):
+class PolicyShape(PlacedShape):
     """One file: an affiliation with its matches, account, releases and examples."""
 
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
@@ -488,46 +455,48 @@ class PolicyShape(Shape):
     release: dict[str, ReleaseShape]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
-    def find_faults(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+    def find_faults(self, services: Services) -> Iterator[PolicyProblem]:
         """Yield the faults of release entries against services.yaml, and of exceptions."""
         for name, written in self.release.items():
-            yield from written.find_faults(name, file.below("release", name), services)
+            yield from written.find_faults(name, services)
         for name, exception in self.exceptions.items():
-            place = file.below("exceptions", name)
-            yield from exception.find_faults(name, place, has_borrower=self.borrower is not None)
+            yield from exception.find_faults(name, has_borrower=self.borrower is not None)
 
-    def policy(self, file: FilePlace, services: Services) -> engine.Policy:
-        """Return the policy; each rule knows its line in ``file``."""
-        match, examples = file.below("match"), file.below("examples")
-        proofs, releases = file.below("proofs"), file.below("release")
+    def policy(self, services: Services) -> engine.Policy:
+        """Return the policy; each rule knows its line."""
         usual = engine.Policy(
-            file=file.file,
+            file=self.place.file,
             affiliation=self.affiliation,
             precedence=self.precedence,
             label=self.label.text(),
             owner=self.owner,
             review_by=self.review_by,
-            match=tuple(
-                written.alternative(match.below(at)) for at, written in enumerate(self.match)
-            ),
-            proofs=tuple(
-                written.proof(name, proofs.below(name)) for name, written in self.proofs.items()
-            ),
-            require=self.require.requirement(file.below("require")),
-            borrower=self.borrower.rule(file.below("borrower")) if self.borrower else None,
+            match=tuple(written.alternative() for written in self.match),
+            proofs=tuple(written.proof(name) for name, written in self.proofs.items()),
+            require=self.require.requirement(),
+            borrower=self.borrower.rule() if self.borrower else None,
             releases=tuple(
-                written.release(name, releases.below(name), services)
-                for name, written in self.release.items()
+                written.release(name, services) for name, written in self.release.items()
             ),
-            examples=tuple(
-                written.example(examples.below(at)) for at, written in enumerate(self.examples)
-            ),
+            examples=tuple(written.example() for written in self.examples),
         )
         exceptions = {
-            name: written.policy(usual, name, file.below("exceptions", name))
+            name: self._make_exception(usual, name, written)
             for name, written in self.exceptions.items()
         }
         return replace(usual, exceptions=exceptions)
+
+    def _make_exception(
+        self, usual: engine.Policy, name: str, written: ExceptionShape
+    ) -> engine.Policy:
+        """Return the policy of the institution ``name``: the usual one with its keys replaced."""
+        return replace(
+            usual,
+            require=self.require.override(written.require or RequireShape()).requirement(),
+            borrower=self.borrower.override(written).rule() if self.borrower else None,
+            institution=name,
+            place=written.place,
+        )
 
 
 def services_schema() -> JsonSchema:

@@ -5,30 +5,16 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from broker.configuration.policies.policy_folder import PolicyFolder
+from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.core.errors import ConfigurationFaults, Fault
 
 _TIMEOUT: Final = 60.0  # seconds
 _MOST_COMMITS: Final = 1000
 _SHOWN: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit: its id, its day and its subject."""
-
-    id: str
-    day: str
-    subject: str
-
-    def __str__(self) -> str:
-        """Name the commit for people."""
-        return f'commit {self.id[:_SHOWN]} of {self.day}, "{self.subject}"'
 
 
 @contextmanager
@@ -45,27 +31,26 @@ def folder_at(folder: Path, revision: str) -> Iterator[Path]:
         yield extracted
 
 
-def commit_with_digest(folder: Path, digest: str) -> Commit | None:
-    """Return the newest commit of ``folder`` whose policies have a digest.
+def find_set(folder: Path, digest: str) -> tuple[FoundFiles, str]:
+    """Return the files of ``folder`` with a digest, and the newest commit of them in words.
 
-    Read at most a thousand commits that change the folder. Raise ConfigurationFaults if Git fails.
+    Read at most a thousand commits that change the folder. Raise ConfigurationFaults if none has
+    them, or Git fails.
     """
     listed = _git(folder, "log", f"-{_MOST_COMMITS}", "--format=%H%x00%cs%x00%s", "--", ".").decode(
         "utf-8", "replace"
     )
     for line in listed.splitlines():
-        commit = Commit(*line.split("\0", 2))
-        if _digest_at(folder, commit) == digest:
-            return commit
-    return None
-
-
-def _digest_at(folder: Path, commit: Commit) -> str | None:
-    try:
-        with folder_at(folder, commit.id) as extracted:
-            return PolicyFolder(extracted).files().digest
-    except ConfigurationFaults:
-        return None  # the commit removed the folder, or left no policy file in it
+        commit, day, subject = line.split("\0", 2)
+        try:
+            with folder_at(folder, commit) as extracted:
+                found = PolicyFolder(extracted).files()
+        except ConfigurationFaults:
+            continue  # the commit removed the folder, or left no policy file in it
+        if found.digest == digest:
+            return found, f'commit {commit[:_SHOWN]} of {day}, "{subject}"'
+    what = f"no commit of it holds set {digest[:_SHOWN]}"
+    raise ConfigurationFaults([Fault(str(folder), what)])
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -5,7 +5,6 @@ is a warning: nobody can use what it stands for until somebody configures it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean
@@ -13,7 +12,7 @@ from broker.configuration.policies.file_checks import UPSTREAM, PolicyProblem, i
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.policy.model import BorrowerRule, Example, Policy, PolicyLine, Release
 
-_NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
+NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
 # The kinds of names that may be configured later, and how to fix one ("": no warning).
 _OPEN: Final[Mapping[str, str]] = {
     "service": "add it to broker.toml, or remove the entry",
@@ -38,45 +37,31 @@ _USUAL_NAMES: Final = {
 _MANY_NAMES: Final = 30  # that no message can list
 
 KnownNames = Mapping[str, Collection[str] | None]  # by kind; None: any name will do
+# A name in a file, after its kind: a service, an upstream, an attribute, ...
+WrittenName = tuple[str, str, PolicyLine]
+Problems = list[PolicyProblem]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenName:
-    """A name in a file: a service, an upstream, an attribute, ..."""
-
-    kind: str
-    name: str
-    place: PolicyLine
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownNames:
-    """The problems of names: faults, and warnings."""
-
-    faults: tuple[PolicyProblem, ...]
-    warnings: tuple[PolicyProblem, ...]
-
-
-def find_unknown_names(written: Iterable[WrittenName], known: KnownNames) -> UnknownNames:
-    """Return a problem for each unknown name, at its first line in a file."""
-    faults: dict[object, PolicyProblem] = {}
-    warnings: dict[object, PolicyProblem] = {}
-    for each in written:
-        names = known.get(each.kind)
-        if names is None or each.name in names:
+def find_unknown_names(
+    written: Iterable[WrittenName], known: KnownNames
+) -> tuple[Problems, Problems]:
+    """Return the faults and the warnings of unknown names, each at its first line in a file."""
+    faults: Problems = []
+    warnings: Problems = []
+    seen = set()
+    for kind, name, place in written:
+        names = known.get(kind)
+        key = (kind, name, place.file)
+        if names is None or name in names or key in seen:
             continue
-        key = (each.kind, each.name, each.place.file)
-        what = f"unknown {each.kind} {each.name!r}"
-        usual = _USUAL_NAMES.get(each.name.casefold().replace("_", ""), "")
-        fix = f"did you mean {usual!r}?" if usual in names else did_you_mean(each.name, names)
-        if fix:
-            faults.setdefault(key, (each.place, what, fix))
-        elif each.kind not in _OPEN:
-            faults.setdefault(key, (each.place, what, _suggest(each.name, names)))
-        elif _OPEN[each.kind]:
-            what = f"no {each.kind} {each.name!r} is configured"
-            warnings.setdefault(key, (each.place, what, _OPEN[each.kind]))
-    return UnknownNames(tuple(faults.values()), tuple(warnings.values()))
+        seen.add(key)
+        usual = _USUAL_NAMES.get(name.casefold().replace("_", ""), "")
+        fix = f"did you mean {usual!r}?" if usual in names else did_you_mean(name, names)
+        if fix or kind not in _OPEN:
+            faults.append((place, f"unknown {kind} {name!r}", fix or _suggest(name, names)))
+        elif _OPEN[kind]:
+            warnings.append((place, f"no {kind} {name!r} is configured", _OPEN[kind]))
+    return faults, warnings
 
 
 def _suggest(name: str, names: Collection[str]) -> str:
@@ -94,8 +79,8 @@ def list_policy_names(policy: Policy) -> Iterator[WrittenName]:
     for condition in policy.conditions:
         if condition.name == UPSTREAM:
             yield from write_names(UPSTREAM, condition.values, condition.place)
-        elif condition.name not in _NO_ATTRIBUTES:
-            yield WrittenName("attribute", condition.name, condition.place)
+        elif condition.name not in NO_ATTRIBUTES:
+            yield "attribute", condition.name, condition.place
     for variant in policy.variants:
         if place := variant.require.line_of("upstream"):
             yield from write_names(UPSTREAM, variant.require.upstream, place)
@@ -107,29 +92,27 @@ def list_policy_names(policy: Policy) -> Iterator[WrittenName]:
 
 def write_names(kind: str, names: Iterable[str | None], place: PolicyLine) -> Iterator[WrittenName]:
     """Yield the names of one kind at one line."""
-    yield from (WrittenName(kind, name, place) for name in names if name is not None)
+    return ((kind, name, place) for name in names if name is not None)
 
 
 def _list_release(release: Release) -> Iterator[WrittenName]:
     if not is_category(release):
-        yield WrittenName("service", release.service, release.place)
+        yield "service", release.service, release.place
     for listed in release.attributes:
-        yield WrittenName("attribute", listed.name, listed.place)
+        yield "attribute", listed.name, listed.place
 
 
 def _list_borrower(rule: BorrowerRule) -> Iterator[WrittenName]:
     for field in rule.fields:
-        yield WrittenName("field", field.name, field.place)
+        yield "field", field.name, field.place
         yield from write_names("attribute", (field.source, *field.otherwise), field.place)
     if rule.lowers:
         yield from write_names(UPSTREAM, rule.lowers.by, rule.line_of("lowers"))
 
 
 def _list_example(example: Example) -> Iterator[WrittenName]:
-    login, expect = example.login, example.expect
-    yield from write_names(UPSTREAM, (login.upstream,), example.place)
-    yield from write_names("intent", (login.intent,), example.place)
-    yield from write_names("reason", (expect.reason,), example.place)
-    yield from write_names(
-        "attribute", (*login.attributes, *(expect.releases or ())), example.place
-    )
+    login, expect, place = example.login, example.expect, example.place
+    yield from write_names(UPSTREAM, (login.upstream,), place)
+    yield from write_names("intent", (login.intent,), place)
+    yield from write_names("reason", (expect.reason,), place)
+    yield from write_names("attribute", (*login.attributes, *(expect.releases or ())), place)

@@ -1,17 +1,16 @@
 """Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
-from broker.configuration.policies.compiled_files import compile_files, find_unused_services
-from broker.configuration.policies.examples import Result, find_failures, run_examples
+from broker.configuration.policies.compiled_files import compile_files
+from broker.configuration.policies.examples import Result, find_failed_examples, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
@@ -20,14 +19,7 @@ from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, discard_event
 from broker.core.policy.model import Policy, PolicySet
 
-__all__ = [
-    "LivePolicies",
-    "NameableInPolicies",
-    "Result",
-    "load",
-    "load_or_last_good",
-    "run_examples",
-]
+__all__ = ["LivePolicies", "NameableInPolicies", "Result", "load", "run_examples"]
 
 DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
@@ -42,21 +34,28 @@ def load(
     """
     kept = last_good.last_good_files(state) if state else None
     in_force, _ = compile_files(kept or {}, folder.name)
-    return load_found(PolicyFolder(folder).files(), now, names, in_force)
+    return _load_files(PolicyFolder(folder).files(), now, names, in_force)
 
 
 @pause_garbage_collection()
-def load_found(
+def _load_files(
+    found: FoundFiles, now: datetime, names: NameableInPolicies, in_force: Iterable[Policy]
+) -> PolicySet:
+    """Return the policies of ``found``; raise ConfigurationFaults as ``load``."""
+    policies = compile_set(found, now, names, in_force)
+    failures = find_failures(policies, found.place, now, names)
+    if failures:
+        raise ConfigurationFaults(failures)
+    return policies
+
+
+def compile_set(
     found: FoundFiles,
     now: datetime,
     names: NameableInPolicies = ANY_NAMES,
     in_force: Iterable[Policy] = (),
 ) -> PolicySet:
-    """Compile and check files that were read already, and run the examples.
-
-    Failed examples are faults; they are warnings if the files are not binding. Raise
-    ConfigurationFaults as ``load``.
-    """
+    """Compile and check policy files, and run no example; raise ConfigurationFaults."""
     folder = found.place
     policies, faults = compile_files(found.files, folder)
     faults += faults_at(folder, site_checks.find_problems(policies, names))
@@ -64,28 +63,23 @@ def load_found(
     faults = faults or list(policy_folder.find_missing_affiliations(found, policies, in_force))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = [
-        *faults_at(folder, site_checks.find_warnings(policies, now, names)),
-        *policy_folder.find_needless_removals(found, policies),
-        *faults_at(folder, find_unused_services(found.files, folder, policies)),
-    ]
+    warnings = tuple(faults_at(folder, site_checks.find_warnings(policies, now, names)))
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
-    loaded = PolicySet(tuple(policies), found.digest)
-    results = run_examples(loaded, None, now)
-    failed = list(faults_at(folder, find_failures(results)))
-    if not found.binding:
-        warnings += failed
-    elif names.site_rules is not None:
-        # Import the analysis only for a proposed set: it is slow to import.
-        from broker.configuration.policies import policy_properties  # noqa: PLC0415
+    return PolicySet(tuple(policies), found.digest, warnings)
 
-        broken, unproved = policy_properties.check_rules(loaded, names, now)
-        failed += broken
-        warnings += unproved
-    if failed and found.binding:
-        raise ConfigurationFaults(failed)
-    return replace(loaded, warnings=tuple(warnings))
+
+def find_failures(
+    policies: PolicySet, folder: str, now: datetime, names: NameableInPolicies
+) -> tuple[Fault, ...]:
+    """Return the failed examples of a set, and the site rules that it breaks."""
+    failed = tuple(faults_at(folder, find_failed_examples(run_examples(policies, now))))
+    if names.site_rules is None:
+        return failed
+    # Import the analysis only for a proposed set: it is slow to import.
+    from broker.configuration.policies import policy_properties  # noqa: PLC0415
+
+    return (*failed, *policy_properties.find_broken_rules(policies, names, now))
 
 
 def _drop_register(policy: Policy) -> Policy:
@@ -93,35 +87,6 @@ def _drop_register(policy: Policy) -> Policy:
     if policy.borrower is None or policy.borrower.register is None:
         return policy
     return replace(policy, borrower=replace(policy.borrower, register=None))
-
-
-def load_or_last_good(
-    folder: Path,
-    state: Path | None,
-    now: datetime,
-    names: NameableInPolicies = ANY_NAMES,
-    tell: EventPort = discard_event,
-) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Return the policies of ``folder`` as the new last good set; or the last good set and faults.
-
-    ``tell`` gets POLICIES_LOADED before a new set is the last good one. Raise ConfigurationFaults
-    (exit code 78) if neither set is valid (docs/reference/design.md#6).
-    """
-    kept = last_good.last_good_files(state) if state else None
-    try:
-        found = PolicyFolder(folder).files()
-        in_force, _ = compile_files(kept or {}, found.place)
-        policies = load_found(found, now, names, in_force)
-    except ConfigurationFaults as refused:
-        if not kept:
-            raise
-        try:
-            # An example that fails only because time has passed must not end every login.
-            good = FoundFiles(kept, folder.name, binding=False)
-            return load_found(good, now, names), refused.faults
-        except ConfigurationFaults:
-            raise refused from None
-    return _promote_files(state, found.files, policies, partial(_record, tell, now)), ()
 
 
 class LivePolicies:
@@ -136,10 +101,11 @@ class LivePolicies:
         state: Path | None = None,
         tell: EventPort = discard_event,
     ) -> None:
-        """Start with ``load_or_last_good``.
+        """Start with the policies of ``folder``, or with the last good set in ``state``.
 
         ``tell`` gets the faults of a bad edit, their correction and each change of the set. It gets
-        POLICIES_LOADED once on each machine, before the new set is in force.
+        POLICIES_LOADED once on each machine, before the new set is in force. Raise
+        ConfigurationFaults (exit code 78) if neither set is valid (docs/reference/design.md#6).
         """
         self._folder = PolicyFolder(folder)
         self._names = names
@@ -147,8 +113,22 @@ class LivePolicies:
         self._tell = tell
         # Before reading: an edit meanwhile is seen at the first refresh.
         self._seen = self._signature()
+        kept = last_good.last_good_files(state) if state else None
+        in_force, _ = compile_files(kept or {}, folder.name)
+        faults: tuple[Fault, ...] = ()
+        try:
+            policies = self._load(now, in_force)
+        except ConfigurationFaults as refused:
+            faults = refused.faults
+            if not kept:
+                raise
+            try:
+                # No example runs: one that fails as time passes must not end every login.
+                policies = compile_set(FoundFiles(kept, folder.name), now, names)
+            except ConfigurationFaults:
+                raise refused from None
         # One attribute, so that a reader gets a set with its own faults.
-        self._held = load_or_last_good(folder, state, now, names, tell)
+        self._held = (policies, faults)
         self._tell_faults()
 
     @property
@@ -183,10 +163,7 @@ class LivePolicies:
         before = policies.digest
         faults: tuple[Fault, ...] = ()
         try:
-            found = self._folder.files()
-            parsed = load_found(found, now, self._names, policies.policies)
-            record = partial(_record, self._tell, now)
-            policies = _promote_files(self._state, found.files, parsed, record, before)
+            policies = self._load(now, policies.policies)
         except ConfigurationFaults as refused:
             faults = refused.faults
         self._held = (policies, faults)
@@ -206,32 +183,16 @@ class LivePolicies:
         for fault in self.stale:
             self._tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
 
+    def _load(self, now: datetime, in_force: Iterable[Policy]) -> PolicySet:
+        """Load the files, and keep them as the last good set; raise ConfigurationFaults."""
 
-def _promote_files(
-    state: Path | None,
-    files: Mapping[str, bytes],
-    policies: PolicySet,
-    record: Callable[[str | None, str], None],
-    before: str | None = None,
-) -> PolicySet:
-    """Store ``files`` as the last good set; a write error is only a warning.
+        def record(before: str | None, after: str) -> None:
+            base = before[:DIGEST_LENGTH] if before else None
+            digest = after[:DIGEST_LENGTH]
+            self._tell(AuditEvent(AuditEventKind.POLICIES_LOADED, now, digest=digest, base=base))
 
-    If the disk fails, each worker of the machine calls ``record``.
-    """
-    if state is None:
+        found = self._folder.files()
+        policies = _load_files(found, now, self._names, in_force)
+        if self._state:
+            last_good.promote(self._state, found.files, record)
         return policies
-    try:
-        last_good.promote(state, files, record)
-    except OSError as error:
-        if before != policies.digest:
-            record(before, policies.digest)
-        fault = Fault(str(state), f"the last good policies cannot be kept: {error.strerror}")
-        return replace(policies, warnings=(*policies.warnings, fault))
-    return policies
-
-
-def _record(tell: EventPort, now: datetime, before: str | None, after: str) -> None:
-    """Tell the audit log which set is about to be in force."""
-    base = before[:DIGEST_LENGTH] if before else None
-    digest = after[:DIGEST_LENGTH]
-    tell(AuditEvent(AuditEventKind.POLICIES_LOADED, now, digest=digest, base=base))

@@ -38,15 +38,13 @@ _COPY: Final = re.compile(r"[ ()#~]|\bcopy\b|\bkopi\b", re.IGNORECASE)
 class FoundFiles:
     """The bytes of a set of policy files, and where they are from, as it stands before each fault.
 
-    ``binding``: an example that fails is a fault. A set that was put in force is not undone by the
-    time that passes: there it is a warning. ``removed`` are the affiliations that are meant to go,
-    None where that was decided before; ``misnamed`` the faults of files that nobody would read.
+    ``removed`` are the affiliations that are meant to go; ``misnamed`` the faults of files that
+    nobody would read.
     """
 
     files: Mapping[str, bytes]
     place: str
-    binding: bool = True
-    removed: frozenset[str] | None = None
+    removed: frozenset[str] = frozenset()
     misnamed: tuple[Fault, ...] = ()
 
     @property
@@ -145,8 +143,6 @@ def find_missing_affiliations(
 
     Otherwise a file that was moved or renamed by mistake would refuse all its people.
     """
-    if found.removed is None:
-        return
     kept = {policy.affiliation for policy in policies}
     for policy in in_force:
         name = policy.affiliation
@@ -156,11 +152,3 @@ def find_missing_affiliations(
         what = f"the affiliation {name} is in force, and no file is of it any more"
         fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
         yield Fault(where, what, fix)
-
-
-def find_needless_removals(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
-    """Yield a warning for each name in ``REMOVED`` that still has a file."""
-    for policy in policies:
-        if policy.affiliation in (found.removed or ()):
-            what = f"names {policy.affiliation}, which {policy.file} has"
-            yield Fault(f"{found.place}/{REMOVED}", what, "remove the line, or the file")

@@ -1,109 +1,81 @@
 """Read the site rules of policy_properties.yaml, and check a set of policies against them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import line, validate_node
-from broker.configuration.policies.file_checks import UPSTREAM
+from broker.configuration.checked_files import validate_node
+from broker.configuration.policies.file_checks import UPSTREAM, faults_at
 from broker.configuration.policies.known_names import WrittenName, find_unknown_names, write_names
 from broker.configuration.policies.property_schema import SiteRuleShape
-from broker.configuration.policies.site_checks import NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies, add_proofs
 from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.login.site import Site
-from broker.core.policy.model import PolicyLine, PolicySet
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
 
 _FIX_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # breaches shown for one rule
 
 
-def _is_missing(path: Path) -> bool:
-    """Return whether there is no such file. A file that cannot be looked up is not missing."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        pass  # reading the file names the cause
-    return False
-
-
 def load(path: Path) -> tuple[SiteRule, ...]:
     """Return the rules in ``path``, none if it does not exist; raises ConfigurationFaults."""
-    faults: list[Fault] = []
-    if _is_missing(path):
-        faults += _find_misnamed_file(path)
-        if faults:
-            raise ConfigurationFaults(faults)
+    try:
+        names = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        names = [path.name]  # reading the file names the cause
+    if path.name not in names:
+        misnamed = list(_find_misnamed_files(path, names))
+        if misnamed:
+            raise ConfigurationFaults(misnamed)
         return ()
+    faults: list[Fault] = []
     rules = []
     root = read_file(path, path.name)
     if not isinstance(root, YamlSequence):
         fix = "write - name: ..., one for each rule"
-        where = f"{path.name}:{line(root, ())}"
+        where = f"{path.name}:{root.line}"
         raise ConfigurationFaults([Fault(where, "must be a list of rules", fix)])
-    for node, number in zip(root, root.lines, strict=True):
+    for node in root:
         try:
-            written = validate_node(SiteRuleShape, node, path.name)
-            rules.append(written.rule(PolicyLine(path.name, number)))
+            rules.append(validate_node(SiteRuleShape, node, path.name, path.name).rule())
         except ConfigurationFaults as found:
             faults += found.faults
-    faults += _find_doubled_names(rules)
     if faults:
         raise ConfigurationFaults(faults)
     return tuple(rules)
 
 
-def check_rules(
+def find_broken_rules(
     policies: PolicySet, names: NameableInPolicies, now: datetime
-) -> tuple[list[Fault], list[Fault]]:
-    """Return the faults and the warnings of ``policies`` under the site rules.
+) -> Iterator[Fault]:
+    """Yield the faults of ``policies`` under the site rules, and those of the rules.
 
-    The lists are empty if ``names`` lacks the file of site rules, services or attribute maps.
+    There are none if ``names`` lacks the file of site rules, services or attribute maps.
     """
     if names.site_rules is None or names.services is None or names.maps is None:
-        return [], []
+        return
     try:
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
-        return [*found.faults], []
-    upstreams = names.upstreams or {}
-    site = Site.from_configuration(names.services, upstreams, names.maps).unlimited_by_metadata
-    known = names.list_known(policies.policies, policies.policies)
-    faults: list[Fault] = []
-    warnings: list[Fault] = []
-    for rule in rules:
-        unknown = find_unknown_names(_list_names(rule), known)
-        faults += (Fault(str(place), what, fix) for place, what, fix in unknown.faults)
-        warnings += (Fault(str(place), what, fix) for place, what, fix in unknown.warnings)
-        if not unknown.faults:
-            proof = check_rule(rule, policies, site, now)
-            faults += _find_broken_rule(proof, now)
-    return faults, warnings
-
-
-def _find_misnamed_file(path: Path) -> Iterator[Fault]:
-    """Yield a fault for a misspelled file name or a broken link: the rules would be ignored."""
-    if path.is_symlink():
-        yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
-    if not path.parent.is_dir():
+        yield from found.faults
         return
-    for other in sorted(path.parent.iterdir()):
-        alike = other.stem.casefold() == path.stem.casefold()
-        if alike and other.name != path.name and other.suffix.casefold() in {".yml", ".yaml"}:
-            yield Fault(other.name, "holds no site rules under this name", f"name it {path.name}")
-
-
-def _find_doubled_names(rules: Collection[SiteRule]) -> Iterator[Fault]:
-    first: dict[str, SiteRule] = {}
+    site = names.site.unlimited_by_metadata
+    known = add_proofs(names.list_known(policies.policies), policies.policies)
     for rule in rules:
-        earlier = first.setdefault(rule.name, rule)
-        if earlier is not rule:
-            what = f"two rules have the name {rule.name!r}"
-            yield Fault(str(rule.place), what, f"the first is in line {earlier.place.line}")
+        unknown, unconfigured = find_unknown_names(_list_names(rule), known)
+        yield from faults_at("", [*unknown, *unconfigured])
+        if not unknown:
+            yield from _find_breaches(check_rule(rule, policies, site, now), now)
+
+
+def _find_misnamed_files(path: Path, names: Iterable[str]) -> Iterator[Fault]:
+    """Yield a fault for each misspelled file name: the rules in it would be ignored."""
+    for name in names:
+        stem, _, ending = name.casefold().rpartition(".")
+        if stem == path.stem.casefold() and ending in {"yml", "yaml"}:
+            yield Fault(name, "holds no site rules under this name", f"name it {path.name}")
 
 
 def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
@@ -122,7 +94,7 @@ def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
     yield from write_names("attribute", attributes, rule.place)
 
 
-def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
+def _find_breaches(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at its services matches its conditions"
@@ -132,6 +104,3 @@ def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
         what = f"{rule.name!r} does not hold: {breach.service} {breach.what}{line}"
         later = "" if breach.day == now.date() else f", on {breach.day}"
         yield Fault(str(rule.place), what, f"e.g. {breach.persona}{later}")
-    more = len(proof.breaches) - _MOST
-    if more > 0:
-        yield Fault(str(rule.place), f"{rule.name!r} does not hold in {more} more ways")

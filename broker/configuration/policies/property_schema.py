@@ -11,15 +11,15 @@ from broker.configuration.policies.value_syntax import (
     ExpectedDecisionShape,
     Levels,
     OneLineText,
+    PlacedShape,
     Values,
 )
 from broker.core.entities import Assurance
-from broker.core.policy.model import Condition, PolicyLine
+from broker.core.policy.model import Condition
 from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.site_rules import SiteRule
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
-_WHOLE_LIFE: Final = range(200)
 
 
 def _read_age(written: object) -> object:
@@ -34,8 +34,8 @@ def _read_age(written: object) -> object:
 class AgeShape(Shape):
     """Ages, in years."""
 
-    least: Whole = Field(_WHOLE_LIFE.start, alias="from")
-    under: Whole = _WHOLE_LIFE.stop
+    least: Whole = Field(0, alias="from")
+    under: Whole = 200
 
     @model_validator(mode="after")
     def _has_an_age(self) -> "AgeShape":
@@ -44,31 +44,33 @@ class AgeShape(Shape):
         return self
 
 
-class WhenShape(Shape, extra="allow"):
+class WhenShape(PlacedShape, extra="allow"):
     """The logins that a rule is about; a login has one of the listed values."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values = ()
     assurance: Levels = ()
     cpr: CprKinds = ()
-    age: Annotated[AgeShape, BeforeValidator(_read_age, json_schema_input_type=int | AgeShape)] = (
-        AgeShape()
-    )
+    age: (
+        Annotated[AgeShape, BeforeValidator(_read_age, json_schema_input_type=int | AgeShape)]
+        | None
+    ) = None
     intent: Values = ()
     borrower: Flag | None = None
 
-    def make_given(self, place: PolicyLine) -> LoginFilter:
-        """Return the filter of the logins; ``place`` is the line of their conditions."""
+    def make_filter(self) -> LoginFilter:
+        """Return the filter of the logins."""
         named = self.__pydantic_extra__ or {}
-        ages = range(self.age.least, self.age.under)
         return LoginFilter(
             upstreams=self.upstream,
             levels=tuple(map(Assurance.parse, self.assurance)),
             cpr=self.cpr,
-            ages=None if ages == _WHOLE_LIFE else ages,
+            ages=range(self.age.least, self.age.under) if self.age else None,
             intents=self.intent,
             borrower=self.borrower,
-            conditions=tuple(Condition(name, values, place) for name, values in named.items()),
+            conditions=tuple(
+                Condition(name, values, self.lines[name]) for name, values in named.items()
+            ),
         )
 
 
@@ -84,7 +86,7 @@ class RuleExpectShape(ExpectedDecisionShape):
         return self
 
 
-class SiteRuleShape(Shape):
+class SiteRuleShape(PlacedShape):
     """One rule."""
 
     name: OneLineText
@@ -93,13 +95,13 @@ class SiteRuleShape(Shape):
     excepted: Values = Field((), alias="except")
     expect: RuleExpectShape
 
-    def rule(self, place: PolicyLine) -> SiteRule:
-        """Return the rule that stands at ``place``."""
+    def rule(self) -> SiteRule:
+        """Return the rule."""
         return SiteRule(
             name=self.name,
-            when=self.when.make_given(place),
+            when=self.when.make_filter(),
             expect=self.expect.expectation(),
-            place=place,
+            place=self.place,
             services=self.service,
             excepted=self.excepted,
             never_releases=self.expect.never_releases or (),

@@ -15,8 +15,9 @@ from broker.configuration.policies.file_checks import (
     values_by_name,
 )
 from broker.configuration.policies.known_names import (
+    NO_ATTRIBUTES,
     KnownNames,
-    UnknownNames,
+    Problems,
     find_unknown_names,
     list_policy_names,
 )
@@ -30,11 +31,11 @@ from broker.core.identity.canonical_attributes import (
     find_outgoing_row,
 )
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
+from broker.core.login.site import Site
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, Alternative, Condition, Policy, Release
 
-_NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
 # A decision may release these too: we make them, or the library system has them.
 _OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 # Numbers that an authority or an institution gives a person.
@@ -59,19 +60,18 @@ class NameableInPolicies:
     person_register: bool | None = None
     site_rules: Path | None = None
 
-    def list_known(self, policies: Collection[Policy], proving: Iterable[Policy]) -> KnownNames:
-        """Return the known names by kind; ``proving`` are the policies whose proofs count."""
-        attributes: set[str] | None = None
-        if self.attributes is not None:
-            proofs = [proof.name for policy in proving for proof in policy.proofs]
-            attributes = {*self.attributes, *_OURS, *proofs}
-            attributes |= {f"{name}{PROOF_DOMAIN}" for name in proofs}
-            attributes |= {f"proof.{name}" for name in proofs}
+    @property
+    def site(self) -> Site:
+        """Return the site of the services, upstreams and maps."""
+        return Site.from_configuration(self.services or {}, self.upstreams or {}, self.maps or {})
+
+    def list_known(self, policies: Collection[Policy]) -> KnownNames:
+        """Return the known names by kind, without those that proofs give."""
         affiliations = {policy.affiliation for policy in policies}
         return {
             "service": self.services,
             "upstream": self.upstreams,
-            "attribute": attributes,
+            "attribute": None if self.attributes is None else _OURS.union(self.attributes),
             "field": self.borrower_fields,
             "reason": FIRST_REASONS,
             "affiliation": affiliations,
@@ -83,13 +83,37 @@ class NameableInPolicies:
 ANY_NAMES: Final = NameableInPolicies()
 
 
+def add_proofs(known: KnownNames, proving: Iterable[Policy]) -> KnownNames:
+    """Return the known names with the attributes that the proofs of some policies give."""
+    attributes = known["attribute"]
+    if attributes is None:
+        return known
+    with_proofs = set(attributes)
+    for name in (proof.name for policy in proving for proof in policy.proofs):
+        with_proofs |= {name, f"{name}{PROOF_DOMAIN}", f"proof.{name}"}
+    return {**known, "attribute": with_proofs}
+
+
+def _find_unknown_names(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> tuple[Problems, Problems]:
+    """Return the faults and the warnings of names; each file has its own proofs."""
+    known = names.list_known(policies)
+    faults: Problems = []
+    warnings: Problems = []
+    for policy in policies:
+        found = find_unknown_names(list_policy_names(policy), add_proofs(known, [policy]))
+        faults += found[0]
+        warnings += found[1]
+    return faults, warnings
+
+
 def find_problems(
     policies: Collection[Policy], names: NameableInPolicies
 ) -> Iterator[PolicyProblem]:
     """Yield all faults: the policies are not used before they are fixed."""
     yield from find_faults(policies)
-    for unknown in _find_unknown_names(policies, names):
-        yield from unknown.faults
+    yield from _find_unknown_names(policies, names)[0]
     for policy in policies:
         yield from _find_unwritable_address(policy, names.borrower_fields)
     for release, service in _pair_with_services(policies, names):
@@ -101,20 +125,12 @@ def find_warnings(
 ) -> Iterator[PolicyProblem]:
     """Yield problems that an administrator should look at; they stop nothing."""
     yield from find_overdue(policies, now.date())
-    for unknown in _find_unknown_names(policies, names):
-        yield from unknown.warnings
+    yield from _find_unknown_names(policies, names)[1]
     for policy in policies:
         for alternative in policy.match:
             yield from _find_missing_scope(alternative, names)
     for release, service in _pair_with_services(policies, names):
         yield from _find_withheld_numbers(release, service)
-
-
-def _find_unknown_names(
-    policies: Collection[Policy], names: NameableInPolicies
-) -> Iterator[UnknownNames]:
-    for policy in policies:
-        yield find_unknown_names(list_policy_names(policy), names.list_known(policies, [policy]))
 
 
 # Services and the library system
@@ -201,7 +217,7 @@ def _find_missing_scope(
     asserted by each of several institutions.
     """
     asked = values_by_name(alternative).get(UPSTREAM, ())
-    conditions = [each for each in alternative.conditions if each.name not in _NO_ATTRIBUTES]
+    conditions = [each for each in alternative.conditions if each.name not in NO_ATTRIBUTES]
     for name, upstream in (names.upstreams or {}).items():
         if name not in asked or not conditions or len(upstream.institutions) <= 1:
             continue

@@ -2,14 +2,21 @@
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from broker.configuration.checked_files import Shape, step_into
+from broker.configuration.checked_files import Shape
 from broker.configuration.editor_schemas import JsonSchema
-from broker.configuration.strict_yaml import YamlMapping, YamlNode
+from broker.configuration.strict_yaml import YamlMapping, YamlSequence, YamlText, place_node
 from broker.core.policy.expiry import MONTHS, Expiry
 from broker.core.policy.model import Expectation, PolicyLine
 
@@ -55,33 +62,60 @@ ExpiryText = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
-    """A place in a policy file: the file's name, the node there, and its line.
+class PlacedShape(Shape):
+    """A mapping of a policy file that knows its line, and the lines of its keys.
 
-    ``node`` is None if nothing is there; the line is then that of the nearest parent.
+    The context of its validation is the name of the file.
     """
 
-    file: str
-    node: YamlNode | None
-    number: int
-
-    def below(self, *steps: str | int) -> "FilePlace":
-        """Return the place at the path ``steps`` below this one."""
-        node, number = self.node, self.number
-        for step in steps:
-            node, number = step_into(node, step) or (None, number)
-        return FilePlace(self.file, node, number)
+    _place: PolicyLine = PolicyLine("", 1)  # of a mapping that no file has
+    _lines: Mapping[str, PolicyLine] = {}
 
     @property
-    def line(self) -> PolicyLine:
-        """Return the line of this place."""
-        return PolicyLine(self.file, self.number)
+    def place(self) -> PolicyLine:
+        """Return the line of the mapping."""
+        return self._place
 
-    def key_lines(self) -> dict[str, PolicyLine]:
-        """Return the lines of the keys of the mapping that is here."""
-        lines = self.node.lines if isinstance(self.node, YamlMapping) else {}
-        return {key: PolicyLine(self.file, number) for key, number in lines.items()}
+    @property
+    def lines(self) -> Mapping[str, PolicyLine]:
+        """Return the lines of the keys."""
+        return self._lines
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_lines(
+        cls, node: object, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        shape = validate(node)
+        if isinstance(node, YamlMapping):
+            file = str(info.context)
+            lines = {key: PolicyLine(file, each.line) for key, each in node.items()}
+            shape.set_lines(PolicyLine(file, node.line), lines)
+        return shape
+
+    def set_lines(self, place: PolicyLine, lines: Mapping[str, PolicyLine]) -> None:
+        """Set the line of the mapping and those of its keys."""
+        self._place, self._lines = place, lines
+
+    def override(self, other: "PlacedShape") -> Self:
+        """Return this mapping with the values and lines of those of its keys that ``other`` has."""
+        keys = other.model_fields_set.intersection(type(self).model_fields)
+        if not keys:
+            return self
+        changed = self.model_copy(update={key: getattr(other, key) for key in keys})
+        changed.set_lines(other.place, {**self.lines, **other.lines})
+        return changed
+
+
+def expand_short_form(key: str) -> Callable[[object], object]:
+    """Return a function that expands a mapping of which only the value of ``key`` is written."""
+
+    def expand(node: object) -> object:
+        if isinstance(node, YamlText | YamlSequence):
+            return place_node(YamlMapping({key: node}), node.line)
+        return node
+
+    return expand
 
 
 # Fields that the person tells the library and that staff correct: no upstream knows them better.

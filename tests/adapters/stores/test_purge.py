@@ -1,7 +1,6 @@
 """Dropped records also leave the files of SQLite and Redis."""
 
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -16,12 +15,12 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
 from tests.plugins.folder_contents import read_folder_contents
+from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 GONE = Key("reference", "k1.gone-of-the-person")
 STAYS = Key("reference", "k1.stays-of-another")
-_PATIENCE = 60.0  # seconds
 Start = Callable[..., RedisServer]
 
 
@@ -79,17 +78,17 @@ def test_redis_writes_its_files_again(start: Start) -> None:
     store = open_store(master.url, Path())
     _write_and_drop(store)
     with master.client() as client, replica.client() as copy:
-        _until(lambda: bool(client.wait(1, 100)))
-        _until(partial(_has_saved, client))  # the master saves for the replica that has just connected
-        _until(partial(_begins_to_save, client))
-        _until(partial(_has_saved, client))
+        wait_until(lambda: bool(client.wait(1, 100)))
+        wait_until(partial(_has_saved, client))  # the master saves for the replica that has just connected
+        wait_until(partial(_begins_to_save, client))
+        wait_until(partial(_has_saved, client))
         store.drop(GONE)
         assert not _is_gone(master.folder)
         assert store.purge() == ("Replicas of Redis: run BGREWRITEAOF and BGSAVE on each of them.",)
-        _until(lambda: _is_gone(master.folder))
+        wait_until(lambda: _is_gone(master.folder))
         copy.execute_command("BGREWRITEAOF")
         copy.execute_command("BGSAVE", "SCHEDULE")
-        _until(lambda: _is_gone(replica.folder))
+        wait_until(lambda: _is_gone(replica.folder))
 
 
 @pytest.mark.server
@@ -112,7 +111,7 @@ def test_every_node_of_a_cluster_writes_its_files_again(
     _write_and_drop(store)
     store.drop(GONE)
     assert store.purge() == ()
-    _until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))
+    wait_until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))
 
 
 def _begins_to_save(server: Any) -> bool:
@@ -126,10 +125,3 @@ def _begins_to_save(server: Any) -> bool:
 
 def _has_saved(server: Any) -> bool:
     return not server.info("persistence")["rdb_bgsave_in_progress"]
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < until, "it did not come about within a minute"
-        time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
+from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 pytestmark = pytest.mark.server
@@ -42,7 +42,7 @@ def pair(start: Start, monkeypatch: pytest.MonkeyPatch) -> tuple[RedisServer, Re
     replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
     with master.client() as client:
         client.set("begun", "1")
-        _wait(lambda: bool(client.wait(1, 100)))
+        wait_until(lambda: bool(client.wait(1, 100)))
     return master, replica
 
 
@@ -112,7 +112,7 @@ def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer],
     with sentinel.client() as client:
         client.execute_command("ACL", "SETUSER", "default", ">aabb")
         client.execute_command("SENTINEL", "MONITOR", "books", "127.0.0.1", master.port, 1)
-        _wait(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
+        wait_until(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
         url = sentinel.url.replace("redis://", "redis+sentinel://").removesuffix("/0")
         store = _open(f"{url}/books?sentinel_password=aabb")
         assert list(store.faults()) == []
@@ -120,7 +120,7 @@ def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer],
         master.kill()
         # Only now: a busy machine, on which nobody is heard for a moment, is no reason to promote anybody.
         client.execute_command("SENTINEL", "SET", "books", "down-after-milliseconds", 300)
-    _wait(lambda: _writes(store))
+    wait_until(lambda: _writes(store))
     found = store.get(KEY, NOW)
     assert found is not None
     assert found.value == MARKER
@@ -163,10 +163,3 @@ def _give(nodes: tuple[RedisServer, ...], slot: int, to: RedisServer) -> None:
     for node in sorted(nodes, key=lambda node: node is not to):
         with node.client() as client:
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
-
-
-def _wait(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < until, "it did not come about within two minutes"
-        time.sleep(0.05)

@@ -156,12 +156,3 @@ def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> No
 def test_without_a_configuration_any_name_will_do() -> None:
     """Then nobody knows which categories staff make and which fields the connector writes."""
     assert warnings(ROOT / "policies", NameableInPolicies()) == []
-
-
-def test_a_service_that_no_affiliation_uses_is_a_warning(edited: Edited) -> None:
-    """The line of services.yaml, and both ways to fix it."""
-    folder = edited(
-        "services.yaml", "myprint:\n", "printing:\n  purpose: {en: a b, da: c d}\n  legal_basis: consent\nmyprint:\n"
-    )
-    unused = "no affiliation uses the service 'printing' (add it to release of an affiliation, or remove it here)"
-    assert warnings(folder) == [f"policies/services.yaml:16: {unused}"]

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from broker.cli.main import broker
-from broker.configuration.policies.git_revisions import commit_with_digest, folder_at
+from broker.configuration.policies.git_revisions import find_set, folder_at
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.core.errors import ConfigurationFaults
 from tests.walks.test_policy_explain import git
@@ -41,13 +41,14 @@ def test_a_revision_has_its_own_files(policies: Path, revision: str, text: bytes
 
 
 def test_the_commit_of_a_digest_is_found(policies: Path) -> None:
-    """Past commits without a policy; None where no commit has the set."""
+    """Commits without a policy are skipped; a set that no commit has is a fault."""
     with folder_at(policies, "HEAD~2") as extracted:
         digest = PolicyFolder(extracted).files().digest
-    commit = commit_with_digest(policies, digest)
-    assert commit is not None
-    assert commit.subject == "Write a"
-    assert commit_with_digest(policies, PolicyFolder(policies).files().digest) is None
+    found, commit = find_set(policies, digest)
+    assert found.files == {"student.yaml": b"a"}
+    assert commit.endswith('"Write a"')
+    with pytest.raises(ConfigurationFaults, match="no commit of it holds set"):
+        find_set(policies, PolicyFolder(policies).files().digest)
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--help", "--output=made", "-n1", ""])

@@ -81,17 +81,6 @@ def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
     live_policies.load(folder, NOW, NAMES)
 
 
-def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
-    """On its last day it counts without a warning; a day later the files load with a warning."""
-    for block in JOBS["add-domain"]:
-        do(folder, block)
-    assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
-    told = live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings
-    (ended,) = (each for each in told if each.what == "ps.rm.dk proved nothing after 2027-12-31")
-    lines = (folder / "hospital.yaml").read_text().splitlines()
-    assert "until: 2027-12-31" in lines[int(ended.where.rpartition(":")[2]) - 1]
-
-
 # Wrong turns, in the order of the document's table of messages: the file, what is replaced, and by what.
 TURNS: Final = [
     ("student.yaml", "upgrades:", "upgardes:"),

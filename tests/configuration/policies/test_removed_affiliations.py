@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from broker.configuration.policies import live_policies
-from broker.configuration.policies.live_policies import LivePolicies, load_or_last_good
+from broker.configuration.policies.live_policies import LivePolicies
 from broker.configuration.policies.site_checks import ANY_NAMES
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.policy.model import PolicySet
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -17,6 +18,12 @@ GONE = (
     "policies/hospital.yaml: the affiliation hospital is in force, and no file is of it any more"
     " (put it back, or write the line hospital into policies/REMOVED)"
 )
+
+
+def start(folder: Path, state: Path, now: datetime) -> tuple[PolicySet, tuple[Fault, ...]]:
+    """Give the set that a start puts in force, and the faults of the files."""
+    live = LivePolicies(folder, ANY_NAMES, now, state=state)
+    return live.current, live.stale
 
 
 def move_file_away(folder: Path) -> None:
@@ -62,17 +69,17 @@ def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
 def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothing(folder: Path, tmp_path: Path) -> None:
     """Without a state there is nothing in force yet."""
     state = tmp_path / "state"
-    load_or_last_good(folder, state, NOW)
+    start(folder, state, NOW)
     move_file_away(folder)
-    held, stale = load_or_last_good(folder, state, NOW)
+    held, stale = start(folder, state, NOW)
     assert ([str(fault) for fault in stale], len(held.policies)) == ([GONE], 4)
     with pytest.raises(ConfigurationFaults, match="the affiliation hospital is in force"):
         live_policies.load(folder, NOW, state=state)
-    assert len(load_or_last_good(folder, tmp_path / "another", NOW)[0].policies) == 3
+    assert len(start(folder, tmp_path / "another", NOW)[0].policies) == 3
     (folder / "REMOVED").write_text("hospital\n")
-    assert load_or_last_good(folder, state, NOW)[1] == ()
+    assert start(folder, state, NOW)[1] == ()
     (folder / "REMOVED").unlink()
-    assert load_or_last_good(folder, state, NOW)[1] == ()
+    assert start(folder, state, NOW)[1] == ()
 
 
 def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
@@ -82,10 +89,3 @@ def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
     assert str(live.stale[0]).endswith("or write the line hospital into policies/REMOVED)")
-
-
-def test_a_name_in_removed_that_is_still_there_is_a_warning(folder: Path) -> None:
-    """Left in the file it would let the affiliation go unasked some day."""
-    (folder / "REMOVED").write_text("hospital\n")
-    (warning,) = live_policies.load(folder, NOW).warnings
-    assert str(warning) == "policies/REMOVED: names hospital, which hospital.yaml has (remove the line, or the file)"

@@ -8,8 +8,8 @@ from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, find_text, form, mark
-from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, assert_attributes
+from tests.plugins.deployment import Deployment, change_persona, find_text, form, mark
+from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT
 from tests.walks.requirements.visits import (
     CPR,
     URN,
@@ -26,7 +26,6 @@ from tests.walks.requirements.visits import (
     proof,
     prove_mailbox,
     receive_landing,
-    return_from_hub,
     sign_up,
     spellings_of_number,
     texts,
@@ -108,8 +107,8 @@ def r22(deployment: Deployment) -> None:
 def r33(deployment: Deployment) -> None:
     """Open an account by an asserted number of a login that is sure enough; a typed one counts for nothing."""
     weak = (
-        (assert_attributes(ASTA, eduPersonAssurance=("1",)), "assurance_too_low"),
-        (assert_attributes(EVA, eduPersonAssurance=("Low",)), "no_affiliation"),
+        (change_persona(ASTA, eduPersonAssurance=("1",)), "assurance_too_low"),
+        (change_persona(EVA, eduPersonAssurance=("Low",)), "no_affiliation"),
     )
     for who, reason in weak:
         assert mark(log_in(visitor(deployment), who)) == ("refuse", reason)
@@ -118,7 +117,7 @@ def r33(deployment: Deployment) -> None:
         person = visitor(deployment)
         begun = person.get(f"/sign-up/begin?affiliation=private&upstream=nemid&{name}={_TYPED}")
         assert begun.status_code == 302
-        refused = return_from_hub(person, begun.location, PRIVATE_WITHOUT)
+        refused = person.return_from_hub(begun.location, PRIVATE_WITHOUT)
         assert mark(refused) == ("refuse", "cpr_required")
         assert person.post(refused.request.path, {name: _TYPED}).status_code == 405
     person = visitor(deployment)
@@ -202,7 +201,7 @@ def r47(deployment: Deployment) -> None:
     assert cpr(otto) not in landing.attributes["uid"]
     assert circulation.lend(row["patron_id"], BOOKS[1])
     by_eid = visitor(deployment)
-    eid = assert_attributes(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
+    eid = change_persona(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
     assert receive_landing(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
     assert borrower(deployment, otto)["category_id"] == "STUDENT"
     asked = log_in(later, left)

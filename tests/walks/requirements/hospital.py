@@ -25,7 +25,6 @@ from tests.walks.requirements.visits import (
     proof,
     prove_mailbox,
     receive_landing,
-    return_from_hub,
     sign_up,
     texts,
     visitor,
@@ -60,7 +59,7 @@ def r15(deployment: Deployment) -> None:
         assert mark(leaf) == ("sign-up", "hospital.kaldemail")
         assert texts(leaf, "//a[@data-action]") == [label]
     away = person.get(action(leaf, "login_eid_hospital"))
-    page = return_from_hub(person, away.location, DORTE)
+    page = person.return_from_hub(away.location, DORTE)
     assert mark(page) == ("proof", "kaldemail")
     assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
     [how] = [each for each in links(page) if urlsplit(each).path == PAGES["hospital.kaldemail"].address]
@@ -68,7 +67,7 @@ def r15(deployment: Deployment) -> None:
     assert mark(person.get(back)) == ("proof", "kaldemail")
     printing = visitor(deployment)
     begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
-    asked = return_from_hub(printing, begun.location, EVA)
+    asked = printing.return_from_hub(begun.location, EVA)
     [how] = [each for each in links(asked) if urlsplit(each).path == PAGES["hospital.kaldemail"].address]
     assert action(printing.get(how), "login_eid_hospital").endswith("service=myprint")
     transaction = page.request.path.removesuffix("/proof")

@@ -12,7 +12,7 @@ from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.assertion_writer import NAMES
-from tests.plugins.deployment import Deployment, mark
+from tests.plugins.deployment import Deployment, change_persona, mark
 from tests.walks.requirements.people import (
     ASTA,
     BO,
@@ -22,7 +22,6 @@ from tests.walks.requirements.people import (
     EVA,
     HOSPITAL_WITHOUT,
     PRIVATE_WITHOUT,
-    assert_attributes,
 )
 from tests.walks.requirements.visits import (
     CPR,
@@ -37,7 +36,6 @@ from tests.walks.requirements.visits import (
     open_library_page,
     prove_mailbox,
     receive_landing,
-    return_from_hub,
     sign_up,
     texts,
     visitor,
@@ -132,7 +130,7 @@ def r14(deployment: Deployment) -> None:
         [login] = texts(leaf, "//main//a[@data-action='login_electronic']/@href")
         person = visitor(deployment, language)
         away = person.get(open_library_page(library, login).location)
-        page = return_from_hub(person, away.location, ASTA if affiliation == "student" else BO)
+        page = person.return_from_hub(away.location, ASTA if affiliation == "student" else BO)
         assert receive_landing(person, page).status == "Success"
 
 
@@ -193,7 +191,7 @@ def r36(deployment: Deployment) -> None:
 
 def r38(deployment: Deployment) -> None:
     """Open the journals to students, employees and the hospital, not to private users; a field of study may decide."""
-    numberless = assert_attributes(DORTE, **{CPR: ()})
+    numberless = change_persona(DORTE, **{CPR: ()})
     assert mark(log_in(visitor(deployment), numberless, "e-resources")) == ("refuse", "no_policy_for_service")
     nurse = visitor(deployment)
     assert mark(prove_mailbox(nurse, sign_up(nurse, numberless, "hospital"), "dorte@auh.rm.dk")) == (
@@ -224,6 +222,6 @@ def _a_field_of_study_decides(deployment: Deployment) -> None:
         deployment.parts.policies._folder = PolicyFolder(policies)
         deployment.parts.policies.refresh(deployment.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
-            who = assert_attributes(persona("lars"), schacPersonalUniqueCode=(code + field,))
+            who = change_persona(persona("lars"), schacPersonalUniqueCode=(code + field,))
             person = visitor(deployment)
             assert (field, mark(finish_login(person, log_in(person, who, "e-resources")))[0]) == (field, expected)

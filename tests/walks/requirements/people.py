@@ -1,16 +1,8 @@
 """Invented people whom the demo has no need of: each is one condition of a requirement."""
 
-from dataclasses import replace
-
 from broker.demo.people.persona import AU, NEMLOGIN, Persona, eid_attributes, university_attributes
 from broker.demo.people.personas import persona
 from tests.walks.requirements.visits import CPR, URN
-
-
-def assert_attributes(who: Persona, **attributes: tuple[str, ...]) -> Persona:
-    """Return a persona of whom something else is asserted; an empty value is not sent."""
-    given = {**who.attributes, **attributes}
-    return replace(who, attributes={name: values for name, values in given.items() if values})
 
 
 def elsewhere(who: Persona, affiliation: str, eppn: str) -> Persona:

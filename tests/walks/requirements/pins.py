@@ -22,7 +22,6 @@ from tests.walks.requirements.visits import (
     open_library_page,
     pin_page,
     receive_landing,
-    return_from_hub,
     sign_up,
     texts,
     visitor,
@@ -63,7 +62,7 @@ def r10(deployment: Deployment) -> None:
     pia, person = persona("pia"), visitor(deployment)
     away = person.get(action(answer_sign_up(person, "student", "yes"), "login_wayf_pin"))
     assert away.status_code == 302
-    page = person.press(return_from_hub(person, away.location, pia), answer="yes")  # the masked address is hers
+    page = person.press(person.return_from_hub(away.location, pia), answer="yes")  # the masked address is hers
     assert (mark(page)[0], page.request.path) == ("pin", "/pin")
     changed = person.press(page, do="choose", pin="5926", again="5926")
     assert mark(changed) == ("pin", "set")

@@ -24,7 +24,6 @@ from tests.walks.requirements.visits import (
     open_library,
     prove_mailbox,
     receive_landing,
-    return_from_hub,
     sign_up,
     texts,
     visitor,
@@ -135,7 +134,7 @@ def r05(deployment: Deployment) -> None:
         assert mark(refused) == ("refuse", "national_eid_required")
         assert "/sign-up/private" in {urlsplit(each).path for each in links(refused)}
     away = visitor(deployment).get("/sign-up/begin?affiliation=private&upstream=nemid")
-    slipped = return_from_hub(visitor(deployment), away.location, BO)
+    slipped = visitor(deployment).return_from_hub(away.location, BO)
     assert mark(slipped)[0] == "error"
     assert borrowers(deployment, lars) == borrowers(deployment, alum) == borrowers(deployment, BO) == []
 

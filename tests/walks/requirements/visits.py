@@ -14,13 +14,12 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.xml_security import encryption, http_bindings
+from broker.adapters.saml.xml_security import encryption
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import services
 from broker.demo.people.persona import Persona
-from broker.demo.run.demo_folder import HUB, SERVICES
+from broker.demo.run.demo_folder import SERVICES
 from broker.demo.run.mail_server import ReceivedMail
-from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -73,24 +72,16 @@ def action(page: TestResponse, name: str) -> str:
     return find_text(page, f"//main//a[@data-action='{name}']/@href")
 
 
-def return_from_hub(person: Person, url: str, who: Persona) -> TestResponse:
-    """Let the hub authenticate the persona, and return the broker's next page; ``url`` has the AuthnRequest."""
-    asked = wayf_hub.read(urlsplit(url).query)
-    xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
-    answer = person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
-    return person.get(answer.location) if answer.status_code == 303 else answer
-
-
 def log_in(person: Person, who: Persona, service: str = "my-loans", way: str | None = None) -> TestResponse:
     """Come from a service, log in, and return the next page."""
-    return return_from_hub(person, person.choose(person.ask(service), way or who.way), who)
+    return person.return_from_hub(person.choose(person.ask(service), way or who.way), who)
 
 
 def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = None) -> TestResponse:
     """Follow the last link of the sign-up pages, log in, and return the next page."""
     away = person.get(f"/sign-up/begin?affiliation={affiliation}&upstream={way or who.way}")
     assert away.status_code == 302, mark(away)
-    return return_from_hub(person, away.location, who)
+    return person.return_from_hub(away.location, who)
 
 
 def log_in_with_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
