@@ -7,7 +7,7 @@ from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress
 
@@ -98,7 +98,7 @@ def copy_without_staff_view(setting: Setting, folder: Path) -> Setting:
     return found
 
 
-def read_audit_log(deployment: Deployment) -> list[dict[str, str]]:
+def read_audit_log(deployment: Deployment) -> list[dict[str, Any]]:
     """Read the lines of the audit log."""
     files = sorted(deployment.parts.config.audit_folder.glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]

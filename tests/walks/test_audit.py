@@ -1,13 +1,11 @@
 """The audit log of whole logins: the events that happened, in their order, and nothing of the person."""
 
-import json
-from collections.abc import Iterator
-
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import readiness
 from broker.cli.audit import verify_configured
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, mark
+from tests.plugins.staff_logins import read_audit_log
 
 LOOP = {"enrolment_done"}  # written by the worker, before or after the request's next line
 
@@ -17,13 +15,8 @@ def _trail(deployment: Deployment) -> StoredAuditLog:
     return deployment.parts.audit_log
 
 
-def _lines(deployment: Deployment) -> Iterator[dict[str, object]]:
-    for each in sorted(_trail(deployment).files.folder.glob("*.jsonl")):
-        yield from map(json.loads, each.read_text().splitlines())
-
-
 def _events(deployment: Deployment) -> list[object]:
-    return [each["event"] for each in _lines(deployment)]
+    return [each["event"] for each in read_audit_log(deployment)]
 
 
 def _wait_for_account(deployment: Deployment) -> None:
@@ -49,7 +42,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     deployment.landing(again.log_in("asta"))
     told = [each for each in _events(deployment) if each not in LOOP]
     assert told[-2:] == ["released", "released"]  # straight through, one line says it all
-    released = list(_lines(deployment))[-1]
+    released = read_audit_log(deployment)[-1]
     assert {"cpr", "borrower_number"} <= set(
         map(str, released["attributes"] if isinstance(released["attributes"], list) else ())
     )

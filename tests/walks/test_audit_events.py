@@ -1,40 +1,28 @@
 """The audit log has failed tries, acts of staff and upstream logouts, each exactly once."""
 
 import json
-from typing import Any
 
 import pytest
 
-from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.cli.audit import find_events
 from broker.demo.library import services
-from tests.plugins.deployment import Deployment, Person, find_text, form, mark
+from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.logout_client import LogoutClient
 from tests.plugins.mailbox_proof_bench import NURSE
-
-
-def _lines(deployment: Deployment) -> list[dict[str, Any]]:
-    audit_log = deployment.parts.audit_log
-    assert isinstance(audit_log, StoredAuditLog)
-    files = [audit_log.files.path(month).read_text() for month in audit_log.files.months()]
-    return [json.loads(line) for each in files for line in each.splitlines()]
+from tests.plugins.pin_pages import pin_page
+from tests.plugins.staff_logins import read_audit_log
 
 
 def _list_reasons(deployment: Deployment, kind: str) -> list[str | None]:
     """Return the reasons of all events of this kind."""
-    return [each.get("reason") for each in _lines(deployment) if each["event"] == kind]
-
-
-def _pin_page(person: Person) -> Any:
-    action, hidden = form(person.ask())
-    return person.get(find_text(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
+    return [each.get("reason") for each in read_audit_log(deployment) if each["event"] == kind]
 
 
 def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(deployment: Deployment) -> None:
     """A wrong PIN is logged without a borrower number: the typed number may be another person's."""
     person = deployment.person_without_code()
     number = next(str(row["patron_id"]) for row in deployment.koha.patrons.rows() if row["userid"] == "karla.dam")
-    page = _pin_page(person)
+    page = pin_page(person)
     for fields in ({"identifier": "karla.dam", "pin": ""}, {"identifier": "kårla", "pin": "1"}):
         page = person.press(page, **fields)
     assert _list_reasons(deployment, "refused") == []
@@ -80,7 +68,7 @@ def test_a_refusal_names_the_line_that_decided(
     page = deployment.person().log_in(name, way)
     assert mark(page) == ("refuse", reason)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if f'"reason": "{reason}"' in line]
-    (kept,) = [each for each in _lines(deployment) if each["event"] == "refused"]
+    (kept,) = [each for each in read_audit_log(deployment) if each["event"] == "refused"]
     assert (line.get("rule"), kept.get("policy")) == (rule, rule)
     assert "attribute" not in line
     nearest = "student.yaml:10 value_not_matched"
@@ -94,7 +82,9 @@ def _ends(deployment: Deployment) -> list[tuple[str, int | None, str | None]]:
     """Give kind, count and reason of every end of a logout."""
     ends = {"logout_done", "logout_partial"}
     return [
-        (each["event"], each.get("count"), each.get("reason")) for each in _lines(deployment) if each["event"] in ends
+        (each["event"], each.get("count"), each.get("reason"))
+        for each in read_audit_log(deployment)
+        if each["event"] in ends
     ]
 
 

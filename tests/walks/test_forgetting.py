@@ -8,20 +8,15 @@ from click.testing import CliRunner
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.cli.audit import find_events, verify_configured
 from broker.cli.main import broker as command
-from tests.plugins.deployment import Deployment, Person, find_text, form
+from tests.plugins.deployment import Deployment
+from tests.plugins.pin_pages import PIN, pin_page
 
-PIN = "4071"
 
-
-def _log_in_with_pin(deployment: Deployment, user_name: str) -> Person:
+def _log_in_with_pin(deployment: Deployment, user_name: str) -> None:
     """Log in by the library account at a terminal, from the service to its assertion."""
     person = deployment.person_without_code()
-    action, hidden = form(person.ask())
-    page = person.get(find_text(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
-    action, hidden = form(page)
-    asked = person.post(action, {**hidden, "do": "login", "identifier": user_name, "pin": PIN})
-    deployment.landing(person.agree(person.get(asked.location)))
-    return person
+    page = person.press(pin_page(person), do="login", identifier=user_name, pin=PIN)
+    deployment.landing(person.agree(page))
 
 
 def _number(deployment: Deployment, userid: str) -> str:

@@ -110,18 +110,3 @@ def test_a_plan_moves_only_as_the_login_may(wanted: WantedBorrower, before: Borr
         assert planned.cpr is None
         assert planned.expires is None or wanted.category in {before.category, planned.category}
         assert not (planned.expires and before.expires) or planned.expires > before.expires
-
-
-@given(requests, borrowers)
-def test_a_plan_that_was_carried_out_is_not_repeated(wanted: WantedBorrower, borrower: Borrower) -> None:
-    """After its own change there is nothing to do."""
-    planned = plan_change(borrower, wanted, TODAY)
-    if planned:
-        after = replace(
-            borrower,
-            category=planned.category or borrower.category,
-            expires=planned.expires or borrower.expires,
-            fields={**borrower.fields, **dict(planned.fields)},
-        )
-        wanted = replace(wanted, upgrade=False, lowers=())
-        assert plan_change(after, wanted, TODAY) is None

@@ -9,11 +9,10 @@ import pytest
 
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
-from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Person, Transaction
-from broker.core.logout.sessions import NameID, session_index
+from broker.core.logout.sessions import NameID
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.issuance import Issuance
@@ -130,30 +129,3 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
     again = issuance.transactions.read("t", world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
     assert len(lookup.owed) == bool(purpose)
-
-
-def test_what_cannot_be_written_down_does_not_leave(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup
-) -> None:
-    """Neither transaction nor session is written."""
-    lookup.audit_log.is_full = True
-    with pytest.raises(AuditUnavailable):
-        issuance.record_release(pending_login, STEP, leave(world, issuance, pending_login), NameID("n"), world.now)
-    assert issuance.transactions.read("t", world.now).transaction.issued is None
-    assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
-
-
-def test_a_session_is_kept_before_its_assertion_leaves(
-    world: Any, issuance: Issuance, pending_login: LoginContext
-) -> None:
-    """With all that a logout must name at the service and upstream, for twelve hours."""
-    issued = leave(world, issuance, pending_login)
-    assert issuance.record_release(pending_login, STEP, issued, NameID("n"), world.now)
-    [session] = issuance.sessions.list_in_browsers(["b"], world.now)
-    assert (session.service, session.entity_id, session.name_id) == ("my-loans", "https://a.example", NameID("n"))
-    assert (session.person, session.transaction, session.browser) == ("asta", "t", "b")
-    assert session.index == session_index(issued.assertion)
-    assert (session.upstream, session.issuer, session.upstream_index) == ("wayf", "https://wayf.example", "_i")
-    assert session.upstream_name_id == NameID("_t", PERSISTENT)
-    assert (session.at, session.until) == (issued.at, issued.at + timedelta(hours=12))
-    assert session.ended is None

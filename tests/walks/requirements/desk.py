@@ -3,6 +3,7 @@
 from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, mark
+from tests.plugins.pin_pages import pin_page
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     CPR,
@@ -14,7 +15,6 @@ from tests.walks.requirements.visits import (
     log_in_with_pin,
     open_library,
     open_library_page,
-    pin_page,
     receive_landing,
     sign_up,
     texts,

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, find_text, form, mark
-from tests.plugins.pin_pages import comparable_page
+from tests.plugins.pin_pages import comparable_page, pin_page
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     action,
@@ -20,7 +20,6 @@ from tests.walks.requirements.visits import (
     mail_to,
     open_library,
     open_library_page,
-    pin_page,
     receive_landing,
     sign_up,
     texts,

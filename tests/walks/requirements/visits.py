@@ -21,6 +21,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
+from tests.plugins.pin_pages import pin_page
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -88,12 +89,6 @@ def log_in_with_pin(person: Person, identifier: str, pin: str, service: str = "m
     """Come from a service, type a number and its PIN without a mailed code, and return the next page."""
     object.__setattr__(person.deployment.parts.library_logins, "mail_code", "never")
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
-
-
-def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
-    """Come from a service and choose the library account."""
-    chosen = person.press(person.ask(service), upstream="library")
-    return person.get(find_text(chosen, "//main//a[contains(@class, 'button')]/@href"))
 
 
 def proof(person: Person, page: TestResponse, do: str, **fields: str) -> TestResponse:
