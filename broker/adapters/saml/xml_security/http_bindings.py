@@ -27,7 +27,7 @@ LONGEST_RELAY_STATE: Final = 2_000
 _KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# What base64 and the names of algorithms have that is escaped in a query.
+# A query escapes these characters of base64 and of algorithm names.
 _ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D", ":": "%3A", "#": "%23"})
 _WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"

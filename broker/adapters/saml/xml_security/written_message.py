@@ -32,11 +32,8 @@ def _write(message: SamlBase, parent: etree._Element | None) -> etree._Element:
     """Write an element of pysaml2, with everything in it, below ``parent``."""
     values = vars(message)
     namespaces = dict(_NAMESPACE_MAP.get(message.c_namespace, {}))
-    given = {name: values[known[0]] for name, known in message.c_attributes.items()}
     attributes = {}
-    for name, value in (given | message.extension_attributes).items():
-        if value is None:
-            continue
+    for name, value in _collect_attributes(message).items():
         if name[:6] == _DECLARATION:  # pysaml2 declares the namespace of an xsi:type so
             namespaces[name[6:]] = value
             continue
@@ -56,3 +53,11 @@ def _write(message: SamlBase, parent: etree._Element | None) -> etree._Element:
     for child in message.extension_elements:
         _write(child, element)
     return element
+
+
+def _collect_attributes(message: SamlBase) -> dict[str, str]:
+    """Return the attributes that an element of pysaml2 has."""
+    values = vars(message)
+    attributes = {name: values[known[0]] for name, known in message.c_attributes.items()}
+    attributes |= message.extension_attributes
+    return {name: value for name, value in attributes.items() if value is not None}
