@@ -90,7 +90,7 @@ def _write_response(hub: PreparedHub, _: float) -> _HubMessage:
     xml = wayf_hub.response(HUB, hub.first, persona("asta"), hub.key, datetime.now(UTC))
     assertion = etree.fromstring(xml).find(xml_names.ASSERTION)
     assert assertion is not None
-    covered = signature.verify(assertion, [hub.key.private.public_key()])
+    covered = signature.verify(assertion, [signature.VerifyKey.load(base64.b64decode(hub.key.certificate))])
     signed_info = assertion.find(f"{xml_names.SIGNATURE}/{xml_names.SIGNED_INFO}")
     assert signed_info is not None
     return _HubMessage(xml, covered, etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False))

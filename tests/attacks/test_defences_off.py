@@ -19,6 +19,7 @@ from lxml import etree
 from saml2 import saml
 
 from broker.adapters.saml.idp import authn_requests, identity_provider
+from broker.adapters.saml.messages import message_checks
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.sp import received_response, service_provider
 from broker.adapters.saml.xml_security import (
@@ -33,7 +34,7 @@ from broker.adapters.saml.xml_security import (
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
 from tests.attacks.messages.hostile_messages import encrypt_as, encrypt_evil, sign_as, sign_value
-from tests.plugins.saml_messages import Forge, octets
+from tests.plugins.saml_messages import Forge, load_keys, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
 
 Off = Callable[[pytest.MonkeyPatch], None]
@@ -112,7 +113,7 @@ def _sign_response_and_forge_assertion(scene: Scene) -> object:
 
 
 def _load_key(key: Any) -> Callable[[Scene], object]:
-    return lambda _scene: signature.VerifyKey.load(key.public_key())
+    return lambda _scene: load_keys(key.public_key())
 
 
 def _send_late(**ago: float) -> Callable[[Scene], object]:
@@ -157,7 +158,7 @@ def _send_bomb(scene: Scene) -> object:
     squeezed = zlib.compressobj(wbits=-15)
     packed = squeezed.compress(etree.tostring(scene.parties.authn_request(service=LOANS)) + b" " * 40_000)
     query = "SAMLRequest=" + quote(base64.b64encode(packed + squeezed.flush()), safe="")
-    return http_bindings.inflate_redirect(query, "SAMLRequest", identity_provider.BOUNDS.octets)
+    return http_bindings.inflate_redirect(query, "SAMLRequest", message_checks.BOUNDS.octets)
 
 
 def _inflate(octets_: bytes, _longest: int) -> bytes:

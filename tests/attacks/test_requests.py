@@ -20,7 +20,7 @@ def make_query(parties: Parties, name: str) -> str:
 def test_every_check_has_its_request() -> None:
     """Each check in the tables has a request that only this check refuses."""
     assert set(REQUEST_CHECKS) == set(HOSTILE)
-    assert set(LIMITS) == {name for name, _, _ in REFUSED} | {"relay_state"}
+    assert set(LIMITS) == {name for name, _, _ in REFUSED}
 
 
 @pytest.mark.parametrize("name", mark_by_check(HOSTILE, REQUEST))

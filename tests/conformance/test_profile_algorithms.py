@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.core.errors import NO_PASSIVE, MessageRefused

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import read_required
+from broker.adapters.saml.metadata.role_descriptors import read_required
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import REQ, read_subject_id_req
+from broker.adapters.saml.metadata.role_descriptors import REQ, read_subject_id_req
 from broker.configuration.settings.config import load
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import xmlsec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from broker.adapters.saml.keys import key_ring
@@ -59,6 +60,13 @@ Type="%(type)s"><xenc:EncryptionMethod Algorithm="%(content)s"/><ds:KeyInfo><xen
 <xenc:EncryptionMethod Algorithm="%(transport)s">%(inner)s</xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue/>\
 </xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData>\
 </xenc:EncryptedData></saml:EncryptedAssertion>"""
+
+
+def load_keys(*keys: Any) -> list[signature.VerifyKey]:
+    """Load certificates and public keys, of which the latter are objects."""
+    form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    octets = [key if isinstance(key, bytes) else key.public_bytes(*form) for key in keys]
+    return [signature.VerifyKey.load(each) for each in octets]
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,14 +175,14 @@ class Forge:
         root = safe_parser.parse(raw, RESPONSE)
         whole = root.find(SIGNATURE) is not None
         if whole:
-            signature.verify(root, [self.upstream.certificate])
+            signature.verify(root, load_keys(self.upstream.certificate))
         sealed, assertion = root.find(ENCRYPTED_ASSERTION), root.find(ASSERTION)
         if sealed is not None:
             assertion = encryption.decrypt(sealed, self.decryption, allow_cbc=allow_cbc)
         if assertion is None:
             raise LookupError("no assertion")
         if not whole or assertion.find(SIGNATURE) is not None:
-            signature.verify(assertion, [self.upstream.certificate])
+            signature.verify(assertion, load_keys(self.upstream.certificate))
         return assertion
 
 

@@ -12,7 +12,7 @@ from lxml import etree
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import PREFIXES, RESPONSE

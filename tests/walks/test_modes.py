@@ -13,6 +13,7 @@ from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, POST
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Clock, Deployment, Person, find_text, form, mark, run_deployment
 from tests.plugins.policy_copies import copy_site
+from tests.plugins.saml_messages import load_keys
 
 
 def _post_request(person: Person, **more: str) -> str:
@@ -70,7 +71,7 @@ def test_an_upstream_with_post_only_is_asked_by_a_page(posted_deployment: Deploy
     assert [*sent] == ["SAMLRequest"]
     xml = http_bindings.decode_post(sent["SAMLRequest"])
     certificates = key_ring.load(posted_deployment.setting.folder / "keys").sp.signing_certificates
-    signature.verify(safe_parser.parse(xml, AUTHN_REQUEST), certificates)
+    signature.verify(safe_parser.parse(xml, AUTHN_REQUEST), load_keys(*certificates))
     url = http_bindings.build_redirect_url(
         place, "SAMLRequest", xml, None, None
     )  # the simulated hub reads this binding only

@@ -47,9 +47,7 @@ LOGOUT: Final = dict.fromkeys(
     ),
     29,
 )  # fmt: skip
-LIMITS: Final = dict.fromkeys(
-    ("binding", "relay_state", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26
-)
+LIMITS: Final = dict.fromkeys(("binding", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26)
 
 
 def mark_by_class_number(names: Iterable[str], **how: Any) -> list[Any]:

@@ -61,15 +61,6 @@ def test_a_pin_makes_no_new_pin(arrived_transaction: Transaction, terms: Any, pe
     assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived_transaction.begun), Done)
 
 
-@pytest.mark.parametrize("purpose", [LoginPurpose.LOGIN, LoginPurpose.SIGN_UP, LoginPurpose.CHOICES])
-def test_a_pin_is_good_for_other_purposes(
-    arrived_transaction: Transaction, terms: Any, permit: Any, purpose: LoginPurpose
-) -> None:
-    """Where the policies let its borrower in, a login by number and PIN goes on like any other."""
-    by_pin = replace(arrived_transaction, upstream="library", purpose=purpose)
-    assert isinstance(next_step(by_pin, terms(permit()), arrived_transaction.begun), Ask | Done)
-
-
 def test_a_new_pin_needs_more_than_a_name(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
     unsure = replace(permit(borrower="make"), ground=Ground.ALUMNI)
@@ -91,43 +82,6 @@ def test_a_new_pin_needs_a_borrower(arrived_transaction: Transaction, terms: Any
     )
     assert isinstance(step, Refuse)
     assert step.reason == "no_library_account"
-
-
-def test_a_lacking_proof_is_asked_for_before_all_else(
-    arrived_transaction: Transaction, terms: Any, permit: Any
-) -> None:
-    """Also where the policies deny without it: with it they may not."""
-    for decision in (DENY, permit(borrower="make")):
-        assert next_step(arrived_transaction, terms(decision, KALDEMAIL), arrived_transaction.begun) is KALDEMAIL
-
-
-def test_who_goes_on_without_a_proof_is_asked_no_more(
-    arrived_transaction: Transaction, terms: Any, permit: Any
-) -> None:
-    """The person's word that they go on without stands for this login."""
-    step = next_step(replace(arrived_transaction, unproved=True), terms(permit(), KALDEMAIL), arrived_transaction.begun)
-    assert isinstance(step, Ask)
-
-
-def test_another_category_is_offered_before_anything_is_asked(
-    arrived_transaction: Transaction, terms: Any, permit: Any
-) -> None:
-    """The offer comes first, once: with an answer of either kind it is not made again (R40)."""
-    standing = replace(arrived_transaction, account=Account(None, AccountState.NONE, upgrade_from="PRIVATE"))
-    step = next_step(standing, terms(permit(borrower="make")), arrived_transaction.begun)
-    assert isinstance(step, OfferUpgrade)
-    assert step.category == "PRIVATE"
-    for answer in (True, False):
-        after = next_step(replace(standing, upgrade=answer), terms(permit(borrower="make")), arrived_transaction.begun)
-        assert isinstance(after, Ask)
-
-
-def test_a_sign_up_ends_in_a_page(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
-    """Where a login would issue, a sign-up is done: no service asked for an assertion."""
-    decision = permit("public_task", "make", borrower_number=())
-    quiet = replace(arrived_transaction, account=Account("7", AccountState.DONE))
-    step = next_step(replace(quiet, purpose=LoginPurpose.SIGN_UP), terms(decision), arrived_transaction.begun)
-    assert isinstance(step, Ask)  # it tells first, as a login does
 
 
 def test_choices_are_shown_whatever_the_policies_say(arrived_transaction: Transaction, terms: Any) -> None:

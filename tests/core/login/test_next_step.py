@@ -22,13 +22,11 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import (
     Ask,
     Authenticate,
-    Choose,
     ClaimBorrower,
     ConfirmAddress,
     Done,
@@ -77,11 +75,6 @@ def answer_question(arrived_transaction: Transaction, service: Service, hmacs: L
     return make
 
 
-def test_a_new_transaction_chooses(transaction: Transaction, after: Next) -> None:
-    """With several ways open the person chooses among them."""
-    assert after(transaction, DENY) == Choose(("wayf", "nemid"))
-
-
 def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> None:
     """A chosen upstream is where the browser goes."""
     assert after(replace(transaction, upstream="wayf"), DENY) == Authenticate("wayf")
@@ -112,11 +105,6 @@ def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, 
     status, reason, told = REFUSALS[name]
     failed = replace(transaction, upstream="wayf", failure=UpstreamRefusal("wayf", status))
     assert after(failed, DENY) == Refuse(reason, told)
-
-
-def test_a_denial_refuses_with_its_first_reason(arrived_transaction: Transaction, after: Next) -> None:
-    """The refusal shows the reason on which the person can act."""
-    assert after(arrived_transaction, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
 
 
 @pytest.mark.parametrize(
@@ -161,37 +149,6 @@ def test_nothing_leaves_before_it_was_shown(
     step = after(arrived_transaction, permit(basis))
     assert isinstance(step, Ask)
     assert step.question.variant == variant
-
-
-def test_a_passive_request_is_not_asked(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
-    """A question under IsPassive is NoPassive."""
-    passive = replace(arrived_transaction, request=replace(arrived_transaction.request, is_passive=True))
-    step = after(passive, permit())
-    assert isinstance(step, Refuse)
-    assert step.status == NO_PASSIVE
-
-
-def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, answer_question: Any) -> None:
-    """The assertion has exactly what the person agreed to."""
-    decision = permit(sn=("Ravn",), cpr=("1403044004",))
-    step = after(answer_question(decision), decision)
-    assert isinstance(step, Issue)
-    assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
-
-
-def test_the_number_leaves_that_no_decision_holds(
-    answer_question: Any, permit: Any, service: Service, hmacs: LookupHmacs, now: datetime
-) -> None:
-    """It is in the question and in what is issued; where there is none, neither is its stand-in."""
-    decision = permit(sn=("Ravn",), cpr=CPR_STAND_IN)
-    shown = permit(sn=("Ravn",), cpr=("1403044004",))
-    terms = Terms(service, GIVER, hmacs, decision, None, ("wayf",), ids=IDS, cpr="1403044004")
-    step = next_step(answer_question(shown), terms, now)
-    assert isinstance(step, Issue)
-    assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
-    asked = next_step(answer_question(shown), replace(terms, cpr=None), now)
-    assert isinstance(asked, Ask)
-    assert [each.name for each in asked.question.disclosure.items] == ["sn"]
 
 
 def test_a_refusal_declines(after: Next, permit: Any, answer_question: Any) -> None:
@@ -313,14 +270,6 @@ def test_a_service_that_needs_a_borrower(
     step = after(replace(arrived_transaction, account=account), permit("public_task", "need"))
     assert isinstance(step, Refuse)
     assert step.reason == reason
-
-
-def test_the_number_is_the_account_s(after: Next, permit: Any, answer_question: Any) -> None:
-    """The borrower number that leaves is the enrolment's."""
-    decision = permit(borrower="make", borrower_number=())
-    step = after(replace(answer_question(decision), account=Account("42", AccountState.DONE)), decision)
-    assert isinstance(step, Issue)
-    assert step.disclosure.items[0].values == ("42",)
 
 
 def test_an_exact_context_is_kept(arrived_transaction: Transaction, after: Next, permit: Any) -> None:

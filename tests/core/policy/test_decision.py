@@ -91,52 +91,11 @@ def fates(decision: Decision) -> dict[str, str]:
     return {each.name: each.code for each in decision.fates}
 
 
-def test_a_permit_names_the_lines_that_decided() -> None:
-    """Effect, affiliation, released values, the fate of every attribute, and the digest of the files."""
-    decision = decide()
-    assert (decision.effect, decision.affiliation, decision.digest) == (Effect.PERMIT, "student", "d1")
-    assert reasons(decision) == ["ok p.yaml:60", "matched p.yaml:10"]
-    assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
-    assert fates(decision) == {"role": "not_listed", "home": "not_listed", "cpr": "not_listed", "sn": "released"}
-    assert decision.ground is Ground.INSTITUTION
-
-
-def test_an_exception_replaces_keys_for_one_institution() -> None:
-    """The home organisation picks it; the affiliation and the match stay."""
-    older = replace(STUDENTS, institution="au.dk", require=Requirement(age=30, place=PolicyLine("p.yaml", 51)))
-    entry = release("my-loans", "sn", borrower="make")
-    usual = replace(STUDENTS, releases=(entry,))
-    file = replace(usual, exceptions={"au.dk": replace(older, releases=(entry,))})
-    home = {"role": ("student@au.dk",), "sn": ("Ravn",)}
-    for name, expected in (("au.dk", ["too_young p.yaml:51"]), ("ku.dk", ["ok p.yaml:60", "matched p.yaml:10"])):
-        login = replace(LOGIN, attributes=Attributes(home | {"schacHomeOrganization": (name,)}))
-        decision = decide(login, LOANS, file)
-        assert (decision.affiliation, reasons(decision)) == ("student", expected)
-
-
 def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
     """Its values are those of the file; a CPR number is never stated."""
     listed = [replace(each, states=("x:y",)) for each in release("my-loans", "entitlement", "role", "cpr").attributes]
     decision = decide(LOGIN, LOANS, replace(STUDENTS, releases=(replace(STUDENTS.releases[0], attributes=(*listed,)),)))
     assert [values for _, values in decision.released] == [("x:y",), ("x:y",), STUDENT["cpr"]]
-
-
-@pytest.mark.parametrize(
-    ("upstream", "student", "affiliation", "mismatch"),
-    [("nemid", True, "private", None), ("wayf", True, "student", "private"), ("wayf", False, "private", None)],
-)
-def test_an_intent_picks_no_policy_for_other_upstreams(
-    upstream: str, affiliation: str, mismatch: str | None, *, student: bool
-) -> None:
-    """An intent without an account by this upstream is ignored, unless only its policy matches."""
-    private = policy(
-        "private", 1, alternative(40, upstream=("wayf", "nemid")), require=Requirement(upstream=("nemid",))
-    )
-    students = replace(STUDENTS, match=(alternative(10, upstream=("wayf", "nemid"), role="student@*"),))
-    attributes = STUDENT if student else Attributes({"sn": ("Ravn",)})
-    login = replace(LOGIN, upstream=upstream, attributes=attributes, intent="private")
-    decision = decide(login, LOANS, students, private)
-    assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
 
 
 def test_a_decision_shows_no_value() -> None:
@@ -164,37 +123,6 @@ def test_precedence_decides_and_an_intent_picks_among_what_matches(
     both = replace(LOGIN, attributes=Attributes({"role": ("student@au.dk", "employee@au.dk")}), intent=intent)
     decision = decide(both)
     assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
-
-
-def test_where_the_highest_needs_more_assurance_a_lower_one_is_taken() -> None:
-    """A condition on assurance is a condition like others."""
-    sure = policy("sure", 99, alternative(30, upstream="wayf", role="student@au.dk", assurance="high"))
-    assert decide(LOGIN, LOANS, sure, STUDENTS).affiliation == "student"
-    assert decide(replace(LOGIN, assurance=Assurance.HIGH), LOANS, sure, STUDENTS).affiliation == "sure"
-
-
-@pytest.mark.parametrize(
-    ("login", "near"),
-    [
-        (replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)})), "value_not_matched p.yaml:11"),
-        (replace(LOGIN, attributes=Attributes()), "attribute_missing p.yaml:11"),
-        (replace(LOGIN, upstream="nemid"), "other_upstream p.yaml:10"),
-        (replace(LOGIN, assurance=None), "assurance_too_low p.yaml:12"),
-        (replace(LOGIN, assurance=Assurance.SELF_ASSERTED), "assurance_too_low p.yaml:12"),
-    ],
-)
-def test_without_an_affiliation_the_nearest_line_explains(login: LoginFacts, near: str) -> None:
-    """Deny by default; what cannot be evaluated does not match; the line that failed is named."""
-    only = policy("student", 1, alternative(10, upstream="wayf", role="student@au.dk", assurance="low"))
-    decision = decide(login, LOANS, only)
-    assert decision.effect is Effect.DENY
-    assert reasons(decision) == ["no_affiliation", near]
-    assert set(fates(decision).values()) <= {"no_affiliation"}
-
-
-def test_an_intent_that_nothing_bears_out_is_recorded() -> None:
-    """Also where there is no affiliation at all."""
-    assert decide(replace(LOGIN, upstream="nemid", intent="student")).mismatch == "student"
 
 
 def test_explanations_are_bounded() -> None:
@@ -282,17 +210,6 @@ def test_only_listed_values_leave(values: tuple[str, ...], kept: tuple[str, ...]
     assert fates(decision)["role"] == fate
 
 
-def test_the_number_is_listed_before_it_is_known_and_absent_attributes_are_not() -> None:
-    """A borrower number not yet made is shown by name; what the upstream did not send is no item.
-
-    Source: docs/reference/design.md#borrower-number.
-    """
-    listing = replace(STUDENTS, releases=(release("my-loans", "borrower_number", "mail"),))
-    decision = decide(LOGIN, LOANS, listing)
-    assert [(listed.name, values) for listed, values in decision.released] == [("borrower_number", ())]
-    assert fates(decision)["mail"] == "not_sent"
-
-
 BY_MAIL = replace(
     release("my-loans", "sn"), name_id="email", subject=ReleasedAttribute("name_id", WORDS, PolicyLine("p.yaml", 70))
 )
@@ -321,14 +238,6 @@ def test_a_verified_address_leaves_for_nobody_else() -> None:
     """An entry of another kind of NameID shows nothing of it."""
     decision = decide(replace(LOGIN, verified_address="asta@au.dk"), LOANS, STUDENTS)
     assert [listed.name for listed, _ in decision.released] == ["sn"]
-
-
-def test_what_was_withheld_is_explained_by_its_reason() -> None:
-    """Listed or not, and what stood beside the attributes too; a value beside the faulty one still leaves."""
-    listing = replace(STUDENTS, releases=(release("my-loans", "mail", "sn"),))
-    withheld = {"mail": "blanks_around", "sn": "bad_characters", "NameID": "too_long"}
-    decision = decide(replace(LOGIN, withheld=withheld), LOANS, listing)
-    assert fates(decision) | withheld | {"sn": "released"} == fates(decision)
 
 
 @pytest.mark.parametrize(
@@ -400,34 +309,6 @@ def test_making_a_borrower_needs_what_the_policy_requires(
 
 
 @pytest.mark.parametrize(
-    ("upstream", "borrower", "codes"),
-    [
-        ("nemid", None, ["too_young"]),
-        ("nemid", True, []),
-        ("wayf", None, ["national_eid_required", "assurance_too_low", "cpr_required", "too_young"]),
-        ("wayf", True, []),
-    ],
-)
-def test_an_account_may_be_made_by_some_ways_to_log_in_only(
-    upstream: str, borrower: bool | None, codes: list[str]
-) -> None:
-    """The upstream is the first reason, because another one brings the rest. A borrower is enough (R05)."""
-    strict = Requirement(
-        cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=PolicyLine("p.yaml", 50), upstream=("nemid",)
-    )
-    match = (alternative(10, upstream=("wayf", "nemid")),)
-    private = policy(
-        "private", 1, *match, require=strict, releases=(release("my-loans", "sn", borrower="make"), release("x"))
-    )
-    poor = LoginFacts(upstream, STUDENT, Assurance.LOW, "none", 17, borrower=borrower)
-    sure = replace(poor, assurance=Assurance.SUBSTANTIAL, cpr="real")
-    decision = decide(sure if upstream == "nemid" else poor, LOANS, private)
-    assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == codes
-    assert not decision.permits_creation
-    assert decide(replace(sure, upstream="nemid", age=18), LOANS, private).permits_creation
-
-
-@pytest.mark.parametrize(
     ("changes", "may"),
     [
         ({}, True),
@@ -446,36 +327,6 @@ def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], ma
     login = replace(login, **changes)  # type: ignore[arg-type]
     assert decide(login, LOANS, former, STAFF).permits_lowering is may
     assert not decide(login, LOANS, replace(former, borrower=replace(rule, lowers=None)), STAFF).permits_lowering
-
-
-@pytest.mark.parametrize(
-    ("changes", "lines"),
-    [
-        ({}, [60, 10]),
-        ({"age": 17}, [53]),
-        ({"upstream": "nemid", "cpr": "none", "age": None}, [50, 52]),
-        ({"attributes": Attributes({"role": ("alum@ku.dk",)})}, [None, 11]),
-    ],
-)
-def test_the_line_that_decided_is_named(changes: dict[str, object], lines: list[int | None]) -> None:
-    """The key of ``require`` that is not met; the entry of a permit; without a match the near misses, none blamed."""
-    keys = {"upstream": 50, "assurance": 51, "cpr": 52, "age": 53}
-    written = {key: PolicyLine("p.yaml", line) for key, line in keys.items()}
-    strict = Requirement(cpr=True, age=18, place=PolicyLine("p.yaml", 49), upstream=("wayf",), lines=written)
-    match = alternative(10, upstream=("wayf", "nemid"), role="student@*")
-    making = policy("student", 20, match, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
-    decision = decide(replace(LOGIN, **changes), LOANS, making)  # type: ignore[arg-type]
-    assert [each.place.line if each.place else None for each in decision.reasons] == lines
-    assert decision.deciding_line == decision.reasons[0].place
-    assert decision.near_misses == (decision.reasons[1:] if lines[0] is None else ())
-    assert replace(strict, lines={}).line_of("age") == PolicyLine("p.yaml", 49)
-
-
-@pytest.mark.parametrize(("borrower", "effect"), [(None, Effect.PERMIT), (True, Effect.PERMIT), (False, Effect.DENY)])
-def test_needing_a_borrower_refuses_only_who_is_known_to_have_none(borrower: bool | None, effect: Effect) -> None:
-    """Not looked up yet is no answer."""
-    needing = replace(STUDENTS, releases=(release("my-loans", "sn", borrower="need"),))
-    assert decide(replace(LOGIN, borrower=borrower), LOANS, needing).effect is effect
 
 
 @pytest.mark.parametrize(

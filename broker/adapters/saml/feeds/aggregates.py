@@ -145,9 +145,10 @@ class _Pass:
         parse = BoundedParse(stream, self.trust.largest)
         root = parse.read_start()
         signed = EnvelopedSignature(root, parse.begun, self.trust.keys)
-        self._read(signed, root, signed.pieces.list_complete())
+        # All children but the last are complete, with the text after them.
+        self._read(signed, root, list(root)[:-1])
         for _ in parse.read_rest(root):
-            self._read(signed, root, signed.pieces.list_complete())
+            self._read(signed, root, list(root)[:-1])
         self._read(signed, root, list(root))
         if not signed.is_valid():
             raise MessageRefused("feed.digest")

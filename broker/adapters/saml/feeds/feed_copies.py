@@ -7,17 +7,16 @@ machines have their own disks.
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from pydantic import AwareDatetime, TypeAdapter
 
 from broker.adapters.saml.feeds.aggregates import FeedPublication
-from broker.adapters.saml.feeds.feed_fetch import Document, Marks
+from broker.adapters.saml.feeds.feed_fetch import Document
 from broker.adapters.saml.xml_security import xml_times
 from broker.configuration import durable_files as durable
 
@@ -40,10 +39,8 @@ class Note:
     """The stored facts about one document, for the next worker."""
 
     due: AwareDatetime = xml_times.LONG_AGO
-    marks: Marks = field(default_factory=Marks)
+    etag: str = ""  # of the copy, for a conditional request
     cause: str = ""  # of the last failure, while it lasts
-    good: AwareDatetime | None = None  # when the server last answered
-    kept: bool = False  # a copy exists, or should exist
     # The last publication that was kept; it stays after the copy has expired or is gone.
     edition: FeedPublication | None = None
     # Digests of publications that only the order of arrival distinguishes from ``edition``.
@@ -59,6 +56,7 @@ class Copies:
     def __init__(self, folder: Path) -> None:
         """Take the folder, which is created when needed."""
         self.folder = folder
+        self._draft = folder / ".draft"
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
@@ -80,22 +78,20 @@ class Copies:
             os.close(lock)
 
     @contextmanager
-    def create_file(self) -> Iterator[tuple[BinaryIO, Path]]:
-        """Yield a new file and its path for ``keep``; a file that is not kept is removed."""
-        path = self.folder / f".{secrets.token_hex(8)}"
+    def create_file(self) -> Iterator[BinaryIO]:
+        """Yield a file for ``keep``, within ``lock``; a file that is not kept is removed."""
         try:
-            with path.open("x+b") as file:
-                path.chmod(0o600)
-                yield file, path
+            with self._draft.open("w+b") as file:
+                self._draft.chmod(0o600)
+                yield file
         finally:
-            path.unlink(missing_ok=True)
+            self._draft.unlink(missing_ok=True)
 
-    def keep(self, made: BinaryIO, path: Path, document: Document) -> None:
+    def keep(self, made: BinaryIO, document: Document) -> None:
         """Make a verified file the copy; after a crash the old or the new copy exists."""
         made.flush()
         os.fsync(made.fileno())
-        path.rename(self._path(document))
-        durable.sync_folder(self.folder)
+        durable.rename_file(self._draft, self._path(document))
 
     @contextmanager
     def open_copy(self, document: Document) -> Iterator[BinaryIO | None]:
@@ -123,12 +119,6 @@ class Copies:
     def write_note(self, document: Document, note: Note) -> None:
         """Write the note about a document."""
         durable.replace_file(self._path(document, ".json"), _NOTE.dump_json(note))
-
-    def remove_leftovers(self) -> None:
-        """Remove files that a crash left; call it only within ``lock``."""
-        for path in self.folder.glob(".*"):
-            with suppress(OSError):
-                path.unlink()
 
     def _path(self, document: Document, ending: str = ".xml") -> Path:
         return self.folder / f"{document.name}{ending}"

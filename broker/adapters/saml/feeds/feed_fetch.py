@@ -20,7 +20,7 @@ from broker.core.errors import MessageRefused
 
 _WITHIN: Final = 60.0  # seconds for a whole fetch
 _PIECE: Final = 65_536
-_LONGEST: Final = 200  # of an ETag or a date that is sent back
+_LONGEST: Final = 200  # characters of an ETag
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +61,18 @@ class Feed:
             yield Document(url, name, entity_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """ETag and Last-Modified of a document, for conditional requests; empty if not sent."""
+def fetch(feed: Feed, document: Document, etag: str, into: BinaryIO) -> str | None:
+    """Write the document into ``into``; return its new ETag, None if it has not changed.
 
-    etag: str = ""
-    modified: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of a conditional request."""
-        named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
-        return {name: value for name, value in named.items() if value}
-
-
-def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
-    """Write the document into ``into``; return its new marks, None if it has not changed.
-
-    The document is not verified here. ``MessageRefused``: ``feed.unreachable``, ``feed.status``
-    (also for a redirect: its target is not configured), ``feed.absent`` if the MDQ server does not
-    know the entity, ``feed.size``.
+    ``etag`` is that of the copy, or empty to get the document in any case. A server without ETag
+    sends it each time. The document is not verified here. ``MessageRefused``:
+    ``feed.unreachable``, ``feed.status`` (also for a redirect: its target is not configured),
+    ``feed.absent`` if the MDQ server does not know the entity, ``feed.size``.
     """
     end_by(time.monotonic() + _WITHIN, feed.trust.largest)
     try:
-        with _send(feed, document, marks) as answer:
-            if answer.status_code == requests.codes.not_modified and marks.headers():
+        with _send(feed, document, etag) as answer:
+            if answer.status_code == requests.codes.not_modified and etag:
                 return None
             if answer.status_code == requests.codes.not_found and document.entity_id:
                 raise MessageRefused("feed.absent")
@@ -92,26 +80,21 @@ def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks
             if answer.status_code != requests.codes.ok or coding != "identity":
                 raise MessageRefused("feed.status")
             _copy(answer, into, feed.trust.largest)
-            return Marks(
-                etag=_clean_mark(answer.headers.get("ETag", "")),
-                modified=_clean_mark(answer.headers.get("Last-Modified", "")),
-            )
+            return _clean_etag(answer.headers.get("ETag", ""))
     except (requests.RequestException, HTTPError, HTTPException, OSError):
         raise MessageRefused("feed.unreachable") from None
 
 
 @contextmanager
-def _send(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
+def _send(feed: Feed, document: Document, etag: str) -> Iterator[requests.Response]:
     """Send the request without a session.
 
     A session would follow redirects, keep cookies and use the proxies of the environment.
     """
     # A compressed answer could become a thousand times larger than the bound.
-    headers = {
-        "Accept": "application/samlmetadata+xml",
-        "Accept-Encoding": "identity",
-        **marks.headers(),
-    }
+    headers = {"Accept": "application/samlmetadata+xml", "Accept-Encoding": "identity"}
+    if etag:
+        headers["If-None-Match"] = etag
     request = requests.Request("GET", document.url, headers).prepare()
     adapter = HTTPAdapter()
     time_out(adapter.poolmanager)
@@ -135,10 +118,7 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
         seconds_left()
 
 
-def _clean_mark(value: str) -> str:
-    """Return a header value if it can be sent back unchanged, else an empty one."""
-    if len(value) > _LONGEST:
-        return ""
-    if not value.isascii() or not value.isprintable():
-        return ""
-    return value
+def _clean_etag(value: str) -> str:
+    """Return an ETag if it can be sent back unchanged, else an empty one."""
+    is_clean = len(value) <= _LONGEST and value.isascii() and value.isprintable()
+    return value if is_clean else ""

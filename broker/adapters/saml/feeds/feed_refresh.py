@@ -8,7 +8,7 @@ from typing import BinaryIO, Final, Literal
 from broker.adapters.saml.feeds import aggregates, feed_fetch
 from broker.adapters.saml.feeds.aggregates import Aggregate, Entity, FeedPublication
 from broker.adapters.saml.feeds.feed_copies import Copies, Note, Stamp
-from broker.adapters.saml.feeds.feed_fetch import Document, Feed, Marks
+from broker.adapters.saml.feeds.feed_fetch import Document, Feed
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
@@ -30,7 +30,6 @@ class FetchOutcome:
     feed: str
     result: FetchResult
     cause: str = ""
-    mended: bool = False
     entity_id: str | None = None
 
 
@@ -66,7 +65,6 @@ class FeedRefresh:
                 if not ours:
                     yield FetchOutcome(self.feed.name, "busy")
                     return
-                self._copies.remove_leftovers()
                 # Check again: another worker may have fetched it meanwhile.
                 for document in self.documents:
                     if force or self._is_due(document, now):
@@ -134,9 +132,7 @@ class FeedRefresh:
         if cause:
             return f"{where} is refused ({cause}){_describe_copy(held.copy, now)}"
         if held.copy is None:
-            if note.good is None and not document.entity_id:
-                return f"{where} has not been fetched yet"
-            return None
+            return None if document.entity_id else f"{where} has not been fetched yet"
         soon = min(_SOON, self.feed.trust.window / 4)
         if held.copy.until > now + soon:
             return None
@@ -153,76 +149,57 @@ class FeedRefresh:
         # An attacker may have changed the file: ignore a due time in the far future.
         if note.due <= now or note.due > now + _EVERY:
             return True
-        if note.cause:
-            return False
-        missing = note.kept and self._copies.stamp(document) is None
-        return missing or bool(held.cause)
+        return bool(held.cause) and not note.cause
 
     def _fetch_document(self, document: Document, now: datetime) -> FetchOutcome:
         before = self._copies.read_note(document)
+        result: FetchResult
+        cause = ""
         try:
             result = self._fetch_newer(document, before, now)
         except MessageRefused as refused:
-            return self._note_failure(document, before, refused.cause, now)
-        return FetchOutcome(
-            feed=self.feed.name,
-            result=result,
-            mended=bool(before.cause),
-            entity_id=document.entity_id,
-        )
+            result, cause = self._note_failure(document, before, refused.cause, now)
+        return FetchOutcome(self.feed.name, result, cause, document.entity_id)
 
     def _fetch_newer(
         self, document: Document, before: Note, now: datetime
     ) -> Literal["new", "same"]:
         """Fetch a document, and keep it if it is verified and newer."""
         held = self._in_force[document].copy
-        note = replace(before, cause="", good=now, kept=True)
-        marks = self._choose_marks(document, before, now)
-        with self._copies.create_file() as (file, path):
-            new_marks = feed_fetch.fetch(self.feed, document, marks, file)
-            if new_marks is None:
+        with self._copies.create_file() as file:
+            asked = self._choose_etag(document, before, now)
+            etag = feed_fetch.fetch(self.feed, document, asked, file)
+            if etag is None:
                 due = now + self._find_interval(held, now)
-                self._copies.write_note(document, replace(note, due=due))
+                self._copies.write_note(document, replace(before, due=due))
                 return "same"
             file.seek(0)
             found = self._verify(file, document, now)
             replaced = self._refuse_older(found.edition, before, held, now)
-            self._copies.keep(file, path, document)
-        note = replace(
-            note,
-            due=now + self._find_interval(found, now),
-            marks=new_marks,
-            edition=found.edition,
-            replaced=replaced,
-        )
-        self._copies.write_note(document, note)
+            self._copies.keep(file, document)
+        due = now + self._find_interval(found, now)
+        self._copies.write_note(document, Note(due, etag, "", found.edition, replaced))
         return "new"
 
-    def _choose_marks(self, document: Document, before: Note, now: datetime) -> Marks:
-        """Return the marks of the copy in force; none if the document must be fetched again."""
+    def _choose_etag(self, document: Document, before: Note, now: datetime) -> str:
+        """Return the ETag of the copy in force; none if the document must be fetched again."""
         held = self._in_force[document]
-        if held.copy is None or held.copy.until <= now or held.cause:
-            return Marks()
-        if self._copies.stamp(document) is None:
-            return Marks()
-        return before.marks
+        if held.copy is None or held.copy.until <= now or held.cause or before.cause:
+            return ""
+        return before.etag if self._copies.stamp(document) else ""
 
     def _note_failure(
         self, document: Document, before: Note, cause: str, now: datetime
-    ) -> FetchOutcome:
-        """Store a failure, and fetch again after a pause."""
-        if cause == "feed.absent" and self._in_force[document].copy is None:
-            return self._note_absence(document, before, now)
-        note = replace(before, due=now + _RETRY, cause=cause)
-        self._copies.write_note(document, note)
-        result: FetchResult = "older" if cause == _OLDER else "refused"
-        return FetchOutcome(self.feed.name, result, cause, entity_id=document.entity_id)
+    ) -> tuple[FetchResult, str]:
+        """Store a failure, and fetch again after a pause.
 
-    def _note_absence(self, document: Document, before: Note, now: datetime) -> FetchOutcome:
-        """Store that the feed does not contain the entity, which is no failure."""
-        note = replace(before, due=now + _EVERY, marks=Marks(), cause="", good=now, kept=False)
-        self._copies.write_note(document, note)
-        return FetchOutcome(self.feed.name, "absent", entity_id=document.entity_id)
+        An entity that the feed does not contain, and did not contain earlier, is no failure.
+        """
+        if cause == "feed.absent" and self._in_force[document].copy is None:
+            self._copies.write_note(document, replace(before, due=now + _EVERY, cause=""))
+            return "absent", ""
+        self._copies.write_note(document, replace(before, due=now + _RETRY, cause=cause))
+        return "older" if cause == _OLDER else "refused", cause
 
     def _refuse_older(
         self, found: FeedPublication, before: Note, held: Aggregate | None, now: datetime

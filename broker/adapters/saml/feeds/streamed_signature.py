@@ -152,10 +152,6 @@ class PiecewiseC14n:
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
 
-    def list_complete(self) -> list[etree._Element]:
-        """Return the children that are complete, with the text after them: all but the last."""
-        return list(self._root)[:-1]
-
     def cut(self, children: Sequence[etree._Element]) -> bytes:
         """Remove these first children of the root, and return their canonical octets."""
         whole = self._write()

@@ -20,7 +20,6 @@ from broker.adapters.saml.messages.message_checks import (
 )
 from broker.adapters.saml.messages.message_values import read_flag, read_text
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
@@ -149,12 +148,6 @@ def _asks_other_binding(received: ReceivedAuthnRequest) -> bool:
     return (received.message.protocol_binding or POST) != POST
 
 
-def _has_long_relay_state(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a RelayState that is too long: it is stored with the transaction."""
-    state = received.relay_state
-    return state is not None and not http_bindings.is_keepable(state)
-
-
 def _demands_person(received: ReceivedAuthnRequest) -> bool:
     """Refuse a demand for a particular person: we cannot promise it (core 3.4.1)."""
     return subject_hints.has_demanded_person(received.message)
@@ -202,7 +195,6 @@ def _is_too_large(received: ReceivedAuthnRequest) -> bool:
 
 LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "binding": _asks_other_binding,
-    "relay_state": _has_long_relay_state,
     "sizes": _is_too_large,
     "subject": _demands_person,
     "name_id": _asks_other_name_id,
@@ -225,7 +217,6 @@ _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
     "binding": lambda received: refusal_details.explain_binding(
         received.message.protocol_binding or ""
     ),
-    "relay_state": lambda _: f"RelayState has more than {http_bindings.LONGEST_RELAY_STATE} octets",
     "subject": lambda _: "the Subject demands a particular person, which nobody can promise",
 }
 
@@ -249,13 +240,12 @@ def check_request(received: ReceivedAuthnRequest) -> AuthnRequest:
 
 
 def _make_request(received: ReceivedAuthnRequest) -> AuthnRequest:
-    state = None if _has_long_relay_state(received) else received.relay_state
     return AuthnRequest(
         id=str(received.message.id or ""),
         service=received.service,
         entity_id=received.descriptor.entity_id,
         acs=find_acs(received) or received.descriptor.default_acs.location,
-        relay_state=state,
+        relay_state=received.relay_state,
         force_authn=read_flag(received.message.force_authn),
         is_passive=read_flag(received.message.is_passive),
         name_id_format=_read_name_id_format(received),

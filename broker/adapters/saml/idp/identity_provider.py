@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from lxml import etree
 from saml2 import samlp
@@ -11,6 +10,7 @@ from saml2 import samlp
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.messages.addresses import sso_url
+from broker.adapters.saml.messages.message_checks import BOUNDS
 from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
@@ -18,7 +18,6 @@ from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
-    outgoing_message,
     safe_parser,
     signature,
     written_message,
@@ -40,9 +39,6 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID
 from broker.core.saml_ports import PostForm
 
-# A real AuthnRequest has two kilobytes. It is stored before the visitor is authenticated.
-BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdentityProvider:
@@ -63,12 +59,7 @@ class IdentityProvider:
         is no address to answer to. ``RequestRefused``: the service is answered at its ACS.
         Sources: saml-bindings 3.4, saml-core 3.4.1.
         """
-        carried = http_bindings.inflate_redirect(
-            query_string,
-            "SAMLRequest",
-            BOUNDS.octets,
-            longest_relay_state=http_bindings.LONGEST_QUERY,
-        )
+        carried = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
         return self._read(carried, now)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
@@ -81,7 +72,6 @@ class IdentityProvider:
             "SAMLRequest",
             BOUNDS.octets,
             deflated=True,
-            longest_relay_state=http_bindings.LONGEST_QUERY,
         )
         return self._read(carried, now)
 
@@ -151,7 +141,7 @@ class IdentityProvider:
     def _form(
         self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
     ) -> PostForm:
-        return outgoing_message.build_signed_form(
+        return http_bindings.build_signed_form(
             response,
             "SAMLResponse",
             request.acs,

@@ -286,13 +286,13 @@ def _find_pair_fault(private: bytes, certificate: bytes) -> str | None:
     return None
 
 
-def _secret(path: Path, faults: list[Fault], fix: str = _RESTORE) -> bytes:
+def _secret(path: Path, faults: list[Fault]) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if not octets:
-        faults.append(Fault(str(path), "is missing or empty", fix))
+        faults.append(Fault(str(path), "is missing or empty", _RESTORE))
     elif len(octets) != SECRET:
         what = f"holds {len(octets)} octets where {SECRET} are a key"
-        faults.append(Fault(str(path), what, fix))
+        faults.append(Fault(str(path), what, _RESTORE))
     return octets
 
 

@@ -170,8 +170,6 @@ class _Track:
         mark = marks.get(self.phase, self.place / _FINISHED)
         if not mark.exists():
             return self.now
-        if _read_mtime(mark) > self.now:  # the clock was ahead: the wait starts now
-            self.stamp(mark)
         return _read_mtime(mark) + self.wait
 
     def slot(self, name: str) -> Path:
@@ -180,9 +178,6 @@ class _Track:
     def write_file(self, path: Path, octets: bytes) -> None:
         """Write a file, whole or not at all, and stamp it with the time of this call."""
         durable.replace_file(path, octets)
-        self.stamp(path)
-
-    def stamp(self, path: Path) -> None:
         os.utime(path, (self.now.timestamp(), self.now.timestamp()))
 
     def start(self, size: int) -> None:

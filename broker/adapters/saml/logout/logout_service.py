@@ -11,6 +11,7 @@ from broker.adapters.saml.keys.key_ring import KeyRing, RoleKeys
 from broker.adapters.saml.logout import logout_messages
 from broker.adapters.saml.logout.logout_messages import ReceivedLogoutMessage
 from broker.adapters.saml.messages.addresses import idp_logout_url, sp_logout_url
+from broker.adapters.saml.messages.message_checks import BOUNDS
 from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -19,7 +20,6 @@ from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
-    outgoing_message,
     safe_parser,
     signature,
 )
@@ -35,8 +35,6 @@ from broker.core.errors import MessageRefused, Status
 from broker.core.logout.logout_state import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.saml_ports import PostForm
 
-# A real message has two kilobytes, with an encrypted NameID four.
-BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 _ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
     "SAMLResponse": LOGOUT_RESPONSE,
@@ -101,7 +99,7 @@ class LogoutService:
         message = logout_messages.write_request(
             issuer, endpoint.location, participant, request_id, now
         )
-        return outgoing_message.build_signed(
+        return http_bindings.build_signed(
             message,
             "SAMLRequest",
             endpoint.location,
@@ -126,7 +124,7 @@ class LogoutService:
         message = logout_messages.write_response(
             issuer, endpoint.response, request.id, response_id, status=status, now=now
         )
-        return outgoing_message.build_signed(
+        return http_bindings.build_signed(
             message,
             "SAMLResponse",
             endpoint.response,

@@ -12,11 +12,15 @@ from typing import Any, Final, TypeVar
 from broker.adapters.saml.messages import refusal_details
 from broker.adapters.saml.messages.message_values import lacks_zone, read_time
 from broker.adapters.saml.xml_security import xml_times
+from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
 # A browser delivers a message at once, but a person may leave a page with its form open.
 FRESH: Final = timedelta(minutes=5)
+# Of requests and logout messages. A real one has two kilobytes, with an encrypted NameID four. The
+# broker stores a request before the visitor is authenticated.
+BOUNDS: Final = Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 @dataclass(frozen=True)

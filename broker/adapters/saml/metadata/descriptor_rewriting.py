@@ -11,26 +11,35 @@ from typing import Any, Final
 
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
-from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, MDUI, SP_ROLE
 from broker.adapters.saml.xml_security import safe_parser, xml_structure_checks
-from broker.adapters.saml.xml_security.algorithm_selection import ALGORITHM_SUPPORT
-from broker.adapters.saml.xml_security.canonical_form import canonicalize
-from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, EXTENSIONS, MD, SAML, SAMLP
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, remove_child
+from broker.adapters.saml.xml_security.xml_names import (
+    ALGORITHM_SUPPORT,
+    ATTRIBUTES,
+    DS,
+    ENTITY,
+    EXTENSIONS,
+    IDP_ROLE,
+    KEY_INFO,
+    LANGUAGE,
+    MD,
+    MDUI,
+    SAML,
+    SAMLP,
+    SHIBMD,
+    SP_ROLE,
+)
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
 
-SHIBMD: Final = "urn:mace:shibboleth:metadata:1.0"
 # Ten times the largest real entity.
 BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000)
 # Bounds after the removal. The schema check takes longer for each further fault, and no message is
 # checked meanwhile: twenty thousand faults take ten seconds, at each start and refresh.
 KEPT: Final = Bounds(octets=BOUNDS.octets, nodes=5_000, attributes=5_000, namespaces=5_000)
 _NODES: Final[Callable[[etree._Element], Any]] = etree.XPath("count(descendant::node())")
-_KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _X509: Final = f"{{{DS}}}X509Data"
 _CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
-_LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _IDS: Final = frozenset({"id"})  # no signature of the entity is read, so nothing refers to it
 _BASE64: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
@@ -57,9 +66,9 @@ _KEPT: Final[Mapping[str, frozenset[str]]] = {
     f"{{{MDUI}}}UIInfo": _names(MDUI, *_TEXTS),
     f"{{{ATTRIBUTES}}}EntityAttributes": _names(SAML, "Attribute"),
     f"{{{SAML}}}Attribute": _names(SAML, "AttributeValue"),
-    f"{{{MD}}}KeyDescriptor": frozenset({_KEY_INFO}) | _names(MD, "EncryptionMethod"),
+    f"{{{MD}}}KeyDescriptor": frozenset({KEY_INFO}) | _names(MD, "EncryptionMethod"),
     f"{{{MD}}}AttributeConsumingService": _names(MD, "ServiceName", "RequestedAttribute"),
-    _KEY_INFO: frozenset({_X509}),
+    KEY_INFO: frozenset({_X509}),
     _X509: frozenset({_CERTIFICATE}),
 }
 # The schemas do not allow these to be empty.
@@ -113,8 +122,8 @@ def _prune(element: etree._Element) -> None:
         if child.tag in allowed and _is_saml2(child):
             _prune(child)
         else:
-            _drop(element, child)
-    if element.tag == _KEY_INFO:
+            remove_child(element, child)
+    if element.tag == KEY_INFO:
         _fix_certificates(element)
     else:
         _drop_empty(element)
@@ -124,17 +133,17 @@ def _drop_empty(element: etree._Element) -> None:
     """Remove empty children that the schemas do not allow to be empty."""
     for child in list(element):
         if child.tag in _NEVER_EMPTY and not len(child):
-            _drop(element, child)
+            remove_child(element, child)
 
 
 def _leave_text(element: etree._Element) -> None:
     """Leave only text in an element; remove the text if it contains other elements.
 
-    Its joined parts would be a value that nobody wrote.
+    Its joined parts would be a value that nobody wrote. A comment may split a value.
     """
     whole = element.find("*") is None
     for child in list(element):
-        _drop(element, child)
+        remove_child(element, child)
     if not whole:
         element.text = ""
 
@@ -142,7 +151,7 @@ def _leave_text(element: etree._Element) -> None:
 def _is_kept_attribute(name: str) -> bool:
     """Keep xml:lang, and attributes without namespace except IDs."""
     if name.startswith("{"):
-        return name == _LANGUAGE
+        return name == LANGUAGE
     return name.lower() not in _IDS
 
 
@@ -150,17 +159,6 @@ def _is_saml2(element: etree._Element) -> bool:
     """Return whether an element is not a role of another protocol."""
     spoken = element.get("protocolSupportEnumeration")
     return spoken is None or SAMLP in spoken.split()
-
-
-def _drop(parent: etree._Element, child: etree._Element) -> None:
-    """Remove a child but keep the text after it: a comment may split a value."""
-    tail = child.tail or ""
-    before = child.getprevious()
-    if before is None:
-        parent.text = (parent.text or "") + tail
-    else:
-        before.tail = (before.tail or "") + tail
-    parent.remove(child)
 
 
 def _fix_certificates(key_info: etree._Element) -> None:

@@ -9,18 +9,16 @@ from lxml import etree
 
 from broker.adapters.saml.feeds.aggregates import Entity, read_ends
 from broker.adapters.saml.metadata.descriptor_keys import Remarks
-from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, SHIBMD, rewrite
-from broker.adapters.saml.metadata.entity_attributes import read_entity_attributes
+from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, rewrite
 from broker.adapters.saml.metadata.role_descriptors import (
-    IDP_ROLE,
-    SP_ROLE,
     ServiceDescriptor,
     UpstreamDescriptor,
+    read_entity_attributes,
     read_service,
     read_upstream,
 )
 from broker.adapters.saml.xml_security.canonical_form import build_parser
-from broker.adapters.saml.xml_security.xml_names import MD
+from broker.adapters.saml.xml_security.xml_names import IDP_ROLE, MD, SHIBMD, SP_ROLE
 from broker.core.errors import Fault, MessageRefused
 
 # Expressions (regexp="true", shibmd) are ignored: overlaps with the scopes of other institutions

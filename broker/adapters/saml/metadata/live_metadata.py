@@ -1,23 +1,164 @@
-"""The metadata in force: reads the folder and the feeds again while logins run."""
+"""The metadata in force: combines folder and feeds, and reads both again while logins run.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+The folder has priority over the feeds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from broker.adapters.saml.feeds.feed_copies import Copies
 from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
-from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, MetadataFolder
-from broker.adapters.saml.metadata.published_scopes import ScopeRecord
+from broker.adapters.saml.metadata.entity_roles import PublishedScopes, read_feed_descriptors
+from broker.adapters.saml.metadata.metadata_folder import (
+    FolderContents,
+    Metadata,
+    MetadataFolder,
+    drop_expired,
+)
+from broker.adapters.saml.metadata.published_scopes import (
+    PublishedInstitution,
+    ScopeRecord,
+    Undisputed,
+    complete_upstreams,
+    list_spellings,
+)
 from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
-from broker.adapters.saml.metadata.snapshots import Snapshot, take_snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times
+from broker.core.entities import Institution, Service
+from broker.core.errors import Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.login.transaction import SKEW
 
 _SOON: Final = timedelta(days=14)
+FOLDER: Final = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All metadata at one time, with notices for the administrator.
+
+    ``sources`` is, by kind and entityID, the folder or feed of a descriptor. ``undisputed`` is the
+    scopes to store in the scope record.
+    """
+
+    metadata: Metadata
+    services: Mapping[str, Service]
+    notices: Sequence[str] = ()
+    sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    undisputed: Undisputed = field(default_factory=dict)
+
+
+def take_snapshot(
+    wanted: WantedEntities,
+    folder: FolderContents,
+    followed: Sequence[FeedRefresh],
+    undisputed: Undisputed,
+    now: datetime,
+) -> Snapshot:
+    """Return all metadata as it is now; ``undisputed`` is the content of the scope record."""
+    gathered = _Gathered(wanted, folder, now)
+    for feed in followed:
+        gathered.add(feed, now)
+    completed = complete_upstreams(wanted.upstreams, gathered.found["institution"], undisputed)
+    metadata = Metadata(gathered.found["upstream"], gathered.found["service"], completed.upstreams)
+    services = {
+        name: _complete_service(service, metadata) for name, service in wanted.services.items()
+    }
+    notices = (*gathered.notices, *completed.notices)
+    return Snapshot(metadata, services, notices, gathered.sources, completed.undisputed)
+
+
+class _Gathered:
+    """Collects the metadata of folder and feeds for a snapshot; the first source wins."""
+
+    def __init__(self, wanted: WantedEntities, folder: FolderContents, now: datetime) -> None:
+        self.wanted = wanted
+        self.found: dict[str, dict[str, Any]] = {"upstream": {}, "service": {}, "institution": {}}
+        self.sources: dict[tuple[str, str], str] = {}
+        # If the file of a party is broken, a feed must not replace its key.
+        self.broken = folder.faults.keys()
+        self.notices = [*folder.notices, *_describe_ignored_scopes(wanted, folder)]
+        valid = {name: each for name, each in folder.scopes.items() if drop_expired(each, now)}
+        institutions = [each for each in wanted.institutions if each.folder_scopes]
+        self._keep(FOLDER, folder.metadata, _join_scopes(institutions, valid, ""))
+
+    def add(self, followed: FeedRefresh, now: datetime) -> None:
+        """Add the entities that this feed may publish, and that no earlier source has."""
+        feed = followed.feed
+        upstreams = (
+            set(self.wanted.upstreams_of(feed)) - self.found["upstream"].keys() - self.broken
+        )
+        services = set(self.wanted.services_of(feed)) - self.found["service"].keys() - self.broken
+        found = read_feed_descriptors(followed.entities(now), upstreams, services)
+        for notice in (*found.notices, *followed.notices()):
+            self.notices.append(f"{feed.name}: {notice}")
+        institutions = self.wanted.institutions_of(feed)
+        published = _join_scopes(institutions, found.scopes, feed.birk)
+        self._keep(feed.name, Metadata(found.upstreams, found.services), published)
+
+    def _keep(
+        self, source: str, metadata: Metadata, published: Mapping[str, PublishedInstitution]
+    ) -> None:
+        more: dict[str, Mapping[str, Any]]
+        more = {
+            "upstream": metadata.upstreams,
+            "service": metadata.services,
+            "institution": published,
+        }
+        for kind, found in more.items():
+            for name in found.keys() - self.found[kind].keys():
+                self.found[kind][name] = found[name]
+                self.sources[kind, name] = source
+
+
+def _join_scopes(
+    institutions: Iterable[Institution], scopes: Mapping[str, PublishedScopes], prefix: str
+) -> Mapping[str, PublishedInstitution]:
+    """Return the names of the institutions in a source, with the scopes of all their names."""
+    joined = {}
+    for institution in institutions:
+        names = list_spellings(institution, prefix)
+        listed = [scopes[name].scopes for name in names if name in scopes]
+        if listed:
+            every = tuple(dict.fromkeys(chain(*listed)))
+            joined[institution.entity_id] = PublishedInstitution(names, every)
+    return joined
+
+
+def _describe_ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[str]:
+    """Yield the scopes in the folder that are ignored, with the setting that uses them."""
+    for upstream in wanted.upstreams.values():
+        for institution in upstream.institutions:
+            if institution.folder_scopes or "scopes" not in institution.unwritten:
+                continue
+            where = f"upstreams.{upstream.name}.institutions"
+            entry = f'{{ entity_id = "{institution.entity_id}", scopes = "metadata" }}'
+            for name in list_spellings(institution, ""):
+                found = folder.scopes.get(name)
+                listed = " ".join(found.scopes) if found else ""
+                if listed:
+                    what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
+                    yield f"{what} ({listed}): write {entry} in {where}"
+
+
+def _complete_service(service: Service, metadata: Metadata) -> Service:
+    """Add to a service what its metadata publishes."""
+    found = metadata.services.get(service.entity_id)
+    if found is None:
+        return replace(service, encrypts=False)
+    vouched = [name for name in sorted(found.categories) if name not in service.categories]
+    return replace(
+        service,
+        encrypts=found.encryption_certificate is not None and service.encryption != "none",
+        categories=(*service.categories, *vouched),
+        subject_id_req=found.subject_id_req,
+        requires=found.required,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +247,13 @@ class LiveMetadata:
         kind = EventKind.METADATA_FETCHED
         if outcome.result in {"refused", "older"}:
             kind = EventKind.METADATA_REFUSED
-        elif outcome.result == "new" or outcome.mended:
+        elif outcome.result == "new":
             kind = EventKind.METADATA_RENEWED
         facts: Facts = {
             "feed": outcome.feed,
             "result": outcome.result,
             "entity": outcome.entity_id,
             "reason": outcome.cause or None,
-            "mended": int(outcome.mended),
         }
         self._tell(BrokerEvent(kind, facts))
 
@@ -147,29 +287,22 @@ class LiveMetadata:
     def party_faults(self, now: datetime) -> Mapping[str, str]:
         """Return the faults of parties, by entityID, and of files of the folder, by name."""
         contents = self.folder.contents
-        found: dict[str, str] = {}
-        for name in self._list_missing(now):
-            found[name] = self._explain_loss(name)
-        described: list[str] = []
+        found = {name: self._explain_loss(name) for name in self._list_missing(now)}
+        described: list[Fault] = []
         for name, faults in contents.faults.items():
-            sentences = [str(fault) for fault in faults]
-            described += sentences
-            because = "; ".join(sentences)
-            found.setdefault(
-                name, f"{name} keeps its earlier metadata, because the new is faulty: {because}"
-            )
+            described += faults
+            kept = f"{name} keeps its earlier metadata, because the new is faulty"
+            found.setdefault(name, f"{kept}: {_join_faults(faults)}")
         for fault in contents.broken:
-            sentence = str(fault)
-            if sentence not in described:
-                found[fault.where] = sentence
+            if fault not in described:
+                found[fault.where] = str(fault)
         return found
 
     def _explain_loss(self, name: str) -> str:
         lost = f"{name} has no metadata in force"
         contents = self.folder.contents
         if name in contents.faults:
-            because = "; ".join(map(str, contents.faults[name]))
-            return f"{lost}: {because}"
+            return f"{lost}: {_join_faults(contents.faults[name])}"
         found = self.current.upstreams.get(name) or self.current.services.get(name)
         if found is None or found.until is None:
             return lost
@@ -228,6 +361,10 @@ class LiveMetadata:
         for name in before:
             if name not in self._known_faults:
                 self._tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": name}))
+
+
+def _join_faults(faults: Sequence[Fault]) -> str:
+    return "; ".join(map(str, faults))
 
 
 def _list_endings(

@@ -1,26 +1,52 @@
 """Reads the metadata folder. A broken file affects only the parties in it.
 
-Signatures are not verified: the administrator who writes the folder also writes broker.toml.
+A file is bounded, rewritten, and checked as strictly as a feed. Signatures are not verified: the
+administrator who writes the folder also writes broker.toml.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+from xml.sax.saxutils import unescape
 
+from lxml import etree
+
+from broker.adapters.saml.feeds.aggregates import entity_descriptors, read_ends
 from broker.adapters.saml.feeds.feed_copies import Stamp, read_stamp
+from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.entity_roles import FoundEntity, FoundRole, PublishedScopes
-from broker.adapters.saml.metadata.folder_files import FolderFile, WantedIds, read_file
 from broker.adapters.saml.metadata.role_descriptors import (
     PeerDescriptor,
     ServiceDescriptor,
     UpstreamDescriptor,
 )
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
+from broker.adapters.saml.xml_security.canonical_form import build_parser
+from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY
+from broker.adapters.saml.xml_security.xml_structure_checks import (
+    OCTETS,
+    TREE,
+    Bounds,
+    MessageTree,
+    Octets,
+    apply_checks,
+)
+from broker.configuration import durable_files
 from broker.core.entities import Upstream
-from broker.core.errors import Fault
+from broker.core.errors import Fault, MessageRefused
 from broker.core.login.transaction import SKEW
 
+# A hub's own metadata lists hundreds of scopes and logos. A larger file should be a feed.
+BOUNDS: Final = Bounds(
+    octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
+)
+_ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
+_BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_OCTETS: Final = {name: OCTETS[name] for name in ("size", "nul", "doctype", "namespaces")}
+_TREE: Final = {name: TREE[name] for name in ("nodes", "attributes", "depth", "scope")}
 _Lasting = TypeVar("_Lasting", bound=PeerDescriptor | PublishedScopes)
 _Descriptor = TypeVar("_Descriptor")
 
@@ -71,6 +97,100 @@ def drop_expired(found: _Lasting | None, now: datetime) -> _Lasting | None:
     if found.until and found.until <= now - SKEW:
         return None
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """One version of a file: what it says of each wanted entity, by entityID.
+
+    ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
+    describes, or that its earlier version contained.
+    """
+
+    stamp: Stamp | None = None
+    entities: Mapping[str, Sequence[FoundEntity]] = field(default_factory=dict)
+    fault: Fault | None = None
+    mentioned: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return all entityIDs in the file, or in its earlier version if it broke."""
+        return self.mentioned | self.entities.keys()
+
+
+def read_file(
+    path: Path, where: str, stamp: Stamp, wanted: WantedIds, before: frozenset[str] = frozenset()
+) -> FolderFile:
+    """Read a file; messages call it ``where``, and its last version contained ``before``.
+
+    Faults of the file are in the result.
+    """
+    raw = b""
+    try:
+        raw = durable_files.read_bytes(path, BOUNDS.octets + 1)
+        root = _parse(_decode_utf8(raw))
+    except OSError as error:
+        fault = Fault(where, f"cannot be read: {error.strerror}")
+        return FolderFile(stamp, fault=fault, mentioned=before)
+    except MessageRefused as refused:
+        named = _list_described(raw) & wanted.every
+        fault = entity_roles.explain_refusal(where, refused)
+        return FolderFile(stamp, fault=fault, mentioned=before | named)
+    known = wanted.every
+    found: dict[str, list[FoundEntity]] = {}
+    for entity in entity_descriptors(root):
+        name = entity.get("entityID", "")
+        # Two of a name are reported; more of them add nothing.
+        if name in known and len(found.setdefault(name, [])) < 2:
+            found[name].append(entity_roles.read_entity(where, entity, read_ends(entity)))
+    return FolderFile(stamp, found)
+
+
+def _list_described(raw: bytes) -> frozenset[str]:
+    """Return the entityIDs that an unreadable file describes, in any encoding.
+
+    Other names in it do not count: a service's file may mention the hub.
+    """
+    found = _ENTITY_ID.findall(raw.replace(b"\0", b""))
+    return frozenset(unescape(name.decode("utf-8", "replace")) for name in found)
+
+
+def _decode_utf8(raw: bytes) -> bytes:
+    """Return the octets in UTF-8, without byte order mark; .NET products write UTF-16.
+
+    ``MessageRefused``: ``xml.size``, ``xml.encoding`` for other encodings.
+    """
+    if len(raw) > BOUNDS.octets:
+        raise MessageRefused("xml.size")
+    encoding = "utf-8-sig"
+    for mark, name in _BYTE_ORDER_MARKS:
+        if raw.startswith(mark):
+            raw = raw.removeprefix(mark)
+            encoding = name
+    try:
+        return raw.decode(encoding).encode("utf-8")
+    except UnicodeDecodeError:
+        raise MessageRefused("xml.encoding") from None
+
+
+def _parse(octets: bytes) -> etree._Element:
+    """Parse a file without comments and processing instructions; ``MessageRefused`` (``xml.*``).
+
+    ``rewrite`` applies all XML checks to each entity afterwards.
+    """
+    message = Octets(octets, BOUNDS)
+    apply_checks(_OCTETS, message)
+    try:
+        # The parser overrides the declaration of the encoding: the file is decoded already.
+        root = etree.fromstring(octets, build_parser(keeps_comments=False))
+    except etree.XMLSyntaxError as error:
+        line, _ = error.position
+        raise MessageRefused("xml.unreadable", f"line {line}") from None
+    if root.tag not in {ENTITY, ENTITIES}:
+        raise MessageRefused("xml.root")
+    tree = MessageTree(root, str(root.tag), BOUNDS)
+    apply_checks(_TREE, tree)
+    return root
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from broker.adapters.saml.xml_security import (
     xml_times,
 )
 from broker.adapters.saml.xml_security.algorithm_selection import CBC, GCM, OAEP
-from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, SAMLP
+from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, RSA_SHA256, SAMLP
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 
 _GCM: Final = GCM[::-1]  # the best first: hubs take it
@@ -131,9 +131,8 @@ def _signature_algorithms() -> Iterator[Any]:
         yield algsupport.DigestMethod(algorithm=digest)
     # RSA-SHA256 first: mod_shib signs with the first that it knows
     # (docs/reference/interop.md#signing-method), and SHA-1 is not among them.
-    first = signature_profile.RSA_SHA256
-    others = signature_profile.SIGNATURE_METHODS - {first}
-    for method in (first, *sorted(others)):
+    others = signature_profile.SIGNATURE_METHODS - {RSA_SHA256}
+    for method in (RSA_SHA256, *sorted(others)):
         yield algsupport.SigningMethod(algorithm=method)
 
 

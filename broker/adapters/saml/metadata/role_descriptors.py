@@ -1,4 +1,9 @@
-"""Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor."""
+"""Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor.
+
+A service writes its own metadata, so nothing in it grants anything: a request for subject
+identifiers only restricts (core/identity/person_id.py), and categories come from the configuration
+or a registrar's feed (docs/reference/saml-profiles.md#48).
+"""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
@@ -17,28 +22,37 @@ from broker.adapters.saml.metadata.descriptor_keys import (
     read_encryption_key,
     read_keys,
 )
-from broker.adapters.saml.metadata.entity_attributes import read_required, read_subject_id_req
 from broker.adapters.saml.xml_security.algorithm_selection import (
-    ALGORITHM_SUPPORT,
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
     EncryptionAlgorithms,
     SigningAlgorithms,
 )
 from broker.adapters.saml.xml_security.signature import VerifyKey
-from broker.adapters.saml.xml_security.xml_names import MD, POST, REDIRECT
+from broker.adapters.saml.xml_security.xml_names import (
+    ALGORITHM_SUPPORT,
+    ATTRIBUTES,
+    LANGUAGE,
+    MD,
+    MDUI,
+    POST,
+    REDIRECT,
+    SAML,
+)
 from broker.core.entities import Text
+from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
-MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"
-IDP_ROLE: Final = f"{{{MD}}}IDPSSODescriptor"
-SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
 _SSO: Final = f"{{{MD}}}SingleSignOnService"
 _ACS: Final = f"{{{MD}}}AssertionConsumerService"
 _SLO: Final = f"{{{MD}}}SingleLogoutService"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 _NAME_ID_FORMAT: Final = f"{{{MD}}}NameIDFormat"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
-_LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+_ENTITY_ATTRIBUTES: Final = (
+    f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
+)
+REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
+_REQUESTS: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 LogoutBinding = Literal["redirect", "post"]
 _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
     ("redirect", REDIRECT),
@@ -165,8 +179,12 @@ def read_service(
     signs = read_flag(element.get("AuthnRequestsSigned"))
     signing = read_keys(element, "signing", remarks)
     sealing = read_encryption_key(element, remarks)
-    for what, fix in _find_acs_faults(acs):
-        remarks.add_fault(element, what, fix)
+    if not acs:
+        what = "has no AssertionConsumerService for HTTP-POST"
+        remarks.add_fault(element, what, "that is how we answer")
+    if len({endpoint.index for endpoint in acs}) != len(acs):
+        what = "has two AssertionConsumerServices of one index"
+        remarks.add_fault(element, what, "a request names them by it")
     if signs and not signing:
         remarks.add_fault(
             element, "signs its requests but has no signing key", "add its certificate"
@@ -228,14 +246,6 @@ def _find_service_end(
     return min((end for end in ends if end), default=None)
 
 
-def _find_acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
-    if not acs:
-        yield "has no AssertionConsumerService for HTTP-POST", "that is how we answer"
-    indexes = {endpoint.index for endpoint in acs}
-    if len(indexes) != len(acs):
-        yield "has two AssertionConsumerServices of one index", "a request names them by it"
-
-
 def _read_error_url(element: etree._Element) -> str | None:
     """Return the errorURL for a link on our pages; an unsafe address is ignored."""
     address = element.get("errorURL", "").strip()
@@ -292,7 +302,7 @@ def _read_text(element: etree._Element, name: str) -> Text | None:
     """Return an element of mdui:UIInfo in two languages; one replaces the other if missing."""
     texts: dict[str, str] = {}
     for each in element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
-        texts.setdefault(each.get(_LANGUAGE, ""), (each.text or "").strip())
+        texts.setdefault(each.get(LANGUAGE, ""), (each.text or "").strip())
     either = texts.get("en") or texts.get("da")
     if not either:
         return None
@@ -332,3 +342,35 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def read_entity_attributes(role: etree._Element, name: str) -> Iterator[str]:
+    """Yield the values of the entity attribute ``name``, of the role or of the entity around it."""
+    for attribute in (
+        *role.iterfind(_ENTITY_ATTRIBUTES),
+        *role.iterfind(f"../{_ENTITY_ATTRIBUTES}"),
+    ):
+        if attribute.get("Name") == name:
+            for value in attribute:
+                yield (value.text or "").strip()
+
+
+def read_required(role: etree._Element) -> frozenset[str]:
+    """Return the Names of the attributes that a service marks as required."""
+    asked = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
+    return frozenset(
+        attribute.get("Name", "") for attribute in asked if read_flag(attribute.get("isRequired"))
+    )
+
+
+def read_subject_id_req(role: etree._Element) -> str | None:
+    """Return which subject identifier a service requests, None without request.
+
+    Two requests, or one that is not in the standard, count as "none".
+    """
+    requested = set(read_entity_attributes(role, REQ))
+    if not requested:
+        return None
+    if len(requested) > 1 or not requested <= _REQUESTS:
+        return "none"
+    return requested.pop()

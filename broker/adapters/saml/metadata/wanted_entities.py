@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
-from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.published_scopes import list_spellings
 from broker.core.entities import Institution, Service, Upstream
 
@@ -13,6 +12,24 @@ UPSTREAMS: Final = "upstreams"
 INSTITUTIONS: Final = "institutions"
 SERVICES: Final = "services"
 _Party = TypeVar("_Party", Upstream, Service)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedIds:
+    """The entityIDs to read: of upstreams, of services, and of institutions (for scopes).
+
+    ``fed`` is the upstreams whose metadata a feed publishes.
+    """
+
+    upstreams: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    institutions: frozenset[str] = frozenset()
+    fed: frozenset[str] = frozenset()
+
+    @property
+    def every(self) -> frozenset[str]:
+        """Return all entityIDs."""
+        return self.upstreams | self.services | self.institutions
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from broker.adapters.saml.messages.message_checks import MESSAGE_CHECKS
 from broker.adapters.saml.messages.message_values import read_text, read_time
 from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
+    ReceivedFromUpstream,
     confirmation_data,
     list_scoped_institutions,
 )
@@ -24,16 +25,6 @@ _UUID: Final = r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _EID_NAME: Final = re.compile(
     r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/" + _UUID
 )
-
-
-def _has_other_issuer(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that the upstream of this login did not issue.
-
-    The issuer of the Response does not matter.
-
-    Source: docs/reference/attacks.md#18.
-    """
-    return received.has_other_issuer()
 
 
 def _has_wrong_confirmation_count(received: ReceivedAssertion) -> bool:
@@ -269,7 +260,7 @@ def _has_institution_not_asked(received: ReceivedAssertion) -> bool:
 ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "assertion_zone": MESSAGE_CHECKS["zone"],
     "assertion_version": MESSAGE_CHECKS["version"],
-    "assertion_issuer": _has_other_issuer,
+    "assertion_issuer": ReceivedFromUpstream.has_other_issuer,
     "assertion_issued_later": MESSAGE_CHECKS["issued_later"],
     "assertion_issued_long_ago": MESSAGE_CHECKS["issued_long_ago"],
     "confirmations": _has_wrong_confirmation_count,

@@ -67,7 +67,10 @@ class ReceivedFromUpstream(ReceivedMessage):
         return round(off.total_seconds())
 
     def has_other_issuer(self) -> bool:
-        """Return whether the Issuer is present and names anybody but this upstream."""
+        """Refuse a message that the upstream of this login did not issue.
+
+        Source: docs/reference/attacks.md#18.
+        """
         issuer = self.message.issuer
         return issuer is not None and read_issuer(issuer) != self.upstream.entity_id
 

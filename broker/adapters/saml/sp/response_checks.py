@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from broker.adapters.saml.messages.message_checks import MESSAGE_CHECKS
-from broker.adapters.saml.sp.received_response import ReceivedResponse
+from broker.adapters.saml.sp.received_response import ReceivedFromUpstream, ReceivedResponse
 
 
 def _is_of_other_upstream(received: ReceivedResponse) -> bool:
@@ -25,14 +25,6 @@ def _answers_other_request(received: ReceivedResponse) -> bool:
     Source: docs/reference/attacks.md#16.
     """
     return bool(received.message.in_response_to != received.expected.id)
-
-
-def _has_other_issuer(received: ReceivedResponse) -> bool:
-    """Refuse a Response that the upstream of this login did not issue.
-
-    Source: docs/reference/attacks.md#18.
-    """
-    return received.has_other_issuer()
 
 
 def _lacks_issuer(received: ReceivedResponse) -> bool:
@@ -64,7 +56,7 @@ RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
     "other_upstream": _is_of_other_upstream,
     **MESSAGE_CHECKS,
     "in_response_to": _answers_other_request,
-    "issuer": _has_other_issuer,
+    "issuer": ReceivedFromUpstream.has_other_issuer,
     "issuer_missing": _lacks_issuer,
     "assertion_of_refusal": _has_assertion_and_error,
     "plain": _has_plain_assertion,

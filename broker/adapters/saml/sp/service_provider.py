@@ -22,7 +22,6 @@ from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
-    outgoing_message,
     safe_parser,
     signature,
     written_message,
@@ -89,7 +88,7 @@ class ServiceProvider:
             now=now,
         )
         root = written_message.tree(message)
-        return outgoing_message.build_signed(
+        return http_bindings.build_signed(
             root,
             "SAMLRequest",
             descriptor.sso,

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from broker.adapters.saml.xml_security.signature_profile import RSA_SHA256
-from broker.adapters.saml.xml_security.xml_names import XENC, XENC11
+from broker.adapters.saml.xml_security.xml_names import MORE, RSA_SHA256, XENC, XENC11
 
-ALGORITHM_SUPPORT: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
-_MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 # Supported algorithms. The first is the default for a peer that lists none. The broker refuses all
 # others: they are weaker or need another kind of key.
 GCM: Final = (f"{XENC11}aes128-gcm", f"{XENC11}aes256-gcm")
@@ -21,8 +18,8 @@ GCM: Final = (f"{XENC11}aes128-gcm", f"{XENC11}aes256-gcm")
 CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")
 OAEP: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 _CONTENTS: Final = (*GCM, *CBC)
-_SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
-_DIGESTS: Final = (f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512")
+_SIGNATURES: Final = (RSA_SHA256, f"{MORE}rsa-sha384", f"{MORE}rsa-sha512")
+_DIGESTS: Final = (f"{XENC}sha256", f"{MORE}sha384", f"{XENC}sha512")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, SIGNATURE
-
-_INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
+from broker.adapters.saml.xml_security.xml_names import INCLUSIVE, SIGNATURE
 
 
 def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
@@ -50,7 +47,7 @@ def inclusive_prefixes(element: etree._Element | None) -> list[str]:
     prefixes: list[str] = []
     if element is None:
         return prefixes
-    for inclusive in element.iter(_INCLUSIVE):
+    for inclusive in element.iter(INCLUSIVE):
         prefixes += inclusive.get("PrefixList", "").split()
     return prefixes
 
@@ -68,10 +65,16 @@ def separate(element: etree._Element, left_out: Iterable[str] = (SIGNATURE,)) ->
         octets = etree.tostring(element, encoding="utf-8", with_tail=False)
         copy = etree.fromstring(octets, build_parser())
     for child in list(copy.iterchildren(*left_out)):
-        before = child.getprevious()
-        if before is None:
-            copy.text = (copy.text or "") + (child.tail or "")
-        else:
-            before.tail = (before.tail or "") + (child.tail or "")
-        copy.remove(child)
+        remove_child(copy, child)
     return copy
+
+
+def remove_child(parent: etree._Element, child: etree._Element) -> None:
+    """Remove a child but keep the text after it."""
+    tail = child.tail or ""
+    before = child.getprevious()
+    if before is None:
+        parent.text = (parent.text or "") + tail
+    else:
+        before.tail = (before.tail or "") + tail
+    parent.remove(child)

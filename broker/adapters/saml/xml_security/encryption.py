@@ -6,9 +6,7 @@ chooses one. Every later failure has the same reason code, ``xml.decryption``: d
 be an oracle (Jager and Somorovsky 2011).
 """
 
-import base64
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -16,12 +14,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Final, cast
 
 import xmlsec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import padding as block_padding
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 from saml2 import saml, xmldsig, xmlenc
 
@@ -39,6 +32,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     DS,
     ENCRYPTED_DATA,
     ENCRYPTED_KEY,
+    KEY_INFO,
     XENC,
     XENC11,
 )
@@ -53,12 +47,8 @@ _MASKS: Final = frozenset((XENC11 + "mgf1sha1", XENC11 + "mgf1sha256"))
 _MOST_KEYS: Final = 4  # one for each key we may have published
 _KEY_TYPE: Final = XENC + "EncryptedKey"
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
-_KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
 _MGF: Final = f"{{{XENC11}}}MGF"
-_OAEP_SHA1: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-_NONCE_OCTETS: Final = 12
-_BLOCK_OCTETS: Final = 16
 _START: Final = re.compile(
     rb"""\s*(?:<\?xml[^>]*\?>\s*)?<[^\s<>/"'=?!]+((?:\s+[^\s<>/"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*/?>"""
 )
@@ -96,7 +86,7 @@ class EncryptedAssertion:
     @cached_property
     def keys(self) -> list[etree._Element]:
         """Return the EncryptedKeys, within the content or beside it."""
-        within = self.whole.findall(f"{ENCRYPTED_DATA}/{_KEY_INFO}/{ENCRYPTED_KEY}")
+        within = self.whole.findall(f"{ENCRYPTED_DATA}/{KEY_INFO}/{ENCRYPTED_KEY}")
         return [*within, *self.whole.findall(ENCRYPTED_KEY)]
 
     @property
@@ -259,15 +249,14 @@ def encrypt(
     """
     if by.content not in _GCM | _CBC:
         raise ValueError("only AES-GCM and AES-CBC are written")
+    encryption = xmlsec.EncryptionContext(_load_recipient_key(certificate))
+    size = 128 if "aes128" in by.content else 256
+    of_session = xmlsec.constants.KeyDataTypeSession
+    encryption.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, size, of_session)
+    encrypted = deepcopy(_build_encrypted_assertion(by))
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
-    session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
-    encrypted = deepcopy(_build_encrypted_assertion(by))
-    of_key, of_content = encrypted.iter(f"{{{XENC}}}CipherValue")
-    wrapped = _load_recipient_key(certificate).encrypt(session_key, _OAEP_SHA1)
-    of_key.text = base64.b64encode(wrapped).decode()
-    ciphertext = _encrypt_octets(plain, session_key, by.content)
-    of_content.text = base64.b64encode(ciphertext).decode()
+    encryption.encrypt_binary(encrypted[0], plain)
     return encrypted
 
 
@@ -291,21 +280,12 @@ def _build_encrypted_assertion(by: EncryptionAlgorithms) -> etree._Element:
     return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
 
 
-def _encrypt_octets(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
-    """Return the ciphertext behind its nonce or initialisation vector (xmlenc-core1 5.2)."""
-    if algorithm in _GCM:
-        nonce = secrets.token_bytes(_NONCE_OCTETS)
-        return nonce + AESGCM(session_key).encrypt(nonce, plain, None)
-    vector = secrets.token_bytes(_BLOCK_OCTETS)
-    padder = block_padding.PKCS7(8 * _BLOCK_OCTETS).padder()
-    encryptor = Cipher(AES(session_key), modes.CBC(vector)).encryptor()
-    padded = padder.update(plain) + padder.finalize()
-    return vector + encryptor.update(padded) + encryptor.finalize()
-
-
+# A new KeysManager loads the certificates of the system, which takes 30 ms.
 @lru_cache(maxsize=256)
-def _load_recipient_key(certificate: bytes) -> rsa.RSAPublicKey:
+def _load_recipient_key(certificate: bytes) -> xmlsec.KeysManager:
     key = VerifyKey.load(certificate)
     if not isinstance(key.public, rsa.RSAPublicKey):
         raise MessageRefused("xml.key")
-    return key.public
+    recipient = xmlsec.KeysManager()
+    recipient.add_key(key.xml)
+    return recipient

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, unquote_to_bytes
 
-from broker.adapters.saml.xml_security import signature_profile
-from broker.adapters.saml.xml_security.signature import SigningKey, sign_bytes
+from lxml import etree
+
+from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorithms
+from broker.adapters.saml.xml_security.signature import SigningKey, sign, sign_bytes
+from broker.adapters.saml.xml_security.xml_names import RSA_SHA256
 from broker.core.errors import MessageRefused
+from broker.core.saml_ports import PostForm
 
 MessageField = Literal["SAMLRequest", "SAMLResponse"]
 
@@ -55,11 +59,7 @@ class CarriedMessage:
 
 
 def inflate_redirect(
-    query_string: str,
-    message: MessageField,
-    longest: int = LONGEST,
-    *,
-    longest_relay_state: int = LONGEST_RELAY_STATE,
+    query_string: str, message: MessageField, longest: int = LONGEST
 ) -> CarriedMessage:
     """Read the message out of a query string exactly as it came, undecoded by any framework.
 
@@ -79,7 +79,7 @@ def inflate_redirect(
         raise MessageRefused("xml.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:
-        relay_state = check_relay_state(_decode_text(raw["RelayState"]), longest_relay_state)
+        relay_state = check_relay_state(_decode_text(raw["RelayState"]))
     packed = _decode_base64(_decode_text(raw[message]))
     xml = _inflate(packed, longest)
     return CarriedMessage(xml, relay_state, _find_signature(raw, message))
@@ -125,17 +125,12 @@ def _decode_text(value: str) -> str:
 
 
 def read_post(
-    form: Mapping[str, str],
-    message: MessageField,
-    longest: int,
-    *,
-    deflated: bool = False,
-    longest_relay_state: int = LONGEST_RELAY_STATE,
+    form: Mapping[str, str], message: MessageField, longest: int, *, deflated: bool = False
 ) -> CarriedMessage:
     """Read the message out of a form; bounds and ``deflated`` as ``decode_post``."""
     relay_state = None
     if "RelayState" in form:
-        relay_state = check_relay_state(form["RelayState"], longest_relay_state)
+        relay_state = check_relay_state(form["RelayState"])
     xml = decode_post(form[message], deflated=deflated, longest=longest)
     return CarriedMessage(xml, relay_state)
 
@@ -185,20 +180,16 @@ def _inflate(octets: bytes, longest: int) -> bytes:
     return xml
 
 
-def check_relay_state(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
+def check_relay_state(value: str) -> str:
     """Return a RelayState verbatim, opaque as it is.
 
-    ``MessageRefused`` (``xml.relay_state``) beyond ``longest`` octets, and where no header or form
-    could carry it.
+    ``MessageRefused`` (``xml.relay_state``) if it is too long to store with a login, or if no
+    header or form could carry it.
     """
-    if not is_keepable(value, longest) or _UNKEPT.search(value):
-        raise MessageRefused("xml.relay_state")
+    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+        detail = f"no line break or NUL and at most {LONGEST_RELAY_STATE} octets are accepted"
+        raise MessageRefused("xml.relay_state", detail)
     return value
-
-
-def is_keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
-    """Return whether a RelayState is within a bound in octets."""
-    return len(relay_state.encode("utf-8", "surrogatepass")) <= longest
 
 
 def build_redirect_url(
@@ -208,7 +199,7 @@ def build_redirect_url(
     relay_state: str | None,
     key: SigningKey | None,
     *,
-    by: str = signature_profile.RSA_SHA256,
+    by: str = RSA_SHA256,
 ) -> str:
     """Return the URL that carries ``xml``, signed ``by`` this algorithm if there is a key.
 
@@ -237,3 +228,35 @@ def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None
     if relay_state is not None:
         fields["RelayState"] = check_relay_state(relay_state)
     return fields
+
+
+def build_signed(
+    root: etree._Element,
+    field: MessageField,
+    destination: str,
+    key: SigningKey,
+    by: SigningAlgorithms,
+    *,
+    by_post: bool,
+    relay_state: str | None = None,
+) -> str | PostForm:
+    """Return the form, or the HTTP-Redirect URL, whose signature covers the query only."""
+    if by_post:
+        return build_signed_form(root, field, destination, key, by, relay_state=relay_state)
+    xml = etree.tostring(root, encoding="utf-8")
+    return build_redirect_url(destination, field, xml, relay_state, key, by=by.method)
+
+
+def build_signed_form(
+    root: etree._Element,
+    field: MessageField,
+    destination: str,
+    key: SigningKey,
+    by: SigningAlgorithms,
+    *,
+    relay_state: str | None = None,
+) -> PostForm:
+    """Sign a message and return its HTTP-POST form."""
+    sign(root, key, by)
+    xml = etree.tostring(root, encoding="utf-8")
+    return PostForm(destination, build_post_fields(xml, field, relay_state))

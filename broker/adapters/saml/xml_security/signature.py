@@ -35,6 +35,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     DS,
     EXCLUSIVE,
     ISSUER,
+    RSA_SHA256,
     SIGNATURE,
     SIGNED_INFO,
 )
@@ -42,7 +43,6 @@ from broker.core.errors import MessageRefused
 
 SMALLEST_RSA: Final = 2048
 SMALLEST_EC: Final = 256
-RSA_SHA256: Final = signature_profile.RSA_SHA256
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -62,25 +62,24 @@ class VerifyKey:
     xml: xmlsec.Key
 
     @classmethod
-    def load(cls, certificate: bytes | PublicKey) -> "VerifyKey":
-        """Load a certificate (PEM or DER), or a public key that is loaded already.
+    @lru_cache(maxsize=256)
+    def load(cls, octets: bytes) -> "VerifyKey":
+        """Load the key of a certificate (PEM or DER), or a public key (PEM).
 
         Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``xml.key`` where it is
         none, ``xml.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
-        if isinstance(certificate, bytes):
-            return _load_certificate(certificate)
-        return _check_key(certificate)
-
-    @classmethod
-    def load_pinned(cls, pem: bytes) -> "VerifyKey":
-        """Load a pinned PEM certificate or public key; errors as ``load``."""
-        if b"PUBLIC KEY-----" not in pem:
-            return cls.load(pem)
-        try:
-            return _check_key(load_pem_public_key(pem))
-        except ValueError:
-            raise MessageRefused("xml.key") from None
+        public = _load_public_key(octets)
+        if isinstance(public, rsa.RSAPublicKey):
+            smallest = SMALLEST_RSA
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            smallest = SMALLEST_EC
+        else:
+            raise MessageRefused("xml.key")
+        if public.key_size < smallest:
+            raise MessageRefused("xml.weak_key")
+        pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return cls(public, xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem))
 
     @property
     def fingerprint(self) -> str:
@@ -110,43 +109,27 @@ class SigningKey:
         return cls(key, xml, base64.b64encode(der).decode())
 
 
-@lru_cache(maxsize=256)
-def _load_certificate(certificate: bytes) -> VerifyKey:
-    read = x509.load_der_x509_certificate
-    if certificate.lstrip().startswith(b"-----"):
-        read = x509.load_pem_x509_certificate
+def _load_public_key(octets: bytes) -> object:
     try:
-        public = read(certificate).public_key()
+        if octets.lstrip().startswith(b"-----BEGIN PUBLIC KEY-----"):
+            return load_pem_public_key(octets)
+        if octets.lstrip().startswith(b"-----"):
+            return x509.load_pem_x509_certificate(octets).public_key()
+        return x509.load_der_x509_certificate(octets).public_key()
     except Exception:  # noqa: BLE001 - a peer's certificate may be anything
         raise MessageRefused("xml.key") from None
-    return _check_key(public)
 
 
-def _check_key(public: object) -> VerifyKey:
-    if isinstance(public, rsa.RSAPublicKey):
-        smallest = SMALLEST_RSA
-    elif isinstance(public, ec.EllipticCurvePublicKey):
-        smallest = SMALLEST_EC
-    else:
-        raise MessageRefused("xml.key")
-    if public.key_size < smallest:
-        raise MessageRefused("xml.weak_key")
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    xml = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
-    return VerifyKey(public, xml)
-
-
-def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> bytes:
+def verify(element: etree._Element, keys: Sequence[VerifyKey]) -> bytes:
     """Verify the signature of ``element`` and return the octets that it covers.
 
     The octets are ``element`` without its signature, in canonical form; their digest is the
-    verified DigestValue. A reader may trust nothing else. ``certificates`` are the keys of the
-    expected peer; KeyInfo is not read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``,
-    ``xml.signature``, ``xml.signed_node``, ``xml.digest``, the codes of ``signature_profile.SHAPE``
-    and of ``VerifyKey.load``. Sources: saml-core 5.4, xmldsig-core 3.2,
+    verified DigestValue. A reader may trust nothing else. ``keys`` are those of the expected peer;
+    KeyInfo is not read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``,
+    ``xml.signature``, ``xml.signed_node``, ``xml.digest``, and the codes of
+    ``signature_profile.SHAPE``. Sources: saml-core 5.4, xmldsig-core 3.2,
     docs/reference/design.md#verify-keys.
     """
-    keys = _load_keys(certificates)
     signatures = element.findall(SIGNATURE)
     if not signatures:
         raise MessageRefused("xml.unsigned")
@@ -183,10 +166,6 @@ def _has_digest(reference: etree._Element, octets: bytes) -> bool:
     digest.update(octets)
     written = "".join((reference.findtext(f"{{{DS}}}DigestValue") or "").split())
     return base64.b64encode(digest.finalize()).decode() == written
-
-
-def _load_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:
-    return [key if isinstance(key, VerifyKey) else VerifyKey.load(key) for key in keys]
 
 
 def _is_signed_by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
@@ -259,17 +238,14 @@ def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     return key.private.sign(raw, padding.PKCS1v15(), find_hash(sigalg))
 
 
-def verify_bytes(
-    raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]
-) -> None:
+def verify_bytes(raw: bytes, signature: bytes, sigalg: str, keys: Sequence[VerifyKey]) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
     ``MessageRefused``: ``xml.signature_method`` outside the allow-list, ``xml.signature``.
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS:
         raise MessageRefused("xml.signature_method")
-    loaded = _load_keys(keys)
-    if not any(_are_octets_signed_by(raw, signature, sigalg, key.public) for key in loaded):
+    if not any(_are_octets_signed_by(raw, signature, sigalg, key.public) for key in keys):
         raise MessageRefused("xml.signature")
 
 

@@ -8,46 +8,39 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security.xml_names import DS, EXCLUSIVE, SIGNED_INFO
+from broker.adapters.saml.xml_security.xml_names import (
+    DS,
+    EXCLUSIVE,
+    INCLUSIVE,
+    MORE,
+    RSA_SHA256,
+    SIGNED_INFO,
+    XENC,
+)
 from broker.adapters.saml.xml_security.xml_structure_checks import apply_checks
 
 ENVELOPED: Final = DS + "enveloped-signature"
-_MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
-RSA_SHA256: Final = _MORE + "rsa-sha256"
 SIGNATURE_METHODS: Final = frozenset(
     (
         RSA_SHA256,
-        _MORE + "rsa-sha384",
-        _MORE + "rsa-sha512",
-        _MORE + "ecdsa-sha256",
-        _MORE + "ecdsa-sha384",
-        _MORE + "ecdsa-sha512",
+        MORE + "rsa-sha384",
+        MORE + "rsa-sha512",
+        MORE + "ecdsa-sha256",
+        MORE + "ecdsa-sha384",
+        MORE + "ecdsa-sha512",
     )
 )
-DIGEST_METHODS: Final = frozenset(
-    (
-        "http://www.w3.org/2001/04/xmlenc#sha256",
-        _MORE + "sha384",
-        "http://www.w3.org/2001/04/xmlenc#sha512",
-    )
-)
+DIGEST_METHODS: Final = frozenset((XENC + "sha256", MORE + "sha384", XENC + "sha512"))
 # An NCName: nothing that could end the XPointer xmlsec builds from it.
 _ID: Final = re.compile(r"[^\W\d][\w.\-]*")
 _MOST_PREFIXES: Final = 16  # real signatures list one to five
-_INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
-
-
-def _ds(name: str) -> str:
-    return f"{{{DS}}}{name}"
-
-
-_METHOD: Final = _ds("SignatureMethod")
-_C14N: Final = _ds("CanonicalizationMethod")
-_REFERENCE: Final = _ds("Reference")
-_DIGEST: Final = _ds("DigestMethod")
-_TRANSFORMS: Final = _ds("Transforms")
-_TRANSFORM: Final = _ds("Transform")
-_OBJECT: Final = f".//{_ds('Object')}"
+# Where a verifier reads the parts of a signature.
+_METHOD: Final = f"{SIGNED_INFO}/{{{DS}}}SignatureMethod"
+_C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
+_REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
+_DIGEST: Final = f"{{{DS}}}DigestMethod"
+_TRANSFORM: Final = f"{{{DS}}}Transforms/{{{DS}}}Transform"
+_OBJECT: Final = f".//{{{DS}}}Object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +58,16 @@ class SignatureParts:
     @classmethod
     def find(cls, signature: etree._Element) -> "SignatureParts":
         """Find the parts of a signature, at the places where a verifier reads them."""
-        signed_infos = _find_children([signature], SIGNED_INFO)
-        references = _find_children(signed_infos, _REFERENCE)
+        references = signature.findall(_REFERENCE)
         return cls(
             signature=signature,
-            signed_infos=signed_infos,
-            canonicalizations=_find_children(signed_infos, _C14N),
-            methods=_find_children(signed_infos, _METHOD),
+            signed_infos=signature.findall(SIGNED_INFO),
+            canonicalizations=signature.findall(_C14N),
+            methods=signature.findall(_METHOD),
             references=references,
-            digests=_find_children(references, _DIGEST),
-            transforms=[_find_transforms(reference) for reference in references],
+            digests=signature.findall(f"{_REFERENCE}/{_DIGEST}"),
+            transforms=[reference.findall(_TRANSFORM) for reference in references],
         )
-
-
-def _find_children(parents: list[etree._Element], name: str) -> list[etree._Element]:
-    return [child for parent in parents for child in parent.iterchildren(name)]
-
-
-def _find_transforms(reference: etree._Element) -> list[etree._Element]:
-    return _find_children(_find_children([reference], _TRANSFORMS), _TRANSFORM)
 
 
 def _algorithm(found: list[etree._Element]) -> str:
@@ -164,7 +148,7 @@ def _lists_prefixes_only(algorithm: etree._Element) -> bool:
     """Return whether an algorithm has no parameter but the prefixes of exclusive c14n."""
     if len(algorithm) and algorithm.get("Algorithm") != EXCLUSIVE:
         return False
-    return all(inner.tag == _INCLUSIVE and len(inner) == 0 for inner in algorithm)
+    return all(inner.tag == INCLUSIVE and len(inner) == 0 for inner in algorithm)
 
 
 def _has_too_many_prefixes(parts: SignatureParts) -> bool:
@@ -173,7 +157,7 @@ def _has_too_many_prefixes(parts: SignatureParts) -> bool:
     libxml2 looks for every prefix at every element: 40 kB of them took half a minute.
     """
     count = 0
-    for inclusive in parts.signature.iter(_INCLUSIVE):
+    for inclusive in parts.signature.iter(INCLUSIVE):
         count += len(inclusive.get("PrefixList", "").split())
     return count > _MOST_PREFIXES
 

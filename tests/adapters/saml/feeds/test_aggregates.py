@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 
 from broker.adapters.saml.feeds import aggregates, streamed_signature
-from broker.adapters.saml.xml_security import signature, signature_profile, xml_times
+from broker.adapters.saml.xml_security import signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, MD
 from broker.core.errors import MessageRefused
 from tests.plugins import metadata_feeds
-from tests.plugins.saml_messages import MORE, NOW, Forge
+from tests.plugins.saml_messages import MORE, NOW, Forge, load_keys
 
 ONE, TWO = "https://one.example", "https://two.example"
 
@@ -157,8 +157,6 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     octets = metadata_feeds.sign_feed_with(metadata_feeds.build_feed(entity()), key, method=MORE + "ecdsa-sha256")
-    assert metadata_feeds.read(
-        octets, metadata_feeds.trust(signature.VerifyKey.load(private.public_key())), ONE
-    ).entities[ONE]
+    assert metadata_feeds.read(octets, metadata_feeds.trust(*load_keys(private.public_key())), ONE).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)

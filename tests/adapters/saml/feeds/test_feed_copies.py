@@ -14,9 +14,9 @@ DOCUMENT = Document("https://feed.example", "feed")
 
 
 def _keep(copies: Copies) -> None:
-    with copies.lock(), copies.create_file() as (made, path):
+    with copies.lock(), copies.create_file() as made:
         made.write(b"<x/>")
-        copies.keep(made, path, DOCUMENT)
+        copies.keep(made, DOCUMENT)
     copies.write_note(DOCUMENT, Note(NOW))
 
 
@@ -35,7 +35,7 @@ def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
 def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a machine that stops leaves an empty file where the last good copy was; the name is written out too."""
     done: list[str] = []
-    real_sync, real_rename = os.fsync, Path.rename
+    real_sync, real_rename = os.fsync, Path.replace
 
     def log_sync(handle: int) -> None:
         whole = os.fstat(handle)
@@ -47,6 +47,6 @@ def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatc
         return real_rename(path, target)
 
     monkeypatch.setattr(os, "fsync", log_sync)
-    monkeypatch.setattr(Path, "rename", log_rename)
+    monkeypatch.setattr(Path, "replace", log_rename)
     _keep(Copies(tmp_path / "f"))
     assert done[:3] == ["4 octets", "feed.xml", "folder"]

@@ -14,6 +14,7 @@ from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE, SUCCESS
 from broker.core.logout.logout_state import LogoutPeer, Participant
 from broker.core.logout.sessions import NameID
+from tests.plugins.saml_messages import load_keys
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirect_url
 
 # As the OASIS and Shibboleth documents write them.
@@ -101,4 +102,4 @@ def test_a_moved_assertion_is_still_signed(parties: Parties, service: str) -> No
         root.replace(sealed, encryption.decrypt(sealed, keys, allow_cbc=False))
     moved = etree.fromstring(etree.tostring(root.find("{*}Assertion")))
     root.append(moved)
-    signature.verify(moved, [parties.ring.idp.signing.certificate])
+    signature.verify(moved, load_keys(parties.ring.idp.signing.certificate))

@@ -39,15 +39,6 @@ def test_a_sealing_key_that_is_not_there_is_not_switched_to(folder: Path, named:
     key_ring.load(folder)
 
 
-def test_a_wait_that_begins_in_the_future_begins_now(folder: Path) -> None:
-    """A clock that was ahead and is right again does not make the wait longer than a whole one."""
-    rotate(folder, NOW + 400 * DAY, [TRACK])
-    (turn,) = rotate(folder, NOW, [TRACK])
-    assert (turn.did, turn.earliest) == (None, NOW + WAIT)
-    (turn,) = rotate(folder, NOW + WAIT, [TRACK])
-    assert turn.did == "switch"
-
-
 @pytest.mark.parametrize(("seconds", "refused"), [(180, False), (181, True)])
 def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refused: bool) -> None:
     """Files are never written after now: a wait that begins by that clock would be over once it is set right."""

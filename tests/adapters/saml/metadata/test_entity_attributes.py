@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 from broker.adapters.saml.xml_security.xml_names import MD
 from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import Forge

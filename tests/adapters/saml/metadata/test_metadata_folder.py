@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 from broker.core.entities import Text
 from broker.core.login.transaction import SKEW
 from tests.plugins.saml_parties import (

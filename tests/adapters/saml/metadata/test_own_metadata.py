@@ -11,6 +11,7 @@ from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
+from tests.plugins.saml_messages import load_keys
 from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, read_folder, stamp
 
 SPACES = {
@@ -55,7 +56,7 @@ def test_a_descriptor_is_sound_and_signed(parties: Parties, role: str) -> None:
     """It passes our own XML security, schema included, and is signed by the key in it."""
     xml, keys = (idp(parties), parties.ring.idp) if role == "idp" else (sp(parties), parties.ring.sp)
     root = safe_parser.parse(xml, ENTITY)
-    signature.verify(root, [keys.signing.certificate])
+    signature.verify(root, load_keys(keys.signing.certificate))
     assert root.get("validUntil") == stamp(NOW + timedelta(days=27))
     assert root.get("cacheDuration") == "PT6H"
 

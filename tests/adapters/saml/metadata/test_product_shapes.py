@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.adapters.saml.metadata import entity_roles, metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 from tests.plugins import metadata_feeds
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import NOW, Parties

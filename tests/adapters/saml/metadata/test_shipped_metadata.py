@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.wanted_entities import WantedIds
 
 ROOT: Final = Path(__file__).resolve().parents[4]
 EXAMPLES: Final = sorted((ROOT / "metadata" / "examples").glob("*.xml"))

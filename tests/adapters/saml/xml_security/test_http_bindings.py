@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.saml.xml_security import http_bindings, signature
+from broker.adapters.saml.xml_security.xml_names import RSA_SHA256
 from broker.core.errors import MessageRefused
-from tests.plugins.saml_messages import REQUEST, Forge
+from tests.plugins.saml_messages import REQUEST, Forge, load_keys
 
 ANY_STATE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=200)
 
@@ -40,7 +41,9 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
         assert (found.xml, found.relay_state, found.signed is None) == (REQUEST, state, key is None)
         if found.signed:
             signed = found.signed
-            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, [forge.upstream.certificate])
+            signature.verify_bytes(
+                signed.octets, signed.signature, signed.sigalg, load_keys(forge.upstream.certificate)
+            )
 
 
 @pytest.mark.attack(14, control=True)
@@ -68,7 +71,7 @@ def test_no_header_can_be_split() -> None:
 
 def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     """A peer that escapes in lower case or spells a space as + signed just that, in the order of the standard."""
-    sigalg = quote(signature.RSA_SHA256, safe="").lower()
+    sigalg = quote(RSA_SHA256, safe="").lower()
     octets = f"{GOOD.replace('%2B', '%2b')}&RelayState=a+b%2f&SigAlg={sigalg}"
     made = pack(signature.sign_bytes(octets.encode(), forge.upstream.key))
     one, state, alg = octets.split("&")
@@ -77,12 +80,12 @@ def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     assert found.signed is not None
     assert found.signed.octets == octets.encode()
     signature.verify_bytes(
-        found.signed.octets, found.signed.signature, found.signed.sigalg, [forge.upstream.certificate]
+        found.signed.octets, found.signed.signature, found.signed.sigalg, load_keys(forge.upstream.certificate)
     )
 
 
 BOMB = deflate(b"<" + b" " * 5_000_000)
-ALG = "SigAlg=" + quote(signature.RSA_SHA256, safe="")
+ALG = "SigAlg=" + quote(RSA_SHA256, safe="")
 
 
 @pytest.mark.attack(14, 24)

@@ -26,7 +26,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNATURE,
 )
 from broker.core.errors import MessageRefused
-from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, remove_signature
+from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, load_keys, octets, remove_signature
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 
@@ -61,19 +61,19 @@ def test_metadata_is_signed_in_the_first_place(forge: Forge) -> None:
     )
     signature.sign(entity, forge.upstream.key)
     assert (entity.tag, entity[0].tag) == (ENTITY, SIGNATURE)
-    signature.verify(entity, [forge.upstream.certificate])
+    signature.verify(entity, load_keys(forge.upstream.certificate))
 
 
 @pytest.mark.attack(6, control=True)
 @pytest.mark.profile(8)
 def test_any_of_the_keys_will_do(forge: Forge) -> None:
-    """A peer that rolls over signs with either of the keys it publishes, PEM, DER, loaded or public."""
+    """A peer that rolls over signs with either of the keys it publishes, PEM, DER or public."""
     der = ssl.PEM_cert_to_DER_cert(forge.upstream.certificate.decode())
     public = forge.upstream.key.private.public_key()
-    for key in (forge.upstream.certificate, der, public, signature.VerifyKey.load(der)):
+    for key in (forge.upstream.certificate, der, public):
         found = safe_parser.parse(octets(forge.sign_response()), RESPONSE).find(ASSERTION)
         assert found is not None
-        signature.verify(found, [forge.stranger.certificate, key])
+        signature.verify(found, load_keys(forge.stranger.certificate, key))
 
 
 @pytest.mark.attack(5)
@@ -96,9 +96,9 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
     root = forge.sign(forge.response().find(ASSERTION), key=key, method=method, digest=digest).getroottree().getroot()
     found = safe_parser.parse(octets(root), RESPONSE).find(ASSERTION)
     assert found is not None
-    signature.verify(found, [private.public_key()])
+    signature.verify(found, load_keys(private.public_key()))
     with pytest.raises(MessageRefused, match=r"xml\.signature"):
-        signature.verify(found, [forge.stranger.certificate])
+        signature.verify(found, load_keys(forge.stranger.certificate))
 
 
 @pytest.mark.attack(6)
@@ -115,7 +115,7 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
 def test_weak_and_foreign_keys_are_refused(public: Callable[[], Any], cause: str) -> None:
     """A key below RSA 2048 or EC 256, of another kind, or none at all never verifies anything."""
     with pytest.raises(MessageRefused) as refusal:
-        signature.VerifyKey.load(public())
+        load_keys(public())
     assert refusal.value.cause == cause
 
 
@@ -133,7 +133,7 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     if fooled:
         monkeypatch.setattr(signature, "_is_signed_by", lambda *_: True)
     with pytest.raises(MessageRefused) as refusal:
-        signature.verify(assertion, [forge.upstream.certificate])
+        signature.verify(assertion, load_keys(forge.upstream.certificate))
     assert refusal.value.cause == cause
 
 
@@ -142,10 +142,10 @@ def test_signatures_of_metadata_must_have_the_same_shape(forge: Forge) -> None:
     assertion: Any = forge.sign_response().find(ASSERTION)
     assertion.insert(1, deepcopy(assertion.find(SIGNATURE)))
     with pytest.raises(MessageRefused, match=r"xml\.signatures"):
-        signature.verify(assertion, [forge.upstream.certificate])
+        signature.verify(assertion, load_keys(forge.upstream.certificate))
     chosen = forge.sign(forge.response().find(ASSERTION), transforms=(f"{DS}enveloped-signature", C14N))
     with pytest.raises(MessageRefused, match=r"xml\.transforms"):
-        signature.verify(chosen, [forge.upstream.certificate])
+        signature.verify(chosen, load_keys(forge.upstream.certificate))
 
 
 @pytest.mark.attack(3)
@@ -153,14 +153,16 @@ def test_an_id_cannot_end_the_pointer_that_is_built_from_it(forge: Forge) -> Non
     """Xmlsec writes the ID into an XPointer expression; without the schema only our own pattern keeps quotes out."""
     assertion: Any = etree.fromstring(octets(forge.sign_response()).replace(b"a1", b"a1')|id('r1")).find(ASSERTION)
     with pytest.raises(MessageRefused, match=r"xml\.reference"):
-        signature.verify(assertion, [forge.upstream.certificate])
+        signature.verify(assertion, load_keys(forge.upstream.certificate))
 
 
 @pytest.mark.parametrize("method", sorted(each for each in signature_profile.SIGNATURE_METHODS if "#rsa-" in each))
 def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
     """A signature over octets is good for these octets, this method and this key only."""
     made = signature.sign_bytes(b"SAMLRequest=x", forge.upstream.key, method)
-    signature.verify_bytes(b"SAMLRequest=x", made, method, [forge.stranger.certificate, forge.upstream.certificate])
+    signature.verify_bytes(
+        b"SAMLRequest=x", made, method, load_keys(forge.stranger.certificate, forge.upstream.certificate)
+    )
     other = MORE + ("rsa-sha512" if method.endswith("sha256") else "rsa-sha256")
     for raw, sigalg, key in (
         (b"SAMLRequest=y", method, forge.upstream),
@@ -168,7 +170,7 @@ def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
         (b"SAMLRequest=x", method, forge.stranger),
     ):
         with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(raw, made, sigalg, [key.certificate])
+            signature.verify_bytes(raw, made, sigalg, load_keys(key.certificate))
 
 
 @pytest.mark.attack(7)
@@ -178,7 +180,7 @@ def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
 def test_octets_by_other_methods_are_refused(method: str, forge: Forge) -> None:
     """SHA-1, MD5, HMAC and none are refused before a key is touched, and never used to sign."""
     with pytest.raises(MessageRefused, match=r"xml\.signature_method"):
-        signature.verify_bytes(b"x", b"y", method, [forge.upstream.certificate])
+        signature.verify_bytes(b"x", b"y", method, load_keys(forge.upstream.certificate))
     with pytest.raises(ValueError, match="rsa-sha256"):
         signature.sign_bytes(b"x", forge.upstream.key, method)
 
@@ -191,10 +193,10 @@ def test_ecdsa_over_octets_is_r_and_s_side_by_side(curve: ec.EllipticCurve) -> N
     half = (private.key_size + 7) // 8
     r, s = decode_dss_signature(der)
     plain = r.to_bytes(half, "big") + s.to_bytes(half, "big")
-    signature.verify_bytes(b"octets", plain, MORE + "ecdsa-sha256", [private.public_key()])
+    signature.verify_bytes(b"octets", plain, MORE + "ecdsa-sha256", load_keys(private.public_key()))
     for wrong in (der, plain[:half] + b"\0" + plain[half:], b""):
         with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(b"octets", wrong, MORE + "ecdsa-sha256", [private.public_key()])
+            signature.verify_bytes(b"octets", wrong, MORE + "ecdsa-sha256", load_keys(private.public_key()))
 
 
 def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
@@ -207,12 +209,12 @@ def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
         (by_rsa, MORE + "rsa-sha256", private.public_key(), forge.upstream.certificate),
         (by_ec, MORE + "ecdsa-sha256", forge.upstream.certificate, private.public_key()),
     ):
-        signature.verify_bytes(b"octets", made, method, [other, own])
+        signature.verify_bytes(b"octets", made, method, load_keys(other, own))
         with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(b"octets", made, method, [other])
+            signature.verify_bytes(b"octets", made, method, load_keys(other))
         renamed = MORE + ("ecdsa-sha256" if "#rsa-" in method else "rsa-sha256")
         with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(b"octets", made, renamed, [own])
+            signature.verify_bytes(b"octets", made, renamed, load_keys(own))
 
 
 @pytest.mark.parametrize("method", sorted(each for each in signature_profile.SIGNATURE_METHODS if "#ecdsa-" in each))
