@@ -362,7 +362,7 @@ def assemble(settings: config.Config) -> Parts:
     collect_faults(faults, lambda: durable_files.make_state(settings.audit_folder))
     if faults or not (keys and around.metadata and around.maps and records and library and texts):
         # Name the faults of the policies too.
-        collect_faults(faults, lambda: live_policies.load(settings.policies, now(), around.proving))
+        collect_faults(faults, lambda: live_policies.load(settings.policies, now(), around.names))
         raise ConfigurationFaults(faults)
     store = EncryptedStore(records, keys.sealing, keys.sealing_id)
     audit_log = _open_audit_log(settings, keys, store)
@@ -370,7 +370,7 @@ def assemble(settings: config.Config) -> Parts:
     sinks[Sink.TRACE] = to_traces(SupportTraces(store))
     state = settings.state / "policies"
     policies = live_policies.LivePolicies(
-        settings.policies, around.proving, now(), state=state, tell=tell
+        settings.policies, around.names, now(), state=state, tell=tell
     )
     return Parts(
         config=settings,

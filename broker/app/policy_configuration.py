@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -60,23 +60,19 @@ class PolicySurroundings:
     upstreams: Mapping[str, Upstream]
     names: NameableInPolicies
     faults: tuple[Fault, ...]
-    site_rules: Path
-
-    @property
-    def proving(self) -> NameableInPolicies:
-        """Return the names with the site rules, which a proposed set must meet."""
-        return replace(self.names, site_rules=self.site_rules)
-
-    def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
-        """Return the faults of metadata as sentences: some parties are not completely known."""
-        return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
 
 
-def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
-    """Return the surroundings of policies with all their faults; raise nothing."""
+def load(
+    settings: Config, tell: EventPort, moment: datetime, *, proving: bool = True
+) -> PolicySurroundings:
+    """Return the surroundings of policies with all their faults; raise nothing.
+
+    ``proving``: policies must meet the site rules too.
+    """
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
+    library = collect_faults([], lambda: read_library_settings(settings))
     services: Mapping[str, Service] = settings.core_services()
     upstreams: Mapping[str, Upstream] = settings.core_upstreams()
     if metadata:
@@ -87,11 +83,12 @@ def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundi
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
         upstreams=upstreams,
-        borrower_fields=find_borrower_fields(settings),
+        # A fault of the library system is one of the start, and not of the policies.
+        borrower_fields=library.fields if library else None,
         person_register=settings.person_register is not None,
+        site_rules=settings.policy_properties if proving else None,
     )
-    rules = settings.policy_properties
-    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults), rules)
+    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults))
 
 
 def collect_faults(faults: list[Fault], opening: Callable[[], T]) -> T | None:
@@ -118,23 +115,15 @@ def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
     return maps
 
 
-def find_borrower_fields(settings: Config) -> frozenset[str] | None:
-    """Return the fields of the library system; None if the connector cannot be opened."""
-    try:
-        return read_library_settings(settings).fields
-    except ConfigurationFaults:
-        return None
-
-
 def read_library_settings(settings: Config) -> LibrarySettings:
     """Return the settings of the library system; raises ConfigurationFaults."""
     table = settings.library
     return read_settings(table.system, table.connector_settings())
 
 
-def _load_surroundings(moment: datetime) -> PolicySurroundings:
+def _load_surroundings(moment: datetime, *, proving: bool) -> PolicySurroundings:
     """Load the configured surroundings; raises ConfigurationFaults with all faults."""
-    found = load(configuration(), discard_event, moment)
+    found = load(configuration(), discard_event, moment, proving=proving)
     if found.faults:
         raise ConfigurationFaults(found.faults)
     return found
@@ -174,15 +163,15 @@ def load_checked(
         warnings = (_NAMES_UNCHECKED, *map(str, loaded.warnings))
         return CheckedPolicies(loaded, warnings, Site.from_policies((loaded,)))
     settings = configuration()
-    found = load(settings, discard_event, moment)
+    found = load(settings, discard_event, moment, proving=proving)
     faults = list(found.faults)
     read = folder or settings.policies
-    names = found.proving if proving else found.names
     state = settings.state / "policies" if in_force else None
-    checked = collect_faults(faults, lambda: live_policies.load(read, moment, names, state))
+    checked = collect_faults(faults, lambda: live_policies.load(read, moment, found.names, state))
     if checked is None or faults:
         raise ConfigurationFaults(faults)
-    warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
+    parties = found.metadata.party_faults(moment) if found.metadata else {}
+    warnings = (*map(str, checked.warnings), *parties.values())
     return CheckedPolicies(checked, warnings, found.names.site)
 
 
@@ -200,58 +189,38 @@ def check_categories(
     return tuple(f"library: {fault}" for fault in faults), ""
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedSets:
-    """Two policy sets, and the site that they are compared for, or the site of each.
+def open_comparison(
+    folders: tuple[Path, Path], moment: datetime, show_progress: Progress
+) -> tuple[Analysis, tuple[Fault, ...]]:
+    """Return the analysis of the sets of two folders; raises ConfigurationFaults.
 
-    ``failures`` are the failing examples and broken site rules of the second set.
+    Folders with a broker.toml are whole configurations, each with its policies and its site. Other
+    folders are compared at the configured site; without a configuration it has everything that the
+    policies name. Return also the failing examples and broken site rules of the second set.
     """
-
-    sets: tuple[PolicySet, ...]
-    sites: tuple[Site, ...]
-    failures: tuple[Fault, ...]
-
-
-def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
-    """Load the sets of two folders, and the configured site; raises ConfigurationFaults.
-
-    Folders with a broker.toml are whole configurations, each with its policies and its site.
-    Without a configuration, the site has everything that the policies name.
-    """
+    names = ANY_NAMES
+    sites: tuple[Site, ...] = ()
+    read: tuple[Path, ...] = folders
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
-        return _load_configurations(folders, moment)
-    found = _load_surroundings(moment) if CONFIG in os.environ else None
-    names = found.proving if found else ANY_NAMES
-    sets = [_compile_folder(folder, moment, names) for folder in folders]
-    site = names.site.unlimited_by_metadata if found else Site.from_policies(sets)
-    failures = live_policies.find_failures(sets[-1], folders[-1].name, moment, names)
-    return ComparedSets(tuple(sets), (site,), failures)
-
-
-def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
-    """Load the policies, upstreams, services and attribute maps of two configuration folders.
-
-    Metadata is left out: it is the same for both.
-    """
-    environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
-    settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
-    sets = [_compile_folder(each.policies, moment) for each in settings]
-    folder = settings[-1].policies.name
-    failures = live_policies.find_failures(sets[-1], folder, moment, ANY_NAMES)
-    return ComparedSets(tuple(sets), tuple(map(_make_site, settings)), failures)
+        # Metadata is left out: it is the same for both.
+        environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
+        settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
+        sites = tuple(map(_make_site, settings))
+        read = tuple(each.policies for each in settings)
+    elif CONFIG in os.environ:
+        names = _load_surroundings(moment, proving=True).names
+        sites = (names.site.unlimited_by_metadata,)
+    found = [PolicyFolder(folder).files() for folder in read]
+    sets = tuple(live_policies.compile_set(files, moment, names) for files in found)
+    sites = sites or (Site.from_policies(sets),)
+    failures = live_policies.find_failures(sets[-1], read[-1].name, moment, names)
+    return Analysis(sets, sites, moment, report_progress=show_progress), failures
 
 
 def _make_site(settings: Config) -> Site:
     maps = attribute_maps.load(settings.attribute_maps).maps
     services, upstreams = settings.core_services(), settings.core_upstreams()
     return Site.from_configuration(services, upstreams, maps).unlimited_by_metadata
-
-
-def _compile_folder(
-    folder: Path, moment: datetime, names: NameableInPolicies = ANY_NAMES
-) -> PolicySet:
-    """Return the set of a folder, whether or not its examples hold."""
-    return live_policies.compile_set(PolicyFolder(folder).files(), moment, names)
 
 
 def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[PolicySet, str]:
@@ -287,7 +256,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
-    around = _load_surroundings(moment)
+    around = _load_surroundings(moment, proving=False)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
     trial = Analysis((policies,), (around.names.site,), moment, report_progress=show_progress)
     return PolicyReport(

@@ -65,4 +65,4 @@ def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRef
     if found is None:
         return None
     lines = explanation_lines(found, Wording(language, translate))
-    return ExplainedRefusal(found.reason, tuple(lines))
+    return ExplainedRefusal(found, tuple(lines))

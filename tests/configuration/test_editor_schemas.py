@@ -14,7 +14,7 @@ from broker.configuration.attribute_maps import LabelsShape, MapShape
 from broker.configuration.checked_files import Shape
 from broker.configuration.editor_schemas import ANY_ATTRIBUTE, JsonSchema, descriptions, mappings
 from broker.configuration.policies.file_schema import PolicyShape, ServicesShape, json_schema, services_schema
-from broker.configuration.policies.property_schema import SiteRuleShape, rules_schema
+from broker.configuration.policies.policy_properties import SiteRuleShape, rules_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = "broker/adapters/web/sign_up/content"

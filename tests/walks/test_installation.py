@@ -65,7 +65,7 @@ def fill_in_configuration(ports: Ports) -> str:
         "the address of the library's statement": f"{library}/accessibility",
         "the address of the library's privacy notice in English": f"{library}/privacy",
         "the address of the library's privacy notice in Danish": f"{library}/privacy",
-        "the library's name": "Demo library",
+        "the library's name": "Royal Danish Library",
         "the mail address where": "help@library.example",
         "the university's entityID": AU,
         "the entityID of the service where": SERVICES["my-loans"][2],

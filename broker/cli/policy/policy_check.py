@@ -95,12 +95,11 @@ def _list_untried(found: Findings, policies: PolicySet, moment: datetime) -> lis
         decision = result.decision
         effect, reason = decision.effect.value, decision.reasons[0].code
         tried.add((decision.affiliation or "", result.example.service, effect, reason))
-    untried = []
-    for decided in sorted(found.reached.keys() - tried):
-        affiliation, service, _effect, reason = decided
-        options = write_options(found.reached[decided], (policies,))
-        untried.append(f"{affiliation} at {service}: {reason}, try {options}")
-    return untried
+    return [
+        f"{affiliation} at {service}: {reason}, try {write_options(login, (policies,))}"
+        for (affiliation, service, effect, reason), login in sorted(found.reached.items())
+        if (affiliation, service, effect, reason) not in tried
+    ]
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")

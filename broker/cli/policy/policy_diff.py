@@ -27,9 +27,6 @@ from broker.use_cases.policy_trials.change_text import change_facts, change_sent
 
 _SETS: Final = 2  # that are compared
 _CATEGORY: Final = "://"  # an entity category may have no member yet
-all_rows: Final = click.option(
-    "--all", "all_rows", is_flag=True, help="List each change by itself, with its line."
-)
 
 
 @click.command("diff", short_help="Show what changes from one set of policies to another.")
@@ -41,7 +38,7 @@ all_rows: Final = click.option(
     multiple=True,
     help="Compare with NEW as of a Git revision, in place of OLD; twice: compare two revisions.",
 )
-@all_rows
+@click.option("--all", "all_rows", is_flag=True, help="List each change by itself, with its line.")
 @as_json
 @printing_faults
 def diff_policies(
@@ -58,25 +55,24 @@ def diff_policies(
     """
     now = datetime.now(UTC)
     with _open_folders(folders, revisions) as both:
-        opened = policy_configuration.load_compared_sets(both, now)
-    trial = Analysis(opened.sets, opened.sites, now, report_progress=show_progress)
+        trial, failures = policy_configuration.open_comparison(both, now, show_progress)
     found = find_differences(trial)
     if as_json:
-        facts = change_facts(found, opened.sets)
-        failures = [asdict(each) for each in opened.failures]
-        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failures}
+        facts = change_facts(found, trial.sets)
+        failed = [asdict(each) for each in failures]
+        left_out = {"unconfigured": _find_unconfigured(trial), "failures": failed}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
         labels = {each.name: each.label for each in trial.services}
-        lines = change_sentences(found, opened.sets, labels)
+        lines = change_sentences(found, trial.sets, labels)
         if all_rows:
-            lines = every_change(found, opened.sets)
+            lines = every_change(found, trial.sets)
         click.echo("\n".join(lines))
     for name in _find_unconfigured(trial):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
-    for failure in opened.failures:
+    for failure in failures:
         click.echo(str(failure), err=True)
-    if opened.failures:
+    if failures:
         raise SystemExit(CONFIGURATION)
     if found.rows:
         raise SystemExit(CHANGES)
@@ -94,15 +90,13 @@ def _open_folders(
     folders: tuple[Path, ...], revisions: tuple[str, ...]
 ) -> Iterator[tuple[Path, Path]]:
     """Yield the folders of the old and the new set; usage errors and ConfigurationFaults."""
-    if not revisions:
-        if len(folders) != _SETS:
-            raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
-        yield folders[0], folders[1]
-        return
-    if len(folders) > 1 or len(revisions) > _SETS:
+    if not revisions and len(folders) != _SETS:
+        raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
+    if revisions and (len(folders) > 1 or len(revisions) > _SETS):
         raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
-    folder = folders[0] if folders else policy_configuration.default_folder()
     with ExitStack() as extracted:
-        read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
-        old, new = [*read, folder][:_SETS]
-        yield old, new
+        if revisions:
+            folder = folders[0] if folders else policy_configuration.default_folder()
+            read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
+            folders = (*read, folder)
+        yield folders[0], folders[1]

@@ -50,13 +50,12 @@ def report(into: Path, lang: str | None, folder: Path | None, day: datetime | No
 
 def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:
     into.mkdir(parents=True, exist_ok=True)
+    for path in into.iterdir():
+        if path.stem.endswith(languages):
+            path.unlink()  # of an earlier report, perhaps of a service that is no more
     written = dict(report_pages.files(found, languages))
     for name, text in written.items():
         (into / name).write_text(text, encoding="utf-8")
-    endings = tuple(f"-{language}.html" for language in languages)
-    for path in into.iterdir():
-        if path.name.endswith(endings) and path.name not in written:
-            path.unlink()  # an earlier report's, of a service that is no more
     questions = len(found.questions)
     click.echo(f"{len(written)} files in {into}, {questions} questions not answered")
 

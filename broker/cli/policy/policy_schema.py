@@ -7,13 +7,13 @@ import click
 
 from broker.adapters.web.sign_up import content_files
 from broker.configuration import attribute_maps
-from broker.configuration.policies import file_schema, property_schema
+from broker.configuration.policies import file_schema, policy_properties
 
 _POLICY: Final = "policy"
 _SCHEMAS: Final = {
     _POLICY: file_schema.json_schema,
     "services": file_schema.services_schema,
-    "policy-properties": property_schema.rules_schema,
+    "policy-properties": policy_properties.rules_schema,
     "attribute-map": attribute_maps.map_schema,
     "labels": attribute_maps.labels_schema,
     "page": content_files.page_schema,

@@ -86,27 +86,22 @@ def is_category(release: Release) -> bool:
 
 
 def _check_release(policy: Policy, release: Release) -> Iterator[PolicyProblem]:
+    place, is_mail = release.place, release.name_id == "email"
     if release.borrower == "make" and policy.borrower is None:
-        what = "borrower: make, but the file has no borrower section"
-        yield release.place, what, "add one"
-    yield from ((release.place, what, fix) for what, fix in _check_name_id(release))
+        yield place, "borrower: make, but the file has no borrower section", "add one"
+    if is_mail and release.subject is None:
+        yield place, "name_id: email without a reason", "add name_id_why, which is shown"
+    if is_mail and is_category(release):
+        what = "name_id: email is never given to a category"
+        yield place, what, "list the service under its own name"
+    if release.subject is not None and not is_mail:
+        yield place, "name_id_why without name_id: email", "remove it"
     for listed in release.attributes:
         for what, fix in chain(_check_listed(release, listed), _check_stated(listed)):
             yield listed.place, what, fix
 
 
 _Faults = Iterator[tuple[str, str]]  # what is wrong, and how to fix it
-
-
-def _check_name_id(release: Release) -> _Faults:
-    """Find a mail address as NameID without a reason, or for services that nobody has named."""
-    is_mail = release.name_id == "email"
-    if is_mail and release.subject is None:
-        yield "name_id: email without a reason", "add name_id_why, which is shown"
-    if is_mail and is_category(release):
-        yield "name_id: email is never given to a category", "list the service under its own name"
-    if release.subject is not None and not is_mail:
-        yield "name_id_why without name_id: email", "remove it"
 
 
 def _check_listed(release: Release, listed: ReleasedAttribute) -> _Faults:
@@ -160,11 +155,12 @@ def _check_match(policy: Policy) -> Iterator[PolicyProblem]:
         if condition.name in NEVER_BY_CATEGORY:
             fix = "require: {cpr: real} asks for one; affiliation never hangs on a number"
             yield condition.place, f"match on {condition.name}", fix
-    valued_lines: list[Condition | ReleasedAttribute] = [*conditions]
-    for release in policy.releases:
-        valued_lines += release.attributes
+    listed = chain.from_iterable(release.attributes for release in policy.releases)
+    valued_lines: list[Condition | ReleasedAttribute] = [*conditions, *listed]
     for valued in valued_lines:
-        yield from ((valued.place, what, fix) for what, fix in _check_patterns(valued))
+        if any(value == "*" or "*" in value[:-1] for value in valued.values):
+            what = f"{valued.name}: * may only end a value"
+            yield valued.place, what, "write prefix*, or leave values out"
 
 
 def _check_proof_domains(
@@ -180,12 +176,6 @@ def _check_proof_domains(
         if condition.name.endswith(PROOF_DOMAIN):
             for value in sorted(set(condition.values) - domains.get(condition.name, set())):
                 yield condition.place, f"{condition.name}: no proof covers {value}", fix
-
-
-def _check_patterns(valued: Condition | ReleasedAttribute) -> _Faults:
-    """Find a misplaced ``*``."""
-    if any(value == "*" or "*" in value[:-1] for value in valued.values):
-        yield f"{valued.name}: * may only end a value", "write prefix*, or leave values out"
 
 
 # Borrowers

@@ -147,13 +147,13 @@ class AlternativeShape(PlacedShape, extra="allow", json_schema_extra={"descripti
 
     def alternative(self) -> engine.Alternative:
         """Return the conditions, each with its line."""
+        lines = self.lines
         conditions = {"upstream": self.upstream, **(self.__pydantic_extra__ or {})}
         if self.assurance:
             conditions["assurance"] = (self.assurance,)
         return engine.Alternative(
             tuple(
-                engine.Condition(name, values, self.lines[name])
-                for name, values in conditions.items()
+                engine.Condition(name, values, lines[name]) for name, values in conditions.items()
             ),
             self.place,
         )

@@ -1,25 +1,31 @@
 """Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from broker.configuration.checked_files import S, validate_node
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
-from broker.configuration.policies.compiled_files import compile_files
-from broker.configuration.policies.examples import Result, find_failed_examples, run_examples
+from broker.configuration.policies.examples import find_failed_examples, run_examples
 from broker.configuration.policies.file_checks import faults_at
-from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
+from broker.configuration.policies.file_schema import PolicyShape, Services, ServicesShape
+from broker.configuration.policies.policy_folder import (
+    SERVICES,
+    FoundFiles,
+    PolicyFolder,
+    file_marks,
+)
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
+from broker.configuration.strict_yaml import read
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, discard_event
 from broker.core.policy.model import Policy, PolicySet
-
-__all__ = ["LivePolicies", "NameableInPolicies", "Result", "load", "run_examples"]
 
 DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
@@ -33,7 +39,7 @@ def load(
     affiliations of the last good set in ``state`` that disappear without a line in ``REMOVED``.
     """
     kept = last_good.last_good_files(state) if state else None
-    in_force, _ = compile_files(kept or {}, folder.name)
+    in_force, _ = _compile_files(kept or {}, folder.name)
     return _load_files(PolicyFolder(folder).files(), now, names, in_force)
 
 
@@ -57,16 +63,57 @@ def compile_set(
 ) -> PolicySet:
     """Compile and check policy files, and run no example; raise ConfigurationFaults."""
     folder = found.place
-    policies, faults = compile_files(found.files, folder)
-    faults += faults_at(folder, site_checks.find_problems(policies, names))
-    faults += found.misnamed
+    policies, faults = _compile_files(found.files, folder)
+    problems, warnings = site_checks.find_problems(policies, now, names)
+    faults += [*faults_at(folder, problems), *found.misnamed]
     faults = faults or list(policy_folder.find_missing_affiliations(found, policies, in_force))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = tuple(faults_at(folder, site_checks.find_warnings(policies, now, names)))
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
-    return PolicySet(tuple(policies), found.digest, warnings)
+    return PolicySet(tuple(policies), found.digest, tuple(faults_at(folder, warnings)))
+
+
+def _compile_files(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], list[Fault]]:
+    """Return the policies of the well-formed files, and the faults of all files."""
+    texts = files.get(SERVICES, b"")
+    policies: list[Policy] = []
+    faults: list[Fault] = []
+    for name, octets in sorted(files.items()):
+        try:
+            if name == SERVICES:
+                _compile_services(octets, folder)
+            else:
+                policies.append(_compile_policy(name, octets, texts, folder))
+        except ConfigurationFaults as found:
+            faults += found.faults
+    # A fault of services.yaml comes with each policy.
+    return policies, list(dict.fromkeys(faults))
+
+
+@lru_cache(maxsize=4)
+def _compile_services(octets: bytes, folder: str) -> Services:
+    """Return the services of services.yaml; raises ConfigurationFaults."""
+    return _read_shape(ServicesShape, SERVICES, octets, folder).services if octets else {}
+
+
+@lru_cache(maxsize=1024)
+def _compile_policy(name: str, octets: bytes, texts: bytes, folder: str) -> Policy:
+    """Return the policy of a file; raises ConfigurationFaults.
+
+    A policy depends on its file and ``texts``, the bytes of services.yaml, and on nothing else.
+    """
+    shape = _read_shape(PolicyShape, name, octets, folder)
+    services = _compile_services(texts, folder)
+    faults = tuple(faults_at(folder, shape.find_faults(services)))
+    if faults:
+        raise ConfigurationFaults(faults)
+    return shape.policy(services)
+
+
+def _read_shape(shape: type[S], name: str, octets: bytes, folder: str) -> S:
+    path = f"{folder}/{name}"
+    return validate_node(shape, read(octets, path), path, context=name)
 
 
 def find_failures(
@@ -114,7 +161,7 @@ class LivePolicies:
         # Before reading: an edit meanwhile is seen at the first refresh.
         self._seen = self._signature()
         kept = last_good.last_good_files(state) if state else None
-        in_force, _ = compile_files(kept or {}, folder.name)
+        in_force, _ = _compile_files(kept or {}, folder.name)
         faults: tuple[Fault, ...] = ()
         try:
             policies = self._load(now, in_force)

@@ -61,10 +61,7 @@ class PolicyFolder:
 
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
-        try:
-            return tuple((path.name, file_marks(path)) for path in self._list_files())
-        except OSError:
-            return ()
+        return tuple((path.name, file_marks(path)) for path in self._list_files())
 
     def files(self) -> FoundFiles:
         """Read each file once, so that the same bytes are parsed, hashed and stored."""

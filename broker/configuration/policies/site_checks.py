@@ -94,43 +94,23 @@ def add_proofs(known: KnownNames, proving: Iterable[Policy]) -> KnownNames:
     return {**known, "attribute": with_proofs}
 
 
-def _find_unknown_names(
-    policies: Collection[Policy], names: NameableInPolicies
+def find_problems(
+    policies: Collection[Policy], now: datetime, names: NameableInPolicies
 ) -> tuple[Problems, Problems]:
-    """Return the faults and the warnings of names; each file has its own proofs."""
+    """Return the faults, with which no policy is used, and the warnings, which stop nothing."""
     known = names.list_known(policies)
-    faults: Problems = []
-    warnings: Problems = []
+    faults = [*find_faults(policies)]
+    warnings = [*find_overdue(policies, now.date())]
     for policy in policies:
         found = find_unknown_names(list_policy_names(policy), add_proofs(known, [policy]))
-        faults += found[0]
+        faults += [*found[0], *_find_unwritable_address(policy, names.borrower_fields)]
         warnings += found[1]
-    return faults, warnings
-
-
-def find_problems(
-    policies: Collection[Policy], names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield all faults: the policies are not used before they are fixed."""
-    yield from find_faults(policies)
-    yield from _find_unknown_names(policies, names)[0]
-    for policy in policies:
-        yield from _find_unwritable_address(policy, names.borrower_fields)
-    for release, service in _pair_with_services(policies, names):
-        yield from _check_wire_names(release, service, names)
-
-
-def find_warnings(
-    policies: Collection[Policy], now: datetime, names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield problems that an administrator should look at; they stop nothing."""
-    yield from find_overdue(policies, now.date())
-    yield from _find_unknown_names(policies, names)[1]
-    for policy in policies:
         for alternative in policy.match:
-            yield from _find_missing_scope(alternative, names)
+            warnings += _find_missing_scope(alternative, names)
     for release, service in _pair_with_services(policies, names):
-        yield from _find_withheld_numbers(release, service)
+        faults += _check_wire_names(release, service, names)
+        warnings += _find_withheld_numbers(release, service)
+    return faults, warnings
 
 
 # Services and the library system
@@ -174,22 +154,19 @@ def _find_withheld_numbers(release: Release, service: Service) -> Iterator[Polic
     A CPR number needs a controller and an encryption key (docs/reference/design.md#invariant-4).
     """
     setting = f"services.{service.name}"
-    unencrypted = f"assertions to {service.name} are not encrypted"
     for listed in release.attributes:
-        if service.encryption == "none" and listed.name in _MAY_CONTAIN_CPR:
-            what = f"{listed.name} may contain a CPR number, and {unencrypted}"
+        name, is_number = listed.name, listed.name == CPR_ATTRIBUTE
+        if service.encryption == "none" and (is_number or name in _MAY_CONTAIN_CPR):
+            what = (
+                f"{name} may hold a CPR number, and assertions to {service.name} are not encrypted"
+            )
             yield listed.place, what, f"remove the attribute, or {setting}.encryption"
-        if listed.name != CPR_ATTRIBUTE:
-            continue
-        if service.controller is None:
-            fix = f"set {setting}.controller; until then the CPR is withheld"
-            yield listed.place, f"{service.name} states no controller", fix
-        if service.encryption == "none":
-            fix = f"remove {setting}.encryption; until then the CPR is withheld"
-            yield listed.place, unencrypted, fix
-        elif not service.encrypts:
+        elif is_number and not service.encrypts:
             fix = "until its metadata carries one the CPR is withheld"
             yield listed.place, f"{service.name} publishes no encryption key", fix
+        if is_number and service.controller is None:
+            fix = f"set {setting}.controller; until then the CPR is withheld"
+            yield listed.place, f"{service.name} states no controller", fix
 
 
 def _find_unwritable_address(
@@ -218,24 +195,22 @@ def _find_missing_scope(
     """
     asked = values_by_name(alternative).get(UPSTREAM, ())
     conditions = [each for each in alternative.conditions if each.name not in NO_ATTRIBUTES]
+    if not conditions or any(map(_names_institution, conditions)):
+        return
     for name, upstream in (names.upstreams or {}).items():
-        if name not in asked or not conditions or len(upstream.institutions) <= 1:
-            continue
-        attribute_map = (names.maps or {}).get(upstream.attribute_map)
-        if not any(_names_institution(each, attribute_map) for each in conditions):
+        if name in asked and len(upstream.institutions) > 1:
             first = conditions[0]
-            what = f"{first.name} has no scope: any institution of {upstream.name} may assert it"
+            what = f"{first.name} has no scope: any institution of {name} may assert it"
             yield first.place, what, "write schacHomeOrganization beside it"
             return
 
 
-def _names_institution(condition: Condition, attribute_map: AttributeMap | None) -> bool:
+def _names_institution(condition: Condition) -> bool:
     """Return whether a condition names the institution, or a mailbox that is proved here.
 
     A value that ends with ``*`` has no scope: any institution may assert a value that it fits.
     """
     if condition.name.endswith(PROOF_DOMAIN):
         return True
-    is_read = attribute_map and any(row.name == condition.name for row in attribute_map.rows)
-    is_scoped = is_read and find_properties(condition.name).scope
-    return bool(is_scoped) and not any(value.endswith("*") for value in condition.values)
+    is_scoped = find_properties(condition.name).scope is not None
+    return is_scoped and not any(value.endswith("*") for value in condition.values)

@@ -1,4 +1,4 @@
-"""The syntax of single values in a policy file: texts, levels, spans, days, and lists."""
+"""The syntax of parts of a policy file: mappings with their lines, texts, levels, days, lists."""
 
 import re
 from calendar import monthrange
@@ -16,7 +16,13 @@ from pydantic import (
 
 from broker.configuration.checked_files import Shape
 from broker.configuration.editor_schemas import JsonSchema
-from broker.configuration.strict_yaml import YamlMapping, YamlSequence, YamlText, place_node
+from broker.configuration.strict_yaml import (
+    YamlMapping,
+    YamlNode,
+    YamlSequence,
+    YamlText,
+    place_node,
+)
 from broker.core.policy.expiry import MONTHS, Expiry
 from broker.core.policy.model import Expectation, PolicyLine
 
@@ -68,18 +74,24 @@ class PlacedShape(Shape):
     The context of its validation is the name of the file.
     """
 
-    _place: PolicyLine = PolicyLine("", 1)  # of a mapping that no file has
-    _lines: Mapping[str, PolicyLine] = {}
+    _place: PolicyLine | None = None
+    _nodes: Mapping[str, YamlNode] = {}
 
     @property
     def place(self) -> PolicyLine:
-        """Return the line of the mapping."""
-        return self._place
+        """Return the line of the mapping; without a file, the first line of none."""
+        return self._place or PolicyLine("", 1)
+
+    @property
+    def nodes(self) -> Mapping[str, YamlNode]:
+        """Return the nodes below the keys."""
+        return self._nodes
 
     @property
     def lines(self) -> Mapping[str, PolicyLine]:
         """Return the lines of the keys."""
-        return self._lines
+        file = self.place.file
+        return {key: PolicyLine(file, node.line) for key, node in self.nodes.items()}
 
     @model_validator(mode="wrap")
     @classmethod
@@ -88,14 +100,12 @@ class PlacedShape(Shape):
     ) -> Self:
         shape = validate(node)
         if isinstance(node, YamlMapping):
-            file = str(info.context)
-            lines = {key: PolicyLine(file, each.line) for key, each in node.items()}
-            shape.set_lines(PolicyLine(file, node.line), lines)
+            shape.set_nodes(PolicyLine(str(info.context), node.line), node)
         return shape
 
-    def set_lines(self, place: PolicyLine, lines: Mapping[str, PolicyLine]) -> None:
-        """Set the line of the mapping and those of its keys."""
-        self._place, self._lines = place, lines
+    def set_nodes(self, place: PolicyLine, nodes: Mapping[str, YamlNode]) -> None:
+        """Set the line of the mapping, and the nodes below its keys."""
+        self._place, self._nodes = place, nodes
 
     def override(self, other: "PlacedShape") -> Self:
         """Return this mapping with the values and lines of those of its keys that ``other`` has."""
@@ -103,7 +113,7 @@ class PlacedShape(Shape):
         if not keys:
             return self
         changed = self.model_copy(update={key: getattr(other, key) for key in keys})
-        changed.set_lines(other.place, {**self.lines, **other.lines})
+        changed.set_nodes(other.place, {**self.nodes, **other.nodes})
         return changed
 
 

@@ -19,7 +19,7 @@ class StaffSentence:
     action: str
 
 
-_WAIT: Final = _("Nothing. It is tried again automatically.")
+_WAIT: Final = _("You do not need to do anything. It is tried again automatically.")
 _SEVERAL: Final = StaffSentence(
     _("Several borrowers have this person's CPR number."),
     _(
@@ -54,8 +54,8 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
     "library_unavailable": StaffSentence(
         _("The library system did not answer."),
         _(
-            "Nothing. It is tried again automatically. If it lasts, tell the people who run the "
-            "library system."
+            "You do not need to do anything. It is tried again automatically. If it lasts, tell "
+            "the people who run the library system."
         ),
     ),
     "library_setup": StaffSentence(
@@ -103,7 +103,7 @@ _ATTRIBUTES: Final = _(
     "with the help code. Until it is corrected the person can use another way to log in."
 )
 _WITHOUT_CPR: Final = _(
-    "The login has no usable CPR number. See a photo ID, and make the borrower in the library "
+    "The login has no usable CPR number. See the person's ID, and make the borrower in the library "
     "system. The person then logs in with the library account."
 )
 _AT_SERVICE: Final = _(
@@ -181,13 +181,15 @@ PAGES: Final[Mapping[str, str]] = {
         ),
     ),
     "address_not_own": _(
-        "See a photo ID. Correct the mail address in the library system, and send a PIN mail."
+        "See the person's ID. Correct the mail address in the library system, and send a PIN mail."
     ),
     "too_young": _(
         "The person is too young to sign up alone. A parent signs up with them in the library."
     ),
     "account_case": _("Correct what the case says. Then try again."),
-    "consent_refused": _("Nothing. The person chose not to send the information."),
+    "consent_refused": _(
+        "You do not need to do anything. The person chose not to send the information."
+    ),
     "pin_no_card_number": _("Give the borrower a card number in the library system."),
     "pin_wrong": _("Send a PIN mail."),
     "pin_no_mail": _(

@@ -18,6 +18,7 @@ from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.database.refusals import Refused, internal_error
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
+from broker.demo.page_language import create_demo_app, say
 
 _CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
 
@@ -57,7 +58,7 @@ def create_app(
             patrons.set_password(created["patron_id"], password, password)
     clients = clients or {"broker": Client("demo")}
     tokens = IssuedTokens(clients, token_lifetime, patrons)
-    app = Flask("broker.demo")
+    app = create_demo_app()
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
@@ -104,6 +105,12 @@ def _is_write() -> bool:
     return request.path.startswith("/api/v1/patrons") and request.method != "GET"
 
 
+_TWO_NUMBERS: Final = (
+    "Write the numbers of two borrowers of this table.",
+    "Skriv numrene på to lånere i tabellen.",
+)
+
+
 def _show(app: Flask, koha: Simulation) -> None:
     """Add the demo's page of patrons, which a real Koha does not have."""
 
@@ -124,7 +131,7 @@ def _show(app: Flask, koha: Simulation) -> None:
         numbers = {row["patron_id"] for row in koha.patrons.rows()}
         kept, merged = (request.form.get(name, type=int) for name in ("kept", "merged"))
         if kept is None or merged is None or kept == merged or not {kept, merged} <= numbers:
-            return render("Write the numbers of two borrowers of this table."), 422
+            return render(say(*_TWO_NUMBERS)), 422
         koha.patrons.merge(kept, merged)
         return redirect("/", 303)
 

@@ -28,14 +28,32 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ("Service locations", "Betjeningssteder"),
         (
             (
+                "Bring your yellow health insurance card and another form of ID.",
+                "Tag dit gule sundhedskort og en anden form for legitimation med.",
+            ),
+            (
                 (
-                    "Bring identification: your health insurance card and one other. "
-                    "Students bring their student card and AU ID, employees their AU ID."
+                    "No CPR number? Bring identification and your AU ID. Students also bring "
+                    "their student card."
                 ),
                 (
-                    "Medbring legitimation: dit sundhedskort og ét til. Studerende medbringer "
-                    "studiekort og AU-id, ansatte medbringer AU-id."
+                    "Intet CPR-nummer? Tag legitimation og dit AU-id med. Studerende tager også "
+                    "studiekortet med."
                 ),
+            ),
+        ),
+        hours=True,
+    ),
+    "contact": PlainPage(
+        ("Contact the library", "Kontakt biblioteket"),
+        (
+            (
+                "Write to help@library.example, call +45 00 00 00 00, or come to see us.",
+                "Skriv til help@library.example, ring på +45 00 00 00 00, eller mød op.",
+            ),
+            (
+                "Give us the help code of the page that stopped you. Never send your CPR number.",
+                "Oplys hjælpekoden fra den side, du ikke kom forbi. Skriv aldrig dit CPR-nummer.",
             ),
         ),
         hours=True,
@@ -104,11 +122,11 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         (
             (
                 (
-                    "The demo library keeps what it is sent in memory, and forgets it when the "
-                    "demo ends."
+                    "The library of this demo keeps what it is sent in memory, and forgets it "
+                    "when the demo ends."
                 ),
                 (
-                    "Demobiblioteket gemmer det, det får tilsendt, i hukommelsen og glemmer det, "
+                    "Demoens bibliotek gemmer det, det får tilsendt, i hukommelsen og glemmer det, "
                     "når demoen slutter."
                 ),
             ),

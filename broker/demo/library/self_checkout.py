@@ -8,8 +8,8 @@ from flask import Flask, render_template, request
 
 from broker.demo.circulation.library_desk import CONTACTS, Account, Desk
 from broker.demo.circulation.loan_table import BOOKS
-from broker.demo.library.page_language import say
 from broker.demo.library.sip2_client import Machine, MachineFailed
+from broker.demo.page_language import say
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _PIN: Final = re.compile(r"[0-9]{4}")

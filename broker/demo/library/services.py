@@ -20,8 +20,9 @@ from broker.adapters.saml.xml_security import (
     written_message,
 )
 from broker.demo.circulation.library_desk import Desk, account
-from broker.demo.library import information_pages, page_language, self_checkout
+from broker.demo.library import information_pages, self_checkout
 from broker.demo.library.sip2_client import Machine
+from broker.demo.page_language import create_demo_app
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
@@ -153,15 +154,15 @@ def create_app(
     signing: signature.SigningKey | None = None,
 ) -> Flask:
     """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
-    app = Flask("broker.demo")
-    page_language.add_languages(app)
+    app = create_demo_app()
+    app.jinja_env.globals["broker"] = broker
     self_checkout.serve(app, machine, desk)
     information_pages.serve(app)
     sessions = logout_pages.add_library_logout(app, services, peer, signing)
 
     @app.get("/")
     def start() -> str:
-        return _start_page(services, broker, sessions)
+        return _start_page(services, sessions)
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
@@ -185,14 +186,11 @@ def create_app(
     return app
 
 
-def _start_page(
-    services: Mapping[str, Site], broker: str, sessions: logout_pages.SessionTable
-) -> str:
+def _start_page(services: Mapping[str, Site], sessions: logout_pages.SessionTable) -> str:
     return render_template(
         "library.html",
         services=services,
         places=information_pages.PLACES,
-        broker=broker,
         open_at={party for _, party, _ in sessions.list_for_browser()},
     )
 

@@ -23,7 +23,7 @@ class Persona:
 
     name: str
     institution: str
-    story: str
+    story: tuple[str, str]  # English, Danish
     attributes: Mapping[str, tuple[str, ...]]
     expect: str
     registered: tuple[Mapping[str, str], ...] = ()  # borrowers that staff registered

@@ -22,14 +22,14 @@ _LOGINS: Final = (
     Persona(
         "asta",
         AU,
-        "student",
+        ("student", "studerende"),
         university_attributes("asta", "Asta Ravn", "1403044004", ("student@au.dk",)),
         "STUDENT",
     ),
     Persona(
         "bo",
         AU,
-        "employee",
+        ("employee", "ansat"),
         university_attributes(
             "bo", "Bo Lindegaard", "2207791019", ("employee@au.dk", "staff@au.dk")
         ),
@@ -38,14 +38,14 @@ _LOGINS: Final = (
     Persona(
         "bo-nemid",
         NEMLOGIN,
-        "Bo again, with MitID",
+        ("Bo again, with MitID", "Bo igen, med MitID"),
         eid_attributes(11, "Bo Lindegaard", "2207791019"),
         "EMPLOYEE",
     ),
     Persona(
         "cilla",
         AU,
-        "employee who also studies",
+        ("employee who also studies", "ansat, der også studerer"),
         university_attributes(
             "cilla",
             "Cilla Overgaard",
@@ -58,42 +58,45 @@ _LOGINS: Final = (
     Persona(
         "dan",
         AU,
-        "employee at the university hospital",
+        ("employee at the university hospital", "ansat på universitetshospitalet"),
         university_attributes("dan", "Dan Kirkeby", "1705851219", ("employee@clin.au.dk",)),
         "HOSPITAL",
     ),
     Persona(
         "eva",
         NEMLOGIN,
-        "private adult",
+        ("private adult", "privat voksen"),
         eid_attributes(1, "Eva Storgaard", "3011681300"),
         "PRIVATE",
     ),
     Persona(
         "finn",
         NEMLOGIN,
-        "fifteen years old",
+        ("fifteen years old", "femten år"),
         eid_attributes(2, "Finn Bakke", "0505115007"),
         "too_young",
     ),
     Persona(
         "gry",
         AU,
-        "student with a replacement number",
+        ("student with a replacement number", "studerende med et erstatningsnummer"),
         university_attributes("gry", "Gry Falk", "6703004768", ("student@au.dk",)),
         "replacement_number",
     ),
     Persona(
         "hugo",
         AU,
-        "student with a constructed number",
+        ("student with a constructed number", "studerende med et konstrueret nummer"),
         university_attributes("hugo", "Hugo Marsh", "120199ABC1", ("student@au.dk",)),
         "constructed_number",
     ),
     Persona(
         "ida",
         AU,
-        "student without mail, who proves a mailbox",
+        (
+            "student without mail, who proves a mailbox",
+            "studerende uden mailadresse, der bekræfter en",
+        ),
         university_attributes("ida", "Ida Thy", "1206034218", ("student@au.dk",), mail=False),
         "STUDENT",
         mailbox="ida@own.example",
@@ -101,14 +104,17 @@ _LOGINS: Final = (
     Persona(
         "ib",
         AU,
-        "student without a Danish number",
+        ("student without a Danish number", "studerende uden CPR-nummer"),
         university_attributes("ib", "Ib Waters", None, ("student@au.dk",)),
         "cpr_required",
     ),
     Persona(
         "jens",
         AU,
-        "student, already a private borrower, who takes the upgrade",
+        (
+            "student, already a private borrower, who takes the upgrade",
+            "studerende, der er privat låner og siger ja til at blive opgraderet",
+        ),
         university_attributes("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
         "STUDENT",
         (
@@ -129,7 +135,10 @@ _LOGINS: Final = (
     Persona(
         "karla",
         AU,
-        "student, registered by the desk with a hyphen and a working PIN",
+        (
+            "student, registered by the desk with a hyphen and a working PIN",
+            "studerende, oprettet i skranken, med pinkode",
+        ),
         university_attributes("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
         "STUDENT",
         (
@@ -147,14 +156,14 @@ _LOGINS: Final = (
     Persona(
         "lars",
         AU,
-        "affiliate of the university",
+        ("affiliate of the university", "tilknyttet universitetet uden at læse eller arbejde der"),
         university_attributes("lars", "Lars Vig", "0808801507", ("affiliate@au.dk",)),
         "national_eid_required",
     ),
     Persona(
         "mia",
         KU,
-        "student of another university",
+        ("student of another university", "studerende på et andet universitet"),
         {
             **university_attributes("mia", "Mia Lund", "1903004602", ("student@ku.dk",)),
             "eduPersonPrincipalName": ("mia@ku.dk",),
@@ -166,21 +175,24 @@ _LOGINS: Final = (
     Persona(
         "nils",
         NEMLOGIN,
-        "private adult whose number fails modulus 11",
+        (
+            "private adult whose number fails modulus 11",
+            "privat voksen med et CPR-nummer uden modulus 11",
+        ),
         eid_attributes(3, "Nils Eg", "0101800003"),
         "PRIVATE",
     ),
     Persona(
         "olga",
         NEMLOGIN,
-        "identity of a company",
+        ("identity of a company", "login for en virksomhed"),
         eid_attributes(4, "Olga Firma", None, eppn="CVR:12345678-RID:87654321@sikker-adgang.dk"),
         "company_identity",
     ),
     Persona(
         "per",
         NEMLOGIN,
-        "whom the desk has registered twice",
+        ("whom the desk has registered twice", "oprettet to gange i skranken"),
         eid_attributes(5, "Per Toft", "2504941801"),
         "several_borrowers",
         (
@@ -194,7 +206,7 @@ _SIGNING_UP: Final = (
     Persona(
         "sara",
         AU,
-        "student who signs up",
+        ("student who signs up", "studerende, der opretter sig"),
         university_attributes("sara", "Sara Mose", "2209044075", ("student@au.dk",)),
         "STUDENT",
         sign_up="student",
@@ -202,7 +214,10 @@ _SIGNING_UP: Final = (
     Persona(
         "carl",
         AU,
-        "employee who also studies and signs up as a student",
+        (
+            "employee who also studies and signs up as a student",
+            "ansat, der også studerer og opretter sig som studerende",
+        ),
         university_attributes(
             "carl", "Carl Nygaard", "1312924087", ("student@au.dk", "employee@au.dk")
         ),
@@ -212,7 +227,10 @@ _SIGNING_UP: Final = (
     Persona(
         "poul",
         AU,
-        "employee who says student: the university decides",
+        (
+            "employee who says student: the university decides",
+            "ansat, der siger studerende: universitetet afgør det",
+        ),
         university_attributes("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
         "EMPLOYEE",
         sign_up="student",
@@ -220,7 +238,7 @@ _SIGNING_UP: Final = (
     Persona(
         "hanne",
         AU,
-        "doctor who signs up with mit.au.dk",
+        ("doctor who signs up with mit.au.dk", "læge, der opretter sig med mit.au.dk"),
         university_attributes("hanne", "Hanne Vest", "0804701346", ("employee@clin.au.dk",)),
         "HOSPITAL",
         sign_up="hospital",
@@ -228,7 +246,7 @@ _SIGNING_UP: Final = (
     Persona(
         "dorte",
         NEMLOGIN,
-        "nurse with a kaldemail",
+        ("nurse with a kaldemail", "sygeplejerske med kaldemail"),
         eid_attributes(21, "Dorte Holm", "1207861339"),
         "HOSPITAL",
         sign_up="hospital",
@@ -237,7 +255,10 @@ _SIGNING_UP: Final = (
     Persona(
         "kim",
         NEMLOGIN,
-        "says hospital, and goes on without a kaldemail",
+        (
+            "says hospital, and goes on without a kaldemail",
+            "siger hospital og går videre uden kaldemail",
+        ),
         eid_attributes(22, "Kim Sand", "2309901331"),
         "PRIVATE",
         sign_up="hospital",
@@ -245,7 +266,7 @@ _SIGNING_UP: Final = (
     Persona(
         "rosa",
         NEMLOGIN,
-        "private adult who signs up",
+        ("private adult who signs up", "privat voksen, der opretter sig"),
         eid_attributes(23, "Rosa Krogh", "1902681333"),
         "PRIVATE",
         sign_up="private",
@@ -256,7 +277,10 @@ _REGISTERED: Final = (
     Persona(
         "jytte",
         AU,
-        "student, already a private borrower, who declines the upgrade",
+        (
+            "student, already a private borrower, who declines the upgrade",
+            "studerende, der er privat låner og siger nej til at blive opgraderet",
+        ),
         university_attributes("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
         "PRIVATE",
         (
@@ -274,7 +298,10 @@ _REGISTERED: Final = (
     Persona(
         "tove",
         AU,
-        "student who claims the account from the desk, without CPR number, by a mailed code",
+        (
+            "student who claims the account from the desk, without CPR number, by a mailed code",
+            "studerende med en konto fra skranken uden CPR-nummer: henter den med en kode",
+        ),
         university_attributes("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
         "TEMP",
         (
@@ -296,7 +323,7 @@ _REGISTERED: Final = (
     Persona(
         "vera",
         LIBRARY_ACCOUNT,
-        "types CPR number and PIN",
+        ("types CPR number and PIN", "skriver CPR-nummer og pinkode"),
         {},
         "EMPLOYEE",
         (
@@ -315,14 +342,17 @@ _REGISTERED: Final = (
     Persona(
         "otto",
         AU,
-        "student in his last term",
+        ("student in his last term", "studerende på sidste semester"),
         university_attributes("otto", "Otto Skov", "1601814087", ("student@au.dk",)),
         "STUDENT",
     ),
     Persona(
         "otto-left",
         AU,
-        "Otto when he has left: the university says so, and his account goes on as a private one",
+        (
+            "Otto when he has left: his account goes on as a private one",
+            "Otto, når han er holdt op: hans konto bliver privat",
+        ),
         university_attributes("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
         "PRIVATE",
         after="otto",
@@ -333,7 +363,7 @@ _OTHER_SERVICES: Final = (
     Persona(
         "alma",
         AU,
-        "student without an account, who wants to print",
+        ("student without an account, who wants to print", "studerende uden konto, der vil printe"),
         university_attributes("alma", "Alma Kjær", "1711034087", ("student@au.dk",)),
         "no_library_account",
         service="myprint",
@@ -341,7 +371,7 @@ _OTHER_SERVICES: Final = (
     Persona(
         "pia",
         AU,
-        "student with an account, who prints",
+        ("student with an account, who prints", "studerende med konto, der printer"),
         university_attributes("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
         "STUDENT",
         (staff_record("STUDENT", "1402024085", "Engel", firstname="Pia", email="pia@own.example"),),
@@ -350,7 +380,10 @@ _OTHER_SERVICES: Final = (
     Persona(
         "ivan",
         LIBRARY_ACCOUNT,
-        "exchange student who prints with card number and PIN before the CPR number comes",
+        (
+            "exchange student who prints with card number and PIN before the CPR number comes",
+            "udvekslingsstuderende, der printer med kortnummer og pinkode, før CPR-nummeret kommer",
+        ),
         {},
         "TEMP",
         (
@@ -369,7 +402,10 @@ _OTHER_SERVICES: Final = (
     Persona(
         "ib-reads",
         AU,
-        "Ib again, who reads electronic journals without a Danish number",
+        (
+            "Ib again, who reads electronic journals without a Danish number",
+            "Ib igen, der læser elektroniske tidsskrifter uden CPR-nummer",
+        ),
         university_attributes("ib", "Ib Waters", None, ("student@au.dk",)),
         "",
         service="e-resources",
@@ -377,7 +413,10 @@ _OTHER_SERVICES: Final = (
     Persona(
         "eva-reads",
         NEMLOGIN,
-        "Eva again: the journals are not for private users",
+        (
+            "Eva again: the journals are not for private users",
+            "Eva igen: tidsskrifterne er ikke for private brugere",
+        ),
         eid_attributes(1, "Eva Storgaard", "3011681300"),
         "no_policy_for_service",
         service="e-resources",

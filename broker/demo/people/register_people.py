@@ -33,14 +33,20 @@ def _address(street: str, house: str, *, floor: str = "", door: str = "") -> Map
 RUNA: Final = Persona(
     "runa",
     NEMLOGIN,
-    "private adult whose name and address are protected",
+    (
+        "private adult whose name and address are protected",
+        "privat voksen med navne- og adressebeskyttelse",
+    ),
     eid_attributes(41, "Runa Skov", "1506781120"),
     "PRIVATE",
 )
 MAJA: Final = Persona(
     "maja",
     NEMLOGIN,
-    "private adult, married since the desk registered her: another surname",
+    (
+        "private adult, married since the desk registered her: another surname",
+        "privat voksen, gift siden skranken oprettede hende: et andet efternavn",
+    ),
     eid_attributes(42, "Maja Lindholm", "0805901152"),
     "PRIVATE",
     (
@@ -57,21 +63,27 @@ MAJA: Final = Persona(
 DAGNY: Final = Persona(
     "dagny",
     NEMLOGIN,
-    "somebody who has taken over the login of Dagny, who is dead",
+    (
+        "somebody who has taken over the login of Dagny, who is dead",
+        "en, der bruger Dagnys login; Dagny er død",
+    ),
     eid_attributes(43, "Dagny Holst", "2302511120"),
     "PRIVATE",
 )
 ULF: Final = Persona(
     "ulf",
     AU,
-    "student whose university still asserts a CPR number that was changed",
+    (
+        "student whose university still asserts a CPR number that was changed",
+        "studerende, hvis universitet stadig sender et gammelt CPR-nummer",
+    ),
     university_attributes("ulf", "Ulf Nyborg", "1111994133", ("student@au.dk",)),
     "STUDENT",
 )
 ELIN: Final = Persona(
     "elin",
     AU,
-    "student who has emigrated",
+    ("student who has emigrated", "studerende, der er rejst ud af landet"),
     university_attributes("elin", "Elin Fjord", "1709842184", ("student@au.dk",)),
     "STUDENT",
 )

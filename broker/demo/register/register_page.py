@@ -5,6 +5,7 @@ from typing import Final
 from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from broker.demo.page_language import create_demo_app
 from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 
@@ -30,7 +31,7 @@ _OFF: Final[dict[str, object]] = {
 
 def create_app(register: SimulatedDatafordeler) -> Flask:
     """Return the page as a Flask application."""
-    app = Flask("broker.demo")
+    app = create_demo_app()
 
     @app.get("/")
     def page() -> str:

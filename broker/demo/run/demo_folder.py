@@ -14,12 +14,14 @@ from broker.adapters.saml.keys import key_ring
 from broker.configuration.settings import new_folder
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.demo.page_language import LIBRARY_NAME
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
 
 _LOGO: Final = Path(__file__).parents[1] / "static" / "logo.svg"
 _ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
+_LIBRARY_NAME: Final = '{{ en = "{}", da = "{}" }}'.format(*LIBRARY_NAME)
 _CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")
 
 _PARTIES: Final = "demo"  # the folder with the keys of the simulated parties
@@ -104,9 +106,10 @@ url = "smtp://127.0.0.1:{smtp}"
 sender = "library@library.example"
 
 [contact]
-name = {{ en = "Demo library", da = "Demobiblioteket" }}
+name = {library_name}
 email = "help@library.example"
 phone = "+45 00 00 00 00"
+page = {{ en = "{library}/contact?lang=en", da = "{library}/contact?lang=da" }}
 dpo = "dpo@library.example"
 
 [places]
@@ -163,7 +166,7 @@ entity_id = "{entity_id}"
 methods = {methods}
 label = {{ en = "{en}", da = "{da}" }}
 url = {{ en = "{library}/{name}?lang=en", da = "{library}/{name}?lang=da" }}
-controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
+controller = {library_name}
 """
 
 
@@ -277,6 +280,7 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
             entity_id=entity_id,
             methods=json.dumps(METHODS[name]),
             library=library,
+            library_name=_LIBRARY_NAME,
         )
         for name, (en, da, entity_id) in SERVICES.items()
     )
@@ -285,6 +289,7 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         store=store,
         hub=HUB,
         library=library,
+        library_name=_LIBRARY_NAME,
         au=AU,
         au_may_assert='["cpr", "alumni_cpr"]',
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',

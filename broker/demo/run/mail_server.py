@@ -8,13 +8,17 @@ from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import default
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Arrivals
 from flask import Flask, Response, jsonify, render_template
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from broker.demo.page_language import create_demo_app
+
 _KEPT: Final = 200
+_TIME_ZONE: Final = ZoneInfo("Europe/Copenhagen")
 _READY_WITHIN: Final = 60.0  # seconds, on a busy machine
 
 
@@ -27,6 +31,11 @@ class ReceivedMail:
     text: str
     received: datetime
     octets: bytes = field(repr=False, default=b"")
+
+    @property
+    def local_time(self) -> str:
+        """Return the time of day in Denmark, to the second."""
+        return f"{self.received.astimezone(_TIME_ZONE):%H:%M:%S}"
 
 
 class Mailbox:
@@ -67,7 +76,7 @@ class Mailbox:
 
 def page(mailbox: Mailbox) -> Flask:
     """Return the application that shows ``mailbox``: ``/`` and, for programs, ``/mails.json``."""
-    app = Flask("broker.demo")
+    app = create_demo_app()
 
     @app.get("/")
     def index() -> str:

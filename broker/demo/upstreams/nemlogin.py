@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.core.errors import MessageRefused
+from broker.demo.page_language import create_demo_app
 from broker.demo.people.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer, wayf_hub
@@ -151,7 +152,7 @@ def create_app(
     own: NemLogin, peer: Callable[[], BrokerAsSp], everybody: Sequence[Persona] = PERSONAS
 ) -> Flask:
     """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
-    app = Flask("broker.demo")
+    app = create_demo_app()
     sessions = logout_pages.add_nemlogin_logout(app, own.entity_id, own.key, peer)
 
     @app.get("/sso")

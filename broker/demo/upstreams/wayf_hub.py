@@ -12,6 +12,7 @@ from saml2 import saml
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.demo.page_language import create_demo_app
 from broker.demo.people.persona import university_attributes
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
@@ -21,7 +22,11 @@ from broker.demo.upstreams.assertion_writer import NAMES, ResponseAddressee
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _OTHER: Final = "somebody-else"
-_INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen", NEMLOGIN: "MitID"}
+_INSTITUTIONS: Final = {
+    AU: ("Aarhus University", "Aarhus Universitet"),
+    KU: ("University of Copenhagen", "Københavns Universitet"),
+    NEMLOGIN: ("MitID", "MitID"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def _read_other_person() -> Persona:
     if form["entitlements"].split():
         attributes["eduPersonEntitlement"] = tuple(form["entitlements"].split())
     attributes["eduPersonAssurance"] = (form["assurance"],)
-    return Persona(_OTHER, AU, "", attributes, "")
+    return Persona(_OTHER, AU, ("", ""), attributes, "")
 
 
 def _read_known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
@@ -130,7 +135,7 @@ def create_app(
 
     The login page offers ``people``.
     """
-    app = Flask("broker.demo")
+    app = create_demo_app()
     sessions = logout_pages.add_hub_logout(app, hub, key, descriptors)
 
     @app.get("/sso")

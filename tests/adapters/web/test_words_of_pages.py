@@ -60,6 +60,16 @@ def test_every_page_is_easy_to_read(pages: Mapping[tuple[str, str], str], langua
     assert len(pages) > 200
 
 
+def test_one_list_of_what_to_bring(pages: Mapping[tuple[str, str], str]) -> None:
+    """Each page that names the papers names the same ones, in the same words."""
+    others = {"da": r"(?<!gule )(?<!gult )sundhedskort|[Bb]illed", "en": r"(?<!yellow )health insurance card|photo ID"}
+    found = {}
+    for (name, language), source in pages.items():
+        if other := re.findall(others[language], " ".join(read_blocks(source))):
+            found[name, language] = other
+    assert found == {}
+
+
 def read_terms() -> list[str]:
     """Return the replaced words of the table of terms."""
     rows = TERMS.read_text().partition("| thing | English | Danish | replaces |\n")[2].partition("\n\n")[0]

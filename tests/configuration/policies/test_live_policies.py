@@ -12,9 +12,10 @@ import pytest
 
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import last_good, live_policies, policy_folder
-from broker.configuration.policies.examples import Result
-from broker.configuration.policies.live_policies import LivePolicies, NameableInPolicies, run_examples
+from broker.configuration.policies.examples import Result, run_examples
+from broker.configuration.policies.live_policies import LivePolicies
 from broker.configuration.policies.policy_folder import PolicyFolder
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent

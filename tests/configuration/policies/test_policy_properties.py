@@ -33,11 +33,17 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     return policy_configuration.load(load(folder / "broker.toml", {}), discard_event, NOW)
 
 
+def find_rules(around: PolicySurroundings) -> Path:
+    """Give the file of the site rules."""
+    assert around.names.site_rules
+    return around.names.site_rules
+
+
 def list_faults(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
     """Give the faults of a folder that is held against rules; its warnings where there is none."""
-    around.site_rules.write_text(rules, encoding="utf-8")
+    find_rules(around).write_text(rules, encoding="utf-8")
     try:
-        return list(map(str, live_policies.load(folder, NOW, around.proving).warnings))
+        return list(map(str, live_policies.load(folder, NOW, around.names).warnings))
     except ConfigurationFaults as found:
         return list(map(str, found.faults))
 
@@ -115,8 +121,8 @@ def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroun
 
 def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path) -> None:
     """Rules are there for a site that writes some."""
-    around.site_rules.unlink(missing_ok=True)
-    assert live_policies.load(folder, NOW, around.proving).warnings == ()
+    find_rules(around).unlink(missing_ok=True)
+    assert live_policies.load(folder, NOW, around.names).warnings == ()
 
 
 def test_what_a_login_must_have_is_shown_of_the_person(around: PolicySurroundings, folder: Path) -> None:
@@ -146,11 +152,11 @@ BROKEN = [
 @pytest.mark.parametrize("text", BROKEN)
 def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, folder: Path, text: str) -> None:
     """With the borrower that it has, the engine of a try comes to the same."""
-    around.site_rules.write_text(text, encoding="utf-8")
+    find_rules(around).write_text(text, encoding="utf-8")
     policies = live_policies.load(folder, NOW)
     assert around.maps
     site = TrialSite(policies, "", around.names.site)
-    (written,) = policy_properties.load(around.site_rules)
+    (written,) = policy_properties.load(find_rules(around))
     breaches = check_rule(written, policies, around.names.site, NOW).breaches
     assert breaches
     for breach in breaches:
@@ -176,24 +182,24 @@ def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: Pol
     """Without a key it gets none today, and one as soon as it publishes a key."""
     path = folder / "student.yaml"
     path.write_text(path.read_text().replace("{none: [", "{none: [cpr: {why: {en: a, da: b}}, ", 1))
-    around.site_rules.write_text(rule(expect="{never_releases: [cpr]}", service="e-resources"), encoding="utf-8")
+    find_rules(around).write_text(rule(expect="{never_releases: [cpr]}", service="e-resources"), encoding="utf-8")
     configured = {name: replace(each, encrypts=False) for name, each in around.services.items()}
     with pytest.raises(ConfigurationFaults, match="e-resources releases cpr"):
-        live_policies.load(folder, NOW, replace(around.proving, services=configured))
+        live_policies.load(folder, NOW, replace(around.names, services=configured))
 
 
 @pytest.mark.parametrize("name", ["policy_properties.yml", "Policy_Properties.YAML"])
 def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder: Path, name: str) -> None:
     """They would guard nothing; and so would a link that leads nowhere."""
-    around.site_rules.unlink(missing_ok=True)
-    other = around.site_rules.with_name(name)
+    find_rules(around).unlink(missing_ok=True)
+    other = find_rules(around).with_name(name)
     other.write_text(rule())
     with pytest.raises(ConfigurationFaults) as found:
-        live_policies.load(folder, NOW, around.proving)
+        live_policies.load(folder, NOW, around.names)
     assert str(found.value.faults[0]) == f"{name}: holds no site rules under this name (name it {NAME})"
     other.unlink()
-    around.site_rules.symlink_to("nowhere")
+    find_rules(around).symlink_to("nowhere")
     with pytest.raises(ConfigurationFaults) as found:
-        live_policies.load(folder, NOW, around.proving)
-    around.site_rules.unlink()
+        live_policies.load(folder, NOW, around.names)
+    find_rules(around).unlink()
     assert str(found.value.faults[0]) == f"{NAME}: cannot be read: No such file or directory"

@@ -45,7 +45,7 @@ def answers_to(end: str) -> Sequence[tuple[str, str, str]]:
 def go_to(person: Visitor, end: str, *, back: bool = False) -> None:
     """Answer the questions up to an end; with ``back``, press Back once on every page."""
     person.open("library", "/")
-    person.press("a[href$='/sign-up']")
+    person.press("a[href*='/sign-up?']")
     person.wait_for_page("sign-up", "start")
     for here, answer, then in answers_to(end):
         person.answer(answer)

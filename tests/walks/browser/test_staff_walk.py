@@ -104,7 +104,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     whole(admin, "pre")
     go(admin, "explain")
     look_up(admin, reference)
-    whole(admin, "pre")
+    whole(admin, "#found")
     assert re.search("^(refused|afvist) ", admin.text("pre"))
     admin.open("broker", "/admin/person")
     admin.wait_for_page("error", "staff_role_missing")

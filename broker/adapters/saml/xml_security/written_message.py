@@ -58,9 +58,10 @@ def _write(message: SamlBase, parent: etree._Element | None) -> etree._Element:
 def _collect_attributes(message: SamlBase) -> dict[str, str]:
     """Return the attributes that an element of pysaml2 has."""
     values = vars(message)
-    attributes = {
+    attributes: dict[str, str] = {
         name: value
         for name, known in message.c_attributes.items()
         if (value := values[known[0]]) is not None
     }
-    return attributes | message.extension_attributes
+    attributes |= message.extension_attributes
+    return attributes

@@ -1,7 +1,7 @@
 """The page that shows a person their stored data after a fresh login, and deletes it on request."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,6 +12,7 @@ from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages
+from broker.core.entities import Text
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
@@ -34,7 +35,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         ),
     ),
     "receipts": (
-        _("Your answers"),
+        _("Your consents"),
         _("What you agreed to, refused or were told, so that we can prove it and ask no more."),
     ),
     "proofs": (
@@ -100,7 +101,14 @@ class OwnRecordPages(LoginPages):
         if as_file:
             return attach_json(export, "what-is-kept.json")
         return self.account_page(
-            "kept.html", "kept", export=export, parts=parts, shared=shared, kept=kept
+            "kept.html",
+            "kept",
+            export=export,
+            parts=parts,
+            shared=shared,
+            kept=kept,
+            upstreams=ports.upstreams,
+            wire_label=self._find_label,
         )
 
     def delete_records(self, context: LoginContext) -> Response:
@@ -134,9 +142,16 @@ class OwnRecordPages(LoginPages):
             services=ports.services,
             labels=ports.labels,
             now=ports.now(),
+            read_time=datetime.fromisoformat,
             **values,
         )
         return Response(page, mimetype="text/html")
+
+    def _find_label(self, wire_name: str) -> Text:
+        """Return what people call an attribute of an assertion; its own name if no map has it."""
+        rows = (each.find_row(wire_name) for each in self.ports.broker.rules.maps.values())
+        name = next((row.name for row in rows if row), "")
+        return self.ports.labels.get(name, Text(wire_name, wire_name))
 
     def _is_fresh(self, transaction: Transaction) -> bool:
         came = transaction.authenticated
@@ -161,19 +176,7 @@ def _list_parts(export: Export) -> list[Mapping[str, object]]:
         entries = [each for each in export["kept"] if each["kind"] == name]
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
-            values = [list(_flatten(each["value"])) for each in entries]
+            values = [each["value"] for each in entries]
             part = {"name": name, "title": title, "why": why, "until": until, "values": values}
             parts.append(part)
     return parts
-
-
-def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the facts of a part of the export: a name, and what it says."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flatten(each, f"{name} {key}".strip())
-    elif isinstance(value, list):
-        for each in value:
-            yield from _flatten(each, name)
-    else:
-        yield name.replace("_", " "), str(value)

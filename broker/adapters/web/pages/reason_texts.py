@@ -11,8 +11,11 @@ _CONTACT: Final = _("Contact the library and give them the help code on this pag
 _HOME: Final = _("Contact the IT support of the place where you log in, and give the help code.")
 _OTHER_WAY: Final = _("Choose another way to log in.")
 _WITHOUT_CPR: Final = _(
-    "If you study or work at the university, come to a service location with ID and your AU ID "
-    "(students also bring their student card). You get a temporary borrower ID there."
+    "If you study or work at the university, come to a service location with identification and "
+    "your AU ID. Students also bring their student card. You get a temporary borrower ID there."
+)
+_IN_PERSON: Final = _(
+    "Come to the library with your yellow health insurance card and another form of ID."
 )
 _HAS_ACCOUNT: Final = _("If you have a library account, log in with its number and PIN.")
 _AGAIN_WITH_CPR: Final = _("When you have your CPR number, log in here again.")
@@ -218,10 +221,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "level_too_low": Explanation(
         _("You need a more secure login"),
         _("Your MitID login does not prove well enough who you are."),
-        (
-            _("Log in again with the MitID app or another secure method."),
-            _("If you cannot, come to the library with photo ID."),
-        ),
+        (_("Log in again with the MitID app or another secure method."), _IN_PERSON),
         main="again",
     ),
 }

@@ -129,7 +129,7 @@ class StepPages(OutgoingSaml):
             action=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "upstream"),
             ways=[ports.upstreams[name] for name in names],
-            again=bool(transaction.sent),
+            again=bool(transaction.sent) and transaction.authentication is None,
             tells="cpr" in released and not rules.local.issuperset(names),
             rememberable=len(names) > 1 and not transaction.shared,
             remembered=ports.cookies.upstream() is not None,

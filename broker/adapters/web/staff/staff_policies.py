@@ -16,6 +16,8 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
+from broker.core.staff.staff_sentences import PAGES
+from broker.use_cases.policy_trials.explanations import Explanation
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.storage.rate_limits import Limits
@@ -39,12 +41,9 @@ class TriedLogin(NamedTuple):
 
 
 class ExplainedRefusal(NamedTuple):
-    """The page on which a login stopped, in the words of ``broker policy explain``.
+    """The page on which a login stopped, and the words of ``broker policy explain`` about it."""
 
-    ``reason`` is the reason code of that page.
-    """
-
-    reason: str
+    page: Explanation
     lines: Names
 
 
@@ -135,9 +134,18 @@ class StaffPolicies:
         problem: str = "",
         found: ExplainedRefusal | None = None,
     ) -> Response:
-        values = {"reference": reference, "found": found}
-        template, page = "admin_explain.html", StaffPage.EXPLAIN
-        return self.access.form_page(template, member, page, problem, **values)
+        ports = self.access.ports
+        return self.access.form_page(
+            "admin_explain.html",
+            member,
+            StaffPage.EXPLAIN,
+            problem,
+            reference=reference,
+            found=found,
+            actions=PAGES,
+            services=ports.services,
+            upstreams=ports.upstreams,
+        )
 
     def _try_page(
         self, member: StaffMember, typed: Typed, problem: str = "", tried: TriedLogin | None = None

@@ -5,8 +5,10 @@ import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
+from flask import Flask
 from lxml import html
 from werkzeug.test import TestResponse
 
@@ -21,6 +23,7 @@ from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
 from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
+from tests.walks.requirements.visits import visitor
 
 PAGE = "/my-choices"
 ASTA_CPR = "1403044004"
@@ -119,6 +122,51 @@ def test_a_person_sees_what_is_kept_and_saves_it(deployment: Deployment) -> None
     for text in (page.text, file.text):
         assert ASTA_CPR not in text
         assert ASTA_CPR[:6] not in re.sub(r"[0-9a-f]{32,}", "", text)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            ("Your last login", "You said yes.", "User name at your institution", "You gave your consent: My loans"),
+        ),
+        ("da", ("Du loggede senest på", "Du sagde ja.", "Brugernavn på din institution", "Du gav samtykke: Mine lån")),
+    ],
+)
+def test_the_page_speaks_in_words_and_in_local_time(
+    deployment: Deployment, language: str, said: tuple[str, ...]
+) -> None:
+    """No name of a field, no time of UTC and no number of a machine but the one that the service got."""
+    agree_and_return(deployment)
+    deployment.person().log_in("ib")
+    _, page = show(deployment, person=visitor(deployment, language))
+    body = html.fromstring(page.get_data()).find(".//main")
+    assert body is not None
+    text = " ".join(map(str, body.itertext()))
+    assert [each for each in said if each not in text] == []
+    assert re.findall(r"\b(?:last.seen|event.time|record.id|facts.hash|consent_given|urn:\S+)", text) == []
+    assert re.findall(r"\d{4}-\d\d-\d\d", text) == []
+    local = deployment.clock.now().astimezone(ZoneInfo("Europe/Copenhagen"))
+    assert f"{local.day}{'.' if language == 'da' else ''} " in text
+
+
+def test_every_event_of_a_person_has_words(app: Flask) -> None:
+    """The log on the page names each kind of event that can be a person's in words, in both languages."""
+    of_the_machine = {
+        "policies_loaded",
+        "staff_logged_in",
+        "staff_logged_out",
+        "accepted",
+        "month_deleted",
+        "person_erased",
+    }
+    for language in ("da", "en"):
+        with app.test_request_context(f"/?lang={language}"):
+            parts = app.jinja_env.get_template("kept_facts.html").make_module({"services": {}})
+            written = {str(kind): str(vars(parts)["event"]({"event": str(kind)})).strip() for kind in AuditEventKind}
+        plain = {kind for kind, words in written.items() if words == kind.replace("_", " ")}
+        assert plain - of_the_machine - {"refused", "proved"} == set()
 
 
 def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

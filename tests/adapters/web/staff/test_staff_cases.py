@@ -106,6 +106,16 @@ def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) 
     assert SPELLED not in text
 
 
+def test_more_about_a_case_shows_the_case_before_the_search(desk: Person) -> None:
+    """The button of the list leads to the case, not to an empty search; after a retry the page says where to look."""
+    person_id, _borrowers = several_borrowers(desk.deployment)
+    page = find(desk, person_id)
+    source = page.get_data(as_text=True)
+    assert source.index('data-state="case"') < source.index('id="find"')
+    tried = send(desk, "/admin/person", find=person_id, do="try_again").get_data(as_text=True)
+    assert tried.index('value="find">') < tried.index("data-state")
+
+
 def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     """Let Asta ask for an account beside a borrower who may be her; give her person id and that borrower."""
     made = deployment.koha.patrons.create(
