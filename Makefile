@@ -39,7 +39,7 @@ PYTEST = $(BIN)/python -m pytest -rR --rerun-show-tracebacks --max-suite-reruns=
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries first-day kills machines pictures check static programs peers bench satosa fuzz sbom lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills machines soak pictures check static programs peers bench satosa fuzz sbom lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -120,6 +120,11 @@ kills: $(VENV)/test.stamp programs
 # are rotated and an old release runs. Prints what was lost; --short runs one round with few logins.
 machines: $(VENV)/test.stamp programs peers
 	$(BIN)/python -m tests.simulations.machines $(ARGS)
+
+# Ten minutes of logins at 16 at once behind nginx, beside strangers, 1,000 slow heads and two reloads; prints memory,
+# descriptors and what was lost. ARGS="--seconds 60" for a short one.
+soak: $(VENV)/test.stamp programs peers
+	$(BIN)/python -m tests.simulations.soak $(ARGS)
 
 # Pictures of the main pages for the documents, in two languages and widths.
 pictures: $(VENV)/test.stamp programs

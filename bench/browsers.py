@@ -55,11 +55,15 @@ class HttpWire:
         if fields is not None:
             head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
         began = time.perf_counter()
-        with socket.create_connection(self.address, timeout=60) as connection:
+        with self.connect() as connection:
             connection.sendall(f"{head}\r\n".encode() + body)
             answer = b"".join(iter(partial(connection.recv, 65_536), b""))
         self.times.append(time.perf_counter() - began)
         return self._read(answer)
+
+    def connect(self) -> socket.socket:
+        """Return a new connection."""
+        return socket.create_connection(self.address, timeout=60)
 
     def _read(self, answer: bytes) -> tuple[int, str, bytes]:
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -118,21 +122,23 @@ class UniversityLogin:
     def __call__(self, wire: Wire) -> None:
         """Log asta in; SystemExit where it does not end with a Response."""
         wire.cookies = {} if self.fresh else bound(wire.cookies)
-        acs, fields = self.hub.answer(self._ask(wire))
+        acs, fields = self.hub.answer(self.ask_hub(wire))
         # The hub's page posts across sites: a browser sends no Lax cookie with it.
         cookies, wire.cookies = wire.cookies, {}
         _, back, _ = wire.send("POST", acs, fields)
         wire.cookies = cookies
         check_issued(*wire.send("GET", back))
 
-    def _ask(self, wire: Wire) -> str:
+    def ask_hub(self, wire: Wire) -> str:
         """Ask for a login, follow the broker's own redirects, and return the query of its AuthnRequest to the hub."""
         url = self.service.make_url()
         for _ in range(_MOST_REDIRECTS):
-            _, url, _ = wire.send("GET", url)
+            status, url, _ = wire.send("GET", url)
             if "SAMLRequest=" in url:
                 return urlsplit(url).query
-        raise SystemExit(f"no AuthnRequest reached the hub; the last address was {urlsplit(url).path}")
+            if not url:
+                break
+        raise SystemExit(f"no AuthnRequest reached the hub; the last answer was {status} {urlsplit(url).path}")
 
 
 def site_of(setting: Setting, name: str) -> services.Site:

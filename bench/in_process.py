@@ -3,7 +3,8 @@
     python -m bench.in_process FOLDER
 
 FOLDER is that of a demo that was written with its parties' keys; the parties run elsewhere. Commands come as lines of
-JSON on standard input, and each answer is one: ``["cpu", LOGINS]``, ``["samples", LOGINS]``, ``["turns", LOGINS]``.
+JSON on standard input, and each answer is one: ``["cpu", LOGINS]``, ``["samples", LOGINS]``, ``["turns", LOGINS]``,
+``["watching", LOGINS]``.
 """
 
 import io
@@ -15,24 +16,25 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from statistics import median
 from types import FrameType
 from typing import Any, Final
+from unittest.mock import patch
 from urllib.parse import urlencode, urlsplit
 from wsgiref.types import WSGIApplication
 
 from bench.browsers import UniversityLogin, cookie_header, keep_cookie
 from bench.layers import LayerFinder
 from broker.adapters.audit_log.monthly_files import AuditFiles
-from broker.adapters.observability import metrics
+from broker.adapters.observability import application_log, metrics
+from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.app.application import create_app
 from broker.demo.run import demo_folder
-from broker.demo.run.demo_folder import Setting
 
 # The requests of a login in a known browser, by the beginning of their paths.
 REQUESTS: Final = {"/saml/idp/sso": "SSO GET", "/saml/sp/": "ACS POST", "/login/": "GET"}
@@ -48,6 +50,15 @@ _STORE_CALLS: Final = {
 }
 
 
+_WATCHING: Final = (
+    (application_log, "tell"),
+    (LogBudget, "write_limited"),
+    (metrics.Metrics, "count"),
+    (metrics.Metrics, "request"),
+    (metrics.Metrics, "store_call"),
+)
+
+
 @dataclass(slots=True)
 class Meter:
     """The CPU time, samples and calls of the current requests."""
@@ -57,6 +68,8 @@ class Meter:
     samples: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     turns: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     layers: LayerFinder = field(default_factory=LayerFinder)
+    watching: float = 0.0  # milliseconds inside the calls of metrics and log
+    is_inside: bool = False
 
     def sample(self, _: int, frame: FrameType | None) -> None:
         """Charge the layer that runs at this moment; the signal's handler.
@@ -76,6 +89,22 @@ class Meter:
             return call(*arguments, **named)
 
         return counting
+
+    def time_calls(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``call``, whose CPU time is added up; a call inside another one is part of that."""
+
+        @wraps(call)
+        def timing(*arguments: Any, **named: Any) -> Any:
+            if self.is_inside:
+                return call(*arguments, **named)
+            self.is_inside, began = True, time.thread_time()
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.watching += (time.thread_time() - began) * 1000
+                self.is_inside = False
+
+        return timing
 
 
 class InProcessWire:
@@ -145,13 +174,27 @@ class Bench:
     login: UniversityLogin
     wire: InProcessWire
     meter: Meter
-    setting: Setting
 
     def cpu(self, logins: int) -> dict[str, float]:
         """Return the median CPU milliseconds of each request."""
         self.meter.cpu.clear()
         self._run(logins)
         return {name: median(times) for name, times in self.meter.cpu.items()}
+
+    def watching(self, logins: int) -> float:
+        """Return the part of a login's CPU time that is spent inside the calls of metrics and log."""
+        parts = []
+        with ExitStack() as replaced:
+            for owner, name in _WATCHING:
+                timing = self.meter.time_calls(getattr(owner, name))
+                replaced.enter_context(patch.object(owner, name, timing))
+            wire = InProcessWire(create_app(), f"//{self.wire.host}", self.meter)
+            for _ in range(logins):
+                self.meter.cpu.clear()
+                self.meter.watching = 0.0
+                self.login(wire)
+                parts.append(self.meter.watching / sum(map(sum, self.meter.cpu.values())))
+        return median(parts)
 
     def samples(self, logins: int) -> dict[str, dict[str, int]]:
         """Return how many samples of each request fell into each layer."""
@@ -206,8 +249,9 @@ def main() -> None:
         answers, log = os.dup(1), os.open(setting.folder / "in_process.log", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
         meter = Meter()
+        metrics.count_in_files(Path(folder) / "metrics", str(os.getpid()))
         wire = InProcessWire(create_app(), setting.ports.origin("broker"), meter)
-        bench = Bench(UniversityLogin.for_setting(setting), wire, meter, setting)
+        bench = Bench(UniversityLogin.for_setting(setting), wire, meter)
         with os.fdopen(answers, "w") as out:
             for line in sys.stdin:
                 command, logins = json.loads(line)

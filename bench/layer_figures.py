@@ -28,6 +28,7 @@ _LOGINS: Final = 100
 _SAMPLED: Final = 1_500
 _COUNTED: Final = 64
 _TURNS: Final = 8
+_MOST_WATCHING: Final = 3.0
 # The most calls to store and audit log that a request may make (docs/reference/design.md#8).
 _MOST: Final = {
     "SSO GET": {"read": 0, "write": 1, "audit": 0},
@@ -43,6 +44,7 @@ class Layers:
     of_requests: dict[str, dict[str, float]]
     server: float
     turns: dict[str, dict[str, int]]
+    watching: float  # the part of the application's time that metrics and log take
 
     def milliseconds(self, layer: str) -> float:
         """Return the milliseconds of a layer in a login."""
@@ -134,11 +136,12 @@ def measure_layers() -> Layers:
                 requests[name].append(spent)
         samples = application.ask("samples", _SAMPLED)
         turns = application.ask("turns", _COUNTED)
+        watching = application.ask("watching", _SAMPLED)
     alone = {name: median(found) for name, found in requests.items()}
     factor = median(within) / sum(alone.values())
     shares = {name: _share_by_layer(factor * alone[name], Counter(samples[name])) for name in REQUESTS}
     server = median(total - part for total, part in zip(whole, within, strict=True))
-    return Layers(shares, server, turns)
+    return Layers(shares, server, turns, watching)
 
 
 def _share_by_layer(spent: float, samples: Counter[str]) -> dict[str, float]:
@@ -154,6 +157,8 @@ def rows(found: Layers) -> Iterator[Row]:
         yield row(layer, Figure("ms", found.milliseconds(layer)), *(of_requests if layer != SERVER else ()))
     sums = [Figure(f"in {name}", sum(found.of_requests[name].values())) for name in REQUESTS]
     yield row("a login", Figure("ms", found.total), *sums)
+    share = 100 * found.watching * (1 - found.server / found.total)
+    yield row("metrics and log, of a login", Figure("%", share, most=_MOST_WATCHING))
     yield from _turns(found.turns)
 
 

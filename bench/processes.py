@@ -1,4 +1,4 @@
-"""Reads the CPU seconds and the proportional memory of a process tree from the kernel."""
+"""Reads the CPU seconds, the proportional memory and the descriptors of a process tree from the kernel."""
 
 import os
 import resource
@@ -44,3 +44,8 @@ def memory(pid: int) -> int:
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def descriptors(pid: int) -> int:
+    """Return the number of open descriptors of a process tree."""
+    return sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in tree(pid))

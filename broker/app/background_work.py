@@ -14,13 +14,14 @@ from broker.app.fleet_report import FleetReport
 from broker.app.work_lock import hold_work_lock
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
-from broker.core.errors import BrokerError, ConfigurationFaults
+from broker.core.errors import BrokerError, ConfigurationFaults, StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.use_cases.storage.worker_loop import StoreSweep, run_worker_loop
 
 _MAIL_LOOPS: Final = 4
-_report: Final = partial(application_log.log_unexpected, reference="work")
+_UPKEEP: Final = "upkeep"
 _IDLE_S: Final = 0.5  # a loop without due work looks again after this time
+_STORE_PAUSE_S: Final = 2.0  # after a try without an answer of the store
 _STOP_WITHIN_S: Final = 30.0  # a task that takes longer is due again when its lease has ended
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 Step = Callable[[], object]
@@ -79,11 +80,12 @@ def _run_loops(parts: assembly.Parts) -> Iterator[None]:
     borrowers: Sequence[Step] = [parts.person_worker.step] if live else []
     loops = [("borrowers", borrowers)] * parts.config.library.connections
     loops += [("mails", [parts.outbox.step])] * _MAIL_LOOPS
-    loops.append(("upkeep", list(_upkeep_steps(parts))))
+    loops.append((_UPKEEP, list(_upkeep_steps(parts))))
     stopping = Event()
     threads = []
     for name, steps in loops:
-        arguments = (steps, parts.wake, stopping.is_set, _IDLE_S, _report)
+        report = partial(_report, parts, name, stopping)
+        arguments = (steps, parts.wake, stopping.is_set, _IDLE_S, report)
         threads.append(Thread(target=run_worker_loop, args=arguments, name=name, daemon=True))
         threads[-1].start()
     try:
@@ -96,6 +98,17 @@ def _run_loops(parts: assembly.Parts) -> Iterator[None]:
                 # Set the event again: a loop clears it before it looks at ``stopping``.
                 parts.wake.set()
                 thread.join(0.05)
+
+
+def _report(parts: assembly.Parts, loop: str, stopping: Event, error: Exception) -> None:
+    """Log an error of a step. If the store does not answer, pause; one loop logs it for all."""
+    if type(error) is not StoreUnavailable:  # its subclasses are about one record
+        application_log.log_unexpected(error, "work")
+        return
+    if loop == _UPKEEP:
+        for event in readiness.describe_faults(EventKind.WORKER_WAITS, error):
+            parts.tell(event)
+    stopping.wait(_STORE_PAUSE_S)
 
 
 def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from werkzeug.test import Client
 
 from broker.adapters.observability import application_log
+from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.app import assembly, background_work, readiness, server, work_lock
 from broker.app.assembly import Parts, assemble, now
 from broker.app.fleet_report import describe_process
@@ -22,6 +24,7 @@ from broker.app.server import ReloadingApplication, refresh
 from broker.app.work_lock import hold_work_lock
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.settings.config import Config, load
+from broker.core.errors import StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.demo.run.demo_folder import Setting
 
@@ -171,3 +174,25 @@ def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: 
         parts.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reason": reason}))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "info"]
+
+
+def test_the_worker_pauses_while_the_store_is_down(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One loop logs an error line that names the store; the others wait without a line."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("redis: ConnectionError")
+
+    for call in ("get_many", "put_many", "claim", "count"):
+        monkeypatch.setattr(EncryptedStore, call, refuse)
+    written = ""
+    end = time.monotonic() + 60
+    with background_work._run_loops(parts):
+        while '"worker_waits"' not in written:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+            written += capsys.readouterr().out
+    written += capsys.readouterr().out
+    facts = [(line["event"], line["level"], line.get("reason")) for line in map(json.loads, written.splitlines())]
+    assert set(facts) == {("worker_waits", "error", "store_unavailable")}

@@ -1,13 +1,12 @@
 """The application log: one masked JSON line for each event."""
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final, Literal
-
-import structlog
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from broker.core.identity import cpr
 
@@ -15,6 +14,7 @@ _MASK: Final = "******-****"
 _FRAMES: Final = 6
 
 _request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+_output = "stdout"
 dropped = 0  # lines of this process that could not be masked or written
 
 
@@ -23,38 +23,32 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
 
     Commands answer on standard output and log events on standard error.
     """
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            _mask,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        # Write a line and its end together; otherwise lines of two threads could mix.
-        logger_factory=lambda *_: structlog.WriteLogger(getattr(sys, to)),
-        cache_logger_on_first_use=False,
-    )
+    global _output  # noqa: PLW0603 - one log a process
+    _output = to
     root = logging.getLogger()
     root.handlers[:] = [_LibraryLog()]
     root.setLevel(logging.WARNING)
 
 
-def tell(event: str, **facts: str | int | None) -> None:
+def tell(event: str, *, level: str = "info", **facts: str | int | None) -> None:
     """Log one event; facts are codes, names of configuration, references and counts.
 
     They are never personal values. ``level`` is "error" if somebody must fix something. A line that
-    cannot be written (full disk, closed pipe) is dropped and counted, and stops no request: the
-    evidence is in the audit log.
+    cannot be masked or written (full disk, closed pipe) is dropped and counted, and stops no
+    request: the evidence is in the audit log.
     """
-    global dropped  # noqa: PLW0603 - as in _mask
+    global dropped  # noqa: PLW0603 - one counter a process, read by metrics
     facts["request_id"] = _request_id.get()
-    known = {name: value for name, value in facts.items() if value is not None}
-    log = structlog.get_logger()
-    write = log.error if known.pop("level", "info") == "error" else log.info
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     try:
-        write(event, **known)
-    except (OSError, ValueError):
+        line = {name: _mask(value) for name, value in facts.items() if value is not None}
+        line |= {"event": event, "timestamp": at, "level": level}
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        output = getattr(sys, _output)
+        # One write: otherwise lines of two threads could mix.
+        output.write(text)
+        output.flush()
+    except (OSError, TypeError, ValueError):
         dropped += 1
 
 
@@ -82,16 +76,13 @@ def mask(text: str) -> str:
     return cpr.mask_numbers(text, _MASK)
 
 
-def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask every value. Drop the line if a value is no text, number, boolean or None."""
-    global dropped  # noqa: PLW0603 - one counter a process, read by metrics
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = mask(value)
-        elif value is not None and not isinstance(value, (int, float, bool)):
-            dropped += 1
-            raise structlog.DropEvent
-    return event
+def _mask(value: str | int) -> str | int:
+    """Return ``value`` masked; TypeError for anything but a text, a number or a boolean."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, (int, float)):
+        return value
+    raise TypeError(f"a log line with a {type(value).__name__}")
 
 
 class _LibraryLog(logging.Handler):

@@ -80,12 +80,12 @@ class Metrics:
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """Count and time one answered request."""
         self._count("broker_http_requests_total", endpoint, str(status))
-        self._time("broker_http_request_seconds", endpoint, seconds)
+        self._time("broker_http_request_seconds", endpoint, seconds=seconds)
 
     def library_call(self, call: str, outcome: str, seconds: float) -> None:
         """Count and time one call of the library system (``LibraryCallObserver``)."""
         self._count("broker_library_calls_total", call, outcome)
-        self._time("broker_library_call_seconds", call, seconds)
+        self._time("broker_library_call_seconds", call, seconds=seconds)
 
     def register_call(self, call: str, outcome: str, seconds: float) -> None:
         """Count one call of the register of persons (``LibraryCallObserver``)."""
@@ -94,7 +94,7 @@ class Metrics:
 
     def store_call(self, call: str, seconds: float) -> None:
         """Time one call of the store."""
-        self._time("broker_store_call_seconds", call, seconds)
+        self._time("broker_store_call_seconds", call, seconds=seconds)
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Return all counters and these figures in Prometheus' text format."""
@@ -110,21 +110,24 @@ class Metrics:
     def count_dropped(self) -> None:
         """Count the lines that this process's log has dropped since the last call."""
         now = self._dropped()
-        self._find("broker_log_lines_dropped_total").inc(now - self._dropped_before)
+        self._find(("broker_log_lines_dropped_total",)).inc(now - self._dropped_before)
         self._dropped_before = now
 
-    def _count(self, name: str, *labels: str) -> None:
-        with suppress(OSError):  # no space for another counter
-            self._find(name, *labels).inc()
+    def _count(self, *key: str) -> None:
+        if metric := self._find(key):
+            metric.inc()
 
-    def _time(self, name: str, label: str, seconds: float) -> None:
-        with suppress(OSError):
-            self._find(name, label).observe(seconds)
+    def _time(self, *key: str, seconds: float) -> None:
+        if metric := self._find(key):
+            metric.observe(seconds)
 
-    def _find(self, *key: str) -> Any:
-        """Return the metric of a name and labels."""
+    def _find(self, key: tuple[str, ...]) -> Any:
+        """Return the metric of a name and labels; None if there is no space for another one."""
         if key not in self._metrics:
-            self._metrics[key] = self._metrics[key[:1]].labels(*key[1:])
+            try:
+                self._metrics[key] = self._metrics[key[:1]].labels(*key[1:])
+            except OSError:
+                return None
         return self._metrics[key]
 
 

@@ -28,7 +28,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def is_within(request: Request, networks: Networks) -> bool:
     """Return whether the request comes from one of these networks."""
-    address = _read_address(request.remote_addr or "") if networks else None
+    address = _parse_address(request.remote_addr or "") if networks else None
     return address is not None and any(address in network for network in networks)
 
 
@@ -37,20 +37,12 @@ def find_address(request: Request) -> str:
 
     The application sets ``remote_addr`` from the number of proxies configured.
     """
-    return str(_read_address(request.remote_addr or "") or _UNKNOWN)
+    return str(_parse_address(request.remote_addr or "") or _UNKNOWN)
 
 
 def find_network(request: Request) -> str:
     """Return the subscriber's network; "unknown" if there is no address (a socket file)."""
-    return _find_network_of(request.remote_addr or "")
-
-
-@lru_cache(maxsize=1024)  # a login asks several times
-def _find_network_of(written: str) -> str:
-    address = _read_address(written)
-    if address is None:
-        return _UNKNOWN
-    return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+    return _find_network(request.remote_addr or "")
 
 
 def find_present_network() -> str:
@@ -118,7 +110,15 @@ def _is_forwarded(request: Request) -> bool:
     return "HTTP_X_FORWARDED_FOR" in sent or "HTTP_FORWARDED" in sent
 
 
-def _read_address(written: str) -> IPv4Address | IPv6Address | None:
+@lru_cache(maxsize=1024)
+def _find_network(written: str) -> str:
+    address = _parse_address(written)
+    if address is None:
+        return _UNKNOWN
+    return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+
+
+def _parse_address(written: str) -> IPv4Address | IPv6Address | None:
     with_port = _PORT.fullmatch(written)
     if with_port:
         written = with_port["four"] or with_port["six"]

@@ -91,6 +91,19 @@ def fates(decision: Decision) -> dict[str, str]:
     return {each.name: each.code for each in decision.fates}
 
 
+def test_an_exception_replaces_keys_for_one_institution() -> None:
+    """The home organisation picks it; the affiliation and the match stay."""
+    older = replace(STUDENTS, institution="au.dk", require=Requirement(age=30, place=PolicyLine("p.yaml", 51)))
+    entry = release("my-loans", "sn", borrower="make")
+    usual = replace(STUDENTS, releases=(entry,))
+    file = replace(usual, exceptions={"au.dk": replace(older, releases=(entry,))})
+    home = {"role": ("student@au.dk",), "sn": ("Ravn",)}
+    for name, expected in (("au.dk", ["too_young p.yaml:51"]), ("ku.dk", ["ok p.yaml:60", "matched p.yaml:10"])):
+        login = replace(LOGIN, attributes=Attributes(home | {"schacHomeOrganization": (name,)}))
+        decision = decide(login, LOANS, file)
+        assert (decision.affiliation, reasons(decision)) == ("student", expected)
+
+
 def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
     """Its values are those of the file; a CPR number is never stated."""
     listed = [replace(each, states=("x:y",)) for each in release("my-loans", "entitlement", "role", "cpr").attributes]

@@ -2,8 +2,6 @@
 
 import re
 
-from structlog.testing import capture_logs
-
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.sign_up.sign_up_links import FAQ
 from broker.demo.koha.loans import BOOKS
@@ -16,6 +14,7 @@ from tests.walks.requirements.visits import (
     answer_sign_up,
     borrower,
     borrowers,
+    capture_log,
     count_creates,
     cpr,
     finish_login,
@@ -161,7 +160,7 @@ def r40(deployment: Deployment) -> None:
     offer = log_in(person, jens)
     assert mark(offer) == ("upgrade", "")
     assert borrower(deployment, jens)["category_id"] == "PRIVATE"
-    with capture_logs() as told:
+    with capture_log() as told:
         landing = receive_landing(person, person.press(offer, answer="yes"))
     assert [each["answer"] for each in told if each["event"] == "upgrade_answered"] == ["yes"]
     assert not any(each in str(told) for each in spellings_of_number(cpr(jens)))

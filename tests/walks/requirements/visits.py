@@ -1,19 +1,22 @@
 """Steps of people at the broker, and ways to look at pages, assertions, the library system and mails."""
 
+import io
+import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
 from flask import Flask, request, request_finished
 from flask.testing import FlaskClient
 from lxml import etree, html
-from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
+from broker.adapters.observability import application_log
 from broker.adapters.saml.xml_security import encryption
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import services
@@ -232,9 +235,19 @@ class Seen:
 
 
 @contextmanager
+def capture_log() -> Iterator[list[Mapping[str, Any]]]:
+    """Record the log lines of the block as they are before they are masked."""
+    lines: list[Mapping[str, Any]] = []
+    unmasked = patch.object(application_log, "mask", lambda text: text)
+    with unmasked, redirect_stdout(io.StringIO()) as written:
+        yield lines
+    lines += map(json.loads, written.getvalue().splitlines())
+
+
+@contextmanager
 def watch_broker(deployment: Deployment) -> Iterator[Seen]:
     """Record the broker's URLs, pages and log lines while the block runs."""
     seen = Seen()
-    with capture_logs() as told, request_finished.connected_to(seen.note, deployment.app):
+    with capture_log() as told, request_finished.connected_to(seen.note, deployment.app):
         yield seen
-    seen.told = list(told)
+    seen.told = told
