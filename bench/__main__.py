@@ -23,6 +23,7 @@ from bench import (
     policy,
     reload,
     satosa,
+    scale,
     xml_security,
 )
 from bench.figures import Row
@@ -53,6 +54,7 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "stores": ("stores, workers, and people at once", lambda _: logins.matrix()),
     "browsers": ("kinds of browsers, one worker, one at a time", lambda _: logins.kinds_of_browsers()),
     "sixteen": ("the longest wait, and memory", lambda _: logins.measure_sixteen()),
+    "scale": ("a hundredth of a day's 100,000 logins", lambda _: scale.rows()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),

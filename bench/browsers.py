@@ -1,22 +1,22 @@
 """The browsers of the benchmark, and the logins that they carry out: known and fresh."""
 
-import http.client
 import re
-import threading
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from lxml import html
 
-from broker.adapters.saml.xml_security import http_bindings, signature
+from bench.prepared import PreparedHub, PreparedService
+from broker.adapters.saml.xml_security import signature
 from broker.demo.library import services
-from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import HUB, SERVICES, Setting
-from broker.demo.upstreams import wayf_hub
+from broker.demo.run.demo_folder import SERVICES, Setting
 
 KNOWN: Final = {"b-" + "0" * 16: "0" * 64}  # the cookie by which the broker knows a browser
 _KEPT_COOKIES: Final = ("b-", "mark")
@@ -37,26 +37,45 @@ Login = Callable[[Wire], None]
 
 
 class HttpWire:
-    """A kept-alive connection that sends and reads like a browser, with its cookies."""
+    """Sends and reads like a browser with its cookies, a connection per request; keeps the seconds of each answer."""
 
     def __init__(self, origin: str) -> None:
         parts = urlsplit(origin)
-        self.host, self.connection = parts.netloc, http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)
+        self.host, self.address = parts.netloc, ("127.0.0.1", parts.port or 80)
         self.cookies: dict[str, str] = {}
+        self.times: list[float] = []
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and return status, Location and body; no redirect is followed."""
         parts = urlsplit(url)
-        headers = {"Host": self.host, "Cookie": cookie_header(self.cookies)}
+        body = form_encoded(fields) if fields is not None else b""
+        head = f"{method} {parts.path}?{parts.query} HTTP/1.0\r\nHost: {self.host}\r\n"
+        if self.cookies:
+            head += f"Cookie: {cookie_header(self.cookies)}\r\n"
         if fields is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        body = form_encoded(fields) if fields is not None else None
-        self.connection.request(method, f"{parts.path}?{parts.query}", body, headers)
-        answer = self.connection.getresponse()
-        for name, value in answer.getheaders():
+            head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        began = time.perf_counter()
+        with self.connect() as connection:
+            connection.sendall(f"{head}\r\n".encode() + body)
+            answer = b"".join(iter(partial(connection.recv, 65_536), b""))
+        self.times.append(time.perf_counter() - began)
+        return self._read(answer)
+
+    def connect(self) -> socket.socket:
+        """Return a new connection."""
+        return socket.create_connection(self.address, timeout=60)
+
+    def _read(self, answer: bytes) -> tuple[int, str, bytes]:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        location = ""
+        for line in lines:
+            name, _, value = line.partition(": ")
             if name.lower() == "set-cookie":
                 keep_cookie(self.cookies, value)
-        return answer.status, answer.getheader("Location") or "", answer.read()
+            elif name.lower() == "location":
+                location = value
+        return int(status.split()[1]), location, body
 
 
 def form_encoded(fields: dict[str, str]) -> bytes:
@@ -89,36 +108,34 @@ class UniversityLogin:
     A ``fresh`` browser brings no cookie: the broker sets one first, and five requests are needed instead of three.
     """
 
-    site: services.Site
-    peer: services.BrokerAsIdp
-    key: signature.SigningKey
+    service: PreparedService
+    hub: PreparedHub
     fresh: bool = False
 
     @classmethod
     def for_setting(cls, setting: Setting, *, fresh: bool = False) -> "UniversityLogin":
         """Return a login at the broker of ``setting``, as it stands in its metadata."""
         key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
-        return cls(site_of(setting, "my-loans"), read_broker(setting), key, fresh)
+        service = PreparedService(site_of(setting, "my-loans"), read_broker(setting), "my-loans")
+        return cls(service, PreparedHub(key), fresh)
 
     def __call__(self, wire: Wire) -> None:
         """Log asta in; SystemExit where it does not end with a Response."""
         wire.cookies = {} if self.fresh else bound(wire.cookies)
-        asked = self.ask_hub(wire)
-        xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
+        acs, fields = self.hub.answer(self.ask_hub(wire))
         # The hub's page posts across sites: a browser sends no Lax cookie with it.
         cookies, wire.cookies = wire.cookies, {}
-        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
-        _, back, _ = wire.send("POST", asked.acs, fields)
+        _, back, _ = wire.send("POST", acs, fields)
         wire.cookies = cookies
         check_issued(*wire.send("GET", back))
 
-    def ask_hub(self, wire: Wire) -> wayf_hub.ReceivedAuthnRequest:
-        """Ask for a login, follow the broker's own redirects, and read its AuthnRequest to the hub."""
-        url = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+    def ask_hub(self, wire: Wire) -> str:
+        """Ask for a login, follow the broker's own redirects, and return the query of its AuthnRequest to the hub."""
+        url = self.service.make_url()
         for _ in range(_MOST_REDIRECTS):
             status, url, _ = wire.send("GET", url)
             if "SAMLRequest=" in url:
-                return wayf_hub.read(urlsplit(url).query)
+                return urlsplit(url).query
             if not url:
                 break
         raise SystemExit(f"no AuthnRequest reached the hub; the last answer was {status} {urlsplit(url).path}")
@@ -152,32 +169,47 @@ def text_of(page: bytes) -> str:
     return " ".join("".join(map(str, html.fromstring(page).itertext())).split())[:300] if page.strip() else ""
 
 
-def load(origin: str, login: Login, logins: int, concurrency: int) -> list[float]:
-    """Run ``logins`` logins over ``concurrency`` browsers and return the seconds of every login."""
-    times: list[float] = []
+@dataclass(frozen=True, slots=True)
+class LoginTimes:
+    """The seconds of a login, and of the broker's answers in it."""
+
+    whole: float
+    answers: float
+
+
+def load(origin: str, login: Login, logins: int, concurrency: int) -> list[LoginTimes]:
+    """Run ``logins`` logins over ``concurrency`` browsers, each of them a process, and return their times."""
+    context = get_context("fork")  # threads would wait for each other, and for no broker
+    started = []
+    for number in range(concurrency):
+        reader, writer = context.Pipe(duplex=False)
+        share = (logins + number) // concurrency
+        process = context.Process(target=_browse, args=(origin, login, share, writer))
+        process.start()
+        writer.close()
+        started.append((process, reader))
+    times: list[LoginTimes] = []
     failures: list[str] = []
-    left = iter(range(logins))
-    lock = threading.Lock()
-
-    def browse() -> None:
-        wire = HttpWire(origin)
-        while True:
-            with lock:
-                if next(left, None) is None:
-                    return
-            began = time.perf_counter()
-            try:
-                login(wire)
-            except SystemExit as failed:  # a thread would end without a word
-                failures.append(str(failed))
-                return
-            times.append(time.perf_counter() - began)
-
-    threads = [threading.Thread(target=browse) for _ in range(concurrency)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(times) != logins:
-        raise SystemExit(f"{logins - len(times)} of {logins} logins did not end: {failures[:1]}")
+    for process, reader in started:
+        found, failure = reader.recv()
+        process.join()
+        times += found
+        failures += failure
+    if failures:
+        raise SystemExit(f"{logins - len(times)} of {logins} logins did not end: {failures[0]}")
     return times
+
+
+def _browse(origin: str, login: Login, logins: int, writer: Connection) -> None:
+    wire = HttpWire(origin)
+    times: list[LoginTimes] = []
+    failures: list[str] = []
+    try:
+        for _ in range(logins):
+            began = time.perf_counter()
+            login(wire)
+            times.append(LoginTimes(time.perf_counter() - began, sum(wire.times)))
+            wire.times.clear()
+    except (SystemExit, OSError) as failed:
+        failures.append(str(failed))
+    writer.send((times, failures))

@@ -40,14 +40,14 @@ http {{
 
 
 @contextmanager
-def nginx_in_front(broker: int) -> Iterator[str]:
-    """Run nginx in front of the broker at this port, and give the origin that browsers connect to."""
+def nginx_in_front(broker: int) -> Iterator[tuple[str, int]]:
+    """Run nginx in front of the broker at this port; give the origin that browsers connect to, and its process id."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-nginx-") as folder:
         file = Path(folder) / "nginx.conf"
         file.write_text(_CONFIGURATION.format(folder=folder, port=port, broker=broker))
-        with run_program(("nginx", "-e", f"{folder}/error.log", "-c", str(file))):
+        with run_program(("nginx", "-e", f"{folder}/error.log", "-c", str(file))) as pid:
             until = time.monotonic() + _READY_WITHIN
             while is_free(port) and time.monotonic() < until:
                 time.sleep(0.05)
-            yield f"http://broker.localhost:{port}"
+            yield f"http://broker.localhost:{port}", pid

@@ -1,6 +1,7 @@
 """Reads the CPU seconds, the proportional memory and the descriptors of a process tree from the kernel."""
 
 import os
+import resource
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,12 @@ def cpu(pid: int) -> float:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(fields[index]) for index in _TIMES)
     return total / _TICKS
+
+
+def cpu_of_ended_children() -> float:
+    """Return the CPU seconds of the processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def memory(pid: int) -> int:

@@ -31,24 +31,6 @@ _PAUSE: Final = 0.05  # people are not in such a hurry: the processor is to have
 
 
 @dataclass(slots=True)
-class TimedWire(HttpWire):
-    """A connection that keeps the seconds of each answer."""
-
-    origin: str
-    times: list[float]
-
-    def __post_init__(self) -> None:
-        HttpWire.__init__(self, self.origin)
-
-    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Send a request and return status, Location and body."""
-        began = time.perf_counter()
-        answer = HttpWire.send(self, method, url, fields)
-        self.times.append(time.perf_counter() - began)
-        return answer
-
-
-@dataclass(slots=True)
 class Turns:
     """The seconds of every request, by what was loaded beside it."""
 
@@ -130,7 +112,8 @@ def _browsing(origin: str, login: UniversityLogin) -> Iterator[list[float]]:
     ending = threading.Event()
 
     def browse() -> None:
-        wire = TimedWire(origin, times)
+        wire = HttpWire(origin)
+        wire.times = times
         while not ending.is_set():
             login(wire)
             time.sleep(_PAUSE)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from statistics import median
 from typing import Final
 
 import redis
@@ -15,6 +17,7 @@ from bench.brokers import SQLITE
 
 # A round trip to a store in another room of the same data centre.
 _SLOW_MS: Final = "1"
+_PINGS: Final = 300
 _READY_WITHIN: Final = 20.0
 _KEEPING: Final = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 
@@ -46,6 +49,18 @@ def slow_redis() -> Iterator[str]:
             yield f"redis://127.0.0.1:{port}/0"
 
 
+def measure_delay() -> float:
+    """Return by how many milliseconds an answer of ``slow_redis`` really comes later."""
+    with loopback_redis() as near, slow_redis() as far:
+        return (_ping(far) - _ping(near)) * 1000
+
+
+def _ping(url: str) -> float:
+    """Return the median seconds of an answer."""
+    with redis.Redis.from_url(url) as client:
+        return median(timeit.repeat(client.ping, number=1, repeat=_PINGS))
+
+
 STORES: Final[dict[str, Callable[[], AbstractContextManager[str]]]] = {
     "SQLite": sqlite,
     "Redis": loopback_redis,
@@ -61,14 +76,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_program(command: Sequence[str]) -> Iterator[None]:
-    """Run a program until the block ends."""
+def run_program(command: Sequence[str]) -> Iterator[int]:
+    """Run a program until the block ends, and give its process id."""
     try:
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     except FileNotFoundError:
         raise SystemExit(f"{command[0]} is not installed: make programs") from None
     try:
-        yield
+        yield running.pid
     finally:
         running.terminate()
         running.wait()

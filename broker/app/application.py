@@ -81,12 +81,11 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
-    _time_requests(app, parts)
+    proxies = UncountedProxies(now, parts.tell)
+    _time_requests(app, parts, proxies)
     pictures = Pictures.read(config.base_url, config.pictures(), config.colour)
     imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
-    proxies = UncountedProxies(now, parts.tell)
-    app.before_request(proxies.look)
     ports = _make_web_ports(parts, pictures)
     app.register_blueprint(public_pages.picture_pages(pictures))
     for blueprint in _make_blueprints(parts, ports):
@@ -102,12 +101,13 @@ def create_app(settings: Config | None = None) -> Flask:
     return app
 
 
-def _time_requests(app: Flask, parts: Parts) -> None:
+def _time_requests(app: Flask, parts: Parts, proxies: UncountedProxies) -> None:
     """Count and time every request, also error pages; the lines of its log carry its id."""
 
     def begin() -> None:
         g.began = time.perf_counter()
         application_log.set_request_id(find_request_id(request))
+        proxies.look()
 
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began

@@ -108,7 +108,6 @@ class Soak:
                 with self.lock:
                     self.logins += 1
             cookies = wire.cookies
-            wire.connection.close()
 
     def _be_strange(self) -> None:
         """Begin logins and end none, post forged Responses, and ask for addresses that do not exist."""
@@ -120,10 +119,9 @@ class Soak:
             wire.cookies = {f"b-{token_hex(8)}": token_hex(32)}
             with suppress(SystemExit):  # the network is at its limit
                 self.random.choice(tricks)(wire)
-            wire.connection.close()
 
     def _begin(self, wire: HttpWire) -> wayf_hub.ReceivedAuthnRequest:
-        return self.login.ask_hub(wire)
+        return wayf_hub.read(self.login.ask_hub(wire))
 
     def _forge(self, wire: HttpWire) -> None:
         """Begin a login and post a Response that a key other than the hub's has signed."""
@@ -168,13 +166,15 @@ class Soak:
 
 
 class Wire(HttpWire):
-    """A connection by TLS from one address; it counts the answers by status."""
+    """Sends by TLS from one address, and counts the answers by status."""
 
     def __init__(self, soak: Soak, address: str, answers: Counter[int]) -> None:
         super().__init__(soak.front.origin)
-        self.soak, self.answers = soak, answers
-        self.connection.sock = soak.connect(address)
-        self.connection.auto_open = 0  # without TLS
+        self.soak, self.own_address, self.answers = soak, address, answers
+
+    def connect(self) -> socket.socket:
+        """Return a connection from the address."""
+        return self.soak.connect(self.own_address)
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and count the status of the answer."""

@@ -9,6 +9,7 @@ from babel import Locale
 from flask import Flask, abort, redirect, request
 from flask_babel import Babel
 from jinja2 import StrictUndefined
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from broker.adapters.translations import catalogue
@@ -72,8 +73,14 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    static_url = _static_urls(base_url)
-    app.context_processor(lambda: _template_names(imprint, static_url, base_url))
+    app.jinja_env.globals |= {
+        "_": _translate,
+        "imprint": imprint,
+        "static": _static_urls(base_url),
+        "end_url": f"{base_url}/end",
+        "explain": explain,
+    }
+    app.context_processor(lambda: _template_names(imprint))
 
     @app.get("/was")
     def was() -> Response:
@@ -91,17 +98,16 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         return protect(language.remember(request, response, base_url), base_url)
 
 
-def _template_names(
-    imprint: Imprint, static_url: Callable[[str], str], base_url: str
-) -> dict[str, Any]:
+def _translate(message: str, **values: object) -> Markup:
+    text = catalogue.translate(message, language.language())
+    return Markup(text) % values  # noqa: S704 - the text is ours; values are escaped
+
+
+def _template_names(imprint: Imprint) -> dict[str, Any]:
     spoken = language.language()
     other = next(code for code in language.LANGUAGES if code != spoken)
     return {
-        "imprint": imprint,
         "lang": spoken,
-        "static": static_url,
-        "end_url": f"{base_url}/end",
-        "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
         "switch": switch_link(request, imprint.start),
         "help": help_url(request, imprint.help),

@@ -37,7 +37,7 @@ class PersonFacts:
     @property
     def has_name(self) -> bool:
         """Return whether the surname or the given name has a word."""
-        return bool(fold_words(self.surname) or fold_words(self.given_name))
+        return _WORD.search(f"{self.surname} {self.given_name}") is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import CoreConfig, SchemaValidator
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, NewerRelease, RecordUnreadable, Store, Write, lease_key
@@ -250,7 +251,7 @@ def load(kind: type[T], octets: bytes) -> T:
         raise RecordUnreadable(f"{kind.__name__} record of an earlier release, version {version}")
     of_kind: Any = kind
     try:
-        fact: T = _adapter(of_kind).validate_json(octets[1:])
+        fact: T = _validator(of_kind).validate_json(octets[1:])
     except ValidationError:
         # The validator's text quotes the value, which may be personal: do not chain it.
         raise RecordUnreadable(f"{kind.__name__} record does not read") from None
@@ -260,6 +261,12 @@ def load(kind: type[T], octets: bytes) -> T:
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+@cache
+def _validator(kind: Any) -> SchemaValidator:
+    # By default pydantic keeps 16,384 strings of what it has read. They may be personal.
+    return SchemaValidator(_adapter(kind).core_schema, CoreConfig(cache_strings="keys"))
 
 
 def _version(record: Record[T] | None) -> str | None:

@@ -40,8 +40,8 @@ def test_every_page_has_its_bones(app: Flask, specimen: str, language: str) -> N
     assert heading[0] in re.findall(r"<title>(.*?)</title>", source)[0]
     assert f'<html lang="{language}">' in source
     assert len(re.findall(r'<main id="main"[^>]* data-step="[a-z]+" data-reason="[a-z_]*">', source)) == 1
-    assert 'href="#main"' in source
     if specimen != "post":  # this page sends itself to the service at once
+        assert 'href="#main"' in source
         assert "mailto:help@library.example" in source
     assert len(source.encode()) < 60_000
 
@@ -144,7 +144,7 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
     assert '<form method="post" action="https://loans.library.example/acs">' in source
 
 
-@pytest.mark.parametrize("name", ["refused", "declined", "onward", "post", "reveal", "error", "changed"])
+@pytest.mark.parametrize("name", ["refused", "declined", "onward", "post-shared", "reveal", "error", "changed"])
 def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str) -> None:
     """The link asks for the same step and carries nothing of what the form sent."""
     client = app.test_client()

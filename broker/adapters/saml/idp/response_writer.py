@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from saml2 import element_to_extension_element, saml, samlp
+from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.message_values import name_id_element, status_element
 from broker.adapters.saml.xml_security import xml_times
@@ -160,6 +160,4 @@ def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.Attribu
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=written)
     targeted = NameID(written, PERSISTENT, contents.issuer, contents.request.entity_id)
-    return saml.AttributeValue(
-        extension_elements=[element_to_extension_element(name_id_element(targeted))]
-    )
+    return saml.AttributeValue(extension_elements=[name_id_element(targeted)])

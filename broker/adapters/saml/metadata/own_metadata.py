@@ -10,7 +10,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
-from saml2 import element_to_extension_element, md, xmldsig
+from saml2 import md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml.keys.key_ring import RoleKeys
@@ -164,9 +164,7 @@ def _texts(kind: Any, text: Text | None) -> list[Any]:
 
 
 def _extensions(*elements: Any) -> md.Extensions:
-    return md.Extensions(
-        extension_elements=[element_to_extension_element(each) for each in elements]
-    )
+    return md.Extensions(extension_elements=elements)
 
 
 def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:

@@ -1,6 +1,5 @@
 """Turns a checked Assertion into an Authentication; the attributes are not changed."""
 
-from dataclasses import astuple
 from datetime import datetime
 from typing import Final
 
@@ -55,7 +54,13 @@ def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
     if element is None:
         return _NO_NAME_ID
     name_id = read_name_id(element)
-    for part in astuple(name_id):
+    for part in (
+        name_id.value,
+        name_id.format,
+        name_id.name_qualifier,
+        name_id.sp_name_qualifier,
+        name_id.sp_provided_id,
+    ):
         fault = find_text_fault(part, TextKind.NAME_ID) if part is not None else None
         if fault:
             withheld.append(("NameID", fault))

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import xmlsec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
-from saml2 import element_to_extension_element, saml, xmldsig, xmlenc
+from saml2 import saml, xmldsig, xmlenc
 
 from broker.adapters.saml.xml_security import safe_parser, written_message
 from broker.adapters.saml.xml_security.algorithm_selection import (
@@ -263,7 +263,7 @@ def encrypt(
 @lru_cache(maxsize=8)
 def _build_encrypted_assertion(by: EncryptionAlgorithms) -> etree._Element:
     """Return the EncryptedAssertion template; its two CipherValues are still empty."""
-    digest = element_to_extension_element(xmldsig.DigestMethod(algorithm=f"{DS}sha1"))
+    digest = xmldsig.DigestMethod(algorithm=f"{DS}sha1")
     empty = xmlenc.CipherData(cipher_value=xmlenc.CipherValue())
     wrapped = xmlenc.EncryptedKey(
         encryption_method=xmlenc.EncryptionMethod(
@@ -274,7 +274,7 @@ def _build_encrypted_assertion(by: EncryptionAlgorithms) -> etree._Element:
     encrypted_data = xmlenc.EncryptedData(
         type=f"{XENC}Element",
         encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
-        key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
+        key_info=xmldsig.KeyInfo(extension_elements=[wrapped]),
         cipher_data=empty,
     )
     return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))

@@ -31,7 +31,8 @@ LONGEST_RELAY_STATE: Final = 2_000
 _KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_BASE64_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
+# A query escapes these characters of base64 and of algorithm names.
+_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D", ":": "%3A", "#": "%23"})
 _WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -208,22 +209,17 @@ def build_redirect_url(
     deflated = stream.compress(xml) + stream.flush()
     query = f"{message}={_escape_base64(deflated)}"
     if relay_state is not None:
-        query += f"&RelayState={_escape(check_relay_state(relay_state))}"
+        query += f"&RelayState={quote(check_relay_state(relay_state), safe='')}"
     if key is not None:
-        query += f"&SigAlg={_escape(by)}"
+        query += f"&SigAlg={by.translate(_ESCAPES)}"
         signature = sign_bytes(query.encode("ascii"), key, by)
         query += f"&Signature={_escape_base64(signature)}"
     separator = "&" if "?" in destination else "?"
     return f"{destination}{separator}{query}"
 
 
-def _escape(value: str) -> str:
-    return quote(value, safe="")
-
-
 def _escape_base64(octets: bytes) -> str:
-    """Encode octets for a query; base64 has three characters that are escaped there."""
-    return base64.b64encode(octets).decode().translate(_BASE64_ESCAPES)
+    return base64.b64encode(octets).decode().translate(_ESCAPES)
 
 
 def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Turns the messages of pysaml2's classes into the trees that are signed and sent."""
 
 from typing import Final
-from xml.etree import ElementTree as ET
 
 from lxml import etree
 from saml2 import SamlBase
@@ -23,30 +22,46 @@ def tree(message: SamlBase) -> etree._Element:
 
     ``BrokerError`` for a value with a character that XML cannot hold.
     """
-    holder = ET.Element("holder")
-    message.become_child_element_of(holder)
     try:
-        return _copy(holder[0], None)
+        return _write(message, None)
     except ValueError:
         raise BrokerError("a value holds a character that XML cannot hold") from None
 
 
-def _copy(source: ET.Element, parent: etree._Element | None) -> etree._Element:
-    """Copy an element of the standard library, with everything in it, below ``parent``."""
-    namespaces = dict(_NAMESPACE_MAP.get(source.tag[1:].partition("}")[0], {}))
+def _write(message: SamlBase, parent: etree._Element | None) -> etree._Element:
+    """Write an element of pysaml2, with everything in it, below ``parent``."""
+    values = vars(message)
+    namespaces = dict(_NAMESPACE_MAP.get(message.c_namespace, {}))
     attributes = {}
-    for name, value in source.attrib.items():
-        if name.startswith(_DECLARATION):  # pysaml2 declares the namespace of an xsi:type so
-            namespaces[name.removeprefix(_DECLARATION)] = value
+    for name, value in _collect_attributes(message).items():
+        if name[:6] == _DECLARATION:  # pysaml2 declares the namespace of an xsi:type so
+            namespaces[name[6:]] = value
             continue
         attributes[name] = value
         if name[0] == "{":
             namespaces |= _NAMESPACE_MAP.get(name[1:].partition("}")[0], {})
+    tag = f"{{{message.c_namespace}}}{message.c_tag}"
     if parent is None:
-        copy = etree.Element(source.tag, attributes, namespaces)
+        element = etree.Element(tag, attributes, namespaces)
     else:
-        copy = etree.SubElement(parent, source.tag, attributes, namespaces)
-    copy.text = source.text
-    for child in source:
-        _copy(child, copy)
-    return copy
+        element = etree.SubElement(parent, tag, attributes, namespaces)
+    element.text = message.text
+    for member in message.c_child_order or [known[0] for known in message.c_children.values()]:
+        children = values[member] or []
+        for child in children if isinstance(children, list) else [children]:
+            _write(child, element)
+    for child in message.extension_elements:
+        _write(child, element)
+    return element
+
+
+def _collect_attributes(message: SamlBase) -> dict[str, str]:
+    """Return the attributes that an element of pysaml2 has."""
+    values = vars(message)
+    attributes: dict[str, str] = {
+        name: value
+        for name, known in message.c_attributes.items()
+        if (value := values[known[0]]) is not None
+    }
+    attributes |= message.extension_attributes
+    return attributes

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from flask import redirect, render_template
+from flask import current_app, redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -81,8 +81,13 @@ class OutgoingSaml:
 
         On a shared computer the person presses the button, and reads how to log out first.
         """
-        label = spoken(self.ports.services[service].label)
-        page = render_template("post.html", form=form, step="issue", service=label, shared=shared)
+        lang = language()
+        label = self.ports.services[service].label[lang]
+        if shared:
+            page = render_template("post_shared.html", form=form, step="issue", service=label)
+        else:
+            template = current_app.jinja_env.get_template("post.html")
+            page = template.render(form=form, service=label, lang=lang)
         return self.posting_page(page)
 
     def make_refusal(self, transaction: Transaction, status: Status) -> PostForm:
