@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from lxml import etree
 from saml2 import ExtensionElement, saml, samlp
 
 from broker.adapters.saml.messages.message_checks import ReceivedMessage
@@ -17,8 +16,7 @@ from broker.adapters.saml.messages.message_values import (
     read_time,
 )
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
-from broker.adapters.saml.xml_security import message_model
-from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML
+from broker.adapters.saml.xml_security.xml_names import SAML
 from broker.core.entities import Institution, Upstream
 from broker.core.errors import SUCCESS
 from broker.core.login.transaction import Outstanding
@@ -85,33 +83,6 @@ class ReceivedResponse(ReceivedFromUpstream):
     message: samlp.Response
     has_plain_assertion: bool
     has_encrypted_assertion: bool
-
-    @classmethod
-    def read(
-        cls,
-        root: etree._Element,
-        signed_octets: bytes | None,
-        upstream: Upstream,
-        acs: str,
-        *,
-        expected: Outstanding,
-        now: datetime,
-    ) -> "ReceivedResponse":
-        """Read a Response from the octets that its signature covers (None: it is unsigned)."""
-        if signed_octets is None:
-            message = message_model.read_unsigned(samlp.Response, root)
-        else:
-            message = message_model.read_message(samlp.Response, root, signed_octets)
-        return cls(
-            message=message,
-            address=acs,
-            signed=signed_octets is not None,
-            now=now,
-            upstream=upstream,
-            expected=expected,
-            has_plain_assertion=root.find(ASSERTION) is not None,
-            has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
-        )
 
     @property
     def codes(self) -> tuple[str, ...]:
