@@ -9,13 +9,9 @@ from typing import Final
 from saml2 import ExtensionElement, saml, samlp
 
 from broker.adapters.saml.messages.message_checks import ReceivedMessage
-from broker.adapters.saml.messages.message_values import (
-    read_issuer,
-    read_status_codes,
-    read_text,
-    read_time,
-)
+from broker.adapters.saml.messages.message_values import read_issuer, read_status_codes, read_text
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
+from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import SAML
 from broker.core.entities import Institution, Upstream
 from broker.core.errors import SUCCESS
@@ -56,7 +52,7 @@ class ReceivedFromUpstream(ReceivedMessage):
         None if the difference is allowed. A genuine answer is issued after our request and before
         now, so an IssueInstant outside that interval shows a wrong clock.
         """
-        issued = read_time(self.message.issue_instant) or self.now
+        issued = xml_times.read(self.message.issue_instant) or self.now
         ahead = max(issued - self.now, timedelta())
         behind = min(issued - self.expected.sent, timedelta())
         off = ahead + behind
@@ -138,12 +134,12 @@ class ReceivedAssertion(ReceivedFromUpstream):
     @cached_property
     def begins(self) -> datetime | None:
         """Return NotBefore of the Conditions."""
-        return read_time(self.conditions.not_before)
+        return xml_times.read(self.conditions.not_before)
 
     @cached_property
     def ends(self) -> datetime | None:
         """Return NotOnOrAfter of the Conditions."""
-        return read_time(self.conditions.not_on_or_after)
+        return xml_times.read(self.conditions.not_on_or_after)
 
     @cached_property
     def statements(self) -> list[saml.AuthnStatement]:
@@ -153,7 +149,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
     @cached_property
     def instants(self) -> list[datetime]:
         """Return when the person was authenticated."""
-        written = [read_time(statement.authn_instant) for statement in self.statements]
+        written = [xml_times.read(statement.authn_instant) for statement in self.statements]
         return [instant for instant in written if instant]
 
     @cached_property

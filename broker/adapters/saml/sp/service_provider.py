@@ -11,7 +11,7 @@ from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.addresses import acs_url
 from broker.adapters.saml.messages.message_checks import apply_checks
-from broker.adapters.saml.messages.message_values import read_form, read_time
+from broker.adapters.saml.messages.message_values import read_form
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
@@ -25,6 +25,7 @@ from broker.adapters.saml.xml_security import (
     safe_parser,
     signature,
     written_message,
+    xml_times,
 )
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
@@ -219,7 +220,7 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
     """Return an error status, and until when a replay of its Response must be refused."""
-    issued = read_time(response.message.issue_instant) or response.now
+    issued = xml_times.read(response.message.issue_instant) or response.now
     until = issued + response.traits.fresh + response.traits.longer
     refusal = UpstreamRefusal(response.upstream.name, _map_status(response.codes))
     return Received(refusal, str(response.message.id or ""), until)
