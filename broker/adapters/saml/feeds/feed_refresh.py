@@ -144,6 +144,10 @@ class FeedRefresh:
                 yield held.copy
 
     def _is_due(self, document: Document, now: datetime) -> bool:
+        """Return whether to fetch a document: at its time, or if its copy was refused.
+
+        If somebody removes a copy, ``broker metadata refresh`` fetches it earlier.
+        """
         note = self._copies.read_note(document)
         held = self._in_force[document]
         # An attacker may have changed the file: ignore a due time in the far future.

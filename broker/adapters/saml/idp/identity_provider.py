@@ -165,8 +165,7 @@ class IdentityProvider:
             signature.verify_bytes(query.octets, query.signature, query.sigalg, descriptor.keys)
         is_signed_inside = root.find(SIGNATURE) is not None
         if is_signed_inside:
-            octets = signature.verify(root, descriptor.keys)
-            message = message_model.read_message(samlp.AuthnRequest, root, octets)
+            message = message_model.read_signed(samlp.AuthnRequest, root, descriptor.keys)
         received = ReceivedAuthnRequest(
             message=message,
             service=service.name,

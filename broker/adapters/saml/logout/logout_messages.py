@@ -23,7 +23,6 @@ from broker.adapters.saml.messages.message_values import (
     read_name_id,
     read_status_codes,
     read_text,
-    read_time,
     status_element,
 )
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
@@ -58,7 +57,7 @@ class ReceivedLogoutMessage(ReceivedMessage):
 
 def _is_expired(received: ReceivedLogoutMessage) -> bool:
     """Refuse a LogoutRequest that has expired (core 3.7.1)."""
-    return received.has_passed(read_time(received.expires))
+    return received.has_passed(xml_times.read(received.expires))
 
 
 def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:

@@ -175,8 +175,7 @@ class LogoutService:
         if query:
             signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
         else:
-            octets = signature.verify(root, keys)
-            message = message_model.read_message(_KINDS[kind], root, octets)
+            message = message_model.read_signed(_KINDS[kind], root, keys)
         address = idp_logout_url(self.base_url)
         traits = ProfileTraits()
         cbc = False

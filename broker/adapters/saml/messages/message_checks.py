@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from broker.adapters.saml.messages import refusal_details
-from broker.adapters.saml.messages.message_values import lacks_zone, read_time
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
@@ -45,7 +44,7 @@ class ReceivedMessage:
     @cached_property
     def issue_time(self) -> datetime:
         """Return the IssueInstant; a message without a readable one is infinitely old."""
-        return read_time(self.message.issue_instant) or xml_times.LONG_AGO
+        return xml_times.read(self.message.issue_instant) or xml_times.LONG_AGO
 
     def list_times(self) -> list[str | None]:
         """Return all times of the message as text; None for one that it does not have."""
@@ -91,8 +90,9 @@ def _has_other_destination(received: ReceivedMessage) -> bool:
 
 
 def _has_time_without_zone(received: ReceivedMessage) -> bool:
-    """Refuse a time without Z."""
-    return lacks_zone(received.list_times())
+    """Refuse a time without Z: read in another zone it is an hour off."""
+    times = [time for time in received.list_times() if time is not None]
+    return not all(map(xml_times.is_utc, times))
 
 
 def _is_from_future(received: ReceivedMessage) -> bool:

@@ -1,12 +1,10 @@
 """Values of SAML messages, read from pysaml2's objects and written as such."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from saml2 import SamlBase, saml, samlp
 
-from broker.adapters.saml.xml_security import xml_times
 from broker.core.errors import MessageRefused, Status
 from broker.core.logout.sessions import NameID
 
@@ -40,18 +38,6 @@ def read_text(element: SamlBase | None) -> str:
     if element is None:
         return ""
     return str(element.text or "")
-
-
-def read_time(written: str | None) -> datetime | None:
-    """Return the time that an attribute holds, or None if the attribute is absent."""
-    if written is None:
-        return None
-    return xml_times.read(written)
-
-
-def lacks_zone(times: Iterable[str | None]) -> bool:
-    """Return whether one of the times lacks its Z: read in another zone it is an hour off."""
-    return not all(xml_times.is_utc(time) for time in times if time is not None)
 
 
 def read_issuer(issuer: saml.Issuer | None) -> str | None:

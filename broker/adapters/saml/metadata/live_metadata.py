@@ -85,7 +85,9 @@ class _Gathered:
         self.notices = [*folder.notices, *_describe_ignored_scopes(wanted, folder)]
         valid = {name: each for name, each in folder.scopes.items() if drop_expired(each, now)}
         institutions = [each for each in wanted.institutions if each.folder_scopes]
-        self._keep(FOLDER, folder.metadata, _join_scopes(institutions, valid, ""))
+        metadata = folder.metadata
+        published = _join_scopes(institutions, valid, "")
+        self._keep(FOLDER, metadata.upstreams, metadata.services, published)
 
     def add(self, followed: FeedRefresh, now: datetime) -> None:
         """Add the entities that this feed may publish, and that no earlier source has."""
@@ -99,17 +101,16 @@ class _Gathered:
             self.notices.append(f"{feed.name}: {notice}")
         institutions = self.wanted.institutions_of(feed)
         published = _join_scopes(institutions, found.scopes, feed.birk)
-        self._keep(feed.name, Metadata(found.upstreams, found.services), published)
+        self._keep(feed.name, found.upstreams, found.services, published)
 
     def _keep(
-        self, source: str, metadata: Metadata, published: Mapping[str, PublishedInstitution]
+        self,
+        source: str,
+        upstreams: Mapping[str, Any],
+        services: Mapping[str, Any],
+        institutions: Mapping[str, Any],
     ) -> None:
-        more: dict[str, Mapping[str, Any]]
-        more = {
-            "upstream": metadata.upstreams,
-            "service": metadata.services,
-            "institution": published,
-        }
+        more = {"upstream": upstreams, "service": services, "institution": institutions}
         for kind, found in more.items():
             for name in found.keys() - self.found[kind].keys():
                 self.found[kind][name] = found[name]
@@ -182,7 +183,10 @@ class Ending:
 
 
 class LiveMetadata:
-    """The metadata in force. A new state replaces it in one assignment."""
+    """The metadata in force.
+
+    ``snapshot`` is all of it with sources and notices. A new one replaces it in one assignment.
+    """
 
     def __init__(
         self,
@@ -208,12 +212,7 @@ class LiveMetadata:
     @property
     def current(self) -> Metadata:
         """Return the metadata in force; use one state for the whole of a message."""
-        return self._snapshot.metadata
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """Return the metadata in force with its sources and notices."""
-        return self._snapshot
+        return self.snapshot.metadata
 
     @property
     def has_missing_copy(self) -> bool:
@@ -340,7 +339,7 @@ class LiveMetadata:
             self.wanted, self.folder.contents, self.followed, self._record.read(), now
         )
         self._record.keep(made.undisputed)
-        self._snapshot = made
+        self.snapshot = made
         self._ends = self._find_next_end(now)
 
     def _find_next_end(self, now: datetime) -> datetime | None:

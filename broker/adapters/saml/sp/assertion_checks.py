@@ -11,13 +11,14 @@ from typing import Final
 from saml2 import saml
 
 from broker.adapters.saml.messages.message_checks import MESSAGE_CHECKS
-from broker.adapters.saml.messages.message_values import read_text, read_time
+from broker.adapters.saml.messages.message_values import read_text
 from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
     ReceivedFromUpstream,
     confirmation_data,
     list_scoped_institutions,
 )
+from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import BEARER
 from broker.core.entities import PERSISTENT, TRANSIENT
 
@@ -74,7 +75,7 @@ def _has_expired_confirmation(
     received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
 ) -> bool:
     """Refuse a confirmation that has expired (docs/reference/attacks.md#19)."""
-    return received.has_passed(read_time(confirmation_data(confirmation).not_on_or_after))
+    return received.has_passed(xml_times.read(confirmation_data(confirmation).not_on_or_after))
 
 
 def _has_confirmation_start(
@@ -221,7 +222,7 @@ def _is_authenticated_too_early(received: ReceivedAssertion) -> bool:
 
 def _has_ended_session(received: ReceivedAssertion) -> bool:
     """Refuse a session that has ended (docs/reference/attacks.md#19)."""
-    ends = [read_time(statement.session_not_on_or_after) for statement in received.statements]
+    ends = [xml_times.read(statement.session_not_on_or_after) for statement in received.statements]
     return any(received.has_passed(end) for end in ends)
 
 

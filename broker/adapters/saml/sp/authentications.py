@@ -5,8 +5,9 @@ from typing import Final
 
 from saml2 import saml
 
-from broker.adapters.saml.messages.message_values import read_name_id, read_text, read_time
+from broker.adapters.saml.messages.message_values import read_name_id, read_text
 from broker.adapters.saml.sp.received_response import ReceivedAssertion, confirmation_data
+from broker.adapters.saml.xml_security import xml_times
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.attribute_values import find_class_fault
@@ -44,7 +45,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
         sp_name_qualifier=name_id.sp_name_qualifier,
         sp_provided_id=name_id.sp_provided_id,
         session_index=_session_index(statement, withheld),
-        session_until=read_time(statement.session_not_on_or_after),
+        session_until=xml_times.read(statement.session_not_on_or_after),
         withheld=tuple(withheld),
     )
 
@@ -97,10 +98,10 @@ def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> 
 def _assertion_until(received: ReceivedAssertion) -> datetime:
     """Return the time after which the assertion is not accepted."""
     traits = received.traits
-    issued = read_time(received.message.issue_instant) or received.now
+    issued = xml_times.read(received.message.issue_instant) or received.now
     ends = [issued + traits.fresh, received.ends]
     data = [confirmation_data(confirmation) for confirmation in received.confirmations]
-    confirmed = [read_time(each.not_on_or_after) for each in data]
+    confirmed = [xml_times.read(each.not_on_or_after) for each in data]
     # A replay would pass the checks until the last confirmation ends.
     ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.longer

@@ -6,19 +6,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from lxml import etree
 from saml2 import ExtensionElement, saml, samlp
 
 from broker.adapters.saml.messages.message_checks import ReceivedMessage
-from broker.adapters.saml.messages.message_values import (
-    read_issuer,
-    read_status_codes,
-    read_text,
-    read_time,
-)
+from broker.adapters.saml.messages.message_values import read_issuer, read_status_codes, read_text
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
-from broker.adapters.saml.xml_security import message_model
-from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML
+from broker.adapters.saml.xml_security import xml_times
+from broker.adapters.saml.xml_security.xml_names import SAML
 from broker.core.entities import Institution, Upstream
 from broker.core.errors import SUCCESS
 from broker.core.login.transaction import Outstanding
@@ -58,7 +52,7 @@ class ReceivedFromUpstream(ReceivedMessage):
         None if the difference is allowed. A genuine answer is issued after our request and before
         now, so an IssueInstant outside that interval shows a wrong clock.
         """
-        issued = read_time(self.message.issue_instant) or self.now
+        issued = xml_times.read(self.message.issue_instant) or self.now
         ahead = max(issued - self.now, timedelta())
         behind = min(issued - self.expected.sent, timedelta())
         off = ahead + behind
@@ -85,33 +79,6 @@ class ReceivedResponse(ReceivedFromUpstream):
     message: samlp.Response
     has_plain_assertion: bool
     has_encrypted_assertion: bool
-
-    @classmethod
-    def read(
-        cls,
-        root: etree._Element,
-        signed_octets: bytes | None,
-        upstream: Upstream,
-        acs: str,
-        *,
-        expected: Outstanding,
-        now: datetime,
-    ) -> "ReceivedResponse":
-        """Read a Response from the octets that its signature covers (None: it is unsigned)."""
-        if signed_octets is None:
-            message = message_model.read_unsigned(samlp.Response, root)
-        else:
-            message = message_model.read_message(samlp.Response, root, signed_octets)
-        return cls(
-            message=message,
-            address=acs,
-            signed=signed_octets is not None,
-            now=now,
-            upstream=upstream,
-            expected=expected,
-            has_plain_assertion=root.find(ASSERTION) is not None,
-            has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
-        )
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -167,12 +134,12 @@ class ReceivedAssertion(ReceivedFromUpstream):
     @cached_property
     def begins(self) -> datetime | None:
         """Return NotBefore of the Conditions."""
-        return read_time(self.conditions.not_before)
+        return xml_times.read(self.conditions.not_before)
 
     @cached_property
     def ends(self) -> datetime | None:
         """Return NotOnOrAfter of the Conditions."""
-        return read_time(self.conditions.not_on_or_after)
+        return xml_times.read(self.conditions.not_on_or_after)
 
     @cached_property
     def statements(self) -> list[saml.AuthnStatement]:
@@ -182,7 +149,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
     @cached_property
     def instants(self) -> list[datetime]:
         """Return when the person was authenticated."""
-        written = [read_time(statement.authn_instant) for statement in self.statements]
+        written = [xml_times.read(statement.authn_instant) for statement in self.statements]
         return [instant for instant in written if instant]
 
     @cached_property

@@ -7,11 +7,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from lxml import etree
-from saml2 import saml
+from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.addresses import acs_url
 from broker.adapters.saml.messages.message_checks import apply_checks
-from broker.adapters.saml.messages.message_values import read_form, read_time
+from broker.adapters.saml.messages.message_values import read_form
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
@@ -25,8 +25,8 @@ from broker.adapters.saml.xml_security import (
     safe_parser,
     signature,
     written_message,
+    xml_times,
 )
-from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
@@ -148,11 +148,20 @@ class ServiceProvider:
         """
         asked, keys = self._find_upstream(upstream, now)
         root: etree._Element = message
-        signed_octets = None
-        if root.find(SIGNATURE) is not None:
-            signed_octets = signature.verify(root, keys)
-        response = ReceivedResponse.read(
-            root, signed_octets, asked, acs_url(self.base_url, upstream), expected=expected, now=now
+        is_signed = root.find(SIGNATURE) is not None
+        if is_signed:
+            envelope = message_model.read_signed(samlp.Response, root, keys)
+        else:
+            envelope = message_model.read_unsigned(samlp.Response, root)
+        response = ReceivedResponse(
+            message=envelope,
+            address=acs_url(self.base_url, upstream),
+            signed=is_signed,
+            now=now,
+            upstream=asked,
+            expected=expected,
+            has_plain_assertion=root.find(ASSERTION) is not None,
+            has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
         )
         apply_checks("response", RESPONSE_CHECKS, response)
         if not response.is_success:
@@ -211,7 +220,7 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
     """Return an error status, and until when a replay of its Response must be refused."""
-    issued = read_time(response.message.issue_instant) or response.now
+    issued = xml_times.read(response.message.issue_instant) or response.now
     until = issued + response.traits.fresh + response.traits.longer
     refusal = UpstreamRefusal(response.upstream.name, _map_status(response.codes))
     return Received(refusal, str(response.message.id or ""), until)
@@ -232,14 +241,12 @@ def _verify_assertion(
     NemLog-in must sign the Assertion itself (docs/reference/nemlog-in.md#response).
     """
     if element.find(SIGNATURE) is not None:
-        octets = signature.verify(element, keys)
-    elif response.signed and not response.traits.strict:
-        for assertion in response.message.assertion:
-            return assertion
-        octets = canonicalize(separate(element))
-    else:
+        return message_model.read_signed(saml.Assertion, element, keys)
+    if not response.signed or response.traits.strict:
         raise MessageRefused("response.unsigned")
-    return message_model.read_message(saml.Assertion, element, octets)
+    for assertion in response.message.assertion:
+        return assertion
+    return message_model.read_unsigned(saml.Assertion, element)  # the Response covers it, encrypted
 
 
 def _map_status(codes: tuple[str, ...]) -> Status:

@@ -4,13 +4,14 @@ pysaml2 silently changes some values and drops parts of others. Such values are 
 parses the message.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
 from lxml import etree
 from saml2 import SamlBase, create_class_from_element_tree
 
+from broker.adapters.saml.xml_security import signature
 from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
@@ -74,6 +75,16 @@ def read_message(kind: type[_Message], element: etree._Element, octets: bytes) -
     if not isinstance(message, kind):
         raise MessageRefused("xml.unreadable")
     return message
+
+
+def read_signed(
+    kind: type[_Message], element: etree._Element, keys: Sequence[signature.VerifyKey]
+) -> _Message:
+    """Return a message from the octets that its own signature covers.
+
+    Errors as ``signature.verify`` and ``read_message``.
+    """
+    return read_message(kind, element, signature.verify(element, keys))
 
 
 def read_unsigned(kind: type[_Message], element: etree._Element) -> _Message:

@@ -6,11 +6,13 @@ from typing import Final
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def read(written: str) -> datetime | None:
-    """Return an xs:dateTime as an aware UTC datetime, or None if it is not a valid time.
+def read(written: str | None) -> datetime | None:
+    """Return an xs:dateTime as an aware UTC datetime; None if it is absent or no valid time.
 
     A time without a zone is read as UTC; ``is_utc`` decides whether it is accepted.
     """
+    if written is None:
+        return None
     try:
         moment = datetime.fromisoformat(written.strip())
         if moment.tzinfo is None:

@@ -5,10 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from saml2 import samlp
 
 from broker.adapters.saml.messages.message_checks import apply_checks
 from broker.adapters.saml.sp.received_response import ReceivedResponse
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.xml_security import message_model
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
 from tests.attacks.messages.hostile_responses import CODE, HOSTILE
@@ -31,14 +34,17 @@ class Message:
     more: dict[str, Any] = field(default_factory=dict)
 
     def make_received(self, parties: Parties, now: datetime = NOW) -> ReceivedResponse:
-        """Give the Response as the checks read it: its signature, if it has one, is verified before."""
-        return ReceivedResponse.read(
-            parties.response(*self.changes, upstream=self.upstream),
-            None,
-            parties.upstreams[self.upstream],
-            parties.acs(self.upstream),
-            expected=self.more.get("expected", Outstanding("_q1", self.upstream, NOW)),
+        """Give the Response as the checks read it, unsigned."""
+        root = parties.response(*self.changes, upstream=self.upstream)
+        return ReceivedResponse(
+            message=message_model.read_unsigned(samlp.Response, root),
+            address=parties.acs(self.upstream),
+            signed=False,
             now=now,
+            upstream=parties.upstreams[self.upstream],
+            expected=self.more.get("expected", Outstanding("_q1", self.upstream, NOW)),
+            has_plain_assertion=root.find(ASSERTION) is not None,
+            has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
         )
 
 
