@@ -10,7 +10,6 @@ from typing import Final
 
 from broker.configuration import durable_files
 from broker.configuration.policies.policy_folder import digest
-from broker.core.errors import ConfigurationFaults, Fault
 
 _FILE: Final = "last-good"
 
@@ -18,25 +17,21 @@ _FILE: Final = "last-good"
 def promote(
     state: Path, files: Mapping[str, bytes], record: Callable[[str | None, str], None]
 ) -> None:
-    """Make ``files`` the last good set; raise ConfigurationFaults if they cannot be written.
+    """Make ``files`` the last good set; OSError if they cannot be written.
 
     ``record`` gets the old and the new digest before the new set becomes the last good one, and may
     raise. The folder is locked, so that only one of several workers calls it.
     """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _lock_folder(state):
-            kept = last_good_files(state)
-            if kept == files:
-                return
-            name = digest(files)
-            record(digest(kept) if kept else None, name)
-            texts = {file: octets.decode() for file, octets in files.items()}
-            written = json.dumps({"digest": name, "files": texts})
-            durable_files.replace_file(state / _FILE, written.encode())
-    except OSError as error:
-        what = f"the last good policies cannot be kept: {error.strerror}"
-        raise ConfigurationFaults([Fault(str(state), what)]) from None
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _lock_folder(state):
+        kept = last_good_files(state)
+        if kept == files:
+            return
+        name = digest(files)
+        record(digest(kept) if kept else None, name)
+        texts = {file: octets.decode() for file, octets in files.items()}
+        written = json.dumps({"digest": name, "files": texts})
+        durable_files.replace_file(state / _FILE, written.encode())
 
 
 def last_good_files(state: Path) -> Mapping[str, bytes] | None:

@@ -164,7 +164,7 @@ class LivePolicies:
         in_force, _ = _compile_files(kept or {}, folder.name)
         faults: tuple[Fault, ...] = ()
         try:
-            policies = self._load(now, in_force)
+            policies = self._load_at_start(now, in_force)
         except ConfigurationFaults as refused:
             faults = refused.faults
             if not kept:
@@ -230,8 +230,18 @@ class LivePolicies:
         for fault in self.stale:
             self._tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
 
+    def _load_at_start(self, now: datetime, in_force: Iterable[Policy]) -> PolicySet:
+        try:
+            return self._load(now, in_force)
+        except OSError as error:
+            what = f"the last good policies cannot be kept: {error.strerror}"
+            raise ConfigurationFaults([Fault(str(self._state), what)]) from None
+
     def _load(self, now: datetime, in_force: Iterable[Policy]) -> PolicySet:
-        """Load the files, and keep them as the last good set; raise ConfigurationFaults."""
+        """Load the files, and keep them as the last good set.
+
+        Raise ConfigurationFaults, and OSError if they cannot be kept.
+        """
 
         def record(before: str | None, after: str) -> None:
             base = before[:DIGEST_LENGTH] if before else None

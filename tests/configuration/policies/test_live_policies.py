@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from broker.configuration import attribute_maps, durable_files
-from broker.configuration.policies import last_good, live_policies, policy_folder
+from broker.configuration.policies import live_policies, policy_folder
 from broker.configuration.policies.examples import Result, run_examples
 from broker.configuration.policies.live_policies import LivePolicies
 from broker.configuration.policies.policy_folder import PolicyFolder
@@ -434,20 +434,23 @@ def test_a_snapshot_that_is_not_what_its_digest_says_is_not_used(
         start(tmp_path / "nowhere", state, NOW)
 
 
-def test_a_crash_while_promoting_leaves_the_old_set(
+def test_a_set_that_cannot_be_kept_is_loaded_when_the_disk_works_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the rename the old set is whole."""
+    """Until then the old set is in force, also after another start."""
     state = tmp_path / "state"
-    old, _ = start(folder, state, NOW)
+    live = LivePolicies(folder, NameableInPolicies(), NOW, state=state)
+    old = live.current
+    file = next(folder.glob("*.yaml"))
+    file.write_text(f"{file.read_text()}# edited\n")
 
     def fail_to_rename(_old: Path, _new: Path) -> None:
         raise OSError(5, "died here")
 
     with monkeypatch.context() as patched:
         patched.setattr(durable_files, "rename_file", fail_to_rename)
-        with pytest.raises(ConfigurationFaults, match="cannot be kept: died here"):
-            last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
-    assert start(tmp_path / "nowhere", state, NOW)[0].digest == old.digest
-    last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
-    assert last_good.last_good_files(state) == {"student.yaml": b"x: 1\n"}
+        with pytest.raises(OSError, match="died here"):
+            live.refresh(NOW)
+        assert live.current.digest == start(folder, state, NOW)[0].digest == old.digest
+        assert "cannot be kept: died here" in str(start(folder, state, NOW)[1])
+    assert live.refresh(NOW).digest == start(folder, state, NOW)[0].digest != old.digest
