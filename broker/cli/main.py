@@ -124,6 +124,9 @@ def work() -> None:
     "--party", metavar="NAME", help="Describe one service or upstream: what it gets and must send."
 )
 @click.option(
+    "--reference", metavar="CODE", help="Show what came of the login with this help code."
+)
+@click.option(
     "--with-a-borrower",
     "tries_borrowers",
     is_flag=True,
@@ -132,7 +135,14 @@ def work() -> None:
 @click.option("--next", "is_first_only", is_flag=True, help="Name only the first thing to do.")
 @as_json
 @printing_faults
-def check(party: str | None, *, tries_borrowers: bool, is_first_only: bool, as_json: bool) -> None:
+def check(
+    party: str | None,
+    reference: str | None,
+    *,
+    tries_borrowers: bool,
+    is_first_only: bool,
+    as_json: bool,
+) -> None:
     """Check configuration, keys, metadata, attribute maps, policies, store, mail and library.
 
     Exit 1 if something needs attention, 78 if the broker could not start.
@@ -148,6 +158,11 @@ def check(party: str | None, *, tries_borrowers: bool, is_first_only: bool, as_j
     if party is not None:
         lines = party_report.describe_party(parts, party)
         click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
+        return
+    if reference is not None:
+        from broker.cli.policy import policy_explain  # noqa: PLC0415 - other checks start faster
+
+        policy_explain.show_login(parts, reference, as_json=as_json)
         return
     with waiting("checking the broker and the library system"):
         found = checks.find_all(parts)

@@ -59,6 +59,12 @@ def explain(run: Explain) -> Explain:
     return partial(run, "policy", "explain")
 
 
+@pytest.fixture
+def check(run: Explain) -> Explain:
+    """Run ``broker check``."""
+    return partial(run, "check")
+
+
 def refuse_login(deployment: Deployment, name: str, service: str = "my-loans") -> str:
     """Let a person of the demo be refused, and give the reference that they read out."""
     page = deployment.person().log_in(name, persona(name).way, service)
@@ -104,19 +110,25 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
 
 
 def test_a_login_that_succeeded_is_found_by_its_reference(
-    deployment: Deployment, run: Explain, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, check: Explain, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log line of the assertion names it; the audit log says what was decided and released, and by which line."""
     person = deployment.person()
     person.agree(person.log_in("asta"))
     (issued,) = (line for line in capsys.readouterr().out.splitlines() if '"event": "issued"' in line)
     reference = json.loads(issued)["reference"]
-    show = partial(run, "audit", "show", "--reference")
-    events = json.loads(show(reference, "--json").stdout)
-    (released,) = (event for event in events if event["event"] == "released")
-    assert released["service"] == "my-loans"
+    row = json.loads(check("--reference", reference, "--json").stdout)
+    (released,) = (event for event in row["events"] if event["event"] == "released")
+    assert (row["refused"], released["service"]) == ([], "my-loans")
     assert released["policy"].startswith("student.yaml:")
-    assert "event=refused" in show(refuse_login(deployment, "finn")).stdout
+    assert "event=released" in check("--reference", reference).stdout
+
+    refused = refuse_login(deployment, "finn")
+    found = check("--reference", refused).stdout
+    assert "too_young" in found.splitlines()[0]
+    assert "event=refused" in found
+    assert "no login on this machine" in check("--reference", "bcdf ghjk").stderr
+    assert "must not stand in a command" in check("--reference", "140304-4004").stderr
 
 
 def git(folder: Path, *words: str) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from broker.app import assembly, policy_configuration
-from broker.cli.output import as_json, printing_faults
+from broker.app.assembly import Parts
+from broker.cli.audit import find_events
+from broker.cli.output import as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
 from broker.use_cases.policy_trials.explanations import explanation_lines
 from broker.use_cases.policy_trials.wording import Wording
@@ -27,9 +29,7 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
     folder and plays the login by it again. References are kept for thirty days. Exit 1 for an
     unknown reference.
     """
-    typed = " ".join(reference)
-    if looks_like_cpr(typed, apart=True):
-        raise click.UsageError("a CPR number is no reference, and must not stand in a command")
+    typed = _check_reference(" ".join(reference))
     now = datetime.now(UTC)
     parts = assembly.open_broker()
     explainer = parts.make_explainer()
@@ -48,6 +48,33 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
         click.echo(line)
     if found.is_by_another_set and found.earlier is None:
         click.echo("--git plays the login by the set that decided", err=True)
+
+
+def show_login(parts: Parts, typed: str, *, as_json: bool) -> None:
+    """Show why a login was refused, and its events in the audit log of this machine.
+
+    ``typed`` is the help code of one of its pages, or the reference in the log. A login that
+    succeeded has events only.
+    """
+    reference = _check_reference(typed)
+    found = parts.make_explainer().explain(reference, datetime.now(UTC))
+    lines = list(explanation_lines(found, Wording())) if found else []
+    events = find_events(parts, reference)
+    if not lines and not events:
+        raise click.ClickException("no login on this machine had this reference")
+    if as_json:
+        click.echo(json.dumps({"refused": lines, "events": events}, indent=2))
+        return
+    for line in lines:
+        click.echo(line)
+    show(events, as_json=False)
+
+
+def _check_reference(typed: str) -> str:
+    """Return a typed reference; UsageError for a CPR number."""
+    if looks_like_cpr(typed, apart=True):
+        raise click.UsageError("a CPR number is no reference, and must not stand in a command")
+    return typed
 
 
 def _list_fields(value: Any) -> Any:
