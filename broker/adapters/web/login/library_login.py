@@ -138,7 +138,10 @@ class LibraryLoginPages(LoginPages):
         self, context: LoginContext, problem: str = "", form: SubmittedForm | None = None
     ) -> Response:
         typed = hide_long_number(form.value("identifier", "")) if form else ""
-        return self._page("pin_login.html", context, problem, identifier=typed)
+        for_consents = context.transaction.purpose is LoginPurpose.CHOICES
+        return self._page(
+            "pin_login.html", context, problem, identifier=typed, for_consents=for_consents
+        )
 
     def _code_page(self, context: LoginContext, problem: str = "") -> Response:
         return self._page(
