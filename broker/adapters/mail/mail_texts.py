@@ -92,7 +92,7 @@ Kind regards
         text=_(
             """Hello
 
-A new PIN for your library account at %(library)s was asked for at %(asked_at)s.
+A new PIN for your library account at %(library)s was asked for on %(asked_at)s.
 
 Open this link to choose the PIN:
 %(link)s

@@ -15,7 +15,7 @@ from broker.core.policy.model import Decision, LegalBasis
 # How long an answer counts; its receipt is kept longer.
 REMEMBERED_FOR: Final = timedelta(days=365)
 # Shorter without a usable CPR number: an institution may reassign an identifier to another person.
-REMEMBERED_WITHOUT_CPR_FOR: Final = timedelta(days=183)
+REMEMBERED_WITHOUT_CPR_FOR: Final = timedelta(days=181)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
 Variant = Literal["ask", "inform"]

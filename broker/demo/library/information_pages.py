@@ -104,13 +104,16 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ),
     ),
     "hospital-da": PlainPage(
-        ("Er du ansat på Aarhus Universitetshospital?",) * 2,
+        (
+            "Work at Aarhus University Hospital? (in Danish)",
+            "Er du ansat på Aarhus Universitetshospital?",
+        ),
         (
             (
                 (
                     "Du kan oprette dig som låner med dit login til mit.au.dk. Har du ikke det, "
                     "bestiller du først en kaldemail på regionens interne net og bruger den "
-                    "sammen med dit nationale eID."
+                    "sammen med dit MitID."
                 ),
             )
             * 2,

@@ -44,7 +44,10 @@ STORIES: Final = (
         "/my-loans?way=wayf",
     ),
     Story(
-        ("A nurse with a kaldemail", "En sygeplejerske med kaldemail"),
+        (
+            "A nurse with an email address at the hospital (kaldemail)",
+            "En sygeplejerske med en mailadresse på hospitalet (kaldemail)",
+        ),
         (
             (
                 "Answer that you work at the hospital and have no login at mit.au.dk.",

@@ -127,7 +127,8 @@ def test_a_refusal_names_the_service_and_whom_it_is_for(deployment: Deployment) 
     assert not any("Privat" in each for each in admitted)
     young = deployment.person().log_in("finn", "nemid")
     assert mark(young) == ("refuse", "too_young")
-    assert "(mindst 18 år)" in young.get_data(as_text=True)
+    assert "Du skal være mindst 18 år" in young.get_data(as_text=True)
+    assert "gule sundhedskort" not in young.get_data(as_text=True)
 
 
 def test_a_person_leaves_their_choices(deployment: Deployment) -> None:

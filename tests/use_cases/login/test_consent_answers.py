@@ -175,7 +175,7 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     lookup.ground = ground
     made = answer(pending_login).transaction.receipt
     assert made
-    assert made.valid_until == world.now + timedelta(days=183)
+    assert made.valid_until == world.now + timedelta(days=181)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
     for page in (log_in(person, who), sign_up(person, who, affiliation)):
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
+        assert link == texts(page, "//div[@class='first-actions']/a/@href")[0]
+        assert "get a temporary library card at a service location" in words(page)
+        assert "health insurance card" not in words(page)
         assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
     leaf = answer_sign_up(person, affiliation, "no", "yes")
     assert mark(leaf) == ("sign-up", f"{affiliation}.temp")

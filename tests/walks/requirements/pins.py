@@ -49,7 +49,10 @@ def r09(deployment: Deployment) -> None:
     assert mail_to(deployment, "vera@own.example", "has just been chosen|lige valgt")
     greedy = visitor(deployment)
     for _ in range(30):  # twenty an hour of one network are carried out, and the answer is always the same
-        assert comparable_page(deployment, greedy.press(greedy.get("/pin"), identifier="T-2002")) in seen
+        assert (
+            comparable_page(deployment, greedy.press(greedy.get(action(leaf, "pin_by_email")), identifier="T-2002"))
+            in seen
+        )
     assert mail_to(deployment, "ivan@own.example", r"/pin\?link=")
     links = [mail for mail in deployment.mailbox.mails() if "/pin?link=" in mail.text]
     assert {mail.recipients for mail in links} == {("vera@own.example",), ("ivan@own.example",)}

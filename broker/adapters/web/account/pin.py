@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login_pages import LoginPages, make_routes
 from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.core.borrowers.pins import read_identifier
@@ -23,6 +24,8 @@ from broker.use_cases.pins.borrower_pins import BorrowerPins, PinChoice
 from broker.use_cases.transactions.transactions import LoginContext
 
 _PURPOSE: Final = "pin"
+# The affiliations whose sign-up page leads here.
+_WITH_OWN_PAGE: Final = frozenset({"student", "employee"})
 # The purposes of people who are logged in.
 _AFTER_LOGIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.SIGN_UP})
 
@@ -47,7 +50,11 @@ class PinPages(LoginPages):
         if "change" in query:
             context = self.begin_for(LoginPurpose.PIN, query["change"])
             return self.redirect_to(context.transaction)
-        return redirect(self._address(self.begin_for(LoginPurpose.PIN_BY_MAIL).transaction), 303)
+        affiliation = query.get("affiliation")
+        if affiliation not in _WITH_OWN_PAGE:
+            affiliation = None
+        context = self.begin_for(LoginPurpose.PIN_BY_MAIL, intent=affiliation)
+        return redirect(self._address(context.transaction), 303)
 
     def answer(self) -> Response:
         """Answer a number that was typed, or a PIN that was chosen."""
@@ -113,7 +120,20 @@ class PinPages(LoginPages):
         ):
             return self._asking(context, "account_busy")
         ports.tell_login(EventKind.PIN_ASKED, context.transaction)
-        return self._page("pin_asked.html", context, reason="asked", ways=self._ways(context))
+        return self._page(
+            "pin_asked.html",
+            context,
+            reason="asked",
+            ways=self._ways(context),
+            sign_up=self._find_sign_up_page(context.transaction),
+        )
+
+    def _find_sign_up_page(self, transaction: Transaction) -> str:
+        """Return the address of the sign-up page of the person's affiliation; "" if unknown."""
+        if self.ports.sign_up is None or transaction.intent is None:
+            return ""
+        address = f"{self.ports.sign_up}/{transaction.intent}/pin"
+        return add_query(address, {"service": transaction.back})
 
     def _chosen(
         self, context: LoginContext, number: str, form: SubmittedForm, token: str | None = None

@@ -135,7 +135,8 @@ class LibraryLoginPages(LoginPages):
         return response
 
     def _form(self, context: LoginContext, problem: str = "") -> Response:
-        return self._page("pin_login.html", context, problem)
+        for_consents = context.transaction.purpose is LoginPurpose.CHOICES
+        return self._page("pin_login.html", context, problem, for_consents=for_consents)
 
     def _code_page(self, context: LoginContext, problem: str = "") -> Response:
         return self._page(

@@ -100,7 +100,6 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         _("You need a Danish CPR number"),
         _("We find your library account by your CPR number, and your login did not give us one."),
         (
-            _("If you have a CPR number, log in with MitID."),
             _HAS_ACCOUNT,
             _WITHOUT_CPR,
             _(
@@ -143,8 +142,13 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "too_young": Explanation(
         _("You are too young to open an account"),
-        _("You have not reached the age for opening this kind of library account."),
-        (_("Ask the library what you can do until then."),),
+        _("You are below the age limit for this kind of library account."),
+        (
+            _(
+                "Until then, borrow at your public library. "
+                "It can get books from other libraries for you."
+            ),
+        ),
     ),
     "no_library_account": Explanation(
         _("You need a library account"),

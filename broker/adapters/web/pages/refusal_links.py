@@ -24,7 +24,7 @@ _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "construct
 # Reasons for which another upstream can help: this login lacks a usable CPR number or name.
 _BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required", "name_required", "address_not_own"}
 # Reasons for which the page lists the people who may use the service.
-_OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_young"})
+_OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service"})
 # For each reason, the sign-up page that helps and the label of its link.
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
@@ -95,7 +95,7 @@ def choose_error_actions(
 def order_actions(
     reason: str, actions: tuple[Action, ...], back: Action | None
 ) -> tuple[Action, ...]:
-    """Return the main action of ``reason`` first and the way back to the service second.
+    """Return the main action of ``reason``, a sign-up page, the way back, and the others.
 
     The others keep their order; contact to the library is always among them.
     """
@@ -103,7 +103,9 @@ def order_actions(
     if main == "return" and back:
         return (back, *actions, _CONTACT)
     first, *others = sorted((*actions, _CONTACT), key=lambda action: action.kind != main)
-    return (first, back, *others) if back else (first, *others)
+    if back:
+        others.insert(0, back)
+    return (first, *sorted(others, key=lambda action: action.kind != "sign_up"))
 
 
 def _go_on_to(service: Service | None) -> Action | None:

@@ -190,7 +190,8 @@ class SignUpPages:
         }
         upstream = upstreams[action.way]
         if action.leads_to == "pin":
-            return add_query(self.base + sign_up_links.PIN, {"change": upstream, **self._service()})
+            query = {"change": upstream, "affiliation": action.affiliation, **self._service()}
+            return add_query(self.base + sign_up_links.PIN, query)
         query = {"affiliation": action.affiliation, "upstream": upstream, **self._service()}
         return add_query(self.base + sign_up_links.BEGIN, query)
 

@@ -101,10 +101,9 @@ def test_ends_begin_the_right_login(client: FlaskClient) -> None:
     setting = replace(SETTING, university="hub", national_eid="eid")
     client = signup_site(setting=setting).test_client()
     begin = "/sign-up/begin?affiliation="
-    pin = ["/pin", "/pin?change=hub"]
     expected = {
-        "student.pin": [*pin, f"{begin}student&upstream=hub"],
-        "employee.pin": [*pin, f"{begin}employee&upstream=hub"],
+        "student.pin": [f"{begin}student&upstream=hub", "/pin?affiliation=student", "/pin?change=hub"],
+        "employee.pin": [f"{begin}employee&upstream=hub", "/pin?affiliation=employee", "/pin?change=hub"],
         "hospital.login": [f"{begin}hospital&upstream=hub"],
         "hospital.kaldemail": [f"{begin}hospital&upstream=eid"],
         "private.eid": [f"{begin}private&upstream=eid"],
