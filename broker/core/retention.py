@@ -61,29 +61,6 @@ class Retention:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end
 
-    @property
-    def for_long(self) -> str:
-        """Retention time in words."""
-        return self.long or spell_span(self.lasts or timedelta())
-
-
-_UNITS: Final = (
-    ("year", timedelta(days=365)),
-    ("day", timedelta(days=1)),
-    ("hour", timedelta(hours=1)),
-    ("minute", timedelta(minutes=1)),
-    ("second", timedelta(seconds=1)),
-)
-
-
-def spell_span(span: timedelta) -> str:
-    """Return a span as a whole number of the largest unit that fits: ``30 days``."""
-    for unit, length in _UNITS:
-        count, rest = divmod(span, length)
-        if count and not rest:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"{span.total_seconds():.0f} seconds"
-
 
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)

@@ -3,6 +3,7 @@
 python -m tests.plugins.privacy_table
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +14,30 @@ BEGIN: Final = '<a id="table"></a>\n\n'
 END: Final = '\n<a id="after-table"></a>'
 _HEAD: Final = ("kind", "what it holds", "at most", "from", "why")
 
+_UNITS: Final = (
+    ("year", timedelta(days=365)),
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+
+
+def spell_span(span: timedelta) -> str:
+    """Return a span as a whole number of the largest unit that fits: ``30 days``."""
+    for unit, length in _UNITS:
+        count, rest = divmod(span, length)
+        if count and not rest:
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{span.total_seconds():.0f} seconds"
+
 
 def table() -> str:
     """Return the rows as Markdown."""
-    rows = [(f"`{row.kind}`", row.holds, row.for_long, row.since, row.why) for row in TABLE]
+    rows = [
+        (f"`{row.kind}`", row.holds, row.long or spell_span(row.lasts or timedelta()), row.since, row.why)
+        for row in TABLE
+    ]
     lines = [f"| {' | '.join(cells)} |" for cells in (_HEAD, ("---",) * len(_HEAD), *rows)]
     return "\n".join(lines) + "\n"
 

@@ -6,8 +6,9 @@ from typing import Final, get_args
 
 import pytest
 
-from broker.core.retention import LIMIT, RECEIPT, TABLE, RecordKind, spell_span
+from broker.core.retention import LIMIT, RECEIPT, TABLE, RecordKind
 from tests.plugins import privacy_table
+from tests.plugins.privacy_table import spell_span
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
 # Which argument is the end: of a function by its name, of a call that stores a fact by the number of its arguments.
