@@ -97,7 +97,7 @@ def test_a_person_without_cpr_number_gets_other_login_methods(
     person.get(f"/sign-up?lang={language}")
     page = person.return_from_hub(person.choose(person.ask("myprint")), asta_with(**NO_NUMBER))
     assert mark(page) == ("refuse", "cpr_required")
-    words = {"da": "Du skal have et dansk CPR-nummer", "en": "You need a Danish CPR number"}
+    words = {"da": "Dit login har intet CPR-nummer", "en": "Your login has no CPR number"}
     assert words[language] in page.get_data(as_text=True)
     assert mark(person.press(page, upstream=way))[0] == "authenticate"
     followed = person.press(page, upstream=way)

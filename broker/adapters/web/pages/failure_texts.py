@@ -239,7 +239,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
 
 _ADDRESS_EXAMPLE: Final = _("For example name@library.example.")
 _NEW_CODE: Final = _("Ask for a new code.")
-_LOOK_FOR_CODE: Final = _("Look for the latest email from us, also in your junk folder.")
+_LOOK_FOR_CODE: Final = _("Look for the latest email from us, also in your spam folder.")
 _NUMBERS: Final = _("Enter your CPR number, your library card number or your borrower ID.")
 _ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 

@@ -97,7 +97,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         main="again",
     ),
     "cpr_required": Explanation(
-        _("You need a Danish CPR number"),
+        _("Your login has no CPR number"),
         _("We find your library account by your CPR number, and your login did not give us one."),
         (
             _HAS_ACCOUNT,

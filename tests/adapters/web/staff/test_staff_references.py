@@ -54,7 +54,7 @@ def test_sentences_for_a_librarian_come_first(admin: Person) -> None:
     page = send(admin, "/admin/explain", reference=refuse(admin.deployment, "ib"), do="find")
     said = " ".join(find_texts(page, "//section[@aria-labelledby='found']/*[not(self::details)]//text()"))
     assert "The person wanted to log in to My loans with University login (WAYF), and was not let in." in said
-    assert "You need a Danish CPR number." in said
+    assert "Your login has no CPR number." in said
     assert PAGES["cpr_required"] in said
     assert "The rules in force now would not let the person in either." in said
     assert find_text(page, "//details/pre/text()").startswith("refused ")
