@@ -73,7 +73,7 @@ def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
         assert link == texts(page, "//div[@class='first-actions']/a/@href")[0]
-        assert "get a temporary library card at a service location" in words(page)
+        assert "get a temporary borrower ID at a service location" in words(page)
         assert "health insurance card" not in words(page)
         assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
     leaf = answer_sign_up(person, affiliation, "no", "yes")
