@@ -402,7 +402,7 @@ def run_machines(folder: Path, store: SecuredRedis) -> Iterator[Round]:
 
 
 def install_old_release(folder: Path, commit: str) -> Path | None:
-    """Install an old release into a folder; None without the repository's history."""
+    """Install an old release and what it needs into a folder; None without the repository's history."""
     found = commit or _git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip() or _BEFORE_TAGS
     packed = _git("archive", found)
     if not packed:
@@ -412,8 +412,9 @@ def install_old_release(folder: Path, commit: str) -> Path | None:
     source, target = folder / "source", folder / "installed"
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(source, filter="data")
-    command = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")
-    subprocess.run((*command, "--no-build-isolation", "--target", target, source), check=True)
+    command = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--target", target)
+    subprocess.run((*command, "--require-hashes", "-r", source / "requirements.txt"), check=True)
+    subprocess.run((*command, "--no-deps", "--no-build-isolation", source), check=True)
     return target
 
 
