@@ -179,7 +179,7 @@ def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: 
 def test_the_worker_pauses_while_the_store_is_down(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One loop logs an error line that names the store; the others wait without a line."""
+    """A single loop logs an error line that names the store; the others wait without a line."""
 
     def refuse(*_: object, **__: object) -> None:
         raise StoreUnavailable("redis: ConnectionError")

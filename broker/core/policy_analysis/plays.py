@@ -30,7 +30,7 @@ _ADDRESS: Final = "someone@x7q.example"
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One persona at one service, with its result under each set."""
+    """A persona at a service, with its result under each set."""
 
     login: DescribedLogin
     service: Service
@@ -49,7 +49,7 @@ def iter_plays(trial: Analysis) -> Iterator[Play]:
 
 @dataclass(frozen=True)
 class _PersonaAtService:
-    """One persona at one service: the policies that decide it, and their entries."""
+    """A persona at a service: the policies that decide it, and their entries."""
 
     trial: Analysis
     chooser: PersonaChooser

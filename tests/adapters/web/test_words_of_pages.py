@@ -61,7 +61,7 @@ def test_every_page_is_easy_to_read(pages: Mapping[tuple[str, str], str], langua
 
 
 def test_one_list_of_what_to_bring(pages: Mapping[tuple[str, str], str]) -> None:
-    """Each page that names the papers names the same ones, in the same words."""
+    """Every page that names the papers names the same ones, in the same words."""
     others = {"da": r"(?<!gule )(?<!gult )sundhedskort|[Bb]illed", "en": r"(?<!yellow )health insurance card|photo ID"}
     found = {}
     for (name, language), source in pages.items():

@@ -101,7 +101,7 @@ def drop_expired(found: _Lasting | None, now: datetime) -> _Lasting | None:
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """One version of a file: what it says of each wanted entity, by entityID.
+    """A version of a file: what it says of each wanted entity, by entityID.
 
     ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
     describes, or that its earlier version contained.
