@@ -285,7 +285,7 @@ class Parts:
     def stored_data(self) -> StoredData:
         """The export and the deletion of everything about a person."""
         forgotten = ForgottenFile(self.config.state)
-        return StoredData(self.persons, self.audit_log, forgotten, self.services, now)
+        return StoredData(self.persons, self.audit_log, forgotten, now)
 
     # Staff
 

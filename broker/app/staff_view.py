@@ -16,7 +16,6 @@ from broker.core.errors import StoreUnavailable
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
-from broker.use_cases.storage.rate_limits import Limits
 
 
 def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
@@ -31,10 +30,10 @@ def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
         sessions.drop_unlisted(now())
     access = StaffAccess(ports, found, sessions)
     routes = access.routes()
-    limits = Limits(parts.store, parts.keys.index, now)
-    StaffPolicies(access, limits, parts.make_explainer, parts.make_trial_site).add_to(routes)
+    StaffPolicies(access, parts.make_trial_site).add_to(routes)
     url = partial(borrower_url, parts)
-    StaffCases(access, parts.staff_search, parts.pins, url).add_to(routes)
+    cases = StaffCases(access, parts.staff_search, parts.pins, parts.make_explainer, url)
+    cases.add_to(routes)
     return routes
 
 

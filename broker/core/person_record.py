@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from operator import attrgetter
-from typing import Final, TypeVar
+from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
@@ -12,9 +11,8 @@ from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, 
 from broker.core.consent.consent import Receipt, newest_first, select_usable_answers
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.policy.model import RegisterRule
-from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
+from broker.core.retention import RECEIPT
 
-T = TypeVar("T")
 # The cases that a search shows before anything is requested.
 _SHOWN_BY_SEARCH: Final = frozenset({CaseReason.SEVERAL_BORROWERS, CaseReason.DIFFERENT_PERSON})
 _SEEN_EVERY: Final = timedelta(days=1)
@@ -57,11 +55,11 @@ class PersonRecord:
     """Everything that is kept about one person, under the person id.
 
     ``register_note`` tells staff why the register of persons gave no address. ``receipts`` are the
-    answers to each service. ``declined_at`` is the time at which the person refused another
-    category.
+    answers to each service.
     """
 
     last_seen: datetime
+    begun_at: datetime
     borrower: ConfirmedBorrower | None = None
     # keyed hash of a first match about which the person has been asked and has not answered
     match_hash: str | None = None
@@ -72,7 +70,6 @@ class PersonRecord:
     register_note: str | None = None
     receipts: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict)
     proofs: tuple[Proved, ...] = ()
-    declined_at: datetime | None = None
 
     @property
     def borrower_number(self) -> str | None:
@@ -151,10 +148,6 @@ class PersonRecord:
             return self
         return replace(self, enrolment=enrolment.retry(now) if enrolment.wanted else None)
 
-    def forget_borrower(self) -> "PersonRecord":
-        """Return the record without a borrower, because the library system no longer has it."""
-        return replace(self, borrower=None)
-
     def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
         """Return the record with one more known browser; the oldest may be dropped."""
         live = tuple(each for each in self.browsers if now < each.expires_at)
@@ -231,9 +224,8 @@ class PersonRecord:
         return replace(self, receipts=receipts)
 
     def list_proofs(self, now: datetime) -> tuple[Proved, ...]:
-        """Return the proofs that have not ended, by name."""
-        live = (each for each in self.proofs if not self.has_proof_ended(each, now))
-        return tuple(sorted(live, key=attrgetter("name")))
+        """Return the proofs that have not ended."""
+        return tuple(each for each in self.proofs if not self.has_proof_ended(each, now))
 
     def has_proof_ended(self, proof: Proved, now: datetime) -> bool:
         """Return whether a proof has ended, by itself or with the borrower that it led to."""
@@ -252,31 +244,18 @@ class PersonRecord:
         """Return the record without the proof of this name."""
         return replace(self, proofs=tuple(each for each in self.proofs if each.name != proof_name))
 
-    def has_declined(self, now: datetime) -> bool:
-        """Return whether the person has refused another category within the last half year."""
-        return self.declined_at is not None and now < DECLINED.until(self.declined_at)
+    def keep_after(self, moment: datetime, now: datetime) -> "PersonRecord | None":
+        """Return what stays of the record of a person who was deleted at ``moment``, or None.
 
-    def keep_after(self, moment: datetime) -> "PersonRecord | None":
-        """Return the record with only the data written after ``moment``; None if there is none.
-
-        A person who was deleted at ``moment`` may have logged in again since.
+        A record that was begun later stays as it is. An earlier one was restored from a backup. It
+        keeps only what the person has asked for and answered since.
         """
-
-        def keep(value: T | None, find_time: Callable[[T], datetime]) -> T | None:
-            return value if value is not None and find_time(value) > moment else None
-
-        asked_at = keep(self.register_asked_at, lambda at: at)
-        expires_after = KNOWN_BROWSER.until(moment)
-        kept = replace(
-            self._select_receipts(lambda _, each: each.event_time > moment),
-            borrower=keep(self.borrower, lambda each: each.confirmed_at),
-            match_hash=self.match_hash if self.last_seen > moment else None,
-            enrolment=keep(self.enrolment, lambda each: each.requested_at),
-            browsers=tuple(each for each in self.browsers if each.expires_at > expires_after),
-            register_look_up=keep(self.register_look_up, lambda each: each.requested_at),
-            register_asked_at=asked_at,
-            register_note=self.register_note if asked_at else None,
-            proofs=tuple(each for each in self.proofs if each.at > moment),
-            declined_at=keep(self.declined_at, lambda at: at),
-        )
-        return None if kept == PersonRecord(self.last_seen) else kept
+        if self.begun_at > moment:
+            return self
+        enrolment = self.enrolment
+        if enrolment and enrolment.requested_at <= moment:
+            enrolment = None
+        receipts = self._select_receipts(lambda _, each: each.event_time > moment).receipts
+        if not (receipts or enrolment):
+            return None
+        return PersonRecord(self.last_seen, now, enrolment=enrolment, receipts=receipts)

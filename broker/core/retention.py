@@ -230,13 +230,6 @@ LIMIT: Final = Retention(
     _("to stop guessing of codes and PINs, and floods of mail"),
     _("its window: ten minutes to a day"),
 )
-DECLINED: Final = Retention(
-    "person",
-    _("a refused offer of another category"),
-    180 * _DAY,
-    _("the answer"),
-    _("to avoid asking at every login"),
-)
 TURN: Final = Retention(
     "counter",
     _("locks and counters of background work; no person"),

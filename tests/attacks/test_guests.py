@@ -15,6 +15,7 @@ from tests.attacks.test_persons import (
     arrive,
     asta_with,
     delete_stored_data,
+    open_stored_data,
     read_stored_data,
 )
 from tests.plugins.deployment import Deployment, mark
@@ -76,8 +77,7 @@ def test_a_guest_sees_and_deletes_nothing_of_the_person(
 ) -> None:
     """The guest can neither read nor delete Asta's stored data."""
     stranger = deployment.person()
-    page = stranger.return_from_hub(stranger.get("/my-choices?do=kept&with=wayf").location, asta_with(**guest))
-    assert mark(page) == ("choices", "unknown")
+    assert mark(open_stored_data(stranger, asta_with(**guest))) == ("choices", "unknown")
     assert mark(delete_stored_data(stranger, asta_with(**guest))) in {("choices", "none"), ("choices", "unknown")}
     assert "my-loans" in read_stored_data(deployment.person(), asta_with())
     again = agree_and_land(deployment, arrive(deployment))
@@ -88,8 +88,7 @@ def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(deployment
     """Some alumni portals let people register themselves: alumni use their account, but see no data and set no PIN."""
     left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
     person = deployment.person()
-    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, asta_with(**left))
-    assert mark(page) == ("choices", "unknown")
+    assert mark(open_stored_data(person, asta_with(**left))) == ("choices", "unknown")
     page = person.return_from_hub(person.get("/pin?change=wayf").location, asta_with(**left))
     assert mark(page)[0] == "refuse"
     assert (

@@ -62,8 +62,7 @@ def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployme
     """The new holder can neither read nor delete stored data of the previous one."""
     agree_and_land(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
     stranger, frits = deployment.person(), asta_with(**NO_NUMBER, **NEXT)
-    page = stranger.return_from_hub(stranger.get("/my-choices?do=kept&with=wayf").location, frits)
-    assert mark(page) == ("choices", "unknown")
+    assert mark(open_stored_data(stranger, frits)) == ("choices", "unknown")
     assert mark(delete_stored_data(stranger, frits)) == ("choices", "unknown")
     again = agree_and_land(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
@@ -222,15 +221,21 @@ def asta_with(**attributes: tuple[str, ...]) -> Persona:
     return change_persona(persona("asta"), **attributes)
 
 
+def open_stored_data(person: Person, who: Persona) -> TestResponse:
+    """Log in afresh and open the page of stored data."""
+    page = person.return_from_hub(person.get("/my-choices?with=wayf").location, who)
+    return person.get("/my-choices" + find_text(page, "//a[contains(@href, 'do=kept')]/@href"))
+
+
 def read_stored_data(person: Person, who: Persona) -> str:
     """Return the report of stored data after a fresh login."""
-    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = open_stored_data(person, who)
     return person.get("/my-choices" + find_text(page, "//a[@download]/@href")).text
 
 
 def delete_stored_data(person: Person, who: Persona) -> TestResponse:
     """Log in afresh and delete the stored data, if that is offered."""
-    page = person.return_from_hub(person.get("/my-choices?do=kept&with=wayf").location, who)
+    page = open_stored_data(person, who)
     if mark(page) != ("choices", "kept"):
         return page
     return person.press(person.get("/my-choices" + find_text(page, "//a[contains(@href, 'do=forget')]/@href")))

@@ -62,9 +62,7 @@ def walk_own_pages(person: Visitor) -> Iterator[str]:
     person.pick("asta")
     person.wait_for_page("choices")
     yield "my-choices"
-    person.open("broker", "/my-choices?do=kept")
-    person.press("main .ways a[href*=wayf]")
-    person.pick("asta")
+    person.press("main a[href*='do=kept']")
     person.wait_for_page("choices", "kept")
     person.press("main a[href*='do=forget']")
     person.wait_for_page("choices", "confirm")

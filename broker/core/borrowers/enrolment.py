@@ -1,6 +1,5 @@
 """An enrolment: the stored request to create or change one person's borrower."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -107,9 +106,9 @@ class Enrolment:
             ruled_out=self.ruled_out,
         )
 
-    def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
-        """Return the enrolment after staff said that ``borrowers`` are other people's."""
-        ruled_out = tuple(dict.fromkeys([*self.ruled_out, *borrowers]))
+    def rule_out(self, now: datetime) -> "Enrolment":
+        """Return the enrolment after staff said that its borrowers are other people's."""
+        ruled_out = tuple(dict.fromkeys([*self.ruled_out, *self.borrowers]))
         claimed = self.claimed
         if claimed and claimed.borrower_number in ruled_out:
             claimed = None

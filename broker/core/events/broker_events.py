@@ -81,7 +81,6 @@ class EventKind(Enum):
     PIN_VERIFIED = _to_log("verified_pin", Sink.AUDIT_LOG)
     PIN_REFUSED = _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG)
     # a missing or malformed entry, or an old page: no PIN was tried
-    PIN_FORM_INCOMPLETE = _to_budgeted_log("refused", Sink.METRIC)
     PIN_ASKED = _to_budgeted_log("pin_asked")
     PIN_CHOSEN = _to_log("pin_changed", Sink.AUDIT_LOG)
     CONSENT_TAKEN_BACK = Route((Sink.AUDIT_LOG, Sink.LOG), "choice")

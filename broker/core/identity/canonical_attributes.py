@@ -209,7 +209,7 @@ def read_attributes(
     AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
     where two CPR numbers disagree, or where the person logged in for a company; other faults
     withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
-    A caller must pass the result to ``without_unusable_cpr`` once the assurance is known.
+    A caller must pass the result to ``drop_unusable_cpr`` once the assurance is known.
     """
     gathered = _gather(wire, map)
     _refuse_companies(gathered)
@@ -246,14 +246,14 @@ def drop_unusable_cpr(reading: AttributeReading, institution: Institution) -> At
     A real number that is not usable counts as not sent. Other kinds keep their name, because the
     person gets other advice.
     """
-    ground = find_cpr_ground(institution, reading.assurance, _affiliations(reading))
+    ground = find_cpr_ground(institution, reading.assurance, list_affiliations(reading))
     return _apply_cpr_ground(reading, ground)
 
 
 def assume_ground(reading: AttributeReading) -> AttributeReading:
     """Return the reading of a described login of no known institution, as a live one is read."""
     described = _apply_cpr_ground(
-        reading, assume_cpr_ground(reading.assurance, _affiliations(reading))
+        reading, assume_cpr_ground(reading.assurance, list_affiliations(reading))
     )
     if has_usable_cpr(described.ground):
         return described
@@ -265,7 +265,8 @@ def assume_ground(reading: AttributeReading) -> AttributeReading:
     return replace(described, ground=ground)
 
 
-def _affiliations(reading: AttributeReading) -> Iterator[str]:
+def list_affiliations(reading: AttributeReading) -> Iterator[str]:
+    """Yield the values of all attributes for affiliations."""
     for name in AFFILIATIONS:
         yield from reading.attributes.get(name, ())
 
@@ -356,7 +357,10 @@ def _accept(
 def find_value_fault(name: str, value: str, institution: Institution) -> str | None:
     """Return why a value of ``institution`` is not accepted; None if it is."""
     properties = find_properties(name)
-    bad_text = _text_fault(name, properties, value)
+    if properties.scope is None:
+        bad_text = find_text_fault(value, find_attribute_kind(name))
+    else:
+        bad_text = find_scoped_text_fault(value)
     if bad_text:
         return bad_text
     if not is_match(value, properties.pattern):
@@ -369,12 +373,6 @@ def find_value_fault(name: str, value: str, institution: Institution) -> str | N
     if not is_in_scope(value, scope, institution.scopes):
         return "scope_mismatch"
     return None
-
-
-def _text_fault(name: str, properties: AttributeProperties, value: str) -> str | None:
-    if properties.scope is not None:
-        return find_scoped_text_fault(value)
-    return find_text_fault(value, find_attribute_kind(name))
 
 
 def _drop_unknown_affiliations(

@@ -75,20 +75,17 @@ def complete_eid_attributes(reading: AttributeReading, today: date) -> Attribute
 
     The birth date of a CPR number is surer than the attribute. An impossible date is withheld.
     """
-    attributes = dict(reading.attributes)
+    attributes, withheld = dict(reading.attributes), reading.withheld
     for name, value in _complete_names(reading.attributes).items():
         if value:
             attributes.setdefault(name, (value,))
     written = reading.attributes.one(BORN)
-    if not written:
-        return replace(reading, attributes=Attributes(attributes))
-    born = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), written, today)
-    if born is None:
-        del attributes[BORN]
-        withheld = (*reading.withheld, (BORN, "bad_value"))
-        return replace(reading, attributes=Attributes(attributes), withheld=withheld)
-    attributes[BORN] = (f"{born:%Y%m%d}",)
-    return replace(reading, attributes=Attributes(attributes))
+    if written:
+        born = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), written, today)
+        attributes[BORN] = (f"{born:%Y%m%d}",) if born else ()
+        if born is None:
+            withheld = (*withheld, (BORN, "bad_value"))
+    return replace(reading, attributes=Attributes(attributes), withheld=withheld)
 
 
 def _complete_names(attributes: Attributes) -> dict[str, str | None]:

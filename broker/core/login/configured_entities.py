@@ -16,7 +16,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, AttributeRea
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, describe_unmet, nsis_class
 from broker.core.login.transaction import (
-    FRESH_LOGIN_PURPOSES,
+    WITHOUT_PIN_PURPOSES,
     Authentication,
     AuthnRequest,
     LoginPurpose,
@@ -97,13 +97,13 @@ class ConfiguredEntities:
 
         An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37). The library
         account is left out if no PIN meets the class, or if the library system cannot check one.
-        Raises RequestRefused if none is left. Sign-up, choosing a PIN, and seeing or deleting
-        stored data are never possible with a PIN. A PIN mail needs no login.
+        Raises RequestRefused if none is left. Sign-up and choosing a PIN are never possible with a
+        PIN. A PIN mail needs no login.
         """
         methods = self.services[request.service].methods
         if purpose is LoginPurpose.PIN_BY_MAIL:
             return ()
-        if purpose in FRESH_LOGIN_PURPOSES:
+        if purpose in WITHOUT_PIN_PURPOSES:
             local = self.local
             return tuple(name for name in methods if name not in local)
         ways = self._select_by_idp_list(methods, request)

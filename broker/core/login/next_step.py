@@ -50,7 +50,6 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import (
-    STORED_DATA_PURPOSES,
     Account,
     AccountState,
     AuthnRequest,
@@ -91,7 +90,6 @@ class Terms:
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # Changes of the category that a page shows before the login continues.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
-_BY_NO_PIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.STORED_DATA})
 # Attributes that we add ourselves, so that no notice of the upstream covers them.
 OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | SUBJECT_IDENTIFIERS
 
@@ -103,7 +101,8 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     unknown = _find_authentication_step(transaction, terms)
     if unknown:
         return unknown
-    if transaction.purpose in STORED_DATA_PURPOSES:
+    if transaction.purpose is LoginPurpose.CHOICES:
+        # Stored data belongs to its person, whatever the policies decide.
         return Done()
     decision = terms.decision
     if terms.lacking and not transaction.unproved:
@@ -129,8 +128,8 @@ def _find_authentication_step(transaction: Transaction, terms: Terms) -> Step | 
     if class_for_service(request, received, terms.meets) is None:
         detail = describe_unmet(request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
-    if local and transaction.purpose in _BY_NO_PIN:
-        # A person who guessed a PIN must not be able to choose a new one or to delete data.
+    if local and transaction.purpose is LoginPurpose.PIN:
+        # A person who guessed a PIN must not be able to choose a new one.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
 

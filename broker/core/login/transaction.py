@@ -32,17 +32,12 @@ class LoginPurpose(StrEnum):
     SIGN_UP = "sign_up"
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
-    CHOICES = "choices"
-    STORED_DATA = "stored_data"  # to see and delete what is stored about oneself
+    CHOICES = "choices"  # to withdraw consents, and to see and delete what is stored about oneself
     STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
-# Stored data belongs to its person, whatever the policies decide. These logins create nothing.
-STORED_DATA_PURPOSES: Final = frozenset({LoginPurpose.CHOICES, LoginPurpose.STORED_DATA})
-# A PIN may be guessed and a screen left open: these need a new login, and not by PIN.
-FRESH_LOGIN_PURPOSES: Final = frozenset(
-    {LoginPurpose.SIGN_UP, LoginPurpose.PIN, LoginPurpose.STORED_DATA}
-)
+# A PIN may be guessed: a login for these is not by PIN.
+WITHOUT_PIN_PURPOSES: Final = frozenset({LoginPurpose.SIGN_UP, LoginPurpose.PIN})
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -360,16 +360,6 @@ class PolicySet:
         return positions
 
     @cached_property
-    def provable(self) -> frozenset[str]:
-        """The upstreams at which a mailbox proof can change the decision."""
-        upstreams: set[str] = set()
-        for alternative in chain.from_iterable(policy.match for policy in self.policies):
-            values = {each.name: each.values for each in alternative.conditions}
-            if any(name.endswith("_domain") for name in values):
-                upstreams.update(values.get("upstream", ()))
-        return frozenset(upstreams)
-
-    @cached_property
     def affiliation_names(self) -> frozenset[str]:
         """The affiliations that a match or a release names exactly."""
         written: list[Condition | ReleasedAttribute] = []

@@ -8,8 +8,13 @@ from typing import Final
 from broker.core.entities import Assurance
 from broker.core.errors import BrokerError
 from broker.core.identity.accepted_text import find_scoped_text_fault
-from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope, read_role
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
+from broker.core.identity.attribute_values import is_in_scope, read_role
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    EPPN,
+    AttributeReading,
+    list_affiliations,
+)
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.rights import IDENTIFIED_ROLES
 
@@ -26,16 +31,16 @@ class StaffPage(StrEnum):
 
     PERSON = "person"
     TRY = "try"
-    EXPLAIN = "explain"
 
 
 SUBJECT_ID: Final = "subject-id"
 _REAL: Final = "real"
 
-# Borrowers are the work of the service desk, policies the work of identity admins.
+# Borrowers are the work of the service desk, policies the work of identity admins. To an identity
+# admin the page of a person shows only why somebody was refused.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
-    StaffRole.IDENTITY_ADMIN: (StaffPage.TRY, StaffPage.EXPLAIN),
-    StaffRole.SERVICE_DESK: (StaffPage.PERSON, StaffPage.EXPLAIN),
+    StaffRole.IDENTITY_ADMIN: (StaffPage.PERSON, StaffPage.TRY),
+    StaffRole.SERVICE_DESK: (StaffPage.PERSON,),
 }
 
 
@@ -93,7 +98,7 @@ def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentit
         raise StaffRefused("no_eppn")
     if not rules.roles.get(eppn):
         raise StaffRefused("not_listed")
-    if not _is_member(reading):
+    if IDENTIFIED_ROLES.isdisjoint(map(read_role, list_affiliations(reading))):
         raise StaffRefused("affiliation")
     if reading.assurance is None or reading.assurance < rules.assurance:
         raise StaffRefused("assurance_too_low")
@@ -104,11 +109,6 @@ def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentit
     if cpr_number is not None and reading.cpr == _REAL:
         return StaffIdentity(eppn, CPR_ATTRIBUTE, cpr_number)
     raise StaffRefused("no_lasting_identifier")
-
-
-def _is_member(reading: AttributeReading) -> bool:
-    values = [value for name in AFFILIATIONS for value in reading.attributes.get(name, ())]
-    return any(read_role(value) in IDENTIFIED_ROLES for value in values)
 
 
 def list_pages(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:

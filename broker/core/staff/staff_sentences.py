@@ -67,7 +67,7 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
     ),
     "address_taken": StaffSentence(
         _("Two persons have confirmed the same mail address."),
-        _("Find out whose address it is. Try again frees it for the next person who confirms it."),
+        _("Find out whose address it is. Remove it at the other person. Then it can be confirmed."),
     ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {

@@ -66,7 +66,9 @@ class BorrowerAtLogin:
             return None
         wanted = None
         if access == "make" and transaction.purpose is not LoginPurpose.PIN:
-            wanted = self._derive_wanted_before_answer(transaction, login, record)
+            # A person who is asked about another category, or has agreed, would get it.
+            upgrade = transaction.upgrade is not False
+            wanted = _derive_wanted(login, "da", self.ports.now(), upgrade=upgrade)
         return self._describe(transaction, login, record, wanted)
 
     def request_look_up(
@@ -118,14 +120,6 @@ class BorrowerAtLogin:
             # The worker met a first match, or ended the request of a login with another name.
             return self._describe(transaction, login, self._read(person_id))
         return account
-
-    def keep_category(self, transaction: Transaction) -> None:
-        """Remember that the person does not want another category."""
-        now = self.ports.now()
-        if transaction.person_id:
-            self.ports.persons.change(
-                transaction.person_id, lambda each: replace(each, declined_at=now), now
-            )
 
     def _read(self, person_id: str) -> PersonRead:
         return self.ports.persons.read(person_id, self.ports.now())
@@ -221,19 +215,6 @@ class BorrowerAtLogin:
             return Account(None, AccountState.UNAVAILABLE)
         account = describe_account(found, wanted, login.decision, login.reading.attributes)
         return replace(account, can_claim=account.can_claim and self.mode == "live")
-
-    def _derive_wanted_before_answer(
-        self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
-    ) -> WantedBorrower | None:
-        """Return the wanted borrower before the person is asked about another category."""
-        now = self.ports.now()
-        wanted = _derive_wanted(login, "da", now, upgrade=transaction.upgrade is not False)
-        if wanted is None or not wanted.upgrade or not wanted.upgrades:
-            return wanted
-        # A person who signs up is asked again.
-        has_declined = record is not None and record.value.has_declined(now)
-        is_kept = has_declined and transaction.purpose is not LoginPurpose.SIGN_UP
-        return replace(wanted, upgrade=not is_kept)
 
 
 def _borrower_access(login: EvaluatedLogin) -> str:

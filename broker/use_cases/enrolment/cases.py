@@ -103,7 +103,7 @@ class EnrolmentCases:
             is_seen = set(borrowers) == set(enrolment.borrowers)
             if enrolment.reason != CaseReason.POSSIBLE_DUPLICATE or not is_seen:
                 return enrolment
-            return enrolment.rule_out(enrolment.borrowers, self.ports.now())
+            return enrolment.rule_out(self.ports.now())
 
         return self._decide(person_id, decide)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -99,7 +99,7 @@ class BorrowerFinder:
         def note(record: PersonRecord) -> PersonRecord:
             nonlocal opened
             before, opened = record.enrolment, None
-            record = record.forget_borrower()
+            record = replace(record, borrower=None)
             if reason is None or (record.has_open_case and before and before.reason == reason):
                 return record
             opened = (before or new_enrolment(ports, search.wanted)).open_case(reason, borrowers)

@@ -24,7 +24,6 @@ from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
-    FRESH_LOGIN_PURPOSES,
     MOST_OCTETS,
     AuthnRequest,
     LoginPurpose,
@@ -123,18 +122,13 @@ class LoginFlow:
     ) -> LoginContext:
         """Store a transaction that no service asked for.
 
-        Raises FormRefused if ``upstream`` is no way to log in for it. A person who signs up,
-        chooses a PIN, or sees or deletes stored data must log in again (ForceAuthn), because
-        somebody else may sit at an open screen.
+        Raises FormRefused if ``upstream`` is no way to log in for it. The person must log in again
+        (ForceAuthn), because somebody else may sit at an open screen.
         """
         if self.sign_up_service is None:
             raise FormRefused("no service by whose policy people sign up")
         request = AuthnRequest(
-            id="",
-            service=self.sign_up_service,
-            entity_id="",
-            acs="",
-            force_authn=purpose in FRESH_LOGIN_PURPOSES,
+            id="", service=self.sign_up_service, entity_id="", acs="", force_authn=True
         )
         if upstream is not None and upstream not in self.rules.ways(request, purpose):
             raise FormRefused("not a way to log in for this")
@@ -285,7 +279,6 @@ class LoginFlow:
             return context
         if wanted:
             return self.transactions.change(context, lambda each: replace(each, upgrade=True), now)
-        self.lookup.borrowers.keep_category(context.transaction)
         kept = self.transactions.change(
             context, lambda each: replace(each.clear_look_up(), upgrade=False), now
         )

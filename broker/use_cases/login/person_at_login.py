@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import select_usable_answers
+from broker.core.errors import TransactionGone
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.events.broker_events import EventPort, discard_event
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.decision_input import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, STORED_DATA_PURPOSES, Person, Transaction
+from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
@@ -22,7 +23,7 @@ from broker.core.policy.model import PolicySet
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
-from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login
 from broker.use_cases.transactions.person_resolution import PersonResolution
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
@@ -103,7 +104,7 @@ class PersonAtLogin:
         login = context.evaluated
         if login is None or not login.is_permitted or transaction.person is None:
             return
-        if transaction.purpose not in STORED_DATA_PURPOSES:
+        if transaction.purpose is not LoginPurpose.CHOICES:
             self.tell(
                 make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
@@ -119,9 +120,9 @@ class PersonAtLogin:
         if not login.trusted:
             return transaction, login, None
         found = self.persons.find(login)
-        if transaction.purpose in STORED_DATA_PURPOSES:
+        if transaction.purpose is LoginPurpose.CHOICES:
             return replace(transaction, person=found), login, None
-        record = self.records.read(found.id, now) if found else None
+        record = self.records.read(found.id, now)
         proofs = self._list_proofs(transaction, login, record, now)
         known = transaction
         if proofs != transaction.proofs:
@@ -129,16 +130,14 @@ class PersonAtLogin:
             login = self._evaluate_again(known, login, now)
         if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, login, record
-        # A login without an identifier is a person of its own.
-        person = found or Person(secrets.token_hex(16))
-        known = replace(known, person=person)
+        known = replace(known, person=found)
         if not login.is_permitted:
             # A person who has a borrower already needs nothing that self-service requires.
             number = self.borrowers.find_number(known, login, record)
-            known = replace(known, person=replace(person, number=number))
+            known = replace(known, person=replace(found, number=number))
             login = self._evaluate_again(known, login, now)
             # The search may have written it.
-            record = self.records.read(person.id, now)
+            record = self.records.read(found.id, now)
         if not login.is_permitted:
             return known, login, record
         receipts = record.value.list_receipts(known.request.service) if record else ()
@@ -164,25 +163,14 @@ class PersonAtLogin:
         return step if step and self.persons.is_named(login) else None
 
     def proof_owner(self, context: LoginContext, now: datetime) -> str:
-        """Return the person id under which the person's proofs are stored.
-
-        For a login without an identifier it is an id of this login only.
-        """
+        """Return the person id under which the person's proofs are stored."""
         login = self.evaluate(context, now).evaluated
-        found = self.persons.find(login) if login else None
-        if found is None:
-            return self.hmacs.compute("nobody", context.transaction.id)
-        return context.transaction.person_id or found.id
+        if login is None:
+            raise TransactionGone("nobody has logged in")
+        return self.persons.find(login).id
 
-    def proof_lifetime(self, context: LoginContext, name: str, now: datetime) -> timedelta:
-        """Return how long a proof of this name is valid, by the policies of the request.
-
-        For a login without an identifier it is valid in this login only: the next one is another
-        person.
-        """
-        login = self.evaluate(context, now).evaluated
-        if login is None or not self.persons.is_named(login):
-            return LIFETIME
+    def proof_lifetime(self, context: LoginContext, name: str) -> timedelta:
+        """Return how long a proof of this name is valid, by the policies of the request."""
         proof = remembering_proof(self.policies(context), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
@@ -212,23 +200,13 @@ class PersonAtLogin:
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> tuple[Proved, ...]:
-        """Return the proofs of this login, and earlier ones if they can matter now."""
-        upstream = login.authentication.upstream
-        if record is None or upstream in self.rules.local:
-            return transaction.proofs
-        if upstream not in login.policies.provable and self._asserts_mail(transaction, login, now):
+        """Return the proofs of this login, and earlier ones; a PIN brings none of those."""
+        if record is None or login.authentication.upstream in self.rules.local:
             return transaction.proofs
         fresh = {proof.name for proof in transaction.proofs}
         remembered = self.records.list_proofs(record, now)
         own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
-
-    def _asserts_mail(self, transaction: Transaction, login: EvaluatedLogin, now: datetime) -> bool:
-        """Return whether the upstream itself sent a mail address."""
-        reading = login.reading
-        if transaction.proofs:
-            reading = read_login(self.rules, login.authentication, login.policies, now)
-        return reading.attributes.one(MAIL_PROOF) is not None
 
 
 def _list_answers(transaction: Transaction) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -59,14 +59,6 @@ class GivenConsent:
 
 
 @dataclass(frozen=True, slots=True)
-class CurrentQuestion:
-    """The purpose and the giver of the information by the policies of today."""
-
-    purpose: Text | None = None
-    giver: Controller | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GivenConsents:
     """The answers in the person record. ``person_id`` is always the logged-in person."""
 
@@ -74,7 +66,7 @@ class GivenConsents:
     hmacs: LookupHmacs
     services: Mapping[str, Service]
 
-    def list_all(self, person_id: str, now: datetime) -> tuple[GivenConsent, ...]:
+    def list_all(self, person_id: str | None, now: datetime) -> tuple[GivenConsent, ...]:
         """Return the person's answers by service, in the configured order.
 
         Services without an answer, and services that are no longer configured, are left out.
@@ -86,7 +78,7 @@ class GivenConsents:
         return tuple(GivenConsent(name, receipts) for name, receipts in found if receipts)
 
     def find_receipt(
-        self, person_id: str, record_id: str, now: datetime
+        self, person_id: str | None, record_id: str, now: datetime
     ) -> tuple[str, Receipt] | None:
         """Return one of the person's own receipts and its service; None for another person's."""
         for given in self.list_all(person_id, now):
@@ -96,7 +88,7 @@ class GivenConsents:
         return None
 
     def take_back(
-        self, person_id: str, service_name: str, language: str, now: datetime
+        self, person_id: str | None, service_name: str, language: str, now: datetime
     ) -> Receipt | None:
         """Withdraw the consent, or forget the notice, that counts for a service.
 
@@ -113,14 +105,21 @@ class GivenConsents:
             made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
             return record.add_receipt(service_name, made, now) if made else record
 
-        self.persons.change(person_id, add_ending, now)
+        if person_id:
+            self.persons.change(person_id, add_ending, now)
         return made
 
     def as_record(
-        self, made: Receipt, service: Service, withdraw_url: str, today: CurrentQuestion
+        self,
+        made: Receipt,
+        service: Service,
+        withdraw_url: str,
+        purpose: Text | None,
+        giver: Controller | None,
     ) -> dict[str, Any]:
         """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
 
+        ``purpose`` and ``giver`` of the information are those of the policies of today.
         It holds names and no value of the person. Its two references are made for this person and
         this service only, so that two receivers of receipts cannot compare them
         (docs/reference/consent.md#person-in-the-record).
@@ -140,38 +139,27 @@ class GivenConsents:
             "optional_not_chosen": [name for name in made.names if name not in made.agreed_names],
             "set_hash": self.hmacs.compute("receipt-set", made.terms, *made.parts),
             "retention": _FOR,
-            "valid_until": _format_time(made.valid_until),
+            "valid_until": made.valid_until.isoformat() if made.valid_until else None,
             "withdraw_url": withdraw_url,
             "method": "web-form",
-            "as_configured_now": _describe_configuration(service, today),
+            "as_configured_now": _describe_configuration(service, purpose, giver),
         }
 
 
-def _describe_configuration(service: Service, today: CurrentQuestion) -> dict[str, Any]:
+def _describe_configuration(
+    service: Service, purpose: Text | None, giver: Controller | None
+) -> dict[str, Any]:
     # The receipt binds these by its digest, and a change of them asks again.
     recipients = _list_controllers(service.controller)
+    notice = service.privacy_notice
     return {
-        "service": _translations(service.label),
-        "purpose": _translations(today.purpose),
-        "controllers": _list_controllers(today.giver) + recipients,
+        "service": asdict(service.label),
+        "purpose": asdict(purpose) if purpose else None,
+        "controllers": _list_controllers(giver) + recipients,
         "recipients": recipients,
-        "privacy_notice_url": _translations(service.privacy_notice),
+        "privacy_notice_url": asdict(notice) if notice else None,
     }
 
 
-def _translations(text: Text | None) -> dict[str, str] | None:
-    if text is None:
-        return None
-    return {"en": text.en, "da": text.da}
-
-
 def _list_controllers(controller: Controller | None) -> list[dict[str, Any]]:
-    if controller is None:
-        return []
-    return [{"name": _translations(controller.name), "contact": controller.contact}]
-
-
-def _format_time(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.isoformat()
+    return [asdict(controller)] if controller else []

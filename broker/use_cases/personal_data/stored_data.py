@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from broker.core.borrowers.pins import read_identifier
-from broker.core.entities import Names, Service
+from broker.core.entities import Names
 from broker.core.errors import NothingFound
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
@@ -83,7 +83,7 @@ class PersonAuditLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredData:
-    """The records of persons, of all kinds. ``services`` are the configured ones.
+    """The records of persons, of all kinds.
 
     A damaged record is left out: records of these kinds expire by themselves.
     """
@@ -91,7 +91,6 @@ class StoredData:
     persons: PersonRecords
     audit_log: PersonAuditLog
     forgotten_log: ForgottenLog
-    services: Mapping[str, Service]
     now: Callable[[], datetime]
 
     def find(
@@ -155,7 +154,7 @@ class StoredData:
             "made": self.now().isoformat(timespec="seconds"),
             "kept": [row for record in records for row in _describe(record)],
             "events": events,
-            "recipients": list(self._list_recipients(records, events)),
+            "recipients": _list_recipients(events),
         }
 
     def export_own(self, person_id: str) -> dict[str, Any]:
@@ -174,7 +173,7 @@ class StoredData:
     def replay(self) -> int:
         """Delete again what a restored backup brought back; return of how many person ids.
 
-        Records that were written after the time of the deletion stay: the person has come again.
+        Data that was written after the time of the deletion stays: the person has come again.
         """
         latest = dict(self.forgotten_log.read())
         return sum(
@@ -196,7 +195,7 @@ class StoredData:
         found = 0
         for person_id, at in self.forgotten_log.read():
             record = self.persons.read(person_id, self.now())
-            found += record is not None and record.value.keep_after(at) != record.value
+            found += record is not None and record.value.begun_at <= at
         return found
 
     def _add_library_ids(self, ids: Names, number: str | None) -> PersonIds:
@@ -262,27 +261,11 @@ class StoredData:
         for about in (*person.ids, *person.borrower_numbers):
             yield from mails.list("mail", mail_group(self.persons.hmacs, about), self.now())
 
-    def _list_recipients(
-        self, records: Iterable[Record[Any]], events: Iterable[Row]
-    ) -> Iterator[Row]:
-        """Yield each service that received something; a deletion is reported to it (article 19)."""
-        sent = {
-            record.value.service: record.value.at.isoformat(timespec="seconds")
-            for record in records
-            if isinstance(record.value, Session)
-        }
-        for event in events:
-            if event.get("event") == "released" and event.get("service"):
-                sent[event["service"]] = event["at"]
-        for name, last in sorted(sent.items()):
-            service = self.services.get(name)
-            controller = service.controller if service else None
-            yield {
-                "service": name,
-                "controller": controller.name.en if controller else None,
-                "contact": controller.contact if controller else None,
-                "last": last,
-            }
+
+def _list_recipients(events: Iterable[Row]) -> list[Row]:
+    """Return each service that received something; a deletion is reported to it (article 19)."""
+    last = {each["service"]: each["at"] for each in events if each["event"] == "released"}
+    return [{"service": service, "last": at} for service, at in sorted(last.items())]
 
 
 def _write_time(record: Record[Any]) -> datetime:

@@ -8,7 +8,7 @@ from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
 from broker.core.identity.mail_addresses import check_typed_address
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import LIFETIME, Transaction
+from broker.core.login.transaction import Transaction
 from broker.core.mail.mail_contents import MailboxCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, CodeOwner, spell_code
 from broker.core.retention import PROOF
@@ -85,8 +85,7 @@ class MailboxProof:
             return replace(each.clear_look_up(), proofs=(*others, proved), mailing=None)
 
         done = self._change(context, add_proof_to, now)
-        if remembered_for > LIFETIME:
-            self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
+        self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
         return done
 
     def skip(self, context: LoginContext, now: datetime) -> LoginContext:

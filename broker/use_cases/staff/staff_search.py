@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any, Final
 
 from broker.core.help_codes import ShownPage, StatelessReferences, is_stateless, normalize_code
@@ -131,7 +130,8 @@ class StaffSearch:
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
             if is_code:
                 return None
-            return FoundPerson(mails=self._list_mails(number), pin_mail_number=number)
+            mails = self.outbox.list_mails(number)[:_MOST_MAILS]
+            return FoundPerson(mails=mails, pin_mail_number=number)
         return self._show(None, person_id)
 
     def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
@@ -144,11 +144,6 @@ class StaffSearch:
         has_account = person.enrolment or person.borrower_number
         enrolment = describe_enrolment(person_id, person) if has_account else None
         number = enrolment.own_number if enrolment and enrolment.is_done else None
-        mails = self._list_mails(number, person_id)
+        mails = self.outbox.list_mails(person_id, *([number] if number else []))[:_MOST_MAILS]
         proofs = person.list_proofs(now)
         return FoundPerson(page, person_id, enrolment, proofs, mails, number, person.register_note)
-
-    def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
-        """Return the newest mails to a borrower or person."""
-        mails = [mail for each in about if each for mail in self.outbox.list_mails(each)]
-        return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True)[:_MOST_MAILS])

@@ -60,6 +60,11 @@ class StaffMember:
         """Return the pages that the member may see."""
         return list_pages(self.roles)
 
+    @property
+    def sees_persons(self) -> bool:
+        """Return whether the member may see borrowers and help persons."""
+        return StaffRole.SERVICE_DESK in self.roles
+
 
 @dataclass(frozen=True, slots=True)
 class StaffSessions:

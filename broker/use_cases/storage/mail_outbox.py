@@ -14,7 +14,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.mail.mail_contents import MailContent
 from broker.core.ports import Key, Mail, MailTexts, Store, Write
 from broker.core.retention import MAIL, MAIL_SENT
-from broker.use_cases.storage.records import Content, Record, Records, load
+from broker.use_cases.storage.records import Content, Record, Records
 from broker.use_cases.storage.worker_loop import WakeSignal, retry_delay
 
 _SENDING: Final = timedelta(seconds=45)
@@ -116,16 +116,18 @@ class MailOutbox:
         """Remove a waiting mail."""
         self.store.drop(key)
 
-    def list_mails(self, about: str) -> tuple[QueuedMail, ...]:
+    def list_mails(self, *about: str) -> tuple[QueuedMail, ...]:
         """Return the mails about a borrower or person, newest first."""
-        records = self._mails.list("mail", mail_group(self.hmacs, about), self.now())
-        mails = [record.value for record in records]
+        mails: list[QueuedMail] = []
+        for each in about:
+            records = self._mails.list("mail", mail_group(self.hmacs, each), self.now())
+            mails += (record.value for record in records)
         return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True))
 
     def list_waiting(self) -> list[datetime]:
         """Return when each mail that has not been sent or refused was queued, oldest first."""
-        stored = self.store.list("mail", None, self.now())
-        return sorted(load(QueuedMail, kept.value).queued_at for _, kept in stored if kept.due)
+        records = self._mails.list("mail", None, self.now())
+        return sorted(record.value.queued_at for record in records if record.due)
 
     def step(self) -> bool:
         """Send the mail that has been due longest; False if none is due."""

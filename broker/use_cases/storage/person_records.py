@@ -54,11 +54,11 @@ class PersonRecords:
         first. If it changes nothing, nothing is written. ``read`` is the record if the caller has
         read it already. ``others`` are written together with the record.
         """
-        before = PersonRecord(last_seen=now)
+        before = PersonRecord(now, begun_at=now)
 
         def write(record: Record[PersonRecord] | None) -> Content[PersonRecord] | None:
             nonlocal before
-            before = record.value if record else PersonRecord(last_seen=now)
+            before = record.value if record else PersonRecord(now, begun_at=now)
             after = change(before)
             return None if after == before else _content(after)
 
@@ -130,10 +130,10 @@ class PersonRecords:
                 yield entry.value.person_id, record
 
     def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
-        """Remove everything that was written until ``before``, with its index entries.
+        """Remove the record with its index entries, and return whether there was anything.
 
-        ``before`` None removes all. Return whether there was anything. A record that cannot be read
-        is removed as a whole.
+        ``before`` is the time of an earlier deletion: see ``PersonRecord.keep_after``. A record
+        that cannot be read is removed as a whole.
         """
         try:
             record = self.read(person_id, now)
@@ -142,15 +142,17 @@ class PersonRecords:
             return True
         if record is None:
             return False
-        kept = record.value.keep_after(before) if before else None
+        kept = record.value.keep_after(before, now) if before else None
         if kept == record.value:
             return False
-        self._drop_what_leads_to(record, kept or PersonRecord(record.value.last_seen), now)
+        self._drop_what_leads_to(record, kept or PersonRecord(now, now), now)
         if kept is None or before is None:
             self._index.drop(_staff_key(person_id))
             self._records.drop(record.key)
         else:
-            self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
+            self.change(
+                person_id, lambda each: each.keep_after(before, now) or each, now, read=record
+            )
         return True
 
     def _drop_what_leads_to(

@@ -58,15 +58,17 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, login: EvaluatedLogin) -> Person | None:
-        """Return the person; None if the login carries no identifier.
+    def find(self, login: EvaluatedLogin) -> Person:
+        """Return the person. A login without an identifier is a person of its own.
 
         A login with the library account is the person of the CPR number in its borrower's record
         only if that person has logged in with the number and was led to this borrower.
         """
         person_id = self._compute(login)
-        if person_id is None or login.reading.ground is not Ground.LIBRARY_ACCOUNT:
-            return Person(person_id) if person_id else None
+        if person_id is None:
+            return Person(self.hmacs.compute("nobody", login.transaction.id))
+        if login.reading.ground is not Ground.LIBRARY_ACCOUNT:
+            return Person(person_id)
         number, holder = login.authentication.name_id, login.authentication.cpr_person_id
         if number and holder and self.has_borrower(holder, number):
             return Person(holder, number)

@@ -162,7 +162,6 @@ def asking(service: str = "my-loans", *classes: str, idp_list: tuple[str, ...] =
         (asking(), LoginPurpose.CHOICES, ("nemid", "wayf", "library")),
         (asking(), LoginPurpose.SIGN_UP, ("nemid", "wayf")),
         (asking(), LoginPurpose.PIN, ("nemid", "wayf")),
-        (asking(), LoginPurpose.STORED_DATA, ("nemid", "wayf")),
         (asking(), LoginPurpose.PIN_BY_MAIL, ()),
         (asking("none"), LoginPurpose.LOGIN, ()),
         (asking(idp_list=("https://wayf.example",)), LoginPurpose.LOGIN, ("wayf",)),

@@ -38,18 +38,6 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
     assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
 
 
-@pytest.mark.parametrize("purpose", [LoginPurpose.STORED_DATA])
-def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
-    arrived_transaction: Transaction, terms: Any, purpose: LoginPurpose
-) -> None:
-    """A login by PIN is excluded, because the PIN may be guessed."""
-    own = replace(arrived_transaction, purpose=purpose)
-    assert next_step(own, terms(DENY), arrived_transaction.begun) == Done()
-    by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived_transaction.begun)
-    assert isinstance(by_pin, Refuse)
-    assert by_pin.reason == "assurance_too_low"
-
-
 def test_a_pin_makes_no_new_pin(arrived_transaction: Transaction, terms: Any, permit: Any) -> None:
     """A person who logged in by a PIN, perhaps a guessed one, cannot change it."""
     account = Account("7", AccountState.DONE)
@@ -84,7 +72,7 @@ def test_a_new_pin_needs_a_borrower(arrived_transaction: Transaction, terms: Any
 
 
 def test_choices_are_shown_whatever_the_policies_say(arrived_transaction: Transaction, terms: Any) -> None:
-    """A person whom no policy permits can still see and withdraw consents."""
+    """A person whom no policy permits can still withdraw consents, and see and delete stored data."""
     step = next_step(
         replace(arrived_transaction, purpose=LoginPurpose.CHOICES, person=None), terms(DENY), arrived_transaction.begun
     )

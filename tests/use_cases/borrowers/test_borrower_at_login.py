@@ -79,25 +79,12 @@ def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
     assert (account.pin_mailed, account.category) == (True, "STUD")
 
 
-@pytest.mark.parametrize(
-    ("purpose", "days", "offered"),
-    [
-        (LoginPurpose.LOGIN, 0, False),
-        (LoginPurpose.LOGIN, 179, False),
-        (LoginPurpose.LOGIN, 180, True),
-        (LoginPurpose.SIGN_UP, 0, True),
-    ],
-)
-def test_who_declined_is_left_alone_for_half_a_year(
-    world: Any, logins: Any, private: Borrower, purpose: LoginPurpose, days: int, *, offered: bool
-) -> None:
-    """A sign-up asks again, and so does a login half a year after the last no."""
-    for _ in range(2):
-        world.now += timedelta(days=10)
-        logins.borrowers().keep_category(logins.transaction())
-    world.now += timedelta(days=days)
-    account = logins.account(logins.transaction(purpose=purpose), logins.read_login())
-    assert (account.upgrade_from == private.category) is offered
+@pytest.mark.usefixtures("private")
+def test_who_declined_keeps_the_category_in_this_login(logins: Any, private: Borrower) -> None:
+    """The next login asks again."""
+    declined = replace(logins.transaction(), upgrade=False)
+    assert logins.account(declined, logins.read_login()).upgrade_from is None
+    assert logins.account(logins.transaction(), logins.read_login()).upgrade_from == private.category
 
 
 @pytest.mark.parametrize(

@@ -80,19 +80,10 @@ def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: 
 
 
 @pytest.mark.parametrize(
-    ("purpose", "fresh"),
-    [
-        (LoginPurpose.SIGN_UP, True),
-        (LoginPurpose.PIN, True),
-        (LoginPurpose.PIN_BY_MAIL, False),
-        (LoginPurpose.CHOICES, False),
-        (LoginPurpose.STORED_DATA, True),
-    ],
+    "purpose", [LoginPurpose.SIGN_UP, LoginPurpose.PIN, LoginPurpose.PIN_BY_MAIL, LoginPurpose.CHOICES]
 )
-def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
-    logins: Any, purpose: LoginPurpose, *, fresh: bool
-) -> None:
-    """It answers no request of a service, and a person who makes an account or a PIN logs in afresh."""
+def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(logins: Any, purpose: LoginPurpose) -> None:
+    """It answers no request of a service, and the person logs in afresh."""
     context = logins.flow.begin_for(purpose, logins.world.now, intent="nurse", back="e-resources")
     begun = read_stored(logins, context)
     assert (begun.purpose, begun.request.service, begun.intent, begun.back) == (
@@ -102,7 +93,7 @@ def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
         "e-resources",
     )
     assert (begun.request.id, begun.request.entity_id, begun.request.acs) == ("", "", "")
-    assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
+    assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (True, False, None, None)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +102,6 @@ def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
         (LoginPurpose.SIGN_UP, "wayf", True),
         (LoginPurpose.SIGN_UP, "pin", False),
         (LoginPurpose.PIN, "pin", False),
-        (LoginPurpose.STORED_DATA, "pin", False),
         (LoginPurpose.CHOICES, "pin", True),
         (LoginPurpose.PIN_BY_MAIL, "wayf", False),
         (LoginPurpose.SIGN_UP, "nobody", False),

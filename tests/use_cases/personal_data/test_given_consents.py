@@ -16,7 +16,7 @@ from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 from broker.core.ports import Store
-from broker.use_cases.personal_data.given_consents import CurrentQuestion, GivenConsents
+from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.storage.person_records import PersonRecords
 from tests.plugins.stored_receipts import file_receipt
 
@@ -81,7 +81,7 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, file_answer
     file_answer(ASTA, "myprint", remember=True)
     receipts.append(choices.list_all(ASTA, NOW)[1].receipts[0])
     first, second = (
-        choices.as_record(made, service, "https://login.library.example/my-choices", CurrentQuestion())
+        choices.as_record(made, service, "https://login.library.example/my-choices", None, None)
         for made, service in zip(receipts, (LOANS, PRINT), strict=True)
     )
     assert set(first) >= {

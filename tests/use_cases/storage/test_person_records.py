@@ -11,6 +11,7 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
@@ -47,7 +48,7 @@ def test_a_borrower_number_leads_to_the_person_as_long_as_the_record_lasts(perso
 
 def test_a_login_prolongs_the_record_but_no_receipt() -> None:
     """A receipt ends two years after its answer, also of somebody who goes on to log in at other services."""
-    record = PersonRecord(NOW).add_receipt("my-loans", consent("first", NOW), NOW)
+    record = PersonRecord(NOW, NOW).add_receipt("my-loans", consent("first", NOW), NOW)
     soon, late = NOW + timedelta(days=700), NOW + timedelta(days=732)
     assert record.mark_seen(soon).list_receipts("my-loans")
     assert record.mark_seen(soon).mark_seen(late).receipts == {}
@@ -80,7 +81,7 @@ def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -
 def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> None:
     """An answer that still counts is kept beside them; the same answer twice is one."""
     remembered = consent("first", NOW, remembered=True)
-    record = PersonRecord(NOW).add_receipt("my-loans", remembered, NOW)
+    record = PersonRecord(NOW, NOW).add_receipt("my-loans", remembered, NOW)
     for number in range(60):
         at = NOW + timedelta(hours=number + 1)
         record = record.add_receipt("my-loans", consent(str(number), at), at)
@@ -127,24 +128,24 @@ def test_a_proof_that_staff_remove_frees_the_mailbox(persons: PersonRecords) -> 
 
 
 def test_what_was_written_after_a_deletion_stays() -> None:
-    """Part by part; a record without any is none."""
+    """A later record stays. A restored one keeps the requests and answers of later, and nothing else."""
     later = NOW + timedelta(hours=1)
     old = (
-        PersonRecord(NOW)
+        PersonRecord(NOW, NOW)
         .confirm_borrower(Borrower("17", "STUD"), NOW)
         .add_receipt("my-loans", consent("old", NOW), NOW)
         .add_proof(kaldemail(NOW))
         .remember_browser(RememberedBrowser("17", "h", NOW + timedelta(days=90)), NOW)
     )
-    assert old.keep_after(NOW) is None
-    assert replace(old, last_seen=later).keep_after(NOW) is None
+    assert old.keep_after(NOW, later) is None
+    assert replace(old, last_seen=later).keep_after(NOW, later) is None
     fresh = consent("new", later)
-    kept = old.add_receipt("my-loans", fresh, later).keep_after(NOW)
-    assert kept == PersonRecord(NOW, receipts={"my-loans": (fresh,)})
-    assert old.keep_after(NOW - timedelta(seconds=1)) == old
-    asked = PersonRecord(NOW).note_match("hash")
-    assert asked.keep_after(NOW) is None
-    assert asked.keep_after(NOW - timedelta(seconds=1)) == asked
+    kept = old.add_receipt("my-loans", fresh, later).keep_after(NOW, later)
+    assert kept == PersonRecord(NOW, later, receipts={"my-loans": (fresh,)})
+    assert old.keep_after(NOW - timedelta(seconds=1), later) == old
+    request = Enrolment("e", EnrolmentState.PENDING, later)
+    assert old.set_enrolment(request).keep_after(NOW, later) == PersonRecord(NOW, later, enrolment=request)
+    assert old.set_enrolment(replace(request, requested_at=NOW)).keep_after(NOW, later) is None
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])

@@ -91,13 +91,13 @@ def test_a_library_account_is_the_person_who_was_led_to_it_by_the_number(desk: D
 
 
 def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
-    """Capitals make no other person, but for a NameID; a transient NameID is nobody's."""
+    """Capitals make no other person, but for a NameID. A transient NameID names nobody."""
     first = desk.come({"eduPersonPrincipalName": "asta@au.dk"}, Ground.NOTHING)
     assert desk.come({"eduPersonPrincipalName": "Asta@AU.dk"}, Ground.NOTHING) == first
     named = [desk.come({}, name_id=value) for value in ("abc", "ABC", "abc")]
     assert (named[0] == named[2], named[0] == named[1]) == (True, False)
     transient = desk.read_login({}, Ground.NOTHING, name_id="abc", name_id_format="transient")
-    assert desk.persons.find(transient) is None
+    assert not desk.persons.is_named(transient)
 
 
 def test_the_first_identifier_of_the_list_counts(desk: Desk) -> None:

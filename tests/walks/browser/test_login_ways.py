@@ -242,10 +242,12 @@ def test_a_person_sees_and_deletes_what_is_kept(visit: Visit, language: str, hea
     person.wait_for_page("ask")
     person.tick("#remember")
     number = land(person)
-    person.open("broker", f"/my-choices?do=kept&lang={language}")
+    person.open("broker", f"/my-choices?lang={language}")
     person.wait_for_page("choices", "begin")
     person.press("main .ways a[href*=wayf]")
     person.pick("dan")
+    person.wait_for_page("choices")
+    person.press("main a[href*='do=kept']")
     person.wait_for_page("choices", "kept")
     assert person.find("[data-kind=receipts]").count() == 1
     person.press("main a[href*='do=forget']")

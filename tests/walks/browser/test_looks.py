@@ -199,10 +199,12 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
 def test_the_pages_of_stored_data(visit: Visit, language: str) -> None:
     """The stored data, the question before the deletion, and the page after it."""
     person = visit(language=language, looking=True)
-    person.open("broker", "/my-choices?do=kept")
+    person.open("broker", "/my-choices")
     person.wait_for_page("choices", "begin")
     person.press("main .ways a[href*=wayf]")
     person.pick("dan")
+    person.wait_for_page("choices")
+    person.press("main a[href*='do=kept']")
     person.wait_for_page("choices", "kept")
     person.press("main a[href*='do=forget']")
     person.wait_for_page("choices", "confirm")

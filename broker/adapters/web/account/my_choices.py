@@ -8,14 +8,14 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import PATH, OwnRecordPages, attach_json
 from broker.adapters.web.login.login_pages import make_routes
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import language
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import STORED_DATA_PURPOSES, LoginPurpose, Transaction
-from broker.use_cases.personal_data.given_consents import CurrentQuestion, GivenConsents
+from broker.core.login.transaction import LoginPurpose, Transaction
+from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import LoginContext
 
@@ -36,21 +36,16 @@ class MyChoices(OwnRecordPages):
         """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
         query = request.args
         if "login" not in query:
-            is_for_records = query.get("do") == "kept"
-            return self._begin(
-                query.get("with"),
-                LoginPurpose.STORED_DATA if is_for_records else LoginPurpose.CHOICES,
-            )
+            return self._begin(query.get("with"))
         context = self._enter()
         if isinstance(context, Response):
             return context
         transaction = context.transaction
-        if transaction.purpose is not LoginPurpose.CHOICES:
+        if "do" in query:
             return self.show_records(context)
-        as_file = query.get("format") == "json"
         if "receipt" in query:
-            return self._receipt(transaction, query["receipt"], as_file=as_file)
-        return self._file(transaction) if as_file else self._page(transaction)
+            return self._receipt(transaction, query["receipt"])
+        return self._file(transaction) if "format" in query else self._page(transaction)
 
     def take_back(self) -> Response:
         """Withdraw a consent, have a notice shown again at the next login, or leave the page.
@@ -61,16 +56,16 @@ class MyChoices(OwnRecordPages):
         context = self._enter()
         if isinstance(context, Response):
             return context
-        transaction = context.transaction
-        if transaction.purpose is LoginPurpose.STORED_DATA:
+        if "do" in request.args:
             return self.delete_records(context)
+        transaction = context.transaction
         form = ports.forms.read(transaction, "choices")
         if form.choice("do", _BUTTONS) == "leave":
             return self._leave(context)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
-        receipt = self.consents.take_back(_person(transaction), service, language(), ports.now())
+        receipt = self.consents.take_back(transaction.person_id, service, language(), ports.now())
         if receipt:
             kind = AuditEventKind.NOTICE_FORGOTTEN
             if receipt.event is ReceiptEvent.WITHDRAWN:
@@ -88,23 +83,18 @@ class MyChoices(OwnRecordPages):
     def _leave(self, context: LoginContext) -> Response:
         """End the transaction, so that the Back button of the browser shows the choices no more."""
         self.ports.broker.transactions.end(context)
-        by = self.ports.upstreams.get(context.transaction.upstream or "")
-        way = "" if by is None or by.local else spoken(by.label)
-        return self.account_page("choices_left.html", "left", way=way, over=True)
+        return self.account_page("choices_left.html", "left", over=True)
 
-    def _begin(self, way: str | None, purpose: LoginPurpose) -> Response:
-        """Begin a login for ``purpose`` at the upstream ``way``; without it, list the upstreams."""
+    def _begin(self, way: str | None) -> Response:
+        """Begin a login at the upstream ``way``; without it, list the upstreams."""
         ports = self.ports
         by = ports.broker.sign_up_service
         if by is None:
             abort(404)
         if way is not None:
-            return self.redirect_to(self.begin_for(purpose, way).transaction)
+            return self.redirect_to(self.begin_for(LoginPurpose.CHOICES, way).transaction)
         ways = [ports.upstreams[name] for name in ports.services[by].methods]
-        if purpose is LoginPurpose.CHOICES:
-            return self.account_page("choices_begin.html", "begin", ways=ways, kept={})
-        ways = [way for way in ways if not way.local]
-        return self.account_page("kept_begin.html", "begin", ways=ways, kept={"do": "kept"})
+        return self.account_page("choices_begin.html", "begin", ways=ways)
 
     def _enter(self) -> LoginContext | Response:
         """Return the transaction that the query names, if both cookies belong to it.
@@ -115,7 +105,7 @@ class MyChoices(OwnRecordPages):
         Source: docs/reference/design.md#4a-4.
         """
         context = self.require_person(request.args.get("login", ""))
-        if context.transaction.purpose not in STORED_DATA_PURPOSES:
+        if context.transaction.purpose is not LoginPurpose.CHOICES:
             raise TransactionGone("not a login for one's choices")
         step = self.ports.next_step(context)
         return self.show_refusal(context, step) if isinstance(step, Refuse) else context
@@ -124,7 +114,7 @@ class MyChoices(OwnRecordPages):
         """Show every choice; ``done`` is the service whose choice was just withdrawn."""
         ports = self.ports
         now = ports.now()
-        choices = self.consents.list_all(_person(transaction), now)
+        choices = self.consents.list_all(transaction.person_id, now)
         taken_back = (
             each for each in choices if each.service == done and not each.find_action(now)
         )
@@ -139,51 +129,42 @@ class MyChoices(OwnRecordPages):
             token=ports.forms.token(transaction, "choices"),
         )
 
-    def _receipt(self, transaction: Transaction, record_id: str, *, as_file: bool) -> Response:
-        """Return one of the person's own receipts, to print or to save; 404 for any other id."""
-        own = self.consents.find_receipt(_person(transaction), record_id, self.ports.now())
+    def _receipt(self, transaction: Transaction, record_id: str) -> Response:
+        """Return one of the person's own receipts, to print; 404 for any other id."""
+        own = self.consents.find_receipt(transaction.person_id, record_id, self.ports.now())
         if own is None:
             abort(404)
         service, receipt = own
-        record = self._record(transaction, service, receipt)
-        if as_file:
-            return attach_json(record, f"receipt-{receipt.record_id[:8]}.json")
         return self.account_page(
             "receipt.html",
             "receipt",
             service=self.ports.services[service],
             line=receipt,
-            record=record,
-            today=self._today(transaction, service),
+            record=self._record(transaction, service, receipt),
             kept={"login": transaction.id, "receipt": receipt.record_id},
         )
 
     def _file(self, transaction: Transaction) -> Response:
         records = [
             self._record(transaction, choice.service, receipt)
-            for choice in self.consents.list_all(_person(transaction), self.ports.now())
+            for choice in self.consents.list_all(transaction.person_id, self.ports.now())
             for receipt in choice.receipts
         ]
         return attach_json({"receipts": records}, "receipts.json")
 
     def _record(self, transaction: Transaction, service: str, receipt: Receipt) -> dict[str, Any]:
-        today = self._today(transaction, service)
-        page = self.ports.base_url + PATH
-        return self.consents.as_record(receipt, self.ports.services[service], page, today)
+        """Return a receipt with the texts that a login at ``service`` would show today.
 
-    def _today(self, transaction: Transaction, service: str) -> CurrentQuestion:
-        """Return what a login at ``service`` would ask this person today.
-
-        A receipt shows these current texts, because it stores only digests of the earlier ones.
+        It stores only digests of the earlier texts.
         """
-        rules = self.ports.broker.rules
+        ports, rules = self.ports, self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
-        arrived = evaluate_login(rules, there, self.ports.now())
+        arrived = evaluate_login(rules, there, ports.now())
         release = arrived.decision.release if arrived else None
-        giver = rules.giver(transaction.authentication)
-        return CurrentQuestion(release.purpose if release else None, giver)
-
-
-def _person(transaction: Transaction) -> str:
-    """Return the person id; "" if the policies admitted nobody, so that no receipts exist."""
-    return transaction.person.id if transaction.person else ""
+        return self.consents.as_record(
+            receipt,
+            ports.services[service],
+            ports.base_url + PATH,
+            release.purpose if release else None,
+            rules.giver(transaction.authentication),
+        )

@@ -19,7 +19,6 @@ from broker.core.events.broker_events import EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
 from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
-from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import LoginContext
 
 PATH: Final = "/my-choices"
@@ -79,16 +78,16 @@ class OwnRecordPages(LoginPages):
         transaction = context.transaction
         if not self._is_fresh(transaction):
             ports.broker.transactions.end(context)
-            return redirect(f"{ports.base_url}{PATH}?do=kept", 303)
-        person = transaction.person
-        if person is None or not self._has_right(transaction):
+            return redirect(f"{ports.base_url}{PATH}", 303)
+        person_id = transaction.person_id
+        if person_id is None or not self._has_right(context):
             return self.account_page("kept_unknown.html", "unknown", over=True)
-        export = self.stored.export_own(person.id)
-        kept = {"login": transaction.id}
+        export = self.stored.export_own(person_id)
+        do = request.args["do"]
+        kept = {"login": transaction.id, "do": do}
         parts = _list_parts(export)
-        if request.args.get("do") == "forget":
+        if do == "forget":
             token = ports.forms.token(transaction, "forget")
-            kept |= {"do": "forget"}
             return self.account_page(
                 "forget_confirm.html", "confirm", token=token, export=export, parts=parts, kept=kept
             )
@@ -116,14 +115,14 @@ class OwnRecordPages(LoginPages):
         ports = self.ports
         transaction = context.transaction
         ports.forms.read(transaction, "forget")
-        person = transaction.person
-        if person is None or not self._is_fresh(transaction):
-            raise TransactionGone("the login is too old, or names nobody")
-        if not self._has_right(transaction):
+        if not self._is_fresh(transaction):
+            raise TransactionGone("the login is too old")
+        person_id = transaction.person_id
+        if person_id is None or not self._has_right(context):
             raise FormRefused("a login without the right to delete")
         kind = AuditEventKind.FORGET_ASKED
         ports.tell_login(EventKind.FORGET_ASKED, transaction, audit=kind)
-        found = self.stored.find_of_person(person.id)
+        found = self.stored.find_of_person(person_id)
         export = self.stored.export(found)
         try:
             self.stored.forget(found)
@@ -157,10 +156,10 @@ class OwnRecordPages(LoginPages):
         came = transaction.authenticated
         return came is not None and self.ports.now() - came < _FRESH
 
-    def _has_right(self, transaction: Transaction) -> bool:
+    def _has_right(self, context: LoginContext) -> bool:
         """Return whether the login may see and delete what is stored."""
-        arrived = evaluate_login(self.ports.broker.rules, transaction, self.ports.now())
-        return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
+        login = context.evaluated
+        return login is not None and login.decision.has(Right.MANAGE_STORED_DATA)
 
 
 def attach_json(record: Mapping[str, Any], name: str) -> Response:

@@ -152,8 +152,14 @@ class LibraryLoginPages(LoginPages):
         self, template: str, context: LoginContext, problem: str, **values: object
     ) -> Response:
         transaction = context.transaction
-        if problem:
-            self._tell_failed(context, problem)
+        if problem and not problem.startswith(_INCOMPLETE):
+            self.ports.tell_login(
+                EventKind.PIN_REFUSED,
+                transaction,
+                {"reason": problem, "route": _PURPOSE},
+                audit=AuditEventKind.REFUSED,
+                reason=problem,
+            )
         return self.form_page(
             template,
             _PURPOSE,
@@ -163,16 +169,6 @@ class LibraryLoginPages(LoginPages):
             others=self.url(transaction, "upstream"),
             **values,
         )
-
-    def _tell_failed(self, context: LoginContext, reason: str) -> None:
-        """Tell of a form that let nobody in."""
-        facts = {"reason": reason, "route": _PURPOSE}
-        tell, transaction = self.ports.tell_login, context.transaction
-        if reason.startswith(_INCOMPLETE):
-            tell(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
-        else:
-            audit = AuditEventKind.REFUSED
-            tell(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
 
 
 def _browser(context: LoginContext) -> str:

@@ -92,7 +92,7 @@ class MailboxProofPages(LoginPages):
     def _prove(self, context: LoginContext, step: ProveMailbox, code: str) -> Response:
         now = self.ports.now()
         owner = self.persons.proof_owner(context, now)
-        lifetime = self.persons.proof_lifetime(context, step.name, now)
+        lifetime = self.persons.proof_lifetime(context, step.name)
         context = self.proving.try_code(
             context, owner, step, code, remembered_for=lifetime, now=now
         )

@@ -1,9 +1,7 @@
 """The pages of a login with one question: consent, another category, whose address it is."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
@@ -22,23 +20,21 @@ from broker.core.login.transaction import LoginPurpose
 from broker.use_cases.transactions.transactions import LoginContext
 
 _YES_OR_NO = ("yes", "no")
-Show = Callable[[LoginContext, Any], Response]
-Answer = Callable[[LoginContext, SubmittedForm], Response]
 
 
 def blueprint(ports: WebPorts) -> Blueprint:
     """Return the pages below ``/login/<transaction>``, and ``/end`` for a shared computer."""
     answers = StepAnswers(ports)
     routes = Blueprint("step_answers", __name__)
-    pages: tuple[tuple[str, type[Any], Show, Answer], ...] = (
-        ("consent", Ask, answers.ask_consent, answers.consent),
-        ("upgrade", OfferUpgrade, answers.offer, answers.upgrade),
-        ("changed", TellChange, answers.tell_change, answers.go_on),
-        ("address", ConfirmAddress, answers.ask_address, answers.own_address),
+    pages = (
+        ("consent", answers.show_at(Ask, answers.ask_consent), answers.consent),
+        ("upgrade", answers.show_at(OfferUpgrade, answers.offer), answers.upgrade),
+        ("changed", answers.show_at(TellChange, answers.tell_change), answers.go_on),
+        ("address", answers.show_at(ConfirmAddress, answers.ask_address), answers.own_address),
     )
-    for page, step, show, answer in pages:
+    for page, show, answer in pages:
         address = f"/login/<name>/{page}"
-        routes.get(address, endpoint=f"show_{page}")(answers.show_at(step, show))
+        routes.get(address, endpoint=f"show_{page}")(show)
         routes.post(address, endpoint=f"answer_{page}")(answers.answer_to(page, answer))
     routes.post("/end")(answers.end)
     return routes

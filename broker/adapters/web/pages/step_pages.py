@@ -39,12 +39,7 @@ from broker.core.login.steps import (
     TellChange,
     VerifyPin,
 )
-from broker.core.login.transaction import (
-    STORED_DATA_PURPOSES,
-    AccountState,
-    LoginPurpose,
-    Transaction,
-)
+from broker.core.login.transaction import AccountState, LoginPurpose, Transaction
 from broker.core.policy.model import Release
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
@@ -174,7 +169,7 @@ class StepPages(OutgoingSaml):
                 context = ports.broker.transactions.mark_finished(context, ports.now())
             values = sign_up_result.sign_up_result(step, context, ports)
             return self.page("done.html", "done", transaction, **values)
-        page = "my-choices" if transaction.purpose in STORED_DATA_PURPOSES else "pin"
+        page = "my-choices" if transaction.purpose is LoginPurpose.CHOICES else "pin"
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, context: LoginContext, url: str) -> Response:

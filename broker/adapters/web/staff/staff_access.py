@@ -38,13 +38,8 @@ _PROBLEMS: Final[Mapping[str, LazyString]] = {
     "find_unknown": _(
         "No page of the last thirty days has this code, and no borrower this number."
     ),
-    "reference_missing": _("Write the help code."),
-    "reference_cpr": _CPR,
-    "reference_unread": _("A help code has eight or twelve letters and digits."),
-    "reference_unknown": _("No page of the last thirty days has this code. Ask for it again."),
     "affiliation_cpr": _CPR,
     "affiliation_unread": _("Write affiliations with their scope, as student@au.dk."),
-    "age_unread": _("Write the age as a whole number from 0 to 125."),
 }
 
 
@@ -190,6 +185,7 @@ class StaffAccess(OutgoingSaml):
             template,
             home=self.url(),
             pages=shown,
+            sees_persons=member.sees_persons,
             until=member.until_at_most,
             logout=self.url(_LOGOUT),
             logout_token=self.token(member, _LOGOUT),

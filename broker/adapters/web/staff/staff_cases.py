@@ -1,4 +1,4 @@
-"""The pages of the service desk: the open cases, and the person that staff help."""
+"""The pages with the open cases, the person that staff help, and why somebody was refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +8,19 @@ from flask import Blueprint
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
+from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
 from broker.core.events.audit_events import AuditEventKind
+from broker.core.help_codes import normalize_code
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff.staff_rules import StaffPage
 from broker.core.staff.staff_sentences import REGISTER_NOTES
 from broker.use_cases.pins.borrower_pins import BorrowerPins
+from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.use_cases.policy_trials.rendering import Wording, explanation_lines
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
 
@@ -26,11 +30,15 @@ _BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
 
 @dataclass(frozen=True, slots=True)
 class StaffCases:
-    """The endpoints over access control and the search."""
+    """The endpoints over access control and the search.
+
+    ``make_explainer`` uses the policies in force.
+    """
 
     access: StaffAccess
     search: StaffSearch
     pins: BorrowerPins
+    make_explainer: Callable[[], RefusalExplainer]
     borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
 
     def add_to(self, routes: Blueprint) -> None:
@@ -42,7 +50,7 @@ class StaffCases:
     def home(self) -> Response:
         """Show the open cases to the service desk, and to others their pages."""
         member = self.access.member()
-        if StaffPage.PERSON not in member.pages:
+        if not member.sees_persons:
             return self.access.page("admin_home.html", member, reason="home")
         self.access.log_look(member, StaffPage.PERSON)
         return self.access.page(
@@ -63,12 +71,12 @@ class StaffCases:
         """Show a person, or press one of the buttons and show the person afterwards."""
         member = self.access.require_page(StaffPage.PERSON)
         form = self.access.form(member, StaffPage.PERSON)
-        button = form.choice("do", ("find", *_BUTTONS))
+        button = form.choice("do", ("find", *_BUTTONS) if member.sees_persons else ("find",))
         typed, problem = _read_typed(form)
         self.access.log_look(member, StaffPage.PERSON, typed or None)
         if problem:
             return self._page(member, problem=problem)
-        found = self.search.find(typed, member.staff_id)
+        found = self._find(member, typed)
         if found is None:
             return self._page(member, typed=typed, problem="find_unknown")
         if button == "find":
@@ -76,8 +84,14 @@ class StaffCases:
         # Written to the audit log first: what cannot be written does not happen.
         self.access.tell(AuditEventKind.STAFF_ACTED, member, reason=button, about=typed)
         done = self._press(button, found, form)
-        again = self.search.find(typed, member.staff_id)
-        return self._page(member, typed=typed, found=again, done=done)
+        return self._page(member, typed=typed, found=self._find(member, typed), done=done)
+
+    def _find(self, member: StaffMember, typed: str) -> FoundPerson | None:
+        """Return the person, or to an identity admin only the page that has the help code."""
+        found = self.search.find(typed, member.staff_id)
+        if found is None or member.sees_persons:
+            return found
+        return FoundPerson(found.page) if found.page else None
 
     def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
         """Carry out a button, and return the code of what was done."""
@@ -101,19 +115,34 @@ class StaffCases:
         return "no_pin_mail"
 
     def _page(
-        self, member: StaffMember, typed: str = "", problem: str = "", **values: object
+        self,
+        member: StaffMember,
+        typed: str = "",
+        problem: str = "",
+        found: FoundPerson | None = None,
+        done: str = "",
     ) -> Response:
-        shown = {"found": None, "done": "", **values}
+        """Show the form, and the person with the rule that refused the login of their page."""
+        ports = self.access.ports
+        now = ports.now()
+        is_code = found is not None and found.page is not None
+        explained = self.make_explainer().explain(normalize_code(typed), now) if is_code else None
+        wording = Wording(language(), translate)
         return self.access.form_page(
             "admin_person.html",
             member,
             StaffPage.PERSON,
             problem,
             typed=typed,
+            found=found,
+            done=done,
+            explained=explained,
+            lines=tuple(explanation_lines(explained, now.date(), wording)) if explained else (),
+            services=ports.services,
+            upstreams=ports.upstreams,
             mask_address=mask_address,
             register_notes=REGISTER_NOTES,
             borrower_url=self.borrower_url,
-            **shown,
         )
 
 

@@ -1,4 +1,4 @@
-"""The staff pages of the identity admin: explain a refusal by its help code, and try a login."""
+"""The staff page on which an identity admin tries a login by the policies in force."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,76 +12,37 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_access import PATH, StaffAccess
 from broker.core.entities import Assurance, Names
-from broker.core.help_codes import is_stateless, normalize_code
 from broker.core.identity.accepted_text import find_scoped_text_fault
-from broker.core.identity.cpr import looks_like_cpr, mask_numbers
+from broker.core.identity.cpr import mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
-from broker.core.staff.staff_sentences import PAGES
-from broker.use_cases.policy_trials.explanations import Explanation, RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
-from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, trial_lines
-from broker.use_cases.staff.staff_search import UNKNOWN_CODES
+from broker.use_cases.policy_trials.rendering import Wording, trial_lines
 from broker.use_cases.staff.staff_sessions import StaffMember
-from broker.use_cases.storage.rate_limits import Limits
-from broker.use_cases.transactions.transactions import is_reference
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
-_OLDEST: Final = 125
-_AGE_DIGITS: Final = 3
-# The text fields, empty.
-_UNTYPED: Final = {"affiliation": "", "age": ""}
+_AGES: Final = tuple(map(str, range(126)))
 Typed = Mapping[str, str]  # the values in the fields of the page that tries a login
 
 
 @dataclass(frozen=True, slots=True)
 class StaffPolicies:
-    """The endpoints of both pages. ``access`` admits only staff with the right role.
-
-    ``make_explainer`` and ``make_trial_site`` use the policies in force.
-    """
+    """The endpoints of the page. ``access`` admits only staff with the right role."""
 
     access: StaffAccess
-    limits: Limits
-    make_explainer: Callable[[], RefusalExplainer]
     make_trial_site: Callable[[], TrialSite]
 
     def add_to(self, routes: Blueprint) -> None:
-        """Add ``/admin/explain`` and ``/admin/try``."""
-        routes.get(f"{PATH}/explain")(self.ask_reference)
-        routes.post(f"{PATH}/explain")(self.explain)
+        """Add ``/admin/try``."""
         routes.get(f"{PATH}/try")(self.ask_login)
         routes.post(f"{PATH}/try")(self.try_login)
-
-    def ask_reference(self) -> Response:
-        """Show the form for a help code."""
-        return self._explain_page(self.access.open_page(StaffPage.EXPLAIN))
-
-    def explain(self) -> Response:
-        """Show which rule refused the login, and the result by the policies in force now.
-
-        Raises TooMany after ten unknown references in ten minutes.
-        """
-        member = self.access.require_page(StaffPage.EXPLAIN)
-        reference, problem = _read_reference(self.access.form(member, StaffPage.EXPLAIN))
-        self.access.log_look(member, StaffPage.EXPLAIN, reference or None)
-        if problem:
-            return self._explain_page(member, problem=problem)
-        taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
-        now = self.access.ports.now()
-        found = self.make_explainer().explain(reference, now)
-        if found is None:
-            return self._explain_page(member, reference, "reference_unknown")
-        self.limits.give_back(taken)
-        lines = explanation_lines(found, now.date(), Wording(language(), translate))
-        return self._explain_page(member, reference, found=found, lines=tuple(lines))
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
         member = self.access.open_page(StaffPage.TRY)
-        return self._try_page(member, dict.fromkeys(self._list_offered(), "") | _UNTYPED)
+        return self._try_page(member, dict.fromkeys(("affiliation", *self._list_offered()), ""))
 
     def try_login(self) -> Response:
         """Show the result of a login by the policies in force; nothing is stored."""
@@ -104,6 +65,7 @@ class StaffPolicies:
         return {
             "upstream": tuple(ports.upstreams),
             "cpr": ("", *_KINDS),
+            "age": ("", *_AGES),
             "assurance": ("", *_LEVELS),
             "service": ("", *ports.services),
             "intent": ("", *sorted(ports.broker.rules.affiliations())),
@@ -112,34 +74,12 @@ class StaffPolicies:
     def _read_login(self, form: SubmittedForm) -> tuple[Typed, str]:
         """Return the fields and the code of a problem; raises FormRefused for a forged choice.
 
-        After a problem the text fields come back empty: the text may be a CPR number.
+        After a problem the text field comes back empty: the text may be a CPR number.
         """
         chosen = {name: form.choice(name, values) for name, values in self._list_offered().items()}
-        typed = {name: form.value(name, "").strip() for name in _UNTYPED}
-        problem = _affiliation_problem(typed["affiliation"]) or _age_problem(typed["age"])
-        return chosen | (_UNTYPED if problem else typed), problem
-
-    def _explain_page(
-        self,
-        member: StaffMember,
-        reference: str = "",
-        problem: str = "",
-        found: Explanation | None = None,
-        lines: Names = (),
-    ) -> Response:
-        ports = self.access.ports
-        return self.access.form_page(
-            "admin_explain.html",
-            member,
-            StaffPage.EXPLAIN,
-            problem,
-            reference=reference,
-            found=found,
-            lines=lines,
-            actions=PAGES,
-            services=ports.services,
-            upstreams=ports.upstreams,
-        )
+        affiliation = form.value("affiliation", "").strip()
+        problem = _affiliation_problem(affiliation)
+        return {**chosen, "affiliation": "" if problem else affiliation}, problem
 
     def _try_page(
         self, member: StaffMember, typed: Typed, problem: str = "", **tried: object
@@ -157,21 +97,6 @@ class StaffPolicies:
         )
 
 
-def _read_reference(form: SubmittedForm) -> tuple[str, str]:
-    """Return the reference in its usual case and spacing, or the code of a problem.
-
-    A text that is no reference is dropped: it may be a CPR number.
-    """
-    typed = form.value("reference", "")
-    if not typed.strip():
-        return "", "reference_missing"
-    if looks_like_cpr(typed, apart=True):
-        return "", "reference_cpr"
-    if is_reference(typed) or is_stateless(typed):
-        return normalize_code(typed), ""
-    return "", "reference_unread"
-
-
 def _affiliation_problem(affiliation: str) -> str:
     if mask_numbers(affiliation, "") != affiliation:
         return "affiliation_cpr"
@@ -180,14 +105,6 @@ def _affiliation_problem(affiliation: str) -> str:
     if unread or len(named) > _MOST_AFFILIATIONS:
         return "affiliation_unread"
     return ""
-
-
-def _age_problem(age: str) -> str:
-    if not age:
-        return ""
-    # At most three digits: "0101", the beginning of a CPR number, would pass as an age of 101.
-    read = len(age) <= _AGE_DIGITS and age.isascii() and age.isdecimal()
-    return "" if read and int(age) <= _OLDEST else "age_unread"
 
 
 def _affiliations(affiliation: str) -> Names:

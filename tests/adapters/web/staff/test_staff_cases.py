@@ -315,11 +315,19 @@ def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
 
 
 def test_an_identity_admin_sees_no_borrower(deployment: Deployment) -> None:
-    """Neither in the list nor on the page of a person."""
-    several_borrowers(deployment)
+    """Neither in the list nor on the page of a help code, and no button is taken."""
+    code, pair = several_borrowers(deployment)
+    person_id, record = add_enrolment(deployment)
     admin = enter(deployment, ADMIN)
     assert "data-case" not in admin.get("/admin").get_data(as_text=True)
-    assert mark(admin.get("/admin/person"))[1] == "staff_role_missing"
+    page = find(admin, code)
+    assert (page.status_code, texts(page, "//*[@data-state]")) == (200, [])
+    assert texts(page, "//button[@name='do']/@value") == ["find"]
+    for typed in (person_id, pair[0], "1"):
+        assert find(admin, typed).status_code == 422
+    for button in ("try_again", "another_person", "pin_mail", "remove_proof"):
+        assert mark(send(admin, "/admin/person", find=code, do=button, proof="kaldemail"))[1] == "form_refused"
+    assert add_enrolment(deployment) == (person_id, record)
 
 
 def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
