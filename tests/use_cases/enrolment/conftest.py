@@ -29,10 +29,6 @@ from tests.use_cases.memory_library import AASE, AASE_CPR, FAR, Library
 LATER = timedelta(hours=2)  # longer than every lease and every delay
 
 
-class Killed(BaseException):
-    """The process died, as with ``kill -9``."""
-
-
 def make_wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
     """Return what a student's login asks for."""
     fields = (
@@ -120,10 +116,3 @@ class World:
 def world(tmp_path: Path) -> World:
     """Return a world on SQLite."""
     return World(open_store("sqlite:broker.db", tmp_path))
-
-
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])
-def shared_world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """Return a world on each store."""
-    url = "sqlite:broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
-    return World(open_store(url, tmp_path, accept_loss=True))

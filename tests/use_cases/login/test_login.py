@@ -67,15 +67,6 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
     assert begun.until == logins.world.now + (30 if browser else 2) * MINUTE
 
 
-@pytest.mark.parametrize(
-    ("asked", "shared", "forced"), [(False, False, False), (True, False, True), (False, True, True)]
-)
-def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
-    """Where the service asks for it, and on a computer that others use too."""
-    context, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
-    assert (read_stored(logins, context).is_forced, read_stored(logins, context).shared) == (forced, shared)
-
-
 # Logins for pages of our own
 
 
@@ -127,13 +118,6 @@ def test_a_login_for_a_page_of_ours_takes_its_own_ways_only(
         return
     with pytest.raises(FormRefused):
         logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
-
-
-def test_no_sign_up_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
-    """The store stays empty."""
-    with pytest.raises(FormRefused):
-        replace(logins.flow, sign_up_service=None).begin_for(LoginPurpose.CHOICES, logins.world.now)
-    assert "put" not in logins.world.hooks.calls
 
 
 # Asked
