@@ -96,30 +96,6 @@ def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
     assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
 
 
-@pytest.mark.parametrize(
-    ("purpose", "upstream", "allowed"),
-    [
-        (LoginPurpose.SIGN_UP, "wayf", True),
-        (LoginPurpose.SIGN_UP, "pin", False),
-        (LoginPurpose.PIN, "pin", False),
-        (LoginPurpose.STORED_DATA, "pin", False),
-        (LoginPurpose.CHOICES, "pin", True),
-        (LoginPurpose.PIN_BY_MAIL, "wayf", False),
-        (LoginPurpose.SIGN_UP, "nobody", False),
-    ],
-)
-def test_a_login_for_a_page_of_ours_takes_its_own_ways_only(
-    logins: Any, purpose: LoginPurpose, upstream: str, *, allowed: bool
-) -> None:
-    """A PIN login can neither sign up nor choose a PIN."""
-    if allowed:
-        context = logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
-        assert read_stored(logins, context).upstream == upstream
-        return
-    with pytest.raises(FormRefused):
-        logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
-
-
 # Asked
 
 
@@ -128,26 +104,6 @@ def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
     context, _ = logins.flow.begin(logins.request(), logins.world.now)
     with pytest.raises(BrowserUnmatched):
         logins.flow.ask_upstream(context, "wayf", logins.world.now)
-
-
-@pytest.mark.parametrize(
-    ("service", "facts", "upstream"),
-    [
-        ("e-resources", {}, "other"),
-        ("my-loans", {}, "pin"),
-        ("my-loans", {}, "unknown"),
-        ("my-loans", {"idp_list": ("https://other.example",)}, "pin"),
-    ],
-    ids=["another service's way", "a PIN", "nobody", "a PIN that is not listed"],
-)
-def test_a_way_that_a_request_may_not_take_is_not_asked(
-    logins: Any, service: str, facts: dict[str, Any], upstream: str
-) -> None:
-    """No request is outstanding afterwards."""
-    context = logins.begun(service, **facts)
-    with pytest.raises(FormRefused):
-        logins.flow.ask_upstream(context, upstream, logins.world.now)
-    assert read_stored(logins, context).outstanding == ()
 
 
 def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
