@@ -291,13 +291,12 @@ def test_an_exact_context_is_kept(arrived_transaction: Transaction, after: Next,
 SENT = {"sn": ("Ravn",)}
 
 
-def permit_with_notice(permit: Any, basis: str = "public_task", *, released: Any = SENT, **terms: str) -> Decision:
+def permit_with_notice(permit: Any, basis: str = "public_task", *, released: Any = SENT, **terms: Any) -> Decision:
     """Return a permit whose page the upstream has shown."""
     decision: Decision = permit(basis, **released)
     assert decision.release is not None
-    return replace(
-        decision, release=replace(decision.release, **{"notice": "upstream", "name_id": "transient", **terms})
-    )
+    shown: dict[str, Any] = {"notice": "upstream", "name_id": "transient", **terms}
+    return replace(decision, release=replace(decision.release, **shown))
 
 
 @pytest.mark.parametrize(

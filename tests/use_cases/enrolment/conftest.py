@@ -29,6 +29,10 @@ from tests.use_cases.memory_library import AASE, AASE_CPR, FAR, Library
 LATER = timedelta(hours=2)  # longer than every lease and every delay
 
 
+class Killed(BaseException):
+    """The process died, as with ``kill -9``."""
+
+
 def make_wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
     """Return what a student's login asks for."""
     fields = (

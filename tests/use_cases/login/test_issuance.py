@@ -115,6 +115,6 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, pending_login, step)
     assert issuance.record_release(pending_login, step, issued, NameID("n"), world.now)
-    again = issuance.transactions.read("t", world.now)
+    again = issuance.transactions.read(pending_login.transaction.id, world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
     assert len(lookup.owed) == bool(purpose)

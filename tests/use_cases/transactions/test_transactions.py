@@ -52,7 +52,7 @@ def test_a_fact_of_a_person_is_nobody_else_s(
         transactions.change(context, intend("student"), world.now)
     with pytest.raises(BrowserUnmatched):
         transactions.reread(context, world.now)
-    assert transactions.read("t", world.now).transaction.intent is None
+    assert transactions.read(begun.id, world.now).transaction.intent is None
     changed = transactions.change(context, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
 
