@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core.entities import Assurance, Controller, Service
@@ -21,6 +21,7 @@ from broker.core.policy.model import (
     Requirement,
 )
 from tests.plugins.core_values import NOW, PLACE, WORDS, make_policy, make_release
+from tests.plugins.example_counts import scale_examples
 
 CATEGORY = "https://category.example/library"
 LOANS = Service("my-loans", "x", WORDS, ("wayf",), Controller(WORDS), categories=(CATEGORY,), encrypts=True)
@@ -71,6 +72,7 @@ LOGINS = st.builds(
 )
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS)
 def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFacts) -> None:
     """Released is a part of the attributes and of the entry; each attribute of the person has exactly one fate."""
@@ -86,6 +88,7 @@ def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFac
     assert decision.effect is Effect.PERMIT or not decision.released
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS, NAME, PATTERN)
 def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFacts, name: str, value: str) -> None:
     """A login that matches with one more condition matched without it."""
@@ -99,12 +102,14 @@ def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFac
             assert decide(login, LOANS, wide).affiliation == narrow.affiliation
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))), LOGINS)
 def test_the_order_of_files_is_irrelevant(drawn: tuple[list[Policy], list[Policy]], login: LoginFacts) -> None:
     """Precedence alone decides."""
     assert decide(login, LOANS, *drawn[0]) == decide(login, LOANS, *drawn[1])
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS)
 def test_the_index_leaves_no_match_out(policies: list[Policy], login: LoginFacts) -> None:
     """Asking every file alone finds the same affiliation as the index over all of them."""
@@ -123,6 +128,7 @@ REQUIREMENT = st.builds(
 )
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, REQUIREMENT, LOGINS)
 def test_a_borrower_changes_no_permit(policies: list[Policy], require: Requirement, login: LoginFacts) -> None:
     """A login that is permitted without a borrower gets the same decision with one."""

@@ -156,5 +156,5 @@ class PinModel(RuleBasedStateMachine):
 
 TestPinModel = PinModel.TestCase
 TestPinModel.settings = settings(
-    max_examples=scale_examples(60), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=scale_examples(30), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
