@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench import processes
 from bench.brokers import Setup, broker_running
-from bench.browsers import read_broker, site_of
+from bench.browsers import read_broker, read_hub_key, site_of
 from bench.figures import Figure, Row, part, row
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
@@ -86,11 +86,6 @@ def arrive(
     fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
     answer = browser.session.post(asked.acs, fields, allow_redirects=False, timeout=60)
     browser.get(answer.headers["Location"])
-
-
-def read_hub_key(setting: Setting) -> signature.SigningKey:
-    """Return the key that the simulated hub signs with."""
-    return signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
 
 
 def find_request(browser: Browser, url: str) -> wayf_hub.ReceivedAuthnRequest:

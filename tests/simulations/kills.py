@@ -20,8 +20,8 @@ import requests
 
 from bench import stores
 from bench.brokers import Setup, broker_running
-from bench.browsers import read_broker
-from bench.first_logins import arrive, cpr_of, person, read_hub_key
+from bench.browsers import read_broker, read_hub_key
+from bench.first_logins import arrive, cpr_of, person
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts
 from broker.demo.people.persona import Persona

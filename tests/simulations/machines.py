@@ -27,7 +27,8 @@ from typing import Any, Final
 
 import requests
 
-from bench.first_logins import arrive, person, read_hub_key
+from bench.browsers import read_hub_key
+from bench.first_logins import arrive, person
 from broker.adapters.saml.xml_security import encryption, http_bindings
 from broker.core.errors import BrokerError
 from broker.demo.check.http_browser import Browser, _Loopback
