@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 from broker.app import assembly
 from broker.cli.audit import find_events
 from broker.cli.main import broker
-from broker.core.staff.staff_sentences import PAGES
+from broker.core.staff.staff_sentences import ADVICE_BY_REASON
 from broker.demo.people.personas import persona
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from tests.plugins.deployment import Deployment, Person, find_text, mark
@@ -55,7 +55,7 @@ def test_sentences_for_a_librarian_come_first(admin: Person) -> None:
     said = " ".join(find_texts(page, "//section[@aria-labelledby='found']/*[not(self::details)]//text()"))
     assert "The person wanted to log in to My loans with University login (WAYF), and was not let in." in said
     assert "Your login has no CPR number." in said
-    assert PAGES["cpr_required"] in said
+    assert ADVICE_BY_REASON["cpr_required"] in said
     assert "The rules in force now would not let the person in either." in said
     assert find_text(page, "//details/pre/text()").startswith("refused ")
 
