@@ -1,5 +1,6 @@
 """Log, metric and ``/readyz`` when the policies of a worker change or cannot be loaded."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -7,13 +8,14 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import get_native_id
 from typing import Any
 
 import pytest
 
 from broker.adapters.observability import application_log
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.app import background_work, readiness, work_lock
+from broker.app import assembly, background_work, readiness, work_lock
 from broker.app.assembly import Parts, assemble, now
 from broker.app.fleet_report import describe_process
 from broker.app.readiness import list_gauges
@@ -83,6 +85,20 @@ def test_a_worker_that_hangs_is_a_note_and_does_not_count_as_running(parts: Part
             assert readiness.notes(parts).get("work") == expected
             running = [gauge.value for gauge in list_gauges(parts) if gauge.name == "broker_work_running"]
             assert running == [expected is None]
+
+
+def test_workers_are_forked_after_the_thread_of_the_system_has_ended() -> None:
+    """A worker that is forked before can inherit a lock of OpenSSL; it then hangs at its first signature."""
+    library = ctypes.CDLL(None)
+    key = ctypes.c_uint()
+    library.pthread_key_create(ctypes.byref(key), library.usleep)  # called with the value when the thread ends
+
+    def read() -> int:
+        library.pthread_setspecific(key, ctypes.c_void_p(200_000))
+        return get_native_id()
+
+    thread = assembly.finish_reload(read)
+    assert not Path(f"/proc/self/task/{thread}").exists()
 
 
 def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:

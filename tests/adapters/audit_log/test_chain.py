@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.audit_log.hash_chain import ChainHead, encode_head, parse_line
-from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.monthly_files import HEAD_FILE, AuditFiles
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
 from tests.adapters.audit_log.two_month_audit_log import KEY, NOVEMBER, NOW, OCTOBER
@@ -49,7 +49,7 @@ def _restore_old_head(folder: Path) -> None:
     line = parse_line(whole[-3])
     assert line is not None
     head = ChainHead(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
-    (folder / HEAD).write_bytes(encode_head(KEY, head))
+    (folder / HEAD_FILE).write_bytes(encode_head(KEY, head))
 
 
 def _unlink(*names: str) -> Tampering:
@@ -109,12 +109,14 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     ),
     "two months with each other's name": (_swap_months, f"{OCTOBER}:1: the lines before it"),
     "everything removed except the head": (_unlink(OCTOBER, NOVEMBER), "lines 1 to 12 are missing at the end"),
-    "the head removed": (_unlink(HEAD), f"{HEAD}: is missing or not ours"),
+    "the head removed": (_unlink(HEAD_FILE), f"{HEAD_FILE}: is missing or not ours"),
     "the head changed": (
-        lambda folder: (folder / HEAD).write_bytes((folder / HEAD).read_bytes().replace(b'"n":12', b'"n":11')),
-        f"{HEAD}: is missing or not ours",
+        lambda folder: (folder / HEAD_FILE).write_bytes(
+            (folder / HEAD_FILE).read_bytes().replace(b'"n":12', b'"n":11')
+        ),
+        f"{HEAD_FILE}: is missing or not ours",
     ),
-    "the head of another key": (_forge, f"{HEAD}: is missing or not ours"),
+    "the head of another key": (_forge, f"{HEAD_FILE}: is missing or not ours"),
 }
 
 
@@ -140,7 +142,7 @@ def test_a_cut_with_its_old_head_is_found_by_an_anchor(two_months: AuditFiles) -
 
 def test_nothing_is_written_without_a_head(two_months: AuditFiles) -> None:
     """An attacker removes the head and the last lines: the broker must not cover the cut with new lines."""
-    (two_months.folder / HEAD).unlink()
+    (two_months.folder / HEAD_FILE).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
         two_months.append(NOW, {"event": "decided"}, sync=False)
 

@@ -215,7 +215,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
     silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
-    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), issued_by=NOW)
+    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), latest_issue_time=NOW)
     logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
     left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda peer: peer.name, "both": True}
     left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}

@@ -21,7 +21,7 @@ from broker.core.consent.consent import REMEMBERED_FOR
 from broker.core.help_codes import REASONS as NUMBERED
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
-from broker.core.retention import AUDIT_KEY, RECEIPT
+from broker.core.retention import AUDIT_KEY
 from tests.plugins.source_files import nodes_of, text_of
 
 ROOM = Path(broker.adapters.web.__path__[0])
@@ -110,15 +110,10 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
 
 @pytest.mark.parametrize(
     ("page", "words", "lasts"),
-    [
-        ("consent.html", "12 months", REMEMBERED_FOR),
-        ("consent_responsible.html", "two years", RECEIPT.span),
-        ("choices.html", "two years", RECEIPT.span),
-        ("kept.html", "at most three years", AUDIT_KEY.span),
-    ],
+    [("consent.html", "12 months", REMEMBERED_FOR), ("kept.html", "at most three years", AUDIT_KEY.span)],
 )
 def test_a_page_promises_the_time_that_the_code_keeps(page: str, words: str, lasts: timedelta) -> None:
-    """How long an answer counts and how long its receipt is kept stand in words, which no constant changes."""
-    days = {"12 months": 365, "two years": 2 * 365, "three years": 3 * 365}
+    """How long an answer counts and how long events can be read stand in words, which no constant changes."""
+    days = {"12 months": 365, "three years": 3 * 365}
     assert words in (ROOM / "templates" / page).read_text()
     assert lasts == timedelta(days=next(long for said, long in days.items() if said in words))
