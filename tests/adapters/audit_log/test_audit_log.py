@@ -200,14 +200,6 @@ def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAud
     assert len(set(tags)) == len(tags)
 
 
-def test_a_late_event_of_the_last_year_is_found(audit_log: StoredAuditLog) -> None:
-    """It is written after another worker opened the next year, with the key of the earlier year."""
-    audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(year=2027, month=1, day=1)))
-    audit_log.add(RELEASED)
-    assert audit_log.files.months() == ["2027-01"]
-    assert (_list_events(audit_log, MINE), _about(audit_log, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
-
-
 def test_each_person_has_one_key_a_year(audit_log: StoredAuditLog, store: Store) -> None:
     """The erasure of one person erases no other, and a key opens no other year."""
     for person in ("p", "q"):

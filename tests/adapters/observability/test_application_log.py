@@ -65,25 +65,3 @@ def test_a_line_that_cannot_be_written_is_dropped_and_counted(
     application_log.log_event("asked")
     application_log.log_unexpected(error, "server")
     assert application_log.dropped == before + 2
-
-
-class Watched(io.StringIO):
-    """Standard output that records each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[str] = []
-
-    def write(self, text: str) -> int:
-        """Record it."""
-        self.writes.append(text)
-        return super().write(text)
-
-
-def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that log at the same time write two separate lines."""
-    out = Watched()
-    monkeypatch.setattr("sys.stdout", out)
-    application_log.log_event("asked", reference="BCDFGHJK")
-    assert [json.loads(each.removesuffix("\n"))["event"] for each in out.writes] == ["asked"]
-    assert out.writes[0].endswith("}\n")

@@ -113,19 +113,6 @@ def test_a_fault_is_told_with_its_line(tmp_path: Path, old: str, new: str, expec
     assert any(each.startswith(f"ours/hospital.mitau.yaml:{expected}") for each in told), told
 
 
-def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
-    """An unknown key, broken YAML and a missing question are reported together."""
-    told = find_faults(
-        tmp_path / "ours",
-        studnet__cpr=GOOD.replace("title:", "titel:"),
-        start="{",
-        faq="version: 1\ntitle: {en: Q, da: S}\nentries: {}",
-    )
-    assert any(each.startswith("ours/studnet.cpr.yaml:2: unknown key 'titel'") for each in told)
-    assert any(each.startswith("ours/start.yaml:1: is not YAML") for each in told)
-    assert sum("entries." in each and "is missing" in each for each in told) == 13
-
-
 def test_a_library_has_a_tree_of_its_own(tmp_path: Path) -> None:
     """New pages come in, with their addresses and Back, where an answer of an own page leads to them."""
     start = """version: 1
