@@ -102,7 +102,7 @@ def permit() -> Permit:
         attributes = tuple(each for each, _ in listed)
         release = make_release(borrower=borrower, legal_basis=basis, attributes=attributes)
         rule = BorrowerRule(
-            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", PLACE
+            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", place=PLACE
         )
         policy = make_policy(precedence=10, borrower=rule, releases=(release,))
         return Decision(

@@ -22,7 +22,7 @@ def make_alternative(**conditions: str) -> Alternative:
 def make_release(service: str = "my-loans", *names: str, **changes: Any) -> Release:
     """Return a release entry that lists these attributes, with a persistent NameID and without a borrower."""
     listed = tuple(ReleasedAttribute(name, WORDS, PLACE) for name in names)
-    return replace(Release(service, "none", "public_task", WORDS, "persistent", listed, PLACE), **changes)
+    return replace(Release(service, "none", "public_task", WORDS, "persistent", listed, place=PLACE), **changes)
 
 
 def make_policy(affiliation: str = "student", *match: Alternative, **changes: Any) -> Policy:

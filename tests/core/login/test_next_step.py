@@ -332,7 +332,7 @@ def test_an_upstream_s_notice_covers_no_constant_and_no_register(
     has_one = replace(arrived_transaction, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)
     assert needing.policy
-    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
+    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", place=PolicyLine("p.yaml", 1), register=RegisterRule())
     by_register = replace(needing, policy=replace(needing.policy, borrower=rule))
     assert isinstance(after(has_one, by_register), Ask)
 

@@ -11,7 +11,7 @@ from broker.core.login.login_simulation import simulate_login
 from broker.core.policy.model import NAME_ID, PolicySet, ReleasedAttribute
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
-from tests.core.policy_analysis.random_logins import SERVICES, SITE, UPSTREAMS, draw_policies, random_logins
+from tests.core.policy_analysis.random_logins import SERVICES, SITE, draw_policies, random_logins
 from tests.plugins.core_values import NOW, PLACE, WORDS, make_alternative, make_policy, make_release
 
 
@@ -40,8 +40,7 @@ def test_all_that_leaves_is_listed_and_nothing_else(seed: int) -> None:
 
 def find_released(policies: PolicySet, login: DescribedLogin, service: Service) -> set[tuple[str, str, str]]:
     """Return what the engine lets leave: service, affiliation, attribute; a mail address as NameID is left out."""
-    terms = SITE.make_terms(UPSTREAMS[login.upstream], login.institution)
-    played = simulate_login(login, service, policies, NOW, terms)
+    played = simulate_login(login, service, policies, NOW, SITE)
     return {
         (service.name, played.decision.affiliation or "", each.name) for each in played.leaving if each.name != NAME_ID
     }

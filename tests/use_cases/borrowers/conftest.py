@@ -22,8 +22,8 @@ from tests.plugins.core_values import PLACE, REQUEST, make_authentication, make_
 CPR: Final = "0101990000"
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", place=PLACE, lowers=LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",

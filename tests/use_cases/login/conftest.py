@@ -51,7 +51,7 @@ STUDENTS: Final = make_policy(
     make_alternative(eduPersonScopedAffiliation="student@*"),
     precedence=3,
     require=Requirement(cpr=True),
-    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE),
+    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE),
     releases=(make_release(borrower="make"), make_release("e-resources")),
 )
 NURSES: Final = make_policy(
