@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from threading import Event, Semaphore, Thread
 from threading import enumerate as enumerate_threads
 from typing import Final, ParamSpec, TypeVar
@@ -316,10 +317,11 @@ def open_broker() -> Parts:
 
 
 def finish_reload(reload: Callable[[], R]) -> R:
-    """Return what ``reload`` opens; ConfigurationFaults if it takes longer than 30 s.
+    """Return what ``reload`` opens. Raises ConfigurationFaults if it takes longer than 30 s.
 
-    A disk that hangs blocks its reader for ever, so a thread reads. While it does, no other reload
-    begins: a worker that is forked beside it can inherit a lock of OpenSSL that nobody releases.
+    A disk that hangs blocks its reader for ever, so a thread reads. Afterwards gunicorn forks
+    workers. A worker that is forked beside the thread can inherit a lock of OpenSSL that nobody
+    releases, so no other reload begins before the thread has ended.
     """
     result: Future[R] = Future()
     what = f"takes more than {_RELOAD_WITHIN_S:.0f} seconds"
@@ -338,15 +340,18 @@ def finish_reload(reload: Callable[[], R]) -> R:
     thread.join(_RELOAD_WITHIN_S)
     if thread.is_alive():
         raise slow
+    # ``join`` returns while the thread of the system still ends, and OpenSSL holds a lock then.
+    while Path(f"/proc/self/task/{thread.native_id}").exists():
+        time.sleep(0.001)
     return result.result()
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; raises ConfigurationFaults with the faults of all parts."""
+    """Open and check every part. Raises ConfigurationFaults with the faults of all parts."""
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    budget = LogBudget(application_log.tell, now, find_present_network)
-    log = to_log(application_log.tell, budget.write_limited)
+    budget = LogBudget(application_log.log_event, now, find_present_network)
+    log = to_log(application_log.log_event, budget.write_limited)
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
     tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
@@ -420,7 +425,7 @@ def _open_audit_log(
     machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
     person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())
     return open_audit_log(
-        settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
+        settings.audit_folder, keys.audit, person_keys, anchors, application_log.log_event
     )
 
 
@@ -428,7 +433,7 @@ def _open_message_log(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
     if log is None:
         return None
-    return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.log_event)
 
 
 def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:

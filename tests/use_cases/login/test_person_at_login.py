@@ -74,18 +74,6 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
-def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) -> None:
-    """Where the policies are others by then."""
-    policies = logins.set
-    logins.set = replace(policies, policies=())
-    denied = look_up(logins, logins.student())
-    assert denied.transaction.person is None
-    logins.set = policies
-    context = logins.lookup.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
-    assert context.transaction.person
-    assert store_person(logins, context) == context.transaction
-
-
 @pytest.mark.parametrize("there", [True, False])
 def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
     """Only a person whose CPR number finds a borrower is let in."""
@@ -131,18 +119,6 @@ def test_a_proof_of_before_counts(logins: Any, upstream: str, said: dict[str, st
     assert context.evaluated
     assert context.evaluated.is_permitted == (upstream == "other")
     assert store_person(logins, context) == context.transaction
-
-
-def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any) -> None:
-    """Of another name the older one is kept beside it."""
-    now = logins.world.now
-    answer = logins.answer("other", eppn=EPPN)
-    fresh = proof(now, address="fresh@auh.rm.dk")
-    context = came(logins, answer, proofs=(fresh,))
-    for older in (proof(now), proof(now, "mail", "kim@example.org")):
-        keep_proof(logins.world.ports.persons, owner(logins, context), older, now)
-    found = logins.lookup.look_up_and_store(context, now)
-    assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:

@@ -9,14 +9,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.logout.logout_state import (
-    MOST_ASKED,
-    Logout,
-    LogoutPeer,
-    LogoutRequest,
-    LogoutResponse,
-    ParticipantState,
-)
+from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest, LogoutResponse, ParticipantState
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.logout.logout_flow import LogoutFlow
@@ -67,7 +60,7 @@ def session(name: str, service: str = "books", person: str = "asta", browser: st
 BOOKS: Final = session("books")
 # Sent by clocks that are far ahead: every session existed then.
 LATER: Final = datetime.max.replace(tzinfo=UTC)
-BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, issued_by=LATER)
+BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, latest_issue_time=LATER)
 IDS: Final = count()
 Flow = Callable[..., LogoutFlow]
 
@@ -166,28 +159,6 @@ def test_a_service_that_cannot_be_told_is_not_asked(flow: Flow, how: dict[str, A
     assert ask_participant(begun(flow(AT_LOANS, BOOKS, **how)))[0] == ("books", "unreachable")
 
 
-def test_an_upstream_without_an_address_is_unreachable(flow: Flow) -> None:
-    """It cannot be asked, nor its answer believed."""
-    assert ask_participant(begun(flow(AT_LOANS, unreachable=("wayf",)))) == [("wayf", "unreachable")]
-
-
-def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
-    """The rest is reported as not logged out; two sessions of one name are one hop."""
-    many = [replace(session(f"s{at}"), name_id=NameID(f"n{at}")) for at in range(MOST_ASKED + 1)]
-    many.append(replace(session("again"), name_id=NameID("n0")))
-    logout = begun(flow(AT_LOANS, *many, unreachable=("wayf",)))
-    states = [each.state for each in logout.participants]
-    assert states == [*[ParticipantState.OPEN] * MOST_ASKED, *[ParticipantState.UNREACHABLE] * 2]
-    assert [each.indexes for each in logout.participants if each.name_id == NameID("n0")] == [("_again", "_s0")]
-
-
-def test_the_trail_is_told_once(flow: Flow) -> None:
-    """However often the last page is loaded."""
-    made = flow(AT_LOANS)
-    logout = begun(made)
-    assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
-
-
 def send_message(made: LogoutFlow, logout: Logout) -> str:
     """Send a LogoutRequest to the first participant."""
     request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[0], NOW)
@@ -205,5 +176,5 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
     held_back = since + SECOND
     made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
-    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id, issued_by=LATER)
+    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id, latest_issue_time=LATER)
     assert ask_participant(begun(made, by_books, now=held_back)) == [("wayf", "open")]

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from broker.core.entities import Service, Text, Upstream
 from broker.core.errors import SUCCESS, BrowserUnmatched
-from broker.core.login.transaction import SKEW, Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import SKEW, AuthnRequest, Person, Transaction
 from broker.core.logout.logout_state import (
     AskScope,
     Finish,
@@ -34,6 +34,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import SESSION
 from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
+from tests.plugins.core_values import make_authentication
 from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.memory_store import MemoryStore
 
@@ -165,7 +166,11 @@ class LogoutMachine(RuleBasedStateMachine):
             del world.at_service[each.browser, each.service]
         indexes = (session.index,) if indexed else ()
         request = LogoutRequest(
-            LogoutPeer("service", session.service), world.fresh(), session.name_id, indexes, issued_by=world.now + SKEW
+            LogoutPeer("service", session.service),
+            world.fresh(),
+            session.name_id,
+            indexes,
+            latest_issue_time=world.now + SKEW,
         )
         world.messages.append(Message(request))
 
@@ -180,7 +185,7 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         peer = LogoutPeer("upstream", "wayf")
         name = NameID(f"{session.person} at wayf")
-        request = LogoutRequest(peer, world.fresh(), name, (session.index,), issued_by=world.now + SKEW)
+        request = LogoutRequest(peer, world.fresh(), name, (session.index,), latest_issue_time=world.now + SKEW)
         world.messages.append(Message(request, session))
 
     @rule(seconds=st.sampled_from((1, 60, 200, 400)))
@@ -197,7 +202,7 @@ class LogoutMachine(RuleBasedStateMachine):
         world = self.world
         world.now += SECOND
         message = world.messages[-1 - which % len(world.messages)]
-        if world.now > message.request.issued_by - SKEW + FRESH:
+        if world.now > message.request.latest_issue_time - SKEW + FRESH:
             return
         self._is_one_jar(browsers, message)
         before = self._list_ended()
@@ -273,7 +278,7 @@ class LogoutMachine(RuleBasedStateMachine):
 
     def _find_issue_time(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
-        return requests[0].issued_by - SKEW
+        return requests[0].latest_issue_time - SKEW
 
     # The parties
 
@@ -292,7 +297,7 @@ class LogoutMachine(RuleBasedStateMachine):
         # The upstream had one session of its person there.
         for browser in browsers:
             own = world.upstream.get(browser)
-            if own and own.person == left.person and own.began <= message.request.issued_by - SKEW:
+            if own and own.person == left.person and own.began <= message.request.latest_issue_time - SKEW:
                 del world.upstream[browser]
 
     def _answers(self, peer: LogoutPeer, indexes: tuple[str, ...], request: str, logout: Logout) -> None:
@@ -318,7 +323,7 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         for page in self.world.pages:
             transaction = page.transaction
-            before = transaction.authenticated <= request.issued_by - SKEW  # type: ignore[operator]
+            before = transaction.authenticated <= request.latest_issue_time - SKEW  # type: ignore[operator]
             if request.peer.side == "upstream":
                 page.over = page.over or page.stands_on.index in request.indexes
             elif before and (transaction.browser, page.stands_on.person) in logout.groups:
@@ -327,19 +332,8 @@ class LogoutMachine(RuleBasedStateMachine):
     def _transaction(self, session: UpstreamSession, service: str) -> Transaction:
         now = self.world.now
         asked = AuthnRequest(self.world.fresh(), service, SERVICES[service].entity_id, "acs")
-        answer = Authentication(
-            "wayf",
-            WAYF.entity_id,
-            "i",
-            (),
-            (),
-            now,
-            None,
-            now,
-            now,
-            f"{session.person} at wayf",
-            "",
-            session_index=session.index,
+        answer = make_authentication(
+            received=now, name_id=f"{session.person} at wayf", name_id_format="", session_index=session.index
         )
         return Transaction(
             self.world.fresh(),
@@ -382,7 +376,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.world.now += SECOND
         for message in self.world.messages:
             if not message.delivered and not message.request.indexes:
-                latest = message.request.issued_by
+                latest = message.request.latest_issue_time
                 self.world.now = max(self.world.now, latest + SECOND)
 
 
