@@ -18,7 +18,7 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
 from broker.core.errors import TransactionGone
 from broker.core.help_codes import ShownPage
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.demo.library import services
 from tests.plugins.deployment import Deployment, find_text, form, mark
 
@@ -80,7 +80,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     get_many, count = SqliteStore.get_many, SqliteStore.count
 
-    def record_get_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
+    def record_get_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[StoredRecord | None]:
         asked.append(" ".join(["get", *(key.kind for key in keys)]))
         return get_many(store, keys, now)
 

@@ -101,7 +101,7 @@ class Transactions:
         draft = self._records.draft(self.key(transaction.id), content, was)
         if not self.store.put_many(draft, others, now):
             return None
-        return LoginContext(transaction, draft.kept.version)
+        return LoginContext(transaction, draft.record.version)
 
     def reread(self, context: LoginContext, now: datetime) -> LoginContext:
         """Read a transaction again.

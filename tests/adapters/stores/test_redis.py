@@ -11,7 +11,7 @@ import pytest
 from broker.adapters.stores import redis_connection
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 pytestmark = pytest.mark.server
@@ -23,8 +23,8 @@ MARKER = b"0101010000"
 Start = Callable[..., RedisServer]
 CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
-    "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
-    "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
+    "put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW),
+    "durable put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW, durable=True),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("person", None, NOW)),
     "list group": lambda store: list(store.list("person", "g", NOW)),
@@ -39,7 +39,7 @@ def _open(url: str, **options: bool) -> Store:
 
 
 def _put(store: Store, version: str = "1") -> bool:
-    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+    return store.put(KEY, StoredRecord(MARKER, version, LATER, NOW), None, NOW, durable=True)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: 
     """Every key has a time to live that reaches beyond ``until`` and not far, so that nothing stays for ever."""
     store = _open(redis_url)
     for name in ("", "n"):
-        store.put(Key("reference", "g", name), Kept(MARKER, "1", LATER), None, NOW)
-    store.put(Key("reference", "g", "m"), Kept(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
+        store.put(Key("reference", "g", name), StoredRecord(MARKER, "1", LATER), None, NOW)
+    store.put(Key("reference", "g", "m"), StoredRecord(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
     store.count(KEY, 1, LATER, NOW)
     day, leeway = timedelta(days=1), timedelta(minutes=5)
     with redis_server.client() as client:

@@ -13,7 +13,7 @@ from broker.adapters.stores import redis, redis_connection, redis_scripts
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import KEEPING, RedisServer
 
@@ -31,7 +31,7 @@ def _open(url: str, **options: bool) -> Store:
 
 
 def _put(store: Store, version: str = "1") -> bool:
-    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+    return store.put(KEY, StoredRecord(MARKER, version, LATER, NOW), None, NOW, durable=True)
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monk
     with replica.client() as copy:
         store = _open(master.url)
         assert _put(store)
-        record = redis_scripts.place(KEY).record
+        record = redis_scripts.make_keys(KEY).record
         assert copy.hget(record, "v") == MARKER
         replica.signal(signal.SIGSTOP)
         try:
-            second = Kept(b"second", "2", LATER)
+            second = StoredRecord(b"second", "2", LATER)
             with monkeypatch.context() as patched:
                 patched.setattr(redis, "_REPLICA_WAIT", 200)
                 for worker in (store, store, _open(master.url)):
@@ -92,14 +92,14 @@ def test_a_dead_server_of_a_cluster_hides_no_other(redis_server: RedisServer) ->
     alive = SimpleNamespace(name="alive", host="10.0.0.2", redis_connection=redis_server.client())
     client = SimpleNamespace(get_nodes=lambda: [dead, alive], get_primaries=lambda: [dead, alive])
     assert redis_connection.servers(client) == ("10.0.0.1", "10.0.0.2")
-    assert redis_connection.loss_faults(client) == ()
+    assert redis_connection.find_loss_faults(client) == ()
     with alive.redis_connection as server:
         server.config_set("appendfsync", "everysec")
-        (fault,) = redis_connection.loss_faults(client)
+        (fault,) = redis_connection.find_loss_faults(client)
         server.config_set("appendfsync", "always")
     assert "Redis alive has appendfsync everysec" in fault
     # A server of a Cluster that has taken over has no replica until the other one is back.
-    assert list(redis_connection.find_lone_masters(client)) == []
+    assert list(redis_connection.find_unreplicated_writes(client)) == []
 
 
 def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer], start: Start) -> None:
@@ -130,7 +130,7 @@ def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer],
 
 def _writes(store: Store) -> bool:
     try:
-        return store.put(Key("reference", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
+        return store.put(Key("reference", "g"), StoredRecord(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
     except StoreUnavailable:
         return False
 
@@ -141,8 +141,8 @@ def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_
     assert isinstance(store, RedisStore)
     assert _put(store)
     store.drop(KEY)
-    slot = store._connect().keyslot(redis_scripts.place(KEY).record)
-    port = store._connect().get_node_from_key(redis_scripts.place(KEY).record).port
+    slot = store._connect().keyslot(redis_scripts.make_keys(KEY).record)
+    port = store._connect().get_node_from_key(redis_scripts.make_keys(KEY).record).port
     owner = next(node for node in redis_cluster if node.port == port)
     other = next(node for node in redis_cluster if node is not owner)
     _give(redis_cluster, slot, other)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
 from tests.plugins.example_counts import scale_examples
 from tests.plugins.memory_store import MemoryStore
@@ -44,16 +44,18 @@ class WatchedStore(MemoryStore):
         self.durable: list[bool] = []
         self.gets = 0
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
+    def get(self, key: Key, now: datetime) -> StoredRecord | None:
         """Read, and count."""
         self.gets += 1
         return super().get(key, now)
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, record: StoredRecord, expected_version: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Write, and note how."""
         self.before_put()
         self.durable.append(durable)
-        return super().put(key, kept, was, now, durable=durable)
+        return super().put(key, record, expected_version, now, durable=durable)
 
 
 def tallies(store: Store, *, durable: bool = False) -> Records[Tally]:
@@ -144,7 +146,7 @@ def test_a_write_that_always_loses_ends() -> None:
 
     def interfere() -> None:
         version = str(next(names))
-        store.kept[KEY] = Kept(dump(Tally((version,))), version, UNTIL)
+        store.records[KEY] = StoredRecord(dump(Tally((version,))), version, UNTIL)
 
     store.before_put = interfere
     seen: list[tuple[str, ...] | None] = []

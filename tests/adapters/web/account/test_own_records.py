@@ -17,7 +17,7 @@ from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.core.events.audit_events import AuditEventKind
-from broker.core.ports import Kept, Key, lease_key
+from broker.core.ports import Key, StoredRecord, lease_key
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
@@ -255,7 +255,7 @@ def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> N
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_key(person_key(held.group))
-    assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
+    assert store.put(lease, StoredRecord(b"", "theirs", now + timedelta(minutes=1)), None, now)
     assert mark(press_delete(person, confirm)) == ("choices", "busy")
     assert "person" in list_kept(deployment)
     store.drop(lease)
