@@ -1,4 +1,4 @@
-"""A disclosure: exactly what leaves for a service, as it is shown, agreed to and issued."""
+"""A disclosure: exactly what is sent to a service, as it is shown, agreed to and issued."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
-# Attributes whose value, and not only whose name, is material: a change of it asks again
-# (docs/reference/consent.md#features).
+# Attributes of which the person agrees to the value too. If the value changes, the person is asked
+# again (docs/reference/consent.md#features).
 WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
@@ -28,7 +28,7 @@ ALWAYS: Final = "always"
 # The purpose of a look-up in the register of persons, "" for none.
 LookedUp = Literal["address", "number", ""]
 _REGISTER: Final = "person_register"
-# A page that names the address names the number too.
+# What a page says about the look-up: a page about the address mentions the CPR number too.
 _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
     "": (),
     "number": ("number",),
@@ -38,7 +38,7 @@ _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that leaves: name, values and purpose."""
+    """One attribute that is sent: name, values and purpose."""
 
     name: str
     values: Values
@@ -48,7 +48,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """Everything that leaves in one assertion, and everything that the page shows about it."""
+    """Everything that is sent in one assertion, and everything that the page shows about it.
+
+    ``giver`` is the institution that sent the attributes, ``receiver`` the service's controller.
+    """
 
     service: str
     acs: str
@@ -63,12 +66,12 @@ class Disclosure:
 
     @property
     def attributes(self) -> tuple[Item, ...]:
-        """Return the items that leave as attributes: all but the NameID."""
+        """Return the items that are sent as attributes: all but the NameID."""
         return tuple(item for item in self.items if item.name != NAME_ID)
 
     @property
     def address(self) -> str | None:
-        """Return the mail address that leaves as NameID; None for another kind of NameID."""
+        """Return the mail address that is sent as NameID; None for another kind of NameID."""
         for item in self.items:
             if item.name == NAME_ID:
                 return item.values[0]
@@ -77,12 +80,13 @@ class Disclosure:
     def page_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything that the page shows.
 
-        Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
+        The form token of the page, the receipt and the assertion must have the same digest
+        (docs/reference/design.md#4a-shown).
         """
         parts: list[str] = []
         for item in self.items:
-            # Not yet made when the person is asked: the receipt binds the name
-            # (docs/reference/design.md#borrower-number).
+            # The borrower number may not exist yet when the person is asked. So the digest has the
+            # attribute's name only (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = (*self._terms(), *_TOLD_OF[self.looked_up])
@@ -94,10 +98,11 @@ class Disclosure:
 
     @property
     def parts(self) -> frozenset[Part]:
-        """Return the parts that a person agrees to, apart from the terms; less is a subset.
+        """Return the parts that a person agrees to, apart from the legal terms.
 
         A part is a name, or each value of a watched attribute, or a persistent NameID, or a purpose
-        of a look-up in the register.
+        of a look-up in the register. A disclosure that sends less has a subset of these parts, so
+        the person is not asked again.
         """
         parts = {
             (_kind(item), item.name, value)
@@ -111,26 +116,28 @@ class Disclosure:
 
     def _terms(self) -> tuple[str, ...]:
         purpose = self.purpose
-        giver = _parts(self.giver)
-        receiver = _parts(self.receiver)
+        giver = _list_texts(self.giver)
+        receiver = _list_texts(self.receiver)
         return (self.service, self.legal_basis, purpose.en, purpose.da, *giver, *receiver)
 
 
 def _kind(item: Item) -> str:
-    # An attribute that is no longer optional leaves without a tick: that is another question.
+    # An attribute that is no longer optional is sent although the person ticks nothing. So the
+    # person is asked again.
     return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
     """Return the values that matter, sorted; none if only the name matters."""
     if item.name == NAME_ID:
-        return [*item.values]  # to the letter: a service may know two people by case
+        # Not casefolded: a service may take addresses that differ only in case for two people.
+        return [*item.values]
     if item.name in WATCHED:
         return sorted(value.casefold() for value in item.values)
     return []
 
 
-def _parts(controller: Controller | None) -> tuple[str, ...]:
+def _list_texts(controller: Controller | None) -> tuple[str, ...]:
     if controller is None:
         return ("", "", "")
     return (controller.name.en, controller.name.da, controller.contact)
@@ -139,7 +146,7 @@ def _parts(controller: Controller | None) -> tuple[str, ...]:
 def disclose(
     decision: Decision, service: Service, acs: str, giver: Controller | None
 ) -> Disclosure:
-    """Return what ``decision`` lets leave for ``service`` at ``acs``.
+    """Return what ``decision`` allows to be sent to ``service`` at ``acs``.
 
     Raises ValueError if the decision does not permit the login.
     """
@@ -158,7 +165,7 @@ def disclose(
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        # the page names the service itself where nobody else is the controller
+        # The page names the service itself if no controller is configured.
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
@@ -167,7 +174,7 @@ def disclose(
 
 
 def find_look_up_purpose(decision: Decision) -> LookedUp:
-    """Return what the register of persons is asked for in a login with an account."""
+    """Return for what a login with a library account looks the person up in the register."""
     policy, release = decision.policy, decision.release
     rule = policy.borrower.register if policy and policy.borrower else None
     if rule is None or release is None or release.borrower == "none":
@@ -178,16 +185,16 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 
 def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure:
-    """Put in the values that a decision leaves open, by name; None leaves the item out."""
+    """Fill in the values, by name, that a decision does not contain; None removes the item."""
     items = []
     for item in disclosure.items:
-        if item.name not in values or _is_other_cpr(item):
+        if item.name not in values or _has_real_cpr(item):
             items.append(item)
         elif value := values[item.name]:
             items.append(replace(item, values=(value,)))
     return replace(disclosure, items=tuple(items))
 
 
-def _is_other_cpr(item: Item) -> bool:
-    """Return whether an item is a CPR number without the stand-in of the decision."""
+def _has_real_cpr(item: Item) -> bool:
+    """Return whether an item has a CPR number already, not the stand-in that decisions contain."""
     return item.name == CPR_ATTRIBUTE and item.values != CPR_STAND_IN

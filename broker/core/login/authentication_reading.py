@@ -27,18 +27,18 @@ from broker.core.identity.national_eid import check_eid_assertion, complete_eid_
 from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
 from broker.core.login.transaction import Authentication
 
+# The parts of a level of assurance. eduPersonAssurance is capped when it is read. These two are
+# capped later, because the assertion of a national eID is checked by them first.
+_LEVEL_PARTS: Final = ("ial", "aal")
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
 # over a protected session).
-# Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
-# first.
-_LEVEL_PARTS: Final = ("ial", "aal")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
 def make_pin_authentication(
     upstream: str, borrower: Borrower, now: datetime, cpr_person_id: str | None = None
 ) -> Authentication:
-    """Return the authentication by ``borrower``'s PIN: the account, and nothing about the person.
+    """Return the authentication by a borrower's PIN: it identifies the account, not the person.
 
     ``cpr_person_id`` is the person id of the CPR number in the borrower's record.
     """
@@ -115,7 +115,7 @@ def _read_asserted(
 ) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
-        # The library system told whose account it is, and of nobody who they are.
+        # The library system identifies the account. It does not say who the person is.
         own = Attributes({attribute.name: attribute.values for attribute in wire})
         return AttributeReading(own, assurance=None, cpr="none", age=None)
     institution = upstream.institution(authentication.institution)

@@ -33,7 +33,7 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 class PersonAtLogin:
     """Looks persons up over the ports.
 
-    ``naming`` holds the key of persistent NameIDs, which is never rotated.
+    ``naming`` computes persistent NameIDs. Its key is never rotated.
     """
 
     records: PersonRecords
@@ -45,22 +45,21 @@ class PersonAtLogin:
     tell: EventPort = discard_event
 
     def evaluate(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the transaction with attributes and decision.
+        """Return the context with the login's attributes and the decision.
 
         They are computed again only if the facts that they depend on have changed.
         """
-        made = evaluate_login(self.rules, context.transaction, now, context.evaluated)
-        return context if made is context.evaluated else replace(context, evaluated=made)
+        login = evaluate_login(self.rules, context.transaction, now, context.evaluated)
+        return context if login is context.evaluated else replace(context, evaluated=login)
 
     def policies(self, context: LoginContext) -> PolicySet:
-        """Return the policy set that counts for this request."""
+        """Return the policy set that is used throughout this request."""
         return context.evaluated.policies if context.evaluated else self.rules.policies()
 
     def look_up(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the transaction with what is known about the person, neither written nor logged.
+        """Return the context with what is known about the person. Nothing is written or logged.
 
-        The ports are called only after the policies permit the login. A login that was denied
-        before is looked up when the policies permit it.
+        The ports are called only if the policies permit the login.
         """
         context = self.evaluate(context, now)
         if context.evaluated is None or context.transaction.person is not None:
@@ -69,17 +68,17 @@ class PersonAtLogin:
         return replace(context, transaction=known, evaluated=login, person=record)
 
     def look_up_and_store(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Add what is known about the person to the stored transaction, as ``look_up`` finds it."""
+        """Look the person up, and add the result of ``look_up`` to the stored transaction."""
         transaction = context.transaction
-        learned = self.look_up(context, now)
-        known = learned.transaction
+        result = self.look_up(context, now)
+        known = result.transaction
         if known == transaction:
-            return learned
-        self.log_permitted(learned, now)
+            return result
+        self.log_permitted(result, now)
 
         def add_to(each: Transaction) -> Transaction:
             if _list_answers(each) != _list_answers(transaction):
-                # The person has given an answer since the look-up: keep it, drop the look-up.
+                # The person has answered since the look-up: keep the answer, drop the result.
                 return each
             return replace(
                 each,
@@ -89,15 +88,15 @@ class PersonAtLogin:
                 proofs=known.proofs,
             )
 
-        undecided = replace(context, evaluated=learned.evaluated)
-        changed = Transactions(self.records.store).change(undecided, add_to, now)
+        evaluated = replace(context, evaluated=result.evaluated)
+        changed = Transactions(self.records.store).change(evaluated, add_to, now)
         return self.evaluate(changed, now)
 
     def log_permitted(self, context: LoginContext, now: datetime) -> None:
         """Write to the audit log that the policies permit a login that was just looked up.
 
-        A login that goes straight through is logged by its release only, which says the same and
-        more.
+        A login that is released in the same request is not logged here: the log entry of the
+        release contains the same.
         """
         transaction = context.transaction
         login = context.evaluated
@@ -113,8 +112,8 @@ class PersonAtLogin:
     ) -> tuple[Transaction, EvaluatedLogin, Record[PersonRecord] | None]:
         """Return the transaction with proofs, person, stored receipts and account.
 
-        The evaluated login and the person record, which is read once, are returned with it. A login
-        that the policies deny leaves no trace.
+        Also return the evaluated login and the person record, which is read once. For a login that
+        the policies deny, nothing is stored.
         """
         if not login.trusted:
             return transaction, login, None
@@ -129,15 +128,15 @@ class PersonAtLogin:
             login = self._evaluate_again(known, login, now)
         if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, login, record
-        # A login without an identifier is a person of its own.
+        # A login without an identifier gets a random person id.
         person = found or Person(secrets.token_hex(16))
         known = replace(known, person=person)
         if not login.is_permitted:
-            # A person who has a borrower already needs nothing that self-service requires.
+            # The requirements of self-service do not apply to a person who has a borrower already.
             number = self.borrowers.find_number(known, login, record)
             known = replace(known, person=replace(person, number=number))
             login = self._evaluate_again(known, login, now)
-            # The search may have written it.
+            # The search for the borrower may have written the record.
             record = self.records.read(person.id, now)
         if not login.is_permitted:
             return known, login, record
@@ -153,10 +152,10 @@ class PersonAtLogin:
         )
 
     def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
-        """Return the step in which the person proves what their intent needs, or None.
+        """Return the step for the mailbox proof that the person's intent needs, or None.
 
-        None if the login carries no identifier: such a proof would block the address for its
-        holder.
+        None also if the login carries no identifier. A proof would then belong to a random person
+        id and block the address for its real holder.
         """
         if not login.trusted or login.transaction.intent is None:
             return None
@@ -177,8 +176,8 @@ class PersonAtLogin:
     def proof_lifetime(self, context: LoginContext, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.
 
-        For a login without an identifier it is valid in this login only: the next one is another
-        person.
+        For a login without an identifier it is valid in this login only, because the next login has
+        another person id.
         """
         login = self.evaluate(context, now).evaluated
         if login is None or not self.persons.is_named(login):
@@ -187,7 +186,7 @@ class PersonAtLogin:
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def compute_service_ids(self, transaction: Transaction) -> dict[str, str]:
-        """Return the identifiers of this person at this service; none if it is unknown."""
+        """Return the person's identifiers at this service; none if the person is unknown."""
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
@@ -212,7 +211,7 @@ class PersonAtLogin:
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> tuple[Proved, ...]:
-        """Return the proofs of this login, and earlier ones if they can matter now."""
+        """Return the proofs of this login, and remembered ones unless they cannot matter."""
         upstream = login.authentication.upstream
         if record is None or upstream in self.rules.local:
             return transaction.proofs

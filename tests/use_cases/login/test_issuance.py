@@ -61,16 +61,16 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup() -> Lookup:
+def person_at_login() -> Lookup:
     """Give the look-up with an empty audit log."""
     return Lookup()
 
 
 @pytest.fixture
-def issuance(world: Any, lookup: Lookup) -> Issuance:
+def issuance(world: Any, person_at_login: Lookup) -> Issuance:
     """Give the issuance of a worker."""
     sessions = Sessions(world.store, KEY)
-    return Issuance(KEY, cast("Any", lookup), Transactions(world.store), sessions)
+    return Issuance(KEY, cast("Any", person_at_login), Transactions(world.store), sessions)
 
 
 @pytest.fixture
@@ -96,10 +96,16 @@ def leave(world: Any, issuance: Issuance, pending_login: LoginContext, step: Iss
 
 @pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
 def test_a_service_is_told_of_a_login_that_was_read(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, *, reading: str | None, told: Any
+    world: Any,
+    issuance: Issuance,
+    pending_login: LoginContext,
+    person_at_login: Lookup,
+    *,
+    reading: str | None,
+    told: Any,
 ) -> None:
     """Where nothing was, no class is anybody's."""
-    lookup.reading = reading
+    person_at_login.reading = reading
     assert issuance.authentication_for_service(pending_login, world.now) == told
 
 
@@ -119,13 +125,13 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
 
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, purpose: LookedUp
+    world: Any, issuance: Issuance, pending_login: LoginContext, person_at_login: Lookup, purpose: LookedUp
 ) -> None:
     """By the very page that told of it; a second submit of the answer requests no other."""
-    lookup.reading = "what was read"
+    person_at_login.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, pending_login, step)
     assert issuance.record_release(pending_login, step, issued, NameID("n"), world.now)
     again = issuance.transactions.read("t", world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
-    assert len(lookup.owed) == bool(purpose)
+    assert len(person_at_login.owed) == bool(purpose)

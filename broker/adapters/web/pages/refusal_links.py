@@ -161,7 +161,7 @@ def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.lookup.policies(context).policies
+        for policy in ports.broker.person_at_login.policies(context).policies
         if any(release.service in names for release in policy.releases)
     )
 

@@ -22,7 +22,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.lookup.policies(context), policy, transaction)
+    label = _account_label(ports.broker.person_at_login.policies(context), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:

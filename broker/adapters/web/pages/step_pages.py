@@ -201,7 +201,7 @@ class StepPages(OutgoingSaml):
                 step, service, ports.labels, language(), transaction, now, upstream
             ),
             choices=f"{ports.base_url}/my-choices",
-            claim=self.url(transaction, "claim") if step.can_claim else "",
+            claim=self.url(transaction, "claim") if step.offers_claim else "",
             account_address=ports.broker.find_account_address(context, now),
             is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
