@@ -33,9 +33,9 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
 def tell(event: str, *, level: str = "info", **facts: str | int | None) -> None:
     """Log one event; facts are codes, names of configuration, references and counts.
 
-    They are never personal values. ``level`` is "error" if somebody must fix something. A line that
-    cannot be masked or written (full disk, closed pipe) is dropped and counted, and stops no
-    request: the evidence is in the audit log.
+    They are never personal values. ``level`` is "error" if an administrator must fix something. A
+    line that cannot be masked or written (full disk, closed pipe) is dropped and counted. It stops
+    no request, because the audit log is the evidence.
     """
     global dropped  # noqa: PLW0603 - one counter a process, read by metrics
     facts["request_id"] = _request_id.get()
@@ -77,7 +77,7 @@ def mask(text: str) -> str:
 
 
 def _mask(value: str | int) -> str | int:
-    """Return ``value`` masked; TypeError for anything but a text, a number or a boolean."""
+    """Return ``value`` masked. Raises TypeError if it is no text, number or boolean."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, (int, float)):

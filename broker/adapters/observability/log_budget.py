@@ -1,4 +1,4 @@
-"""Limit of the log lines that visitors without a login can cause."""
+"""Limits the log lines that visitors without a login can cause."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ _MOST_NAMES: Final = 500
 class LogBudget:
     """Writes at most sixty lines a minute of each name and reason, in each process.
 
-    A request costs its sender little; a full disk would stop all logins. One network causes at most
-    twenty of the lines, so that the messages of a stranger do not hide those of a new service.
+    Anybody can send requests, and a full disk would stop all logins. One network causes at most
+    twenty of the lines, so that a stranger's messages do not hide those of a new service.
     """
 
     write: Callable[..., None]
@@ -30,7 +30,10 @@ class LogBudget:
     lock: Lock = field(default_factory=Lock)
 
     def write_limited(self, event: str, **facts: str | int | None) -> None:
-        """Write a line, a last one that says that further lines are left out, or nothing."""
+        """Write a line if the limit allows it.
+
+        The first line above the limit is replaced by a note that more are left out.
+        """
         reason = facts.get("reason")
         name, now = f"{event} {reason or ''}", self.now()
         with self.lock:

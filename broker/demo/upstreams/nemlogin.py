@@ -118,7 +118,7 @@ class NemLogin:
 
 def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     """Read a Redirect AuthnRequest. Raise MessageRefused unless the broker signed it."""
-    sent = http_bindings.inflate_redirect(query, "SAMLRequest")
+    sent = http_bindings.read_redirect(query, "SAMLRequest")
     if sent.signed is None:
         raise MessageRefused("request.unsigned")
     signed = sent.signed

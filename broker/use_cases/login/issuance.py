@@ -74,8 +74,9 @@ class Issuance:
 
         Return False if another request wrote first. Transaction, arrival and session are written
         together: ``context.others`` contains the write that marks the arrival as used. Raises
-        TransactionGone if the person has logged out meanwhile. A
-        login writes its session before it reads the marks of logouts. A logout writes its mark
+        TransactionGone if the person has logged out meanwhile.
+
+        A login writes its session before it reads the marks of logouts. A logout writes its mark
         before it lists sessions. So one of the two always sees the other.
         """
         transaction = context.transaction

@@ -45,7 +45,7 @@ _NO_MACHINE: Final = "self-service machines: there is no [library.sip2]"
 
 
 @dataclass(frozen=True, slots=True)
-class SetupProof:
+class SetupCheck:
     """A check of what the policies expect of a Koha; every call ends by ``deadline``."""
 
     koha: PatronSearches
@@ -56,14 +56,14 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; stop if Koha is unavailable."""
         steps: tuple[Step, ...] = (
-            self._searching,
+            self._check_search,
             self._changing,
             self._categories,
             partial(find_machine_faults, self.machine, self.deadline),
         )
-        return run_steps("Koha", steps, goes_on=("permission",))
+        return run_steps("Koha", steps, continue_after=("permission",))
 
-    def _searching(self) -> Iterator[SetupFault]:
+    def _check_search(self) -> Iterator[SetupFault]:
         self.koha.find(_NONEXISTENT_CPR, self.deadline)
         yield from ()
 
@@ -134,7 +134,7 @@ class TrialBorrowers:
         """Delete what an earlier trial left, then try each category."""
         tried = [partial(self._try, *item) for item in expected.categories.items()]
         steps: list[Step] = [self._delete_leftovers, *tried]
-        faults = run_steps("Koha", steps, goes_on=("",))
+        faults = run_steps("Koha", steps, continue_after=("",))
         not_proven = _NOT_PROVEN if self.koha.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
         return SetupTrial(faults, not_proven)
 

@@ -37,7 +37,12 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A configured feed. ``speaks_for`` is the kinds of parties whose metadata it may publish."""
+    """A configured feed.
+
+    ``speaks_for`` are the kinds of parties whose metadata it may publish. ``birk_prefix`` is the
+    beginning of the entityIDs under which WAYF publishes its proxies for institutions
+    (docs/reference/wayf.md#birk).
+    """
 
     name: str
     url: str
@@ -45,7 +50,7 @@ class Feed:
     mdq: bool = False
     speaks_for: frozenset[str] = frozenset(("upstreams", "institutions", "services"))
     ca_file: Path | None = None
-    birk: str = ""
+    birk_prefix: str = ""
 
     def list_documents(self, wanted: Iterable[str]) -> Iterator[Document]:
         """Yield the feed itself, or with MDQ a document for every wanted entity.
@@ -64,10 +69,10 @@ class Feed:
 def fetch(feed: Feed, document: Document, etag: str, into: BinaryIO) -> str | None:
     """Write the document into ``into``; return its new ETag, None if it has not changed.
 
-    ``etag`` is that of the copy, or empty to get the document in any case. A server without ETag
-    sends it each time. The document is not verified here. ``MessageRefused``:
-    ``feed.unreachable``, ``feed.status`` (also for a redirect: its target is not configured),
-    ``feed.absent`` if the MDQ server does not know the entity, ``feed.size``.
+    ``etag`` is that of the copy, or "" to get the document in any case. A server without ETag sends
+    it each time. The document is not verified here. Raises MessageRefused with
+    ``feed.unreachable``, ``feed.status`` (also for a redirect, because its target is not
+    configured), ``feed.absent`` if the MDQ server does not know the entity, or ``feed.size``.
     """
     end_by(time.monotonic() + _WITHIN, feed.trust.largest)
     try:

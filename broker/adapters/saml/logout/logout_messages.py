@@ -13,17 +13,17 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.message_checks import (
-    FRESH,
+    MAX_AGE,
     MESSAGE_CHECKS,
     ReceivedMessage,
     apply_checks,
 )
 from broker.adapters.saml.messages.message_values import (
-    name_id_element,
+    make_name_id,
+    make_status,
     read_name_id,
     read_status_codes,
     read_text,
-    status_element,
 )
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.xml_security import written_message, xml_times
@@ -60,8 +60,8 @@ def _is_expired(received: ReceivedLogoutMessage) -> bool:
     return received.has_passed(xml_times.read(received.expires))
 
 
-def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a request that does not have exactly one NameID, plain or encrypted."""
+def _lacks_single_name_id(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a request without exactly one NameID, plain or encrypted."""
     message = received.message
     return message.base_id is not None or (message.name_id is None) == (
         message.encrypted_id is None
@@ -76,7 +76,7 @@ def _is_unsolicited(received: ReceivedLogoutMessage) -> bool:
 LOGOUT_REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,
     "expired": _is_expired,
-    "identifier": _has_doubtful_identifier,
+    "identifier": _lacks_single_name_id,
 }
 LOGOUT_RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,
@@ -92,8 +92,8 @@ def read_request(
 ) -> LogoutRequest:
     """Check a LogoutRequest and return its content.
 
-    ``decrypt_name_id`` is called for an EncryptedID. ``MessageRefused``: ``logout.<check>``, and
-    errors of ``decrypt_name_id``.
+    ``decrypt_name_id`` is called for an EncryptedID. Raises MessageRefused with ``logout.<check>``,
+    and the errors of ``decrypt_name_id``.
     """
     apply_checks("logout", LOGOUT_REQUEST_CHECKS, received)
     message = received.message
@@ -110,9 +110,10 @@ def read_request(
 
 
 def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
-    """Check a LogoutResponse and return its content. ``MessageRefused``: ``logout.<check>``.
+    """Check a LogoutResponse and return its content.
 
-    Only the single status code Success says that the session has ended.
+    The session has ended only if the single status code is Success. Raises MessageRefused with
+    ``logout.<check>``.
     """
     apply_checks("logout", LOGOUT_RESPONSE_CHECKS, received)
     message = received.message
@@ -133,9 +134,9 @@ def write_request(
         issue_instant=xml_times.write(now),
         destination=destination,
         reason=_BY_USER,
-        not_on_or_after=xml_times.write(now + FRESH),
+        not_on_or_after=xml_times.write(now + MAX_AGE),
         issuer=saml.Issuer(text=issuer),
-        name_id=name_id_element(participant.name_id),
+        name_id=make_name_id(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
     return written_message.tree(message)
@@ -152,6 +153,6 @@ def write_response(
         destination=destination,
         in_response_to=answered,
         issuer=saml.Issuer(text=issuer),
-        status=status_element(status),
+        status=make_status(status),
     )
     return written_message.tree(message)

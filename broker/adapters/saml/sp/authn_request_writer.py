@@ -6,7 +6,7 @@ from typing import Final
 from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.upstream_profiles import traits_of
-from broker.adapters.saml.sp.received_response import list_scoped_institutions
+from broker.adapters.saml.sp.received_response import list_allowed_institutions
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import Upstream
@@ -36,7 +36,7 @@ def authn_request(
     acs: str,
     now: datetime,
 ) -> samlp.AuthnRequest:
-    """Return our AuthnRequest to the upstream ``asked``, as the service's ``request`` demands.
+    """Return our AuthnRequest to the upstream ``asked``, following the service's ``request``.
 
     Raises RequestRefused if the service's IDPList leaves no institution, or if its ProxyCount
     is 0. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
@@ -71,9 +71,9 @@ def _optional_flag(*, wanted: bool) -> str | None:
 
 
 def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
-    """Return the AuthnContext classes that the service asks for.
+    """Return the AuthnContext classes to request from the upstream.
 
-    An upstream that knows NSIS levels is asked for a level and for the class of persons
+    From an upstream with NSIS levels we request a level and the class ``Person``
     (docs/reference/nemlog-in.md#request).
     """
     classes: tuple[str, ...]
@@ -103,7 +103,7 @@ def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     """
     if request.proxy_count == 0:
         raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = list_scoped_institutions(asked, request.idp_list)
+    institutions = list_allowed_institutions(asked, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
     traits = traits_of(asked)

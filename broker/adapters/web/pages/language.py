@@ -30,8 +30,8 @@ _UNDERSTOOD: Final = {
 def choose_language(request: Request, default: str) -> str:
     """Return "da" or "en": of the query, else the cookie, else Accept-Language, else ``default``.
 
-    Of Accept-Language (RFC 9110 12.5.4) the first tag counts that a reader of one of our languages
-    understands. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
+    In Accept-Language (RFC 9110 12.5.4) the first tag counts whose readers understand Danish or
+    English. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
     cookie = None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
     for picked in (request.args.get("lang"), cookie):
@@ -72,10 +72,10 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
 
 
 def is_switchable(request: Request) -> bool:
-    """Return whether the page's address can be asked for again in the other language.
+    """Return whether a link can show this page again in the other language.
 
-    A message that came to a SAML address cannot be sent again by a link, nor can a form: its step
-    is asked for instead, if that step has a page.
+    A link cannot repeat a message to a SAML address. It cannot repeat a form either, but it can
+    lead to the page of the same step, if there is one.
     """
     if request.path.startswith("/saml/"):
         return False
@@ -91,5 +91,5 @@ def base_path(base_url: str) -> str:
 
 
 def spoken(text: Text | None) -> str:
-    """Return ``text`` in the language of the page being made; "" where there is none."""
+    """Return ``text`` in the language of the page being made; "" if there is no text."""
     return text[language()] if text else ""

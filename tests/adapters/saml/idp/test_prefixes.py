@@ -53,7 +53,7 @@ def response(parties: Parties, service: str = LOANS) -> Any:
 def authn_request(parties: Parties) -> Any:
     """Give our AuthnRequest to the hub."""
     query = redirect_url(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
-    return etree.fromstring(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
+    return etree.fromstring(http_bindings.read_redirect(query, "SAMLRequest").xml)
 
 
 def logout_request(_parties: Parties) -> Any:

@@ -290,7 +290,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     if not any(is_verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
     query = redirect_url(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
-    signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
+    signed = http_bindings.read_redirect(query, "SAMLRequest").signed
     assert signed is not None
     known = tuple(signature.VerifyKey.load(each) for each in certificates_in(sp, "signing"))
     try:

@@ -175,7 +175,7 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
     person, _ = enter(deployment)
     for way, forced in ((f"{PAGE}?do=kept&with=wayf", True), (f"{PAGE}?with=wayf", False)):
         url = person.get(way).location
-        sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+        sent = http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest")
         assert (b'ForceAuthn="true"' in sent.xml) is forced
     written = wayf_hub.assertion
 
