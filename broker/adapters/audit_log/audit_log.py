@@ -134,7 +134,7 @@ class StoredAuditLog:
     def _open_lines(self, keys: _StoredKeys) -> Iterator[tuple[Facts, bool]]:
         """Yield the facts of every line, and whether one of ``keys`` decrypts them."""
         for facts in self._lines():
-            # A line may be in the file of the next year, but its key is that of its own year.
+            # A line may be in the file of the next year. The year in its time decides its key.
             year = str(facts.get("at"))[:4]
             values = [record.value for key, record in keys if key.name == year]
             opened = (open_facts(value, facts.get("who", "")) for value in values)

@@ -115,7 +115,7 @@ class VerificationReport:
         for source, links in self.known.items():
             if links.get(line.number, line.link) != line.link:
                 found.append(f"is not the line that {source} names")
-        # Nothing has shown yet that a first line with another number than 1 is ours.
+        # A first line with another number than 1 may be from another log.
         if not found and not is_beginning:
             self._read_facts(line)
         return found

@@ -18,8 +18,8 @@ _MOST_NAMES: Final = 500
 class LogBudget:
     """Writes at most sixty lines a minute of each name and reason, in each process.
 
-    Anybody can send requests, and a full disk would stop all logins. One network causes at most
-    twenty of the lines, so that a stranger's messages do not hide those of a new service.
+    Every visitor can send requests, and a full disk would stop all logins. One network causes at
+    most twenty of the lines, so that a stranger's messages do not hide those of a new service.
     """
 
     write: Callable[..., None]

@@ -83,8 +83,8 @@ class Address:
     def faults(self, servers: Iterable[str] = ()) -> tuple[str, ...]:
         """Return a sentence for each protection that is missing: TLS or a password.
 
-        Both may be missing if Redis is on this machine. ``servers`` are further hosts that Sentinel
-        or the Cluster has named.
+        A Redis on this machine needs neither. ``servers`` are further hosts that Sentinel or the
+        Cluster has named.
         """
         own = [host for host, _ in self.hosts]
         if all(_is_loopback(host) for host in (*servers, *own)):

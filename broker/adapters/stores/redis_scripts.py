@@ -44,7 +44,7 @@ end
 
 # KEYS for each record: record, group index, due queue. ARGV: now, expired before, durable, then
 # for each record: value, version, until, due, expected version, milliseconds to keep, member, name.
-# Returns 1 if the first record is stored, else 0. The others are put only if the first is stored.
+# Returns 1 if the first record is stored, else 0. If it is not stored, no other one is put.
 PUT: Final = f"""{_SET_RECORD}
 local function put(record, names, queue,
     value, version, ends, due, expected, milliseconds, member, name)

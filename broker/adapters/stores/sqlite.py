@@ -77,7 +77,7 @@ class SqliteStore(Store):
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":
         """Return the records as of one moment, None for a missing one."""
         at = to_microseconds(now)
-        with self._pooled_connection() as connection:
+        with self._take_connection() as connection:
             connection.execute("BEGIN")
             rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
             connection.execute("COMMIT")
@@ -111,7 +111,7 @@ class SqliteStore(Store):
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, StoredRecord]]:
         """Yield the unexpired records as of the first read, one at a time."""
-        with self._pooled_connection() as connection:
+        with self._take_connection() as connection:
             if group is None:
                 rows = connection.execute(sql.LIST, (kind, to_microseconds(now)))
             else:
@@ -124,7 +124,7 @@ class SqliteStore(Store):
     ) -> tuple[Key, StoredRecord] | None:
         """Lease the earliest record due at ``now``; an empty queue takes no write lock."""
         wanted = {"kind": kind, "grp": group, "now": to_microseconds(now)}
-        with self._pooled_connection() as connection:
+        with self._take_connection() as connection:
             if connection.execute(sql.DUE, wanted).fetchone() is None:
                 return None
         with self._write_transaction() as connection:
@@ -162,13 +162,13 @@ class SqliteStore(Store):
             return _delete_expired(connection, now) >= _SWEEP_ROWS
 
     def _total(self, key: Key, now: datetime) -> int:
-        with self._pooled_connection() as connection:
+        with self._take_connection() as connection:
             row = connection.execute(sql.TOTAL, (*key, to_microseconds(now))).fetchone()
         return int(row[0]) if row else 0
 
     def faults(self) -> Sequence[str]:
         """Return in sentences what makes the file unfit for production."""
-        with self._pooled_connection() as connection:
+        with self._take_connection() as connection:
             faults = list(_find_mode_faults(self._path))
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 fix = "run PRAGMA journal_mode = WAL on it once"
@@ -190,7 +190,7 @@ class SqliteStore(Store):
         return (f"{what}: dropped values stay in it until that program ends.",)
 
     @contextmanager
-    def _pooled_connection(self) -> Iterator[sqlite3.Connection]:
+    def _take_connection(self) -> Iterator[sqlite3.Connection]:
         idle = self._worker_connections().idle
         try:
             connection = idle.pop()
@@ -218,7 +218,7 @@ class SqliteStore(Store):
         if not writer_lock.acquire(timeout=_THREAD_TIMEOUT_S):
             raise StoreUnavailable("sqlite: the writers before this one did not finish")
         try:
-            with self._pooled_connection() as connection:
+            with self._take_connection() as connection:
                 if durable:
                     connection.execute("PRAGMA synchronous = FULL")
                 yield connection

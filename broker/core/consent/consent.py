@@ -242,8 +242,8 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:
     """Return the time of an answer that follows ``receipts``.
 
-    The time is later than all of theirs, even if the clock of another machine was ahead. Otherwise
-    a new no could sort before an earlier yes.
+    The time is later than every time in them, even if the clock of another machine was ahead.
+    Otherwise a new no could sort before an earlier yes.
     """
     return max([now, *(each.event_time + _INSTANT for each in receipts)])
 

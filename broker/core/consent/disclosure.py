@@ -28,7 +28,7 @@ ALWAYS: Final = "always"
 # The purpose of a look-up in the register of persons, "" for none.
 LookedUp = Literal["address", "number", ""]
 _REGISTER: Final = "person_register"
-# What a page says about the look-up: a page about the address mentions the CPR number too.
+# The page's words about the look-up: a page about the address mentions the CPR number too.
 _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
     "": (),
     "number": ("number",),
@@ -185,7 +185,7 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 
 def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure:
-    """Fill in the values, by name, that a decision does not contain; None removes the item."""
+    """Fill in the values, by name, that a decision does not contain; drop items with value None."""
     items = []
     for item in disclosure.items:
         if item.name not in values or _has_real_cpr(item):

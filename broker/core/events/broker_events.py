@@ -89,7 +89,7 @@ class EventKind(Enum):
     RECORDS_SHOWN = Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown")
     # a person has asked for the deletion of their data
     FORGET_ASKED = Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked")
-    # A single logout; the audit log gets one event of its own per person
+    # A single logout; the audit log gets a separate event for each person
     LOGOUT_RECEIVED = _to_log("logout_requested")
     LOGOUT_SENT = _to_log("logout_asked")
     LOGOUT_ANSWERED = _to_log("logout_answered")

@@ -111,7 +111,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A login for a page of ours, such as a sign-up, is finished without an assertion.
+    """A login for one of our own pages, such as a sign-up, is finished without an assertion.
 
     ``number`` is the borrower's number, if any.
     """

@@ -253,7 +253,7 @@ class Transaction:
     purpose: LoginPurpose = LoginPurpose.LOGIN
     # on a shared computer, or begun on one: nothing is remembered
     shared: bool = False
-    back: str | None = None  # the service to continue to after a login for a page of ours
+    back: str | None = None  # the service to continue to after a login for one of our own pages
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None

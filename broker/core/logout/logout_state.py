@@ -13,8 +13,8 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID, Session
 from broker.core.retention import LOGOUT
 
-# The most services that one logout asks, because the browser visits each of them. The others are
-# reported as not logged out.
+# The most services that one logout asks, because the browser visits each of them. Further services
+# are reported as not logged out.
 MOST_ASKED: Final = 20
 
 Side = Literal["service", "upstream"]

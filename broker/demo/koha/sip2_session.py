@@ -48,7 +48,7 @@ class Sip2Session(MachineSession):
         }
 
     def _status(self, _message: Message) -> Message:
-        # What the server can do, the timeout (100, in tenths of a second) and the retries (5).
+        # The abilities of the server, the timeout (100 tenths of a second) and the retries (5).
         fixed = f"YYYYNN100005{timestamp()}2.00"
         return Message("98", fixed, (("AO", _INSTITUTION), ("BX", _SUPPORTED)))
 

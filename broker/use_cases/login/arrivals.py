@@ -1,6 +1,6 @@
 """Arrivals: answers of upstreams, on their way from the ACS to the browser's next request.
 
-Each can be used once.
+An arrival can be used once.
 """
 
 from collections.abc import Sequence
@@ -114,7 +114,7 @@ class Arrivals:
         if isinstance(answer, Authentication):
             digest = self.hmacs.compute("arrival", answer.issuer, message_id)
         else:
-            # Anybody can write an error status, because it may be unsigned. So only one is accepted
+            # An error status may be unsigned, so every visitor can write one. Only one is accepted
             # for each request.
             digest = self.hmacs.compute("arrival", answer.upstream, "", request)
         return digest.partition(".")[2]

@@ -57,7 +57,7 @@ class PersonAtLogin:
         return context.evaluated.policies if context.evaluated else self.rules.policies()
 
     def look_up(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the context with what is known about the person. Nothing is written or logged.
+        """Return the context with what is known about the person, without writing or logging.
 
         The ports are called only if the policies permit the login.
         """

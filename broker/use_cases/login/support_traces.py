@@ -11,7 +11,7 @@ from broker.core.ports import Key, Store
 from broker.core.retention import TRACE, TURN
 from broker.use_cases.storage.records import Records
 
-# Anybody can cause traces. Above this number in an hour there is a log line only.
+# Every visitor can cause traces. Above this number in an hour there is a log line only.
 _MOST_AN_HOUR: Final = 3600
 _COUNTED_FOR: Final = timedelta(hours=2)
 

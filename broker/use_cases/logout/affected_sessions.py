@@ -193,7 +193,7 @@ class AffectedSessions:
     def _list_services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Yield a participant for each NameID at each service, with its SessionIndexes.
 
-        At most 20 are asked. The other ones are unreachable.
+        At most 20 are asked. Further participants count as unreachable.
         """
         groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
         for session in sessions:

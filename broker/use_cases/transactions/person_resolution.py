@@ -61,9 +61,9 @@ class PersonResolution:
     def find(self, login: EvaluatedLogin) -> Person | None:
         """Return the person; None if the login carries no identifier.
 
-        A login with the library account has a person id of its own, or that of the CPR number in
-        the borrower's record. The latter only if that person has logged in with the CPR number and
-        was led to this borrower.
+        A login with the library account has the person id of its borrower number. It has that of
+        the CPR number in the borrower's record only if that person has logged in with the CPR
+        number and was led to this borrower.
         """
         person_id = self._compute(login)
         if person_id is None or login.reading.ground is not Ground.LIBRARY_ACCOUNT:

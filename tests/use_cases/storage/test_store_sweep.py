@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> SqliteStore:
 
 def rows(store: SqliteStore) -> int:
     """Count the rows of the file, expired or not."""
-    with store._pooled_connection() as connection:
+    with store._take_connection() as connection:
         (count,) = connection.execute("SELECT count(*) FROM record").fetchone()
     return int(count)
 

@@ -48,7 +48,7 @@ class Calls:
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         self._exchange = settings.open_exchange()
         self._tokens = AccessTokens(
-            # Nothing was sent if there is no answer about a token.
+            # Without an answer about a token, the call itself was not sent.
             settings.open_exchange(CallNotSent),
             _TOKEN_PATH,
             settings.client_id,

@@ -46,7 +46,7 @@ class FeedRefresh:
     """One feed and its copies on disk; ``wanted`` is the entityIDs to keep."""
 
     def __init__(self, feed: Feed, wanted: Collection[str], copies: Copies) -> None:
-        """Use the feed. Nothing is fetched or read yet."""
+        """Use the feed, without fetching or reading it yet."""
         self.feed = feed
         self._wanted = frozenset(wanted)
         self._copies = copies

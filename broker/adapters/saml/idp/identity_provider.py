@@ -114,7 +114,7 @@ class IdentityProvider:
         if certificate is not None:
             algorithms = descriptor.encryption_algorithms
             if service.encryption in {"gcm", "cbc"}:
-                algorithms = algorithms.with_mode(service.encryption)
+                algorithms = algorithms.select_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, algorithms)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)

@@ -92,15 +92,16 @@ class _Gathered:
     def add(self, refresh: FeedRefresh, now: datetime) -> None:
         """Add the entities that this feed may publish, and that no earlier source has."""
         feed = refresh.feed
-        wanted = self.wanted
         upstreams = (
-            set(wanted.list_upstream_ids(feed)) - self.found["upstream"].keys() - self.broken
+            set(self.wanted.list_upstream_ids(feed)) - self.found["upstream"].keys() - self.broken
         )
-        services = set(wanted.list_service_ids(feed)) - self.found["service"].keys() - self.broken
+        services = (
+            set(self.wanted.list_service_ids(feed)) - self.found["service"].keys() - self.broken
+        )
         found = read_feed_descriptors(refresh.entities(now), upstreams, services)
         for notice in (*found.notices, *refresh.notices()):
             self.notices.append(f"{feed.name}: {notice}")
-        institutions = wanted.list_institutions(feed)
+        institutions = self.wanted.list_institutions(feed)
         published = _join_scopes(institutions, found.scopes, feed.birk_prefix)
         self._keep(feed.name, found.upstreams, found.services, published)
 

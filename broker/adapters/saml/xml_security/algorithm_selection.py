@@ -1,4 +1,4 @@
-"""Selects the algorithms for a peer: the first of ours that its metadata lists.
+"""Selects the algorithms for a peer: the first supported one, in our order, that it lists.
 
 Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0;
 docs/reference/saml-profiles.md#10 and #11.
@@ -43,7 +43,7 @@ class EncryptionAlgorithms:
             return None
         return cls(content, transport, tuple(listed_contents))
 
-    def with_mode(self, mode: Literal["gcm", "cbc"]) -> "EncryptionAlgorithms":
+    def select_mode(self, mode: Literal["gcm", "cbc"]) -> "EncryptionAlgorithms":
         """Return a copy with a content algorithm of ``mode``, which the administrator configured.
 
         It is the first supported one of this mode that the peer lists, or else the first supported

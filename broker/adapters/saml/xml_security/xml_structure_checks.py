@@ -1,4 +1,4 @@
-"""The structure checks of XML security. Each returns True if the message must be refused."""
+"""The structure checks of XML security. A check returns True if the message must be refused."""
 
 import re
 import threading

@@ -217,7 +217,7 @@ class StepPages(OutgoingSaml):
         service = ports.services[transaction.request.service]
         reference = self._tell_refused(context, step)
         form = None
-        # A login for a page of ours has no service to go back to, and none that waits for a status.
+        # A login for one of our own pages has no service to go back to, and none that waits for a status.
         if transaction.purpose is LoginPurpose.LOGIN:
             form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
