@@ -41,7 +41,7 @@ def end_by(until: float, most: int = _MOST_BODY) -> None:
 
 
 def seconds_left() -> float:
-    """Return the seconds left for this thread's call; ``TimeoutError`` if none are."""
+    """Return the seconds left for this thread's call. Raises TimeoutError if none are."""
     seconds = _call.until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("the deadline has passed")

@@ -90,7 +90,7 @@ class _Connections:
 
     @contextmanager
     def borrow(self) -> Iterator[requests.Session]:
-        """Yield a session for one call; ``TimeoutError`` if none is free in time.
+        """Yield a session for one call. Raises TimeoutError if none is free in time.
 
         Close a session whose call failed.
         """

@@ -316,7 +316,7 @@ def open_broker() -> Parts:
 
 
 def finish_reload(reload: Callable[[], R]) -> R:
-    """Return what ``reload`` opens; ConfigurationFaults if it takes longer than 30 s.
+    """Return what ``reload`` opens. Raises ConfigurationFaults if it takes longer than 30 s.
 
     A disk that hangs blocks its reader for ever, so a thread reads. While it does, no other reload
     begins: a worker that is forked beside it can inherit a lock of OpenSSL that nobody releases.

@@ -46,7 +46,7 @@ _log_event = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 def serve(read: Callable[[], Config]) -> None:
     """Serve until SIGTERM. SIGHUP reads the configuration again and applies it if it is sound.
 
-    ConfigurationFaults if the configuration cannot be served.
+    Raises ConfigurationFaults if the configuration cannot be served.
     """
     application_log.configure()
     state = read().state
@@ -173,8 +173,8 @@ class _ServerLines(logging.Handler):
 def read_checked(read: Callable[[], Config]) -> Config:
     """Read a configuration and open everything that it names once.
 
-    This creates what must exist before workers are forked (the store's file). BrokerError if the
-    configuration cannot be served.
+    This creates what must exist before workers are forked (the store's file). Raises BrokerError if
+    the configuration cannot be served.
     """
     config = read()
     readiness.fit_to_serve(assembly.assemble(config))
@@ -194,7 +194,7 @@ class ReloadingApplication:
     """
 
     def __init__(self, config: Config | None = None) -> None:
-        """Make the application; BrokerError if the configuration cannot be served.
+        """Make the application. Raises BrokerError if the configuration cannot be served.
 
         ``config`` is read from the environment if None.
         """

@@ -36,25 +36,25 @@ def lease_key(key: Key) -> Key:
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record that does not open: damaged, of an unknown key, or of a release that is too old.
+    """A record that cannot be read: damaged, of an unknown key, or of a release that is too old.
 
-    ``key`` is its key, if that is known: a caller who can make the record again drops it.
+    ``key`` is the record's key, if it is known. A caller that can make the record again drops it.
     """
 
     def __init__(self, what: str, key: Key | None = None) -> None:
-        """Store the sentence for the log, which holds no name of a record, and the key."""
+        """Store the key, and a sentence for the log, which does not contain the record's name."""
         super().__init__(what)
         self.key = key
 
 
 class NewerRelease(StoreUnavailable):
-    """A newer release wrote the store or one of its records: nothing of it is changed or dropped.
+    """A newer release wrote the store or one of its records, which must not be changed or dropped.
 
-    Not a RecordUnreadable, which some callers skip or drop.
+    It is not a RecordUnreadable, because some callers skip or drop those.
     """
 
     def __init__(self, what: str, found: int, known: int) -> None:
-        """Say that ``what`` has version ``found``, and which one this release reads."""
+        """State that ``what`` has version ``found`` and that this release reads ``known``."""
         numbers = f"{what} has version {found}, this release reads {known}"
         super().__init__(f"this store was written by a newer release: {numbers}")
 
@@ -265,9 +265,9 @@ class Mail(Protocol):
     """A mail server."""
 
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
-        """Send one mail; ``MailUnavailable`` unless the server accepted it.
+        """Send one mail. Raises MailUnavailable unless the server accepted it.
 
-        ``RecipientRefused``, which is one, if another try would not help.
+        Raises its subclass RecipientRefused if another attempt would not help.
         """
 
 

@@ -52,7 +52,10 @@ class Retention:
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
-        """Return the end of a record that begins at ``since``; ValueError if ``lasts`` is None."""
+        """Return the end of a record that begins at ``since``.
+
+        Raises ValueError if ``lasts`` is None.
+        """
         return since + self.span
 
     def ends(self, end: datetime) -> datetime:

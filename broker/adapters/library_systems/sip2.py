@@ -80,7 +80,8 @@ class PinMachine:
     def accepts(self, card: str, pin: str, deadline: datetime) -> bool:
         """Return whether the server accepts this card and PIN, as ``ask`` does.
 
-        LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
+        Raises LibraryUnavailable if it also accepts a random PIN: then any PIN would open any
+        account.
         """
         if not self.ask(card, pin, moment(deadline, self._timeout)):
             return False
@@ -97,8 +98,8 @@ class PinMachine:
     def ask(self, card: str, pin: str, until: float) -> bool:
         """Return whether the server accepts this card and PIN.
 
-        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable if there is no answer by
-        then, the login is refused, or the answer is about another card.
+        ``until`` is a moment of ``time.monotonic``. Raises LibraryUnavailable if there is no answer
+        by then, the login is refused, or the answer is about another card.
         """
         if not (_SENDABLE.fullmatch(card) and _SENDABLE.fullmatch(pin)):
             return False
@@ -155,7 +156,7 @@ def _checksum(octets: bytes) -> bytes:
 
 
 def _exchange(connection: socket.socket, text: str, sequence: int) -> bytes:
-    """Return the answer to a message without its checksum; ValueError if that is wrong."""
+    """Return the answer to a message without its checksum. Raises ValueError if that is wrong."""
     connection.settimeout(seconds_left())
     connection.sendall(message(text, sequence))
     answer = _line(connection)

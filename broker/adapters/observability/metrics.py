@@ -142,7 +142,7 @@ class _ReservedCounts(MmapedDict):
     """
 
     def _init_value(self, key: str) -> None:
-        """Add a count; OSError if the file has no space for it."""
+        """Add a count. Raises OSError if the file has no space for it."""
         if self._used > self._capacity // 2:
             os.posix_fallocate(self._f.fileno(), 0, 2 * self._capacity)
         super()._init_value(key)  # type: ignore[no-untyped-call]

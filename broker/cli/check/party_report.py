@@ -23,7 +23,7 @@ _BINDINGS: Final = {"redirect": "HTTP-Redirect", "post": "HTTP-POST"}
 def describe_party(parts: Parts, name: str) -> list[str]:
     """Return sentences about the service or upstream of this name.
 
-    ConfigurationFaults with the known names if there is none.
+    Raises ConfigurationFaults with the known names if there is none.
     """
     lines: list[str] = []
     if name in parts.services:

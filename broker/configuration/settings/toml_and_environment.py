@@ -27,8 +27,8 @@ _UNREADABLE: Final = "a secret that could not be read"  # it has a fault already
 def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
     """Read the file, if there is one, then the environment over it.
 
-    ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so that
-    those of the keys are reported together with them.
+    Raises ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so
+    that those of the keys are reported together with them.
     """
     raw = RawSettings(_read_file(path) if path else {}, str(path or "environment"))
     for name in sorted(environ):

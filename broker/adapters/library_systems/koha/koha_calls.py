@@ -72,8 +72,8 @@ class Calls:
     ) -> HttpAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        CallNotMade if nothing was sent. ``also`` is another status that the operation handles.
-        After a 5xx it is unknown whether the call was carried out.
+        Raises CallNotMade if nothing was sent. ``also`` is another status that the operation
+        handles. After a 5xx it is unknown whether the call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -128,7 +128,10 @@ def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] 
 
 
 def patron_path(number: str) -> str:
-    """Return the path of a patron; LibraryRefused if the number cannot be a ``patron_id``."""
+    """Return the path of a patron.
+
+    Raises LibraryRefused if the number cannot be a ``patron_id``.
+    """
     if not _PATRON_ID.fullmatch(number):  # no CPR number may get into a URL
         raise LibraryRefused("no patron has such a number")
     return f"{PATRONS}/{number}"

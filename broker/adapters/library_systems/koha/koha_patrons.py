@@ -26,7 +26,7 @@ _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
 
 
 def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
-    """Read a patron object; LibraryUnavailable if it is malformed.
+    """Read a patron object. Raises LibraryUnavailable if it is malformed.
 
     The CPR number is the first real one, in the attribute first: ten digits of a card may be
     another person's number.
@@ -66,7 +66,7 @@ def list_values(patron: Patron, fields: Sequence[str], kind: str) -> list[str]:
 
 
 def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
-    """Return the patron objects of a search; LibraryUnavailable for another answer."""
+    """Return the patron objects of a search. Raises LibraryUnavailable for another answer."""
     body = answer.json()
     is_list = answer.status == 200 and isinstance(body, list)
     if is_list and all(isinstance(element, Mapping) for element in body):
@@ -90,7 +90,10 @@ def is_taken(answer: HttpAnswer) -> bool:
 
 
 def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body that makes a borrower; LibraryRefused if a required value is missing."""
+    """Return the body that makes a borrower.
+
+    Raises LibraryRefused if a required value is missing.
+    """
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
     body = make_body(spell_cpr(wanted.cpr)[0], mark, wanted.category, wanted.expires, settings)

@@ -112,7 +112,10 @@ class SubmittedForm:
     shown: str = ""
 
     def value(self, name: str, default: str | None = None) -> str:
-        """Return the value of ``name``; FormRefused if repeated, or absent without a default."""
+        """Return the value of ``name``.
+
+        Raises FormRefused if repeated, or absent without a default.
+        """
         values = self.values(name)
         if len(values) > 1:
             raise FormRefused(f"field {name} repeated")
@@ -154,7 +157,7 @@ class FormTokens:
     def read(self, owner: FormOwner, purpose: str) -> SubmittedForm:
         """Return the fields of the form that was sent.
 
-        TokenRefused unless the origin is ours and the token this form's, and fresh.
+        Raises TokenRefused unless the origin is ours and the token this form's, and fresh.
         """
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
@@ -176,7 +179,7 @@ class FormTokens:
     def verify(self, token: str, owner: FormOwner, purpose: str) -> str:
         """Return what the page of ``token`` showed.
 
-        TokenRefused unless the token is of this purpose and transaction, and fresh.
+        Raises TokenRefused unless the token is of this purpose and transaction, and fresh.
         """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")

@@ -217,7 +217,7 @@ class StepPages(OutgoingSaml):
         service = ports.services[transaction.request.service]
         reference = self._tell_refused(context, step)
         form = None
-        # A login for one of our own pages has no service to go back to, and none that waits for a status.
+        # A login for one of our own pages has no service to go back to, or that waits for a status.
         if transaction.purpose is LoginPurpose.LOGIN:
             form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
@@ -343,9 +343,9 @@ class StepPages(OutgoingSaml):
         return self.page("enrolling.html", "enrol", transaction, url=self.url(transaction))
 
     def _issue(self, context: LoginContext, step: Issue) -> Response:
-        """Issue the assertion, or show what comes next instead where another fact came in between.
+        """Issue the assertion, or show the next step if another request has changed the login.
 
-        StoreUnavailable where one always does: that is a fault of the store.
+        Raises StoreUnavailable if that happens at every attempt: that is a fault of the store.
         """
         ports = self.ports
         for _ in range(MOST_TRIES):
@@ -360,11 +360,11 @@ class StepPages(OutgoingSaml):
         raise StoreUnavailable("a transaction kept changing")
 
     def issue(self, context: LoginContext, step: Issue) -> Response | None:
-        """Return the page that posts the assertion, recorded as having left.
+        """Return the page that posts the assertion, after it was recorded as sent.
 
-        None where a fact came in between, and the login is decided again. An error page where it
-        left before, too long ago or as another. TransactionGone where the person has logged out
-        meanwhile.
+        None if another request has changed the login: the caller decides again. An error page if an
+        assertion was sent too long ago, or with another content. Raises TransactionGone if the
+        person has logged out meanwhile.
         """
         ports = self.ports
         now = ports.now()
@@ -377,7 +377,7 @@ class StepPages(OutgoingSaml):
         issued = issuance.make_ids(context, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return self.error("finished", 410, transaction.reference, None, request.service)
-        # Written before it is recorded: what cannot be written is not said to have left.
+        # Write the form before the release is recorded: if it fails, no release is recorded.
         form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
         subject = ports.idp_role.subject(request, step.disclosure, issued)
         if not issuance.record_release(context, step, issued, subject, now):
