@@ -95,7 +95,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         if request.endpoint == "static" and response.status_code in {200, 304}:
             del response.headers["Cache-Control"]  # Flask's own says no-cache
             return protect(response, base_url, "static")
-        return protect(language.remember(request, response, base_url), base_url)
+        return protect(language.remember_language(request, response, base_url), base_url)
 
 
 def _translate(message: str, **values: object) -> Markup:
@@ -104,10 +104,10 @@ def _translate(message: str, **values: object) -> Markup:
 
 
 def _template_names(imprint: Imprint) -> dict[str, Any]:
-    spoken = language.language()
-    other = next(code for code in language.LANGUAGES if code != spoken)
+    page_language = language.language()
+    other = next(code for code in language.LANGUAGES if code != page_language)
     return {
-        "lang": spoken,
+        "lang": page_language,
         "other_language": (other, language.LANGUAGES[other]),
         "switch": switch_link(request, imprint.start),
         "help": help_url(request, imprint.help),

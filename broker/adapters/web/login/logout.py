@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_posted, write_wire
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import in_page_language
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -221,7 +221,7 @@ class SingleLogoutPages(OutgoingSaml):
             kind=kind,
             logout=logout,
             waiting=waiting,
-            label=lambda peer: spoken(self._label(peer)),
+            label=lambda peer: in_page_language(self._label(peer)),
             both=_sides_to_choose(logout) == {"service", "upstream"},
             address=f"{self._url(logout.id)}/on",
             can_go_back=not asked.asynchronous

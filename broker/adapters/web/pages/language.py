@@ -49,7 +49,7 @@ def language() -> str:
     return str(get_locale().language)
 
 
-def remember(request: Request, response: Response, base_url: str) -> Response:
+def remember_language(request: Request, response: Response, base_url: str) -> Response:
     """Keep the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
     Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
@@ -90,6 +90,6 @@ def base_path(base_url: str) -> str:
     return urlsplit(base_url).path.rstrip("/")
 
 
-def spoken(text: Text | None) -> str:
+def in_page_language(text: Text | None) -> str:
     """Return ``text`` in the language of the page being made; "" if there is no text."""
     return text[language()] if text else ""

@@ -7,7 +7,7 @@ from typing import Final
 from flask import current_app, redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import in_page_language, language
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -52,7 +52,9 @@ class OutgoingSaml:
         """Return the answer that carries ``message``: a redirect, or a page that posts it."""
         if isinstance(message, str):
             return redirect(message, 302)
-        page = render_template("peer_post.html", form=message, step=step, party=spoken(party))
+        page = render_template(
+            "peer_post.html", form=message, step=step, party=in_page_language(party)
+        )
         return self.posting_page(page)
 
     def posting_page(self, page: str, status: int = 200) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import in_page_language
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -31,7 +31,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
         "number": step.number,
         "cpr_cards": ports.cpr_cards,
         "decision": decision,
-        "account": spoken(label),
+        "account": in_page_language(label),
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import sign_up_result
 from broker.adapters.web.pages.consent_screen import ConsentScreen
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import in_page_language, language
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.refusal_links import (
@@ -305,7 +305,7 @@ class StepPages(OutgoingSaml):
         return render_template(
             template,
             step=step,
-            service=spoken(label),
+            service=in_page_language(label),
             now=self.ports.now(),
             help_code=self._help_code(transaction),
             ends_soon=transaction.shared and transaction.authentication is not None,

@@ -46,7 +46,7 @@ def fill_placeholders(text: str, words: Mapping[str, str]) -> str:
 
 
 def mark_links(
-    text: str, words: Mapping[str, str], href: Callable[[str], str | None], spoken: str
+    text: str, words: Mapping[str, str], href: Callable[[str], str | None], page_language: str
 ) -> Markup:
     """Return ``text`` as HTML in which only our links are markup.
 
@@ -59,14 +59,14 @@ def mark_links(
         shown = fill_placeholders(link[1], words)
         target = link[2]
         html += fill_placeholders(before, words)  # Markup escapes what is added to it
-        html += _anchor(shown, target, href(target), spoken)
+        html += _anchor(shown, target, href(target), page_language)
         at = link.end()
     return html + fill_placeholders(text[at:], words)
 
 
-def _anchor(words: str, target: str, href: str | None, spoken: str) -> Markup:
+def _anchor(words: str, target: str, href: str | None, page_language: str) -> Markup:
     if href is None:
         return Markup("{}").format(words)
-    danish = target in _DANISH and spoken != "da"
+    danish = target in _DANISH and page_language != "da"
     attributes = _IN_DANISH if danish else Markup()
     return Markup('<a href="{}"{}>{}</a>').format(href, attributes, words)
