@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
+from broker.adapters.stores.sqlite import _WRITES_PER_SWEEP, SqliteStore
 from broker.core.errors import TransactionGone
 from broker.core.help_codes import ShownPage
 from broker.core.ports import Key, StoredRecord
@@ -311,5 +311,5 @@ def test_a_long_flood_does_not_grow_the_store(deployment: Deployment, bound: boo
         sizes.append(sum(count for _, count in count_rows(deployment)) - before)
     assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
     # Expired rows are deleted after a certain number of writes.
-    assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
+    assert max(sizes) <= 10 * (lives + 1) + _WRITES_PER_SWEEP
     assert audit_log_size(deployment) == audit_log

@@ -113,7 +113,7 @@ class EncryptedStore(Store):
         return self._store.warnings()
 
     def _seal_write(self, write: Write) -> Write:
-        return Write(write.key, self._seal(write.key, write.record), write.was)
+        return Write(write.key, self._seal(write.key, write.record), write.expected_version)
 
     def _seal(self, key: Key, record: StoredRecord) -> StoredRecord:
         if key.kind == "lease":

@@ -56,7 +56,7 @@ def test_sqlite_keeps_nothing_of_it_in_file_or_log(tmp_path: Path) -> None:
 
 def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log cannot be cut under a reader: pending until it has ended."""
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    monkeypatch.setattr(sqlite, "_WRITER_TIMEOUT_S", 0.01)
     store = open_store("sqlite:broker.db", tmp_path)
     _write_and_drop(store)
     with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as reader:

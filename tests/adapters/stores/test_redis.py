@@ -86,7 +86,7 @@ def test_a_redis_that_is_not_there_is_unavailable(kind: str, call: str) -> None:
 @pytest.mark.parametrize("call", ["get", "durable put", "claim"])
 def test_a_redis_that_hangs_is_unavailable(start: Start, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """A server that takes the question and never answers costs a request the timeout, not its thread."""
-    monkeypatch.setitem(redis_connection._SETTINGS, "socket_timeout", 1.5)
+    monkeypatch.setitem(redis_connection._CONNECTION_SETTINGS, "socket_timeout", 1.5)
     server = start(*KEEPING)
     store = _open(server.url)
     CALLS[call](store)

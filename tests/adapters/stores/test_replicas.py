@@ -48,7 +48,7 @@ def pair(start: Start, monkeypatch: pytest.MonkeyPatch) -> tuple[RedisServer, Re
 
 def test_the_wait_for_a_replica_ends_before_that_for_redis() -> None:
     """Without an end, or with a later one, a replica that is slow would be told as a Redis that does not answer."""
-    assert 0 < redis._REPLICA_WAIT < 1000 * redis_connection._SETTINGS["socket_timeout"]
+    assert 0 < redis._REPLICA_WAIT < 1000 * redis_connection._CONNECTION_SETTINGS["socket_timeout"]
 
 
 def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_dead_server_of_a_cluster_hides_no_other(redis_server: RedisServer) ->
     dead = SimpleNamespace(name="dead", host="10.0.0.1", redis_connection=RedisServer(Path()).client())
     alive = SimpleNamespace(name="alive", host="10.0.0.2", redis_connection=redis_server.client())
     client = SimpleNamespace(get_nodes=lambda: [dead, alive], get_primaries=lambda: [dead, alive])
-    assert redis_connection.servers(client) == ("10.0.0.1", "10.0.0.2")
+    assert redis_connection.list_hosts(client) == ("10.0.0.1", "10.0.0.2")
     assert redis_connection.find_loss_faults(client) == ()
     with alive.redis_connection as server:
         server.config_set("appendfsync", "everysec")

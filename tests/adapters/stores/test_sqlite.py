@@ -169,7 +169,7 @@ def test_a_locked_file_is_unavailable(
     path: Path, raw: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """A writer that another one keeps waiting gives up with a 503, reads go on, and afterwards all is well."""
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "_WRITER_TIMEOUT_S", 0.05)
     store = open_store("sqlite:broker.db", path.parent)
     raw.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
