@@ -299,7 +299,7 @@ DEFENCES: Final[dict[str, Defence]] = {
         _send_query(lambda query: query.replace("state%2F1", "a%0Db")),
     ),
     "an answer goes to a registered ACS": Defence(
-        25, _set(identity_provider.IdentityProvider, "_service", _any_acs), _answer_at_lost_acs
+        25, _set(identity_provider.IdentityProvider, "_find_service", _any_acs), _answer_at_lost_acs
     ),
 }  # fmt: skip
 
