@@ -1,4 +1,4 @@
-"""The messages exchanged with upstreams: kept in the message log before anything comes of them."""
+"""Writes the messages exchanged with upstreams to the message log, before they take effect."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -22,33 +22,33 @@ REFUSED_BY_UPSTREAM: Final = "refused by the upstream"
 # Every visitor can send a forged Response to their own request, and the log is kept for half a
 # year. Therefore store only this many rejected Responses a minute, and only the digest of a large
 # one.
-_MOST_DISBELIEVED: Final = 10
-_LARGEST_DISBELIEVED: Final = 32 * 1024
+_MOST_REFUSED: Final = 10
+_LARGEST_REFUSED: Final = 32 * 1024
 _MOST_UPSTREAMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRecorder:
-    """Keeps the messages with ``upstreams`` in the log, where there is one; others pass by."""
+    """Writes the messages exchanged with ``upstreams`` to the log, if there is a log."""
 
     log: MessageLogPort | None
     upstreams: Collection[str]
     now: Callable[[], datetime]
-    disbelieved: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_UPSTREAMS))
+    refused_counts: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_UPSTREAMS))
 
     def ask(
         self, role: SpRole, asked: AuthnRequest, outstanding: Outstanding, reference: str
     ) -> str | PostForm:
-        """Return what carries our signed AuthnRequest, kept before it leaves.
+        """Return the URL or form with our signed AuthnRequest, after it was logged.
 
         ``reference`` is the help code of the login.
         """
         upstream, request_id = outstanding.upstream, outstanding.id
-        leaving = role.ask(upstream, request_id, asked, self.now())
+        message = role.ask(upstream, request_id, asked, self.now())
         if upstream in self.upstreams:
-            wire = write_wire(leaving)
+            wire = write_wire(message)
             self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
-        return leaving
+        return message
 
     def receive(
         self,
@@ -58,9 +58,9 @@ class MessageRecorder:
         outstanding: Outstanding,
         reference: str,
     ) -> Received:
-        """Verify an answer in full and keep it; of refused ones so many a minute.
+        """Verify an answer in full and log it. Of refused answers, log only some each minute.
 
-        MessageLogUnavailable lets nobody in whose answer could not be kept.
+        Raises MessageLogUnavailable if the answer could not be logged: the login then fails.
         """
         upstream, request_id = outstanding.upstream, outstanding.id
         wire = request.form.get("SAMLResponse", "")
@@ -96,10 +96,10 @@ class MessageRecorder:
         subject: str = "",
         outcome: str = "accepted",
     ) -> None:
-        """Keep a logout message, where the peer is an upstream.
+        """Log a logout message, if the peer is an upstream.
 
-        A log that fails holds no logout up, whatever it demands of logins. A message that fails
-        verification is not stored: every caller could fill the log.
+        A failure of the log does not stop a logout, although it stops a login. A message that fails
+        verification is not logged: every caller could fill the log.
         """
         if peer.side == "upstream":
             with suppress(MessageLogUnavailable):
@@ -107,12 +107,12 @@ class MessageRecorder:
                 self._keep(message)
 
     def _keep_refused(self, came: LoggedMessage) -> None:
-        if self.disbelieved.count(came.upstream, self.now()) > _MOST_DISBELIEVED:
+        if self.refused_counts.count(came.upstream, self.now()) > _MOST_REFUSED:
             return
-        if len(came.wire) > _LARGEST_DISBELIEVED:
+        if len(came.wire) > _LARGEST_REFUSED:
             digest = sha256(came.wire.encode()).hexdigest()
             came = replace(came, wire=f"sha256:{digest}")
-        with suppress(MessageLogUnavailable):  # refused it is already
+        with suppress(MessageLogUnavailable):  # the message is refused anyway
             self._keep(came)
 
     def _keep(self, message: LoggedMessage) -> None:
@@ -122,7 +122,7 @@ class MessageRecorder:
 
 
 def write_wire(message: str | PostForm) -> str:
-    """Return a message as it goes: the query of a Redirect, or what a form posts."""
+    """Return a message as it is sent: the query of a Redirect, or the field of a form."""
     if isinstance(message, str):
         return urlsplit(message).query
     return read_posted(message.fields)

@@ -209,7 +209,7 @@ class SingleLogoutPages(OutgoingSaml):
         wire, subject = write_wire(message), name_id.value
         record = self.ports.messages.record_logout
         record(kind, peer, wire, request_id, subject=subject, outcome="sent")
-        return self.leave(message, "logout", self._label(peer))
+        return self.send_message(message, "logout", self._label(peer))
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         """Show the question, the silent participant, or what was ended and what stays open."""
