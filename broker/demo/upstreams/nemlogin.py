@@ -137,7 +137,7 @@ def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
 
 
 def _choice(people: Sequence[Persona]) -> PersonaChoice | None:
-    """Read the form; None where no persona was picked."""
+    """Read the form; None if no persona was picked."""
     name = request.form["persona"]
     level = request.form.get("level") or None
     role = request.form.get("role") or None

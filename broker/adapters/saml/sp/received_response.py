@@ -102,7 +102,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
 
     @cached_property
     def subject(self) -> saml.Subject:
-        """Return the Subject, or an empty one where the Assertion has none."""
+        """Return the Subject, or an empty one if the Assertion has none."""
         return self.message.subject or saml.Subject()
 
     @cached_property
@@ -128,7 +128,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
 
     @cached_property
     def conditions(self) -> saml.Conditions:
-        """Return the Conditions, or empty ones where the Assertion has none."""
+        """Return the Conditions, or empty ones if the Assertion has none."""
         return self.message.conditions or saml.Conditions()
 
     @cached_property
@@ -199,7 +199,7 @@ def _is_identifier(element: ExtensionElement) -> bool:
 
 
 def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectConfirmationData:
-    """Return the data of a SubjectConfirmation, or empty ones where it has none."""
+    """Return the data of a SubjectConfirmation, or empty ones if it has none."""
     return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
 
 

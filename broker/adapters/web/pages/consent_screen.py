@@ -228,7 +228,7 @@ def may_reveal(transaction: Transaction, now: datetime) -> bool:
 
 
 def whole_number(disclosure: Disclosure) -> str | None:
-    """Return the CPR number that would leave, as people write it; None where none would.
+    """Return the CPR number that would be sent, as people write it; None if none would.
 
     It is for the page that shows it to its owner alone.
     """

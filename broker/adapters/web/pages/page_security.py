@@ -165,7 +165,7 @@ class FormTokens:
         return SubmittedForm(request.form, self.verify(token, owner, purpose))
 
     def read_fresh(self, owner: FormOwner, purpose: str) -> SubmittedForm | None:
-        """Return the form's fields, or None where our own page had been open too long.
+        """Return the form's fields, or None if our own page had been open too long.
 
         For pages that wait for a mail, which may take longer than ten minutes.
         """

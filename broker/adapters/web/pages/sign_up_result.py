@@ -87,7 +87,7 @@ def _outcome(transaction: Transaction) -> str | None:
 def _account_label(
     policies: PolicySet, policy: Policy | None, transaction: Transaction
 ) -> Text | None:
-    """Return the library's label for people with an account like this; None where it has several.
+    """Return the library's label for people with an account like this; None if it has several.
 
     ``policy`` is the one that decided.
     """

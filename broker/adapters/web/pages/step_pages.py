@@ -396,7 +396,7 @@ class StepPages(OutgoingSaml):
         return self.post_to_service(form, request.service, shared=transaction.shared)
 
     def _tell_refused(self, context: LoginContext, step: Refuse) -> str:
-        """Tell a refusal, and return the reference of its page."""
+        """Report a refusal, and return the reference of its page."""
         ports = self.ports
         transaction = context.transaction
         if transaction.authentication is None:

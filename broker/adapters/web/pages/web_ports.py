@@ -67,7 +67,7 @@ class WebPorts:
         trace: TraceFacts | None = None,
         **audited: Any,
     ) -> None:
-        """Tell an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
+        """Report an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
         written = None
         if audit is not None:
             written = make_login_event(audit, self.now(), transaction.names, **audited)
@@ -75,7 +75,7 @@ class WebPorts:
         self.tell(BrokerEvent(kind, shown, written, trace))
 
     def tell_proved(self, transaction: Transaction, proof: str, **audited: Any) -> None:
-        """Tell that a code, an answer or a card number of a login has proved something."""
+        """Report that a code, an answer or a card number of a login has proved something."""
         self.tell_login(
             EventKind.MAILBOX_PROVED,
             transaction,
@@ -86,7 +86,7 @@ class WebPorts:
         )
 
     def tell_proof_refused(self, transaction: Transaction, step: str, reason: str) -> None:
-        """Tell that a code, address or card number of a login proved nothing."""
+        """Report that a code, address or card number of a login proved nothing."""
         facts = {"reason": reason, "route": step}
         trace = self.trace_of(transaction, step, reason)
         kind, audit = EventKind.PROOF_REFUSED, AuditEventKind.REFUSED
