@@ -67,7 +67,7 @@ class WebPorts:
         trace: TraceFacts | None = None,
         **audited: Any,
     ) -> None:
-        """Report an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
+        """Report an event of a login: ``facts`` to the log, ``audited`` to the audit log."""
         written = None
         if audit is not None:
             written = make_login_event(audit, self.now(), transaction.names, **audited)
