@@ -273,7 +273,7 @@ DEFENCES: Final[dict[str, Defence]] = {
         _send_late(minutes=9),
     ),
     "a request is fresh": Defence(
-        26, _set(authn_requests.ReceivedAuthnRequest, "fresh", timedelta(days=1)),
+        26, _set(authn_requests.ReceivedAuthnRequest, "max_age", timedelta(days=1)),
         _send_request(edit(".", IssueInstant=stamp(NOW - timedelta(hours=1)))),
     ),
     "a request is not from the future": Defence(
