@@ -40,7 +40,7 @@ _WITHOUT_PROXY: Final = (
     "machine only; it has no TLS, and slow clients occupy its threads\n"
 )
 # The server itself has no store: its events are lines of the log.
-_log_event = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
+_log_event = EventSinks({Sink.LOG: to_log(application_log.log_event)}).tell
 
 
 def serve(read: Callable[[], Config]) -> None:
@@ -167,7 +167,7 @@ class _ServerLines(logging.Handler):
     """Logs what gunicorn reports about its workers."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        application_log.tell("server", level="error", text=record.getMessage())
+        application_log.log_event("server", level="error", text=record.getMessage())
 
 
 def read_checked(read: Callable[[], Config]) -> Config:
@@ -233,6 +233,6 @@ def refresh(parts: assembly.Parts) -> None:
         parts.metadata.read_changes(now)
         parts.metrics.count_dropped()
     if (parts.policies.current, parts.metadata.snapshot) != before:
-        # Policies and metadata stay for long: keep the garbage collector from visiting them.
+        # Policies and metadata exist for long: exclude them from garbage collection.
         gc.freeze()
     parts.last_reload.at = assembly.now()

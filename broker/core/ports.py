@@ -202,7 +202,7 @@ class LibrarySystem(Protocol):
         """
 
     def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
+        """Yield every borrower, a page at a time. Raises LibraryRefused without ``LISTED``."""
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create the borrower with ``mark``, a card number and a database-unique field of its CPR.

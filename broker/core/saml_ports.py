@@ -76,7 +76,7 @@ class SpRole(Protocol):
     ) -> tuple[object, str]:
         """Return the message, which has passed XML security, and the id of the request it answers.
 
-        Neither is verified yet.
+        The caller must not trust either before ``receive``.
         """
 
     def receive(

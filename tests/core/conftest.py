@@ -106,9 +106,11 @@ def permit() -> Permit:
         listed = tuple(
             (ReleasedAttribute(name, WORDS, PLACE), values) for name, values in (released or {"sn": ("Ravn",)}).items()
         )
-        release = Release("my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), PLACE)
+        release = Release(
+            "my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), place=PLACE
+        )
         rule = BorrowerRule(
-            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", PLACE
+            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", place=PLACE
         )
         policy = Policy(
             "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)

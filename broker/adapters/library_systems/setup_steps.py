@@ -17,7 +17,7 @@ def run_steps(
     """Return every fault that the steps find, once for each setting.
 
     Stop at the first failed call, because the next steps would fail too. Continue if the setting at
-    fault begins with one of ``continue_after``.
+    fault begins with one of ``continue_after``; every setting begins with "".
     """
     found: dict[str, SetupFault] = {}
     for step in steps:

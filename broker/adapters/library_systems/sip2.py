@@ -19,7 +19,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from broker.adapters.connectors import LOOPBACK
-from broker.adapters.deadline_sockets import end_by, seconds_left
+from broker.adapters.deadline_sockets import seconds_left, set_deadline
 from broker.adapters.http_exchange import moment
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable, name_cause
@@ -92,7 +92,10 @@ class PinMachine:
         return True
 
     def takes_any(self, card: str, deadline: datetime) -> bool:
-        """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
+        """Return whether a random PIN is accepted for this card.
+
+        Raises LibraryUnavailable if the server does not answer.
+        """
         return self.ask(card, secrets.token_urlsafe(16), moment(deadline, self._timeout))
 
     def ask(self, card: str, pin: str, until: float) -> bool:
@@ -113,7 +116,7 @@ class PinMachine:
         return accepted
 
     def _converse_until(self, card: str, pin: str, until: float) -> bytes:
-        end_by(until)
+        set_deadline(until)
         try:
             return self._conversation(card, pin)
         except (OSError, ValueError) as error:

@@ -68,6 +68,8 @@ class Smtp:
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
         """Send one mail.
 
+        Raises MailUnavailable unless the server accepted it, begun before ``deadline``.
+
         Raises MailUnavailable unless the server accepted the mail, in a call that began before
         ``deadline``. Raises its subclass RecipientRefused if another attempt would not help. No
         error names the recipient.

@@ -1,4 +1,4 @@
-"""Writes the messages exchanged with upstreams to the message log, before they take effect."""
+"""Stores messages from and to upstreams in the message log before they have any effect."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -29,7 +29,10 @@ _MOST_UPSTREAMS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class MessageRecorder:
-    """Writes the messages exchanged with ``upstreams`` to the log, if there is a log."""
+    """Stores the messages of ``upstreams`` in the message log, if there is one.
+
+    Messages of other upstreams are not stored.
+    """
 
     log: MessageLogPort | None
     upstreams: Collection[str]
@@ -39,7 +42,7 @@ class MessageRecorder:
     def ask(
         self, role: SpRole, asked: AuthnRequest, outstanding: Outstanding, reference: str
     ) -> str | PostForm:
-        """Return the URL or form with our signed AuthnRequest, after it was logged.
+        """Store our signed AuthnRequest, and return the redirect or form that carries it.
 
         ``reference`` is the help code of the login.
         """
@@ -47,7 +50,9 @@ class MessageRecorder:
         message = role.ask(upstream, request_id, asked, self.now())
         if upstream in self.upstreams:
             wire = write_wire(message)
-            self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
+            self._store(
+                LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference)
+            )
         return message
 
     def receive(
@@ -58,9 +63,10 @@ class MessageRecorder:
         outstanding: Outstanding,
         reference: str,
     ) -> Received:
-        """Verify an answer in full and log it. Of refused answers, log only some each minute.
+        """Verify an answer completely and store it; only some refused answers a minute are stored.
 
-        Raises MessageLogUnavailable if the answer could not be logged: the login then fails.
+        Raises MessageRefused, and MessageLogUnavailable if an accepted answer cannot be stored:
+        then nobody is logged in by it.
         """
         upstream, request_id = outstanding.upstream, outstanding.id
         wire = request.form.get("SAMLResponse", "")
@@ -75,7 +81,7 @@ class MessageRecorder:
                 idp_list=asked.idp_list,
             )
         except MessageRefused as refused:
-            self._keep_refused(replace(came, outcome=refused.cause))
+            self._store_refused(replace(came, outcome=refused.cause))
             raise
         answer = received.answer
         if isinstance(answer, Authentication):
@@ -83,7 +89,7 @@ class MessageRecorder:
             came = replace(came, subject=answer.name_id or "", assertion=assertion)
         else:
             came = replace(came, outcome=REFUSED_BY_UPSTREAM)
-        self._keep(came)
+        self._store(came)
         return received
 
     def record_logout(
@@ -96,26 +102,26 @@ class MessageRecorder:
         subject: str = "",
         outcome: str = "accepted",
     ) -> None:
-        """Log a logout message, if the peer is an upstream.
+        """Store a logout message if the peer is an upstream.
 
-        A failure of the log does not stop a logout, although it stops a login. A message that fails
-        verification is not logged: every caller could fill the log.
+        A logout continues if the message log fails. Do not call it for a message that fails
+        verification: otherwise every caller could fill the log.
         """
         if peer.side == "upstream":
             with suppress(MessageLogUnavailable):
                 message = LoggedMessage(kind, peer.name, wire, outcome, request_id, subject=subject)
-                self._keep(message)
+                self._store(message)
 
-    def _keep_refused(self, came: LoggedMessage) -> None:
+    def _store_refused(self, came: LoggedMessage) -> None:
         if self.refused_counts.count(came.upstream, self.now()) > _MOST_REFUSED:
             return
         if len(came.wire) > _LARGEST_REFUSED:
             digest = sha256(came.wire.encode()).hexdigest()
             came = replace(came, wire=f"sha256:{digest}")
-        with suppress(MessageLogUnavailable):  # the message is refused anyway
-            self._keep(came)
+        with suppress(MessageLogUnavailable):  # it is refused in any case
+            self._store(came)
 
-    def _keep(self, message: LoggedMessage) -> None:
+    def _store(self, message: LoggedMessage) -> None:
         if self.log is not None and message.upstream in self.upstreams:
             address = find_address(request)
             self.log.write(replace(message, address=address), self.now())

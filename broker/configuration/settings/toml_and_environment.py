@@ -19,7 +19,8 @@ from broker.core.errors import ConfigurationFaults, Fault
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 # Tables of tables: the second part of a key is a name that the administrator chose.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
-# A key that ends so may name a file that holds its value. An address may hold a password.
+# A key with this ending may name a file that contains its value. An address may contain a
+# password.
 _SECRET_FILES: Final = tuple(f"{key}_file" for key in (*SECRET_KEYS, "url"))
 _UNREADABLE: Final = "a secret that could not be read"  # it has a fault already
 

@@ -48,10 +48,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """Everything that is sent in one assertion, and everything that the page shows about it.
-
-    ``giver`` is the institution that sent the attributes, ``receiver`` the service's controller.
-    """
+    """Everything that one assertion contains, and everything that the page shows about it."""
 
     service: str
     acs: str
@@ -122,15 +119,14 @@ class Disclosure:
 
 
 def _kind(item: Item) -> str:
-    # An attribute that is no longer optional is sent although the person ticks nothing. So the
-    # person is asked again.
+    # An attribute that is no longer optional is sent without a tick: that is another question.
     return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
     """Return the values that matter, sorted; none if only the name matters."""
     if item.name == NAME_ID:
-        # Not casefolded: a service may take addresses that differ only in case for two people.
+        # Exactly as they are: a service may distinguish two people by upper and lower case.
         return [*item.values]
     if item.name in WATCHED:
         return sorted(value.casefold() for value in item.values)
@@ -146,7 +142,7 @@ def _list_texts(controller: Controller | None) -> tuple[str, ...]:
 def disclose(
     decision: Decision, service: Service, acs: str, giver: Controller | None
 ) -> Disclosure:
-    """Return what ``decision`` allows to be sent to ``service`` at ``acs``.
+    """Return what ``decision`` releases to ``service`` at ``acs``.
 
     Raises ValueError if the decision does not permit the login.
     """
@@ -165,7 +161,7 @@ def disclose(
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        # The page names the service itself if no controller is configured.
+        # the page names the service itself if it has no controller
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
@@ -185,7 +181,7 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 
 def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure:
-    """Fill in the values, by name, that a decision does not contain; drop items with value None."""
+    """Put in the values that a decision leaves open, by name; a value of None removes the item."""
     items = []
     for item in disclosure.items:
         if item.name not in values or _has_real_cpr(item):

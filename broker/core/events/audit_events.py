@@ -14,7 +14,7 @@ class AuditEventKind(StrEnum):
 
     DECIDED = "decided"
     RELEASED = "released"
-    NOT_RELEASED = "not_released"  # ends a release that was written down and then overtaken
+    NOT_RELEASED = "not_released"  # a release that was recorded, and then not sent
     REFUSED = "refused"
     CONSENT_GIVEN = "consent_given"
     CONSENT_REFUSED = "consent_refused"

@@ -50,7 +50,7 @@ class AffectedSessions:
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
         """End the named sessions, and the open consent pages of the same people."""
         request = logout.request
-        until = request.issued_by
+        until = request.latest_issue_time
         if request.peer.side == "upstream":
             self.sessions.close_upstream(request)
         for browser, person in logout.groups:
@@ -118,7 +118,7 @@ class AffectedSessions:
         """Add the other sessions, in this browser, of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
-        until = request.issued_by
+        until = request.latest_issue_time
         self._mark_over(logout, until)
         reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
@@ -146,7 +146,7 @@ class AffectedSessions:
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
-        until = request.issued_by
+        until = request.latest_issue_time
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
         from_upstream = _select_from(upstream, known)
         named = [each for each in from_upstream if _is_named_by(request, each, until)]

@@ -54,7 +54,7 @@ class LogoutFlow:
         found when the browser is known (``read``).
         """
         # A login that begins during the logout is not part of it.
-        request = replace(request, issued_by=min(request.issued_by, now))
+        request = replace(request, latest_issue_time=min(request.latest_issue_time, now))
         named = self.affected_sessions.find_named(request, now)
         logout = Logout(
             self._compute_id(request),

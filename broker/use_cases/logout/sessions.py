@@ -82,7 +82,7 @@ class Sessions:
         """
         named = []
         name_id = request.name_id
-        latest = request.issued_by
+        latest = request.latest_issue_time
         group = self._name_id_group(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -127,8 +127,8 @@ class Sessions:
         self._mark(self._person_mark_key(browser, person)._replace(name=upstream), until)
 
     def close_upstream(self, request: LogoutRequest) -> None:
-        """Mark that an upstream has ended the sessions of a NameID, or only those of an index."""
-        until = request.issued_by
+        """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
+        until = request.latest_issue_time
         of_subject = self._subject_mark_key(request.peer.name, request.name_id.value)
         names = [self._index_name(index) for index in request.indexes]
         for name in names or [of_subject.name]:

@@ -14,7 +14,7 @@ Permit = Callable[..., Decision]
 def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
     place = PolicyLine("student.yaml", line)
     fields = (Field("surname", "sn", "always", PolicyLine("student.yaml", line + 1)),)
-    rule = BorrowerRule(category, (), Expiry(12), fields, "mail", place)
+    rule = BorrowerRule(category, (), Expiry(12), fields, "mail", place=place)
     return replace(rule, **more)
 
 

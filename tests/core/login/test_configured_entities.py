@@ -256,7 +256,7 @@ def policy(affiliation: str, service: str, *names: str) -> Policy:
     """Give a policy that releases so much to a service."""
     place = PolicyLine("p.yaml", 1)
     listed = tuple(ReleasedAttribute(name, WORDS, place) for name in names)
-    release = Release(service, "none", "consent", WORDS, "persistent", listed, place)
+    release = Release(service, "none", "consent", WORDS, "persistent", listed, place=place)
     return Policy("p.yaml", affiliation, 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (release,))
 
 
@@ -274,7 +274,7 @@ def test_what_the_policies_release_and_whom_they_know() -> None:
     assert rules.affiliations() == {"student", "employee"}
 
 
-TRANSIENT_ENTRY = Release("my-loans", "none", "contract", WORDS, "transient", (), PolicyLine("p.yaml", 9))
+TRANSIENT_ENTRY = Release("my-loans", "none", "contract", WORDS, "transient", (), place=PolicyLine("p.yaml", 9))
 PERSISTENT_ENTRY = replace(TRANSIENT_ENTRY, service="https://refeds.org/category/anonymous", name_id="persistent")
 GIVES = Policy(
     "p.yaml", "student", 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (TRANSIENT_ENTRY, PERSISTENT_ENTRY)

@@ -319,7 +319,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(
     lone = permit_notice("public_task", sn=("Ravn",))
     assert lone.policy
     assert lone.release
-    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
+    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", place=PolicyLine("p.yaml", 1), register=RegisterRule())
     needing = replace(lone, release=replace(lone.release, borrower="need"))
     has_one = replace(arrived_transaction, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)

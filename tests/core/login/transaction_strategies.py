@@ -101,7 +101,7 @@ def decisions(draw: st.DrawFn) -> Decision:
         WORDS,
         "persistent",
         listed,
-        PLACE,
+        place=PLACE,
     )
     policy = Policy("s.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), None, (release,))
     return Decision(

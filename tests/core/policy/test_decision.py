@@ -50,7 +50,7 @@ def release(service: str, *names: str, borrower: AccountDemand = "none", values:
     listed = tuple(
         ReleasedAttribute(name, WORDS, PolicyLine("p.yaml", 70 + at), values) for at, name in enumerate(names)
     )
-    return Release(service, borrower, "public_task", WORDS, "persistent", listed, PolicyLine("p.yaml", 60))
+    return Release(service, borrower, "public_task", WORDS, "persistent", listed, place=PolicyLine("p.yaml", 60))
 
 
 def policy(affiliation: str, precedence: int, *match: Alternative, **more: object) -> Policy:
@@ -334,7 +334,9 @@ def test_making_a_borrower_needs_what_the_policy_requires(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule("PRIV", (), Expiry(24), (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule(
+        "PRIV", (), Expiry(24), (), "none", place=PolicyLine("p.yaml", 40), lowers=Lowering(("wayf",), ("STUD",))
+    )
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]

@@ -135,10 +135,8 @@ def edit_keys(draw: Random, many: int) -> dict[str, str]:
 
 def find_wider(trial: Analysis, service: Service, logins: Sequence[DescribedLogin]) -> set[tuple[str, str]]:
     """Return what is wider for a login as each set reads it, by the engine and not by the personas."""
-    terms = SITE.make_terms(UPSTREAMS[logins[0].upstream], logins[0].institution)
-    played = [
-        simulate_login(login, service, policies, NOW, terms) for login, policies in zip(logins, trial.sets, strict=True)
-    ]
+    both = zip(logins, trial.sets, strict=True)
+    played = [simulate_login(login, service, policies, NOW, SITE) for login, policies in both]
     changes = find_changes(tuple(played), trial)
     return {(service.name, change.text) for change in changes if change.direction is Direction.WIDER}
 

@@ -56,7 +56,7 @@ def policy(at: int, *names: str, mail: str = "") -> Policy:
     upstream = Condition("upstream", ("wayf",), PLACE)
     conditions = (upstream, Condition("mail", (mail,), PLACE)) if mail else (upstream,)
     listed = tuple(ReleasedAttribute(name, WORDS, PLACE) for name in names)
-    entry = Release("my-loans", "none", "public_task", WORDS, "transient", listed, PLACE)
+    entry = Release("my-loans", "none", "public_task", WORDS, "transient", listed, place=PLACE)
     match = (Alternative(conditions, PLACE),)
     return Policy(f"a{at}.yaml", f"a{at}", at, WORDS, "o", NOW.date(), match, (), Requirement(), None, (entry,))
 

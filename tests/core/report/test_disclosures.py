@@ -18,7 +18,7 @@ from broker.core.policy.model import (
 )
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
-from tests.core.policy_analysis.random_policies import NOW, POLICY_SETS, SERVICES, SITE, SOURCES, WORDS, random_logins
+from tests.core.policy_analysis.random_policies import NOW, POLICY_SETS, SERVICES, SITE, WORDS, random_logins
 from tests.plugins.example_counts import scale_examples
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -35,8 +35,7 @@ def find_released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, s
     found = set()
     for login in random_logins(Random(seed), many):
         for service in SERVICES:
-            terms = SITE.make_terms(login.source.upstream, login.source.key[1])
-            played = simulate_login(login.described, service, policies, NOW, terms)
+            played = simulate_login(login.described, service, policies, NOW, SITE)
             affiliation = played.decision.affiliation or ""
             found |= {(service.name, affiliation, each.name) for each in played.leaving}
     return found
@@ -50,9 +49,8 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
     for service, affiliation, name in listed:
         (entry,) = (each for each in found.to(service) if each.affiliation == affiliation)
         login = entry.released[name]
-        source = next(each for each in SOURCES if each.upstream.name == login.upstream)
         at = next(each for each in SERVICES if each.name == service)
-        played = simulate_login(login, at, policies, NOW, SITE.make_terms(source.upstream, source.key[1]))
+        played = simulate_login(login, at, policies, NOW, SITE)
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
@@ -72,7 +70,7 @@ def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
         for name, values in (("borrower_number", ()), ("borrower_category", ("PRIVATE",)))
     )
     release = Release(
-        "e-resources", "need", "public_task", WORDS, "transient", attributes, PolicyLine("student.yaml", 8)
+        "e-resources", "need", "public_task", WORDS, "transient", attributes, place=PolicyLine("student.yaml", 8)
     )
     policy = Policy(
         file="student.yaml",

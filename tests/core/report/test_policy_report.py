@@ -10,7 +10,7 @@ def test_a_service_is_listed_with_what_it_can_get() -> None:
     assert ("my-loans", "cpr") in names
     assert {service for service, name in names if name == "cpr"} == {"my-loans"}
     assert [service.name for service in report.receiving] == ["my-loans", "myprint", "e-resources"]
-    assert [service.name for service in report.unencrypted_services] == ["myprint"]
+    assert [service.name for service in report.receiving if not service.encrypts] == ["myprint"]
     assert report.leaves.to(report.services[-1].name) == ()
 
 

@@ -34,8 +34,8 @@ PLACE: Final = PolicyLine("p.yaml", 1)
 WORDS: Final = Text("words", "ord")
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", place=PLACE, lowers=LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",
@@ -71,7 +71,7 @@ class Logins:
         came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)
         said = {name: (value,) for name, value in SAID.items() if name not in without}
         reading = AttributeReading(Attributes(said), Assurance.LOW, "real" if "cpr" in said else "none", None)
-        release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
+        release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), place=PLACE)
         policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
         permitted = Decision(
             Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True

@@ -46,7 +46,7 @@ def test_no_account_is_looked_for_where_none_may_be(
 
 
 PLACE = PolicyLine("p.yaml", 1)
-NO_FIELD = BorrowerRule("STUD", ("PRIV",), Expiry(24), (), "mail", PLACE)
+NO_FIELD = BorrowerRule("STUD", ("PRIV",), Expiry(24), (), "mail", place=PLACE)
 PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
 
 

@@ -60,7 +60,7 @@ MAP: Final = AttributeMap(
 
 
 def _release(service: str, borrower: AccountDemand) -> Release:
-    return Release(service, borrower, "public_task", WORDS, "persistent", (), PLACE)
+    return Release(service, borrower, "public_task", WORDS, "persistent", (), place=PLACE)
 
 
 def _policy(affiliation: str, precedence: int, *conditions: tuple[str, str], **facts: Any) -> Policy:
@@ -77,7 +77,7 @@ STUDENTS: Final = _policy(
     3,
     ("eduPersonScopedAffiliation", "student@*"),
     require=Requirement(cpr=True),
-    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE),
+    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE),
     releases=(_release("my-loans", "make"), _release("e-resources", "none")),
 )
 NURSES: Final = _policy(

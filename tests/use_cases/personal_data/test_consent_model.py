@@ -112,7 +112,7 @@ class Rules:
             for name in values
         )
         listed = tuple(each for each, _ in released)
-        release = Release("my-loans", "none", self.basis, self.purpose, self.name_id, listed, PLACE)
+        release = Release("my-loans", "none", self.basis, self.purpose, self.name_id, listed, place=PLACE)
         policy = Policy(
             "s.yaml", "student", 1, WORDS[0], "o", date(2027, 1, 1), (), (), Requirement(), None, (release,)
         )

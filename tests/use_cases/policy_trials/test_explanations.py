@@ -28,6 +28,7 @@ AU: dict[str, Values] = {"schacHomeOrganization": ("au.dk",)}
 SECRET = "nobody-may-read-this"
 PLACE = PolicyLine("private.yaml", 99)
 UPSTREAMS = {name: Upstream(name, "wayf", name, name, name, Text(name, name), ()) for name in ("wayf", "nemid")}
+SITE = Site({}, UPSTREAMS, {})
 
 
 def login(
@@ -41,7 +42,7 @@ def login(
 
 def collect_refusal(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
     """Give the facts that are kept of a login, as the flow of a live one keeps them."""
-    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW, SITE)
     authentication = Authentication(described.upstream, "", "idp", (), (), NOW, None, NOW, NOW)
     request = AuthnRequest("_1", service, service, "")
     transaction = Transaction("t", "BCDFGHJK", NOW, NOW, request, upstream=described.upstream)
@@ -162,7 +163,7 @@ LOGINS = st.builds(
 @given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
 def test_the_same_policies_give_the_same_result(described: DescribedLogin, service: str) -> None:
     """Or it is said on what it depends, and that is something of which no value was kept."""
-    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW, SITE)
     facts = collect_refusal(described, service, NOBODY)
     replay = again(facts, POLICIES, service)
 

@@ -33,7 +33,7 @@ STUDENTS: Final = Policy(
     (),
     Requirement(cpr=True),
     None,
-    (Release("my-loans", "make", "public_task", WORDS, "persistent", (), PLACE),),
+    (Release("my-loans", "make", "public_task", WORDS, "persistent", (), place=PLACE),),
 )
 LOGIN: Final = Authentication(
     "wayf",

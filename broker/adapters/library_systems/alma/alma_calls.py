@@ -140,7 +140,7 @@ class Calls:
     ) -> Mapping[str, Any]:
         """Return the object in the answer, empty if Alma answers with one of the codes ``unless``.
 
-        Raises LibraryRefused for another refusal; ``group`` is the user group that was sent. Raises
+        ``group`` is the user group that was sent. Raises LibraryRefused for any other refusal, and
         CallNotMade if nothing was sent or Alma did nothing. After LibraryUnavailable it is unknown
         whether the call was carried out.
         """

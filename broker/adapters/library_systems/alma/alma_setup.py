@@ -77,7 +77,7 @@ class SetupCheck:
     def _code_table(self, name: str) -> frozenset[str]:
         """Return the enabled codes of a table.
 
-        Raises LibraryUnavailable if the API key has no permission to read code tables.
+        Raises LibraryUnavailable if the key may not read it.
         """
         try:
             answer = self.calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self.deadline)

@@ -52,8 +52,8 @@ def write_day(moment: date) -> str:
 def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
     """Read a user object.
 
-    Raises LibraryUnavailable if it is malformed, LibraryRefused if all its numbers hold a CPR
-    number.
+    Raises LibraryUnavailable if it is malformed, and LibraryRefused if each of its numbers contains
+    a CPR number.
     """
     number = find_number(user, keys)
     fields = _fields(user)

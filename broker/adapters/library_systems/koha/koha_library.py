@@ -61,8 +61,7 @@ class Koha(PatronSearches):
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None if its card number, user name or attribute is taken.
 
-        ``mark`` is the enrolment id, which Koha stores with the borrower. Raises LibraryRefused
-        also if Koha has made the borrower without a card number; the next change gives it one.
+        Raises LibraryRefused also if Koha gave it no card number; its next change gives it one.
         """
         body = koha_patrons.make_creation(wanted, mark, self.settings)
         answer = self.calls.create("create", body, deadline)
@@ -76,7 +75,7 @@ class Koha(PatronSearches):
         if made.card is None:
             sentence = "create: Koha gave the borrower no card number: autoMemberNum is off"
             raise LibraryRefused(sentence, "autoMemberNum")
-        koha_refusals.check_stored(answer.fields(), body, "create")
+        koha_patrons.check_stored(answer.fields(), body, "create")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
@@ -145,10 +144,9 @@ class Koha(PatronSearches):
     def _write_cpr(self, patron: Patron, cpr: str, deadline: datetime) -> None:
         """Write the CPR number of a patron that has no real one.
 
-        Write the unique field first, so that only one patron can get the number. A card number that
-        is not in the form of a CPR number is kept. Raises LibraryUnavailable if another patron has
-        the number (a new search finds that one), and LibraryRefused if this patron has another real
-        CPR number.
+        Write the unique field first, so that only one patron can get the number. A card number of
+        another kind stays. Raises LibraryUnavailable if another patron has the number (a new search
+        finds that one), and LibraryRefused if this one has another real number.
         """
         settings = self.settings
         written = spell_cpr(cpr)
@@ -194,7 +192,7 @@ class Koha(PatronSearches):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "change", body)
-        koha_refusals.check_stored(answer.fields(), body, "change")
+        koha_patrons.check_stored(answer.fields(), body, "change")
         return answer.json()
 
     def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:

@@ -40,8 +40,8 @@ class PatronSearches:
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers with this CPR number as card number, user name or attribute.
 
-        Search for every spelling that staff use. Raises LibraryUnavailable if the answer contains
-        other borrowers.
+        Search for every spelling that staff use. Raises LibraryUnavailable if the answer holds
+        others.
         """
         fields = self.settings.cpr_fields
         return self._read_borrowers(self._find_patrons_with_cpr(cpr, fields, "find", deadline))
@@ -94,6 +94,8 @@ class PatronSearches:
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Yield every borrower in the order of ``patron_id``.
+
+        Raises LibraryUnavailable for another order.
 
         A page begins after the last patron of the page before. So no patron is skipped if one is
         deleted meanwhile. Raises LibraryUnavailable if Koha answers in another order.

@@ -27,8 +27,8 @@ class ProfileTraits:
     strict: bool = False
 
     @property
-    def extra_skew(self) -> timedelta:
-        """Return how far ``skew`` exceeds SKEW: a replay must be refused that much longer."""
+    def replay_margin(self) -> timedelta:
+        """Return how much longer a replay must be refused than with the usual SKEW."""
         return self.skew - SKEW
 
 

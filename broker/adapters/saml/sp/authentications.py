@@ -34,7 +34,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
         issuer=upstream.entity_id,
         institution=institution.entity_id if institution else "",
         authorities=_list_known_authorities(received, withheld),
-        attributes=attributes(received.message),
+        attributes=_read_attributes(received.message),
         authn_instant=received.authn_instants[0],
         authn_context=_authn_context(received, withheld),
         received=received.now,
@@ -83,8 +83,8 @@ def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | 
 def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
     """Return the chain of authorities without unknown names.
 
-    A name is known if the configuration or the metadata contains it. Services rely on us for the
-    chain. Its last name, the institution, has been checked already.
+    Services trust the broker that the chain is true. The last name is the institution, and was
+    checked before.
     """
     upstream = received.upstream
     known = {upstream.entity_id}
@@ -105,18 +105,18 @@ def _assertion_until(received: ReceivedAssertion) -> datetime:
     confirmed = [xml_times.read(each.not_on_or_after) for each in data]
     # The checks accept the assertion until the last confirmation expires.
     ends.append(max((end for end in confirmed if end), default=None))
-    return min(end for end in ends if end) + traits.extra_skew
+    return min(end for end in ends if end) + traits.replay_margin
 
 
 def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | None:
     """Return the class; "unspecified" if it is unknown or above the institution's maximum.
 
-    A service would trust us for the class. None if there is no class, or if the profile states the
-    level in an attribute.
+    Otherwise the broker would vouch for a level that it has not checked. Return None if there is no
+    class, or if the profile states the level in an attribute.
     """
     if received.traits.nsis:
         return None
-    # The class is an anyURI, so white space around it is not significant.
+    # The class is an anyURI: white space around it has no meaning.
     context = received.statements[0].authn_context or saml.AuthnContext()
     written = " ".join(read_text(context.authn_context_class_ref).split())
     if not written:
@@ -131,7 +131,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     return UNSPECIFIED_CLASS
 
 
-def attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
+def _read_attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
     """Return the attributes by Name; values of the same Name are joined.
 
     Source: docs/reference/attacks.md#22.

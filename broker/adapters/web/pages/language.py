@@ -30,8 +30,8 @@ _UNDERSTOOD: Final = {
 def choose_language(request: Request, default: str) -> str:
     """Return "da" or "en": of the query, else the cookie, else Accept-Language, else ``default``.
 
-    In Accept-Language (RFC 9110 12.5.4) the first tag counts whose readers understand Danish or
-    English. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
+    The first tag of Accept-Language (RFC 9110 12.5.4) counts whose readers understand one of the
+    broker's languages. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
     cookie = None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
     for picked in (request.args.get("lang"), cookie):
@@ -50,10 +50,10 @@ def language() -> str:
 
 
 def remember_language(request: Request, response: Response, base_url: str) -> Response:
-    """Keep the language picked with ``?lang=`` in a cookie of ``response``, and return it.
+    """Store the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
-    Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
-    the ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
+    Without ``?lang=`` no cookie is set, nor for a form or a SAML address: the ACS neither reads nor
+    sets cookies (docs/reference/design.md#4a-2).
     """
     if request.method != "GET" or not is_switchable(request):
         return response
@@ -72,10 +72,10 @@ def remember_language(request: Request, response: Response, base_url: str) -> Re
 
 
 def is_switchable(request: Request) -> bool:
-    """Return whether a link can show this page again in the other language.
+    """Return whether a link can show the page in the other language.
 
-    A link cannot repeat a message to a SAML address. It cannot repeat a form either, but it can
-    lead to the page of the same step, if there is one.
+    A link cannot send a SAML message or a form again. For a form it requests the step, if the step
+    answers GET.
     """
     if request.path.startswith("/saml/"):
         return False
@@ -90,6 +90,6 @@ def base_path(base_url: str) -> str:
     return urlsplit(base_url).path.rstrip("/")
 
 
-def in_page_language(text: Text | None) -> str:
+def localize_text(text: Text | None) -> str:
     """Return ``text`` in the language of the page being made; "" if there is no text."""
     return text[language()] if text else ""

@@ -7,7 +7,7 @@ from typing import Final
 from flask import current_app, redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import in_page_language, language
+from broker.adapters.web.pages.language import language, localize_text
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -39,7 +39,7 @@ class OutgoingSaml:
         return self.send_request(*ports.broker.ask_upstream(context, upstream, ports.now()))
 
     def send_request(self, context: LoginContext, outstanding: Outstanding) -> Response:
-        """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records."""
+        """Send the browser to the upstream with the AuthnRequest ``outstanding``."""
         ports = self.ports
         transaction = context.transaction
         upstream = outstanding.upstream
@@ -53,7 +53,7 @@ class OutgoingSaml:
         if isinstance(message, str):
             return redirect(message, 302)
         page = render_template(
-            "peer_post.html", form=message, step=step, party=in_page_language(party)
+            "peer_post.html", form=message, step=step, party=localize_text(party)
         )
         return self.posting_page(page)
 
@@ -69,9 +69,9 @@ class OutgoingSaml:
         return response
 
     def post_again(self, fields: Mapping[str, str]) -> Response:
-        """Return a page that posts a service's AuthnRequest to us again, from our own origin.
+        """Return a page that posts a service's AuthnRequest again, now from the broker's origin.
 
-        The browser sends our cookies with this second request.
+        The browser then sends the broker's cookies with it.
         """
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}

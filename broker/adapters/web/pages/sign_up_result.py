@@ -1,8 +1,8 @@
-"""The values of the page on which a sign-up is done: only what the account bears out."""
+"""The values of the page after a sign-up: only what the account shows to be true."""
 
 from typing import Any
 
-from broker.adapters.web.pages.language import in_page_language
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -31,7 +31,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
         "number": step.number,
         "cpr_cards": ports.cpr_cards,
         "decision": decision,
-        "account": in_page_language(label),
+        "account": localize_text(label),
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
@@ -79,7 +79,7 @@ def pin_url(ports: WebPorts, back: str | None) -> str:
 def _outcome(transaction: Transaction) -> str | None:
     account = transaction.account
     if transaction.upgrade is False:
-        # The account may still have got a new name or mail address.
+        # The account may still have been given a new name or mail address.
         return _UNCHANGED
     return account.outcome if account else None
 
