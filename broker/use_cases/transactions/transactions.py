@@ -36,8 +36,7 @@ class LoginContext:
 def draw_reference() -> str:
     """Return eight speakable characters, the help code of a page."""
     # Draw all letters at once: that needs one call of the operating system only.
-    number = secrets.randbelow(len(SPEAKABLE) ** _REFERENCE_LENGTH)
-    return spell_number(number, _REFERENCE_LENGTH)
+    return spell_number(secrets.randbelow(len(SPEAKABLE) ** _REFERENCE_LENGTH), _REFERENCE_LENGTH)
 
 
 def is_reference(spoken: str) -> bool:
