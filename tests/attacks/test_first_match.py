@@ -129,7 +129,7 @@ def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployme
     page = person.press(sign_up(person, asta_with(), "student"), answer="no")
     page = prove_mailbox(person, page, OWN)
     page = person.agree(page)
-    page = person.get(page.location) if page.status_code == 303 else page
+    page = person.follow(page)
     assert mark(page)[0] == "done"
     assert 'name="pin"' in page.get_data(as_text=True)
 

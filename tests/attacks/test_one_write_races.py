@@ -40,7 +40,7 @@ def ready(deployment: Deployment) -> tuple[Person, str]:
     """Return a browser whose person has consented, and an arrival address that would return the assertion at once."""
     person = deployment.person()
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     return person, arrived.location
 
 

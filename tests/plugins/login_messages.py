@@ -72,4 +72,4 @@ def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -
     signature.sign(assertion, deployment.hub_key())
     fields = http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
     arrived = person.deliver(asked.acs, fields)
-    return person.get(arrived.location) if arrived.status_code == 303 else arrived
+    return person.follow(arrived)

@@ -72,13 +72,6 @@ def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any]
     assert logins.enrol(transaction, came) == case
 
 
-def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
-    """The account says whether a PIN mail was queued."""
-    account = logins.enrol(logins.transaction(), logins.read_login())
-    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
-    assert (account.pin_mailed, account.category) == (True, "STUD")
-
-
 @pytest.mark.parametrize(
     ("purpose", "days", "offered"),
     [

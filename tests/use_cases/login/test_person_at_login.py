@@ -76,18 +76,6 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
-def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) -> None:
-    """Where the policies are others by then."""
-    policies = logins.set
-    logins.set = replace(policies, policies=())
-    denied = look_up(logins, logins.student())
-    assert denied.transaction.person is None
-    logins.set = policies
-    context = logins.person_at_login.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
-    assert context.transaction.person
-    assert store_person(logins, context) == context.transaction
-
-
 @pytest.mark.parametrize("there", [True, False])
 def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
     """Only a person whose CPR number finds a borrower is let in."""
@@ -142,28 +130,6 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     assert context.evaluated
     assert context.evaluated.is_permitted == (remembered and upstream == "other")
     assert store_person(logins, context) == context.transaction
-
-
-def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any) -> None:
-    """Of another name the older one is kept beside it."""
-    now = logins.world.now
-    answer = logins.answer("other", eppn=EPPN)
-    fresh = proof(now, address="fresh@auh.rm.dk")
-    context = came(logins, answer, proofs=(fresh,))
-    for older in (proof(now), proof(now, "mail", "kim@example.org")):
-        keep_proof(logins.world.ports.persons, owner(logins, context), older, now)
-    found = logins.person_at_login.look_up_and_store(context, now)
-    assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
-
-
-def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
-    """It does not hide the other proofs of a person whose upstream named none."""
-    now = logins.world.now
-    answer = logins.answer(eppn=EPPN)
-    fresh = proof(now, "mail", "kim@example.org")
-    context = came(logins, answer, proofs=(fresh,))
-    keep_proof(logins.world.ports.persons, owner(logins, context), proof(now), now)
-    assert logins.person_at_login.look_up_and_store(context, now).transaction.proofs == (fresh, proof(now))
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:

@@ -132,16 +132,6 @@ def test_the_result_can_depend_on_an_unknown_borrower() -> None:
     assert again(replace(facts, borrower="none"), everybody, "myprint").reason == "no_library_account"
 
 
-def test_too_many_combinations_of_values_are_not_tried() -> None:
-    """A thousand alternatives over what was not kept are answered at once: by the names of it."""
-    names = ("gn", "sn", "mail")
-    values = tuple(f"value-{number}" for number in range(1000))
-    wide = tuple(Alternative((Condition(name, values, PLACE),), PLACE) for name in names)
-    facts = collect_refusal(FINN, "my-loans", NOBODY)
-
-    assert again(facts, edit_private(lambda policy: replace(policy, match=wide))) == Outcome(depends_on=names)
-
-
 WORDS = st.sampled_from(["student@au.dk", "employee@au.dk", "employee@clin.au.dk", "affiliate@au.dk", "alum@ku.dk"])
 LOGINS = st.builds(
     lambda upstream, words, assurance, cpr, age, more: login(

@@ -68,14 +68,3 @@ def test_one_machine_sweeps_and_not_more_often_than_every_ten_seconds(store: Sql
         for each in several:
             each.step()
     assert batches == [NOW + timedelta(seconds=seconds) for seconds in (0, 10, 20, 30)]
-
-
-def test_a_batch_is_bounded(store: SqliteStore) -> None:
-    """A writer waits for one batch only."""
-    later = NOW + timedelta(hours=2)
-    before = rows(store)
-    assert store.sweep(later)
-    assert 0 < before - rows(store) < 200
-    while store.sweep(later):
-        pass
-    assert (rows(store), store.sweep(later)) == (1, False)
