@@ -22,7 +22,7 @@ _SENDING: Final = timedelta(seconds=45)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class QueuedMail:
-    """A queued mail. After it was sent or refused only the masked address is kept, for staff."""
+    """A queued mail. Once it is sent or refused, only the masked address is kept, for staff."""
 
     recipient: str
     subject: str

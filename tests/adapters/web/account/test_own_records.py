@@ -15,7 +15,7 @@ from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.core.events.audit_events import AuditEventKind
-from broker.core.ports import Kept, lease_key
+from broker.core.ports import StoredRecord, lease_key
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
@@ -134,7 +134,7 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
     agree_and_return(deployment)
     person, _ = enter(deployment)
     away = person.get(f"{PAGE}?with=wayf")
-    sent = http_bindings.inflate_redirect(urlsplit(away.location).query, "SAMLRequest")
+    sent = http_bindings.read_redirect(urlsplit(away.location).query, "SAMLRequest")
     assert b'ForceAuthn="true"' in sent.xml
     written = wayf_hub.assertion
 
@@ -208,7 +208,7 @@ def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> N
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_key(person_key(held.group))
-    assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
+    assert store.put(lease, StoredRecord(b"", "theirs", now + timedelta(minutes=1)), None, now)
     assert mark(press_delete(person, confirm)) == ("choices", "busy")
     assert "person" in list_kept(deployment)
     store.drop(lease)
