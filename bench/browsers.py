@@ -115,7 +115,7 @@ class UniversityLogin:
     @classmethod
     def for_setting(cls, setting: Setting, *, fresh: bool = False) -> "UniversityLogin":
         """Return a login at the broker of ``setting``, as it stands in its metadata."""
-        key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
+        key = read_hub_key(setting)
         service = PreparedService(site_of(setting, "my-loans"), read_broker(setting), "my-loans")
         return cls(service, PreparedHub(key), fresh)
 
@@ -145,6 +145,11 @@ def site_of(setting: Setting, name: str) -> services.Site:
     """Return a service that people log in at."""
     title, _, entity_id = SERVICES[name]
     return services.Site(title, entity_id, f"{setting.ports.origin('library')}/{name}/acs")
+
+
+def read_hub_key(setting: Setting) -> signature.SigningKey:
+    """Return the key that the simulated hub signs with."""
+    return signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
 
 
 def read_broker(setting: Setting) -> services.BrokerAsIdp:

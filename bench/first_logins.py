@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench import processes
 from bench.brokers import Setup, broker_running
-from bench.browsers import read_broker, site_of
+from bench.browsers import read_broker, read_hub_key, site_of
 from bench.figures import Figure, Row, part, row
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
@@ -56,16 +56,8 @@ class Figures:
 
 def log_in(demo: Running, key: signature.SigningKey, who: Persona, figures: Figures) -> None:
     """Log a person in for the first time, from the AuthnRequest to the assertion."""
-    setting = demo.setting
-    site = site_of(setting, "my-loans")
     browser = Browser()
-    url = services.request_url(site, "my-loans", read_broker(setting), force=False, passive=False)
-    asked = find_request(browser, url)
-    xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
-    answer = browser.session.post(
-        asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state), allow_redirects=False
-    )
-    browser.get(answer.headers["Location"])
+    arrive(browser, demo.setting, who, read_broker(demo.setting), key)
     form = next(form for form in browser.forms() if ("answer", "yes") in form.buttons)
     began = time.perf_counter()
     sent = began
@@ -82,6 +74,18 @@ def log_in(demo: Running, key: signature.SigningKey, who: Persona, figures: Figu
         figures.looks += 1
         sent = time.perf_counter()
         browser.open(texts(browser, _ONWARD)[0])
+
+
+def arrive(
+    browser: Browser, setting: Setting, who: Persona, broker: services.BrokerAsIdp, key: signature.SigningKey
+) -> None:
+    """Log a person in at My loans up to the broker's first page; ``key`` is the hub's."""
+    url = services.request_url(site_of(setting, "my-loans"), "my-loans", broker, force=False, passive=False)
+    asked = find_request(browser, url)
+    xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
+    fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
+    answer = browser.session.post(asked.acs, fields, allow_redirects=False, timeout=60)
+    browser.get(answer.headers["Location"])
 
 
 def find_request(browser: Browser, url: str) -> wayf_hub.ReceivedAuthnRequest:
@@ -114,7 +118,7 @@ def _open_connections(setting: Setting) -> None:
 def rows() -> Iterator[Row]:
     """Let everybody come at once to a broker with two workers."""
     with broker_running(Setup(workers=2, prepare=_open_connections)) as demo:
-        key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        key = read_hub_key(demo.setting)
         figures = Figures()
         calls, spent = len(demo.patrons.access.lines()), processes.cpu(demo.broker.pid)
         demo.patrons.faults.slow = _CALL_MS / 1000

@@ -31,7 +31,7 @@ import xmlsec
 from lxml import etree, html
 
 from bench.brokers import Setup, broker_running, measure, measure_broker
-from bench.browsers import Login, UniversityLogin, Wire
+from bench.browsers import Login, UniversityLogin, Wire, read_hub_key
 from bench.figures import Figure, Row, row
 from bench.satosa_files import ATTRIBUTES, write_files
 from broker.adapters.saml.xml_security import http_bindings, signature, xml_names
@@ -167,7 +167,7 @@ class _Login:
         self.peer = services.BrokerAsIdp(
             f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,)
         )
-        self.key = signature.SigningKey.load(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
+        self.key = read_hub_key(self.setting)
 
     def __call__(self, wire: Wire) -> None:
         """Log asta in through ``wire``; SystemExit where it does not end with an assertion."""
@@ -194,7 +194,7 @@ class _Login:
 
     def _prove(self, asked: str, message: bytes) -> None:
         """Check that SATOSA does the measured work; our parser would refuse its Triple-DES."""
-        signed = http_bindings.inflate_redirect(asked, "SAMLRequest").signed
+        signed = http_bindings.read_redirect(asked, "SAMLRequest").signed
         if signed is None:
             raise SystemExit("SATOSA did not sign its AuthnRequest")
         root = etree.fromstring(message)

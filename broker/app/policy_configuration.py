@@ -242,8 +242,7 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     if site.configured:
         origin = str(folder or "as configured")
         return TrialSite(policies, origin, site, configuration().sign_up.service)
-    releases = [release for policy in policies.policies for release in policy.releases]
-    making = (release.service for release in releases if release.borrower == "make")
+    making = (each.service for each in policies.releases if each.borrower == "make")
     return TrialSite(policies, str(folder or _HERE), site, next(making, None))
 
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from broker.adapters.saml.xml_security import http_bindings, signature
+from bench.browsers import read_hub_key
+from broker.adapters.saml.xml_security import http_bindings
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.library import services
@@ -65,7 +66,7 @@ class Replays:
     def __init__(self, demo: Running) -> None:
         """Create the borrower and store the consent."""
         self.demo, self.peer = demo, demo.peer()
-        self.key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        self.key = read_hub_key(demo.setting)
         persona_check.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
         title, _, entity_id = SERVICES["my-loans"]
         self.site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")

@@ -49,7 +49,7 @@ def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
 def read_borrower_number(deployment: Deployment, came: tuple[Person, TestResponse]) -> str:
     """Agree if the page asks, and return the borrower number that the service receives."""
     person, page = came
-    issued = person.agree(page) if mark(page)[0] == "ask" else page
+    issued = person.agree_if_asked(page)
     return str(deployment.landing(issued).attributes["uid"][0])
 
 
@@ -106,7 +106,7 @@ def test_a_card_number_of_ten_digits_is_no_cpr(
     stranger = {"cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05", "statistics_1": text}
     deployment.koha.patrons.create({**DESK, **stranger})
     person, page = arrive(service)
-    refused = person.agree(page) if mark(page)[0] == "ask" else page
+    refused = person.agree_if_asked(page)
     assert mark(refused) == ("refuse", "different_person")
     assert [each.reason for each in deployment.enrolments()] == ["different_person"]
 
@@ -221,7 +221,7 @@ def test_a_record_with_her_cpr_and_another_name_is_not_hers(
     before = deployment.koha.patrons.row(wrong["patron_id"])
     for _ in range(2):
         person, page = arrive(service)
-        refused = person.agree(page) if mark(page)[0] == "ask" else page
+        refused = person.agree_if_asked(page)
         assert mark(refused) == ("refuse", "different_person")
         deployment.clock.ahead += timedelta(minutes=61)
     deployment.wait_until_idle()
@@ -242,7 +242,7 @@ def test_a_cpr_asserted_for_another_name_does_not_get_the_stored_borrower(
     before = deployment.koha.patrons.row(hers)
     other = {"sn": ("Fremmed",), "gn": ("Frits",), "cn": ("Frits Fremmed",)}
     person, page = arrive(service, **other)
-    refused = person.agree(page) if mark(page)[0] == "ask" else page
+    refused = person.agree_if_asked(page)
     assert mark(refused) == ("refuse", "different_person")
     deployment.wait_until_idle()
     assert {**deployment.koha.patrons.row(hers), "updated_on": None} == {**before, "updated_on": None}

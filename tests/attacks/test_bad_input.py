@@ -86,7 +86,7 @@ def test_a_person_back_from_a_silent_upstream_may_choose_again(deployment: Deplo
     person.choose(page)
     again = person.get(page.request.path)
     assert mark(again)[0] == "choose"
-    assert mark(person.get(person.deliver(*deployment.answer(person.choose(again), "asta")).location))[0] == "ask"
+    assert mark(person.return_from_hub(person.choose(again), "asta"))[0] == "ask"
     deployment.clock.ahead += timedelta(minutes=31)
     over = person.get(page.request.path)
     assert (over.status_code, mark(over)) == (410, ("error", "transaction_gone"))
@@ -99,15 +99,15 @@ def test_a_late_or_second_response_shows_an_error_page(
     """A second Response to one request, and a Response to an expired login, change nothing and show a page."""
     person = deployment.person()
     asked = person.choose(person.ask())
-    page = person.get(person.deliver(*deployment.answer(asked, "asta")).location)
+    page = person.return_from_hub(asked, "asta")
     _lines(capsys)
-    second = person.deliver(*deployment.answer(asked, "bo"))
+    second = person.deliver_answer(asked, "bo")
     assert (second.status_code, mark(second)) == (410, ("error", "transaction_gone"))
     assert mark(person.get(page.request.path))[0] == "ask"
     other = deployment.person()
     later = other.choose(other.ask())
     deployment.clock.ahead += timedelta(minutes=31)
-    late = other.deliver(*deployment.answer(later, "asta"))
+    late = other.deliver_answer(later, "asta")
     assert (late.status_code, mark(late)) == (410, ("error", "transaction_gone"))
     assert {line["cause"] for line in _lines(capsys) if line["event"] == "refused"} == {
         "not an outstanding request of this upstream",

@@ -22,7 +22,7 @@ def test_a_fixed_session_gives_no_access(deployment: Deployment) -> None:
     """Session fixation: the attacker starts a login and lures the victim to the hub. Neither browser gets anything."""
     attacker, victim = deployment.person(), deployment.person()
     to_hub = attacker.choose(attacker.ask())
-    arrived = victim.deliver(*deployment.answer(to_hub, "asta"))
+    arrived = victim.deliver_answer(to_hub, "asta")
     at_victim = victim.get(arrived.location)
     assert at_victim.status_code == 403
     assert mark(at_victim) == ("error", "other_browser")
@@ -40,7 +40,7 @@ def test_a_victim_cannot_answer_the_attackers_second_request(deployment: Deploym
     page = attacker.log_in("bo")
     name = page.request.path.split("/")[2]
     second = attacker.choose(attacker.get(f"/login/{name}/upstream"))
-    arrived = victim.deliver(*deployment.answer(second, "asta"))
+    arrived = victim.deliver_answer(second, "asta")
     assert mark(victim.get(arrived.location)) == ("error", "other_browser")
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
@@ -52,7 +52,7 @@ def test_login_csrf_is_refused(deployment: Deployment) -> None:
     The victim is not logged in, and the link is used up.
     """
     attacker, victim = deployment.person(), deployment.person()
-    arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "bo"))
+    arrived = attacker.deliver_answer(attacker.choose(attacker.ask()), "bo")
     assert mark(victim.get(arrived.location)) == ("error", "other_browser")
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
@@ -93,7 +93,7 @@ def test_the_login_cookie_of_an_earlier_authentication_is_invalid(deployment: De
     old_token = _token(page)
     old = [(each.key, each.value) for each in person.cookies("a-")]
     name = page.request.path.split("/")[2]
-    arrived = person.deliver(*deployment.answer(person.choose(person.get(f"/login/{name}/upstream")), "asta"))
+    arrived = person.deliver_answer(person.choose(person.get(f"/login/{name}/upstream")), "asta")
     again = person.get(arrived.location)
     assert mark(person.post(again.request.path, {"token": old_token, "answer": "yes"})) == ("error", "token_refused")
     for key, value in old:
@@ -108,7 +108,7 @@ def test_the_acs_reads_and_sets_no_cookie(deployment: Deployment) -> None:
     Source: docs/reference/design.md#4a-2.
     """
     person = deployment.person()
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     assert arrived.status_code == 303
     assert "Set-Cookie" not in arrived.headers
 
@@ -137,7 +137,7 @@ def test_simultaneous_first_tabs_all_finish(deployment: Deployment, tabs: int) -
     pages = []
     for each in bare:
         to_hub = person.choose(person.get(each.location))
-        arrived = person.deliver(*deployment.answer(to_hub, "asta"))
+        arrived = person.deliver_answer(to_hub, "asta")
         pages.append(person.get(arrived.location))
     assert len(person.cookies("b-")) == tabs
     assert [mark(page)[0] for page in pages] == ["ask"] * tabs
@@ -151,7 +151,7 @@ def test_the_oldest_of_too_many_logins_shows_its_own_page(deployment: Deployment
     fields = {"token": _token(pages[0]), "answer": "yes"}
     told = person.post(pages[0].request.path, fields)
     assert (told.status_code, mark(told)) == (403, ("error", "login_cookie_missing"))
-    arrived = person.deliver(*deployment.answer(person.choose(person.get(find_text(told, "//main//a/@href"))), "asta"))
+    arrived = person.deliver_answer(person.choose(person.get(find_text(told, "//main//a/@href"))), "asta")
     assert deployment.landing(person.agree(person.get(arrived.location))).status == "Success"
     assert deployment.landing(person.agree(pages[2])).status == "Success"
 
@@ -162,8 +162,8 @@ def test_tabs_side_by_side_do_not_mix(deployment: Deployment) -> None:
     """Two logins of different people in two tabs of one browser each end with their own person."""
     person = deployment.person()
     first, second = person.choose(person.ask()), person.choose(person.ask())
-    one = person.deliver(*deployment.answer(second, "bo"))
-    two = person.deliver(*deployment.answer(first, "asta"))
+    one = person.deliver_answer(second, "bo")
+    two = person.deliver_answer(first, "asta")
     bo, asta = person.get(one.location), person.get(two.location)
     assert "Lindegaard" in bo.get_data(as_text=True)
     assert "Ravn" in asta.get_data(as_text=True)
@@ -185,7 +185,7 @@ def test_a_browser_without_cookies_gets_a_page(deployment: Deployment) -> None:
 def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
     """If the browser lost the answer to its arrival, it can open the same address again."""
     person = deployment.person()
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     person.get(arrived.location)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain="broker.localhost")
@@ -196,7 +196,7 @@ def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
 def test_an_arrival_expires_after_a_minute(deployment: Deployment) -> None:
     """An arrival link expires after sixty seconds."""
     person = deployment.person()
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     deployment.clock.ahead = timedelta(seconds=61)
     assert mark(person.get(arrived.location))[0] == "choose"
 

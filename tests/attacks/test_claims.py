@@ -265,7 +265,7 @@ def test_people_without_the_right_to_an_account_cannot_claim_one(deployment: Dep
 
 def follow(person: Person, page: TestResponse) -> TestResponse:
     """Follow a redirect."""
-    return person.get(page.location) if page.status_code == 303 else page
+    return person.follow(page)
 
 
 def test_a_code_does_not_overrule_staff(deployment: Deployment) -> None:

@@ -37,22 +37,22 @@ def _second_try(deployment: Deployment) -> TestResponse:
     asked = person.choose(person.ask())
     acs, fields = deployment.answer(asked, "asta", deployment.ports.idp_role.key)  # type: ignore[attr-defined]
     assert person.deliver(acs, fields).status_code == 400
-    return person.deliver(*deployment.answer(asked, "asta"))
+    return person.deliver_answer(asked, "asta")
 
 
 def _answer_twice(deployment: Deployment) -> TestResponse:
     """Post a new Response to a request that was already answered."""
     person = deployment.person()
     asked = person.choose(person.ask())
-    person.get(person.deliver(*deployment.answer(asked, "asta")).location)
-    return person.deliver(*deployment.answer(asked, "bo"))
+    person.return_from_hub(asked, "asta")
+    return person.deliver_answer(asked, "bo")
 
 
 def _open_in_other_browser(deployment: Deployment) -> TestResponse:
     """Login CSRF: a victim's browser opens the arrival of an attacker's login."""
     attacker, victim = deployment.person(), deployment.person()
     victim.ask()
-    arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "asta"))
+    arrived = attacker.deliver_answer(attacker.choose(attacker.ask()), "asta")
     return victim.client.get(victim.path(arrived.location), base_url=victim.base)
 
 
@@ -144,6 +144,6 @@ def test_a_late_arrival_succeeds_without_its_time_limit(
     for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
         monkeypatch.setattr(transaction, "ARRIVAL_USABLE_FOR", minute)
         person = deployment.person()
-        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+        arrived = person.deliver_answer(person.choose(person.ask()), "asta")
         deployment.clock.ahead += timedelta(seconds=90)
         assert mark(person.get(arrived.location))[0] == lands

@@ -21,7 +21,7 @@ def has_force_authn(location: str) -> bool:
     """Return whether the AuthnRequest in ``location`` asks for a fresh login."""
     from broker.adapters.saml.xml_security import http_bindings
 
-    return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
+    return b'ForceAuthn="true"' in http_bindings.read_redirect(urlsplit(location).query, "SAMLRequest").xml
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_a_login_without_a_service_asks_for_a_fresh_login_and_checks_it(deployme
     person = deployment.person()
     away = person.get(person.base + purpose)
     assert has_force_authn(away.location)
-    assert mark(person.deliver(*deployment.answer(away.location, "asta"))) == ("error", "message_refused")
-    plain = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    assert mark(person.deliver_answer(away.location, "asta")) == ("error", "message_refused")
+    plain = person.deliver_answer(person.choose(person.ask()), "asta")
     assert plain.status_code == 303  # a login that did not ask for a fresh authentication accepts an old one
 
 
@@ -72,7 +72,7 @@ def test_the_way_back_is_not_an_open_redirect(deployment: Deployment) -> None:
     """Open redirect: an address in place of the service's name is ignored."""
     person = deployment.person()
     page = person.agree(person.sign_up("asta", "student", service="https://evil.example/"))
-    page = person.get(page.location) if page.status_code == 303 else page
+    page = person.follow(page)
     assert mark(page)[0] == "done"
     assert b"evil.example" not in page.get_data()
 
@@ -162,7 +162,7 @@ def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
     url = person.get(find_text(onward, "//main//a/@href")).location
     assert has_force_authn(url)
-    arrived = person.deliver(*deployment.answer(url, "asta"))
+    arrived = person.deliver_answer(url, "asta")
     page = person.get(arrived.location)
     last = person.agree(page, remember=True)
     assert b"autopost.js" not in last.get_data()
@@ -180,7 +180,7 @@ def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes", "shared": "yes"})
     url = person.get(find_text(onward, "//main//a/@href")).location
     assert has_force_authn(url)
-    page = person.get(person.deliver(*deployment.answer(url, "asta")).location)
+    page = person.return_from_hub(url, "asta")
     assert mark(page)[0] == "ask"
     assert [each.key for each in person.cookies("") if each.max_age or each.expires] == []
     deployment.clock.ahead = TRANSACTION_IDLE_SHARED.span + timedelta(seconds=1)
@@ -203,7 +203,7 @@ def test_a_tick_holds_until_the_browser_closes(deployment: Deployment, path: str
 def test_an_old_login_is_refused_at_a_shared_computer(deployment: Deployment) -> None:
     """The previous person's session at the university does not count: the broker checks the AuthnInstant."""
     person = deployment.person()
-    refused = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    refused = person.deliver_answer(person.choose(person.ask()), "asta")
     assert mark(refused) == ("error", "message_refused")
 
 
@@ -239,11 +239,11 @@ def test_a_response_to_another_network_is_refused_at_a_shared_computer(deploymen
     person = deployment.person()
     away = ask_from_other_network(person, "/my-choices?with=wayf")
     assert not has_force_authn(away)
-    page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
+    page = person.return_from_hub(away, "asta")
     assert mark(page)[0] == "choose"
     fresh = person.choose(page)
     assert has_force_authn(fresh)
-    assert mark(person.get(person.deliver(*deployment.answer(fresh, "asta")).location))[0] == "choices"
+    assert mark(person.return_from_hub(fresh, "asta"))[0] == "choices"
 
 
 @pytest.mark.parametrize("environment", [SHARED])
@@ -252,7 +252,7 @@ def test_a_second_response_to_another_network_is_refused_too(deployment: Deploym
     person = deployment.person()
     away = ask_from_other_network(person, "/my-choices?with=wayf")
     assert not has_force_authn(away)
-    tabs = [person.deliver(*deployment.answer(away, "asta")) for _ in range(2)]
+    tabs = [person.deliver_answer(away, "asta") for _ in range(2)]
     assert [mark(person.get(each.location))[0] for each in tabs] == ["choose", "choose"]
 
 
@@ -262,7 +262,7 @@ def test_a_fresh_login_counts_at_a_shared_computer(deployment: Deployment) -> No
     person = deployment.person()
     away = ask_from_other_network(person, "/sign-up/begin?affiliation=student&upstream=wayf")
     assert has_force_authn(away)
-    page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
+    page = person.return_from_hub(away, "asta")
     assert mark(page)[0] != "choose"
     assert deployment.broker.read(_newest(deployment), deployment.clock.now()).transaction.shared
 
@@ -273,11 +273,11 @@ def test_a_withdrawn_stored_consent_releases_nothing(deployment: Deployment) -> 
     deployment.koha.faults.down = True
     first.agree(first.log_in("asta"), remember=True)
     url = second.choose(second.ask())
-    arrived = second.deliver(*deployment.answer(url, "asta"))
+    arrived = second.deliver_answer(url, "asta")
     waits = second.get(arrived.location)
     assert mark(waits)[0] == "enrol"  # the stored consent was read, and the library system does not answer
     deployment.koha.faults.down = False
-    _withdraw(deployment, first)
+    _withdraw(first)
     deployment.clock.ahead = timedelta(minutes=2)
     assert _wait_for_account(second, waits.request.path) == "ask"
 
@@ -293,7 +293,7 @@ def test_a_withdrawn_new_consent_releases_nothing(deployment: Deployment, *, ref
     waits = first.agree(first.log_in("asta"))
     assert mark(waits)[0] == "enrol"
     deployment.koha.faults.down = False
-    _withdraw(deployment, deployment.person())
+    _withdraw(deployment.person())
     if refused:
         second = deployment.person()
         declined = second.agree(second.log_in("asta"), answer="no")
@@ -312,10 +312,10 @@ def _wait_for_account(person: Person, path: str) -> str:
     return step
 
 
-def _withdraw(deployment: Deployment, person: Person) -> None:
+def _withdraw(person: Person) -> None:
     """Withdraw every consent of this person on /my-choices."""
     page = person.get(f"{person.base}/my-choices?with=wayf")
-    arrived = person.deliver(*deployment.answer(page.location, "asta"))
+    arrived = person.deliver_answer(page.location, "asta")
     listed = person.get(arrived.location)
     assert mark(listed)[0] == "choices"
     assert mark(person.press(listed, do="withdraw"))[0] == "choices"

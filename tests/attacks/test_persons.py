@@ -77,7 +77,7 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     frits = {**NO_NUMBER, **NEXT, **left}
     _, refused = arrive(deployment, "my-loans", **frits)
     waiting = deployment.person()
-    answer = waiting.deliver(*deployment.answer(waiting.choose(waiting.ask("my-loans")), asta_with(**frits)))
+    answer = waiting.deliver_answer(waiting.choose(waiting.ask("my-loans")), asta_with(**frits))
     hers = deployment.person()
     report = read_stored_data(hers, asta_with())
     assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)

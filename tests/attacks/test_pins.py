@@ -74,11 +74,11 @@ def guess(person: Person, typed: str = CPR, pin: str = PIN) -> TestResponse:
     return person.get(asked.location)
 
 
-def arrive(deployment: Deployment, person: Person, name: str = "karla") -> TestResponse:
+def arrive(person: Person, name: str = "karla") -> TestResponse:
     """Log in with the university to choose a PIN, and confirm the masked address."""
     away = person.get("/pin?change=wayf")
-    arrived = person.deliver(*deployment.answer(away.location, name))
-    page = person.get(arrived.location) if arrived.status_code == 303 else arrived
+    arrived = person.deliver_answer(away.location, name)
+    page = person.follow(arrived)
     return person.press(page, answer="yes") if mark(page)[0] == "address" else page
 
 
@@ -175,14 +175,14 @@ def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment)
     done = alumni.sign_up("otto", "student")
     alumni.get(alumni.agree(done).location)
     deployment.wait_until_idle()
-    assert mark(arrive(deployment, deployment.person(), "otto")) == ("pin", "")
-    assert mark(arrive(deployment, deployment.person(), "otto-left")) == ("refuse", "assurance_too_low")
+    assert mark(arrive(deployment.person(), "otto")) == ("pin", "")
+    assert mark(arrive(deployment.person(), "otto-left")) == ("refuse", "assurance_too_low")
 
 
 def test_only_the_browser_that_logged_in_chooses_a_pin(deployment: Deployment) -> None:
     """A stolen browser cookie opens no PIN page, even with the page's token."""
     victim = deployment.person()
-    page = arrive(deployment, victim)
+    page = arrive(victim)
     assert mark(page) == ("pin", "")
     attacker = steal(victim, "b-")
     assert mark(attacker.get(form(page)[0])) == ("error", "login_cookie_missing")
@@ -200,15 +200,13 @@ def test_only_the_browser_that_logged_in_chooses_a_pin(deployment: Deployment) -
 def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
     """After a PIN was chosen, the page in an abandoned browser cannot choose another one."""
     person = deployment.person()
-    page = arrive(deployment, person)
+    page = arrive(person)
     assert mark(choose(person, page)) == ("pin", "set")
     assert mark(choose(person, page, "6038"))[0] == "error"
     assert deployment.koha.patrons.find_by_password(USER_NAME, NEW)
 
 
-@pytest.mark.parametrize(
-    "opened", [lambda person: arrive(person.deployment, person), lambda person: person.get(link(person.deployment))]
-)
+@pytest.mark.parametrize("opened", [arrive, lambda person: person.get(link(person.deployment))])
 @pytest.mark.parametrize(
     "forged",
     [
@@ -365,7 +363,7 @@ def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deploy
     assert is_unchanged(deployment)
     known = send(owner, pin_page(owner), "login", identifier=CPR, pin=PIN)
     assert mark(owner.get(known.location))[0] == "ask"
-    assert mark(arrive(deployment, deployment.person())) == ("pin", "")
+    assert mark(arrive(deployment.person())) == ("pin", "")
     by_national_eid = replace(persona("eva"), name="karla-eid", attributes=eid_attributes(19, "Karla Dam", CPR))
     _, page = eid_deployment.log_in(eid_deployment.restart_with(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
@@ -408,7 +406,7 @@ def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(deployment: Deploy
 def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deployment, number: str) -> None:
     """A borrower in a category without a policy, such as a staff account, gets no PIN by mail, link or login."""
     person, other = deployment.person(), deployment.person()
-    opened, logged_in = person.get(link(deployment)), arrive(deployment, other)
+    opened, logged_in = person.get(link(deployment)), arrive(other)
     [row] = [each for each in deployment.koha.patrons.rows() if each["userid"] == USER_NAME]
     row_now = {name: row[name] for name in ("surname", "library_id")}
     categories: Any = deployment.koha.patrons.administration.categories
@@ -475,6 +473,6 @@ def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(deployment: D
     known = send(owner, page, "login", identifier=CPR, pin=PIN)
     assert not known.location.endswith("?code=1")
     chooser = deployment.person()
-    assert mark(choose(chooser, arrive(deployment, chooser))) == ("pin", "set")
+    assert mark(choose(chooser, arrive(chooser))) == ("pin", "set")
     again = send(owner, pin_page(owner), "login", identifier=CPR, pin=NEW)
     assert again.location.endswith("?code=1")

@@ -69,7 +69,7 @@ def share_login(deployment: Deployment) -> tuple[Person, Person, str, TestRespon
     chooser = first.ask()
     name = chooser.request.path.split("/")[2]
     to_second, to_first = first.choose(chooser), first.choose(first.get(f"/login/{name}/upstream"))
-    page = first.get(first.deliver(*deployment.answer(to_first, "bo")).location)
+    page = first.return_from_hub(to_first, "bo")
     for cookie in first.cookies("b-"):
         second.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     return first, second, to_second, page
@@ -86,7 +86,7 @@ def test_a_consent_never_applies_to_another_authentication(
     seen: list[TestResponse] = []
 
     def joins() -> None:
-        seen.append(second.get(second.deliver(*deployment.answer(to_second, "asta")).location))
+        seen.append(second.return_from_hub(to_second, "asta"))
 
     moment.before(*kinds, then=joins)
     got = first.agree(page)
@@ -144,7 +144,7 @@ def test_forged_refusals_store_one_arrival_for_a_request(deployment: Deployment)
     """An attacker can forge an unsigned error status. The second one for a request is refused and stored nowhere."""
     person = deployment.person()
     to_hub = person.choose(person.ask())
-    answers = [person.deliver(*deployment.answer(to_hub, None)).status_code for _ in range(5)]
+    answers = [person.deliver_answer(to_hub, None).status_code for _ in range(5)]
     assert answers == [303, 400, 400, 400, 400]
 
 
@@ -288,7 +288,7 @@ def test_a_cancelled_login_costs_no_cookie(deployment: Deployment) -> None:
     """An upstream's refusal sets no cookie, so a page with many refusals cannot evict the cookies of real logins."""
     person = deployment.person()
     for _ in range(3):
-        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
+        arrived = person.deliver_answer(person.choose(person.ask()), None)
         assert mark(person.get(arrived.location)) == ("refuse", "upstream_refused")
     assert person.cookies("a-") == []
 
@@ -328,7 +328,7 @@ def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
     before = deployment.koha.patrons.rows()
     person = deployment.person()
     page = person.log_in("gry")
-    page = person.agree(page) if mark(page)[0] == "ask" else page
+    page = person.agree_if_asked(page)
     assert mark(page) == ("refuse", "replacement_number")
     assert deployment.koha.patrons.rows() == before
 
@@ -373,7 +373,7 @@ def test_a_fact_added_before_a_response_joins_is_dropped(
 ) -> None:
     """A fact that another tab adds before a Response joins is dropped, because it may belong to another person."""
     person = deployment.person()
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     name, now = arrived.location.partition("?")[0].rpartition("/")[2], deployment.clock.now()
     before = deployment.broker.read(name, now).transaction
     moment.before("link", "transaction", then=make_tab(deployment, name, told))

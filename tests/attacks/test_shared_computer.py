@@ -117,7 +117,7 @@ def test_a_login_at_the_upstream_has_ten_minutes(deployment: Deployment) -> None
     person = deployment.person()
     to_hub = person.choose(person.ask())
     deployment.clock.ahead = timedelta(minutes=10)
-    arrived = person.deliver(*deployment.answer(to_hub, "asta"))
+    arrived = person.deliver_answer(to_hub, "asta")
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
@@ -129,10 +129,10 @@ def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     path = page.request.path.removesuffix("/consent")
     again = person.choose(person.get(f"{path}/upstream"))
     person.use_address("127.0.0.1")
-    arrived = person.deliver(*deployment.answer(again, "asta"))
+    arrived = person.deliver_answer(again, "asta")
     person.get(arrived.location)
     again = person.choose(person.get(f"{path}/upstream"))
-    arrived = person.deliver(*deployment.answer(again, "asta"))
+    arrived = person.deliver_answer(again, "asta")
     page = person.get(arrived.location)
     assert mark(page)[0] == "ask"
     deployment.clock.ahead = TRANSACTION_IDLE_SHARED.span + SECOND
@@ -212,7 +212,7 @@ def test_forms_forbid_autocompletion(deployment: Deployment) -> None:
     """Forms in a login, for a PIN and for a mailbox forbid autocompletion."""
     karla(deployment)
     person = deployment.person()
-    arrived = person.deliver(*deployment.answer(person.get("/pin?change=wayf").location, "karla"))
+    arrived = person.deliver_answer(person.get("/pin?change=wayf").location, "karla")
     choosing = person.get(arrived.location)
     guess = pin_page(person)
     pages = [

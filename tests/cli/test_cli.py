@@ -205,7 +205,7 @@ def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None
     for command in ("check", "test"):
         result = run("policy", command, str(folder / "policies"))
         assert result.exit_code == 78
-        assert "expected STUDENT" in result.stderr
+        assert "not STUDENT" in result.stderr
         assert result.stderr.startswith("policies/")
 
 

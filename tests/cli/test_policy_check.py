@@ -47,4 +47,3 @@ def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
 def test_the_analysis_can_be_left_out() -> None:
     """And the examples that it would print with it."""
     assert "analysis" not in check(POLICIES, "--no-analysis").stdout
-    assert check(POLICIES, "--no-analysis", "--untried").exit_code == 2

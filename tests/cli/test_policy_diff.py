@@ -118,14 +118,13 @@ def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     assert result.exit_code == 78
     assert "WIDER     Private user: my-loans: let in, where it was too_young" in result.stdout
     assert "private.yaml" in result.stderr
-    assert "expected too_young" in result.stderr
+    assert "lets in" in result.stderr
 
 
 def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     """A login in JSON is written as options of ``policy try``."""
     file, old, new, _ = EDITS[0]
     found = json.loads(diff(POLICIES, copy_with_edit(tmp_path, file, old, new), "--json").stdout)
-    assert found["wider"]
     (row,) = found["rows"]
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
     assert row["persona"].startswith("--upstream wayf")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -10,7 +10,7 @@ from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.rights import Ground
-from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import Authentication, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
@@ -20,17 +20,18 @@ from broker.core.policy.model import (
     Effect,
     Field,
     LegalBasis,
-    Policy,
-    PolicyLine,
     Reason,
-    Release,
     ReleasedAttribute,
-    Requirement,
 )
-
-NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-PLACE = PolicyLine("student.yaml", 1)
-WORDS = Text(en="words", da="ord")
+from tests.plugins.core_values import (
+    NOW,
+    PLACE,
+    WORDS,
+    make_authentication,
+    make_policy,
+    make_release,
+    make_transaction,
+)
 
 
 @pytest.fixture
@@ -61,23 +62,15 @@ def service() -> Service:
 @pytest.fixture
 def transaction() -> Transaction:
     """Give a transaction that has just begun."""
-    request = AuthnRequest("_r1", "my-loans", "https://loans.example", "https://loans.example/acs")
-    return Transaction("t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), request)
+    return make_transaction()
 
 
 @pytest.fixture
 def authentication() -> Authentication:
     """Give a verified authentication by WAYF."""
-    return Authentication(
-        upstream="wayf",
-        issuer="https://wayf.example",
-        institution="https://idp.au.example",
-        authorities=("https://idp.au.example",),
+    return make_authentication(
         attributes=(WireAttribute("urn:oid:2.5.4.3", ("Asta Ravn",)),),
-        authn_instant=NOW,
         authn_context="urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
-        received=NOW,
-        assertion_until=NOW + timedelta(minutes=4),
     )
 
 
@@ -106,13 +99,12 @@ def permit() -> Permit:
         listed = tuple(
             (ReleasedAttribute(name, WORDS, PLACE), values) for name, values in (released or {"sn": ("Ravn",)}).items()
         )
-        release = Release("my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), PLACE)
+        attributes = tuple(each for each, _ in listed)
+        release = make_release(borrower=borrower, legal_basis=basis, attributes=attributes)
         rule = BorrowerRule(
-            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", PLACE
+            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", place=PLACE
         )
-        policy = Policy(
-            "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)
-        )
+        policy = make_policy(precedence=10, borrower=rule, releases=(release,))
         return Decision(
             Effect.PERMIT,
             (Reason("ok", PLACE),),

@@ -9,12 +9,6 @@ KU = Institution("https://idp.ku.example")
 WAYF = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", Text("x", "x"), (AU, KU))
 
 
-@pytest.mark.parametrize(("language", "text"), [("en", "words"), ("da", "ord"), ("de", "ord"), ("", "ord")])
-def test_a_text_is_danish_unless_english_is_asked_for(language: str, text: str) -> None:
-    """It is a Danish library."""
-    assert Text(en="words", da="ord")[language] == text
-
-
 @pytest.mark.parametrize(
     ("authority", "institution"),
     [
@@ -36,14 +30,6 @@ def test_a_scoping_names_all_institutions_unless_it_is_narrowed() -> None:
     assert WAYF.idp_list() == ("https://idp.au.example", "https://idp.ku.example")
     narrowed = Upstream("wayf", "wayf", "w", "s", "wayf", Text("x", "x"), (AU, KU), only=("https://idp.ku.example",))
     assert narrowed.idp_list() == ("https://idp.ku.example",)
-
-
-@pytest.mark.parametrize(
-    ("profile", "local"), [("library", True), ("wayf", False), ("saml", False), ("oiosaml3", False)]
-)
-def test_only_a_library_account_is_verified_here(profile: str, *, local: bool) -> None:
-    """By number and PIN; every other upstream is asked by SAML."""
-    assert Upstream("u", profile, "e", "s", "m", Text("x", "x")).local is local  # type: ignore[arg-type]
 
 
 def test_levels_have_one_order_and_the_names_of_the_policies() -> None:

@@ -24,12 +24,6 @@ def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
         assert REFERENCES.read(spoken, NOW + later) == ShownPage(MINUTE, step, reason, is_visitor=True)
 
 
-def test_what_has_no_number_is_another() -> None:
-    """An unknown step or reason still gets a code."""
-    reference = REFERENCES.encode("/no-such-route", "no_such_reason", NOW)
-    assert REFERENCES.read(reference, NOW) == ShownPage(MINUTE, is_visitor=True)
-
-
 def test_a_reference_may_be_typed_as_it_is_heard() -> None:
     """In small letters, in groups, with hyphens between them."""
     for typed in ("gszh psw6", "GSZH-PSW6", " gszh - psw6 "):

@@ -1,7 +1,6 @@
 """The pages of a demo visitor: the timeline without CPR numbers and PINs, and a person of their own."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from flask import Flask
 
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
-from broker.demo.story.timeline import BROKER, Entry, Timeline
+from broker.demo.story.timeline import BROKER, Timeline
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, form
 from tests.walks.requirements.visits import finish_login, log_in, open_library, visitor
@@ -33,14 +32,6 @@ def test_a_decision_names_affiliation_file_and_line(log: Path) -> None:
     [entry] = Timeline(log, list).list_latest()
     assert entry.title == "Policy decision: access for student (student.yaml:24)"
     assert "83XSNQC4" not in entry.detail
-
-
-def test_mails_stand_among_the_messages(tmp_path: Path) -> None:
-    """The newest entry is first; without a log of the broker its events are missing only."""
-    mail = Entry(datetime(2000, 1, 1, tzinfo=UTC), BROKER, "Mailbox", "Mail: Welcome")
-    timeline = Timeline(tmp_path / "none", lambda: [mail])
-    timeline.add("WAYF", BROKER, "Response")
-    assert [entry.title for entry in timeline.list_latest()] == ["Response", "Mail: Welcome"]
 
 
 def test_calls_of_the_library_system_show_no_number_and_no_pin(log: Path) -> None:

@@ -297,15 +297,22 @@ class Person:
         bare = self.deployment.app.test_client()
         return bare.post(self.path(acs), data=fields, base_url=self.base, headers={"Sec-Fetch-Site": "cross-site"})
 
-    def return_from_hub(self, url: str, who: Persona | str) -> TestResponse:
+    def deliver_answer(self, url: str, who: Persona | str | None) -> TestResponse:
+        """Let the hub answer the AuthnRequest in ``url``, and post the answer without following redirects."""
+        return self.deliver(*self.deployment.answer(url, who))
+
+    def return_from_hub(self, url: str, who: Persona | str | None) -> TestResponse:
         """Let the hub answer the AuthnRequest in ``url`` for a persona; return the broker's next page."""
-        arrived = self.deliver(*self.deployment.answer(url, who))
-        return self.get(arrived.location) if arrived.status_code == 303 else arrived
+        return self.follow(self.deliver_answer(url, who))
+
+    def follow(self, response: TestResponse) -> TestResponse:
+        """Open the page that the broker redirects to, if it does."""
+        return self.get(response.location) if response.status_code == 303 else response
 
     def log_in(self, name: str, way: str = "wayf", service: str = "my-loans", **how: bool) -> TestResponse:
         """Log in from a service through the hub; return the next page."""
         url = self.choose(self.ask(service, **how), way)
-        arrived = self.deliver(*self.deployment.answer(url, name))
+        arrived = self.deliver_answer(url, name)
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
@@ -314,7 +321,7 @@ class Person:
         asked = f"{self.base}/sign-up/begin?affiliation={affiliation}&upstream={way}"
         away = self.get(asked + (f"&service={service}" if service else ""))
         assert away.status_code == 302, mark(away)
-        arrived = self.deliver(*self.deployment.answer(away.location, name))
+        arrived = self.deliver_answer(away.location, name)
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
@@ -334,6 +341,10 @@ class Person:
             return self.get(sent.location)
         told = sent.status_code == 303 and sent.location.endswith("/changed")
         return self.press(self.get(sent.location)) if told else sent
+
+    def agree_if_asked(self, page: TestResponse) -> TestResponse:
+        """Agree where the page is the consent screen."""
+        return self.agree(page) if mark(page)[0] == "ask" else page
 
     @staticmethod
     def path(url: str) -> str:

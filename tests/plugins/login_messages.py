@@ -56,7 +56,7 @@ def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestR
 def read_sent_request(response: TestResponse) -> Any:
     """Return the AuthnRequest in a redirect to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
-    return etree.fromstring(http_bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
+    return etree.fromstring(http_bindings.read_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
 
 
 def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:
@@ -72,4 +72,4 @@ def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -
     signature.sign(assertion, deployment.hub_key())
     fields = http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
     arrived = person.deliver(asked.acs, fields)
-    return person.get(arrived.location) if arrived.status_code == 303 else arrived
+    return person.follow(arrived)

@@ -11,7 +11,7 @@ from broker.adapters.saml.xml_security.xml_names import LOGOUT_REQUEST, RESPONSE
 from broker.demo.run.demo_folder import HUB
 from broker.demo.saml import logout_messages
 from broker.demo.saml.logout_messages import KnownSession, LogoutMessage
-from tests.plugins.deployment import Deployment, Person, mark
+from tests.plugins.deployment import Deployment, Person
 
 PARTIAL = "Success / PartialLogout"
 
@@ -27,7 +27,7 @@ class LogoutClient:
     def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> KnownSession:
         """Log in at a service and return the session that the service knows."""
         page = self.page(name, service, way)
-        return self.read_session(self.person.agree(page) if mark(page)[0] == "ask" else page)
+        return self.read_session(self.person.agree_if_asked(page))
 
     def page(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> TestResponse:
         """Log in up to the page after the hub."""
@@ -92,7 +92,7 @@ class LogoutClient:
         """Return the entity that an address belongs to, the endpoint for its answer, and its signing key."""
         parts = urlsplit(url)
         if self.to_hub(url):
-            root = safe_parser.parse(http_bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
+            root = safe_parser.parse(http_bindings.read_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
             own = str(root.findtext("{*}Issuer"))
             return HUB, own.replace("/metadata", "/slo"), self.deployment.hub_key()
         return self.deployment.site(parts.path.split("/")[1]).entity_id, self.deployment.peer.slo, self.key

@@ -87,4 +87,4 @@ def log_in(person: Person, page: TestResponse, typed: str = CPR, pin: str = PIN,
     page = person.get(asked.location)
     person.deployment.wait_for_mails(before + 1)
     sent = send(person, page, "code", code=code_in(person.deployment), **more)
-    return person.get(sent.location) if sent.status_code == 303 else sent
+    return person.follow(sent)

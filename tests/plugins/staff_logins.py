@@ -67,7 +67,7 @@ def begin(staff: Person) -> str:
 def arrive(staff: Person, person: Persona) -> TestResponse:
     """Log in through the upstream; return the next page."""
     arrived = staff.deliver(*answer(staff.deployment, begin(staff), person))
-    return staff.get(arrived.location) if arrived.status_code == 303 else arrived
+    return staff.follow(arrived)
 
 
 def enter(deployment: Deployment, name: str) -> Person:

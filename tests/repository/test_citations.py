@@ -26,8 +26,6 @@ FURTHER: Final = rf"(?:,{SPACE}|{SPACE}(?:and|or|to){SPACE})#[A-Za-z0-9-]+"
 ANCHORS: Final = rf"#[A-Za-z0-9-]+(?:{FURTHER})*"
 CITATION: Final = re.compile(rf"(?<![\w/.-])(?P<file>docs/[\w/-]+\.md)(?P<anchors>{ANCHORS})?")
 LINK: Final = re.compile(r"\[[^\]]*\]\((?P<file>[^)#\s:]*\.md)?(?:#(?P<anchor>[^)\s]+))?\)")
-# No name in quotes, which is a path that code puts together, and no part of a URL.
-DOCUMENT: Final = re.compile(r"(?<![\w/.\"':-])(?P<file>[\w/.-]*[\w-]\.md)(?!\w)")
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -66,39 +64,26 @@ def find_uncited(text: str) -> Iterator[str]:
         path = ROOT / match["file"]
         wanted = re.findall(ANCHOR, match["anchors"] or "")
         if not path.is_file():
-            continue  # ``missing`` finds it
+            yield match["file"]
+            continue
         if path.parent == REFERENCE and not wanted and path.name != "README.md":
             yield f"{match['file']} without an anchor"
         yield from (f"{match['file']}#{each}" for each in wanted if not leads(path, each))
 
 
-def missing(text: str, beside: Path) -> Iterator[str]:
-    """Find the documents named that are not in the repository.
-
-    Code names them from the root, a document also from where it lies itself.
-    """
-    if ".md" not in text:
-        return  # sooner said than by the pattern
-    relative = beside.suffix == ".md"
-    for match in DOCUMENT.finditer(text):
-        places = [ROOT, beside.parent] if relative else [ROOT]
-        if not any((place / match["file"]).is_file() for place in places):
-            yield match["file"]
-
-
 def find_unlinked(text: str, beside: Path) -> Iterator[str]:
-    """Find the links of a document to anchors that are not there."""
+    """Find the links of a document to documents and anchors that are not there."""
     if beside.suffix != ".md":
         return
     for match in LINK.finditer(text):
         path = beside.parent / match["file"] if match["file"] else beside
-        if match["anchor"] and path.is_file() and not leads(path.resolve(), match["anchor"]):
+        if not path.is_file() or (match["anchor"] and not leads(path.resolve(), match["anchor"])):
             yield match[0]
 
 
 def faults(text: str, beside: Path) -> list[str]:
     """Give everything in ``text`` that cannot be looked up; ``beside`` is where it stands."""
-    return [*find_uncited(text), *missing(text, beside), *find_unlinked(text, beside)]
+    return [*find_uncited(text), *find_unlinked(text, beside)]
 
 
 @pytest.mark.long("reads the whole repository")

@@ -1,15 +1,13 @@
 """The dependencies are locked for each purpose, explained, and no more than the server needs."""
 
 import ast
-import email.message
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageMetadata, packages_distributions
+from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -96,14 +94,6 @@ def test_the_demo_without_its_extra_says_what_to_install(words: tuple[str, ...])
     )
 
 
-@pytest.mark.server
-def test_other_commands_run_without_the_extra() -> None:
-    """The policies are checked where nothing but requirements.txt is installed."""
-    program = WITHOUT_EXTRA.format(hidden=["aiosmtpd"], words=("policy", "check", "policies"))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (0, "warning: names are not checked: set BROKER_CONFIG\n")
-
-
 def test_the_bill_of_materials_has_every_package_that_runs() -> None:
     """With the version and the hashes of the lock file, and the licence that the package states."""
     document = sbom.make_document()
@@ -115,16 +105,3 @@ def test_the_bill_of_materials_has_every_package_that_runs() -> None:
     assert sorted(hashes) == sorted(re.findall(r"sha256:(\w+)", lock))
     assert all(component["hashes"] and component["licenses"] for component in components.values())
     assert document["bomFormat"] == "CycloneDX"
-
-
-@pytest.mark.parametrize(
-    "licence", ["", "UNKNOWN", "Permission is hereby granted, free of charge, to any person who " * 2]
-)
-def test_a_package_without_a_licence_is_refused(licence: str) -> None:
-    """Its classifiers count if it names none itself; the text of a licence is no name."""
-    stated = email.message.Message()
-    stated["Name"], stated["License"] = "odd", licence
-    with pytest.raises(SystemExit, match="odd states no licence"):
-        sbom.find_licence(cast("PackageMetadata", stated))
-    stated["Classifier"] = "License :: OSI Approved :: MIT License"
-    assert sbom.find_licence(cast("PackageMetadata", stated)) == {"license": {"name": "MIT License"}}

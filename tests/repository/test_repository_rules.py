@@ -14,8 +14,6 @@ from tests.plugins.source_files import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = sorted((ROOT / "broker").rglob("*.py"))
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PARTS = ("quick", "test", "slow")
 LOCKS = ("requirements.txt", "requirements-demo.txt", "requirements-test.txt")
 CPR_SHAPED = re.compile(r"(?<![\w.])(\d{2})(\d{2})(\d{2})[- ]?\d{4}(?![\w.])")
 # Put together here, so that this file does not hold what it forbids.
@@ -58,23 +56,6 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
         if isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
     ]
     assert found == []
-
-
-@pytest.mark.slow
-def test_entry_points_are_read_in_one_place() -> None:
-    """Installed plugins are found by adapters/connectors.py only: anything that reads them can run foreign code."""
-    readers = {
-        format_path(path)
-        for path in BROKER
-        for node in nodes_of(path)
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.module == "importlib.metadata"
-            and any(each.name != "version" for each in node.names)
-        )
-        or (isinstance(node, ast.Import) and any(each.name == "importlib.metadata" for each in node.names))
-    }
-    assert readers == {"broker/adapters/connectors.py"}
 
 
 def test_no_cpr_number_stands_outside_tests_and_demo() -> None:

@@ -13,7 +13,6 @@ from argparse import ArgumentParser
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
@@ -21,16 +20,12 @@ import requests
 
 from bench import stores
 from bench.brokers import Setup, broker_running
-from bench.browsers import read_broker, site_of
-from bench.first_logins import cpr_of, find_request, person
-from broker.adapters.saml.xml_security import http_bindings, signature
+from bench.browsers import read_broker, read_hub_key
+from bench.first_logins import arrive, cpr_of, person
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts
-from broker.demo.library import services
 from broker.demo.people.persona import Persona
-from broker.demo.run.demo_folder import HUB
 from broker.demo.run.running_demo import Running, start_command
-from broker.demo.upstreams import wayf_hub
 from tests.plugins.programs import list_children, wait_until
 
 _CALL: Final = 0.05  # response time of the library system in seconds
@@ -54,18 +49,9 @@ class Logins:
         """Log a person in to the assertion. With ``patient=False`` stop as soon as the account is requested.
 
         Raises RequestException if the worker dies meanwhile.
-
-        RequestException where the worker dies meanwhile.
         """
-        setting = self.demo.setting
-        key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
-        browser = Browser()
-        site = site_of(setting, "my-loans")
-        url = services.request_url(site, "my-loans", read_broker(setting), force=False, passive=False)
-        asked = find_request(browser, url)
-        xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
-        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
-        browser.get(browser.session.post(asked.acs, fields, allow_redirects=False).headers["Location"])
+        setting, browser = self.demo.setting, Browser()
+        arrive(browser, setting, who, read_broker(setting), read_hub_key(setting))
         ends = time.monotonic() + _PATIENCE
         for form in browser.forms():
             if ("answer", "yes") in form.buttons:

@@ -27,17 +27,16 @@ from typing import Any, Final
 
 import requests
 
-from bench.browsers import site_of
-from bench.first_logins import find_request, person
-from broker.adapters.saml.xml_security import encryption, http_bindings, signature
+from bench.browsers import read_hub_key
+from bench.first_logins import arrive, person
+from broker.adapters.saml.xml_security import encryption, http_bindings
 from broker.core.errors import BrokerError
 from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.check.persona_walk import texts
 from broker.demo.library import services
 from broker.demo.people.persona import Persona
-from broker.demo.run.demo_folder import HUB, Setting, write
+from broker.demo.run.demo_folder import Setting, write
 from broker.demo.run.running_demo import Running, run_parties
-from broker.demo.upstreams import wayf_hub
 from tests.plugins.demo import free_base
 from tests.plugins.ports import free_port
 from tests.plugins.programs import run_program, wait_until
@@ -261,13 +260,7 @@ class Round:
             session.headers["Connection"] = "close"  # a browser repeats what a closing connection swallowed
             session.hooks["response"] = [_raise_ended]
             setting = self.demo.setting
-            url = services.request_url(site_of(setting, _SERVICE), _SERVICE, self.peer, force=False, passive=False)
-            asked = find_request(browser, url)
-            key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
-            xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
-            fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
-            answer = session.post(asked.acs, fields, allow_redirects=False, timeout=60)
-            browser.get(answer.headers["Location"])
+            arrive(browser, setting, who, self.peer, read_hub_key(setting))
             self._answer_pages(browser, who)
             sent = next(form.fields for form in browser.forms() if "SAMLResponse" in form.fields)
         keys = encryption.DecryptionKeys.load([setting.library.key.encode()])

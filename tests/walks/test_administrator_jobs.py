@@ -196,7 +196,7 @@ def test_a_job_in_the_configuration_is_done(
     assert (len(lines) <= MOST_LINES, max(map(len, lines)) <= WIDTH) == (True, True)
     with run_deployment(replace(setting, folder=after), tmp_path, clock, {}) as deployment:
         person = deployment.person()
-        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+        arrived = person.deliver_answer(person.choose(person.ask()), "asta")
         page = person.get(arrived.location) if arrived.location else arrived
         assert mark(page)[1] == reason
 

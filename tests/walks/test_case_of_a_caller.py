@@ -51,7 +51,7 @@ def provoke_refusal(deployment: Deployment, service: str = "my-loans") -> str:
     """Let Asta log in and be refused; give her help code."""
     person = deployment.person()
     page = person.log_in("asta", service=service)
-    page = person.agree(page) if mark(page)[0] == "ask" else page
+    page = person.agree_if_asked(page)
     assert mark(page)[0] == "refuse"
     return reference(page)
 

@@ -162,7 +162,7 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
         yield Peers(catalogue, campus, entra, passport)
 
 
-@pytest.fixture(scope="module", params=["python3-saml", "passport-saml"])
+@pytest.fixture(scope="module", params=["python3-saml", pytest.param("passport-saml", marks=pytest.mark.full)])
 def connected_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
     """Type the document in, put the descriptors into the folder, and introduce the broker to everybody."""
     folder = tmp_path_factory.mktemp("connect")

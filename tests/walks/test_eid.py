@@ -52,14 +52,6 @@ def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Rout
     assert len(list_person_ids(deployment)) == 1
 
 
-def test_the_service_hears_the_level_that_came(shared_deployment: Deployment) -> None:
-    """The service receives the asserted level as an NSIS class."""
-    nemlogin = restart_with(shared_deployment)
-    assert agree_and_land(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
-        "https://data.gov.dk/concept/core/nsis/loa/High"
-    )
-
-
 def test_a_cancelled_login_needs_no_signature(shared_deployment: Deployment) -> None:
     """NemLog-in signs no error Response: it ends the login and brings nobody in."""
     person = restart_with(shared_deployment).person()

@@ -38,7 +38,7 @@ def test_a_request_by_post_begins_a_login(deployment: Deployment) -> None:
     begun = person.bare_post("/saml/idp/sso", fields, {"Sec-Fetch-Site": "cross-site"})
     assert begun.status_code == 303
     assert "Set-Cookie" not in begun.headers
-    arrived = person.deliver(*deployment.answer(person.choose(person.get(begun.location)), "asta"))
+    arrived = person.deliver_answer(person.choose(person.get(begun.location)), "asta")
     page = person.agree(person.get(arrived.location))
     assert deployment.landing(page).in_response_to == "_posted"
     assert 'value="ss:mem:1 +&amp;&lt;"' in page.get_data(as_text=True)
@@ -75,5 +75,5 @@ def test_an_upstream_with_post_only_is_asked_by_a_page(posted_deployment: Deploy
     url = http_bindings.build_redirect_url(
         place, "SAMLRequest", xml, None, None
     )  # the simulated hub reads this binding only
-    arrived = person.deliver(*posted_deployment.answer(url, "asta"))
+    arrived = person.deliver_answer(url, "asta")
     assert mark(person.get(arrived.location)) == ("ask", "ask")

@@ -83,17 +83,6 @@ def log_in(deployment: Deployment, *changes: Change, service: str) -> TestRespon
     return come_back(person, ask(person, TO_AU, service=service), "asta", *changes)
 
 
-def test_a_stated_assurance_counts_if_none_is_asserted(setting: Setting, tmp_path: Path) -> None:
-    """Without eduPersonAssurance the CPR number counts only with assurance = "low"; an asserted 1 stays 1."""
-    stated = institutions(assurance="low")
-    with run_broker(setting, tmp_path, UPSTREAMS__WAYF__INSTITUTIONS=stated) as deployment:
-        assert mark(log_in(deployment, NO_ASSURANCE, service="my-loans"))[0] == "ask"
-        assert mark(log_in(deployment, say(f"{ASSURANCE}/saml:AttributeValue", "1"), service="my-loans"))[0] == "refuse"
-    (tmp_path / "without").mkdir()
-    with run_broker(setting, tmp_path / "without", UPSTREAMS__WAYF__INSTITUTIONS=institutions()) as deployment:
-        assert mark(log_in(deployment, NO_ASSURANCE, service="my-loans"))[0] == "refuse"
-
-
 @pytest.mark.parametrize(("stated", "page"), [("low", "ask"), ("", "refuse")])
 def test_a_mail_address_name_id_is_worth_the_stated_assurance(
     setting: Setting, tmp_path: Path, stated: str, page: str

@@ -71,10 +71,10 @@ def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deploymen
 def test_a_whole_login_is_seven_turns_and_one_line(deployment: Deployment, turn_counter: Counted) -> None:
     """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
     person = deployment.person()
-    first = person.get(person.deliver(*deployment.answer(person.ask().location, "asta")).location)
+    first = person.return_from_hub(person.ask().location, "asta")
     deployment.landing(person.agree(first, remember=True))
     with turn_counter.expect(4, 3, 1):
-        arrived = person.deliver(*deployment.answer(person.ask().location, "asta"))
+        arrived = person.deliver_answer(person.ask().location, "asta")
         page = person.get(arrived.location)
     deployment.landing(page)
 
@@ -83,7 +83,7 @@ def test_an_assertion_that_left_is_given_again_by_one_write(deployment: Deployme
     """The same address opened again reads the transaction, and writes its session if that is still to be written."""
     person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
-    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
     first = deployment.landing(person.get(arrived.location))
     with turn_counter.expect(2, 1, 0):
         page = person.get(arrived.location)

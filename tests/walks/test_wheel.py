@@ -141,12 +141,3 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
         # Both outputs are the log of programs: no line of gunicorn's own stands among them.
         for line in (installed_broker.folder / "log").read_text(encoding="utf-8").splitlines():
             json.loads(line)
-
-
-def test_a_missing_configuration_is_one_sentence(installed_broker: Installed) -> None:
-    """The server ends at once, and starts no worker again."""
-    tried = installed_broker.run(*shlex.split(GUNICORN.format(port=free_base(), app="broker.wsgi:app")))
-    assert tried.returncode != 0
-    assert [line for line in tried.stderr.splitlines() if not line.startswith("[")] == [
-        "BROKER_CONFIG: is not set (set it to the path of a broker.toml; broker init DIR writes one)"
-    ]

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import requests
 
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
@@ -132,20 +131,6 @@ def test_nothing_personal_lies_about(checked_demo: Checked) -> None:
     visited = [octets for path, octets in read_folder_contents(folder / "state") if path.name != "report.json"]
     services = [site[2] for site in SERVICES.values()]
     assert not any(name.encode() in octets for name in services for octets in visited)
-
-
-def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> None:
-    """Liveness needs nothing; readiness says whether logins would work."""
-    base = f"http://127.0.0.1:{fresh.setting.ports.number('broker')}"
-    assert requests.get(f"{base}/healthz", timeout=30).text == "ok\n"
-    ready = requests.get(f"{base}/readyz", timeout=30)
-    assert ready.json()["ready"] is True
-    policy = fresh.setting.folder / "policies" / "student.yaml"
-    policy.write_text(policy.read_text().replace("precedence", "precedense"))
-    wait_until(lambda: requests.get(f"{base}/readyz", timeout=30).json().get("policies") == "stale")
-    assert requests.get(f"{base}/readyz", timeout=30).status_code == 200
-    hidden = requests.get(f"{base}/readyz", timeout=30, headers={"X-Forwarded-For": "192.0.2.1"})
-    assert set(hidden.json()) == {"ready"}
 
 
 def _names(person: Persona) -> tuple[str, ...]:

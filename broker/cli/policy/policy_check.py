@@ -26,7 +26,6 @@ _BESIDE: Final = {
     "schema": "policy.policy_schema:schema",
     "try": "policy.policy_try:try_login",
 }
-_UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
 
 
 @click.group(cls=LateGroup, late=_BESIDE)
@@ -38,7 +37,9 @@ def policy() -> None:
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
 @click.option("--no-analysis", is_flag=True, help="Simulate no logins.")
-@click.option("--untried", is_flag=True, help="Print logins that no example tries.")
+@click.option(
+    "--untried", is_flag=True, help="Print logins that no example tries, if they are analysed."
+)
 @as_json
 @printing_faults
 def check_policies(
@@ -50,8 +51,6 @@ def check_policies(
     against the configuration, and the library system is asked for the categories. Every kind of
     login is simulated to find rules without effect.
     """
-    if untried and no_analysis:
-        raise click.UsageError(_UNTRIED)
     moment = datetime.now(UTC)
     checked = policy_configuration.load_checked(folder, moment, proving=not no_analysis)
     policies = checked.policies
@@ -105,9 +104,8 @@ def _list_untried(found: Findings, policies: PolicySet, moment: datetime) -> lis
 @policy.command("test", short_help="Run the examples of the policy files.")
 @folder
 @click.option("--date", "day", metavar="DAY", type=DAY, help="As on that day, not today.")
-@as_json
 @printing_faults
-def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -> None:
+def test_policies(folder: Path | None, day: datetime | None) -> None:
     """Run the examples of the policy files and print those that hold.
 
     Every example must hold today. With --date the examples without a day are run again as on that
@@ -119,13 +117,8 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
     failed = list(faults_at("", find_failed_examples(results)))
     if failed:
         raise ConfigurationFaults(failed)
-    examples = [result.example for result in results]
-    rows = [{"place": str(each.place), "name": each.name} for each in examples]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        for row in rows:
-            click.echo(f"holds  {row['place']}  {row['name']}")
-        click.echo(f"{len(rows)} examples hold")
-    if not rows:
+    for result in results:
+        click.echo(f"holds  {result.example.place}  {result.example.name}")
+    click.echo(f"{len(results)} examples hold")
+    if not results:
         raise SystemExit(FINDINGS)

@@ -21,7 +21,7 @@ from broker.cli.output import (
 )
 from broker.configuration.policies.git_revisions import folder_at
 from broker.core.login.site import find_named_services
-from broker.core.policy_analysis.differences import Direction, find_differences
+from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.personas import Analysis
 from broker.use_cases.policy_trials.rendering import change_row, change_sentences, every_change
 
@@ -63,7 +63,6 @@ def diff_policies(
             "before": before,
             "after": after,
             "rows": [change_row(row, trial.sets) for row in found.rows],
-            "wider": any(row.change.direction is Direction.WIDER for row in found.rows),
             "asked_again": found.asked_again,
             "logins": found.logins,
             "unconfigured": _find_unconfigured(trial),

@@ -1,27 +1,23 @@
 """The command that explains a refusal by the reference on its page."""
 
 import json
-from dataclasses import asdict
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 
 import click
 
 from broker.app import assembly, policy_configuration
 from broker.app.assembly import Parts
 from broker.cli.audit import find_events
-from broker.cli.output import as_json, printing_faults, show
+from broker.cli.output import printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.policy_trials.explanations import Explanation
-from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, replay_row
+from broker.use_cases.policy_trials.rendering import Wording, explanation_lines
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")
 @click.argument("reference", nargs=-1, required=True)
 @click.option("--git", is_flag=True, help="Read the set that decided then from Git.")
-@as_json
 @printing_faults
-def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
+def explain(reference: tuple[str, ...], *, git: bool) -> None:
     """Explain a refusal by the REFERENCE on its page, as it is read aloud: bcdf ghjk.
 
     The output names the rule that refused, as it was written then, and the result by the policies
@@ -41,28 +37,10 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
             parts.config.policies, found.refused.digest, now
         )
         found = explainer.add_earlier_set(found, policies, origin, now)
-    if as_json:
-        click.echo(json.dumps(_row(found, now.date()), indent=2))
-        return
     for line in explanation_lines(found, now.date(), Wording()):
         click.echo(line)
     if found.is_by_another_set and found.earlier is None:
         click.echo("--git plays the login by the set that decided", err=True)
-
-
-def _row(found: Explanation, today: date) -> dict[str, Any]:
-    """Return an explanation for programs."""
-    return {
-        "at": found.at.isoformat(timespec="seconds"),
-        "step": found.step,
-        "reason": found.reason,
-        "upstream": found.upstream,
-        "stranger": found.stranger,
-        "refused": asdict(found.refused) if found.refused else None,
-        "earlier": replay_row(found.earlier, today),
-        "in_force": found.in_force,
-        "replay": replay_row(found.replay, today),
-    }
 
 
 def show_login(parts: Parts, typed: str, *, as_json: bool) -> None:

@@ -4,15 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from broker.app import policy_configuration
-from broker.cli.output import DAY, as_json, printing_faults
+from broker.cli.output import as_json, existing_folder, printing_faults
 from broker.configuration.checked_files import did_you_mean
-from broker.configuration.policies.examples import noon
 from broker.core.entities import Assurance, Names
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
@@ -25,8 +23,8 @@ from broker.use_cases.policy_trials.login_trials import try_login as try_at_site
 from broker.use_cases.policy_trials.rendering import (
     Wording,
     escape_unprintable,
+    result_row,
     trial_lines,
-    trial_row,
 )
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
@@ -53,7 +51,6 @@ class _Written(click.ParamType[str]):
 
 
 _TEXT: Final = _Written()
-_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command("try", short_help="Play a login against the policies.")
@@ -69,7 +66,6 @@ _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 )
 @click.option("--without", type=_TEXT, multiple=True, help="An attribute that is not sent.")
 @click.option("--intent", type=_TEXT, help="The affiliation that was chosen at the sign-up.")
-@click.option("--sign-up", is_flag=True, help="A sign-up, which no service asked for.")
 @click.option(
     "--proof", type=_TEXT, multiple=True, metavar="NAME[=ADDRESS]", help="A mailbox that is shown."
 )
@@ -82,8 +78,7 @@ _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--keep-category", is_flag=True, help="Another category is offered, and declined.")
 @click.option("--persona", type=_TEXT, metavar="NAME", help="A person of the demo.")
 @click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
-@click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
-@click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
+@click.option("--from", "folder", type=existing_folder, help="The policies of another folder.")
 @as_json
 @printing_faults
 def try_login(*, as_json: bool, **options: Any) -> None:
@@ -96,7 +91,6 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     _check_options(options)
     now = datetime.now(UTC)
     site = policy_configuration.open_trial_site(options["folder"], now)
-    now = noon(options["day"].date()) if options["day"] else now
     given = _read_login(options, site.policies, now.date())
     services = options["service"]
     if given.purpose is LoginPurpose.SIGN_UP and not services and site.signs_up_at:
@@ -140,8 +134,6 @@ def _read_login(options: Mapping[str, Any], policies: PolicySet, today: date) ->
     # Only a person who chose an affiliation at the sign-up is asked for a proof.
     kind, before = ("addresses", facts.addresses) if intent else ("proved", facts.proved)
     given: dict[str, Any] = {"intent": intent, kind: {**before, **addresses}}
-    if options["sign_up"]:
-        given["purpose"] = LoginPurpose.SIGN_UP
     if options["keep_category"]:
         given["upgrade"] = False
     if borrower:
@@ -201,8 +193,6 @@ def _read_addresses(written: Names, policies: PolicySet, today: date) -> dict[st
 
 def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
     corner = f"set {site.policies.digest[:12]}, {escape_unprintable(site.origin)}"
-    if now.date() != datetime.now(UTC).date():
-        corner = f"{corner}, on {now.date()}"
     if not site.site.configured:
         click.echo("no configuration: every service of the policies counts as configured", err=True)
     lines = trial_lines(site, trial, now.date(), Wording(), corner)
@@ -210,13 +200,13 @@ def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
 
 
 def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
-    rows = [trial_row(site, trial, played, now.date()) for played in trial.played]
+    upstream = trial.login.upstream
+    rows = [result_row(each, upstream, site.policies, now.date()) for each in trial.played]
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
         "configured": site.site.configured,
-        "date": now.date().isoformat(),
-        "upstream": trial.login.upstream,
+        "upstream": upstream,
         "made_up": trial.login.made_up,
         "services": rows,
     }

@@ -16,14 +16,7 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.core.policy.model import (
-    Alternative,
-    Condition,
-    Policy,
-    PolicyLine,
-    Release,
-    ReleasedAttribute,
-)
+from broker.core.policy.model import Condition, Policy, PolicyLine, Release, ReleasedAttribute
 
 # The line of a fault, what is wrong there, and how to fix it.
 PolicyProblem = tuple[PolicyLine, str, str]
@@ -65,11 +58,6 @@ def list_releases(policies: Iterable[Policy]) -> Iterator[Release]:
     """Yield the release entries of all files."""
     for policy in policies:
         yield from policy.releases
-
-
-def values_by_name(alternative: Alternative) -> dict[str, tuple[str, ...]]:
-    """Return the values of an alternative's conditions by their names."""
-    return {each.name: each.values for each in alternative.conditions}
 
 
 def first_line(policy: Policy) -> PolicyLine:
@@ -202,7 +190,7 @@ def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
 def _check_required_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
     """Find an upstream that makes accounts, and by which nobody has the affiliation."""
     matched = [each.values for each in policy.conditions if each.name == UPSTREAM]
-    place = policy.require.line_of("upstream") or first_line(policy)
+    place = policy.require.line_of("upstream")
     for upstream in policy.require.upstream:
         if upstream not in chain.from_iterable(matched):
             what = f"nobody of this affiliation comes by {upstream!r}"
@@ -230,7 +218,7 @@ def _check_lowering_upstreams(policies: Collection[Policy]) -> Iterator[PolicyPr
     (docs/reference/requirements.md#r47).
     """
     asserting: set[str] = set()
-    for named in (values_by_name(each) for policy in policies for each in policy.match):
+    for named in (each.values for policy in policies for each in policy.match):
         if any(name in named for name in AFFILIATIONS):
             asserting.update(named.get(UPSTREAM, ()))
     for rule in (policy.borrower for policy in policies if policy.borrower):

@@ -185,13 +185,12 @@ class ProofShape(PlacedShape):
 
     def proof(self, name: str) -> engine.ProofRule:
         """Return the proof of this name."""
-        lines = {each.name: each.place for each in self.domains}
         return engine.ProofRule(
             name=name,
             domains=tuple(engine.MailDomain(each.name, each.until) for each in self.domains),
             remembered_for=self.remembered_for,
-            place=self.lines["domains"],
-            lines={**lines, **self.lines},
+            place=self.place,
+            lines=self.lines,
         )
 
 

@@ -10,9 +10,15 @@ from typing import Final
 from broker.configuration.checked_files import did_you_mean
 from broker.configuration.policies.file_checks import UPSTREAM, PolicyProblem, is_category
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
-from broker.core.policy.model import BorrowerRule, Example, Policy, PolicyLine, Release
+from broker.core.policy.model import (
+    NO_ATTRIBUTES,
+    BorrowerRule,
+    Example,
+    Policy,
+    PolicyLine,
+    Release,
+)
 
-NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
 # The kinds of names that may be configured later, and how to fix one ("": no warning).
 _OPEN: Final[Mapping[str, str]] = {
     "service": "add it to broker.toml, or remove the entry",
@@ -82,8 +88,8 @@ def list_policy_names(policy: Policy) -> Iterator[WrittenName]:
         elif condition.name not in NO_ATTRIBUTES:
             yield "attribute", condition.name, condition.place
     for variant in policy.variants:
-        if place := variant.require.line_of("upstream"):
-            yield from write_names(UPSTREAM, variant.require.upstream, place)
+        require = variant.require
+        yield from write_names(UPSTREAM, require.upstream, require.line_of("upstream"))
         if variant.borrower:
             yield from _list_borrower(variant.borrower)
     for example in policy.examples:
@@ -105,7 +111,7 @@ def _list_release(release: Release) -> Iterator[WrittenName]:
 def _list_borrower(rule: BorrowerRule) -> Iterator[WrittenName]:
     for field in rule.fields:
         yield "field", field.name, field.place
-        yield from write_names("attribute", (field.source, *field.otherwise), field.place)
+        yield from write_names("attribute", field.sources, field.place)
     if rule.lowers:
         yield from write_names(UPSTREAM, rule.lowers.by, rule.line_of("lowers"))
 

@@ -1,6 +1,7 @@
 """Site rules: read policy_properties.yaml, and check a set of policies against the rules in it."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -24,8 +25,9 @@ from broker.configuration.strict_yaml import YamlSequence, read_file
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Condition, PolicySet
+from broker.core.policy_analysis.persona_words import write_options
 from broker.core.policy_analysis.personas import LoginFilter
-from broker.core.policy_analysis.site_rules import RuleResult, SiteRule, check_rule
+from broker.core.policy_analysis.site_rules import Breach, SiteRule, find_breaches
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
 
@@ -108,11 +110,12 @@ class SiteRuleShape(PlacedShape):
         return SiteRule(
             name=self.name,
             when=self.when.make_filter(),
-            expect=self.expect.expectation(),
+            expect=replace(
+                self.expect.expectation(), never_releases=self.expect.never_releases or ()
+            ),
             place=self.place,
             services=self.service,
             excepted=self.excepted,
-            never_releases=self.expect.never_releases or (),
         )
 
 
@@ -175,7 +178,7 @@ def find_broken_rules(
         unknown, unconfigured = find_unknown_names(_list_names(rule), known)
         yield from faults_at("", [*unknown, *unconfigured])
         if not unknown:
-            yield from _find_breaches(check_rule(rule, policies, site, now))
+            yield from _report_breaches(rule, policies, find_breaches(rule, policies, site, now))
 
 
 def _find_misnamed_files(path: Path, names: Iterable[str]) -> Iterator[Fault]:
@@ -192,7 +195,7 @@ def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
     attributes = (
         *(each.name for each in when.conditions),
         *(expect.releases or ()),
-        *rule.never_releases,
+        *expect.never_releases,
     )
     yield from write_names(UPSTREAM, when.upstreams, rule.place)
     yield from write_names("service", (*rule.services, *rule.excepted), rule.place)
@@ -202,12 +205,15 @@ def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
     yield from write_names("attribute", attributes, rule.place)
 
 
-def _find_breaches(proof: RuleResult) -> Iterator[Fault]:
-    rule = proof.rule
-    if not proof.met:
+def _report_breaches(
+    rule: SiteRule, policies: PolicySet, breaches: list[Breach] | None
+) -> Iterator[Fault]:
+    if breaches is None:
         what = f"{rule.name!r}: no login at its services matches its conditions"
         yield Fault(str(rule.place), what, _FIX_NO_LOGIN)
-    for breach in proof.breaches[:_MOST]:
-        line = f" ({breach.place})" if breach.place else ""
-        what = f"{rule.name!r} does not hold: {breach.service} {breach.what}{line}"
-        yield Fault(str(rule.place), what, f"e.g. {breach.persona}")
+    for breach in (breaches or ())[:_MOST]:
+        found = breach.deviation
+        line = f" ({found.place})" if found.place else ""
+        what = f"{rule.name!r} does not hold: {breach.service} {found.what}{line}"
+        persona = write_options(breach.login, (policies,), rule.when.conditions)
+        yield Fault(str(rule.place), what, f"e.g. {persona}")

@@ -12,10 +12,8 @@ from broker.configuration.policies.file_checks import (
     find_faults,
     find_overdue,
     list_releases,
-    values_by_name,
 )
 from broker.configuration.policies.known_names import (
-    NO_ATTRIBUTES,
     KnownNames,
     Problems,
     find_unknown_names,
@@ -34,7 +32,7 @@ from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.login.site import Site
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.core.policy.model import NAME_ID, Alternative, Condition, Policy, Release
+from broker.core.policy.model import NAME_ID, NO_ATTRIBUTES, Alternative, Condition, Policy, Release
 
 # A decision may release these too: we make them, or the library system has them.
 _OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
@@ -193,7 +191,7 @@ def _find_missing_scope(
     A value with a scope names its institution. A value without one, as an entitlement, can be
     asserted by each of several institutions.
     """
-    asked = values_by_name(alternative).get(UPSTREAM, ())
+    asked = alternative.values.get(UPSTREAM, ())
     conditions = [each for each in alternative.conditions if each.name not in NO_ATTRIBUTES]
     if not conditions or any(map(_names_institution, conditions)):
         return

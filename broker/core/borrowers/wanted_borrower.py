@@ -115,7 +115,7 @@ def can_take_contact_address(decision: Decision) -> bool:
         source.removeprefix(_PROOF) == MAIL_PROOF
         for field in fields
         if field.name == EMAIL
-        for source in (field.source, *field.otherwise)
+        for source in field.sources
     )
 
 
@@ -138,7 +138,7 @@ def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WantedField, ..
 
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:
-    for source in (field.source, *field.otherwise):
+    for source in field.sources:
         asserted = attributes.one(source.removeprefix(_PROOF))
         value = field_values.make_harmless(field.name, asserted) if asserted else None
         if value:

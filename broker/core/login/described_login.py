@@ -1,4 +1,4 @@
-"""The borrower and the configuration of a described login."""
+"""The borrower of a described login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.entities import Controller
 
 # Stands for the borrower number in a simulation.
 BORROWER_STAND_IN: Final = "(a borrower number)"
@@ -33,15 +32,3 @@ class DescribedBorrower:
             fields = {each.name: each.value for each in wanted.fields} if wanted else {}
         number = BORROWER_STAND_IN
         return Borrower(number, self.category, self.expires, fields=fields, card=number)
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationTerms:
-    """The configuration of a simulated login.
-
-    ``giver`` is the institution that answers. ``local`` are the upstreams where the library system
-    verifies the person.
-    """
-
-    giver: Controller | None = None
-    local: frozenset[str] = frozenset({"library"})

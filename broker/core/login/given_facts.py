@@ -33,7 +33,7 @@ from broker.core.login.transaction import Authentication, LoginPurpose
 from broker.core.policy.model import PolicySet
 
 # The category of a borrower that no policy rule changes.
-UNNAMED_CATEGORY: Final = "OTHER"
+UNNAMED_CATEGORY: Final = "(another category)"
 HOME: Final = "schacHomeOrganization"
 _MADE_UP: Final = {
     "gn": "Kim",
@@ -215,18 +215,11 @@ def _complete_account(given: GivenFacts, policies: PolicySet) -> GivenFacts:
     if given.borrower:
         attributes: dict[str, Values] = {CATEGORY: (given.borrower.category,)}
         return replace(given, attributes=attributes)
-    category = next(_find_account_categories(policies), UNNAMED_CATEGORY)
+    named = policies.find_condition_values(CATEGORY)
+    category = named[-1] if named else UNNAMED_CATEGORY
     account = DescribedBorrower(category)
     made_up = (f"borrower {category}",)
     return replace(given, attributes={CATEGORY: (category,)}, borrower=account, made_up=made_up)
-
-
-def _find_account_categories(policies: PolicySet) -> Iterator[str]:
-    for policy in reversed(policies.policies):
-        for alternative in policy.match:
-            for condition in alternative.conditions:
-                if condition.name == CATEGORY:
-                    yield from condition.values
 
 
 def _read(
@@ -243,28 +236,36 @@ def _read(
     # An upstream without a configuration sends every attribute under our name.
     read_by = maps.get(name) or make_identity_map((*facts.attributes, ASSURANCE, CPR_ATTRIBUTE))
     wire = (*_write_wire_attributes(facts, upstream, read_by),)
-    authentication = Authentication(
-        upstream=facts.upstream,
-        issuer=upstream.entity_id,
-        institution=facts.institution,
-        authorities=(),
-        attributes=wire,
-        authn_instant=now,
-        authn_context=None,
-        received=now,
-        assertion_until=now,
-    )
+    until = now + _REMEMBERED
+    proofs = (Proved(name, address, now, until) for name, address in facts.proved.items())
     reading = read_authentication(
-        authentication,
+        make_authentication(facts, now, wire),
         upstream,
         {name: read_by},
         now,
-        tuple(_make_proofs(facts, now)),
+        tuple(proofs),
         named_affiliations=policies.affiliation_names,
     )
     if find_outgoing_row(read_by, CPR_ATTRIBUTE) is None:
         return reading
     return _add_cpr_kind(reading, facts, upstream.institution(facts.institution))
+
+
+def make_authentication(
+    facts: GivenFacts, now: datetime, attributes: tuple[WireAttribute, ...] = ()
+) -> Authentication:
+    """Return the authentication by which a described login arrives."""
+    return Authentication(
+        upstream=facts.upstream,
+        issuer="",
+        institution=facts.institution,
+        authorities=(),
+        attributes=attributes,
+        authn_instant=now,
+        authn_context=None,
+        received=now,
+        assertion_until=now,
+    )
 
 
 def make_identity_map(names: Iterable[str]) -> AttributeMap:
@@ -289,11 +290,6 @@ def _write_wire_attributes(
         row = find_outgoing_row(read_by, name)
         if row:
             yield WireAttribute(row.wire, tuple(map(row.write, values)))
-
-
-def _make_proofs(facts: GivenFacts, now: datetime) -> Iterator[Proved]:
-    for name, address in facts.proved.items():
-        yield Proved(name, address, now, now + _REMEMBERED)
 
 
 def _add_cpr_kind(

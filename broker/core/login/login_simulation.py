@@ -11,7 +11,7 @@ from typing import Final
 from broker.core.borrowers.change_plan import describe_outcome, plan_change
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
-from broker.core.consent.consent import make_receipt
+from broker.core.consent.consent import Question, Receipt, make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -19,12 +19,12 @@ from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.authentication_reading import add_proofs
 from broker.core.login.decision_input import deny, login_facts, proof_step
-from broker.core.login.described_login import BORROWER_STAND_IN, SimulationTerms
+from broker.core.login.described_login import BORROWER_STAND_IN
 from broker.core.login.found_account import FoundBorrower, describe_account
-from broker.core.login.given_facts import DescribedLogin
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.given_facts import DescribedLogin, make_authentication
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
-from broker.core.login.site import CATEGORY
+from broker.core.login.site import CATEGORY, Site
 from broker.core.login.steps import (
     Ask,
     Done,
@@ -39,7 +39,6 @@ from broker.core.login.steps import (
 from broker.core.login.transaction import (
     Account,
     AccountState,
-    Authentication,
     AuthnRequest,
     LoginPurpose,
     Person,
@@ -60,19 +59,16 @@ _NOBODY: Final = Decision(Effect.DENY, ())
 
 
 def simulate_login(
-    login: DescribedLogin,
-    service: Service,
-    policies: PolicySet,
-    now: datetime,
-    terms: SimulationTerms = SimulationTerms(),  # noqa: B008 - frozen
+    login: DescribedLogin, service: Service, policies: PolicySet, now: datetime, site: Site
 ) -> PlayedLogin:
     """Simulate ``login`` at ``service`` to its end, with the decisions of a real login.
 
     ``service`` has the attributes that its metadata requires, by our names
-    (``decision_input.add_required_names``). It need not offer the upstream.
+    (``decision_input.add_required_names``). It need not offer the upstream. ``site`` has the
+    upstreams.
     """
     scene = _decide_arrival(
-        _Scene(login, service, policies, terms, _begin_transaction(login, service, now), now)
+        _Scene(login, service, policies, site, _begin_transaction(login, service, now), now)
     )
     steps: list[Step] = []
     for _ in range(_MOST_STEPS):
@@ -93,7 +89,7 @@ class _Scene:
     login: DescribedLogin
     service: Service
     policies: PolicySet
-    ideal: SimulationTerms
+    site: Site
     transaction: Transaction
     now: datetime
     decision: Decision = _NOBODY
@@ -130,18 +126,18 @@ class _Scene:
         return release.borrower if release else "none"
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> StepInputs:
         """Return the terms of the next step."""
         scope = self.service.scope
         made = {name: f"(made for the person)@{scope}" for name in SUBJECT_IDENTIFIERS if scope}
-        return Terms(
+        return StepInputs(
             service=self.service,
-            giver=self.ideal.giver,
+            giver=self.site.find_giver(self.login.upstream, self.login.institution),
             hmacs=SIMULATION_HMACS,
             decision=self.decision,
-            lacking=self._find_missing_proof(),
+            missing_proof=self._find_missing_proof(),
             ways=self.service.methods,
-            local=self.ideal.local,
+            local=self.site.local,
             ids=made,
             cpr=CPR_STAND_IN[0],
         )
@@ -153,17 +149,6 @@ class _Scene:
 
 
 def _begin_transaction(login: DescribedLogin, service: Service, now: datetime) -> Transaction:
-    authentication = Authentication(
-        upstream=login.upstream,
-        issuer="",
-        institution=login.institution,
-        authorities=(),
-        attributes=(),
-        authn_instant=now,
-        authn_context=None,
-        received=now,
-        assertion_until=now,
-    )
     request = AuthnRequest("", service.name, service.entity_id, "")
     return Transaction(
         id="",
@@ -174,7 +159,7 @@ def _begin_transaction(login: DescribedLogin, service: Service, now: datetime) -
         purpose=login.purpose,
         intent=login.intent,
         upstream=login.upstream,
-        authentication=authentication,
+        authentication=make_authentication(login, now),
         authenticated=now,
     )
 
@@ -186,7 +171,7 @@ def _decide_arrival(scene: _Scene) -> _Scene:
     permitted = scene.decision.effect is Effect.PERMIT
     if scene.login.fault or not (permitted or code in UNMET_REQUIREMENTS):
         return scene
-    local = scene.login.upstream in scene.ideal.local
+    local = scene.login.upstream in scene.site.local
     number = BORROWER_STAND_IN if local else None
     if not permitted and number is None and scene.access != "none":
         number = _find_borrower(scene, None).number
@@ -233,19 +218,8 @@ def _answer(scene: _Scene, step: Step) -> _Scene:
         case OfferUpgrade():
             return _decide_arrival(replace(scene, transaction=replace(transaction, upgrade=False)))
         case Ask(question):
-            optional = tuple(item.name for item in question.disclosure.items if item.optional)
-            own = make_receipt(
-                "",
-                question,
-                answer=True,
-                remembered_for=None,
-                chosen=optional,
-                person=_PERSON,
-                language="en",
-                hmacs=SIMULATION_HMACS,
-                now=scene.now,
-            )
-            return replace(scene, transaction=replace(transaction, receipt=own))
+            receipt = agree(question, scene.now)
+            return replace(scene, transaction=replace(transaction, receipt=receipt))
         case Enrol():
             return _enrol(scene)
         case TellChange():
@@ -253,6 +227,21 @@ def _answer(scene: _Scene, step: Step) -> _Scene:
         case _:
             msg = f"nobody is asked for {type(step).__name__} once they have logged in"
             raise TypeError(msg)
+
+
+def agree(question: Question, now: datetime) -> Receipt:
+    """Return the receipt of a person who agrees to everything on a page."""
+    return make_receipt(
+        "",
+        question,
+        answer=True,
+        remembered_for=_LASTS,
+        chosen=tuple(item.name for item in question.disclosure.items),
+        person=_PERSON,
+        language="en",
+        hmacs=SIMULATION_HMACS,
+        now=now,
+    )
 
 
 def _answer_proof(scene: _Scene, step: ProveMailbox) -> _Scene:

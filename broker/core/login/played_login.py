@@ -1,10 +1,10 @@
 """The result of a simulated login: its steps, the deciding line and the released attributes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
+from broker.core.consent.disclosure import Disclosure, Item, find_look_up_purpose
 from broker.core.entities import Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
@@ -27,18 +27,6 @@ class PlannedBorrower:
     before: str | None
     expiry: Expiry | None
     place: PolicyLine | None
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """One attribute that leaves, and the line that lists it."""
-
-    name: str
-    optional: bool
-    place: PolicyLine | None
-    in_part: bool = False
-    is_stated: bool = False
-    values: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +101,9 @@ class PlayedLogin:
         return policy.borrower.register
 
     @property
-    def leaving(self) -> tuple[Leaving, ...]:
+    def leaving(self) -> tuple[Item, ...]:
         """Return the attributes that leave, in the order of the file."""
-        fates = {fate.name: fate for fate in self.decision.fates}
-        stated = {listed.name for listed, _ in self.decision.released if listed.states}
-        disclosure = self.disclosure
-        if disclosure is None:
-            return ()
-        return tuple(
-            Leaving(
-                name=item.name,
-                optional=item.optional,
-                place=fates[item.name].place,
-                in_part=fates[item.name].code == "released_in_part",
-                is_stated=item.name in stated,
-                values=item.values,
-            )
-            for item in disclosure.items
-        )
+        return self.disclosure.items if self.disclosure else ()
 
     @property
     def staying(self) -> tuple[Fate, ...]:

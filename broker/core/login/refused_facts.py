@@ -102,16 +102,8 @@ def _select_values(attributes: Attributes, policies: PolicySet) -> Iterator[tupl
 def _can_be_kept(name: str, value: str, policies: PolicySet) -> bool:
     if name in _ONLY_NAMED or (name != SCOPED_AFFILIATION and "@" in value):
         # The institution chooses the text after the "@": this attribute's scope is not checked.
-        return _is_named(name, value, policies)
+        return value_allowed(value, policies.find_condition_values(name))
     return True
-
-
-def _is_named(name: str, value: str, policies: PolicySet) -> bool:
-    return any(
-        condition.name == name and value_allowed(value, condition.values)
-        for policy in policies.policies
-        for condition in policy.conditions
-    )
 
 
 def _find_borrower_state(transaction: Transaction) -> BorrowerKnown:

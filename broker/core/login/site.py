@@ -8,7 +8,6 @@ from typing import Final
 from broker.core.entities import Controller, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.decision_input import add_required_names
-from broker.core.login.described_login import SimulationTerms
 from broker.core.policy.model import PolicySet, ideal_service
 
 _ANY: Final = "any"
@@ -49,7 +48,7 @@ class Site:
         local: dict[str, bool] = {}
         matches = (each.match for policies in sets for each in policies.policies)
         for alternative in chain.from_iterable(matches):
-            values = {each.name: each.values for each in alternative.conditions}
+            values = alternative.values
             for name in values.get("upstream", ()):
                 local[name] = local.get(name, False) or CATEGORY in values
         upstreams = {name: _make_ideal_upstream(name, is_local=local[name]) for name in local}
@@ -71,22 +70,24 @@ class Site:
         }
         return replace(self, services=services)
 
-    def make_terms(self, upstream: Upstream, institution: str) -> SimulationTerms:
-        """Return the terms of a login through ``upstream``, by ``institution``."""
-        giver = upstream.institution(institution)
+    @property
+    def local(self) -> frozenset[str]:
+        """Return the upstreams where the library system verifies the person."""
+        return frozenset(name for name, each in self.upstreams.items() if each.local)
+
+    def find_giver(self, upstream: str, institution: str) -> Controller | None:
+        """Return the party that asserts a login; None if the site lacks the upstream."""
+        there = self.upstreams.get(upstream)
+        if there is None:
+            return None
+        giver = there.institution(institution)
         label = giver.label if giver else None
-        local = frozenset(name for name, each in self.upstreams.items() if each.local)
-        return SimulationTerms(Controller(label or upstream.label), local)
+        return Controller(label or there.label)
 
 
 def find_named_services(sets: Iterable[PolicySet]) -> set[str]:
     """Return the services and categories that have an entry."""
-    return {
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    }
+    return {release.service for policies in sets for release in policies.releases}
 
 
 def _make_ideal_upstream(name: str, *, is_local: bool) -> Upstream:

@@ -1,6 +1,7 @@
 """Decide a login: the affiliation, the attributes that the service gets, and the deciding lines."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -71,35 +72,36 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     (docs/reference/requirements.md#r05). The first reason of a denial is the one to act on.
     """
     today = now.date()
+    undecided = Decision(
+        Effect.DENY, (), digest=policies.digest, mismatch=login.intent, ground=login.ground
+    )
     matched = matching_policies(policies, login, today)
     if not matched:
         near_misses = (reason for reason, _ in find_near_misses(policies, login, today))
-        reasons = (Reason("no_affiliation"), *near_misses)
-        return _deny(policies, login, reasons, mismatch=login.intent)
+        return _deny(undecided, login, (Reason("no_affiliation"), *near_misses))
     policy, alternative, mismatch = pick_policy(matched, login)
     release = find_entry(policy, service)
-    if release is None:
-        reason = Reason("no_policy_for_service", alternative.place)
-        return _deny(policies, login, (reason,), policy, alternative, mismatch=mismatch)
-    unmet = _find_denial(policy.require, release, login)
-    if unmet:
-        return _deny(
-            policies, login, unmet, policy, alternative, release=release, mismatch=mismatch
-        )
-    released, fates = _filter_release(release, login, service)
-    highest = matched[0][0]
-    return Decision(
-        effect=Effect.PERMIT,
-        reasons=(Reason("ok", release.place),),
+    found = replace(
+        undecided,
         affiliation=policy.affiliation,
         policy=policy,
         alternative=alternative,
         release=release,
+        mismatch=mismatch,
+    )
+    if release is None:
+        return _deny(found, login, (Reason("no_policy_for_service", alternative.place),))
+    unmet = _find_denial(policy.require, release, login)
+    if unmet:
+        return _deny(found, login, unmet)
+    released, fates = _filter_release(release, login, service)
+    highest = matched[0][0]
+    return replace(
+        found,
+        effect=Effect.PERMIT,
+        reasons=(Reason("ok", release.place),),
         released=tuple(released),
         fates=fates,
-        digest=policies.digest,
-        mismatch=mismatch,
-        ground=login.ground,
         permits_creation=not _find_unmet_requirements(policy.require, login),
         permits_lowering=policy is highest and _has_left(policy, login),
     )
@@ -116,31 +118,11 @@ def pick_policy(matched: Matched, login: LoginFacts) -> tuple[Policy, Alternativ
     return highest, highest_alternative, login.intent or None
 
 
-def _deny(
-    policies: PolicySet,
-    login: LoginFacts,
-    reasons: tuple[Reason, ...],
-    policy: Policy | None = None,
-    alternative: Alternative | None = None,
-    *,
-    release: Release | None = None,
-    mismatch: str | None = None,
-) -> Decision:
+def _deny(found: Decision, login: LoginFacts, reasons: tuple[Reason, ...]) -> Decision:
     """Deny: nothing leaves, and the fate of every attribute is the first reason."""
     first = reasons[0]
     fates = (Fate(name, first.code, first.place) for name in login.attributes)
-    return Decision(
-        effect=Effect.DENY,
-        reasons=reasons,
-        affiliation=policy.affiliation if policy else None,
-        policy=policy,
-        alternative=alternative,
-        release=release,
-        fates=tuple(fates),
-        digest=policies.digest,
-        mismatch=mismatch,
-        ground=login.ground,
-    )
+    return replace(found, reasons=reasons, fates=tuple(fates))
 
 
 def find_entry(policy: Policy, service: Service) -> Release | None:
@@ -153,11 +135,7 @@ def find_entry(policy: Policy, service: Service) -> Release | None:
         if release.service == service.name:
             return release
     by_category = (release for release in policy.releases if release.service in service.categories)
-    return min(by_category, key=_length, default=None)
-
-
-def _length(release: Release) -> int:
-    return len(release.attributes)
+    return min(by_category, key=lambda release: len(release.attributes), default=None)
 
 
 def _find_denial(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:

@@ -52,7 +52,8 @@ def find_near_misses(
 def _find_candidates(policies: PolicySet, login: LoginFacts) -> list[int]:
     """Return the positions of all policies that a login may match, in order."""
     found: set[int] = set()
-    for name, values in (ANY_LOGIN, ("upstream", (login.upstream,)), *login.attributes.items()):
+    named = ((ANY_LOGIN.name, ANY_LOGIN.values), ("upstream", (login.upstream,)))
+    for name, values in (*named, *login.attributes.items()):
         for value in values:
             found.update(policies.index.get((name, value), ()))
     return sorted(found)

@@ -1,6 +1,6 @@
 """The values of the policy engine: policies, the facts of a login, and the decision."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -41,7 +41,11 @@ class RegisterRule:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The decision that an example expects; a field that is None is not checked."""
+    """The result that an example or a site rule expects of a login.
+
+    A field that is None, or an empty ``effect``, is not checked. The attributes in
+    ``never_releases`` must not leave.
+    """
 
     effect: str
     reason: str | None = None
@@ -49,6 +53,7 @@ class Expectation:
     releases: Names | None = None
     affiliation: str | None = None
     no_borrower: bool = False  # no account is made
+    never_releases: Names = ()
 
 
 # The keywords of a policy file; file_schema.py reads them from here.
@@ -79,6 +84,18 @@ class PolicyLine:
         return f"{self.file}:{self.line}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedRule:
+    """A rule of a policy file: its line, and the lines of its keys, if they are known."""
+
+    place: PolicyLine = field(default=PolicyLine("", 1), compare=False)
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False, repr=False)
+
+    def line_of(self, key: str) -> PolicyLine:
+        """Return the line of one key; without one, the line of the whole rule."""
+        return self.lines.get(key, self.place)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One borrower field: the sources of its value, and when it is written.
@@ -92,6 +109,11 @@ class Field:
     set: FieldWriting
     place: PolicyLine = field(compare=False)
     otherwise: Names = ()
+
+    @property
+    def sources(self) -> Names:
+        """Return all sources, the first choice first."""
+        return (self.source, *self.otherwise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +132,7 @@ class Lowering:
 
 
 @dataclass(frozen=True, slots=True)
-class BorrowerRule:
+class BorrowerRule(PlacedRule):
     """The borrower that a person of this affiliation becomes."""
 
     category: str
@@ -118,14 +140,8 @@ class BorrowerRule:
     expires: Expiry
     fields: tuple[Field, ...]
     pin: PinDelivery
-    place: PolicyLine = field(compare=False)
     lowers: Lowering | None = None
     register: RegisterRule | None = None
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
-
-    def line_of(self, key: str) -> PolicyLine:
-        """Return the line of one key; without one, the line of the whole rule."""
-        return self.lines.get(key, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +165,11 @@ class Alternative:
     conditions: tuple[Condition, ...]
     place: PolicyLine = field(compare=False)
 
+    @property
+    def values(self) -> Mapping[str, Values]:
+        """Return the values of the conditions by their names."""
+        return {each.name: each.values for each in self.conditions}
+
 
 @dataclass(frozen=True, slots=True)
 class MailDomain:
@@ -163,34 +184,25 @@ class MailDomain:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofRule:
+class ProofRule(PlacedRule):
     """The proof of a mailbox in one of ``domains``, and how long the proof is valid."""
 
     name: str
     domains: tuple[MailDomain, ...]
     remembered_for: timedelta
-    place: PolicyLine | None = field(default=None, compare=False)
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(PlacedRule):
     """The requirements of self-service enrolment. A page names another way if one is not met.
 
-    ``upstream`` are the upstreams by which an account is made; empty means all. ``lines`` are the
-    lines of single keys, if they are known.
+    ``upstream`` are the upstreams by which an account is made; empty means all.
     """
 
     cpr: bool = False  # a real number
     age: int | None = None
     assurance: Assurance | None = None
-    place: PolicyLine | None = field(default=None, compare=False)
     upstream: Names = ()
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
-
-    def line_of(self, key: str) -> PolicyLine | None:
-        """Return the line of one key, else that of the whole."""
-        return self.lines.get(key, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +221,7 @@ class ReleasedAttribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(PlacedRule):
     """The release entry of one service (a name of broker.toml) or entity category.
 
     It has the attributes, the legal basis and the purpose. If the NameID is a mail address,
@@ -222,10 +234,8 @@ class Release:
     purpose: Text
     name_id: NameIDKind
     attributes: tuple[ReleasedAttribute, ...]
-    place: PolicyLine = field(compare=False)
     notice: Notice = "ours"
     subject: ReleasedAttribute | None = None
-    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name_id_format(self) -> str:
@@ -297,7 +307,11 @@ class Policy:
 
 
 # Alternatives without any exact condition are indexed under this one.
-ANY_LOGIN: Final[tuple[str, Values]] = ("", ("",))
+ANY_LOGIN: Final = Condition("", ("",), PolicyLine("", 1))
+
+
+# The conditions that are about no attribute.
+NO_ATTRIBUTES: Final = frozenset({"upstream", "assurance"})
 
 
 def _is_exact(condition: Condition) -> bool:
@@ -326,6 +340,12 @@ class PolicySet:
         for policy in self.policies:
             yield from policy.conditions
 
+    @property
+    def releases(self) -> Iterator[Release]:
+        """Yield the release entries of all policies."""
+        for policy in self.policies:
+            yield from policy.releases
+
     def find_condition_values(self, name: str) -> Names:
         """Return the values that conditions on ``name`` have, without duplicates."""
         named = (each.values for each in self.conditions if each.name == name)
@@ -341,22 +361,16 @@ class PolicySet:
     def index(self) -> Mapping[tuple[str, str], set[int]]:
         """The positions of policies by name and value of a condition that a login must meet.
 
-        Each alternative is under its rarest exact condition, or under ANY_LOGIN without one.
+        Each alternative is under its last exact condition, because the first one is mostly an
+        upstream of many alternatives. Without an exact condition it is under ANY_LOGIN.
         """
-        ways = [each for policy in self.policies for each in policy.match]
-        conditions = chain.from_iterable(each.conditions for each in ways)
-        frequencies = Counter((each.name, value) for each in conditions for value in each.values)
-
-        def count(condition: Condition) -> int:
-            return sum(frequencies[condition.name, value] for value in condition.values)
-
         positions: dict[tuple[str, str], set[int]] = defaultdict(set)
         for position, policy in enumerate(self.policies):
             for alternative in policy.match:
-                rarest = min(filter(_is_exact, alternative.conditions), key=count, default=None)
-                name, values = (rarest.name, rarest.values) if rarest else ANY_LOGIN
-                for value in values:
-                    positions[name, value].add(position)
+                exact = filter(_is_exact, reversed(alternative.conditions))
+                condition = next(exact, ANY_LOGIN)
+                for value in condition.values:
+                    positions[condition.name, value].add(position)
         return positions
 
     @cached_property
@@ -364,7 +378,7 @@ class PolicySet:
         """The upstreams at which a mailbox proof can change the decision."""
         upstreams: set[str] = set()
         for alternative in chain.from_iterable(policy.match for policy in self.policies):
-            values = {each.name: each.values for each in alternative.conditions}
+            values = alternative.values
             if any(name.endswith("_domain") for name in values):
                 upstreams.update(values.get("upstream", ()))
         return frozenset(upstreams)
@@ -375,7 +389,7 @@ class PolicySet:
         written: list[Condition | ReleasedAttribute] = []
         for policy in self.policies:
             written += chain.from_iterable(each.conditions for each in policy.match)
-            written += chain.from_iterable(each.attributes for each in policy.releases)
+        written += chain.from_iterable(each.attributes for each in self.releases)
         named = chain.from_iterable(each.values for each in written if each.name in AFFILIATIONS)
         return frozenset(value for value in named if not value.endswith("*"))
 
@@ -383,7 +397,7 @@ class PolicySet:
     def name_id_formats(self) -> Mapping[str, frozenset[str]]:
         """The NameID formats by service or entity category."""
         formats: dict[str, frozenset[str]] = {}
-        for release in chain.from_iterable(policy.releases for policy in self.policies):
+        for release in self.releases:
             before = formats.get(release.service, frozenset())
             formats[release.service] = before | {release.name_id_format}
         return formats

@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from broker.core.consent.consent import find_question, make_receipt
+from broker.core.consent.consent import find_question
 from broker.core.entities import Names
 from broker.core.login.given_facts import GivenFacts
+from broker.core.login.login_simulation import SIMULATION_HMACS, agree
 from broker.core.login.played_login import PlayedLogin
-from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicyLine
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
 
-_HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
 _NOBODY: Final = "nobody"  # the affiliation of a person who has none
 AT: Final = " at "  # between an affiliation and the institution of an exception
 MOVES: Final = " -> "  # between the affiliations before and after
@@ -132,19 +131,9 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
     before, after = (played.question for played in play.played)
     if before is None or after is None or before.question == after.question:
         return False
-    items = before.question.disclosure.items
-    answer = make_receipt(
-        "",
-        before.question,
-        answer=True,
-        remembered_for=timedelta(days=1),
-        chosen=tuple(item.name for item in items if item.optional),
-        person="",
-        language="en",
-        hmacs=_HMACS,
-        now=now,
-    )
-    return find_question(after.question.disclosure, (answer,), None, _HMACS, now) is not None
+    answers = (agree(before.question, now),)
+    asked = find_question(after.question.disclosure, answers, None, SIMULATION_HMACS, now)
+    return asked is not None
 
 
 def find_changes(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterator[Change]:

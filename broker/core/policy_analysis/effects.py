@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Final, get_args
 
@@ -25,7 +25,6 @@ from broker.core.policy.model import (
     NameIDKind,
     PolicyLine,
     PolicySet,
-    ProofRule,
     Release,
 )
 
@@ -118,27 +117,24 @@ def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Itera
         ends = (
             f"{each.name} until {each.until}" if each.until else each.name for each in rule.domains
         )
-        place = rule.lines.get("domains", rule.place)
+        place = rule.line_of("domains")
         yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=tuple(ends))
-    remembered = remembering_proof(policies, step.name)
-    if remembered:
-        yield _span(remembered, head, "remembered_for")
-
-
-def _span(rule: ProofRule, head: str, key: str) -> Effect:
-    span: timedelta = getattr(rule, key)
-    place = rule.lines.get(key, rule.place)
-    text = f"{span.days} days" if span.days else f"{span // timedelta(minutes=1)} minutes"
-    return Effect(Topic.DETAILS, f"{head} {key}", text, place, int(span.total_seconds()))
+    rule_in_force = remembering_proof(policies, step.name)
+    if rule_in_force:
+        span = rule_in_force.remembered_for
+        place, rank = rule_in_force.line_of("remembered_for"), int(span.total_seconds())
+        yield Effect(Topic.DETAILS, f"{head} remembered_for", f"{span.days} days", place, rank)
 
 
 def _leaving(played: PlayedLogin) -> Iterator[Effect]:
+    fates = {fate.name: fate for fate in played.decision.fates}
+    stated = {listed.name for listed, _values in played.decision.released if listed.states}
     for each in played.leaving:
         is_number = each.name == CPR_ATTRIBUTE
         possible = {
             _("masked"): is_number,
-            _("some of its values"): each.in_part,
-            _("the same for everybody"): each.is_stated,
+            _("some of its values"): fates[each.name].code == "released_in_part",
+            _("the same for everybody"): each.name in stated,
             _("encrypted"): is_number and played.service.encrypts,
         }
         ticked = _IF_TICKED if each.optional else ""
@@ -146,7 +142,7 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
             Topic.RECEIVES,
             each.name,
             ticked,
-            each.place,
+            fates[each.name].place,
             rank=0 if each.optional else 1,
             values=each.values,
             remarks=tuple(remark for remark, is_true in possible.items() if is_true),
@@ -154,9 +150,7 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
 
 
 def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
-    def line_of(key: str) -> PolicyLine:
-        return release.lines.get(key, release.place)
-
+    line_of = release.line_of
     basis = release.legal_basis
     rank = 0 if basis == _CONSENT else 1
     yield Effect(Topic.TERMS, "legal_basis", basis, line_of("legal_basis"), rank)
@@ -217,5 +211,5 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
 
 def _find_source(rule: Field, attributes: Attributes) -> str:
     """Return the first source of a field that a login has."""
-    sources = (rule.source, *rule.otherwise)
-    return next((each for each in sources if each.removeprefix("proof.") in attributes), sources[0])
+    filled = (each for each in rule.sources if each.removeprefix("proof.") in attributes)
+    return next(filled, rule.source)

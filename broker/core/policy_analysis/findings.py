@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.entities import Service
+from broker.core.errors import Fault
 from broker.core.login.given_facts import GivenFacts
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
 from broker.core.policy_analysis.personas import Analysis
@@ -20,18 +21,6 @@ _REFUSES: Final = {
 # The fates of attributes that leave, and of those that no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
 _NOT_SENT: Final = "not_sent"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule without effect: its line and a sentence."""
-
-    place: PolicyLine
-    what: str
-
-    def __str__(self) -> str:
-        """Return ``student.yaml:12: the sentence``."""
-        return f"{self.place}: {self.what}"
 
 
 # Affiliation, service, effect and reason of a decision.
@@ -55,7 +44,7 @@ class Findings:
 
     def find_useless_rules(
         self, policies: PolicySet, services: tuple[Service, ...]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Fault]:
         """Yield the rules that have no effect on any login."""
         served = {name for each in services for name in (each.name, *each.categories)}
         for policy in policies.policies:
@@ -71,24 +60,23 @@ class Findings:
                 yield from self._find_useless_attributes(release)
             yield from self._find_useless_requirements(policy)
 
-    def _report_unused(self, place: PolicyLine | None, what: str) -> Iterator[Finding]:
+    def _report_unused(self, place: PolicyLine | None, what: str) -> Iterator[Fault]:
         if place and (place, "") not in self.lines:
-            yield Finding(place, what)
+            yield Fault(str(place), what)
 
-    def _find_useless_attributes(self, release: Release) -> Iterator[Finding]:
+    def _find_useless_attributes(self, release: Release) -> Iterator[Fault]:
         for listed in release.attributes:
             line = (listed.place, listed.name)
             if line in self.staying and line not in self.lines:
                 what = f"{listed.name} leaves for nobody: {self.staying[line]}"
-                yield Finding(listed.place, what)
+                yield Fault(str(listed.place), what)
 
-    def _find_useless_requirements(self, policy: Policy) -> Iterator[Finding]:
+    def _find_useless_requirements(self, policy: Policy) -> Iterator[Fault]:
         require = policy.require
         for key, codes in _REFUSES.items():
-            place = require.line_of(key)
             refuses = any((policy.affiliation, code) in self.refused for code in codes)
-            if place and getattr(require, key) and not refuses:
-                yield Finding(place, f"require {key} refuses nobody")
+            if getattr(require, key) and not refuses:
+                yield Fault(str(require.line_of(key)), f"require {key} refuses nobody")
 
 
 def find_results(trial: Analysis) -> Findings:

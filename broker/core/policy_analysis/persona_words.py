@@ -6,7 +6,7 @@ from itertools import chain
 
 from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.login.given_facts import GivenFacts
+from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts
 from broker.core.login.site import CATEGORY
 from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Condition, PolicySet
@@ -24,15 +24,13 @@ def write_options(
     options = [("--upstream", facts.upstream)]
     options += map(_write_value, dict.fromkeys(_find_named_values(facts, looking)))
     account = facts.attributes.get(CATEGORY, (None,))[0]
-    if facts.borrower:
-        category = facts.borrower.category
-        account = "other" if category.startswith("(") else category
+    account = facts.borrower.category if facts.borrower else account
     more = {
         "--assurance": _level(facts.assurance),
         "--cpr": facts.cpr,
         "--age": facts.age,
         "--intent": facts.intent,
-        "--borrower": account,
+        "--borrower": "other" if account == UNNAMED_CATEGORY else account,
     }
     options += [(name, str(value)) for name, value in more.items() if value is not None]
     options += [("--proof", f"{name}={address}") for name, address in facts.proved.items()]

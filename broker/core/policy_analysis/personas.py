@@ -20,12 +20,13 @@ from broker.core.identity.attribute_values import (
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
-from broker.core.login.given_facts import DescribedLogin, GivenFacts
+from broker.core.login.given_facts import UNNAMED_CATEGORY, DescribedLogin, GivenFacts
 from broker.core.login.site import CATEGORY, Site
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
 from broker.core.policy.missing_proof import missing_proof, remembering_proof
 from broker.core.policy.model import (
+    NO_ATTRIBUTES,
     Alternative,
     BorrowerRule,
     Condition,
@@ -39,11 +40,9 @@ from broker.core.policy_analysis.sources import Source, choose_values, find_rank
 _WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
 _ADULT: Final = 30
 _OURS: Final = SUBJECT_IDENTIFIERS | {BORROWER_NUMBER, CPR_ATTRIBUTE}
-_NO_VALUES: Final = frozenset({"upstream", "assurance"})
 _PROOF_SOURCE: Final = "proof."
 # Called with the number of sources done and to do.
 Progress = Callable[[int, int], None]
-_OTHER_CATEGORY: Final = "OTHER"
 
 # Values by attribute; the domain of a proved mailbox stands under its condition's name.
 ShownValues = Mapping[str, Names]
@@ -54,11 +53,7 @@ CprNumber = tuple[str, int | None]
 def find_field_sources(rule: BorrowerRule | None) -> set[str]:
     """Return the attributes, and the proofs, that fields of the borrower come from."""
     fields = rule.fields if rule else ()
-    return {
-        source.removeprefix(_PROOF_SOURCE)
-        for each in fields
-        for source in (each.source, *each.otherwise)
-    }
+    return {source.removeprefix(_PROOF_SOURCE) for each in fields for source in each.sources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,26 +148,24 @@ class Analysis:
 
     @cached_property
     def changed_affiliations(self) -> frozenset[str]:
-        """The affiliations whose policies differ between the first set and the last."""
-        old, new = (self.sets[at].policy_by_affiliation for at in (0, -1))
-        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
-
-    def is_changed(self, policy: Policy) -> bool:
-        """Return whether a policy differs between the sets, or there is nothing to compare."""
-        return not self.is_comparison or policy.affiliation in self.changed_affiliations
+        """The affiliations whose policies differ between the sets."""
+        return self._find_different(lambda policy: policy)
 
     @cached_property
     def rematched_affiliations(self) -> frozenset[str]:
         """The affiliations whose policies other logins match, by one set than by the other."""
+        return self._find_different(_list_matching_rules)
+
+    def _find_different(self, select: Callable[[Policy], object]) -> frozenset[str]:
+        """Return the affiliations with another selection in each set; all without a comparison."""
         old, new = (
-            {policy.affiliation: _list_matching_rules(policy) for policy in policies.policies}
+            {policy.affiliation: select(policy) for policy in policies.policies}
             for policies in (self.sets[0], self.sets[-1])
         )
-        return frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
-
-    def is_rematched(self, policy: Policy) -> bool:
-        """Return whether other logins match a policy, or there is nothing to compare."""
-        return not self.is_comparison or policy.affiliation in self.rematched_affiliations
+        names = {*old, *new}
+        return frozenset(
+            name for name in names if not self.is_comparison or old.get(name) != new.get(name)
+        )
 
     @cached_property
     def patterns(self) -> Mapping[str, set[str]]:
@@ -183,7 +176,7 @@ class Analysis:
             for policy in policies.policies:
                 named += _iter_policy_values(policy)
         for name, values in named:
-            if name not in _NO_VALUES:
+            if name not in NO_ATTRIBUTES:
                 written.setdefault(name, set()).update(values)
         return written
 
@@ -277,7 +270,7 @@ class PersonaChooser:
         for policy in chain.from_iterable(each.policies for each in self.trial.sets):
             for conditions in _iter_alternatives(policy):
                 if conditions in changed or self.can_meet(conditions):
-                    is_changed = self.trial.is_rematched(policy)
+                    is_changed = policy.affiliation in self.trial.rematched_affiliations
                     changed[conditions] = changed.get(conditions, False) or is_changed
         return changed
 
@@ -329,7 +322,7 @@ class PersonaChooser:
             elif name == MAIL_PROOF and not self.source.has_attribute(name):
                 proved[name] = attributes.pop(name)[0]
         if self.source.institution is None:
-            attributes.setdefault(CATEGORY, self.values.get(CATEGORY, (_OTHER_CATEGORY,))[-1:])
+            attributes.setdefault(CATEGORY, self.values.get(CATEGORY, (UNNAMED_CATEGORY,))[-1:])
         cpr, age = number
         return GivenFacts(
             upstream,
@@ -381,7 +374,7 @@ class PersonaChooser:
         """Yield the fewest values that meet all conditions."""
         choices: dict[str, list[Names]] = {}
         for each in conditions:
-            if each.name not in _NO_VALUES:
+            if each.name not in NO_ATTRIBUTES:
                 choices[each.name] = self._list_choices(each, choices.get(each.name))
         for name, values in choices.items():
             if name.endswith(PROOF_DOMAIN) and values:
@@ -426,11 +419,16 @@ class PersonaChooser:
         for policies in self.trial.sets:
             facts = self._make_facts(shown, level, None, policies)
             matched = [each for each, _ in matching_policies(policies, facts, self.trial.today)]
-            is_affected = any(map(self.trial.is_changed, matched))
-            chosen = (*matched[1:], *(each for each in policies.policies if each.proofs))
-            intents |= dict.fromkeys(
-                each.affiliation for each in chosen if is_affected or self.trial.is_changed(each)
+            is_affected = any(
+                each.affiliation in self.trial.changed_affiliations for each in matched
             )
+            chosen = (*matched[1:], *(each for each in policies.policies if each.proofs))
+            names = dict.fromkeys(each.affiliation for each in chosen)
+            intents |= {
+                name: None
+                for name in names
+                if is_affected or name in self.trial.changed_affiliations
+            }
         for intent in intents:
             yield intent, self._decide(shown, level, intent)
 

@@ -10,7 +10,13 @@ from broker.core.entities import Names, Service
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.described_login import DescribedBorrower
-from broker.core.login.given_facts import NOT_OFFERED, DescribedLogin, GivenFacts, describe_login
+from broker.core.login.given_facts import (
+    NOT_OFFERED,
+    UNNAMED_CATEGORY,
+    DescribedLogin,
+    GivenFacts,
+    describe_login,
+)
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
@@ -24,7 +30,6 @@ from broker.core.policy_analysis.personas import (
     find_field_sources,
 )
 
-OTHER_CATEGORY: Final = "(another category)"
 _ADDRESS: Final = "someone@x7q.example"
 
 
@@ -150,18 +155,16 @@ class _PersonaAtService:
         if (wanted is not False) if is_account else (wanted is not True or not self._is_looked_up):
             yield self._simulate(described)
         if self._is_looked_up and is_found and wanted is not False:
-            for category in (*categories, OTHER_CATEGORY):
+            for category in (*categories, UNNAMED_CATEGORY):
                 borrower = DescribedBorrower(category)
                 yield self._simulate([replace(each, borrower=borrower) for each in described])
 
     def _simulate(self, logins: Sequence[DescribedLogin]) -> Play:
-        source, now = self.chooser.source, self.trial.now
         played = []
         for described, (policies, site) in zip(logins, self.trial.set_sites, strict=True):
             service = site.services.get(self.service.name)
             is_offered = service is not None and described.upstream in service.methods
             login = described if is_offered else replace(described, fault=NOT_OFFERED)
-            upstream = site.upstreams.get(login.upstream, source.upstream)
-            terms = site.make_terms(upstream, login.institution)
-            played.append(simulate_login(login, service or self.service, policies, now, terms))
+            at = service or self.service
+            played.append(simulate_login(login, at, policies, self.trial.now, site))
         return Play(logins[-1], self.service, tuple(played))

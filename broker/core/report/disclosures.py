@@ -73,8 +73,7 @@ class WrittenBorrower:
         return tuple(each for each in self.rule.fields if self._is_filled(each))
 
     def _is_filled(self, written: Field) -> bool:
-        sources = (written.source, *written.otherwise)
-        return any(source.removeprefix(_SOURCE) in self.filled for source in sources)
+        return any(source.removeprefix(_SOURCE) in self.filled for source in written.sources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,16 +66,6 @@ class PolicyReport:
         return tuple(service for service in self.services if service.name in given)
 
     @property
-    def encrypted_services(self) -> tuple[Service, ...]:
-        """Return the services that receive encrypted assertions."""
-        return tuple(service for service in self.receiving if service.encrypts)
-
-    @property
-    def unencrypted_services(self) -> tuple[Service, ...]:
-        """Return the services that receive unencrypted assertions."""
-        return tuple(service for service in self.receiving if not service.encrypts)
-
-    @property
     def policies(self) -> tuple[Policy, ...]:
         """Return the policies by which anything leaves."""
         found = [each.policy for each in self.leaves.given]
@@ -98,8 +88,7 @@ class PolicyReport:
         for written in self.leaves.borrowers:
             names[CPR_ATTRIBUTE] = None
             for each in written.fields:
-                sources = (each.source, *each.otherwise)
-                names |= {_attribute(source): None for source in sources}
+                names |= {_attribute(source): None for source in each.sources}
         return tuple(dict.fromkeys(self.attribute_label(name)[language] for name in names))
 
     def service_label(self, name: str) -> Text:

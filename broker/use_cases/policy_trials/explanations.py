@@ -68,7 +68,6 @@ class Explanation:
     step: str
     reason: str
     in_force: str
-    upstream: str | None = None
     refused: RefusedFacts | None = None
     replay: Replay | None = None
     earlier: Replay | None = None
@@ -100,9 +99,7 @@ class RefusalExplainer:
             return None
         refused = trace.refused
         replay = replay_refusal(self.site, refused, now) if refused else None
-        return Explanation(
-            trace.at, trace.step, trace.reason, in_force, trace.upstream, refused, replay
-        )
+        return Explanation(trace.at, trace.step, trace.reason, in_force, refused, replay)
 
     def add_earlier_set(
         self, found: Explanation, policies: PolicySet, origin: str, now: datetime
@@ -118,7 +115,7 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
     """Play a refused login again by the policies of ``site``, for each value of unknown facts."""
     replay = Replay(site.policies, site.origin)
     try:
-        terms = site.site.make_terms(site.find_upstream(facts.upstream), "")
+        site.find_upstream(facts.upstream)
         service = site.find_service(facts.service)
     except NoSuchNameError as missing:
         return replace(replay, gone=f"{missing.kind} {missing.name}")
@@ -126,7 +123,7 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
     results: dict[object, PlayedLogin] = {}
     for chosen in islice(product(*unknown.values()), _MOST_PLAYS):
         login = _describe(facts, dict(zip(unknown, chosen, strict=True)))
-        played = simulate_login(login, service, site.policies, now, terms)
+        played = simulate_login(login, service, site.policies, now, site.site)
         results.setdefault((played.is_permitted, played.reason), played)
     if len(results) > 1 or prod(map(len, unknown.values())) > _MOST_PLAYS:
         depends_on = (name for name, choices in unknown.items() if len(choices) > 1)

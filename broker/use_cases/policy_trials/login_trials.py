@@ -57,7 +57,6 @@ def _find(kind: str, name: str, known: Mapping[str, _Found]) -> _Found:
 class LoginTrial:
     """A login with all its facts, and its result at each service."""
 
-    given: GivenFacts
     login: DescribedLogin
     played: tuple[PlayedLogin, ...]
 
@@ -73,17 +72,11 @@ def try_login(tried: TrialSite, given: GivenFacts, services: Names, now: datetim
     _check_names(policies, given, sendable)
     complete = complete_facts(given, upstream, sendable, policies)
     login = describe_login(complete, site, policies, now)
-    terms = site.make_terms(upstream, login.institution)
     played = (
-        simulate_login(login, tried.find_service(name), policies, now, terms)
+        simulate_login(login, tried.find_service(name), policies, now, site)
         for name in services or tuple(site.services)
     )
-    return LoginTrial(given, login, tuple(played))
-
-
-def is_offered(site: Site, trial: LoginTrial, played: PlayedLogin) -> bool:
-    """Return whether the service offers the upstream; always True without a configuration."""
-    return not site.configured or trial.login.upstream in played.service.methods
+    return LoginTrial(login, tuple(played))
 
 
 def _check_names(policies: PolicySet, given: GivenFacts, sendable: frozenset[str] | None) -> None:

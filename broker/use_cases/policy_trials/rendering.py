@@ -21,7 +21,7 @@ from broker.core.policy_analysis.differences import AT, MOVES, Differences, Row
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.persona_words import write_options
 from broker.use_cases.policy_trials.explanations import Explanation, Replay
-from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, is_offered
+from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite
 
 WIDTH: Final = 120
 _LABEL_WIDTH: Final = 8
@@ -30,7 +30,6 @@ _MOST_GROUPS: Final = 10
 _MOST_LINES: Final = 20
 _MOST_PARTS: Final = 6
 _SHOWN_DIGITS: Final = 12  # of a digest
-_SENT_NUMBERS: Final = frozenset({"real", "replacement", "constructed"})
 _NUMBER_NOT_USABLE: Final = _(
     "the CPR number does not count: the login is self-asserted, or its university calls the person"
     " no student, employee, staff, faculty or member"
@@ -98,13 +97,12 @@ def trial_lines(
 ) -> Iterator[str]:
     """Yield the lines of a trial; ``closing`` names the policy set at the end."""
     for played in trial.played:
-        if not is_offered(site.site, trial, played):
+        if trial.login.upstream not in played.service.methods:
             upstream = escape_unprintable(trial.login.upstream)
             message = _("%(service)s does not offer %(upstream)s")
             yield words.say(message, service=played.service.name, upstream=upstream)
         yield from _result_lines(played, site.policies, today, words, trial.login.made_up)
-    is_withheld = (CPR_ATTRIBUTE, "may_not_assert") in trial.login.reading.withheld
-    if is_withheld and trial.given.cpr in _SENT_NUMBERS and trial.login.institution:
+    if (CPR_ATTRIBUTE, "may_not_assert") in trial.login.reading.withheld:
         yield words.say(_NUMBER_NOT_ALLOWED)
     made_up = ", ".join(trial.login.made_up)
     if made_up:
@@ -113,16 +111,12 @@ def trial_lines(
         yield closing
 
 
-def trial_row(
-    site: TrialSite, trial: LoginTrial, played: PlayedLogin, today: date
+def result_row(
+    played: PlayedLogin, upstream: str, policies: PolicySet, today: date
 ) -> dict[str, Any]:
-    """Return the result at one service for programs."""
-    offered = is_offered(site.site, trial, played)
-    return {"offered": offered, **_result_row(played, site.policies, today)}
-
-
-def _result_row(played: PlayedLogin, policies: PolicySet, today: date) -> dict[str, Any]:
+    """Return the result of a login by ``upstream`` at one service for programs."""
     return {
+        "offered": upstream in played.service.methods,
         "service": played.service.name,
         "effect": "permit" if played.is_permitted else "deny",
         "affiliation": played.decision.affiliation,
@@ -265,16 +259,6 @@ def _replay_lines(replay: Replay, today: date, words: Wording) -> Iterator[str]:
     if replay.gone:
         said = words.say(_("cannot say: there is no %(name)s"), name=replay.gone)
     yield f"  {said}"
-
-
-def replay_row(replay: Replay | None, today: date) -> dict[str, Any] | None:
-    """Return the result of a replay for programs."""
-    if replay is None:
-        return None
-    played = replay.played
-    result = _result_row(played, replay.policies, today) if played else {}
-    unknown = {"depends_on": replay.depends_on, "gone": replay.gone}
-    return {"origin": replay.origin, **unknown, **result}
 
 
 def _word_deciding_line(refused: RefusedFacts, found: Explanation, words: Wording) -> str:

@@ -109,7 +109,7 @@ def make_question(
     """Give the question that these items lead to."""
     place = PolicyLine("student.yaml", 1)
     purpose = Text("to see and renew your loans.", "at se og forny dine lån.")
-    release = Release("my-loans", "make", basis, purpose, "persistent", (), place)
+    release = Release("my-loans", "make", basis, purpose, "persistent", (), place=place)
     policy = Policy(
         "student.yaml", "student", 10, LABEL, "a@b.example", date(2027, 1, 1), (), (), Requirement(), None, (release,)
     )

@@ -37,16 +37,6 @@ def change_nothing(_root: Any) -> None:
     """Return the request as it is."""
 
 
-def combine(*changes: Change) -> Change:
-    """Combine several changes into one."""
-
-    def change(root: Any) -> None:
-        for each in changes:
-            each(root)
-
-    return change
-
-
 HOSTILE: dict[str, Change] = {
     "unsigned": change_nothing,  # sent without the signature
     "version": edit(".", Version="2.1"),

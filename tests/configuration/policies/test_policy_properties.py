@@ -15,7 +15,7 @@ from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
 from broker.core.login.given_facts import GivenFacts
-from broker.core.policy_analysis.site_rules import Breach, check_rule
+from broker.core.policy_analysis.site_rules import Breach, find_breaches
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
 from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
@@ -113,7 +113,7 @@ def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroun
     assert list_faults(around, folder, rule("{borrower: true}", none)) == []
     told = list_faults(around, folder, rule("{upstream: wayf}", none))
     assert any(
-        "my-loans makes an account of the category STUDENT (student.yaml:15) (e.g. --upstream wayf" in each
+        "my-loans makes an account of the category STUDENT (student.yaml:16) (e.g. --upstream wayf" in each
         for each in told
     )
 
@@ -141,11 +141,11 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     assert around.maps
     site = TrialSite(policies, "", around.names.site)
     (written,) = policy_properties.load(find_rules(around))
-    breaches = check_rule(written, policies, around.names.site, NOW).breaches
+    breaches = find_breaches(written, policies, around.names.site, NOW)
     assert breaches
     for breach in breaches:
         # Where a borrower makes a difference, the login has the one of the rule.
-        assert breach.login.borrower or "no_library_account" not in breach.what
+        assert breach.login.borrower or "no_library_account" not in breach.deviation.what
         confirm(site, breach)
 
 
@@ -155,11 +155,11 @@ def confirm(site: TrialSite, breach: Breach) -> None:
     trial = try_login(site, GivenFacts(**facts | {"whole": True}), (breach.service,), NOW)
     (played,) = trial.played
     leaving = {each.name for each in played.leaving}
-    verb, _, name = breach.what.partition(" ")
+    verb, _, name = breach.deviation.what.partition(" ")
     if verb == "releases":
         assert name in leaving
     else:
-        assert played.is_permitted == (breach.what == "lets in") or played.place == breach.place
+        assert played.is_permitted == (breach.deviation.what == "lets in") or played.place == breach.deviation.place
 
 
 def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: PolicySurroundings, folder: Path) -> None:

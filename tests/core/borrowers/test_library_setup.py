@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Decision, Field, Lowering, PolicyLine, PolicySet
 
@@ -14,7 +14,7 @@ Permit = Callable[..., Decision]
 def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
     place = PolicyLine("student.yaml", line)
     fields = (Field("surname", "sn", "always", PolicyLine("student.yaml", line + 1)),)
-    rule = BorrowerRule(category, (), Expiry(12), fields, "mail", place)
+    rule = BorrowerRule(category, (), Expiry(12), fields, "mail", place=place)
     return replace(rule, **more)
 
 
@@ -32,13 +32,3 @@ def test_every_category_of_every_rule_is_expected(permit: Permit) -> None:
     expected = _make_expected(permit, rule, _rule(50, "TEMP"))
     place = "student.yaml:30"
     assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": "student.yaml:50"}
-
-
-def test_a_policy_that_makes_no_borrower_expects_nothing(permit: Permit) -> None:
-    """E-resources need no account."""
-    assert _make_expected(permit, None) == ExpectedSetup({})
-
-
-def test_a_fault_reads_as_its_sentence() -> None:
-    """The setting stands beside it, for a metric's label."""
-    assert str(SetupFault("autoMemberNum", "it is off")) == "it is off"

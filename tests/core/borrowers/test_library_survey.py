@@ -1,10 +1,6 @@
 """The counts of a survey among the borrowers of an existing library."""
 
-import tracemalloc
-from dataclasses import replace
 from datetime import date
-
-import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_survey import LibrarySurvey
@@ -41,21 +37,3 @@ def test_every_further_borrower_of_a_number_is_doubled() -> None:
     """Neighbouring numbers of the same day, and the same serial of the next day, are others."""
     others = [Borrower(cpr, "STUDENT", cpr=cpr) for cpr in ("0101800001", "0201800000", "0102800000", "0101810000")]
     assert counts(SOUND, SOUND, SOUND, *others)["doubled_cpr"] == 2
-
-
-@pytest.mark.long("20,000 borrowers")
-def test_the_memory_of_a_survey_does_not_grow() -> None:
-    """One bit for each CPR number that there can be, and nothing for a borrower."""
-
-    def peak(number: int) -> int:
-        everybody = (replace(SOUND, number=str(each), cpr=f"010180{each % 10_000:04}") for each in range(number))
-        survey = LibrarySurvey(frozenset({"STUDENT"}))
-        tracemalloc.start()
-        survey.add_all(everybody)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert survey.borrowers == number
-        return most
-
-    # 20 octets of a borrower would be more; other threads of the test process use some.
-    assert peak(20_000) - peak(1_000) < 400_000

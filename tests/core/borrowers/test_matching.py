@@ -113,12 +113,6 @@ def test_two_people_s_surnames(one: str, other: str) -> None:
     assert not _same_surname(other, one)
 
 
-@given(one=NAMES, other=NAMES)
-def test_it_is_the_same_from_both_sides(one: str, other: str) -> None:
-    """The comparison is symmetric."""
-    assert _same_surname(one, other) == _same_surname(other, one)
-
-
 @given(name=NAMES, more=NAMES)
 def test_a_name_is_shared_with_itself_however_it_is_spelt(name: str, more: str) -> None:
     """In capitals, by hyphens, and with further names before or after it: unless it is a particle only."""

@@ -21,20 +21,10 @@ def test_others_are_not(pin: str) -> None:
     assert not pins.is_guessable(pin)
 
 
-def test_most_pins_are_left() -> None:
-    """The patterns take little of the ten thousand, and a person's number a dozen more."""
-    assert sum(not pins.is_guessable(f"{number:04}") for number in range(10_000)) > 9_600
-
-
 @pytest.mark.parametrize("pin", ["3112", "1120", "1208", "2085", "0856", "8567", "5678", "1231", "0831", "0812"])
 def test_a_number_suggests_its_pieces_and_its_dates(pin: str) -> None:
     """Any four digits in a row, and day, month and year in any pairing."""
     assert pin in pins.suggest_by_cpr("3112085678")
-
-
-def test_what_a_number_suggests_are_pins() -> None:
-    """Four digits each, so that every one of them could be drawn and is avoided."""
-    assert all(len(pin) == 4 for pin in pins.suggest_by_cpr("3112085678"))
 
 
 @pytest.mark.parametrize("pin", ["3112", "1231", "3108", "0831", "1208", "0812", "1908"])

@@ -46,17 +46,6 @@ def test_nothing_is_written_without_a_difference_an_address_or_a_rule() -> None:
     assert address_changes(ADDRESS, {}, RegisterRule()) == ()
 
 
-@pytest.mark.parametrize(
-    ("changes", "street"),
-    [({}, "Prøvevej 12, 2. th"), ({"street": ""}, "Nørre Prøve"), ({"street": "=1+1", "place": ""}, "1+1")],
-)
-def test_an_address_without_a_street_has_its_place_there(changes: dict[str, str], street: str) -> None:
-    """No field begins a formula in a spreadsheet."""
-    fields = address_fields(replace(ADDRESS, **changes))
-    assert fields is not None
-    assert fields["address"] == street
-
-
 @given(st.builds(RegisteredAddress, *[st.text(max_size=8)] * 5))
 def test_an_incomplete_address_is_none(address: RegisteredAddress) -> None:
     """Without a street line, a postal code or a city nothing is written; every field is harmless."""

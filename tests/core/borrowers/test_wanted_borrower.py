@@ -77,13 +77,6 @@ def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str
     assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
 
-def test_no_address_no_letter(permit: Any) -> None:
-    """Without an address there is nowhere to mail the PIN."""
-    made = derive_wanted_borrower(permit(), Attributes({"cpr": ("1403044004",)}), language="da", today=DAY)
-    assert made is not None
-    assert made.pin_to is None
-
-
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(("may_lower", "lowers"), [(True, ("STUD",)), (False, ())])
 def test_a_number_of_alumni_only_lowers(permit: Any, lowers: tuple[str, ...], *, may_lower: bool, known: bool) -> None:

@@ -45,11 +45,6 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
     return make
 
 
-def test_nobody_on_file_is_asked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
-    """The first time, consent is asked and nothing has changed."""
-    assert find_question(disclosure, (), None, hmacs, now) == Question(disclosure)
-
-
 def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """Under a public task the screen informs; its receipt never says consent was given."""
     informed = replace(disclosure, legal_basis="public_task")

@@ -6,15 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.consent import (
-    REMEMBERED_FOR,
-    Question,
-    Receipt,
-    ReceiptEvent,
-    find_question,
-    make_receipt,
-    make_withdrawal,
-)
+from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, ReceiptEvent, make_receipt, make_withdrawal
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -32,16 +24,6 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
         return make_receipt("r1", asked, yes, **facts)
 
     return make
-
-
-@pytest.mark.parametrize("how", [{"remembered_for": None}, {"yes": False}])
-def test_a_question_repeated_is_not_called_changed(
-    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, how: dict[str, bool]
-) -> None:
-    """A person who did not tick the box, or said no, sees the same page without "changed"."""
-    asked = find_question(disclosure, [answer(**how)], None, hmacs, now)
-    assert asked is not None
-    assert not asked.changed
 
 
 def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any) -> None:

@@ -166,12 +166,6 @@ def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, hmacs: Lo
     assert [each.page_digest(hmacs)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
 
 
-def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:
-    """A disclosure in a log line or a traceback shows names only."""
-    assert "1403044004" not in repr(disclosure)
-    assert "Ravn" not in repr(disclosure)
-
-
 def test_a_mail_address_as_nameid_is_bound_and_no_attribute(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """It is shown and bound as every item is, asks again when it changes, and stands among no attributes."""
     named_by_mail = replace(disclosure, items=(Item("name_id", ("asta@au.dk",), OTHER), *disclosure.items))

@@ -13,20 +13,6 @@ AUDIT = AuditEvent(AuditEventKind.PIN_CHOSEN, NOW, borrower=CPR)
 TRACE = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong")
 
 
-def test_what_the_flows_tell_is_on_the_trail_alone() -> None:
-    """A kind of the audit log names no line and no counter."""
-    assert {find_route(kind).sinks for kind in AuditEventKind} == {(Sink.AUDIT_LOG,)}
-
-
-@pytest.mark.parametrize("kind", [*EventKind, *AuditEventKind])
-def test_a_row_names_each_sink_once_and_its_line_where_it_is_logged(kind: EventKind | AuditEventKind) -> None:
-    """No event reaches a sink twice, and a line of the log has a name."""
-    route = find_route(kind)
-    assert route.sinks
-    assert len(set(route.sinks)) == len(route.sinks)
-    assert bool(route.line) == (Sink.LOG in route.sinks)
-
-
 @pytest.mark.parametrize("kind", [*EventKind, *AuditEventKind])
 def test_an_event_that_a_sink_could_not_read_is_not_made(kind: EventKind | AuditEventKind) -> None:
     """The audit log loses no event because somebody forgot its facts, and gets none that its row does not name."""

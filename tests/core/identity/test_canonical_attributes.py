@@ -143,13 +143,6 @@ def test_without_trust_a_number_counts_as_not_sent() -> None:
     assert reading.withheld == (("cpr", "may_not_assert"),)
 
 
-@pytest.mark.parametrize("institution", [Institution("i", scopes=("au.dk",)), AU])
-def test_who_sent_no_number_has_none_withheld(institution: Institution) -> None:
-    """Neither where a number would be believed nor where it would not: nothing to tell of nothing."""
-    reading = read(institution, sn="Ravn")
-    assert (reading.cpr, reading.age, reading.withheld) == ("none", None, ())
-
-
 @pytest.mark.parametrize(
     ("values", "level"),
     [

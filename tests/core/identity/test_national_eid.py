@@ -11,9 +11,7 @@ from broker.configuration import attribute_maps
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import (
-    AttributeMap,
     AttributeReading,
-    MapRow,
     WireAttribute,
     drop_unusable_cpr,
     read_attributes,
@@ -130,19 +128,6 @@ def test_a_part_that_is_no_level_is_refused(part: str, came: tuple[str, ...]) ->
         several({**loa, f"{NSIS}{part}": came}, NEMLOGIN)
 
 
-def test_parts_are_read_by_whatever_name_the_map_has() -> None:
-    """A map of one's own may call them otherwise: the lowest counts, and two of one part refuse."""
-    rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
-    own = AttributeMap("own", (*rows, MapRow("urn:x:ial", "ial")))
-    plain = [WireAttribute(name, (value,)) for name, value in eid_attributes(loa="High").items()]
-    for value, level in (("High", Assurance.HIGH), ("Substantial", Assurance.SUBSTANTIAL)):
-        wires = [*plain, WireAttribute("urn:x:ial", (value,))]
-        assert check_eid_assertion(read_attributes(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
-    wires = [*plain, WireAttribute("urn:x:ial", ("High", "Substantial"))]
-    with pytest.raises(AttributesRefused, match="level_missing"):
-        check_eid_assertion(read_attributes(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN)
-
-
 @pytest.mark.parametrize("part", ["ial", "aal"])
 def test_the_weakest_part_counts(part: str) -> None:
     """An overall level above one of its parts is a contradiction, and the lower counts; a policy may ask either."""
@@ -243,16 +228,6 @@ def test_two_cpr_uuids_are_nobody() -> None:
 def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
     """OIOSAML writes ten digits, WAYF the URN."""
     assert read(eid_attributes(cprNumber=written)).attributes.one("cpr") == "3011681300"
-
-
-def test_unknown_attributes_are_ignored() -> None:
-    """An attribute that no map knows changes nothing."""
-    reading = read(
-        eid_attributes(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"})
-    )
-    assert set(reading.attributes) <= {
-        "cn", "gn", "sn", "displayName", "mail", "cpr", "cprUuid", "eduPersonAssurance", "specVersion",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

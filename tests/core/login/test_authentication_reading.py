@@ -47,22 +47,6 @@ def test_an_institution_that_is_not_configured_is_refused(login: Authentication,
         read_authentication(replace(login, institution=institution), WAYF, MAPS, NOW)
 
 
-def test_names_are_completed_where_the_map_does_so(login: Authentication) -> None:
-    """As WAYF completes them for its own; by another map the attributes are what came."""
-    plain = read_authentication(login, WAYF, MAPS, NOW)
-    assert dict(plain.attributes) == {"cn": ("Asta Ravn",)}
-    whole = read_authentication(login, replace(WAYF, attribute_map="whole"), MAPS, NOW)
-    assert (whole.attributes.one("gn"), whole.attributes.one("sn")) == ("Asta", "Ravn")
-
-
-def test_what_was_left_out_beside_the_attributes_is_told_with_them(login: Authentication) -> None:
-    """So that one decision explains it all."""
-    attributes = (WireAttribute("cn", ("Asta Ravn ",)),)
-    came = replace(login, attributes=attributes, withheld=(("SessionIndex", "too_long"),))
-    reading = read_authentication(came, WAYF, MAPS, NOW)
-    assert reading.withheld == (("cn", "blanks_around"), ("SessionIndex", "too_long"))
-
-
 @pytest.mark.attack(21)
 @pytest.mark.parametrize(
     ("cap", "kept"), [(Assurance.HIGH, {"ial", "aal"}), (Assurance.SUBSTANTIAL, {"aal"}), (Assurance.LOW, set())]

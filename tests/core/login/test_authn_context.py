@@ -3,13 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.login.authn_context import (
-    class_for_service,
-    classes_to_request,
-    is_overstated,
-    level_to_request,
-    nsis_class,
-)
+from broker.core.login.authn_context import class_for_service, classes_to_request, is_overstated, level_to_request
 from broker.core.login.transaction import AuthnRequest
 
 LOA = "https://data.gov.dk/concept/core/nsis/loa"
@@ -97,20 +91,6 @@ def test_the_lowest_level_that_meets_the_request_is_demanded(
 ) -> None:
     """Never one below the configured least, and none where no level would do."""
     assert level_to_request(request(*wanted, comparison=comparison), least, AS_GOOD) is level
-
-
-@pytest.mark.parametrize(
-    ("level", "named"),
-    [
-        (Assurance.SELF_ASSERTED, LOW),
-        (Assurance.LOW, LOW),
-        (Assurance.SUBSTANTIAL, SUBSTANTIAL),
-        (Assurance.HIGH, HIGH),
-    ],
-)
-def test_a_level_has_its_nsis_class(level: Assurance, named: str) -> None:
-    """NSIS has none below Low."""
-    assert nsis_class(level) == named
 
 
 WEAK = [

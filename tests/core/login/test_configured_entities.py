@@ -1,7 +1,6 @@
 """From a verified authentication to a decision, with the reasons of withheld values."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,19 @@ from broker.core.errors import (
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.transaction import Authentication, AuthnRequest, LoginPurpose, Transaction
-from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
+from broker.core.login.transaction import Authentication, AuthnRequest, LoginPurpose
+from broker.core.policy.model import PolicySet
+from tests.plugins.core_values import (
+    NOW,
+    REQUEST,
+    WORDS,
+    make_authentication,
+    make_policy,
+    make_release,
+    make_transaction,
+)
 from tests.plugins.eid_messages import NSIS, eid_attributes
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WORDS = Text("words", "ord")
 AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 MAP = AttributeMap(
     "wayf",
@@ -43,9 +49,7 @@ RULES = ConfiguredEntities(
     {"wayf": MAP},
     lambda: PolicySet((), "d"),
 )
-CAME = Authentication(
-    "wayf", "https://wayf.example", AU.entity_id, (AU.entity_id,), (), NOW, "x", NOW, NOW + timedelta(minutes=4)
-)
+CAME = make_authentication(authn_context="x")
 
 
 def read(rules: ConfiguredEntities, came: Authentication) -> AttributeReading:
@@ -123,10 +127,8 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
     """The request of the service and the class of the assertion do not raise the level."""
     rules, came = make_eid_upstream(eid_attributes(loa="High", **{f"{NSIS}ial": "Low"}))
     classes = tuple(LEVEL + each for each in asked)
-    request = AuthnRequest(
-        "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
-    )
-    begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
+    request = replace(REQUEST, authn_contexts=classes)
+    begun = make_transaction(request=request, upstream="nemid", authentication=came)
     vouched = rules.authentication_for_service(begun, read(rules, came))
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
@@ -229,13 +231,6 @@ def test_an_institution_meets_no_class_above_its_cap(cap: Assurance, met: set[st
     assert rules.meets(None) == {}
 
 
-def test_the_library_s_classes_are_as_configured() -> None:
-    """A PIN has no institution, and so no cap."""
-    local = replace(LIBRARY, meets={MFA: (PASSWORD,)})
-    rules = replace(RULES, upstreams={"library": local})
-    assert rules.meets(replace(CAME, upstream="library", institution="")) == {MFA: (PASSWORD,)}
-
-
 @pytest.mark.parametrize(
     ("institution", "label", "named"),
     [
@@ -252,33 +247,8 @@ def test_the_giver_is_the_institution_that_answered(institution: str, label: Tex
     assert rules.giver(None) is None
 
 
-def policy(affiliation: str, service: str, *names: str) -> Policy:
-    """Give a policy that releases so much to a service."""
-    place = PolicyLine("p.yaml", 1)
-    listed = tuple(ReleasedAttribute(name, WORDS, place) for name in names)
-    release = Release(service, "none", "consent", WORDS, "persistent", listed, place)
-    return Policy("p.yaml", affiliation, 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (release,))
-
-
-def test_what_the_policies_release_and_whom_they_know() -> None:
-    """By service and attribute together, over all files; every file's affiliation may be chosen."""
-    files = (policy("student", "my-loans", "sn", "mail"), policy("employee", "other", "cpr"))
-    rules = replace(RULES, policies=lambda: PolicySet(files, "d"))
-    released = {
-        (service, name)
-        for service in ("my-loans", "other", "none")
-        for name in ("sn", "mail", "cpr", "uid")
-        if any(name in {listed.name for listed in each.attributes} for each in rules.list_releases(service))
-    }
-    assert released == {("my-loans", "sn"), ("my-loans", "mail"), ("other", "cpr")}
-    assert rules.affiliations() == {"student", "employee"}
-
-
-TRANSIENT_ENTRY = Release("my-loans", "none", "contract", WORDS, "transient", (), PolicyLine("p.yaml", 9))
-PERSISTENT_ENTRY = replace(TRANSIENT_ENTRY, service="https://refeds.org/category/anonymous", name_id="persistent")
-GIVES = Policy(
-    "p.yaml", "student", 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (TRANSIENT_ENTRY, PERSISTENT_ENTRY)
-)
+TRANSIENT_ENTRY = make_release(name_id="transient")
+GIVES = make_policy(releases=(TRANSIENT_ENTRY, make_release("https://refeds.org/category/anonymous")))
 FORMATS = "urn:oasis:names:tc:SAML:"
 
 
@@ -299,7 +269,7 @@ def test_a_nameid_format_that_no_policy_gives_is_refused_beforehand(
     """By the entries of the service and of its categories: nobody logs in to learn it."""
     service = replace(RULES.services["my-loans"], categories=categories)
     rules = replace(RULES, services={"my-loans": service}, policies=lambda: PolicySet((GIVES,), "d"))
-    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", name_id_format=wanted)
+    request = replace(REQUEST, name_id_format=wanted)
     if given:
         rules.check_name_id(request)
         return
@@ -310,5 +280,5 @@ def test_a_nameid_format_that_no_policy_gives_is_refused_beforehand(
 
 def test_a_service_without_an_entry_is_refused_for_that() -> None:
     """The reason is the missing entry, not the requested NameID format."""
-    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", name_id_format="urn:x")
+    request = replace(REQUEST, name_id_format="urn:x")
     RULES.check_name_id(request)

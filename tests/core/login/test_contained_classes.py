@@ -79,12 +79,6 @@ def test_no_class_contains_a_stronger_one() -> None:
     assert not any(is_contained(each, f"{REFEDS}mfa") for each in SAID)
 
 
-def test_the_administrator_may_know_more() -> None:
-    """The configuration may say what an upstream's Windows login is worth."""
-    windows = "urn:federation:authentication:windows"
-    assert class_for_service(request(TRANSPORT), windows, {TRANSPORT: (TRANSPORT, windows)}) == TRANSPORT
-
-
 def test_the_log_says_what_was_asked_what_came_and_what_decides() -> None:
     """All in one sentence, a number in what the service wrote blotted out, and of many classes the first five."""
     told = describe_unmet(request(TRANSPORT), "urn:federation:authentication:windows", "au")

@@ -1,35 +1,21 @@
 """The facts that policies use, the attributes that metadata requires, and missing proofs."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from broker.core.entities import Assurance, Service, Text
+from broker.core.entities import Assurance, Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeMap, AttributeReading, Attributes, MapRow
 from broker.core.identity.rights import Ground
 from broker.core.login.decision_input import add_required_names, deny, login_facts, proof_step
-from broker.core.policy.model import (
-    Alternative,
-    Condition,
-    Effect,
-    LoginFacts,
-    MailDomain,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    ProofRule,
-    Requirement,
-)
+from broker.core.policy.model import Effect, LoginFacts, MailDomain, PolicySet, ProofRule
+from tests.plugins.core_values import NOW, make_alternative, make_policy
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PLACE = PolicyLine("p.yaml", 1)
-WORDS = Text("words", "ord")
 PROOF = ProofRule(
     "kaldemail", (MailDomain("auh.rm.dk"), MailDomain("old.rm.dk", date(2026, 11, 24))), timedelta(days=365)
 )
-BY_PROOF = Alternative((Condition("kaldemail_domain", ("auh.rm.dk",), PLACE),), PLACE)
-NURSES = Policy("p.yaml", "nurse", 1, WORDS, "o", NOW.date(), (BY_PROOF,), (PROOF,), Requirement(), None, ())
+NURSES = make_policy("nurse", make_alternative(kaldemail_domain="auh.rm.dk"), proofs=(PROOF,))
 POLICIES = PolicySet((NURSES,), "digest")
 
 
@@ -58,26 +44,6 @@ def test_metadata_requires_in_our_names(service: Service, attribute_map: str, re
     }
     demanding = replace(service, attribute_map=attribute_map, requires=frozenset({"w-mail", "w-sn", "w-unknown"}))
     assert add_required_names(demanding, maps).required == required
-
-
-@pytest.mark.parametrize(("known", "borrower"), [(False, None), (True, True)])
-def test_a_borrower_is_there_or_not_known(*, known: bool, borrower: bool | None) -> None:
-    """A login whose links lead to none has perhaps not been looked up: no denial rests on that."""
-    facts = login_facts(reading().mask_cpr(), upstream="wayf", intent=None, borrower=known)
-    assert facts.borrower is borrower
-
-
-def test_the_facts_are_the_transactions_and_the_readings() -> None:
-    """Upstream and intent of the one, the rest of the other; a withheld attribute with the first reason."""
-    facts = login_facts(reading(sn="Ravn").mask_cpr(), upstream="wayf", intent="nurse")
-    assert (facts.upstream, facts.intent) == ("wayf", "nurse")
-    assert (dict(facts.attributes), facts.assurance, facts.cpr, facts.age) == (
-        {"sn": ("Ravn",)},
-        Assurance.LOW,
-        "real",
-        22,
-    )
-    assert facts.withheld == {"sn": "bad_value", "uid": "bad_value"}
 
 
 def test_a_number_is_no_fact_of_a_login() -> None:

@@ -18,6 +18,7 @@ from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.site import Site
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import LoginPurpose
 from broker.core.policy.expiry import Expiry
@@ -25,6 +26,7 @@ from broker.core.policy.model import Example, Field, Policy, PolicySet, Register
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+SITE = Site.from_policies((POLICIES,))
 # A borrower that the login does not find decides nothing in a real login.
 EXAMPLES = [
     example
@@ -59,7 +61,7 @@ def eid(**more: object) -> DescribedLogin:
 
 def simulate(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
     """Play a login by the shipped policies."""
-    return simulate_login(described, service, POLICIES, NOW)
+    return simulate_login(described, service, POLICIES, NOW, SITE)
 
 
 def list_steps(end: PlayedLogin) -> list[str]:
@@ -181,7 +183,7 @@ def test_a_mailbox_is_asked_for_only_if_a_proof_helps(
     sources: list[str], addresses: list[str], steps: list[str]
 ) -> None:
     """If no proof helps, the account becomes a case for staff."""
-    end = simulate_login(describe_student_with_mail(*addresses), MY_LOANS, set_email_sources(*sources), NOW)
+    end = simulate_login(describe_student_with_mail(*addresses), MY_LOANS, set_email_sources(*sources), NOW, SITE)
 
     assert list_steps(end) == steps
     assert steps != ["Refuse"] or end.reason == "account_case"
@@ -222,7 +224,7 @@ def test_every_login_has_an_end_and_no_step_comes_twice(
     if addresses is not None:
         attributes = Attributes({**described.reading.attributes, "mail": addresses})
         described = replace(described, reading=replace(described.reading, attributes=attributes))
-    end = simulate_login(described, ideal_service(service), policies, NOW)
+    end = simulate_login(described, ideal_service(service), policies, NOW, SITE)
 
     assert len(list_steps(end)) == len(set(list_steps(end)))
     assert end.is_permitted or not end.leaving
@@ -243,14 +245,14 @@ def add_register(affiliation: str) -> PolicySet:
 def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
     """Of whom is known in person, and let in with a borrower at the end: of nobody else."""
     students = add_register("student")
-    found = simulate_login(STUDENT, MY_LOANS, students, NOW)
+    found = simulate_login(STUDENT, MY_LOANS, students, NOW, SITE)
     assert found.register == RegisterRule("always")
     assert replace(found, decision=replace(found.decision, ground=Ground.IDENTIFIER)).register is None
     assert replace(found, borrower=None).register is None
     assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
-    assert simulate_login(STUDENT, ideal_service("e-resources"), students, NOW).register is None
+    assert simulate_login(STUDENT, ideal_service("e-resources"), students, NOW, SITE).register is None
     assert simulate(STUDENT).register == RegisterRule("set_if_empty")
     left = replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT"))
-    lowered = simulate_login(left, MY_LOANS, add_register("private"), NOW)
+    lowered = simulate_login(left, MY_LOANS, add_register("private"), NOW, SITE)
     assert lowered.borrower is not None
     assert lowered.register is None

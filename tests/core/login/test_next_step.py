@@ -23,7 +23,7 @@ from broker.core.errors import (
     Status,
 )
 from broker.core.identity.rights import Ground
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -40,7 +40,7 @@ from broker.core.login.steps import (
 from broker.core.login.transaction import Account, AccountState, Issued, LoginPurpose, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.expiry import Expiry
-from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason, RegisterRule
+from broker.core.policy.model import BorrowerRule, Decision, Effect, PolicyLine, Reason, RegisterRule
 
 GIVER = Controller(Text("AU", "AU"))
 IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
@@ -55,7 +55,7 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
         came = transaction.authentication.authn_context if transaction.authentication else None
-        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
+        terms = StepInputs(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
@@ -288,42 +288,52 @@ def test_an_exact_context_is_kept(arrived_transaction: Transaction, after: Next,
     assert isinstance(after(came, permit()), Ask)
 
 
+SENT = {"sn": ("Ravn",)}
+
+
+def permit_with_notice(permit: Any, basis: str = "public_task", *, released: Any = SENT, **terms: Any) -> Decision:
+    """Return a permit whose page the upstream has shown."""
+    decision: Decision = permit(basis, **released)
+    assert decision.release is not None
+    shown: dict[str, Any] = {"notice": "upstream", "name_id": "transient", **terms}
+    return replace(decision, release=replace(decision.release, **shown))
+
+
+@pytest.mark.parametrize(
+    ("terms", "shows_nothing"),
+    [
+        ({}, True),
+        ({"released": {"borrower_number": ()}}, False),
+        ({"released": {**SENT, "subject-id": ("x",)}}, False),
+        ({"released": {**SENT, "pairwise-id": ("x",)}}, False),
+        ({"released": {**SENT, "kaldemail_domain": ("x",)}}, False),
+        ({"basis": "consent"}, False),
+        ({"notice": "ours"}, False),
+        ({"name_id": "persistent"}, False),
+    ],
+)
 def test_an_upstream_s_notice_covers_only_what_it_sent(
-    arrived_transaction: Transaction, after: Next, permit: Any
+    arrived_transaction: Transaction, after: Next, permit: Any, terms: dict[str, Any], *, shows_nothing: bool
 ) -> None:
     """`notice: upstream` skips our screen, but not where we add something or where consent is the basis."""
+    step = after(arrived_transaction, permit_with_notice(permit, **terms))
+    assert isinstance(step, Issue if shows_nothing else Ask)
 
-    def permit_notice(basis: str, **released: tuple[str, ...]) -> Decision:
-        decision: Decision = permit(basis, **released)
-        assert decision.release is not None
-        return replace(decision, release=replace(decision.release, notice="upstream", name_id=name_id))
 
-    name_id: NameIDKind = "transient"
-    assert isinstance(after(arrived_transaction, permit_notice("public_task", sn=("Ravn",))), Issue)
-    assert isinstance(after(arrived_transaction, permit_notice("public_task", borrower_number=())), Ask)
-    for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
-        assert isinstance(
-            after(arrived_transaction, permit_notice("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask
-        )
-    assert isinstance(after(arrived_transaction, permit_notice("consent", sn=("Ravn",))), Ask)
-    ((listed, _values),) = permit_notice("public_task", sn=("Ravn",)).released
-    stated = replace(permit_notice("public_task"), released=((replace(listed, states=("x",)), ("x",)),))
+def test_an_upstream_s_notice_covers_no_constant_and_no_register(
+    arrived_transaction: Transaction, after: Next, permit: Any
+) -> None:
+    """A constant of the policy, and an address from the register, are not the upstream's."""
+    plain = permit_with_notice(permit)
+    ((listed, _values),) = plain.released
+    stated = replace(plain, released=((replace(listed, states=("x",)), ("x",)),))
     assert isinstance(after(arrived_transaction, stated), Ask)
-    unnoticed = permit_notice("public_task", sn=("Ravn",))
-    assert unnoticed.release is not None
-    ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))
-    assert isinstance(after(arrived_transaction, ours), Ask)
-    name_id = "persistent"
-    assert isinstance(after(arrived_transaction, permit_notice("public_task", sn=("Ravn",))), Ask)
-    name_id = "transient"
-    lone = permit_notice("public_task", sn=("Ravn",))
-    assert lone.policy
-    assert lone.release
-    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
-    needing = replace(lone, release=replace(lone.release, borrower="need"))
+    needing = permit_with_notice(permit, borrower="need")
     has_one = replace(arrived_transaction, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)
-    by_register = replace(needing, policy=replace(lone.policy, borrower=rule))
+    assert needing.policy
+    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", place=PolicyLine("p.yaml", 1), register=RegisterRule())
+    by_register = replace(needing, policy=replace(needing.policy, borrower=rule))
     assert isinstance(after(has_one, by_register), Ask)
 
 
@@ -332,7 +342,7 @@ def test_an_identifier_of_an_upstream_never_leaves(
 ) -> None:
     """Where we make no subject-id or pairwise-id, a value that came with the login does not take its place."""
     decision = permit("public_task", **{"sn": ("Ravn",), "subject-id": ("x@au.dk",), "pairwise-id": ("y@au.dk",)})
-    step = next_step(arrived_transaction, Terms(service, GIVER, hmacs, decision, None, ("wayf",)), now)
+    step = next_step(arrived_transaction, StepInputs(service, GIVER, hmacs, decision, None, ("wayf",)), now)
     assert isinstance(step, Ask)
     assert [item.name for item in step.question.disclosure.items] == ["sn"]
 

@@ -170,11 +170,6 @@ def test_a_stored_transaction_comes_back_the_same(arrived_transaction: Transacti
     assert load(Transaction, dump(full)) == full
 
 
-def test_no_repr_shows_an_attribute(arrived_transaction: Transaction) -> None:
-    """A transaction in a traceback shows no attribute value."""
-    assert "Asta" not in repr(arrived_transaction)
-
-
 def test_a_login_is_written_down_by_names_alone(arrived_transaction: Transaction) -> None:
     """Codes of configuration, its reference and the person's random id; without an authentication fewer of them."""
     names = {"reference": "BCDFGHJK", "service": "my-loans"}

@@ -1,11 +1,12 @@
 """The decision: affiliation, entry, requirement, values, and what is said of each attribute."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from broker.core.entities import Assurance, Controller, Service, Text
+from broker.core.entities import Assurance, Controller, Service
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
 from broker.core.policy.decision import CODE_OF_CONDUCT, UNMET_REQUIREMENTS, evaluate
@@ -28,9 +29,8 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from tests.plugins.core_values import NOW, WORDS, make_policy
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WORDS = Text("words", "ord")
 CATEGORY = "https://category.example/library"
 LOANS = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Controller(WORDS), encrypts=True)
 STUDENT = Attributes({"role": ("student@au.dk",), "home": ("au.dk",), "sn": ("Ravn",), "cpr": ("1403044004",)})
@@ -50,25 +50,13 @@ def release(service: str, *names: str, borrower: AccountDemand = "none", values:
     listed = tuple(
         ReleasedAttribute(name, WORDS, PolicyLine("p.yaml", 70 + at), values) for at, name in enumerate(names)
     )
-    return Release(service, borrower, "public_task", WORDS, "persistent", listed, PolicyLine("p.yaml", 60))
+    return Release(service, borrower, "public_task", WORDS, "persistent", listed, place=PolicyLine("p.yaml", 60))
 
 
-def policy(affiliation: str, precedence: int, *match: Alternative, **more: object) -> Policy:
+def policy(affiliation: str, precedence: int, *match: Alternative, **more: Any) -> Policy:
     """Give a policy that releases sn to my-loans."""
-    plain = Policy(
-        file=f"{affiliation}.yaml",
-        affiliation=affiliation,
-        precedence=precedence,
-        label=WORDS,
-        owner="o",
-        review_by=date(2027, 1, 1),
-        match=match,
-        proofs=(),
-        require=Requirement(place=PolicyLine("p.yaml", 50)),
-        borrower=None,
-        releases=(release("my-loans", "sn"),),
-    )
-    return replace(plain, **more)  # type: ignore[arg-type]
+    more = {"require": Requirement(place=PolicyLine("p.yaml", 50)), "releases": (release("my-loans", "sn"),), **more}
+    return make_policy(affiliation, *match, precedence=precedence, **more)
 
 
 STUDENTS = policy("student", 20, alternative(10, upstream="wayf", role="student@*"))
@@ -111,12 +99,6 @@ def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
     assert [values for _, values in decision.released] == [("x:y",), ("x:y",), STUDENT["cpr"]]
 
 
-def test_a_decision_shows_no_value() -> None:
-    """Its repr goes to logs and test reports."""
-    assert "Ravn" not in repr(decide())
-    assert "Ravn" not in repr(LOGIN)
-
-
 @pytest.mark.parametrize(
     ("intent", "affiliation", "mismatch"),
     [
@@ -136,12 +118,6 @@ def test_precedence_decides_and_an_intent_picks_among_what_matches(
     both = replace(LOGIN, attributes=Attributes({"role": ("student@au.dk", "employee@au.dk")}), intent=intent)
     decision = decide(both)
     assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
-
-
-def test_explanations_are_bounded() -> None:
-    """A thousand files do not become a thousand reasons."""
-    many = [policy(f"a{at}", at, alternative(10, upstream="wayf", role=f"r{at}")) for at in range(100)]
-    assert len(decide(LOGIN, LOANS, *many).reasons) == 9
 
 
 @pytest.mark.parametrize("level", ["", "HIGHEST", "1"])
@@ -334,7 +310,9 @@ def test_making_a_borrower_needs_what_the_policy_requires(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule("PRIV", (), Expiry(24), (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule(
+        "PRIV", (), Expiry(24), (), "none", place=PolicyLine("p.yaml", 40), lowers=Lowering(("wayf",), ("STUD",))
+    )
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]

@@ -1,12 +1,11 @@
 """Laws of the decision that hold for any policies and any login."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.entities import Assurance, Controller, Service, Text
+from broker.core.entities import Assurance, Controller, Service
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import (
@@ -16,24 +15,21 @@ from broker.core.policy.model import (
     Effect,
     LoginFacts,
     Policy,
-    PolicyLine,
     PolicySet,
     Release,
     ReleasedAttribute,
     Requirement,
 )
+from tests.plugins.core_values import NOW, PLACE, WORDS, make_policy, make_release
+from tests.plugins.example_counts import scale_examples
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PLACE = PolicyLine("p.yaml", 1)
-WORDS = Text("words", "ord")
 CATEGORY = "https://category.example/library"
 LOANS = Service("my-loans", "x", WORDS, ("wayf",), Controller(WORDS), categories=(CATEGORY,), encrypts=True)
 
 
 def policy(at: int, match: list[Alternative], entry: Release) -> Policy:
     """Give the policy of precedence ``at``."""
-    day = date(2027, 1, 1)
-    return Policy(f"a{at}.yaml", f"a{at}", at, WORDS, "o", day, tuple(match), (), Requirement(), None, (entry,))
+    return make_policy(f"a{at}", *match, precedence=at, releases=(entry,))
 
 
 def decide(login: LoginFacts, service: Service, *policies: Policy) -> Decision:
@@ -56,14 +52,10 @@ LISTED = st.builds(
     values=st.lists(PATTERN, max_size=2).map(tuple),
 )
 RELEASE = st.builds(
-    Release,
-    service=st.sampled_from(["my-loans", CATEGORY]),
+    make_release,
+    st.sampled_from(["my-loans", CATEGORY]),
     borrower=st.sampled_from(["make", "need", "none"]),
-    legal_basis=st.just("public_task"),
-    purpose=st.just(WORDS),
-    name_id=st.just("persistent"),
     attributes=st.lists(LISTED, unique_by=lambda each: each.name, max_size=4).map(tuple),
-    place=st.just(PLACE),
 )
 POLICIES = st.lists(st.tuples(st.lists(ALTERNATIVE, min_size=1, max_size=3), RELEASE), min_size=1, max_size=5).map(
     lambda drawn: [policy(at, match, entry) for at, (match, entry) in enumerate(drawn)]
@@ -80,6 +72,7 @@ LOGINS = st.builds(
 )
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS)
 def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFacts) -> None:
     """Released is a part of the attributes and of the entry; each attribute of the person has exactly one fate."""
@@ -95,6 +88,7 @@ def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFac
     assert decision.effect is Effect.PERMIT or not decision.released
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS, NAME, PATTERN)
 def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFacts, name: str, value: str) -> None:
     """A login that matches with one more condition matched without it."""
@@ -108,12 +102,14 @@ def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFac
             assert decide(login, LOANS, wide).affiliation == narrow.affiliation
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))), LOGINS)
 def test_the_order_of_files_is_irrelevant(drawn: tuple[list[Policy], list[Policy]], login: LoginFacts) -> None:
     """Precedence alone decides."""
     assert decide(login, LOANS, *drawn[0]) == decide(login, LOANS, *drawn[1])
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS)
 def test_the_index_leaves_no_match_out(policies: list[Policy], login: LoginFacts) -> None:
     """Asking every file alone finds the same affiliation as the index over all of them."""
@@ -132,6 +128,7 @@ REQUIREMENT = st.builds(
 )
 
 
+@settings(max_examples=scale_examples(40))
 @given(POLICIES, REQUIREMENT, LOGINS)
 def test_a_borrower_changes_no_permit(policies: list[Policy], require: Requirement, login: LoginFacts) -> None:
     """A login that is permitted without a borrower gets the same decision with one."""

@@ -35,8 +35,3 @@ def test_months_after_a_day(day: date, months: int, then: date) -> None:
 def test_a_day_of_the_year(today: date, day_of_year: tuple[int, int], then: date) -> None:
     """The next such day that leaves an account at least 30 days."""
     assert Expiry(day_of_year=day_of_year).find_date(today) == then
-
-
-def test_an_expiry_in_words() -> None:
-    """The words stand behind an account in the output of the commands."""
-    assert (str(Expiry(12)), str(Expiry(day_of_year=(8, 31)))) == ("for 12 months", "until 31 August")

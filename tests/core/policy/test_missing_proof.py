@@ -4,24 +4,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from broker.core.entities import Assurance, Text
+from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.missing_proof import missing_proof, provable_domains
-from broker.core.policy.model import (
-    Alternative,
-    Condition,
-    LoginFacts,
-    MailDomain,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    ProofRule,
-    Requirement,
-)
+from broker.core.policy.model import Alternative, Condition, LoginFacts, MailDomain, PolicySet, ProofRule
+from tests.plugins.core_values import PLACE, make_policy
 
 TODAY = date(2026, 11, 25)
-PLACE = PolicyLine("p.yaml", 1)
-WORDS = Text("words", "ord")
 OLD = TODAY - timedelta(days=1)
 
 
@@ -35,7 +24,7 @@ def find_missing(login: LoginFacts, proofs: tuple[ProofRule, ...], *match: dict[
     alternatives = tuple(
         Alternative(tuple(Condition(name, values, PLACE) for name, values in each.items()), PLACE) for each in match
     )
-    policy = Policy("p.yaml", "nurse", 1, WORDS, "o", TODAY, alternatives, proofs, Requirement(), None, ())
+    policy = make_policy("nurse", *alternatives, proofs=proofs)
     found = missing_proof(PolicySet((policy,), "d"), login, TODAY)
     return found.name if found else None
 

@@ -1,6 +1,11 @@
 """Two small policy files, and a change of each of their keys with the row that tells of it."""
 
+from pathlib import Path
 from typing import Final
+
+from broker.configuration.policies import live_policies
+from broker.core.policy.model import PolicySet
+from tests.plugins.core_values import NOW
 
 EXAMPLE: Final = "examples:\n  - {name: x, login: {upstream: nowhere}, service: my-loans, expect: {effect: deny}}\n"
 STUDENT: Final = """\
@@ -334,3 +339,11 @@ CHANGES: Final = [
         "WIDER my-loans student: + mail",
     ),
 ]
+
+
+def load_policies(folder: Path, files: dict[str, str]) -> PolicySet:
+    """Write policy files into a new folder and load them."""
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text + EXAMPLE)
+    return live_policies.load(folder, NOW)

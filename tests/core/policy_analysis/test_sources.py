@@ -7,23 +7,14 @@ import pytest
 from broker.core.entities import Assurance, Names, Upstream
 from broker.core.login.given_facts import GivenFacts, describe_login
 from broker.core.login.site import Site
-from broker.core.policy.model import (
-    Alternative,
-    Condition,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    Release,
-    ReleasedAttribute,
-    Requirement,
-)
+from broker.core.policy.model import Policy, PolicySet
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.sources import list_sources
-from tests.core.policy_analysis.random_policies import LOCAL, MAPS, NOW, SITE, UNIVERSITY, UPSTREAMS, WORDS
+from tests.core.policy_analysis.random_logins import LOCAL, MAPS, SITE, UNIVERSITY, UPSTREAMS
+from tests.plugins.core_values import NOW, make_alternative, make_policy, make_release
 
 LEFT = frozenset({"scopes"})
-PLACE = PolicyLine("a.yaml", 1)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +44,9 @@ def site_of(upstream: Upstream) -> Site:
 
 def policy(at: int, *names: str, mail: str = "") -> Policy:
     """Give a policy for all of wayf, or for those with a mail address that begins so, that releases something."""
-    upstream = Condition("upstream", ("wayf",), PLACE)
-    conditions = (upstream, Condition("mail", (mail,), PLACE)) if mail else (upstream,)
-    listed = tuple(ReleasedAttribute(name, WORDS, PLACE) for name in names)
-    entry = Release("my-loans", "none", "public_task", WORDS, "transient", listed, PLACE)
-    match = (Alternative(conditions, PLACE),)
-    return Policy(f"a{at}.yaml", f"a{at}", at, WORDS, "o", NOW.date(), match, (), Requirement(), None, (entry,))
+    conditions = {"upstream": "wayf", **({"mail": mail} if mail else {})}
+    match = make_alternative(**conditions)
+    return make_policy(f"a{at}", match, precedence=at, releases=(make_release("my-loans", *names),))
 
 
 def test_an_address_that_only_a_proof_gives_is_seen() -> None:

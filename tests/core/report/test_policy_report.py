@@ -10,7 +10,7 @@ def test_a_service_is_listed_with_what_it_can_get() -> None:
     assert ("my-loans", "cpr") in names
     assert {service for service, name in names if name == "cpr"} == {"my-loans"}
     assert [service.name for service in report.receiving] == ["my-loans", "myprint", "e-resources"]
-    assert [service.name for service in report.unencrypted_services] == ["myprint"]
+    assert [service.name for service in report.receiving if not service.encrypts] == ["myprint"]
     assert report.leaves.to(report.services[-1].name) == ()
 
 
@@ -31,14 +31,3 @@ def test_the_library_system_receives_each_affiliation() -> None:
     private = written["private"]
     assert (private.rule.category, private.makes, private.services) == ("PRIVATE", True, {"my-loans"})
     assert [each.name for each in private.fields] == ["surname", "firstname", "email"]
-
-
-def test_purposes_and_categories_are_listed_once() -> None:
-    """Each purpose once, with its services; each kind of information once, as people are shown it."""
-    report = build_sample_report()
-    assert "My loans" in report.purposes("en")["To lend you books and other physical material, and to show you your"
-                                              " loans and reservations"]  # fmt: skip
-    categories = report.categories("da")
-    assert "CPR-nummer" in categories
-    assert len(categories) == len(set(categories))
-    assert next(policy.affiliation for policy in report.policies) == "hospital"

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from broker.demo.koha.database import patrons
@@ -22,7 +21,6 @@ ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "categ
 
 
 Ask = Callable[..., TestResponse]
-Add = Callable[..., dict[str, Any]]
 
 
 def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
@@ -79,13 +77,3 @@ def test_a_dry_run_names_the_first_fault_and_writes_nothing(
     answer = ask("POST", "/patrons", {**ANNA, **body, "extended_attributes": attributes})
     assert (answer.status_code, answer.get_json()) == (400, {"error": named})
     assert koha.patrons.rows() == []
-
-
-def test_staff_merge_two_patrons_on_the_page(app: Flask, add: Add, koha: Simulation) -> None:
-    """The second one goes; unknown numbers, one number twice and no number are refused."""
-    kept, merged = add()["patron_id"], add(surname="Another")["patron_id"]
-    client = app.test_client()
-    for wrong in ({"kept": kept, "merged": kept}, {"kept": kept, "merged": 99}, {"kept": "x"}):
-        assert client.post("/merge", data=wrong).status_code == 422
-    assert client.post("/merge", data={"kept": kept, "merged": merged}).status_code == 303
-    assert [row["patron_id"] for row in koha.patrons.rows()] == [kept]

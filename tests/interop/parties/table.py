@@ -17,6 +17,8 @@ SERVICES: Final[Mapping[str, str]] = {
 }
 # Services whose pages are written for these tests. They share their paths.
 OWN_PAGES: Final = ("python", "python3", "python3-key", "passport", "passport-key")
+# Products in a second set-up. Only ``make interop`` and ``make full`` run them.
+REPEATED: Final = ("python3-key", "passport-key")
 UPSTREAMS: Final[Mapping[str, str]] = {
     "wayf": "simulated hub, upstream",
     "lasso": "Lasso, upstream",
@@ -60,9 +62,10 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 def row(peers: Mapping[str, str], feature: str) -> Callable[[_Test], _Test]:
     """Run a test for each of ``peers`` to which ``feature`` applies, and record the result in the table."""
     applies = [each for each in peers if (each, feature) not in NOT_APPLICABLE]
+    params = [pytest.param(each, marks=pytest.mark.full if each in REPEATED else ()) for each in applies]
 
     def mark(test: _Test) -> _Test:
-        marked: _Test = pytest.mark.parametrize("peer", applies)(pytest.mark.interop(feature)(test))
+        marked: _Test = pytest.mark.parametrize("peer", params)(pytest.mark.interop(feature)(test))
         return marked
 
     return mark

@@ -1,41 +1,29 @@
 """Logins of invented persons, as their borrowers see them, and a audit log that keeps its events."""
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
-from broker.core.entities import Assurance, Text
+from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
-from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import Account, Person, Transaction
 from broker.core.policy.expiry import Expiry
-from broker.core.policy.model import (
-    BorrowerRule,
-    Decision,
-    Effect,
-    Field,
-    Lowering,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    Release,
-    Requirement,
-)
+from broker.core.policy.model import BorrowerRule, Decision, Effect, Field, Lowering, PolicySet
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import PersonResolution
+from tests.plugins.core_values import PLACE, REQUEST, make_authentication, make_policy, make_release
 
 CPR: Final = "0101990000"
-PLACE: Final = PolicyLine("p.yaml", 1)
-WORDS: Final = Text("words", "ord")
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", place=PLACE, lowers=LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",
@@ -43,7 +31,6 @@ SAID: Final = {
     "mail": "aase@example.org",
     "cpr": CPR,
 }
-REQUEST: Final = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
 
 
 @dataclass
@@ -68,11 +55,11 @@ class Logins:
     ) -> EvaluatedLogin:
         """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
         now = self.world.now
-        came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)
+        came = make_authentication(authn_instant=now, received=now, assertion_until=now)
         said = {name: (value,) for name, value in SAID.items() if name not in without}
         reading = AttributeReading(Attributes(said), Assurance.LOW, "real" if "cpr" in said else "none", None)
-        release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
-        policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
+        release = make_release(borrower=borrower)
+        policy = make_policy(borrower=rule, releases=(release,))
         permitted = Decision(
             Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True
         )

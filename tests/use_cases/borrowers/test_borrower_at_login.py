@@ -46,7 +46,7 @@ def test_no_account_is_looked_for_where_none_may_be(
 
 
 PLACE = PolicyLine("p.yaml", 1)
-NO_FIELD = BorrowerRule("STUD", ("PRIV",), Expiry(24), (), "mail", PLACE)
+NO_FIELD = BorrowerRule("STUD", ("PRIV",), Expiry(24), (), "mail", place=PLACE)
 PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
 
 
@@ -70,13 +70,6 @@ def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any]
     case = Account(None, AccountState.CASE, reason=reason)
     assert logins.account(transaction, came) == case
     assert logins.enrol(transaction, came) == case
-
-
-def test_a_new_borrower_is_told_with_its_pin(logins: Any) -> None:
-    """The account says whether a PIN mail was queued."""
-    account = logins.enrol(logins.transaction(), logins.read_login())
-    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
-    assert (account.pin_mailed, account.category) == (True, "STUD")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from broker.core.borrowers.registered_person import (
     RegisteredPerson,
     RegisterUnavailable,
 )
-from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
+from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.identity.canonical_attributes import Attributes
@@ -221,45 +221,6 @@ def test_an_address_that_staff_write_meanwhile_stays(desk: Desk) -> None:
     desk.register.meanwhile = write_address
     desk.run()
     assert (desk.fields()["address"], "city" in desk.fields()) == ("Skrankevej 1", False)
-
-
-@pytest.mark.parametrize(
-    ("error", "note", "is_due"),
-    [
-        (LibraryRefused("no such city"), "address_refused", False),
-        (LibraryRefused("no right", setting="permission"), None, True),
-        (LibraryUnavailable("silent"), None, True),
-    ],
-)
-def test_a_library_system_that_refuses_the_address(
-    desk: Desk, error: Exception, note: str | None, *, is_due: bool
-) -> None:
-    """A refusal of the address leaves a note; silence and faults of the set-up are tried again."""
-    desk.enrol()
-
-    def fail() -> None:
-        raise error
-
-    desk.world.hooks.before["change"] = fail
-    desk.run()
-    assert (desk.record().register_note, bool(desk.record().register_look_up)) == (note, is_due)
-
-
-def test_a_worker_that_lost_its_lease_stops(desk: Desk) -> None:
-    """It writes neither the address nor the end of the look-up: another worker carries it out."""
-    desk.enrol()
-
-    def take_too_long() -> None:
-        desk.world.now += timedelta(minutes=5)
-        desk.register.meanwhile = lambda: None
-        assert desk.another_worker().step()
-
-    desk.register.meanwhile = take_too_long
-    changes: list[str] = []
-    desk.world.hooks.before["change"] = lambda: changes.append("change")
-    desk.run()
-    assert len(changes) == 1
-    assert desk.events() == [(ASKED, "enrolment"), (ASKED, "enrolment"), (ANSWERED, "written")]
 
 
 def test_a_failure_brings_no_deleted_person_back(desk: Desk) -> None:

@@ -120,10 +120,3 @@ class World:
 def world(tmp_path: Path) -> World:
     """Return a world on SQLite."""
     return World(open_store("sqlite:broker.db", tmp_path))
-
-
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])
-def shared_world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """Return a world on each store."""
-    url = "sqlite:broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
-    return World(open_store(url, tmp_path, accept_loss=True))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.library_systems.koha.koha_library import KohaSettings
-from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
+from broker.core.errors import CallNotSent, LibrarySilent, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.library_system.guarded_library import GuardedLibrary
 from tests.use_cases.memory_library import AASE_CPR
@@ -52,28 +52,6 @@ def test_a_trial_without_an_answer_keeps_it_open(world: Any, breaker: GuardedLib
         with pytest.raises(CallNotSent):
             breaker.read("1", world.now)
         assert world.library.calls == []
-
-
-@pytest.mark.parametrize("error", [LibraryRefused("400"), LibraryUnavailable("500"), LibraryRefused("403", "a right")])
-def test_every_other_answer_concerns_that_call_only(world: Any, breaker: GuardedLibrary, error: Exception) -> None:
-    """It does not open the breaker, and ends a row of silent calls."""
-    for _ in range(4):
-        silence(world, breaker, 2)
-        world.library.faults = [(error, False)]
-        with pytest.raises(type(error)):
-            breaker.find(AASE_CPR, world.now)
-    assert not breaker.is_open
-
-
-def test_our_own_limits_say_nothing(world: Any, breaker: GuardedLibrary) -> None:
-    """A call that got no connection from the pool is neither silence nor an answer."""
-    silence(world, breaker, 2)
-    world.library.faults = [(CallNotMade("no connection is free"), False)]
-    with pytest.raises(CallNotMade):
-        breaker.find(AASE_CPR, world.now)
-    assert not breaker.is_open
-    silence(world, breaker, 1)
-    assert breaker.is_open
 
 
 def test_the_status_request_is_sent_to_a_real_connector(world: Any) -> None:

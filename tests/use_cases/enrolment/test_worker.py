@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.errors import LibrarySilent, LibraryUnavailable
+from broker.core.errors import LibraryUnavailable
 from tests.use_cases.enrolment.conftest import make_wanted_for
 from tests.use_cases.memory_library import AASE, AASE_CPR
 
@@ -66,31 +66,6 @@ def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
     assert delays[0] <= timedelta(seconds=10)
     assert all(delay <= timedelta(hours=1) for delay in delays)
     assert delays[-1] >= timedelta(minutes=20)
-
-
-@pytest.mark.parametrize("error", [LibrarySilent("late"), LibraryUnavailable("500")])
-@pytest.mark.parametrize("call", range(6))
-@pytest.mark.parametrize("after", [False, True])
-def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, call: int, *, after: bool) -> None:
-    """The answer of every call may be lost, and the call may be carried out late."""
-    world.requests.request("aase", make_wanted_for(AASE, AASE_CPR))
-    calls = 0
-    original = world.library._call
-
-    def fail_one(name: str, work: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call + 1:
-            world.library.faults = [(error, after)]
-        return original(name, work)
-
-    world.library._call = fail_one
-    world.work()
-    for late in world.library.late:
-        late()
-    world.settle()
-    assert len(world.library.borrowers) == 1
-    assert world.enrolment().state is EnrolmentState.DONE
 
 
 def test_a_reload_does_not_start_again(world: Any) -> None:

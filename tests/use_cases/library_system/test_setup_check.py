@@ -84,15 +84,6 @@ def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
     assert site.later(worker, minutes=2) == 2
 
 
-def test_one_worker_proves_for_all(site: Site) -> None:
-    """Each proof uses up numbers of the library system's: the others read what it found."""
-    first, second = site.worker(), site.worker()
-    site.library.faults = (CATEGORY,)
-    site.later(first)
-    assert site.later(second, seconds=1) == 1
-    assert list(second.faults()) == [CATEGORY]
-
-
 def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
     """A fault that stands is a line of the log when it begins, not every ten minutes."""
     worker = site.worker()

@@ -8,26 +8,13 @@ from typing import Any, Final
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Institution, Profile, Service, Text, Upstream
+from broker.core.entities import Institution, Profile, Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.expiry import Expiry
-from broker.core.policy.model import (
-    AccountDemand,
-    Alternative,
-    BorrowerRule,
-    Condition,
-    Field,
-    MailDomain,
-    Policy,
-    PolicyLine,
-    PolicySet,
-    ProofRule,
-    Release,
-    Requirement,
-)
+from broker.core.policy.model import BorrowerRule, Field, MailDomain, PolicySet, ProofRule, Requirement
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.login.arrival_matching import TransactionAndArrival
 from broker.use_cases.login.login import LoginFlow
@@ -37,14 +24,13 @@ from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.transactions.person_resolution import PersonResolution
 from broker.use_cases.transactions.transactions import LoginContext
+from tests.plugins.core_values import PLACE, WORDS, make_alternative, make_authentication, make_policy, make_release
 from tests.use_cases.conftest import StoredAuditLog
 from tests.use_cases.memory_library import AASE
 
 MINUTE: Final = timedelta(minutes=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
 NAMING: Final = LookupHmacs("n1", b"n" * 32)
-WORDS: Final = Text("words", "ord")
-PLACE: Final = PolicyLine("p.yaml", 1)
 AU: Final = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 WIRES: Final = {
     "role": "eduPersonScopedAffiliation",
@@ -59,36 +45,25 @@ MAP: Final = AttributeMap(
 )
 
 
-def _release(service: str, borrower: AccountDemand) -> Release:
-    return Release(service, borrower, "public_task", WORDS, "persistent", (), PLACE)
-
-
-def _policy(affiliation: str, precedence: int, *conditions: tuple[str, str], **facts: Any) -> Policy:
-    match = tuple(Condition(name, (value,), PLACE) for name, value in conditions)
-    whole: dict[str, Any] = {"proofs": (), "require": Requirement(), "borrower": None, **facts}
-    return Policy(
-        "p.yaml", affiliation, precedence, WORDS, "o", date(2030, 1, 1), (Alternative(match, PLACE),), **whole
-    )
-
-
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
-STUDENTS: Final = _policy(
+STUDENTS: Final = make_policy(
     "student",
-    3,
-    ("eduPersonScopedAffiliation", "student@*"),
+    make_alternative(eduPersonScopedAffiliation="student@*"),
+    precedence=3,
     require=Requirement(cpr=True),
-    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE),
-    releases=(_release("my-loans", "make"), _release("e-resources", "none")),
+    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", place=PLACE),
+    releases=(make_release(borrower="make"), make_release("e-resources")),
 )
-NURSES: Final = _policy(
+NURSES: Final = make_policy(
     "nurse",
-    2,
-    ("upstream", "other"),
-    ("kaldemail_domain", "auh.rm.dk"),
+    make_alternative(upstream="other", kaldemail_domain="auh.rm.dk"),
+    precedence=2,
     proofs=(ProofRule("kaldemail", (MailDomain("auh.rm.dk"),), timedelta(days=90)),),
-    releases=(_release("my-loans", "none"), _release("e-resources", "none")),
+    releases=(make_release(), make_release("e-resources")),
 )
-BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(_release("my-loans", "need"),))
+BORROWERS: Final = make_policy(
+    "borrower", make_alternative(borrower_category="*"), releases=(make_release(borrower="need"),)
+)
 
 
 class Logins:
@@ -117,8 +92,10 @@ class Logins:
         self.proving = MailboxProof(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.audit_log = StoredAuditLog()
-        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell)
-        self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
+        self.person_at_login = PersonAtLogin(
+            world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell
+        )
+        self.flow = LoginFlow(world.store, KEY, self.rules, self.person_at_login, "my-loans")
         self.messages = 0
 
     def _tell(self, event: Any) -> None:
@@ -137,20 +114,8 @@ class Logins:
         """Give the assertion of an upstream that says so much of a person."""
         now = self.world.now
         wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
-        issuer = f"https://{upstream}.example"
-        return Authentication(
-            upstream,
-            issuer,
-            AU.entity_id,
-            (AU.entity_id,),
-            wire,
-            now,
-            None,
-            now,
-            now + 4 * MINUTE,
-            "_t",
-            name_id_format="transient",
-        )
+        times = {"authn_instant": now, "received": now, "assertion_until": now + 4 * MINUTE}
+        return make_authentication(upstream, attributes=wire, name_id="_t", name_id_format="transient", **times)
 
     def student(self, **said: str) -> Authentication:
         """Give the assertion of a student who is known in person, with a CPR."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.errors import AUTHN_FAILED, MessageRefused
+from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.login.arrivals import Arrivals
@@ -18,7 +18,6 @@ SECOND, INSTANT = timedelta(seconds=1), timedelta(microseconds=1)
 MINUTE: Final = timedelta(minutes=1)
 SKEW: Final = 3 * MINUTE
 LOGIN: Final = Authentication("wayf", "https://wayf.example", "au", (), (), NOW, None, NOW, NOW + 4 * MINUTE)
-NO: Final = UpstreamRefusal("wayf", AUTHN_FAILED)
 Add = Callable[..., str | None]
 
 
@@ -63,23 +62,6 @@ def test_an_assertion_arrives_once(add: Add, again: dict[str, Any]) -> None:
     """Issuer and id of an assertion are remembered for every browser and login."""
     assert add()
     assert add(**again) is None
-
-
-@pytest.mark.parametrize(
-    ("other", "arrives"),
-    [
-        ({}, False),
-        ({"message": "_b"}, False),  # anybody can write an error under any id
-        ({"transaction": "t2"}, False),
-        ({"request": "_r2"}, True),
-        ({"answer": replace(NO, upstream="nemid")}, True),
-        ({"answer": LOGIN}, True),
-    ],
-)
-def test_each_request_takes_one_refusal(add: Add, other: dict[str, Any], *, arrives: bool) -> None:
-    """An unsigned error is counted by the request that it answers, and hinders no assertion."""
-    assert add(NO)
-    assert (add(**{"answer": NO, **other}) is not None) is arrives
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ from broker.core.errors import REQUEST_DENIED
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
-from broker.core.login.transaction import AuthnRequest, Person, Transaction
+from broker.core.login.transaction import Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
+from tests.plugins.core_values import make_transaction
 from tests.plugins.stored_receipts import list_receipts
 from tests.use_cases.conftest import StoredAuditLog
 
@@ -37,6 +38,7 @@ SHOWN: Final = Disclosure(
     (Item("sn", ("Ravn",), WORDS), Item("mail", ("m",), WORDS, optional=True)),
     "digest of the policies",
 )
+
 PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
 ASK: Final = Ask(Question(SHOWN), PERMIT)
 ISSUE: Final = Issue(SHOWN, PERMIT, None)
@@ -66,31 +68,22 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup(world: Any) -> Lookup:
+def person_at_login(world: Any) -> Lookup:
     """Give the look-up with an empty audit log."""
     return Lookup(PersonRecords(world.store, KEY))
 
 
 @pytest.fixture
-def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
+def answers(world: Any, person_at_login: Lookup) -> ConsentAnswers:
     """Give the answers of a worker."""
-    return ConsentAnswers(KEY, cast("Any", lookup), Transactions(world.store))
+    return ConsentAnswers(KEY, cast("Any", person_at_login), Transactions(world.store))
 
 
 @pytest.fixture
 def pending_login(world: Any, answers: ConsentAnswers) -> LoginContext:
     """Give the login of a person who is asked."""
     now = world.now
-    plain = Transaction(
-        "t",
-        "BCDFGHJK",
-        now,
-        now + timedelta(minutes=30),
-        AuthnRequest("_1", "my-loans", "e", "acs"),
-        arrival="a",
-        person=Person("ann"),
-    )
-    return answers.transactions.add(replace(plain, authenticated=now), now)
+    return answers.transactions.add(make_transaction(arrival="a", person=Person("ann"), authenticated=now), now)
 
 
 Answer = Callable[..., LoginContext]
@@ -128,7 +121,7 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     world: Any,
     pending_login: LoginContext,
     answer: Answer,
-    lookup: Lookup,
+    person_at_login: Lookup,
     *,
     variant: Any,
     said: str,
@@ -142,37 +135,17 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     assert made
     assert (made.event, made.person, made.language) == (event, "g", "en")
     assert on_file(world) == [event]
-    [told] = lookup.audit_log.events
+    [told] = person_at_login.audit_log.events
     assert (told.kind, told.attributes, told.about) == (kind, ("sn", "mail"), made.record_id)
     assert told.digest == "digest of th"
 
 
-@pytest.mark.parametrize(
-    ("remember", "shared", "remembered"), [(True, False, True), (False, False, False), (True, True, False)]
-)
-def test_nothing_is_remembered_on_a_shared_computer(
-    world: Any,
-    answers: ConsentAnswers,
-    pending_login: LoginContext,
-    answer: Answer,
-    *,
-    remember: bool,
-    shared: bool,
-    remembered: bool,
-) -> None:
-    """Nor where the person did not want it; else for a year."""
-    here = answers.transactions.change(pending_login, lambda found: replace(found, shared=shared), world.now)
-    made = answer(here, remember=remember).transaction.receipt
-    assert made
-    assert made.valid_until == (world.now + timedelta(days=365) if remembered else None)
-
-
 @pytest.mark.parametrize("ground", [Ground.IDENTIFIER, Ground.NOTHING, Ground.LIBRARY_ACCOUNT])
 def test_without_a_cpr_number_an_answer_counts_for_six_months(
-    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, ground: Ground
+    world: Any, pending_login: LoginContext, answer: Answer, person_at_login: Lookup, ground: Ground
 ) -> None:
     """The institution may give the identifier to somebody else."""
-    lookup.ground = ground
+    person_at_login.ground = ground
     made = answer(pending_login).transaction.receipt
     assert made
     assert made.valid_until == world.now + timedelta(days=181)
@@ -191,8 +164,8 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
 )
 def test_an_answer_to_what_was_not_shown_is_none(
-    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+    world: Any, pending_login: LoginContext, answer: Answer, person_at_login: Lookup, *, step: Step, how: dict[str, Any]
 ) -> None:
     """No receipt is stored, and the next step asks again."""
     assert answer(pending_login, step, **how) == pending_login
-    assert (on_file(world), lookup.audit_log.events) == ([], [])
+    assert (on_file(world), person_at_login.audit_log.events) == ([], [])

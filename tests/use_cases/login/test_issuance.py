@@ -1,7 +1,7 @@
 """The last look before an assertion leaves: under which ids, recorded as what, and for whom no more."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -11,13 +11,14 @@ from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.events.audit_events import AuditEvent
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Person, Transaction
+from broker.core.login.transaction import Issued, Person, Transaction
 from broker.core.logout.sessions import NameID
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
+from tests.plugins.core_values import make_authentication, make_transaction
 from tests.use_cases.conftest import StoredAuditLog
 
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -61,28 +62,25 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup() -> Lookup:
+def person_at_login() -> Lookup:
     """Give the look-up with an empty audit log."""
     return Lookup()
 
 
 @pytest.fixture
-def issuance(world: Any, lookup: Lookup) -> Issuance:
+def issuance(world: Any, person_at_login: Lookup) -> Issuance:
     """Give the issuance of a worker."""
     sessions = Sessions(world.store, KEY)
-    return Issuance(KEY, cast("Any", lookup), Transactions(world.store), sessions)
+    return Issuance(KEY, cast("Any", person_at_login), Transactions(world.store), sessions)
 
 
 @pytest.fixture
 def pending_login(world: Any, issuance: Issuance) -> LoginContext:
     """Give the login of a person, from which nothing has left."""
     now = world.now
-    login = Authentication("wayf", "https://wayf.example", "au", (), (), now, None, now, now, "_t", session_index="_i")
-    plain = Transaction(
-        "t", "BCDFGHJK", now, now + timedelta(minutes=30), AuthnRequest("_1", "my-loans", "https://a.example", "acs")
-    )
-    arrived = replace(
-        plain, browser="b", upstream="wayf", authentication=login, authenticated=now, arrival="a", person=Person("asta")
+    login = make_authentication(name_id="_t", session_index="_i")
+    arrived = make_transaction(
+        browser="b", upstream="wayf", authentication=login, authenticated=now, arrival="a", person=Person("asta")
     )
     return issuance.transactions.add(arrived, now)
 
@@ -92,15 +90,6 @@ def leave(world: Any, issuance: Issuance, pending_login: LoginContext, step: Iss
     issued = issuance.make_ids(pending_login, step, world.now)
     assert issued
     return issued
-
-
-@pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
-def test_a_service_is_told_of_a_login_that_was_read(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, *, reading: str | None, told: Any
-) -> None:
-    """Where nothing was, no class is anybody's."""
-    lookup.reading = reading
-    assert issuance.authentication_for_service(pending_login, world.now) == told
 
 
 def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, pending_login: LoginContext) -> None:
@@ -119,13 +108,13 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
 
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, purpose: LookedUp
+    world: Any, issuance: Issuance, pending_login: LoginContext, person_at_login: Lookup, purpose: LookedUp
 ) -> None:
     """By the very page that told of it; a second submit of the answer requests no other."""
-    lookup.reading = "what was read"
+    person_at_login.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, pending_login, step)
     assert issuance.record_release(pending_login, step, issued, NameID("n"), world.now)
-    again = issuance.transactions.read("t", world.now)
+    again = issuance.transactions.read(pending_login.transaction.id, world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
-    assert len(lookup.owed) == bool(purpose)
+    assert len(person_at_login.owed) == bool(purpose)

@@ -67,15 +67,6 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
     assert begun.until == logins.world.now + (30 if browser else 2) * MINUTE
 
 
-@pytest.mark.parametrize(
-    ("asked", "shared", "forced"), [(False, False, False), (True, False, True), (False, True, True)]
-)
-def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
-    """Where the service asks for it, and on a computer that others use too."""
-    context, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
-    assert (read_stored(logins, context).is_forced, read_stored(logins, context).shared) == (forced, shared)
-
-
 # Logins for pages of our own
 
 
@@ -105,37 +96,6 @@ def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(
     assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
 
 
-@pytest.mark.parametrize(
-    ("purpose", "upstream", "allowed"),
-    [
-        (LoginPurpose.SIGN_UP, "wayf", True),
-        (LoginPurpose.SIGN_UP, "pin", False),
-        (LoginPurpose.PIN, "pin", False),
-        (LoginPurpose.STORED_DATA, "pin", False),
-        (LoginPurpose.CHOICES, "pin", True),
-        (LoginPurpose.PIN_BY_MAIL, "wayf", False),
-        (LoginPurpose.SIGN_UP, "nobody", False),
-    ],
-)
-def test_a_login_for_a_page_of_ours_takes_its_own_ways_only(
-    logins: Any, purpose: LoginPurpose, upstream: str, *, allowed: bool
-) -> None:
-    """A PIN login can neither sign up nor choose a PIN."""
-    if allowed:
-        context = logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
-        assert read_stored(logins, context).upstream == upstream
-        return
-    with pytest.raises(FormRefused):
-        logins.flow.begin_for(purpose, logins.world.now, upstream=upstream)
-
-
-def test_no_sign_up_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
-    """The store stays empty."""
-    with pytest.raises(FormRefused):
-        replace(logins.flow, sign_up_service=None).begin_for(LoginPurpose.CHOICES, logins.world.now)
-    assert "put" not in logins.world.hooks.calls
-
-
 # Asked
 
 
@@ -144,26 +104,6 @@ def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
     context, _ = logins.flow.begin(logins.request(), logins.world.now)
     with pytest.raises(BrowserUnmatched):
         logins.flow.ask_upstream(context, "wayf", logins.world.now)
-
-
-@pytest.mark.parametrize(
-    ("service", "facts", "upstream"),
-    [
-        ("e-resources", {}, "other"),
-        ("my-loans", {}, "pin"),
-        ("my-loans", {}, "unknown"),
-        ("my-loans", {"idp_list": ("https://other.example",)}, "pin"),
-    ],
-    ids=["another service's way", "a PIN", "nobody", "a PIN that is not listed"],
-)
-def test_a_way_that_a_request_may_not_take_is_not_asked(
-    logins: Any, service: str, facts: dict[str, Any], upstream: str
-) -> None:
-    """No request is outstanding afterwards."""
-    context = logins.begun(service, **facts)
-    with pytest.raises(FormRefused):
-        logins.flow.ask_upstream(context, upstream, logins.world.now)
-    assert read_stored(logins, context).outstanding == ()
 
 
 def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:

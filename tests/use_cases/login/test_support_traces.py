@@ -1,5 +1,6 @@
 """The traces behind the references on pages: kept thirty days, nothing personal, and never in a login's way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ from broker.adapters.stores.open_store import open_store
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
-from broker.core.errors import StoreUnavailable
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
-from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import Person
 from broker.core.policy.model import Decision, Effect, PolicySet, Reason
 from broker.core.ports import Key
 from broker.use_cases.login.support_traces import SupportTraces
+from tests.plugins.core_values import REQUEST, make_authentication, make_transaction
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MOST = 3600
@@ -57,16 +58,6 @@ def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
     assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
 
 
-def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces, tmp_path: Path) -> None:
-    """The page is shown without a trace."""
-    for path in tmp_path.iterdir():
-        path.unlink()
-    tmp_path.rmdir()
-    traces.add_trace(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
-    with pytest.raises(StoreUnavailable):
-        traces.find("BCDFGHJK", NOW)
-
-
 def trace_refusal(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
     """Give what is kept of a refused login with these attributes, and a marked value of every other that there is."""
     names = attribute_maps.load(ROOT / "attribute_maps").labels
@@ -74,11 +65,9 @@ def trace_refusal(policies: PolicySet, **attributes: tuple[str, ...]) -> Refused
     reading = AttributeReading(
         Attributes({**marked, **attributes}), Assurance.LOW, "real", 17, verified_address=f"{MARK}@mailbox.example"
     )
-    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", relay_state=MARK)
-    login = Authentication("wayf", "i", "https://idp.au.example", (), (), NOW, None, NOW, NOW, name_id=MARK)
-    transaction = Transaction(
-        "t", "BCDFGHJK", NOW, NOW, request, upstream="wayf", authentication=login, person=Person(MARK, MARK)
-    )
+    login = make_authentication(name_id=MARK)
+    request = replace(REQUEST, relay_state=MARK)
+    transaction = make_transaction(request=request, upstream="wayf", authentication=login, person=Person(MARK, MARK))
     return collect_refused_facts(
         transaction, reading, Decision(Effect.DENY, (Reason("too_young"),)), policies, trusted=True
     )  # fmt: skip
@@ -102,10 +91,3 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
     kept = [trace.refused for number in (0, 1) if (trace := traces.find(f"BCDFGHJ{number}", NOW))]
     with_home = {**affiliations, "schacHomeOrganization": ("au.dk",)}
     assert [dict(facts.values) for facts in kept if facts] == [with_home, affiliations]
-
-
-def test_a_category_that_a_file_names_is_kept() -> None:
-    """The decision about a login with PIN depends on the category."""
-    shipped = live_policies.load(ROOT / "policies", NOW)
-    kept = dict(trace_refusal(shipped, borrower_category=("EMPLOYEE",)).values)
-    assert kept == {"borrower_category": ("EMPLOYEE",)}

@@ -9,14 +9,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.logout.logout_state import (
-    MOST_ASKED,
-    Logout,
-    LogoutPeer,
-    LogoutRequest,
-    LogoutResponse,
-    ParticipantState,
-)
+from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest, LogoutResponse, ParticipantState
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.logout.logout_flow import LogoutFlow
@@ -164,28 +157,6 @@ def test_an_upstream_that_never_gave_a_name_is_not_told_one(flow: Flow, facts: d
 def test_a_service_that_cannot_be_told_is_not_asked(flow: Flow, how: dict[str, Any]) -> None:
     """A service that has the name by now hears nothing of a person of the one before."""
     assert ask_participant(begun(flow(AT_LOANS, BOOKS, **how)))[0] == ("books", "unreachable")
-
-
-def test_an_upstream_without_an_address_is_unreachable(flow: Flow) -> None:
-    """It cannot be asked, nor its answer believed."""
-    assert ask_participant(begun(flow(AT_LOANS, unreachable=("wayf",)))) == [("wayf", "unreachable")]
-
-
-def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
-    """The rest is reported as not logged out; two sessions of one name are one hop."""
-    many = [replace(session(f"s{at}"), name_id=NameID(f"n{at}")) for at in range(MOST_ASKED + 1)]
-    many.append(replace(session("again"), name_id=NameID("n0")))
-    logout = begun(flow(AT_LOANS, *many, unreachable=("wayf",)))
-    states = [each.state for each in logout.participants]
-    assert states == [*[ParticipantState.OPEN] * MOST_ASKED, *[ParticipantState.UNREACHABLE] * 2]
-    assert [each.indexes for each in logout.participants if each.name_id == NameID("n0")] == [("_again", "_s0")]
-
-
-def test_the_trail_is_told_once(flow: Flow) -> None:
-    """However often the last page is loaded."""
-    made = flow(AT_LOANS)
-    logout = begun(made)
-    assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
 
 
 def send_message(made: LogoutFlow, logout: Logout) -> str:

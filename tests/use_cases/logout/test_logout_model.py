@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from broker.core.entities import Service, Text, Upstream
 from broker.core.errors import SUCCESS, BrowserUnmatched
-from broker.core.login.transaction import SKEW, Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import SKEW, AuthnRequest, Person, Transaction
 from broker.core.logout.logout_state import (
     AskScope,
     Finish,
@@ -34,6 +34,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import SESSION
 from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
+from tests.plugins.core_values import make_authentication
 from tests.plugins.example_counts import choose_size, scale_examples
 from tests.plugins.memory_store import MemoryStore
 
@@ -331,19 +332,8 @@ class LogoutMachine(RuleBasedStateMachine):
     def _transaction(self, session: UpstreamSession, service: str) -> Transaction:
         now = self.world.now
         asked = AuthnRequest(self.world.fresh(), service, SERVICES[service].entity_id, "acs")
-        answer = Authentication(
-            "wayf",
-            WAYF.entity_id,
-            "i",
-            (),
-            (),
-            now,
-            None,
-            now,
-            now,
-            f"{session.person} at wayf",
-            "",
-            session_index=session.index,
+        answer = make_authentication(
+            received=now, name_id=f"{session.person} at wayf", name_id_format="", session_index=session.index
         )
         return Transaction(
             self.world.fresh(),

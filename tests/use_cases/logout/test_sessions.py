@@ -6,29 +6,20 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.login.transaction import Person
 from broker.core.logout.logout_state import LogoutPeer, LogoutRequest
 from broker.core.logout.sessions import NameID
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.logout.sessions import Sessions
+from tests.plugins.core_values import make_authentication, make_transaction
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 INSTANT, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 HOUR: Final = timedelta(hours=1)
 MARKED: Final = timedelta(minutes=33)  # as long as a transaction lives, and the difference of clocks
-LOGIN: Final = Authentication("wayf", "i", "i", (), (), NOW, None, NOW, NOW + HOUR, "_t", session_index="_i")
-REQUEST: Final = AuthnRequest("_1", "my-loans", "https://a.example", "acs")
-TRANSACTION: Final = Transaction(
-    "t9",
-    "BCDFGHJK",
-    NOW,
-    NOW + HOUR,
-    REQUEST,
-    browser="b1",
-    upstream="wayf",
-    authentication=LOGIN,
-    authenticated=NOW + 9 * SECOND,
-    person=Person("asta"),
+LOGIN: Final = make_authentication(issuer="i", name_id="_t", session_index="_i")
+TRANSACTION: Final = make_transaction(
+    browser="b1", upstream="wayf", authentication=LOGIN, authenticated=NOW + 9 * SECOND, person=Person("asta")
 )
 
 

@@ -5,7 +5,7 @@ model knows names and values in clear and no digest.
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -26,26 +26,16 @@ from broker.core.consent.consent import ReceiptEvent, select_usable_answers
 from broker.core.entities import Controller, Service, Text
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.rights import Ground
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
 from broker.core.login.transaction import Account, AccountState, Authentication, AuthnRequest, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import (
-    Decision,
-    Effect,
-    LegalBasis,
-    NameIDKind,
-    Policy,
-    PolicyLine,
-    Reason,
-    Release,
-    ReleasedAttribute,
-    Requirement,
-)
+from broker.core.policy.model import Decision, Effect, LegalBasis, NameIDKind, Reason, ReleasedAttribute
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.personal_data.given_consents import GivenConsents
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
+from tests.plugins.core_values import PLACE, make_policy, make_release
 from tests.plugins.example_counts import scale_examples
 from tests.plugins.memory_store import MemoryStore
 from tests.plugins.stored_receipts import list_receipts
@@ -55,7 +45,6 @@ START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TURN: Final = timedelta(seconds=11)  # longer than what is on file is not read again for
 AHEAD: Final = 9 * TURN + timedelta(seconds=6)  # by neither clock a login looks as if it had just begun
 KEY: Final = LookupHmacs("k1", b"k" * 32)
-PLACE: Final = PolicyLine("student.yaml", 1)
 PERSON: Final = "5e" * 16
 ROLES: Final = "eduPersonScopedAffiliation"
 VALUES: Final = {"sn": ("Ravn",), "mail": ("m",), "title": ("Ms",)}
@@ -112,13 +101,9 @@ class Rules:
             for name in values
         )
         listed = tuple(each for each, _ in released)
-        release = Release("my-loans", "none", self.basis, self.purpose, self.name_id, listed, PLACE)
-        policy = Policy(
-            "s.yaml", "student", 1, WORDS[0], "o", date(2027, 1, 1), (), (), Requirement(), None, (release,)
-        )
-        return Decision(
-            Effect.PERMIT, (Reason("ok"),), "student", policy, release, released, digest="d" * 64
-        )  # fmt: skip
+        release = make_release(legal_basis=self.basis, purpose=self.purpose, name_id=self.name_id, attributes=listed)
+        policy = make_policy(releases=(release,))
+        return Decision(Effect.PERMIT, (Reason("ok"),), "student", policy, release, released, digest="d" * 64)
 
 
 @dataclass(frozen=True)
@@ -204,7 +189,7 @@ class Consents(RuleBasedStateMachine):
         """Give the next step of a login by what it knows already, as it is when an answer comes in."""
         context = self.logins[browser]
         decision = self.policies.decision()
-        terms = Terms(
+        terms = StepInputs(
             self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
         step = next_step(context.transaction, terms, self.clock)

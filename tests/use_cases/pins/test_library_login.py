@@ -55,17 +55,6 @@ def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: PinBench) -> No
     assert outcome(desk, "00000000") == "code_wrong"
 
 
-def test_a_known_browser_logs_in_with_number_and_pin(desk: PinBench) -> None:
-    """For its own borrower only: another's number counts as unknown, and another secret knows nobody."""
-    token = desk.browsers.remember(NUMBER)
-    known = desk.logins.find_known([token])
-    assert isinstance(desk.logins.log_in_at_once(known, CPR, PIN), Borrower)
-    assert desk.logins.log_in_at_once(known, "C-18", "8362") is None
-    assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == {}
-    desk.pass_time(days=90)
-    assert desk.logins.find_known([token]) == {}
-
-
 def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: PinBench) -> None:
     """``library_account.mail_code`` decides."""
     token = desk.browsers.remember(NUMBER)
@@ -75,20 +64,6 @@ def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: 
     object.__setattr__(desk.logins, "mail_code", "never")
     assert isinstance(desk.logins.log_in_at_once({}, CPR, PIN), Borrower)
     assert desk.logins.log_in_at_once({}, CPR, "0000") == desk.logins.log_in_at_once({}, "x", PIN) == "pin_wrong"
-
-
-def test_pin_mails_of_a_stranger_take_nothing_away(desk: PinBench) -> None:
-    """Three links a day reach the mailbox; they all work, and staff can always send one."""
-    for _ in range(10):
-        desk.pins.request(CPR, "en", "now")
-        desk.pins.request("nobody", "en", "now")
-    mails = desk.due_mails()
-    assert len(mails) == 3
-    tokens = [re.findall(r"link=([0-9a-f]{48})", text)[0] for text in mails]
-    assert [desk.codes.find_link(token) for token in tokens] == [NUMBER] * 3
-    assert not any(CPR in text or "Ann" in text for text in mails)
-    desk.pins.request_by_staff(NUMBER, "en", "now")
-    assert len(desk.due_mails()) == 4
 
 
 def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: PinBench) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from broker.core.errors import AddressRefused, CodeRefused
-from broker.core.login.transaction import Person
-from tests.plugins.mailbox_proof_bench import DOMAINS, NURSE, YEAR, MailServer, ProofBench, open_bench, run_mail_server
+from tests.plugins.mailbox_proof_bench import DOMAINS, NURSE, MailServer, ProofBench, open_bench, run_mail_server
 
 pytestmark = pytest.mark.server
 
@@ -32,18 +31,6 @@ def bench(tmp_path: Path, post: MailServer) -> ProofBench:
 def cause(error: pytest.ExceptionInfo[Any]) -> str:
     """Give the code of what was raised."""
     return str(error.value.cause)
-
-
-@pytest.mark.parametrize("spelling", ["{}", " {}\u00a0", "{}\n", "\u200b{}\ufeff"])
-def test_the_code_proves_the_address(bench: ProofBench, spelling: str) -> None:
-    """The transaction has the proof, no mailing any more, and the person is looked up again."""
-    context = bench.mail_code(bench.login(person=Person("p")))
-    done = bench.try_code(context, spelling.format(bench.read_mailed_code()))
-    [proved] = done.transaction.proofs
-    assert (proved.name, proved.address, proved.domain) == ("kaldemail", NURSE, "auh.rm.dk")
-    assert (proved.at, proved.until) == (bench.now, bench.now + YEAR)
-    assert done.transaction == bench.reread(context)
-    assert (done.transaction.mailing, done.transaction.person) == (None, None)
 
 
 def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: ProofBench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore, prepare
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.use_cases.storage.worker_loop import StoreSweep
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -29,14 +29,14 @@ def store(tmp_path: Path) -> SqliteStore:
     prepare(tmp_path / "broker.db")
     found = SqliteStore(tmp_path / "broker.db")
     for number in range(300):
-        found.put(Key("reference", str(number)), Kept(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
-    found.put(Key("reference", "stays"), Kept(b"x", "v", NOW + timedelta(days=1)), None, NOW)
+        found.put(Key("reference", str(number)), StoredRecord(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
+    found.put(Key("reference", "stays"), StoredRecord(b"x", "v", NOW + timedelta(days=1)), None, NOW)
     return found
 
 
 def rows(store: SqliteStore) -> int:
     """Count the rows of the file, expired or not."""
-    with store._reading() as connection:
+    with store._take_connection() as connection:
         (count,) = connection.execute("SELECT count(*) FROM record").fetchone()
     return int(count)
 
@@ -68,14 +68,3 @@ def test_one_machine_sweeps_and_not_more_often_than_every_ten_seconds(store: Sql
         for each in several:
             each.step()
     assert batches == [NOW + timedelta(seconds=seconds) for seconds in (0, 10, 20, 30)]
-
-
-def test_a_batch_is_bounded(store: SqliteStore) -> None:
-    """A writer waits for one batch only."""
-    later = NOW + timedelta(hours=2)
-    before = rows(store)
-    assert store.sweep(later)
-    assert 0 < before - rows(store) < 200
-    while store.sweep(later):
-        pass
-    assert (rows(store), store.sweep(later)) == (1, False)

@@ -51,16 +51,3 @@ def test_a_fault_in_one_kind_does_not_stop_another() -> None:
 
     assert run(breaks, done.pop, turns=2) == (0, [fault, fault])
     assert done == []
-
-
-@pytest.mark.parametrize("done", [True, False])
-def test_work_that_was_due_wakes_the_loops_beside_it(*, done: bool) -> None:
-    """Where one loop found something due, the loops that share its signal look too; else they sleep on."""
-    wake, signals = Sleeper(), []
-
-    def stop() -> bool:
-        signals.append(wake.is_set())
-        return len(signals) == 2
-
-    worker_loop.run_worker_loop([lambda: done], wake, stop, 2.0, lambda _: None)
-    assert signals == [False, done]

@@ -2,54 +2,41 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
-from broker.core.entities import Institution, Service, Text, Upstream
+from broker.core.entities import Institution, Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
-from broker.core.policy.model import Alternative, Condition, Effect, Policy, PolicyLine, PolicySet, Release, Requirement
+from broker.core.login.transaction import Person, Transaction
+from broker.core.policy.model import Effect, PolicySet, Requirement
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login
+from tests.plugins.core_values import (
+    NOW,
+    REQUEST,
+    WORDS,
+    make_alternative,
+    make_authentication,
+    make_policy,
+    make_release,
+    make_transaction,
+)
 
-NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
-WORDS: Final = Text("words", "ord")
-PLACE: Final = PolicyLine("p.yaml", 1)
 AU: Final = Institution("https://idp.au.example", scopes=("au.dk",))
 ROLE: Final = "eduPersonScopedAffiliation"
 MAP: Final = AttributeMap("wayf", (MapRow("role", ROLE), MapRow("eppn", "eduPersonPrincipalName")))
-STUDENTS: Final = Policy(
-    "p.yaml",
+STUDENTS: Final = make_policy(
     "student",
-    1,
-    WORDS,
-    "o",
-    NOW.date(),
-    (Alternative((Condition(ROLE, ("student@*",), PLACE),), PLACE),),
-    (),
-    Requirement(cpr=True),
-    None,
-    (Release("my-loans", "make", "public_task", WORDS, "persistent", (), PLACE),),
+    make_alternative(eduPersonScopedAffiliation="student@*"),
+    require=Requirement(cpr=True),
+    releases=(make_release(borrower="make"),),
 )
-LOGIN: Final = Authentication(
-    "wayf",
-    "https://wayf.example",
-    AU.entity_id,
-    (AU.entity_id,),
-    (WireAttribute("role", ("student@au.dk",)),),
-    NOW,
-    None,
-    NOW,
-    NOW + timedelta(minutes=4),
-)
-REQUEST: Final = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
-BEGUN: Final = Transaction(
-    "t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), REQUEST, upstream="wayf", authentication=LOGIN
-)
+LOGIN: Final = make_authentication(attributes=(WireAttribute("role", ("student@au.dk",)),))
+BEGUN: Final = make_transaction(upstream="wayf", authentication=LOGIN)
 PROOF: Final = Proved("kaldemail", "nurse@auh.rm.dk", NOW, NOW + timedelta(days=1))
 
 
@@ -153,17 +140,3 @@ def test_attributes_that_are_not_trusted_are_not_there(entities: Entities) -> No
     trusted = entities.read_login(BEGUN, arrived)
     assert trusted.trusted
     assert trusted == entities.read_login(BEGUN)
-
-
-@pytest.mark.parametrize(("named", "withheld"), [("course-1@au.dk", False), ("course-2@au.dk", True)])
-def test_a_role_is_read_where_the_policies_of_the_request_name_it(
-    monkeypatch: pytest.MonkeyPatch, named: str, withheld: bool
-) -> None:
-    """Beyond eduPerson's words a value counts in full, as it stands in a policy file."""
-    entities = Entities(monkeypatch)
-    match = (Alternative((Condition(ROLE, (named,), PLACE),), PLACE),)
-    entities.set = PolicySet((replace(STUDENTS, match=match),), "two")
-    came = replace(LOGIN, attributes=(WireAttribute("role", ("course-1@au.dk",)),))
-    arrived = entities.read_login(replace(BEGUN, authentication=came))
-    assert (ROLE in arrived.reading.attributes) is not withheld
-    assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld

@@ -8,8 +8,9 @@ from typing import Any, Final
 import pytest
 
 from broker.core.errors import BrowserUnmatched
-from broker.core.login.transaction import AuthnRequest, Transaction
-from broker.use_cases.transactions.transactions import LoginContext, Transactions, draw_reference
+from broker.core.login.transaction import Transaction
+from broker.use_cases.transactions.transactions import Transactions, draw_reference
+from tests.plugins.core_values import make_transaction
 
 INSTANT, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(minutes=30)
 Change = Callable[[Transaction], Transaction]
@@ -25,9 +26,7 @@ def transactions(world: Any) -> Transactions:
 def begun(world: Any) -> Transaction:
     """Give a transaction whose person has logged in."""
     now: datetime = world.now
-    request = AuthnRequest("_1", "my-loans", "e", "acs")
-    plain = Transaction("t", "BCDFGHJK", now, now + HALF_AN_HOUR, request)
-    return replace(plain, browser="b", arrival="a", authenticated=now)
+    return make_transaction(browser="b", arrival="a", authenticated=now)
 
 
 def intend(intent: str) -> Change:
@@ -53,19 +52,9 @@ def test_a_fact_of_a_person_is_nobody_else_s(
         transactions.change(context, intend("student"), world.now)
     with pytest.raises(BrowserUnmatched):
         transactions.reread(context, world.now)
-    assert transactions.read("t", world.now).transaction.intent is None
+    assert transactions.read(begun.id, world.now).transaction.intent is None
     changed = transactions.change(context, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
-
-
-def test_what_this_request_has_decided_stays_with_it(
-    world: Any, transactions: Transactions, begun: Transaction
-) -> None:
-    """A change keeps the evaluation; a new read starts without one."""
-    decided: Any = object()
-    context = LoginContext(begun, transactions.add(begun, world.now).version, decided)
-    assert transactions.change(context, intend("student"), world.now).evaluated is decided
-    assert transactions.read("t", world.now).evaluated is None
 
 
 def test_a_reference_can_be_read_aloud() -> None:

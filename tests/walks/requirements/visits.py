@@ -112,7 +112,7 @@ def finish_login(person: Person, page: TestResponse, upgrade: str = "yes") -> Te
         step = mark(page)[0]
         if step == "ask":
             sent = person.agree(page)
-            page = person.get(sent.location) if sent.status_code == 303 else sent
+            page = person.follow(sent)
         elif step == "upgrade":
             page = person.press(page, answer=upgrade)
         elif step == "changed":

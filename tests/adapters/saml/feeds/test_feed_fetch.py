@@ -91,7 +91,7 @@ def test_it_is_cut_off_where_it_grows_too_large(publisher: Publisher) -> None:
 
 def test_it_ends_however_slowly_it_trickles(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends a byte at a time keeps the worker no longer than one that sends none."""
-    monkeypatch.setattr(feed_fetch, "_WITHIN", 0.5)
+    monkeypatch.setattr(feed_fetch, "_FETCH_TIMEOUT_S", 0.5)
 
     def trickling(body: bytes) -> Iterator[bytes]:
         for number in range(len(body)):

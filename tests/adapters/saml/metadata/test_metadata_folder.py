@@ -148,14 +148,14 @@ def test_an_end_that_cannot_be_read_has_come(parties: Parties, folder: Path, pla
 
 
 SPOILED: list[tuple[str, Callable[[str], str], str]] = [
-    ("hub", lambda xml: xml[:-9], "is no sound metadata: xml.unreadable: line 3 (is it XML, whole"),
+    ("hub", lambda xml: xml[:-9], "is no valid metadata: xml.unreadable: line 3 (is it XML, whole"),
     ("hub", lambda xml: "<!DOCTYPE x>" + xml, "take the DOCTYPE out"),
     (
         "hub",
         lambda xml: xml.replace("protocolSupportEnumeration", "protocol"),
-        "https://hub.example is no sound metadata: xml.schema: IDPSSODescriptor, line 3 (validate it against",
+        "https://hub.example is no valid metadata: xml.schema: IDPSSODescriptor, line 3 (validate it against",
     ),
-    ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no sound metadata: xml.root"),
+    ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no valid metadata: xml.root"),
     ("hub", lambda xml: xml.replace("HTTP-Redirect", "SOAP"), "has no SingleSignOnService for HTTP-Redirect or"),
     (
         "hub",
@@ -213,7 +213,7 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     (folder / "print.xml").mkdir()
     assert {each.partition(" (")[0] for each in faults(folder)} == {
         f"metadata/again.xml, metadata/hub.xml: {HUB} has several descriptors",
-        "metadata/open.xml: is no sound metadata: xml.unreadable: line 1",
+        "metadata/open.xml: is no valid metadata: xml.unreadable: line 1",
         "metadata/print.xml: cannot be read: Is a directory",
     }
     read = load(folder)
@@ -281,3 +281,13 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.read_changes()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
+
+
+def test_what_is_taken_out_is_out(folder: Path) -> None:
+    """A party that is removed from the folder is not kept from the earlier content."""
+    before = contents(folder)
+    (folder / "hub.xml").unlink()
+    (folder / "loans.xml").write_text((folder / "loans.xml").read_text().replace(LOANS, "https://other.example"))
+    after = contents(folder, before)
+    assert (set(after.metadata.upstreams), set(after.metadata.services)) == ({DIRECT, EID}, {OPEN, PRINT})
+    assert after.faults == {}

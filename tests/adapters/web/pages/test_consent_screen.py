@@ -52,7 +52,7 @@ def test_the_page_says_that_the_cpr_register_is_asked(
     asked = question()
     policy = asked.decision.policy
     assert policy
-    made = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=rule)
+    made = BorrowerRule("STUD", (), Expiry(24), (), "mail", place=PolicyLine("p.yaml", 1), register=rule)
     policy = replace(policy, borrower=made)
     decision = replace(asked.decision, policy=policy, **{"ground": Ground.INSTITUTION, **changes})
     disclosure = disclose(decision, SERVICE, "acs", None)
