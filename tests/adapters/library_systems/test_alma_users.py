@@ -1,13 +1,10 @@
 """Malformed users in Alma's answers, and names in any script."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from broker.adapters.library_systems.alma import alma_calls, alma_users
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
-from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import LibraryError, LibraryRefused
+from broker.core.errors import LibraryRefused
 
 CPR, MARK = "0101800000", "a" * 32
 KEYS = AlmaSettings.read(
@@ -20,40 +17,6 @@ KEYS = AlmaSettings.read(
         "number_identifier_type": "OTHER_ID_1",
     }
 )
-LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([CPR, "2031-11-24Z"])
-CODE = LEAF | st.fixed_dictionaries({"value": LEAF | st.sampled_from(["BARCODE", "CPR", "mobile", "ACTIVE"])})
-ENTRY = LEAF | st.dictionaries(
-    st.sampled_from(
-        ["id_type", "value", "status", "preferred", "email_address", "line1", "city", "phone_number", "phone_type"]
-    ),
-    CODE | st.lists(CODE, max_size=2),
-    max_size=4,
-)
-LISTED = LEAF | CODE | st.lists(ENTRY, max_size=3)
-USER = st.fixed_dictionaries(
-    {"primary_id": LEAF | st.just("L-1")},
-    optional={
-        **dict.fromkeys(("last_name", "birth_date", "expiry_date", "purge_date"), LISTED),
-        **dict.fromkeys(("user_group", "status", "account_type"), CODE),
-        **dict.fromkeys(("user_identifier", "user_block"), LISTED),
-        "contact_info": LEAF | st.dictionaries(st.sampled_from(["address", "email", "phone"]), LISTED),
-    },
-)
-
-
-@given(USER)
-def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict[str, object]) -> None:
-    """A malformed field leads to a documented error or is ignored."""
-    try:
-        borrower = alma_users.read_borrower(user, KEYS)
-    except LibraryError:
-        return
-    assert isinstance(borrower, Borrower)
-    assert borrower.number != CPR
-    texts = (borrower.number, borrower.category, *borrower.fields.values())
-    assert all(isinstance(text, str) for text in texts)
-    for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
-        assert text is None or isinstance(text, str)
 
 
 HOLDS = [

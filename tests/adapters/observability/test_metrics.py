@@ -1,14 +1,10 @@
 """Counters of web workers and of ``broker work``, added up on one page."""
 
-import errno
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from broker.adapters.observability import metrics
 
 _BEGINNING = """
 import os, sys
@@ -80,34 +76,3 @@ def test_the_counts_of_broker_work_outlive_it(tmp_path: Path) -> None:
     assert 'broker_library_call_seconds_count{call="read"} 7.0' in out
     assert "broker_work_starts_total 3.0" in out
     assert out.splitlines()[-2:] == ["False ['counter_work.db', 'histogram_work.db']", "True"]
-
-
-def test_a_process_counts_alone_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder cannot be made: a full disk does not stop the server."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    (tmp_path / "file").write_text("")
-    for context in (metrics.share_counts, metrics.keep_counts):
-        with context(tmp_path / "file"):
-            counting = metrics.Metrics(lambda: 0)
-            counting.register_call("read", "done", 0.1)
-            assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
-
-
-def _refuse_space(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def test_a_full_disk_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The space is on the disk before a process maps its file. Without space the process counts alone."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    with metrics.keep_counts(tmp_path / "metrics"):
-        files = list((tmp_path / "metrics").iterdir())
-        assert [file.stat().st_blocks * 512 >= file.stat().st_size > 0 for file in files] == [True, True]
-
-    monkeypatch.setattr(os, "posix_fallocate", _refuse_space)
-    with metrics.share_counts(tmp_path / "full"):
-        metrics.count_in_files(tmp_path / "full", "1")
-        counting = metrics.Metrics(lambda: 0)
-        counting.register_call("read", "done", 0.1)
-        assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
-        assert list((tmp_path / "full").iterdir()) == []

@@ -272,23 +272,6 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     assert live.refresh(NOW + timedelta(seconds=8)) is second
 
 
-def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -> None:
-    """Rules that appear, change or go: the files are held against them again, and what they say told."""
-    rules = tmp_path / "policy_properties.yaml"
-    told: list[BrokerEvent | AuditEvent] = []
-    names = replace(make_names(*SERVICES), upstreams={}, site_rules=rules)
-    live = LivePolicies(folder, names, NOW, tell=told.append)
-    rules.write_text("- name: no\n  service: my-lones\n  expect: {effect: deny}\n")
-    live.refresh(NOW)
-    assert [str(fault).partition(" (")[0] for fault in live.stale] == [
-        "policy_properties.yaml:1: unknown service 'my-lones'"
-    ]
-    rules.unlink()
-    live.refresh(NOW)
-    assert live.stale == ()
-    assert len(told) == 2
-
-
 def test_a_set_that_cannot_be_recorded_does_not_decide(folder: Path, edit: Edit, tmp_path: Path) -> None:
     """The set before it decides, also after a restart; the next refresh tries again."""
     told: list[tuple[str | None, str | None]] = []

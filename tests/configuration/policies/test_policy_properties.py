@@ -108,10 +108,9 @@ def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Pat
 
 @pytest.mark.long("proves site rules of whole policy sets")
 def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
-    """A person with an account, or a login that needs none, breaks no such rule."""
+    """A person with an account breaks no such rule."""
     none = "{borrower: none}"
     assert list_faults(around, folder, rule("{borrower: true}", none)) == []
-    assert list_faults(around, folder, rule(expect=none, service="myprint")) == []
     told = list_faults(around, folder, rule("{upstream: wayf}", none))
     assert any(
         "my-loans makes an account of the category STUDENT (student.yaml:16) (e.g. --upstream wayf" in each
@@ -128,10 +127,7 @@ def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path
 BROKEN = [
     rule("{upstream: nemid}", "{never_releases: [cpr]}"),
     rule("{age: {under: 16}}", service="myprint"),
-    rule("{upstream: wayf, schacHomeOrganization: au.dk}", "{never_releases: [mail]}"),
     rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
-    rule("{kaldemail_domain: ps.rm.dk}", "{never_releases: [kaldemail_domain]}", "[my-loans, e-resources]"),
-    rule("{upstream: library}", "{reason: ok, releases: []}"),
     rule("{upstream: wayf, borrower: true}", "{effect: permit}", "myprint"),
 ]
 
@@ -178,7 +174,7 @@ def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: Pol
 
 @pytest.mark.parametrize("name", ["policy_properties.yml", "Policy_Properties.YAML"])
 def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder: Path, name: str) -> None:
-    """They would guard nothing; and so would a link that leads nowhere."""
+    """They would guard nothing."""
     find_rules(around).unlink(missing_ok=True)
     other = find_rules(around).with_name(name)
     other.write_text(rule())
@@ -186,8 +182,3 @@ def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder
         live_policies.load(folder, NOW, around.names)
     assert str(found.value.faults[0]) == f"{name}: holds no site rules under this name (name it {NAME})"
     other.unlink()
-    find_rules(around).symlink_to("nowhere")
-    with pytest.raises(ConfigurationFaults) as found:
-        live_policies.load(folder, NOW, around.names)
-    find_rules(around).unlink()
-    assert str(found.value.faults[0]) == f"{NAME}: cannot be read: No such file or directory"

@@ -355,3 +355,21 @@ def test_an_answer_holds_nothing_beside(station: Station) -> None:
     worker = station.worker()
     assert results(turn(worker)) == ["feed.other_entity", "feed.other_entity"]
     assert not worker.entities(NOW)
+
+
+def test_a_copy_that_is_gone_is_fetched(station: Station) -> None:
+    """When the feed is due, and whole: the server's mark would only say that it has not changed."""
+    worker = station.worker()
+    turn(worker)
+    station.copy.unlink()
+    assert results(turn(worker, NOW + timedelta(hours=1))) == ["new"]
+
+
+def test_a_disk_that_cannot_be_written_is_an_alarm_and_no_end(station: Station) -> None:
+    """Logins go on with what is in memory."""
+    worker = station.worker()
+    turn(worker)
+    station.folder.rename(station.folder.with_name("away"))
+    station.folder.write_text("a file where the folder was")
+    assert results(turn(worker, force=True)) == ["feed.disk"]
+    assert set(worker.entities(NOW)) == {HUB}

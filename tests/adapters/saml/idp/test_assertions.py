@@ -248,3 +248,10 @@ def test_a_refusal_is_signed_and_says_the_status_only(parties: Parties, status: 
     assert values(root, "samlp:Status//@Value") == [each for each in status if each]
     assert values(root, "samlp:Status/samlp:StatusMessage | samlp:Status/samlp:StatusDetail") == []
     assert assertion is None
+
+
+def test_an_attribute_without_a_name_is_an_error(parties: Parties) -> None:
+    """The broker raises an error instead of leaving out an attribute that the person has seen."""
+    idp = replace(parties.idp, maps={"library": AttributeMap("library", (), outgoing=True)})
+    with pytest.raises(BrokerError, match="no row for borrower_number"):
+        idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())

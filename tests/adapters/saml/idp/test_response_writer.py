@@ -18,7 +18,7 @@ from broker.core.consent.disclosure import Item
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import SUCCESS, BrokerError
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
-from tests.plugins.example_counts import choose_size, scale_examples
+from tests.plugins.example_counts import scale_examples
 from tests.plugins.saml_parties import IDP, WORDS, Parties
 
 ROWS = (
@@ -101,30 +101,23 @@ def list_values(of: AssertionContents) -> list[str]:
     return [rows[item.name].write(value) for item in of.disclosure.attributes for value in item.values]
 
 
-@pytest.mark.parametrize(
-    "runs", [100, pytest.param(choose_size(300, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
-)
-def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
+@settings(max_examples=scale_examples(50), deadline=None, suppress_health_check=list(HealthCheck))
+@given(changed=changes())
+def test_no_value_leaves_its_place(parties: Parties, changed: dict[str, Any]) -> None:
     """A reader finds every value unchanged, and no further element."""
-
-    @settings(max_examples=scale_examples(runs), deadline=None, suppress_health_check=list(HealthCheck))
-    @given(changes())
-    def read(changed: dict[str, Any]) -> None:
-        of = contents(parties, changed)
-        root = etree.fromstring(etree.tostring(write_assertion(of)))
-        assert root.get("ID") == of.issued.assertion
-        assert root.findtext("{*}Issuer") == of.issuer
-        assert root.findtext("{*}Subject/{*}NameID") == of.issued.name_id
-        assert root.findtext("{*}Conditions/{*}AudienceRestriction/{*}Audience") == of.request.entity_id
-        confirmed: Any = root.find("{*}Subject/{*}SubjectConfirmation/{*}SubjectConfirmationData")
-        assert (confirmed.get("InResponseTo"), confirmed.get("Recipient")) == (of.request.id, of.request.acs)
-        assert [each.text for each in root.iter("{*}AuthenticatingAuthority")] == list(of.authentication.chain)
-        found = ["".join(map(str, each.itertext())) for each in root.iter("{*}AttributeValue")]
-        assert found == list_values(of)
-        names = [each.tag for each in root.iter()]
-        assert names.count("{urn:oasis:names:tc:SAML:2.0:assertion}AttributeValue") == len(found)
-
-    read()
+    of = contents(parties, changed)
+    root = etree.fromstring(etree.tostring(write_assertion(of)))
+    assert root.get("ID") == of.issued.assertion
+    assert root.findtext("{*}Issuer") == of.issuer
+    assert root.findtext("{*}Subject/{*}NameID") == of.issued.name_id
+    assert root.findtext("{*}Conditions/{*}AudienceRestriction/{*}Audience") == of.request.entity_id
+    confirmed: Any = root.find("{*}Subject/{*}SubjectConfirmation/{*}SubjectConfirmationData")
+    assert (confirmed.get("InResponseTo"), confirmed.get("Recipient")) == (of.request.id, of.request.acs)
+    assert [each.text for each in root.iter("{*}AuthenticatingAuthority")] == list(of.authentication.chain)
+    found = ["".join(map(str, each.itertext())) for each in root.iter("{*}AttributeValue")]
+    assert found == list_values(of)
+    names = [each.tag for each in root.iter()]
+    assert names.count("{urn:oasis:names:tc:SAML:2.0:assertion}AttributeValue") == len(found)
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])

@@ -4,19 +4,14 @@ import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.saml.keys.rotation import RELOADED, STORE, VALID_FOR, refuse_clock_in_the_past, rotate
+from broker.adapters.saml.keys.rotation import RELOADED, STORE, refuse_clock_in_the_past, rotate
 from broker.core.errors import ConfigurationFaults
 from tests.adapters.saml.keys.test_rotation import files
 from tests.plugins.saml_parties import NOW, Parties
-
-DAY = timedelta(days=1)
-TRACK = "idp-signing"
-WAIT = VALID_FOR + RELOADED
 
 
 @pytest.fixture
@@ -50,26 +45,3 @@ def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refuse
             refuse_clock_in_the_past(folder, now)
     else:
         refuse_clock_in_the_past(folder, now)
-
-
-def test_what_is_renamed_is_on_the_disk_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a loss of power leaves the new name on an empty file: a key that is gone."""
-    synced: set[int] = set()
-    renamed: list[bool] = []
-    sync, rename = os.fsync, Path.replace
-
-    def syncing(opened: Any) -> None:
-        synced.add(os.fstat(opened).st_ino)
-        sync(opened)
-
-    def renaming(path: Path, target: Path) -> Path:
-        if path.suffix == ".new":
-            renamed.append(path.stat().st_ino in synced)
-        return rename(path, target)
-
-    monkeypatch.setattr(os, "fsync", syncing)
-    monkeypatch.setattr(Path, "replace", renaming)
-    for _ in range(3):
-        rotate(folder, NOW, [TRACK, STORE], early=True)
-    assert len(renamed) > 5
-    assert all(renamed)

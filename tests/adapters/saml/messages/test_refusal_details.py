@@ -38,12 +38,16 @@ def refusal(parties: Parties, change: Change) -> MessageRefused:
 BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:"
 
 
-def test_an_answer_by_redirect_is_refused_by_the_standards_status(parties: Parties) -> None:
-    """UnsupportedBinding goes to the registered ACS, by HTTP-POST."""
+@pytest.mark.parametrize(
+    ("binding", "name"), [(BINDING + "HTTP-Redirect", "HTTP-Redirect"), ("https://evil.example", "an unknown binding")]
+)
+def test_another_binding_is_refused_by_the_standards_status(parties: Parties, binding: str, name: str) -> None:
+    """UnsupportedBinding goes to the registered ACS, by HTTP-POST. The log names known bindings only."""
     with pytest.raises(RequestRefused) as caught:
-        parties.ask(edit(".", ProtocolBinding=BINDING + "HTTP-Redirect"))
+        parties.ask(edit(".", ProtocolBinding=binding))
     assert caught.value.refusal == UNSUPPORTED_BINDING
     assert isinstance(caught.value.request, AuthnRequest)
+    assert f"by {name}:" in caught.value.detail
 
 
 @pytest.mark.parametrize("letters", [1_100, 2_000])
@@ -70,3 +74,20 @@ def test_a_longer_relay_state_is_refused(parties: Parties, binding: str) -> None
     with pytest.raises(MessageRefused) as caught:
         reading[binding]()
     assert str(caught.value).startswith("xml.relay_state")
+
+
+Z = "a time must be UTC and end in Z (saml-core 1.3.3): "
+
+
+@pytest.mark.parametrize(
+    ("time", "detail"),
+    [
+        ("2026-11-25T12:00:00+00:00", Z + "+00:00 is not accepted"),
+        ("2026-11-25T13:00:00+01:00", Z + "this time has no zone, or another one"),
+        ("2026-11-25T12:00:00", Z + "this time has no zone, or another one"),
+    ],
+)
+def test_of_a_time_the_log_says_what_is_demanded(parties: Parties, time: str, detail: str) -> None:
+    """+00:00 is refused as every other zone is, and the line says so."""
+    refused = refusal(parties, edit(".", IssueInstant=time))
+    assert (refused.cause, refused.detail) == ("request.zone", detail)

@@ -1,5 +1,6 @@
 """Metadata while it changes: the folder first, then feeds, one state of it for each message, and its notices."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,9 +15,10 @@ from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.entities import Institution, Service, Upstream
-from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, RequestRefused, ServiceNotConnected
+from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.events.audit_events import AuditEvent
 from broker.core.events.broker_events import BrokerEvent
+from broker.core.login.transaction import Outstanding
 from tests.plugins import metadata_feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import Forge
@@ -236,18 +238,24 @@ def test_an_encryption_key_may_come_and_go(station: Station) -> None:
 
 
 def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
-    """A login cannot begin at an upstream that its federation has taken out of the feed."""
+    """A party that its federation takes out of a feed, or whose end has come, can neither be asked nor answer."""
     everyone = station.everyone
     (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
     station.publish(hub(everyone.hub))
     live = station.live(wayf(), loans())
     role = replace(everyone.sp, metadata=live, upstreams=wayf())
-    assert redirect_url(role.ask("wayf", "_q1", everyone.request, NOW)).startswith(f"{HUB}/sso?")
+    idp = replace(everyone.idp, metadata=live, services={LOANS: loans()["my-loans"]})
+    asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
+    assert redirect_url(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
+    posted = b64encode(everyone.sign_response(everyone.response())).decode()
+    message = role.parse_response("wayf", [("SAMLResponse", posted)])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
-        redirect_url(role.ask("wayf", "_q1", everyone.request, NOW))
+        redirect_url(role.ask("wayf", "_q1", asked, NOW))
     assert refused.value.refusal == NO_AVAILABLE_IDP
+    with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
+        role.receive("wayf", message, Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
     assert live.faults(LATER) == [f"no metadata of {HUB} is in force"]
 
 
@@ -444,7 +452,8 @@ def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> N
     """Fourteen days before a validUntil in the folder, or before the last certificate of a party there."""
     write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
     write_file(station, "hub", hub(station.everyone.hub))
-    live = station.following([], WantedEntities(wayf(), loans()))
+    missing = Service("missing", "https://missing.example", WORDS, ("wayf",))
+    live = station.following([], WantedEntities(wayf(), {**loans(), "missing": missing}))
     assert live.warnings(NOW) == []
     (told,) = live.warnings(NOW + timedelta(days=1))
     assert told.startswith(f"metadata/loans.xml: {LOANS} expires 2026-12-10T12:00:00Z")

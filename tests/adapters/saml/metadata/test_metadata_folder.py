@@ -281,3 +281,13 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.read_changes()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
+
+
+def test_what_is_taken_out_is_out(folder: Path) -> None:
+    """A party that is removed from the folder is not kept from the earlier content."""
+    before = contents(folder)
+    (folder / "hub.xml").unlink()
+    (folder / "loans.xml").write_text((folder / "loans.xml").read_text().replace(LOANS, "https://other.example"))
+    after = contents(folder, before)
+    assert (set(after.metadata.upstreams), set(after.metadata.services)) == ({DIRECT, EID}, {OPEN, PRINT})
+    assert after.faults == {}

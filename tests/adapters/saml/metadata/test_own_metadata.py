@@ -147,3 +147,8 @@ def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     assert read(xml, "md:SPSSODescriptor/@AuthnRequestsSigned | //@WantAssertionsSigned") == ["true", "true"]
     assert read(xml, "//md:NameIDFormat/text()") == [TRANSIENT]
     assert read(sp(parties, "eid"), "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
+
+
+def test_a_privacy_notice_that_is_not_there_is_not_named(parties: Parties) -> None:
+    """Every advertised address is served (SDP-MD04)."""
+    assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []

@@ -184,3 +184,29 @@ def test_keys_are_not_shown(forge: Forge) -> None:
     """No key material and no certificate is in what a log or a traceback would print."""
     assert forge.upstream.key.certificate not in repr(forge.upstream.key)
     assert "private=" not in repr(forge.upstream.key)
+
+
+def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
+    """A peer may publish both kinds: each is held against its own methods, and the other is no error."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    by_rsa = signature.sign_bytes(b"octets", forge.upstream.key)
+    r, s = decode_dss_signature(private.sign(b"octets", ec.ECDSA(hashes.SHA256())))
+    by_ec = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    for made, method, other, own in (
+        (by_rsa, MORE + "rsa-sha256", private.public_key(), forge.upstream.certificate),
+        (by_ec, MORE + "ecdsa-sha256", forge.upstream.certificate, private.public_key()),
+    ):
+        signature.verify_bytes(b"octets", made, method, load_keys(other, own))
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
+            signature.verify_bytes(b"octets", made, method, load_keys(other))
+        renamed = MORE + ("ecdsa-sha256" if "#rsa-" in method else "rsa-sha256")
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
+            signature.verify_bytes(b"octets", made, renamed, load_keys(own))
+
+
+def test_a_signing_key_is_an_rsa_key(forge: Forge) -> None:
+    """Another kind, which could not carry what our metadata promises, is no signing key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(TypeError, match="RSA"):
+        signature.SigningKey.load(pem, forge.upstream.certificate)

@@ -12,7 +12,6 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
 from broker.demo.people.personas import persona
-from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.storage.records import Records
 from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.pin_pages import link_in
@@ -272,15 +271,6 @@ def test_nobody_is_found_by_name_or_cpr_number(shared_deployment: Deployment, ty
     assert page.status_code == 422
     if typed in {ASTA, SPELLED}:
         assert typed not in page.get_data(as_text=True) + str(read_audit_log(shared_deployment))
-
-
-def test_unknown_help_codes_are_limited(desk: Person) -> None:
-    """Staff cannot guess the code of another page. A borrower number is no guess."""
-    number = account(desk.deployment)
-    for _ in range(UNKNOWN_CODES.most):
-        assert find(desk, "BCDFGHJK").status_code == 422
-    assert find(desk, "BCDFGHJK").status_code == 429
-    assert find(desk, number).status_code == 200
 
 
 def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
