@@ -51,7 +51,7 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
         "broker/adapters/saml/xml_security/written_message.py",
     ),
     SIGNATURES: (
-        "broker/adapters/saml/xml_security/http_bindings.py:build_signed",
+        "broker/adapters/saml/xml_security/http_bindings.py:build_signed_message",
         "broker/adapters/saml/xml_security/http_bindings.py:build_signed_form",
         "broker/adapters/saml/xml_security/signature.py:sign",
         "broker/adapters/saml/xml_security/signature.py:sign_bytes",

@@ -62,7 +62,7 @@ class PreparedHub:
     def answer(self, query: str) -> tuple[str, dict[str, str]]:
         """Return the broker's ACS and the fields of the form that the hub posts there."""
         self.first = self.first or wayf_hub.read(query)
-        carried = http_bindings.inflate_redirect(query, "SAMLRequest")
+        carried = http_bindings.read_redirect(query, "SAMLRequest")
         found = _REQUEST_ID.search(carried.xml)
         assert found
         written = _write_response(self, time.monotonic() // _RENEWED_AFTER_S)
@@ -81,7 +81,7 @@ class PreparedHub:
 @lru_cache(maxsize=1)
 def _write_request(service: PreparedService, _: float) -> bytes:
     url = services.request_url(service.site, service.relay_state, service.peer, force=False, passive=False)
-    return http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
+    return http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest").xml
 
 
 @lru_cache(maxsize=1)

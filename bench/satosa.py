@@ -194,7 +194,7 @@ class _Login:
 
     def _prove(self, asked: str, message: bytes) -> None:
         """Check that SATOSA does the measured work; our parser would refuse its Triple-DES."""
-        signed = http_bindings.inflate_redirect(asked, "SAMLRequest").signed
+        signed = http_bindings.read_redirect(asked, "SAMLRequest").signed
         if signed is None:
             raise SystemExit("SATOSA did not sign its AuthnRequest")
         root = etree.fromstring(message)

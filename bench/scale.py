@@ -61,7 +61,7 @@ def rows() -> Iterator[Row]:
 
 def _measure_kind(client: redis.Redis, kind: RecordKind) -> float:
     """Return the kilobytes that the records of a kind take."""
-    keys = client.scan_iter(match=redis_scripts.records(kind), count=1000)
+    keys = client.scan_iter(match=redis_scripts.scan_pattern(kind), count=1000)
     return sum(client.memory_usage(key) or 0 for key in keys) / 1000
 
 

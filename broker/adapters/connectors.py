@@ -35,7 +35,7 @@ class ConnectorKeys(BaseModel):
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Return the settings; ConfigurationFaults with all faults, which quote no value."""
+        """Return the settings. Raises ConfigurationFaults with all faults, which quote no value."""
         misfits: list[ErrorDetails] = []
         try:
             return cls.model_validate(dict(settings))
@@ -56,7 +56,7 @@ class ConnectorKeys(BaseModel):
 
 
 def check_address(url: str, *, loopback: bool = False) -> str:
-    """Return an https address without its last slash; ValueError for another text.
+    """Return an https address without its last slash. Raises ValueError for another text.
 
     With ``loopback``, http is accepted too if the host is this machine.
     """

@@ -130,7 +130,7 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local = (name for name, upstream in parts.upstreams.items() if upstream.local)
     sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
-    own = frozenset((config.idp_entity_id, *sp_entity_ids))
+    own_entity_ids = frozenset((config.idp_entity_id, *sp_entity_ids))
     table = config.limits
     campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
     return WebPorts(
@@ -142,7 +142,7 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
             parts.metadata,
             services={service.entity_id: service for service in parts.services.values()},
             maps=parts.maps.maps,
-            own=own,
+            own_entity_ids=own_entity_ids,
         ),
         sp_role=ServiceProvider(
             base_url,
@@ -150,7 +150,7 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
             parts.keys.sp.load_decryption_keys(),
             parts.metadata,
             upstreams=parts.saml_upstreams,
-            own=own,
+            own_entity_ids=own_entity_ids,
         ),
         messages=MessageRecorder(parts.messages, config.message_log_upstreams(), now),
         cookies=cookies,

@@ -35,9 +35,9 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
     if faults:
         raise ConfigurationFaults(faults)
     upstreams, services = settings.core_upstreams(), settings.core_services()
-    named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
+    upstream_feeds = {name: table.feed for name, table in settings.upstreams.items()}
     service_feeds = {name: table.feed for name, table in settings.services.items()}
-    wanted = WantedEntities(upstreams, services, named_feeds, service_feeds, feeds)
+    wanted = WantedEntities(upstreams, services, upstream_feeds, service_feeds, feeds)
     path = settings.metadata
     folder = MetadataFolder(path, wanted.list_folder_ids(), _folders.get(path))
     _folders[path] = folder.contents
@@ -66,7 +66,7 @@ def _read_feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
         mdq=table.mdq,
         speaks_for=frozenset(table.speaks_for),
         ca_file=table.ca_file,
-        birk=_BIRK,
+        birk_prefix=_BIRK,
     )
 
 

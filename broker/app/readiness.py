@@ -199,7 +199,7 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
     moment = now()
     for check, faults in readiness(parts).items():
         yield Gauge("broker_failed_checks", bool(faults), (check,))
-    for feed in parts.metadata.followed:
+    for feed in parts.metadata.feeds:
         until = feed.until()
         ends = until.timestamp() if until else 0
         yield Gauge("broker_feed_valid_until_timestamp_seconds", ends, (feed.feed.name,))

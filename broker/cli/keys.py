@@ -35,7 +35,7 @@ def generate(folder: Path, *, as_json: bool) -> None:
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
     """List use, slot, bits, expiry and certificate fingerprint of each key.
 
-    The keys are those of FOLDER, or the configured ones.
+    The slot is current, next or previous. The keys are those of FOLDER, or the configured ones.
     """
     listed = key_ring.list_keys(folder or configuration().keys)
     show([asdict(key) for key in listed], as_json=as_json)
@@ -47,7 +47,7 @@ def list_keys(folder: Path | None, *, as_json: bool) -> None:
     "tracks",
     multiple=True,
     type=click.Choice(rotation.TRACKS),
-    help="Rotate only this one; repeatable.",
+    help="Rotate only the keys of this kind; repeatable.",
 )
 @click.option(
     "--now",
@@ -66,13 +66,13 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     if folder is None:
         fleet_report.refuse_late_machines(assembly.open_broker())
-    place = folder or configuration().keys
+    keys_folder = folder or configuration().keys
     now = datetime.now(UTC)
-    rotation.refuse_clock_in_the_past(place, now)
-    turns = rotation.rotate(place, now, tracks or rotation.TRACKS, early=early)
-    show([asdict(turn) for turn in turns], as_json=as_json)
-    if not any(turn.did for turn in turns):
-        earliest = min(turn.earliest for turn in turns)
+    rotation.refuse_clock_in_the_past(keys_folder, now)
+    steps = rotation.rotate(keys_folder, now, tracks or rotation.TRACKS, early=early)
+    show([asdict(step) for step in steps], as_json=as_json)
+    if not any(step.did for step in steps):
+        earliest = min(step.earliest for step in steps)
         click.echo(f"too early; the next step is due {earliest:%Y-%m-%d %H:%M} UTC", err=True)
         raise SystemExit(FINDINGS)
     click.echo("now reload the broker (SIGHUP), on every machine that has these keys", err=True)

@@ -29,7 +29,7 @@ def show_metadata(*, as_json: bool) -> None:
 
 
 def _feed_rows(parts: assembly.Parts) -> Iterator[Row]:
-    for feed in parts.metadata.followed:
+    for feed in parts.metadata.feeds:
         yield {
             "kind": "feed",
             "name": feed.feed.name,

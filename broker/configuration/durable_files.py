@@ -10,7 +10,7 @@ from typing import Final
 from broker.core.errors import ConfigurationFaults, Fault
 
 _REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_OTHERS: Final = 0o022
+_WRITABLE_BY_OTHERS: Final = 0o022
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -27,26 +27,26 @@ def make_state(folder: Path) -> None:
         what = f"{folder} cannot be written to: {error.strerror}"
         fix = "name a folder that the broker's user may write in, outside its configuration"
         raise ConfigurationFaults([Fault("state", what, fix)]) from None
-    if folder.stat().st_mode & _OTHERS:
+    if folder.stat().st_mode & _WRITABLE_BY_OTHERS:
         what = f"{folder} is open for others to write"
         raise ConfigurationFaults([Fault("state", what, f"chmod go-w {folder}")])
 
 
-def read_bytes(path: Path, most: int = -1) -> bytes:
-    """Return the first ``most`` bytes of a file.
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """Return the first ``limit`` bytes of a file, or all of them.
 
     Raises OSError for a named pipe too: reading it would never end.
     """
     if path.is_fifo():
         raise OSError(errno.EINVAL, "it is a named pipe")
     with path.open("rb") as file:
-        return file.read(most)
+        return file.read(limit)
 
 
 def create_once(path: Path, octets: bytes) -> bytes:
-    """Return what a file holds; if it is missing, make it with ``octets``.
+    """Return the content of a file; if it is missing, make it with ``octets``.
 
-    Of several processes the first one makes it.
+    If several processes call this at once, the content of the first one stays.
     """
     if not path.exists():
         with tempfile.NamedTemporaryFile(dir=path.parent) as new:

@@ -140,7 +140,7 @@ class _Reader:
         self._name = name
 
     def document(self, take: _Take) -> YamlNode | None:
-        """Return the node of the one document, None where there is none."""
+        """Return the node of the one document, or None if there is none."""
         node: YamlNode | None = None
         while (event := take()) is not None:
             if isinstance(event, DocumentStartEvent):

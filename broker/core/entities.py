@@ -150,7 +150,8 @@ class Service:
     description: Text | None = None
     privacy_notice: Text | None = None
     url: Text | None = None  # its start page, for the way back after a sign-up
-    # Assertions are encrypted. Without that no CPR leaves (docs/reference/design.md#invariant-4).
+    # Assertions are encrypted. Otherwise no CPR number is sent
+    # (docs/reference/design.md#invariant-4).
     encrypts: bool = False
     encryption: Encryption | None = None  # as broker.toml states it; None: as its metadata lists
     attribute_map: str = "library"

@@ -159,7 +159,7 @@ class TokenRefused(BrokerError):
 
 
 class FormRefused(BrokerError):
-    """A form of ours with a field that is missing, repeated or of an unknown value."""
+    """One of our forms with a field that is missing, repeated or of an unknown value."""
 
     reason = "form_refused"
     http = 422

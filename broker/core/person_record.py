@@ -88,7 +88,7 @@ class PersonRecord:
 
     @property
     def enrolment_due(self) -> datetime | None:
-        """Return when the enrolment is tried next; None where none is pending."""
+        """Return when the enrolment is tried next; None if none is pending."""
         if self.enrolment and self.enrolment.state is EnrolmentState.PENDING:
             return self.enrolment.next_attempt
         return None

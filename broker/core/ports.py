@@ -36,33 +36,33 @@ def lease_key(key: Key) -> Key:
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record that does not open: damaged, of an unknown key, or of a release that is too old.
+    """A record that cannot be read: damaged, of an unknown key, or of a release that is too old.
 
-    ``key`` is its key, if that is known: a caller who can make the record again drops it.
+    ``key`` is the record's key, if it is known. A caller that can make the record again drops it.
     """
 
     def __init__(self, what: str, key: Key | None = None) -> None:
-        """Store the sentence for the log, which holds no name of a record, and the key."""
+        """Store the key, and a sentence for the log, which does not contain the record's name."""
         super().__init__(what)
         self.key = key
 
 
 class NewerRelease(StoreUnavailable):
-    """A newer release wrote the store or one of its records: nothing of it is changed or dropped.
+    """A newer release wrote the store or one of its records, which must not be changed or dropped.
 
-    Not a RecordUnreadable, which some callers skip or drop.
+    It is not a RecordUnreadable, because some callers skip or drop those.
     """
 
     def __init__(self, what: str, found: int, known: int) -> None:
-        """Say that ``what`` has version ``found``, and which one this release reads."""
+        """State that ``what`` has version ``found`` and that this release reads ``known``."""
         numbers = f"{what} has version {found}, this release reads {known}"
         super().__init__(f"this store was written by a newer release: {numbers}")
 
 
-class Kept(NamedTuple):
-    """One stored record: its bytes, the writer's random version, and its expiry.
+class StoredRecord(NamedTuple):
+    """A record as the store holds it: its bytes, the writer's random version, and its expiry.
 
-    ``due`` is when it is due, if it is queued.
+    ``due`` is the time from which a worker may claim the record; None if it is not queued.
     """
 
     value: bytes
@@ -72,11 +72,14 @@ class Kept(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One compare-and-set: ``kept`` is written if the present version is ``was``."""
+    """One compare-and-set: ``record`` is written if ``expected_version`` is the stored one.
+
+    Without ``expected_version``, it is written if there is no record.
+    """
 
     key: Key
-    kept: Kept
-    was: str | None
+    record: StoredRecord
+    expected_version: str | None
 
 
 class Store(Protocol):
@@ -87,33 +90,38 @@ class Store(Protocol):
     NewerRelease for a record that cannot be opened. Source: docs/reference/design.md#4b.
     """
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
+    def get(self, key: Key, now: datetime) -> StoredRecord | None:
         """Return the record; None if there is none or it has expired."""
         (found,) = self.get_many([key], now)
         return found
 
     def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+        self,
+        key: Key,
+        record: StoredRecord,
+        expected_version: str | None,
+        now: datetime,
+        *,
+        durable: bool = False,
     ) -> bool:
-        """Write if the present version is ``was`` (None: if absent).
+        """Write if the stored version is ``expected_version`` (None: if there is no record).
 
-        Return True if ``kept.version`` is the present version afterwards. So a put that is repeated
-        and finds its own version has succeeded. ``durable`` waits until a power cut cannot undo the
-        write.
+        Return True if ``record.version`` is stored afterwards. So a put that is repeated and finds
+        its own version has succeeded. ``durable`` waits until a power cut cannot undo the write.
         """
-        return self.put_many(Write(key, kept, was), (), now, durable=durable)
+        return self.put_many(Write(key, record, expected_version), (), now, durable=durable)
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
-        """Return what ``get`` returns for each key, in their order, in one call of the store."""
+    def get_many(self, keys: Sequence[Key], now: datetime) -> list[StoredRecord | None]:
+        """Return the record of each key as ``get`` does, in one call of the store."""
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Put ``first``; only if it stands, put the others too, in one call if the store can.
+        """Put ``first``; only if it is stored, put each of ``others`` too.
 
-        Return whether ``first`` stands. Another write that does not stand changes nothing. The
-        process may die between the first and the others if they share no group. The same call again
-        finds the first one standing and writes the others.
+        Return whether ``first`` is stored. One of the others whose expected version differs is
+        skipped. If the writes share no group, the process may die between the first and the others.
+        Repeating the call then finds the first one stored, and writes the others.
         """
 
     def drop(self, key: Key) -> None:
@@ -121,12 +129,12 @@ class Store(Protocol):
 
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
-    ) -> Iterator[tuple[Key, Kept]]:
+    ) -> Iterator[tuple[Key, StoredRecord]]:
         """Return the unexpired records of a group, or of the whole kind if ``group`` is None."""
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
-    ) -> tuple[Key, Kept] | None:
+    ) -> tuple[Key, StoredRecord] | None:
         """Lease the earliest record due at ``now`` that is not leased, and return it, or None.
 
         The record stays as it is, with its ``due`` and its version. The lease is a separate record
@@ -259,7 +267,7 @@ class Mail(Protocol):
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
         """Send one mail. Raises MailUnavailable unless the server accepted it.
 
-        ``RecipientRefused``, which is one, if another try would not help.
+        Raises its subclass RecipientRefused if another attempt would not help.
         """
 
 

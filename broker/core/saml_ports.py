@@ -1,4 +1,4 @@
-"""The ports of the SAML roles and of single logout: what is read and what is written."""
+"""The ports of the SAML roles and of single logout."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from broker.core.logout.sessions import NameID
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PostForm:
-    """A message on its way through the browser: the form's action and its hidden fields."""
+    """A message that the browser posts: the action of the form and its hidden fields."""
 
     action: str
     fields: Mapping[str, str]
@@ -28,12 +28,12 @@ class PostForm:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Received:
-    """A verified answer of an upstream, with the id and end of its message to detect replays."""
+    """A verified answer of an upstream, with the id and expiry of its message to detect replays."""
 
     answer: Authentication | UpstreamRefusal
     message_id: str
     until: datetime
-    opened: bytes = b""  # the Assertion that was encrypted in it, as its signature covers it
+    opened: bytes = b""  # the decrypted Assertion; empty if it was not encrypted
 
 
 class IdpRole(Protocol):
@@ -52,10 +52,10 @@ class IdpRole(Protocol):
         authentication: Authentication,
         issued: Issued,
     ) -> PostForm:
-        """Write the signed Response with exactly what ``disclosure`` holds."""
+        """Write the signed Response with exactly the attributes of ``disclosure``."""
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-        """Return the NameID under which the assertion of ``issued`` names the person."""
+        """Return the NameID of the person in the assertion of ``issued``."""
 
     def refuse(
         self, request: AuthnRequest, status: Status, response_id: str, now: datetime
@@ -64,19 +64,19 @@ class IdpRole(Protocol):
 
 
 class SpRole(Protocol):
-    """Our service provider role, toward the upstreams; upstreams are named as in broker.toml."""
+    """Our service provider role, toward the upstreams, which have their names in broker.toml."""
 
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
-        """Return the URL, or the form, that carries our signed AuthnRequest."""
+        """Return the URL or form with our signed AuthnRequest."""
 
     def parse_response(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the message, past XML security, and the request it claims to answer.
+        """Return the message, which has passed XML security, and the id of the request it answers.
 
-        The message is not trusted yet.
+        The caller must not trust either before ``receive``.
         """
 
     def receive(
@@ -91,17 +91,17 @@ class SpRole(Protocol):
     ) -> Received:
         """Verify the message of ``parse_response`` in full.
 
-        MessageRefused names the check that failed.
+        Raises MessageRefused with the code of the check that failed.
         """
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
-        """Return an upstream's error page for its own people, filled in; None if it has none."""
+        """Return the URL of an upstream's help page for this error; None if it has none."""
 
 
 class LogoutRefused(MessageRefused):
-    """A logout message that is refused: the person who brought it may still be logged in."""
+    """A logout message that is refused: the person may still be logged in."""
 
     reason = "logout_refused"
 
@@ -109,7 +109,7 @@ class LogoutRefused(MessageRefused):
 class LogoutRole(Protocol):
     """Our single logout service, on both sides.
 
-    ``upstream`` names the upstream whose address the message came to, None for the services'.
+    ``upstream`` is the upstream to whose URL the message was sent; None for the URL of services.
     """
 
     def read_redirect(
@@ -117,7 +117,7 @@ class LogoutRole(Protocol):
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-Redirect, from the raw query string.
 
-        MessageRefused names the check that failed.
+        Raises MessageRefused with the code of the check that failed.
         """
 
     def read_post(
@@ -125,19 +125,19 @@ class LogoutRole(Protocol):
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-POST, from the form's pairs.
 
-        MessageRefused names the check that failed.
+        Raises MessageRefused with the code of the check that failed.
         """
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
-        """Return the URL or the form that takes our signed LogoutRequest to a participant."""
+        """Return the URL or form with our signed LogoutRequest to a participant."""
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
-        """Return the URL or the form that takes our signed LogoutResponse to the peer that asked.
+        """Return the URL or form with our signed LogoutResponse to the peer that sent ``request``.
 
-        None where it has no address for one.
+        None if its metadata has no address for a LogoutResponse.
         """
 
     def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
-        """Return whether a peer can be asked, and its answer be believed."""
+        """Return whether a peer has an address for a LogoutRequest, and keys for its answer."""

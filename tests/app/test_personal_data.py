@@ -23,7 +23,7 @@ from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import PersonIds, compute_person_id_of_identifier
-from broker.core.ports import Kept, Key, NewerRelease, lease_key
+from broker.core.ports import Key, NewerRelease, StoredRecord, lease_key
 from broker.core.retention import RecordKind
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy
@@ -233,7 +233,7 @@ def test_the_line_stands_before_anything_is_deleted(parts_with_persons: Parts, m
 def test_a_deletion_beside_the_worker_is_not_complete(parts_with_persons: Parts) -> None:
     """A worker that has the lease stops it; the same again, when it has ended, is complete."""
     place = lease_key(person_key(RecordWriter(parts_with_persons, ASTA).id))
-    assert parts_with_persons.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
+    assert parts_with_persons.store.put(place, StoredRecord(b"", "theirs", now() + timedelta(minutes=9)), None, now())
     person = asta(parts_with_persons)
     with pytest.raises(PersonBusy):
         parts_with_persons.stored_data.forget(person)

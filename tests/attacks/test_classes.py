@@ -18,8 +18,8 @@ from tests.attacks.messages import defences
         ([encryption.METHODS], defences.METHODS),
         ([RESPONSE_CHECKS], defences.RESPONSE),
         ([ASSERTION_CHECKS], defences.ASSERTION),
-        ([authn_requests.REQUEST_CHECKS], defences.REQUEST),
-        ([authn_requests.LIMITS], defences.LIMITS),
+        ([authn_requests.UNANSWERABLE_CHECKS], defences.REQUEST),
+        ([authn_requests.ANSWERED_CHECKS], defences.LIMITS),
         ([logout_messages.LOGOUT_REQUEST_CHECKS, logout_messages.LOGOUT_RESPONSE_CHECKS], defences.LOGOUT),
     ],
 )

@@ -25,7 +25,7 @@ from broker.adapters.saml.sp import received_response, service_provider
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
-    message_model,
+    message_reading,
     safe_parser,
     signature,
     signature_profile,
@@ -88,7 +88,7 @@ def _accept_always(*_: object) -> bool:
 
 def _read_without_verifying(element: Any, *_: object) -> saml.Assertion:
     """Read an assertion without verifying its signature."""
-    return message_model.read_unsigned(saml.Assertion, element)
+    return message_reading.read_unsigned(saml.Assertion, element)
 
 
 def _check_nothing(*_: object, **__: object) -> None:
@@ -149,7 +149,7 @@ def _send_signed_query(change: Callable[[str], str]) -> Callable[[Scene], object
 def _send_query(change: Callable[[str], str]) -> Callable[[Scene], object]:
     def attack(scene: Scene) -> object:
         query = scene.parties.query(scene.parties.authn_request(), key=None)
-        return http_bindings.inflate_redirect(change(query), "SAMLRequest")
+        return http_bindings.read_redirect(change(query), "SAMLRequest")
 
     return attack
 
@@ -158,7 +158,7 @@ def _send_bomb(scene: Scene) -> object:
     squeezed = zlib.compressobj(wbits=-15)
     packed = squeezed.compress(etree.tostring(scene.parties.authn_request(service=LOANS)) + b" " * 40_000)
     query = "SAMLRequest=" + quote(base64.b64encode(packed + squeezed.flush()), safe="")
-    return http_bindings.inflate_redirect(query, "SAMLRequest", message_checks.BOUNDS.octets)
+    return http_bindings.read_redirect(query, "SAMLRequest", message_checks.BOUNDS.octets)
 
 
 def _inflate(octets_: bytes, _longest: int) -> bytes:
@@ -269,11 +269,11 @@ DEFENCES: Final[dict[str, Defence]] = {
         19, _set(received_response.ReceivedFromUpstream, "skew", timedelta(hours=1)), _send_expired
     ),
     "an answer is fresh": Defence(
-        15, _set(received_response, "traits_of", lambda _: ProfileTraits(fresh=timedelta(days=1), hub=True)),
+        15, _set(received_response, "traits_of", lambda _: ProfileTraits(max_age=timedelta(days=1), hub=True)),
         _send_late(minutes=9),
     ),
     "a request is fresh": Defence(
-        26, _set(authn_requests.ReceivedAuthnRequest, "fresh", timedelta(days=1)),
+        26, _set(authn_requests.ReceivedAuthnRequest, "max_age", timedelta(days=1)),
         _send_request(edit(".", IssueInstant=stamp(NOW - timedelta(hours=1)))),
     ),
     "a request is not from the future": Defence(
@@ -299,7 +299,7 @@ DEFENCES: Final[dict[str, Defence]] = {
         _send_query(lambda query: query.replace("state%2F1", "a%0Db")),
     ),
     "an answer goes to a registered ACS": Defence(
-        25, _set(identity_provider.IdentityProvider, "_service", _any_acs), _answer_at_lost_acs
+        25, _set(identity_provider.IdentityProvider, "_find_service", _any_acs), _answer_at_lost_acs
     ),
 }  # fmt: skip
 

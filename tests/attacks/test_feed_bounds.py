@@ -223,7 +223,7 @@ def test_a_hostile_entity_is_skipped(case: str, forge: Forge) -> None:
     read = entity_roles.read_feed_descriptors(found.entities, [HUB], [LOANS])
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
     assert [notice.removesuffix(" (keep only the entities you need)") for notice in read.notices] == [
-        f"feed: {HUB} is no sound metadata: {cause}"
+        f"feed: {HUB} is no valid metadata: {cause}"
     ]
 
 

@@ -164,7 +164,7 @@ def test_the_library_account_is_not_the_person_s_before_the_answer(deployment: D
     deployment.person().log_in("asta")
     borrower = deployment.parts.library.read(str(number), deployment.clock.now().replace(year=2099))
     assert borrower is not None
-    person_id = deployment.broker.lookup.persons.find_cpr_person_of(borrower, deployment.clock.now())
+    person_id = deployment.broker.person_at_login.persons.find_cpr_person_of(borrower, deployment.clock.now())
     assert person_id
     assert not deployment.parts.borrower_finder.has_borrower(person_id, str(number))
 

@@ -50,7 +50,7 @@ def replace_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     done: list[bool] = []
 
     def put_many(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
-        transaction = load(Transaction, first.kept.value) if first.key.kind == "transaction" else None
+        transaction = load(Transaction, first.record.value) if first.key.kind == "transaction" else None
         if transaction is None or not transaction.issued or done:
             return plain(self, first, others, now, **how)
         done.append(True)

@@ -21,7 +21,7 @@ def has_force_authn(location: str) -> bool:
     """Return whether the AuthnRequest in ``location`` asks for a fresh login."""
     from broker.adapters.saml.xml_security import http_bindings
 
-    return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
+    return b'ForceAuthn="true"' in http_bindings.read_redirect(urlsplit(location).query, "SAMLRequest").xml
 
 
 @pytest.fixture

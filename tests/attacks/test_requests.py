@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.adapters.saml.idp.authn_requests import LIMITS, REQUEST_CHECKS
+from broker.adapters.saml.idp.authn_requests import ANSWERED_CHECKS, UNANSWERABLE_CHECKS
 from broker.core.errors import RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
 from tests.attacks.messages.defences import REQUEST, mark_by_check
@@ -19,8 +19,8 @@ def make_query(parties: Parties, name: str) -> str:
 
 def test_every_check_has_its_request() -> None:
     """Each check in the tables has a request that only this check refuses."""
-    assert set(REQUEST_CHECKS) == set(HOSTILE)
-    assert set(LIMITS) == {name for name, _, _ in REFUSED}
+    assert set(UNANSWERABLE_CHECKS) == set(HOSTILE)
+    assert set(ANSWERED_CHECKS) == {name for name, _, _ in REFUSED}
 
 
 @pytest.mark.parametrize("name", mark_by_check(HOSTILE, REQUEST))
@@ -34,7 +34,7 @@ def test_the_message_is_accepted_without_the_check(
     parties: Parties, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without its check the request is accepted, which shows that the check is needed."""
-    monkeypatch.setitem(REQUEST_CHECKS, name, lambda _: False)
+    monkeypatch.setitem(UNANSWERABLE_CHECKS, name, lambda _: False)
     assert parties.idp.read_redirect(make_query(parties, name), NOW).service == "my-loans"
 
 
@@ -51,7 +51,7 @@ def test_an_unsupported_request_is_answered_with_a_status(
     assert caught.value.refusal == status
     assert isinstance(request, AuthnRequest)
     assert (request.acs, request.relay_state) == (f"{LOANS}/acs", "state/1")
-    monkeypatch.setitem(LIMITS, name, lambda _: None)
+    monkeypatch.setitem(ANSWERED_CHECKS, name, lambda _: None)
     assert parties.ask(change).id == "_s1"
 
 

@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
+from broker.adapters.stores.sqlite import _WRITES_PER_SWEEP, SqliteStore
 from broker.core.errors import TransactionGone
 from broker.core.help_codes import ShownPage
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.demo.library import services
 from tests.plugins.deployment import Deployment, find_text, form, mark
 
@@ -80,7 +80,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     get_many, count = SqliteStore.get_many, SqliteStore.count
 
-    def record_get_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
+    def record_get_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[StoredRecord | None]:
         asked.append(" ".join(["get", *(key.kind for key in keys)]))
         return get_many(store, keys, now)
 
@@ -311,5 +311,5 @@ def test_a_long_flood_does_not_grow_the_store(deployment: Deployment, bound: boo
         sizes.append(sum(count for _, count in count_rows(deployment)) - before)
     assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
     # Expired rows are deleted after a certain number of writes.
-    assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
+    assert max(sizes) <= 10 * (lives + 1) + _WRITES_PER_SWEEP
     assert audit_log_size(deployment) == audit_log

@@ -11,7 +11,7 @@ import xmlsec
 from lxml import etree
 from saml2 import create_class_from_xml_string, saml, samlp
 
-from broker.adapters.saml.xml_security import canonical_form, message_model, signature
+from broker.adapters.saml.xml_security import canonical_form, message_reading, signature
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, EXCLUSIVE, SAML, XS, XSI
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
@@ -241,5 +241,5 @@ def sign_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
 def test_an_unsigned_response_gives_only_its_refusal(parties: Parties) -> None:
     """The reader of an unsigned Response gets the refusal only, and cannot reach an assertion in it."""
     root = etree.fromstring(parties.sign_response(parties.response(edit("saml:Assertion", ID="_a1"))))
-    envelope = message_model.read_unsigned(samlp.Response, root)
+    envelope = message_reading.read_unsigned(samlp.Response, root)
     assert (envelope.assertion, envelope.encrypted_assertion, envelope.signature) == ([], [], None)

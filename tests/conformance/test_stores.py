@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.ports import Key, Store, StoredRecord, Write, lease_key
 
 # Far from the clocks of the servers: a store must use only the caller's ``now``.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
@@ -21,9 +21,9 @@ AWKWARD = ("g", "a/b", "a", "{a}", "}{", "æøå:*?[x]", "a b", "%2F", "1.012345
 
 def make_kept(
     value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None
-) -> Kept:
+) -> StoredRecord:
     """Return a record."""
-    return Kept(value, version, until, due)
+    return StoredRecord(value, version, until, due)
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -39,7 +39,7 @@ def make_kept(
         make_kept(due=LATER + timedelta(microseconds=1)),
     ],
 )
-def test_a_record_is_read_as_it_was_written(store: Store, record: Kept, *, durable: bool) -> None:
+def test_a_record_is_read_as_it_was_written(store: Store, record: StoredRecord, *, durable: bool) -> None:
     """The bytes and the times, to the microsecond, are unchanged."""
     key = Key("mail", "g", "n")
     assert store.put(key, record, None, NOW, durable=durable)
@@ -138,7 +138,7 @@ def test_a_repeated_call_completes_an_interrupted_write(store: Store, others: li
     """If the writer died after the first record, the second call writes the others."""
     first = Write(Key("transaction", "g"), make_kept(b"new", "2"), "1")
     store.put(first.key, make_kept(b"old", "1"), None, NOW)
-    assert store.put(first.key, first.kept, first.was, NOW)
+    assert store.put(first.key, first.record, first.expected_version, NOW)
     writes = [Write(key, make_kept(b"other", "o"), None) for key in others]
     for _ in range(2):
         assert store.put_many(first, writes, NOW)
@@ -220,10 +220,10 @@ def test_a_lease_is_a_separate_record(store: Store, name: str) -> None:
         store.put(key, make_kept(due=NOW), None, NOW)
         assert store.claim("mail", group, "c", NOW + LEASE, NOW)
         lease = lease_key(key)
-        assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
+        assert store.get(lease, NOW) == StoredRecord(b"", "c", NOW + LEASE)
         assert store.get(lease, NOW + LEASE) is None
         listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
-        assert listed == 2 * [(lease, Kept(b"", "c", NOW + LEASE))]
+        assert listed == 2 * [(lease, StoredRecord(b"", "c", NOW + LEASE))]
         assert [found for found, _ in store.list("mail", group, NOW)] == [key]
         store.drop(lease)
         assert [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)] == []
@@ -238,13 +238,13 @@ def test_only_the_current_token_renews_or_ends_a_lease(store: Store) -> None:
     store.put(key, make_kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     at = NOW + LEASE - SECOND
-    assert store.put(lease, Kept(b"", "d", at + LEASE), "c", at)
-    assert not store.put(lease, Kept(b"", "e", at + LEASE), "c", at)
+    assert store.put(lease, StoredRecord(b"", "d", at + LEASE), "c", at)
+    assert not store.put(lease, StoredRecord(b"", "e", at + LEASE), "c", at)
     assert store.claim("mail", "g", "f", LATER, NOW + LEASE) is None
-    assert store.put(lease, Kept(b"", "e", at), "d", at)
+    assert store.put(lease, StoredRecord(b"", "e", at), "d", at)
     assert store.claim("mail", None, "f", at + LEASE, at)
-    assert not store.put(lease, Kept(b"", "g", LATER), "e", at)
-    assert not store.put(lease, Kept(b"", "g", LATER), "f", at + LEASE)
+    assert not store.put(lease, StoredRecord(b"", "g", LATER), "e", at)
+    assert not store.put(lease, StoredRecord(b"", "g", LATER), "f", at + LEASE)
 
 
 def test_a_lease_survives_a_write_to_its_record(store: Store) -> None:
@@ -254,7 +254,7 @@ def test_a_lease_survives_a_write_to_its_record(store: Store) -> None:
     store.claim("mail", None, "c", NOW + LEASE, NOW)
     assert store.put(key, make_kept(b"later", "2", due=NOW), "1", NOW)
     assert store.claim("mail", None, "d", LATER, NOW) is None
-    assert store.put(lease_key(key), Kept(b"", "e", NOW), "c", NOW)
+    assert store.put(lease_key(key), StoredRecord(b"", "e", NOW), "c", NOW)
     assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, make_kept(b"later", "2", due=NOW))
     assert store.put(key, make_kept(b"done", "3"), "2", NOW)
     assert store.claim("mail", None, "f", LATER, NOW + LEASE) is None

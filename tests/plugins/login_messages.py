@@ -56,7 +56,7 @@ def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestR
 def read_sent_request(response: TestResponse) -> Any:
     """Return the AuthnRequest in a redirect to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
-    return etree.fromstring(http_bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
+    return etree.fromstring(http_bindings.read_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
 
 
 def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:

@@ -92,7 +92,7 @@ class LogoutClient:
         """Return the entity that an address belongs to, the endpoint for its answer, and its signing key."""
         parts = urlsplit(url)
         if self.to_hub(url):
-            root = safe_parser.parse(http_bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
+            root = safe_parser.parse(http_bindings.read_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
             own = str(root.findtext("{*}Issuer"))
             return HUB, own.replace("/metadata", "/slo"), self.deployment.hub_key()
         return self.deployment.site(parts.path.split("/")[1]).entity_id, self.deployment.peer.slo, self.key

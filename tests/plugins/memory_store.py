@@ -3,31 +3,33 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.ports import Key, Store, StoredRecord, Write, lease_key
 
 
 class MemoryStore(Store):
     """A store without faults. It counts nothing: limits have tests of their own."""
 
     def __init__(self) -> None:
-        self.kept: dict[Key, Kept] = {}
+        self.records: dict[Key, StoredRecord] = {}
 
-    def get(self, key: Key, now: datetime) -> Kept | None:
+    def get(self, key: Key, now: datetime) -> StoredRecord | None:
         """Give what is kept and has not expired."""
-        found = self.kept.get(key)
+        found = self.records.get(key)
         return found if found and now < found.until else None
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":
         """Get the records one by one."""
         return [self.get(key, now) for key in keys]
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, record: StoredRecord, expected_version: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Write if the version is the expected one."""
         del durable
-        present = self.kept.get(key)
-        if (present.version if present and now < present.until else None) != was:
+        present = self.records.get(key)
+        if (present.version if present and now < present.until else None) != expected_version:
             return False
-        self.kept[key] = kept
+        self.records[key] = record
         return True
 
     def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:
@@ -40,25 +42,25 @@ class MemoryStore(Store):
 
     def drop(self, key: Key) -> None:
         """Forget."""
-        self.kept.pop(key, None)
+        self.records.pop(key, None)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, StoredRecord]]:
         """List the records of a group, or of all groups."""
-        for key, kept in list(self.kept.items()):
-            if key.kind == kind and group in {None, key.group} and now < kept.until:
-                yield key, kept
+        for key, record in list(self.records.items()):
+            if key.kind == kind and group in {None, key.group} and now < record.until:
+                yield key, record
 
     def claim(
         self, kind: str, group: str | None, token: str, until: datetime, now: datetime
-    ) -> tuple[Key, Kept] | None:
+    ) -> tuple[Key, StoredRecord] | None:
         """Give the record that has been due longest and is not leased."""
-        due = [(kept.due, key) for key, kept in self.list(kind, group, now) if kept.due and kept.due <= now]
+        due = [(record.due, key) for key, record in self.list(kind, group, now) if record.due and record.due <= now]
         free = [(at, key) for at, key in due if self.get(lease_key(key), now) is None]
         if not free:
             return None
         key = min(free)[1]
-        self.kept[lease_key(key)] = Kept(b"", token, until)
-        return key, self.kept[key]
+        self.records[lease_key(key)] = StoredRecord(b"", token, until)
+        return key, self.records[key]
 
     def count(self, *_: object) -> int:
         """Count nothing."""

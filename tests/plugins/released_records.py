@@ -22,7 +22,7 @@ from broker.core.logout.logout_state import Logout
 from broker.core.logout.sessions import Session
 from broker.core.mail.mailed_codes import CodesEnded, StoredCodes
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.core.retention import RecordKind
 from broker.use_cases.library_system.setup_check import ProvedSetup
 from broker.use_cases.logout.sessions import Ended, Pointer
@@ -69,7 +69,7 @@ def read_file(path: Path) -> Iterator[tuple[str, bytes]]:
     for place, sealed in json.loads(path.read_text()).items():
         kind, name, variant = place.split(" ")
         key = Key(kind, name, variant)
-        memory.kept[key] = Kept(b64decode(sealed), "1", _UNTIL)
+        memory.records[key] = StoredRecord(b64decode(sealed), "1", _UNTIL)
         found = store.get(key, _AT)
         assert found
         yield name, found.value
@@ -82,10 +82,10 @@ def write_file(path: Path) -> None:
     for kind_of, kind in TYPES.items():
         values = [dump(_build(kind_of, "", variant)) for variant in range(_VARIANTS)]
         for variant, octets in enumerate(dict.fromkeys(values)):
-            store.put(Key(kind, kind_of.__name__, str(variant)), Kept(octets, "1", _UNTIL), None, _AT)
+            store.put(Key(kind, kind_of.__name__, str(variant)), StoredRecord(octets, "1", _UNTIL), None, _AT)
     for name, kind in OCTETS.items():
-        store.put(Key(kind, name, "0"), Kept(name.encode(), "1", _UNTIL), None, _AT)
-    rows = {" ".join(key): b64encode(kept.value).decode() for key, kept in memory.kept.items()}
+        store.put(Key(kind, name, "0"), StoredRecord(name.encode(), "1", _UNTIL), None, _AT)
+    rows = {" ".join(key): b64encode(record.value).decode() for key, record in memory.records.items()}
     path.write_text(json.dumps(rows, indent=0) + "\n")
 
 

@@ -378,7 +378,7 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
     own = frozenset((IDP, *(each.sp_entity_id for each in upstreams.values())))
     key, decryption = ring.sp.load_signing_key(), ring.sp.load_decryption_keys()
-    role = ServiceProvider(BASE, key, decryption, read, upstreams=upstreams, own=own)
+    role = ServiceProvider(BASE, key, decryption, read, upstreams=upstreams, own_entity_ids=own)
     known = {each.entity_id: each for each in services.values()}
     idp = IdentityProvider(BASE, IDP, ring.idp.load_signing_key(), read, known, {"library": OUTGOING}, own)
     return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, role, idp)

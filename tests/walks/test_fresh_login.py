@@ -26,7 +26,7 @@ BY_BIRK: Final = {
 
 def is_forced(url: str) -> bool:
     """Say whether the AuthnRequest in an address demands a fresh login."""
-    return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
+    return b'ForceAuthn="true"' in http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest").xml
 
 
 @pytest.mark.parametrize("environ", [{}, DIRECT, BY_BIRK], ids=["as shipped", "direct", "birk"])

@@ -17,7 +17,7 @@ from broker.core.events.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.help_codes import normalize_code
 from broker.core.identity.cpr import mask_numbers
 from broker.core.identity.person_id import PersonIds
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.core.window_counts import WindowCounts
 
 # Limit the lines that one authenticated person can cause: a full disk would stop all logins.
@@ -39,7 +39,7 @@ _PLAIN: Final = (
 )
 
 
-_StoredKeys = Sequence[tuple[Key, Kept]]
+_StoredKeys = Sequence[tuple[Key, StoredRecord]]
 
 
 @dataclass(slots=True, repr=False)
@@ -91,7 +91,9 @@ class StoredAuditLog:
         reference = normalize_code(reference)
         tags = {facts.get("tag") for facts in self._lines()}
         stored = self.person_keys.store.list(PERSON_KEY, None, now)
-        keys = [(key, kept) for key, kept in stored if compute_tag(kept.value, reference) in tags]
+        keys = [
+            (key, record) for key, record in stored if compute_tag(record.value, reference) in tags
+        ]
         for facts, _ in self._open_lines(keys):
             if facts.get("reference") == reference:
                 yield facts
@@ -134,7 +136,7 @@ class StoredAuditLog:
         for facts in self._lines():
             # A line may be in the file of the next year, but its key is that of the year in ``at``.
             year = str(facts.get("at"))[:4]
-            values = [kept.value for key, kept in keys if key.name == year]
+            values = [record.value for key, record in keys if key.name == year]
             opened = (open_facts(value, facts.get("who", "")) for value in values)
             person = next(filter(None, opened), None)
             plain = {name: value for name, value in facts.items() if name not in _SEALED}

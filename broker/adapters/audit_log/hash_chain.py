@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from broker.core.errors import BrokerError
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from broker.core.retention import AUDIT_ANCHOR
 
 GENESIS: Final = "0" * 64
@@ -114,9 +114,9 @@ class Anchors:
         """
         if not is_anchor(head.number):
             return None
-        kept = Kept(head.link.encode(), secrets.token_hex(8), AUDIT_ANCHOR.until(now))
+        record = StoredRecord(head.link.encode(), secrets.token_hex(8), AUDIT_ANCHOR.until(now))
         try:
-            if self.store.put(self._key(head.number), kept, None, now):
+            if self.store.put(self._key(head.number), record, None, now):
                 return None
         except BrokerError as error:
             return str(error)
@@ -134,7 +134,7 @@ class Anchors:
     def links(self, now: datetime) -> Mapping[int, str]:
         """Return the stored links by the numbers of their lines."""
         anchors = self.store.list(KIND, self.machine, now)
-        return {int(key.name): kept.value.decode() for key, kept in anchors}
+        return {int(key.name): record.value.decode() for key, record in anchors}
 
     def drop_after(self, number: int, now: datetime) -> None:
         """Drop the anchors of missing lines, after staff have accepted that they are missing."""

@@ -18,7 +18,7 @@ from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from broker.core.retention import AUDIT_KEY
 
 KIND: Final = "audit"
@@ -73,7 +73,7 @@ class PersonKeys:
         Without ``before`` delete all. A later key stays, because the person has come again.
         """
         latest = AUDIT_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
-        keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]
+        keys = [key for key, record in self.store.list(KIND, group, now) if record.until <= latest]
         for key in keys:
             self.store.drop(key)
             self.cache.pop(key, None)
@@ -91,10 +91,10 @@ class PersonKeys:
 
     def _load_or_create(self, place: Key, now: datetime) -> bytes:
         for _ in range(_TRIES):
-            if (kept := self.store.get(place, now)) is not None:
-                return kept.value
+            if (record := self.store.get(place, now)) is not None:
+                return record.value
             key = Fernet.generate_key()
-            made = Kept(key, secrets.token_hex(8), AUDIT_KEY.until(now))
+            made = StoredRecord(key, secrets.token_hex(8), AUDIT_KEY.until(now))
             # Durable: without the key a synced line would be anonymous after a power cut.
             if self.store.put(place, made, None, now, durable=True):
                 return key

@@ -70,7 +70,9 @@ class Smtp:
 
         Raises MailUnavailable unless the server accepted it, begun before ``deadline``.
 
-        RecipientRefused, which is one, if another try would not help. No error names the recipient.
+        Raises MailUnavailable unless the server accepted the mail, in a call that began before
+        ``deadline``. Raises its subclass RecipientRefused if another attempt would not help. No
+        error names the recipient.
         """
         to = encode_address(recipient)
         message = self._compose(to, subject, text)

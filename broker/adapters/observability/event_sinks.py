@@ -1,4 +1,4 @@
-"""Sinks of events: application log, metrics, audit log and traces, as the table of routes says."""
+"""Sends events to their sinks (application log, metrics, audit log, traces) by the route table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ class TracePort(Protocol):
     """The traces that the service desk finds by the reference on a page."""
 
     def add_trace(self, trace: TraceFacts) -> None:
-        """Store a trace under its reference. It never fails a request."""
+        """Store a trace under its reference. Never raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EventSinks:
-    """The sinks of this process; one without a store has only the log and the metrics."""
+    """The sinks of this process. A process that opens no store has only log and metrics."""
 
     sinks: Mapping[Sink, SinkPort]
 
     def tell(self, event: BrokerEvent | AuditEvent) -> None:
-        """Carry ``event`` to each sink of its row, in the row's order.
+        """Send ``event`` to each sink of its route (``find_route``), in the order of the route.
 
-        Raise ``AuditUnavailable`` when the audit log refuses a release or an enrolment
-        (``EventPort``): later sinks get nothing, and the action must not happen.
+        Raises AuditUnavailable if the audit log cannot be written. Then the later sinks get
+        nothing, and the caller must not release or enrol (``EventPort``).
         """
         if isinstance(event, AuditEvent):
             facts = {"reason": event.reason} if event.reason else {}

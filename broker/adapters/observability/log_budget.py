@@ -1,4 +1,4 @@
-"""Limit of the log lines that visitors without a login can cause."""
+"""Limits the log lines that visitors without a login can cause."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +30,10 @@ class LogBudget:
     lock: Lock = field(default_factory=Lock)
 
     def write_limited(self, event: str, **facts: str | int | None) -> None:
-        """Write a line, a last one that says that further lines are left out, or nothing."""
+        """Write a line if the limit allows it.
+
+        The first line above the limit is replaced by a note that more are left out.
+        """
         reason = facts.get("reason")
         name, now = f"{event} {reason or ''}", self.now()
         with self.lock:

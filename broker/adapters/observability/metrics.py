@@ -19,11 +19,11 @@ from broker.core.events.broker_events import BrokerEvent, EventKind, find_route
 FOLDER: Final = "metrics"  # in ``state``
 _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
-_WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
+_WORK: Final = "work"  # instead of a process id in the names of the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _RESERVED: Final = 128 * 1024  # octets; about five hundred counters
 _FETCHES: Final = ("broker_metadata_fetches_total", ("feed", "result"))
-# The metrics of events that are no login and no refusal, and the facts that are their labels.
+# The metrics of events that are neither logins nor refusals, and the facts that are their labels.
 _COUNTED: Final[Mapping[EventKind | AuditEventKind, tuple[str, tuple[str, ...]]]] = {
     EventKind.METADATA_FETCHED: _FETCHES,
     EventKind.METADATA_REFUSED: _FETCHES,
@@ -36,7 +36,7 @@ _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
 
 class Gauge(NamedTuple):
-    """A figure of a row of the table that is computed when the page is read."""
+    """The value of a gauge, computed when /metrics is read. ``name`` is a row of TABLE."""
 
     name: str
     value: float
@@ -62,7 +62,10 @@ class Metrics:
                 self._metrics[(row.name,)] = histogram
 
     def count(self, event: BrokerEvent) -> None:
-        """Count an event, by codes and names of the configuration only."""
+        """Count an event, by codes and names of the configuration only.
+
+        An event that is not in ``_COUNTED`` and is not an issued assertion counts as a refusal.
+        """
         facts = event.facts
         if event.kind in _COUNTED:
             name, labels = _COUNTED[event.kind]
@@ -97,7 +100,7 @@ class Metrics:
         self._time("broker_store_call_seconds", call, seconds=seconds)
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
-        """Return all counters and these figures in Prometheus' text format."""
+        """Return all counters and these gauges in Prometheus' text format."""
         self.count_dropped()
         counters = self._registry
         if os.environ.get(_FOLDER_VARIABLE):
@@ -139,7 +142,7 @@ class _ReservedCounts(MmapedDict):
     """
 
     def _init_value(self, key: str) -> None:
-        """Add a count; OSError if the file has no space for it."""
+        """Add a count. Raises OSError if the file has no space for it."""
         if self._used > self._capacity // 2:
             os.posix_fallocate(self._f.fileno(), 0, 2 * self._capacity)
         super()._init_value(key)  # type: ignore[no-untyped-call]
@@ -162,7 +165,7 @@ class _Figures:
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:
-    """Return the failed check (``xml.doctype``) or the reason code, but never a text."""
+    """Return the failed check (``xml.doctype``) or the reason code; never free text."""
     cause = str(facts.get("cause") or "")
     if _CAUSE.fullmatch(cause):
         return cause
@@ -171,10 +174,10 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
 
 @contextmanager
 def share_counts(folder: Path) -> Iterator[None]:
-    """Prepare ``folder`` for the counts of the worker processes that are forked inside.
+    """Prepare ``folder`` for the counts of the workers that are forked in the ``with`` block.
 
-    Delete what earlier servers counted there. The server itself counts nothing there: a damaged
-    file would end it together with all workers.
+    The counts of earlier servers are deleted. The server process itself counts nothing there: a
+    damaged file would end it together with all workers.
     """
     owner = os.getpid()
     with suppress(OSError):
@@ -183,15 +186,15 @@ def share_counts(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if os.getpid() == owner:  # workers leave by the same way
+        if os.getpid() == owner:  # forked workers run this too when they end
             _delete_files_of_workers(folder)
 
 
 def count_in_files(folder: Path, process: str) -> None:
     """Let this process count in files of ``folder``, where all processes are added up.
 
-    The space is reserved first: to write to a mapped file on a full disk ends the process. If that
-    fails, this process counts alone.
+    The space is reserved first, because writing to a mapped file on a full disk ends the process.
+    If that fails, this process keeps its own counts, which other processes do not show.
     """
     files = [folder / f"{kind}_{process}.db" for kind in ("counter", "histogram")]
     try:
@@ -210,7 +213,7 @@ def count_in_files(folder: Path, process: str) -> None:
 def keep_counts(folder: Path) -> Iterator[None]:
     """Let ``broker work``, of which there is one process, add to its earlier counts in ``folder``.
 
-    If the folder cannot be used, it counts alone.
+    If the folder cannot be used, it keeps its own counts.
     """
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

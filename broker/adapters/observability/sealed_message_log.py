@@ -1,8 +1,8 @@
-"""The message log: messages exchanged with NemLog-in, sealed for 180 days.
+"""The message log: messages exchanged with NemLog-in, encrypted and kept for 180 days.
 
-The private key that opens it is on another machine. Each day has a file, and each line is the
-version and a sealed record. A new X25519 key agrees with the reader's for each record; HKDF-SHA256
-derives an AES-256-GCM key from it, and the day is authenticated.
+The private key that decrypts it is on another machine. Each day has a file. Each line is the
+version and an encrypted record: a new X25519 key is agreed with the reader's key, HKDF-SHA256
+derives an AES-256-GCM key from the result, and the day is authenticated.
 
 Source: docs/reference/nemlog-in.md#logging.
 """
@@ -42,14 +42,17 @@ _PUBLIC: Final = 32
 _KEY: Final = 32
 _NONCE: Final = bytes(12)  # constant, because every record has its own key
 _PURPOSE: Final = b"library identity broker message log"
-_OTHERS: Final = 0o077
+_GROUP_AND_OTHERS: Final = 0o077
 
 
 class MessageLog:
     """The log in one folder; a login fails if its message cannot be logged."""
 
     def __init__(self, folder: Path, public_key: Path, *, tell: Callable[..., None]) -> None:
-        """Make the folder if it is missing; ConfigurationFaults if it or the key is unusable."""
+        """Make the folder if it is missing.
+
+        Raises ConfigurationFaults if the folder or the key cannot be used.
+        """
         self.folder = folder
         self.tell = tell
         self._reader = _load_public_key(public_key)
@@ -58,11 +61,11 @@ class MessageLog:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise _fault(folder, f"cannot be made: {error.strerror}") from None
-        if folder.stat().st_mode & _OTHERS:
+        if folder.stat().st_mode & _GROUP_AND_OTHERS:
             raise _fault(folder, "is open to its group or others", f"chmod go= {folder}")
 
     def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Log a message before it takes effect; MessageLogUnavailable if that fails."""
+        """Log a message before it takes effect. Raises MessageLogUnavailable if that fails."""
         day = now.astimezone(UTC).date()
         record = {"at": now.isoformat(timespec="milliseconds"), **asdict(message)}
         try:
@@ -121,7 +124,7 @@ def _list_days(folder: Path) -> Iterator[tuple[Path, date]]:
 
 
 def seal_record(record: bytes, reader: X25519PublicKey, day: date) -> bytes:
-    """Return a record as a line that only ``reader`` can open, and only under this day."""
+    """Return a record as a line that only ``reader`` can decrypt, and only in this day's file."""
     own = X25519PrivateKey.generate()
     public = _raw(own.public_key())
     key = _derive_key(own.exchange(reader), public + _raw(reader))
@@ -130,9 +133,9 @@ def seal_record(record: bytes, reader: X25519PublicKey, day: date) -> bytes:
 
 
 def open_record(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str] | None:
-    """Return the record of a line, or None if ``key`` does not open it.
+    """Return the record of a line, or None if ``key`` does not decrypt it.
 
-    The line is sealed to another key, incomplete, changed, or from another day.
+    Then the line is for another key, incomplete, changed, or from another day.
     """
     try:
         version, body = line.decode("ascii").split()
@@ -148,9 +151,9 @@ def open_record(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str]
 
 
 def read(folder: Path, private: Path, first: date, last: date) -> Iterator[dict[str, str] | None]:
-    """Yield the records of these days in order, and None for a line that does not open.
+    """Yield the records of these days in order, and None for a line that cannot be decrypted.
 
-    ConfigurationFaults if ``private`` is no X25519 private key.
+    Raises ConfigurationFaults if ``private`` is no X25519 private key.
     """
     try:
         key = load_pem_private_key(private.read_bytes(), password=None)

@@ -14,8 +14,8 @@ def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
 
     ``sqlite:broker.db`` is relative to ``folder``; Redis is connected at its first use. With
     ``accept_loss``, ``faults`` does not report that acknowledged writes may be lost.
-    ConfigurationFaults for an unknown kind of URL, without quoting it (it may hold a password);
-    StoreUnavailable if the file cannot be made.
+    Raises ConfigurationFaults for an unknown kind of URL, without quoting it (it may hold a
+    password), and StoreUnavailable if the file cannot be made.
     """
     scheme = urlsplit(url).scheme
     name = url.removeprefix("sqlite:")

@@ -12,16 +12,21 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from broker.adapters.stores import redis_scripts
-from broker.adapters.stores.redis_connection import Address, find_lone_masters, loss_faults, servers
+from broker.adapters.stores.redis_connection import (
+    Address,
+    find_loss_faults,
+    find_unreplicated_writes,
+    list_hosts,
+)
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
-from broker.adapters.stores.timestamps import moment, to_microseconds
+from broker.adapters.stores.timestamps import from_microseconds, to_microseconds
 from broker.core.errors import StoreUnavailable, name_cause
-from broker.core.ports import Kept, Key, Store, Write
+from broker.core.ports import Key, Store, StoredRecord, Write
 from broker.core.retention import RecordKind
 
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _PAGE: Final = 200
-_FIELDS: Final = ("v", "n", "u", "d")
+_RECORD_FIELDS: Final = ("v", "n", "u", "d")  # value, version, until, due
 _DIGESTS: Final = {
     script: sha1(script.encode(), usedforsecurity=False).hexdigest()
     for script in (
@@ -50,23 +55,27 @@ class RedisStore(Store):
         self._client: Any = None
         self._opening = threading.Lock()
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the records, None for a missing one, by one pipeline, not as of one moment."""
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":
+        """Return the records, None for a missing one.
+
+        They are read by one pipeline, so another process may write between two of the reads.
+        """
         with _raise_unavailable():
             pipeline = self._connect().pipeline(transaction=False)
             for key in keys:
-                record = redis_scripts.place(key).record
-                pipeline.execute_command("HMGET", record, *_FIELDS)
+                record = redis_scripts.make_keys(key).record
+                pipeline.execute_command("HMGET", record, *_RECORD_FIELDS)
             rows = pipeline.execute()
         return [_read_fields(fields, now) for fields in rows]
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set all of them by one script; in a Cluster, ``first`` and then each other.
+        """Write ``first``; only if it is stored, write each of ``others``, by one atomic script.
 
-        A script in a Cluster can change the keys of one hash tag only. ``durable`` also waits for a
-        replica if there is one.
+        In a Cluster a script can change the keys of one hash tag only. Writes with several hash
+        tags are made there by a script each: ``first``, then each of the others. ``durable`` also
+        waits for a replica if there is one.
         """
         writes = [first, *others]
         with _raise_unavailable():
@@ -80,21 +89,21 @@ class RedisStore(Store):
         return True
 
     def _put(self, writes: Sequence[Write], now: datetime, *, durable: bool) -> bool:
-        """Run the script; True if the first write is in force."""
+        """Run the script; True if the first write is stored."""
         keys, arguments = redis_scripts.build_put(writes, now, durable=durable)
         run = self._run_durably if durable else self._run
         return bool(run(redis_scripts.PUT, keys, *arguments))
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
-        place = redis_scripts.place(key)
-        keys = (place.record, place.names, place.due, place.counter)
+        redis_keys = redis_scripts.make_keys(key)
+        keys = (redis_keys.record, redis_keys.names, redis_keys.due, redis_keys.counter)
         with _raise_unavailable():
-            self._run(redis_scripts.DROP, keys, place.member, place.name)
+            self._run(redis_scripts.DROP, keys, redis_keys.member, redis_keys.name)
 
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
-    ) -> Iterator[tuple[Key, Kept]]:
+    ) -> Iterator[tuple[Key, StoredRecord]]:
         """Yield the unexpired records: a group as of one moment, a whole kind by a scan.
 
         A scan may miss changes that are made meanwhile.
@@ -102,23 +111,23 @@ class RedisStore(Store):
         if group is None:
             yield from self._scan(kind, now)
             return
-        place = redis_scripts.place(Key(kind, group))
-        keys = (place.record, place.names)
+        redis_keys = redis_scripts.make_keys(Key(kind, group))
+        keys = (redis_keys.record, redis_keys.names)
         with _raise_unavailable():
             rows = self._run(redis_scripts.LIST, keys, to_microseconds(now))
         for name, *fields in rows:
-            kept = _read_fields(fields, now)
-            if kept is not None:
-                member = place.member.encode() + name
-                yield redis_scripts.key_of(kind, member), kept
+            record = _read_fields(fields, now)
+            if record is not None:
+                member = redis_keys.member.encode() + name
+                yield redis_scripts.read_key(kind, member), record
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
-    ) -> tuple[Key, Kept] | None:
+    ) -> tuple[Key, StoredRecord] | None:
         """Lease the earliest record due at ``now``, in the group or in the whole kind."""
         prefix = ""
         if group is not None:
-            prefix = redis_scripts.place(Key(kind, group)).member
+            prefix = redis_scripts.make_keys(Key(kind, group)).member
         lasts = milliseconds_to_keep(until, now)
         arguments = (
             prefix,
@@ -129,18 +138,20 @@ class RedisStore(Store):
             to_microseconds(now - LEEWAY),
         )
         with _raise_unavailable():
-            claimed = self._run(redis_scripts.CLAIM, redis_scripts.claim_keys(kind), *arguments)
+            claimed = self._run(
+                redis_scripts.CLAIM, redis_scripts.make_claim_keys(kind), *arguments
+            )
         if claimed is None:
             return None
         member, *fields = claimed
-        kept = _read_fields(fields, now)
-        if kept is None:
+        record = _read_fields(fields, now)
+        if record is None:
             return None
-        return redis_scripts.key_of(kind, member), kept
+        return redis_scripts.read_key(kind, member), record
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` and return the sum. It is not retried, because it could be added twice."""
-        keys = (redis_scripts.place(key).counter,)
+        keys = (redis_scripts.make_keys(key).counter,)
         arguments = (
             by,
             to_microseconds(until),
@@ -154,15 +165,15 @@ class RedisStore(Store):
         """Return in sentences what makes the servers unfit for production."""
         with _raise_unavailable():
             client = self._connect()
-            faults = self._address.faults(servers(client))
+            faults = self._address.faults(list_hosts(client))
             if self._accept_loss:
                 return faults
-            return (*faults, *loss_faults(client))
+            return (*faults, *find_loss_faults(client))
 
     def warnings(self) -> Sequence[str]:
         """Return in sentences which settings of the servers may lose writes at a failover."""
         with _raise_unavailable():
-            return tuple(find_lone_masters(self._connect()))
+            return tuple(find_unreplicated_writes(self._connect()))
 
     def purge(self) -> Sequence[str]:
         """Let Redis rewrite its files in the background, without dropped values.
@@ -214,10 +225,10 @@ class RedisStore(Store):
             pool.release(connection)
         return done
 
-    def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, StoredRecord]]:
         with _raise_unavailable():
             client = self._connect()
-            names = client.scan_iter(match=redis_scripts.records(kind), count=1000)
+            names = client.scan_iter(match=redis_scripts.scan_pattern(kind), count=1000)
         seen: set[bytes] = set()  # SCAN may return a key twice
         while True:
             with _raise_unavailable():
@@ -225,23 +236,23 @@ class RedisStore(Store):
                 page = [name for name in dict.fromkeys(scanned) if name not in seen]
                 pipeline = client.pipeline(transaction=False)
                 for name in page:
-                    pipeline.execute_command("HMGET", name, *_FIELDS)
+                    pipeline.execute_command("HMGET", name, *_RECORD_FIELDS)
                 rows = pipeline.execute()
             if not scanned:
                 return
             seen.update(page)
             for name, fields in zip(page, rows, strict=True):
-                kept = _read_fields(fields, now)
-                if kept is not None:
+                record = _read_fields(fields, now)
+                if record is not None:
                     member = name.partition(b":r:")[2]
-                    yield redis_scripts.key_of(kind, member), kept
+                    yield redis_scripts.read_key(kind, member), record
 
 
 @contextmanager
 def _raise_unavailable() -> Iterator[None]:
     """Turn every failure of Redis or the network into StoreUnavailable, which names its class.
 
-    The text of the failure may quote a value or a password.
+    The failure's own message is left out, because it may quote a stored value or a password.
     """
     try:
         yield
@@ -249,12 +260,12 @@ def _raise_unavailable() -> Iterator[None]:
         raise StoreUnavailable(f"redis: {name_cause(error)}") from None
 
 
-def _read_fields(fields: Sequence[Any], now: datetime) -> Kept | None:
+def _read_fields(fields: Sequence[Any], now: datetime) -> StoredRecord | None:
     value, version, until, due = fields
     if version is None or int(until) <= to_microseconds(now):
         return None
-    due_at = moment(int(due)) if due else None
-    return Kept(value, version.decode(), moment(int(until)), due_at)
+    due_at = from_microseconds(int(due)) if due else None
+    return StoredRecord(value, version.decode(), from_microseconds(int(until)), due_at)
 
 
 def _purge_faults(servers_by_name: Mapping[str, Any]) -> Iterator[str]:
@@ -283,7 +294,7 @@ def _ask(connection: Any, *command: object) -> Any:
 
 
 def _confirm(connection: Any) -> None:
-    """Wait for a replica, if one is attached; StoreUnavailable if none has the write in time."""
+    """Wait for a replica, if there is one. Raises StoreUnavailable if none confirms in time."""
     # ROLE of a master: the word, the offset, the replicas attached.
     replicas = _ask(connection, "ROLE")[2]
     if replicas and not _ask(connection, "WAIT", 1, _REPLICA_WAIT):

@@ -25,17 +25,17 @@ SCHEMES: Final = (
     "redis+cluster",
     "rediss+cluster",
 )
-_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
-_PORTS: Final = {"sentinel": 26379}
-_PORT: Final = 6379
+_FILE_OPTIONS: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
+_DEFAULT_PORTS: Final = {"sentinel": 26379}
+_REDIS_PORT: Final = 6379
 _EXAMPLES: Final = (
     "rediss://user:password@host:6379/0, "
     "rediss+sentinel://host,host/service, "
     "rediss+cluster://host,host"
 )
 # Limits for connecting and for each piece of an answer, so that no request hangs.
-_SETTINGS: Final[dict[str, Any]] = {
+_CONNECTION_SETTINGS: Final[dict[str, Any]] = {
     "socket_connect_timeout": 2.0,
     "socket_timeout": 5.0,
     "socket_keepalive": True,
@@ -67,7 +67,7 @@ class Address:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     files: tuple[tuple[str, str], ...] = ()
-    # Name and password at the Sentinels, which need not be those at the Redis.
+    # User name and password at the Sentinels, which may differ from those at the Redis server.
     at_sentinels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -81,12 +81,13 @@ class Address:
         return self.scheme.partition("+")[2]
 
     def faults(self, servers: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return a sentence each for TLS and for a password missing to another machine.
+        """Return a sentence for each protection that is missing: TLS or a password.
 
-        ``servers`` are further hosts that Sentinel or the Cluster has named.
+        A Redis on this machine needs neither. ``servers`` are further hosts that Sentinel or the
+        Cluster has named.
         """
         own = [host for host, _ in self.hosts]
-        if all(_loopback(host) for host in (*servers, *own)):
+        if all(_is_loopback(host) for host in (*servers, *own)):
             return ()
         faults = []
         if not self.uses_tls:
@@ -100,7 +101,12 @@ class Address:
     def open(self) -> Any:
         """Return the client. A Cluster client connects now, other clients at their first use."""
         encryption = self._encryption()
-        settings = {**_SETTINGS, "username": self.username, "password": self.password, **encryption}
+        settings = {
+            **_CONNECTION_SETTINGS,
+            "username": self.username,
+            "password": self.password,
+            **encryption,
+        }
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]  # type: ignore[no-untyped-call]
             return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **settings)
@@ -108,15 +114,21 @@ class Address:
             settings["retry"] = _never_retry()
             service, *database = self.path
             to_sentinels = {
-                **_SETTINGS,
+                **_CONNECTION_SETTINGS,
                 "retry": settings["retry"],
                 **encryption,
                 **self.at_sentinels,
             }
             sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
-            return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
+            return sentinel.master_for(service, db=_read_database_number(database))  # type: ignore[no-untyped-call]
         host, port = self.hosts[0]
-        return Redis(host=host, port=port, db=_number(self.path), retry=_never_retry(), **settings)
+        return Redis(
+            host=host,
+            port=port,
+            db=_read_database_number(self.path),
+            retry=_never_retry(),
+            **settings,
+        )
 
     def _encryption(self) -> dict[str, Any]:
         if not self.uses_tls:
@@ -125,7 +137,7 @@ class Address:
 
 
 def _never_retry() -> Retry:
-    """Return a policy without retries, because a counter would count twice."""
+    """Return a policy without retries: a repeated command could count twice."""
     return Retry(NoBackoff(), 0)
 
 
@@ -139,20 +151,22 @@ def parse(url: str, folder: Path) -> Address:
         user, _, hosts = parts.netloc.rpartition("@")
         username, _, password = user.partition(":")
         kind = parts.scheme.partition("+")[2]
-        port = _PORTS.get(kind, _PORT)
+        port = _DEFAULT_PORTS.get(kind, _REDIS_PORT)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
         address = Address(
             scheme=parts.scheme,
-            hosts=tuple(_host(host, port) for host in hosts.split(",")),
+            hosts=tuple(_read_host(host, port) for host in hosts.split(",")),
             path=tuple(part for part in parts.path.split("/") if part),
             username=unquote(username) or None,
             password=unquote(password) or None,
-            files=tuple((name, str(folder / options[name])) for name in _FILES if name in options),
+            files=tuple(
+                (name, str(folder / options[name])) for name in _FILE_OPTIONS if name in options
+            ),
             at_sentinels=_read_login_at_sentinels(options),
         )
     except ValueError:
         raise _make_fault("is not a URL of Redis") from None
-    allowed = (*_FILES, *_OF_SENTINELS) if address.kind == "sentinel" else _FILES
+    allowed = (*_FILE_OPTIONS, *_SENTINEL_OPTIONS) if address.kind == "sentinel" else _FILE_OPTIONS
     if set(options) - set(allowed):
         # ssl_cert_reqs=none, for example, would switch off the check of the certificate.
         raise _make_fault(f"has an option that is not one of {', '.join(allowed)}")
@@ -164,11 +178,11 @@ def _read_login_at_sentinels(options: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix("sentinel_"): value
         for name, value in options.items()
-        if name in _OF_SENTINELS
+        if name in _SENTINEL_OPTIONS
     }
 
 
-def servers(client: Any) -> tuple[str, ...]:
+def list_hosts(client: Any) -> tuple[str, ...]:
     """Return the hosts that the client uses, as Sentinel or the Cluster names them."""
     if hasattr(client, "get_nodes"):  # connected already; its ``ping`` fails if one server is down
         return tuple(node.host for node in client.get_nodes())
@@ -180,18 +194,20 @@ def servers(client: Any) -> tuple[str, ...]:
     return (pool.connection_kwargs["host"],)
 
 
-def loss_faults(client: Any) -> tuple[str, ...]:
+def find_loss_faults(client: Any) -> tuple[str, ...]:
     """Return a sentence for each setting of a writable server that may lose writes."""
     return tuple(
-        fault for name, server in _name_primaries(client) for fault in _setting_faults(name, server)
+        fault
+        for name, server in _name_primaries(client)
+        for fault in _find_setting_faults(name, server)
     )
 
 
-def find_lone_masters(client: Any) -> Iterator[str]:
+def find_unreplicated_writes(client: Any) -> Iterator[str]:
     """Yield a sentence if the server also writes when it is cut off from its replicas.
 
-    A Cluster stops a server that is cut off by itself. There, a server that has taken over has no
-    replica until the failed one is back, and must accept writes meanwhile.
+    A Cluster needs no such setting: a server that is cut off stops by itself. And a server that has
+    taken over must accept writes although it has no replica until the failed one is back.
     """
     if hasattr(client, "get_primaries"):
         return
@@ -231,25 +247,25 @@ def _make_fault(what: str) -> ConfigurationFaults:
     return ConfigurationFaults([Fault("store.url", what, f"write it like {_EXAMPLES}")])
 
 
-def _host(text: str, port: int) -> tuple[str, int]:
+def _read_host(text: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
         raise ValueError
     return parts.hostname, parts.port or port
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _number(database: Sequence[str]) -> int:
+def _read_database_number(database: Sequence[str]) -> int:
     return int(database[0]) if database else 0
 
 
-def _setting_faults(name: str, server: Any) -> Iterator[str]:
+def _find_setting_faults(name: str, server: Any) -> Iterator[str]:
     try:
         found: Mapping[str, str] = server.config_get(
             *(setting for setting, _, _ in _REQUIRED_SETTINGS)

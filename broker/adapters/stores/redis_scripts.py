@@ -1,12 +1,12 @@
 """Layout of records in Redis, and the scripts that make each change atomic.
 
-A kind is a hash tag: its records, the index of each group's names, the queue of due records and the
-leases on them change together, in a Cluster too.
+Everything of one kind has one hash tag: its records, the index of each group's names, the queue of
+due records and the leases on them. So a script can change them together in a Cluster too.
 
-A record is a hash: v value, n version, u until, d due or empty. Times are microseconds of the
-caller's ``now``, which alone decides what has expired; Redis removes it later by its own clock.
-Every script begins with the write that Redis may refuse if memory is short, so that a refused
-script has changed nothing.
+A record is a Redis hash with the fields ``v`` (value), ``n`` (version), ``u`` (until) and ``d``
+(due, or empty). Times are microseconds. The caller's ``now`` decides whether a record has expired;
+Redis removes the record later, by its own clock. Every script begins with the write that Redis may
+refuse if memory is short, so that a refused script has changed nothing.
 """
 
 from collections.abc import Sequence
@@ -24,39 +24,41 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 # Part of every key, so that a later layout can find records of this one.
 _LAYOUT: Final = "broker1"
 
-_KEYS_OF_WRITE: Final = 3
-_ARGUMENTS_OF_WRITE: Final = 8
+_KEYS_PER_WRITE: Final = 3
+_ARGUMENTS_PER_WRITE: Final = 8
 
-_KEEP: Final = """
-local function keep(record, names, name, milliseconds, forgotten, ...)
+_SET_RECORD: Final = """
+local function set_record(record, names, name, milliseconds, expired_before, ...)
   local fields = {...}
   redis.call('HSET', record, unpack(fields))
   redis.call('PEXPIRE', record, milliseconds)
   if name == '' then return end
   local _, _, _, _, _, ends = unpack(fields)
   redis.call('ZADD', names, ends, name)
-  redis.call('ZREMRANGEBYSCORE', names, '-inf', forgotten)
+  redis.call('ZREMRANGEBYSCORE', names, '-inf', expired_before)
   if redis.call('PTTL', names) < tonumber(milliseconds) then
     redis.call('PEXPIRE', names, milliseconds)
   end
 end
 """
 
-# KEYS for each record: record, group index, due queue; ARGV now, forgotten before, durable, then
-# for each record: value, version, until, due, was, milliseconds to keep, member, name. Returned
-# is whether the first stands; the others are put only if it does.
-PUT: Final = f"""{_KEEP}
-local function put(record, names, queue, value, version, ends, due, was, milliseconds, member, name)
+# KEYS for each record: record, group index, due queue. ARGV: now, expired before, durable, then
+# for each record: value, version, until, due, expected version, milliseconds to keep, member, name.
+# Returns 1 if the first record is stored, else 0. If it is not stored, no other one is put.
+PUT: Final = f"""{_SET_RECORD}
+local function put(record, names, queue,
+    value, version, ends, due, expected, milliseconds, member, name)
   local found = redis.call('HMGET', record, 'n', 'u')
   local present = ''
   if found[1] and tonumber(found[2]) > tonumber(ARGV[1]) then present = '=' .. found[1] end
   if present == '=' .. version then
-    -- A write again, though it changes nothing: WAIT counts from its connection's last write.
+    -- Write the same version again, because WAIT counts from its connection's last write.
     if ARGV[3] == '1' then redis.call('HSET', record, 'n', version) end
     return 1
   end
-  if present ~= was then return 0 end
-  keep(record, names, name, milliseconds, ARGV[2], 'v', value, 'n', version, 'u', ends, 'd', due)
+  if present ~= expected then return 0 end
+  set_record(record, names, name, milliseconds, ARGV[2],
+    'v', value, 'n', version, 'u', ends, 'd', due)
   if due == '' then
     redis.call('ZREM', queue, member)
   else
@@ -64,11 +66,11 @@ local function put(record, names, queue, value, version, ends, due, was, millise
   end
   return 1
 end
-for number = 0, #KEYS / {_KEYS_OF_WRITE} - 1 do
-  local key, given = {_KEYS_OF_WRITE} * number, 3 + {_ARGUMENTS_OF_WRITE} * number
-  local stands = put(KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
-    unpack(ARGV, given + 1, given + {_ARGUMENTS_OF_WRITE}))
-  if number == 0 and stands == 0 then return 0 end
+for number = 0, #KEYS / {_KEYS_PER_WRITE} - 1 do
+  local key, offset = {_KEYS_PER_WRITE} * number, 3 + {_ARGUMENTS_PER_WRITE} * number
+  local is_stored = put(KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
+    unpack(ARGV, offset + 1, offset + {_ARGUMENTS_PER_WRITE}))
+  if number == 0 and is_stored == 0 then return 0 end
 end
 return 1
 """
@@ -89,7 +91,7 @@ table.insert(names, 1, '')
 local listed = {}
 for _, name in ipairs(names) do
   local found = redis.call('HMGET', KEYS[1] .. name, 'v', 'n', 'u', 'd')
-  -- Economy only: what has expired need not travel; the reader looks at its end again.
+  -- Leave out expired records to send less. The caller checks the expiry again.
   if found[2] and tonumber(found[3]) > tonumber(ARGV[1]) then
     table.insert(listed, {name, found[1], found[2], found[3], found[4]})
   end
@@ -97,32 +99,32 @@ end
 return listed
 """
 
-# KEYS due queue, and where records, leases and their indexes begin; ARGV the group's beginning
-# or empty, now, token, until, milliseconds to keep, forgotten before.
-# Returns member, value, version, until, due; nothing where none is due.
-CLAIM: Final = f"""{_KEEP}
-local function leased(member)
+# KEYS: due queue, and the prefixes of records, leases and lease indexes. ARGV: the prefix of the
+# group's members or empty, now, token, until, milliseconds to keep, expired before.
+# Returns member, value, version, until, due; nothing if no record is due.
+CLAIM: Final = f"""{_SET_RECORD}
+local function is_leased(member)
   local ends = redis.call('HGET', KEYS[3] .. member, 'u')
   return ends and tonumber(ends) > tonumber(ARGV[2])
 end
-local passed = 0
+local skipped = 0
 while true do
-  local limit = {{'LIMIT', passed, 100}}
+  local limit = {{'LIMIT', skipped, 100}}
   local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], unpack(limit))
   if #due == 0 then return false end
   for place = 1, #due do
     local member = due[place]
-    if string.sub(member, 1, #ARGV[1]) == ARGV[1] and not leased(member) then
+    if string.sub(member, 1, #ARGV[1]) == ARGV[1] and not is_leased(member) then
       local found = redis.call('HMGET', KEYS[2] .. member, 'v', 'n', 'u', 'd')
       if found[2] and tonumber(found[3]) > tonumber(ARGV[2]) then
         local group, name = string.match(member, '^(.*)/(.*)$')
-        keep(KEYS[3] .. member, KEYS[4] .. group, name, ARGV[5], ARGV[6],
+        set_record(KEYS[3] .. member, KEYS[4] .. group, name, ARGV[5], ARGV[6],
           'v', '', 'n', ARGV[3], 'u', ARGV[4], 'd', '')
         return {{member, found[1], found[2], found[3], found[4]}}
       end
       redis.call('ZREM', KEYS[1], member)
     else
-      passed = passed + 1
+      skipped = skipped + 1
     end
   end
 end
@@ -155,10 +157,10 @@ class RedisKeys(NamedTuple):
     name: str
 
 
-def place(key: Key) -> RedisKeys:
+def make_keys(key: Key) -> RedisKeys:
     """Return the Redis keys of ``key``.
 
-    Braces and slashes in its parts are escaped: they would move it to another hash tag.
+    Braces and slashes in its parts are escaped: they would change the hash tag.
     """
     prefix = _prefix(key)
     group = quote(key.group, "")
@@ -180,18 +182,18 @@ def build_put(
     """Return the keys and arguments with which ``PUT`` puts ``writes``."""
     keys: list[str] = []
     arguments: list[object] = [to_microseconds(now), to_microseconds(now - LEEWAY), int(durable)]
-    for key, kept, was in writes:
-        lies = place(key)
-        keys += (lies.record, lies.names, lies.due)
+    for key, record, expected_version in writes:
+        redis_keys = make_keys(key)
+        keys += (redis_keys.record, redis_keys.names, redis_keys.due)
         arguments += (
-            kept.value,
-            kept.version,
-            to_microseconds(kept.until),
-            "" if kept.due is None else to_microseconds(kept.due),
-            "" if was is None else f"={was}",
-            milliseconds_to_keep(kept.until, now),
-            lies.member,
-            lies.name,
+            record.value,
+            record.version,
+            to_microseconds(record.until),
+            "" if record.due is None else to_microseconds(record.due),
+            "" if expected_version is None else f"={expected_version}",
+            milliseconds_to_keep(record.until, now),
+            redis_keys.member,
+            redis_keys.name,
         )
     return keys, arguments
 
@@ -202,12 +204,12 @@ def milliseconds_to_keep(until: datetime, now: datetime) -> int:
 
 
 def hash_tag(key: Key) -> str:
-    """Return the kind whose hash tag ``key`` has: a Cluster has its records on one server."""
+    """Return the kind in the hash tag of ``key``: in a Cluster, it has one server."""
     # A lease has the hash tag of its record.
     return key.group.partition("/")[0] if key.kind == "lease" else key.kind
 
 
-def claim_keys(kind: RecordKind) -> tuple[str, ...]:
+def make_claim_keys(kind: RecordKind) -> tuple[str, ...]:
     """Return the due queue of a kind and the prefixes of the keys that a claim reads."""
     prefix = _tag(kind)
     group = quote(f"{kind}/", "")  # the lease on a record has this before the record's group
@@ -219,13 +221,13 @@ def claim_keys(kind: RecordKind) -> tuple[str, ...]:
     )
 
 
-def key_of(kind: RecordKind, member: bytes) -> Key:
+def read_key(kind: RecordKind, member: bytes) -> Key:
     """Return the key of a record by its name within the kind."""
     group, _, name = member.decode().partition("/")
     return Key(kind, unquote(group), unquote(name))
 
 
-def records(kind: RecordKind) -> str:
+def scan_pattern(kind: RecordKind) -> str:
     """Return the SCAN pattern of every record of a kind."""
     if kind == "lease":
         return f"{_LAYOUT}:{{*}}:lease:r:*"

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.stores import sqlite_statements as sql
-from broker.adapters.stores.timestamps import moment, to_microseconds
+from broker.adapters.stores.timestamps import from_microseconds, to_microseconds
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, NewerRelease, Store, Write, lease_key
+from broker.core.ports import Key, NewerRelease, Store, StoredRecord, Write, lease_key
 from broker.core.retention import RecordKind
 
-_PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
-_TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
-_SWEEP_EVERY: Final = 64
+_WRITER_TIMEOUT_S: Final = 5.0  # for the writers of other workers
+_THREAD_TIMEOUT_S: Final = 10.0  # for the writing threads of this worker
+_WRITES_PER_SWEEP: Final = 64
 _SWEEP_ROWS: Final = 128
-_OTHERS: Final = 0o077
+_GROUP_AND_OTHERS: Final = 0o077
 _CHECKPOINTS: Final = 4  # each waits for readers as long as a writer does
 
 
@@ -31,7 +31,7 @@ def prepare(path: Path) -> None:
     """Make the file with its tables if it does not exist, readable by its owner only.
 
     Call it before forking. The file is made under another name and then linked, so that no worker
-    sees an incomplete one. StoreUnavailable if it cannot be made.
+    sees an incomplete one. Raises StoreUnavailable if it cannot be made.
     """
     if path.exists():
         return
@@ -57,7 +57,7 @@ class _WorkerConnections:
     """A worker's idle connections, its lock for writers, and the connections before a fork."""
 
     pid: int
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    writer_lock: threading.Lock = field(default_factory=threading.Lock)
     idle: list[sqlite3.Connection] = field(default_factory=list)
     inherited: "_WorkerConnections | None" = None
 
@@ -69,15 +69,15 @@ class SqliteStore(Store):
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the file that ``prepare`` made; it is opened at the first use, after a fork."""
+        """Use the file that ``prepare`` made; it is opened at its first use, after the fork."""
         self._path = path
         self._connections = self._new_connections(None)
         self._writes = 0
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":
         """Return the records as of one moment, None for a missing one."""
         at = to_microseconds(now)
-        with self._reading() as connection:
+        with self._take_connection() as connection:
             connection.execute("BEGIN")
             rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
             connection.execute("COMMIT")
@@ -86,31 +86,32 @@ class SqliteStore(Store):
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set all of them in one transaction, or none.
+        """Write ``first``; only if it is stored, write each of ``others``, in one transaction.
 
-        ``durable`` commits with fsync; other writes are only ordered.
+        ``durable`` commits with fsync. Without it, a power cut may undo the last transactions, but
+        never an earlier one alone.
         """
-        with self._writing(durable=durable) as connection:
+        with self._write_transaction(durable=durable) as connection:
             written = _write_record(connection, first, now)
-            stands = written or _is_present(connection, first, now)
-            if stands:
+            is_stored = written or _is_present(connection, first, now)
+            if is_stored:
                 for write in others:
                     _write_record(connection, write, now)
             if written:
-                self._sweep(connection, now)
-        return stands
+                self._sweep_sometimes(connection, now)
+        return is_stored
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
-        with self._writing() as connection:
+        with self._write_transaction() as connection:
             for statement in sql.DROP:
                 connection.execute(statement, key)
 
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
-    ) -> Iterator[tuple[Key, Kept]]:
+    ) -> Iterator[tuple[Key, StoredRecord]]:
         """Yield the unexpired records as of the first read, one at a time."""
-        with self._reading() as connection:
+        with self._take_connection() as connection:
             if group is None:
                 rows = connection.execute(sql.LIST, (kind, to_microseconds(now)))
             else:
@@ -120,20 +121,22 @@ class SqliteStore(Store):
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
-    ) -> tuple[Key, Kept] | None:
+    ) -> tuple[Key, StoredRecord] | None:
         """Lease the earliest record due at ``now``; an empty queue takes no write lock."""
         wanted = {"kind": kind, "grp": group, "now": to_microseconds(now)}
-        with self._reading() as connection:
+        with self._take_connection() as connection:
             if connection.execute(sql.DUE, wanted).fetchone() is None:
                 return None
-        with self._writing() as connection:
+        with self._write_transaction() as connection:
             row = connection.execute(sql.DUE, wanted).fetchone()
             if row is None:
                 return None
             record_group, name, *columns = row
             key = Key(kind, record_group, name)
-            _write_record(connection, Write(lease_key(key), Kept(b"", token, until), None), now)
-            self._sweep(connection, now)
+            _write_record(
+                connection, Write(lease_key(key), StoredRecord(b"", token, until), None), now
+            )
+            self._sweep_sometimes(connection, now)
         return key, _read_row(*columns)
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
@@ -148,36 +151,37 @@ class SqliteStore(Store):
             "until": to_microseconds(until),
             "now": to_microseconds(now),
         }
-        with self._writing() as connection:
+        with self._write_transaction() as connection:
             (total,) = connection.execute(sql.COUNT, added).fetchone()
-            self._sweep(connection, now)
+            self._sweep_sometimes(connection, now)
         return int(total)
 
     def sweep(self, now: datetime) -> bool:
         """Delete some expired rows; True if there may be more."""
-        with self._writing() as connection:
+        with self._write_transaction() as connection:
             return _delete_expired(connection, now) >= _SWEEP_ROWS
 
     def _total(self, key: Key, now: datetime) -> int:
-        with self._reading() as connection:
+        with self._take_connection() as connection:
             row = connection.execute(sql.TOTAL, (*key, to_microseconds(now))).fetchone()
         return int(row[0]) if row else 0
 
     def faults(self) -> Sequence[str]:
         """Return in sentences what makes the file unfit for production."""
-        with self._reading() as connection:
-            faults = list(_mode_faults(self._path))
+        with self._take_connection() as connection:
+            faults = list(_find_mode_faults(self._path))
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 fix = "run PRAGMA journal_mode = WAL on it once"
                 faults.append(f"The store file {self._path.name} is not in WAL mode; {fix}.")
         return tuple(faults)
 
     def purge(self) -> Sequence[str]:
-        """Move the log into the file and empty it, so that no dropped value remains.
+        """Move the write-ahead log (WAL) into the file and empty it, so that no value stays in it.
 
-        The file itself is overwritten with zeros (``secure_delete``). A long reader delays it.
+        In the file itself, SQLite overwrites dropped values with zeros (``secure_delete``). The log
+        cannot be emptied while another program reads it.
         """
-        with self._turn() as connection:
+        with self._lock_writers() as connection:
             for _ in range(_CHECKPOINTS):
                 (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not busy:
@@ -186,7 +190,7 @@ class SqliteStore(Store):
         return (f"{what}: dropped values stay in it until that program ends.",)
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _take_connection(self) -> Iterator[sqlite3.Connection]:
         idle = self._worker_connections().idle
         try:
             connection = idle.pop()
@@ -201,27 +205,27 @@ class SqliteStore(Store):
         idle.append(connection)
 
     @contextmanager
-    def _writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        with self._turn(durable=durable) as connection:
+    def _write_transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._lock_writers(durable=durable) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
     @contextmanager
-    def _turn(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        turn = self._worker_connections().turn
-        # Threads of one worker queue here, because SQLite itself waits by polling.
-        if not turn.acquire(timeout=_TURN_PATIENCE):
+    def _lock_writers(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        writer_lock = self._worker_connections().writer_lock
+        # Threads of one worker wait for this lock, because SQLite itself waits by polling.
+        if not writer_lock.acquire(timeout=_THREAD_TIMEOUT_S):
             raise StoreUnavailable("sqlite: the writers before this one did not finish")
         try:
-            with self._reading() as connection:
+            with self._take_connection() as connection:
                 if durable:
                     connection.execute("PRAGMA synchronous = FULL")
                 yield connection
                 if durable:
                     connection.execute("PRAGMA synchronous = NORMAL")
         finally:
-            turn.release()
+            writer_lock.release()
 
     def _worker_connections(self) -> _WorkerConnections:
         connections = self._connections
@@ -239,9 +243,9 @@ class SqliteStore(Store):
         closing.atexit = False
         return connections
 
-    def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
+    def _sweep_sometimes(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._writes += 1
-        if self._writes % _SWEEP_EVERY == 0:
+        if self._writes % _WRITES_PER_SWEEP == 0:
             _delete_expired(connection, now)
 
 
@@ -260,37 +264,37 @@ def _delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
 
 def _write_record(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
     """Compare and set one record; return whether that changed it."""
-    key, kept, was = write
-    due = None if kept.due is None else to_microseconds(kept.due)
-    record = (
-        kept.value,
-        kept.version,
-        to_microseconds(kept.until),
+    key, record, expected_version = write
+    due = None if record.due is None else to_microseconds(record.due)
+    parameters = (
+        record.value,
+        record.version,
+        to_microseconds(record.until),
         due,
         *key,
         to_microseconds(now),
     )
-    if was is None:
-        return bool(connection.execute(sql.ADD, record).rowcount)
-    if was == kept.version:
-        # A repeated put names its own version as the one to replace: change nothing.
+    if expected_version is None:
+        return bool(connection.execute(sql.ADD, parameters).rowcount)
+    if expected_version == record.version:
+        # The write is repeated and stored already, so change nothing.
         return False
-    return bool(connection.execute(sql.REPLACE, (*record, was)).rowcount)
+    return bool(connection.execute(sql.REPLACE, (*parameters, expected_version)).rowcount)
 
 
 def _is_present(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
     """Return whether the version of ``write`` is stored."""
     row = connection.execute(sql.PRESENT_VERSION, (*write.key, to_microseconds(now))).fetchone()
-    return bool(row == (write.kept.version,))
+    return bool(row == (write.record.version,))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open the prepared file; StoreUnavailable if it is missing or has another schema."""
+    """Open the prepared file. Raises StoreUnavailable if it is missing or has another schema."""
     with _raise_unavailable():
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=_PATIENCE,
+            timeout=_WRITER_TIMEOUT_S,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -303,7 +307,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """Set up a connection; StoreUnavailable if its file has another schema."""
+    """Set up a connection. Raises StoreUnavailable if its file has another schema."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > sql.SCHEMA_VERSION:
         raise NewerRelease("the SQLite file", version, sql.SCHEMA_VERSION)
@@ -319,7 +323,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
 def _raise_unavailable() -> Iterator[None]:
     """Turn every failure of SQLite or the disk into StoreUnavailable with its code.
 
-    The text of the failure may quote a value.
+    The failure's own message is left out, because it may quote a stored value.
     """
     try:
         yield
@@ -328,13 +332,13 @@ def _raise_unavailable() -> Iterator[None]:
         raise StoreUnavailable(f"sqlite: {code or type(error).__name__}") from None
 
 
-def _mode_faults(path: Path) -> Iterator[str]:
+def _find_mode_faults(path: Path) -> Iterator[str]:
     log = path.with_name(f"{path.name}-wal")
     for part in (path, log):
-        if part.exists() and part.stat().st_mode & _OTHERS:
+        if part.exists() and part.stat().st_mode & _GROUP_AND_OTHERS:
             yield f"The store file {part.name} can be read by other users; give it mode 0600."
 
 
-def _read_row(value: bytes, version: str, until: int, due: int | None) -> Kept:
-    due_at = None if due is None else moment(due)
-    return Kept(value, version, moment(until), due_at)
+def _read_row(value: bytes, version: str, until: int, due: int | None) -> StoredRecord:
+    due_at = None if due is None else from_microseconds(due)
+    return StoredRecord(value, version, from_microseconds(until), due_at)

@@ -1,4 +1,4 @@
-"""The tables of the SQLite file, and the statements over them: times are microseconds."""
+"""The tables of the SQLite file, and the SQL statements that use them. Times are microseconds."""
 
 from typing import Final
 
@@ -27,14 +27,14 @@ WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 PRESENT_VERSION: Final = """
 SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 """
-# A single statement is a transaction: it takes the write lock at its start, as BEGIN IMMEDIATE
-# does, with a quarter of the calls. The calls cost the most time, because each releases the GIL.
+# Add a record, or replace one that has expired.
 ADD: Final = """
 INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, grp, name) DO UPDATE
 SET value = excluded.value, version = excluded.version, until = excluded.until, due = excluded.due
 WHERE record.until <= ?
 """
+# Replace an unexpired record of the expected version.
 REPLACE: Final = """
 UPDATE record SET value = ?, version = ?, until = ?, due = ?
 WHERE kind = ? AND grp = ? AND name = ? AND until > ? AND version = ?
@@ -47,6 +47,8 @@ LIST: Final = """
 SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?
 """
 LIST_GROUP: Final = f"{LIST} AND grp = ? ORDER BY name"
+# The earliest due record without an unexpired lease. The lease on a record has the kind ``lease``
+# and the group ``kind/group`` (``ports.lease_key``).
 DUE: Final = """
 SELECT grp, name, value, version, until, due FROM record
 WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp)
@@ -57,6 +59,7 @@ AND NOT EXISTS (
 )
 ORDER BY due LIMIT 1
 """
+# Add to a counter; restart one that has expired.
 COUNT: Final = """
 INSERT INTO counter (kind, grp, name, total, until) VALUES (:kind, :grp, :name, :by, :until)
 ON CONFLICT (kind, grp, name) DO UPDATE SET

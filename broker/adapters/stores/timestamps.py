@@ -8,10 +8,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def to_microseconds(when: datetime) -> int:
-    """Return the microseconds since 1970 of an aware time; TypeError for a naive one."""
+    """Return the microseconds since 1970 of an aware time. Raises TypeError for a naive one."""
     return (when - _EPOCH) // _MICROSECOND
 
 
-def moment(count: int) -> datetime:
+def from_microseconds(count: int) -> datetime:
     """Return the UTC time of a number of microseconds."""
     return _EPOCH + timedelta(microseconds=count)

@@ -47,13 +47,13 @@ class MessageRecorder:
         ``reference`` is the help code of the login.
         """
         upstream, request_id = outstanding.upstream, outstanding.id
-        leaving = role.ask(upstream, request_id, asked, self.now())
+        message = role.ask(upstream, request_id, asked, self.now())
         if upstream in self.upstreams:
-            wire = write_wire(leaving)
+            wire = write_wire(message)
             self._store(
                 LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference)
             )
-        return leaving
+        return message
 
     def receive(
         self,

@@ -101,7 +101,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         if request.endpoint == "static" and response.status_code in {200, 304}:
             del response.headers["Cache-Control"]  # Flask would send no-cache
             return protect(response, base_url, "static")
-        return protect(language.remember(request, response, base_url), base_url)
+        return protect(language.remember_language(request, response, base_url), base_url)
 
 
 def _translate(message: str, **values: object) -> Markup:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.client_address import is_from_this_machine
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.page_links import file_url
 from broker.adapters.web.pages.page_security import protect, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
@@ -99,7 +99,7 @@ def start_page(
     @routes.get(PATH)
     def show() -> str:
         remembered = upstreams.get(cookies.upstream() or "")
-        way = spoken(remembered.label if remembered else None)
+        way = localize_text(remembered.label if remembered else None)
         return render_template("start.html", step="start", way=way)
 
     @routes.post(PATH)

@@ -42,7 +42,7 @@ _ENDS: Final = {
 }
 _YES: Final = frozenset(_ENDS)
 _INSTANT: Final = timedelta(microseconds=1)
-_DIGITS: Final = 32  # of a keyed hash, for one person and service
+_DIGITS: Final = 32  # of the keyed hash of a part
 _WITHDRAWAL_EVENTS: Final = frozenset(_ENDS.values())
 
 
@@ -50,12 +50,12 @@ _WITHDRAWAL_EVENTS: Final = frozenset(_ENDS.values())
 class Receipt:
     """An answer of a person, with the fields of ISO/IEC TS 27560.
 
-    A receipt never changes, and names a pseudonym.
+    A receipt never changes. It names the person by a pseudonym.
 
-    ``shown`` is the digest of everything on the page, and ``terms`` the digest of its terms.
-    ``parts`` holds one digest for each part. A later login compares the digests: it needs no new
-    answer if it discloses no more under the same terms. The receipt holds attribute names, never
-    their values.
+    ``shown`` is the digest of everything on the page, and ``terms`` the digest of its legal terms.
+    ``parts`` contains a digest of each part of the disclosure. A later login compares the digests:
+    it needs no new answer if it discloses no more under the same terms. The receipt contains
+    attribute names, never their values.
 
     Source: docs/reference/consent.md#record.
     """
@@ -118,7 +118,7 @@ def find_question(
 
     ``own`` is the receipt of this login. It is valid only for exactly what its page showed. After
     any change the page is shown again, whatever receipts are stored
-    (docs/reference/design.md#4a-shown). ``receipts`` are the stored ones of this person and
+    (docs/reference/design.md#4a-shown). ``receipts`` are the stored receipts of this person and
     service.
     """
     names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
@@ -175,8 +175,8 @@ def select_usable_answers(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     counting = []
     known: set[str] = set()
     for each in select_yes_in_force(answers):
-        left = {*each.names} - {*each.agreed_names}
-        if each.valid_until or left - known:
+        left_out = {*each.names} - {*each.agreed_names}
+        if each.valid_until or left_out - known:
             counting.append(each)
         known |= {*each.names}
     return tuple(dict.fromkeys([*answers[:1], *counting]))
@@ -192,12 +192,12 @@ def find_valid_answer(
     no yes covers the disclosure, and the person is asked (docs/reference/consent.md#covers).
     """
     answers = select_yes_in_force(receipts)
-    left = find_left_out(answers)
-    if any(item.name in left and not item.optional for item in disclosure.items):
+    left_out = find_left_out(answers)
+    if any(item.name in left_out and not item.optional for item in disclosure.items):
         return None
     for made in answers:
         if made.is_remembered(now) and is_covered(made, disclosure, hmacs):
-            chosen = tuple(name for name in made.chosen if name not in left)
+            chosen = tuple(name for name in made.chosen if name not in left_out)
             return made if chosen == made.chosen else replace(made, chosen=chosen)
     return None
 
@@ -207,12 +207,12 @@ def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
 
     ``answers`` are newest first.
     """
-    told: dict[str, bool] = {}
+    agreed: dict[str, bool] = {}
     for made in answers:
-        told_then = frozenset(made.agreed_names)
+        agreed_then = frozenset(made.agreed_names)
         for name in made.names:
-            told.setdefault(name, name in told_then)
-    return frozenset(name for name, was_told in told.items() if not was_told)
+            agreed.setdefault(name, name in agreed_then)
+    return frozenset(name for name, is_agreed in agreed.items() if not is_agreed)
 
 
 def is_covered(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
@@ -281,7 +281,7 @@ def make_refusal(
 def make_refusal_of_decision(
     decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
-    """Return the receipt of a no on the page ``shown`` when no question is due any more.
+    """Return the receipt of a no on the page ``shown`` if there is no question any more.
 
     The receipt names the attributes that would be released now. None if ``decision`` releases
     nothing.

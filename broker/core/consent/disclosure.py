@@ -15,8 +15,8 @@ from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
-# Attributes whose value, and not only whose name, is material: a change of it asks again
-# (docs/reference/consent.md#features).
+# Attributes of which the person agrees to the value too. If the value changes, the person is asked
+# again (docs/reference/consent.md#features).
 WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
@@ -28,7 +28,7 @@ ALWAYS: Final = "always"
 # The purpose of a look-up in the register of persons, "" for none.
 LookedUp = Literal["address", "number", ""]
 _REGISTER: Final = "person_register"
-# A page that names the address names the number too.
+# The page's words about the look-up: a page about the address mentions the CPR number too.
 _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
     "": (),
     "number": ("number",),
@@ -77,12 +77,13 @@ class Disclosure:
     def page_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything that the page shows.
 
-        Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
+        The form token of the page, the receipt and the assertion must have the same digest
+        (docs/reference/design.md#4a-shown).
         """
         parts: list[str] = []
         for item in self.items:
-            # Not yet made when the person is asked: the receipt binds the name
-            # (docs/reference/design.md#borrower-number).
+            # The borrower number may not exist yet when the person is asked. So the digest has the
+            # attribute's name only (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = (*self._terms(), *_TOLD_OF[self.looked_up])
@@ -94,10 +95,11 @@ class Disclosure:
 
     @property
     def parts(self) -> frozenset[Part]:
-        """Return the parts that a person agrees to, apart from the terms; less is a subset.
+        """Return the parts that a person agrees to, apart from the legal terms.
 
         A part is a name, or each value of a watched attribute, or a persistent NameID, or a purpose
-        of a look-up in the register.
+        of a look-up in the register. A disclosure that sends less has a subset of these parts, so
+        the person is not asked again.
         """
         parts = {
             (_kind(item), item.name, value)
@@ -111,8 +113,8 @@ class Disclosure:
 
     def _terms(self) -> tuple[str, ...]:
         purpose = self.purpose
-        giver = _parts(self.giver)
-        receiver = _parts(self.receiver)
+        giver = _list_texts(self.giver)
+        receiver = _list_texts(self.receiver)
         return (self.service, self.legal_basis, purpose.en, purpose.da, *giver, *receiver)
 
 
@@ -131,7 +133,7 @@ def _material_values(item: Item) -> list[str]:
     return []
 
 
-def _parts(controller: Controller | None) -> tuple[str, ...]:
+def _list_texts(controller: Controller | None) -> tuple[str, ...]:
     if controller is None:
         return ("", "", "")
     return (controller.name.en, controller.name.da, controller.contact)
@@ -168,7 +170,7 @@ def disclose(
 
 
 def find_look_up_purpose(decision: Decision) -> LookedUp:
-    """Return what the register of persons is asked for in a login with an account."""
+    """Return for what a login with a library account looks the person up in the register."""
     policy, release = decision.policy, decision.release
     rule = policy.borrower.register if policy and policy.borrower else None
     if rule is None or release is None or release.borrower == "none":
@@ -182,13 +184,13 @@ def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure
     """Put in the values that a decision leaves open, by name; a value of None removes the item."""
     items = []
     for item in disclosure.items:
-        if item.name not in values or _is_other_cpr(item):
+        if item.name not in values or _has_real_cpr(item):
             items.append(item)
         elif value := values[item.name]:
             items.append(replace(item, values=(value,)))
     return replace(disclosure, items=tuple(items))
 
 
-def _is_other_cpr(item: Item) -> bool:
-    """Return whether an item is a CPR number without the stand-in of the decision."""
+def _has_real_cpr(item: Item) -> bool:
+    """Return whether an item has a CPR number already, not the stand-in that decisions contain."""
     return item.name == CPR_ATTRIBUTE and item.values != CPR_STAND_IN

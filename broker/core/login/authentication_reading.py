@@ -39,7 +39,7 @@ PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTran
 def make_pin_authentication(
     upstream: str, borrower: Borrower, now: datetime, cpr_person_id: str | None = None
 ) -> Authentication:
-    """Return the authentication by ``borrower``'s PIN: the account, and nothing about the person.
+    """Return the authentication by a borrower's PIN: it identifies the account, not the person.
 
     ``cpr_person_id`` is the person id of the CPR number in the borrower's record.
     """

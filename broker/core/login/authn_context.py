@@ -8,8 +8,7 @@ from broker.core.identity.attribute_values import PLAIN_CLASSES, find_class_assu
 from broker.core.identity.cpr import mask_numbers
 from broker.core.login.transaction import AuthnRequest
 
-# Of the classes that a service asks for: a line of the log has no end of them.
-_MOST_SHOWN: Final = 5
+_MOST_SHOWN: Final = 5  # requested classes in a line of the log
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
 # From the lowest level to the highest.
 _NSIS: Final = {
@@ -49,10 +48,10 @@ def is_contained(received: str, wanted: str) -> bool:
 
 
 def is_overstated(wanted: str, given: str, *, pin: bool = False) -> bool:
-    """Return whether ``given`` is known to stand for less than ``wanted``.
+    """Return whether ``given`` is known to guarantee less than ``wanted``.
 
-    With ``pin`` the login was by four digits, which have no level. Classes without a known level
-    are for the administrator to compare.
+    With ``pin``, the login was by a PIN, which has no level. The function returns False for classes
+    without a known level: only the administrator can compare these.
     """
     demanded = find_class_assurance(wanted)
     offered = _find_offered_level(given, pin=pin)
@@ -75,17 +74,17 @@ def nsis_class(level: Assurance) -> str:
     return f"{LOA}/{shown.name.capitalize()}"
 
 
-# For a class that services ask for, the classes of an upstream that are as good; what nobody
-# configured is not.
+# For each class that services ask for, the classes of an upstream that are configured as good
+# enough.
 Meets = Mapping[str, Names]
 
 
 def class_for_service(request: AuthnRequest, received: str | None, meets: Meets) -> str | None:
-    """Return the class for the service; None if ``received`` is none that it asked for.
+    """Return the class for the service; None if the received class does not meet the request.
 
-    It is the received class, or the requested class that it meets by ``meets`` or contains; never
-    another one because it was requested (saml-core 3.3.2.2.1, docs/reference/saml-profiles.md#15,
-    #28 and #49). "" stands for a class that the upstream did not name.
+    It is the received class, or a requested class that the received one meets (by ``meets``) or
+    contains. The broker never asserts a class only because it was requested (saml-core 3.3.2.2.1,
+    docs/reference/saml-profiles.md#15, #28 and #49). "" means that the upstream named no class.
     """
     given = received or ""
     if not request.authn_contexts:
@@ -105,7 +104,7 @@ def class_for_service(request: AuthnRequest, received: str | None, meets: Meets)
 def _find_containing(given: str, request: AuthnRequest) -> str | None:
     """Return the class for a service whose requested class is contained in the received one.
 
-    With "exact" it is the requested one, with "minimum" the stronger one as it came.
+    With "exact" it is the requested class, with "minimum" the received, stronger one.
     """
     for wanted in request.authn_contexts:
         if is_contained(given, wanted):
@@ -114,7 +113,7 @@ def _find_containing(given: str, request: AuthnRequest) -> str | None:
 
 
 def describe_unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
-    """Return for the log which classes were requested, which one came, and what decides."""
+    """Return for the log the requested classes, the received one, and the setting that decides."""
     came = received or "no class"
     if came == UNSPECIFIED_CLASS:
         came += " (also in place of one above the institution's max_assurance)"
@@ -141,7 +140,7 @@ def _describe_request(request: AuthnRequest) -> str:
 
 
 def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:
-    """Return the classes to request from an upstream, in its own words."""
+    """Return the classes to request from an upstream, by the upstream's own names."""
     classes: list[str] = []
     for wanted in request.authn_contexts:
         classes += meets.get(wanted, (wanted,))

@@ -1,4 +1,4 @@
-"""The configured services, upstreams and maps with the current policies, and questions to them."""
+"""The configured services, upstreams and attribute maps, with the current policies."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,9 +29,9 @@ from broker.core.policy.model import PolicySet, Release
 class ConfiguredEntities:
     """The configured services, upstreams and maps, and the current policy set.
 
-    ``pins_checked`` says whether the library system can check a PIN. Otherwise nobody logs in by a
-    PIN (docs/library-systems.md#capabilities). ``local`` are the upstreams where the library system
-    itself verifies the person, by a PIN.
+    ``pins_checked`` says whether the library system can check a PIN. If it cannot, a login by PIN
+    is not possible (docs/library-systems.md#capabilities). ``local`` are the upstreams where the
+    library system itself verifies the person, by a PIN.
     """
 
     services: Mapping[str, Service]
@@ -52,8 +52,8 @@ class ConfiguredEntities:
     ) -> str | None:
         """Return the class of an authentication; None if it has none.
 
-        For the national eID it is the NSIS level that was read from the attributes: no service gets
-        a higher level than the one with which the person was let in.
+        For the national eID it is the NSIS level that was read from the attributes. So a service
+        never gets a higher level than the one by which the policies decided.
         """
         if self.upstreams[authentication.upstream].profile != "oiosaml3":
             return authentication.authn_context
@@ -76,7 +76,10 @@ class ConfiguredEntities:
         return replace(authentication, authn_context=given or None)
 
     def meets(self, authentication: Authentication | None) -> Meets:
-        """Return the requested classes that this upstream's meet, up to the cap."""
+        """Return, by requested class, the upstream's classes that meet it.
+
+        A requested class above the institution's ``max_assurance`` is left out.
+        """
         if authentication is None:
             return {}
         upstream = self.upstreams[authentication.upstream]
@@ -163,7 +166,7 @@ class ConfiguredEntities:
     # The configuration
 
     def service(self, name: str) -> Service:
-        """Return the service of this name, which was checked when the request was read."""
+        """Return the service of this name. It exists, because the request was checked for it."""
         return self.services[name]
 
     def giver(self, authentication: Authentication | None) -> Controller | None:

@@ -22,7 +22,7 @@ from broker.core.login.decision_input import deny, login_facts, proof_step
 from broker.core.login.described_login import BORROWER_STAND_IN
 from broker.core.login.found_account import FoundBorrower, describe_account
 from broker.core.login.given_facts import DescribedLogin, make_authentication
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.site import CATEGORY, Site
 from broker.core.login.steps import (
@@ -126,16 +126,16 @@ class _Scene:
         return release.borrower if release else "none"
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> StepInputs:
         """Return the terms of the next step."""
         scope = self.service.scope
         made = {name: f"(made for the person)@{scope}" for name in SUBJECT_IDENTIFIERS if scope}
-        return Terms(
+        return StepInputs(
             service=self.service,
             giver=self.site.find_giver(self.login.upstream, self.login.institution),
             hmacs=SIMULATION_HMACS,
             decision=self.decision,
-            lacking=self._find_missing_proof(),
+            missing_proof=self._find_missing_proof(),
             ways=self.service.methods,
             local=self.site.local,
             ids=made,

@@ -63,21 +63,23 @@ from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class StepInputs:
     """Everything except the transaction on which the next step depends.
 
-    ``lacking`` is the step for a proof that the person's intent needs. ``ways`` are the upstreams
-    that this request may use, ``local`` those where the library system itself verifies the person.
-    ``received_class`` is the class of the authentication, and ``meets`` the classes that the
-    upstream's meet. ``ids`` are the identifiers that we make for this person at this service, and
-    ``cpr`` is the person's CPR number, which no decision holds.
+    ``giver`` is the institution that sent the attributes. ``missing_proof`` is the step
+    for the mailbox proof that the person still has to give for what they came for. ``ways`` are the
+    upstreams that this request may use, ``local`` those where the library system itself verifies
+    the person. ``received_class`` is the class of the authentication. ``meets`` lists, for each
+    class that the upstream sends, the classes that it satisfies. ``ids`` are the identifiers that
+    we make for this person at this service. ``cpr`` is the person's CPR number, which a decision
+    does not contain.
     """
 
     service: Service
     giver: Controller | None
     hmacs: LookupHmacs
     decision: Decision
-    lacking: ProveMailbox | None
+    missing_proof: ProveMailbox | None
     ways: tuple[str, ...]
     local: frozenset[str] = frozenset()
     received_class: str | None = None
@@ -86,60 +88,62 @@ class Terms:
     cpr: str | None = field(default=None, repr=False)
 
 
-# The SAML status of a denial, where it is more than a denial
+# The SAML status by reason code, where REQUEST_DENIED would say too little
 # (docs/reference/saml-profiles.md#status).
-_STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
+_STATUS_OF_REASON: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # Changes of the category that a page shows before the login continues.
-_MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
-_BY_NO_PIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.STORED_DATA})
-# Attributes that we add ourselves, so that no notice of the upstream covers them.
-OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | SUBJECT_IDENTIFIERS
+_SHOWN_CATEGORY_CHANGES: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
+# A person who guessed a PIN must not be able to choose a new one, or to see or delete data.
+_PURPOSES_CLOSED_TO_LIBRARY_LOGIN: Final = frozenset({LoginPurpose.PIN, LoginPurpose.STORED_DATA})
+# Attributes that we add ourselves. So a notice of the upstream does not cover them.
+OWN_ATTRIBUTES: Final = (
+    frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | SUBJECT_IDENTIFIERS
+)
 
 
-def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
+def next_step(transaction: Transaction, inputs: StepInputs, now: datetime) -> Step:
     """Return the next step. Every transaction has exactly one."""
     if transaction.purpose is LoginPurpose.PIN_BY_MAIL:
-        return Done()  # nobody is logged in for it, and nothing is looked up of anybody
-    unknown = _find_authentication_step(transaction, terms)
-    if unknown:
-        return unknown
+        return Done()  # a PIN by mail needs no login, and nothing about a person is looked up
+    step = _find_authentication_step(transaction, inputs)
+    if step:
+        return step
     if transaction.purpose in STORED_DATA_PURPOSES:
         return Done()
-    decision = terms.decision
-    if terms.lacking and not transaction.unproved:
-        return _unless_passive(transaction, terms.lacking, decision)
+    decision = inputs.decision
+    if inputs.missing_proof and not transaction.unproved:
+        return _unless_passive(transaction, inputs.missing_proof, decision)
     if decision.effect is not Effect.PERMIT or decision.release is None:
         code = decision.reasons[0].code
-        return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
-    return _continue_permitted(transaction, terms, now)
+        return Refuse(code, _STATUS_OF_REASON.get(code, REQUEST_DENIED), decision)
+    return _continue_permitted(transaction, inputs, now)
 
 
-def _find_authentication_step(transaction: Transaction, terms: Terms) -> Step | None:
+def _find_authentication_step(transaction: Transaction, inputs: StepInputs) -> Step | None:
     """Return the step that authenticates the person as requested; None if that is done."""
     if transaction.upstream is None:
-        return _unless_passive(transaction, Choose(terms.ways))
+        return _unless_passive(transaction, Choose(inputs.ways))
     if transaction.failure is not None:
         return _refuse_by_upstream(transaction.request, transaction.failure)
-    local = transaction.upstream in terms.local
+    local = transaction.upstream in inputs.local
     if transaction.authentication is None and local:
         return _unless_passive(transaction, VerifyPin())
     if transaction.authentication is None:
         return Authenticate(transaction.upstream)
-    received, request = terms.received_class, transaction.request
-    if class_for_service(request, received, terms.meets) is None:
+    received, request = inputs.received_class, transaction.request
+    if class_for_service(request, received, inputs.meets) is None:
         detail = describe_unmet(request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
-    if local and transaction.purpose in _BY_NO_PIN:
-        # A person who guessed a PIN must not be able to choose a new one or to delete data.
+    if local and transaction.purpose in _PURPOSES_CLOSED_TO_LIBRARY_LOGIN:
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
 
 
-def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -> Step:
-    decision = terms.decision
-    refused = _find_barrier(transaction, decision)
-    if refused:
-        return refused
+def _continue_permitted(transaction: Transaction, inputs: StepInputs, now: datetime) -> Step:
+    decision = inputs.decision
+    barrier = _find_barrier(transaction, decision)
+    if barrier:
+        return barrier
     account = transaction.account
     if account is not None and account.address_question is not None:
         return _confirm_address(transaction, account.address_question, decision)
@@ -150,23 +154,23 @@ def _continue_permitted(transaction: Transaction, terms: Terms, now: datetime) -
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
-    disclosure = _make_disclosure(transaction, terms)
-    on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
-    answer = transaction.receipt or on_file
+    disclosure = _make_disclosure(transaction, inputs)
+    stored_answer = find_valid_answer(disclosure, transaction.receipts, inputs.hmacs, now)
+    answer = transaction.receipt or stored_answer
     asked = None
-    if transaction.receipt or not on_file:
-        asked = _find_question(transaction, disclosure, terms, now)
-    step = _find_question_step(transaction, disclosure, asked, decision)
-    return step or _finish(transaction, keep_agreed(disclosure, answer), terms)
+    if transaction.receipt or not stored_answer:
+        asked = _find_question(transaction, disclosure, inputs, now)
+    step = _find_consent_step(transaction, disclosure, asked, decision)
+    return step or _finish(transaction, keep_agreed(disclosure, answer), inputs)
 
 
 def _confirm_address(
     transaction: Transaction, question: AddressQuestion, decision: Decision
 ) -> Step:
-    """Return the step that leads to an address of the person's own in the borrower.
+    """Return the step that makes sure that the borrower has the person's own mail address.
 
-    The borrower may belong to another person who typed this CPR number. It is not used before the
-    answer.
+    The borrower may belong to another person who typed this CPR number. So it is not used before
+    the person has answered.
     """
     answer = transaction.address_answer
     if answer is None or answer.is_own or answer.match_hash != question.match_hash:
@@ -176,46 +180,46 @@ def _confirm_address(
     if transaction.find_new_address() is None:
         prove_mail = ProveMailbox(MAIL_PROOF, (), None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
-    # It was proved, and could not be written.
+    # The new address was proved, but the library system did not store it.
     return Refuse("library_unavailable", REQUEST_DENIED, decision)
 
 
 def _choose_pin(account: Account | None, decision: Decision) -> Done | Refuse:
     if not decision.has(Right.CHOOSE_PIN):
-        # A PIN outlives the login.
+        # A PIN stays valid after this login, so it needs a stronger proof of identity.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
     if account is None or not account.number:
         return Refuse(_missing_account_reason(account), REQUEST_DENIED, decision)
     return Done(decision, account.number)
 
 
-def _find_question_step(
+def _find_consent_step(
     transaction: Transaction, disclosure: Disclosure, asked: Question | None, decision: Decision
 ) -> Step | None:
-    """Return the step that asks or informs the person before anything leaves, or None."""
+    """Return the step that asks or informs the person before anything is sent, or None."""
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
     if asked and transaction.issued:
-        # Something else has left already. To ask again in the same login would send two answers to
-        # one request.
+        # An assertion with another content was sent already. After another question, this login
+        # would send a second answer to the same request.
         return Refuse("finished", AUTHN_FAILED, decision)
-    category = _find_offered_category(transaction)
+    category = _find_category_to_upgrade(transaction)
     if category:
         return _unless_passive(transaction, OfferUpgrade(category, decision), decision)
     if asked:
-        can_claim = transaction.claim is None and _can_claim(transaction.account, decision)
-        return _unless_passive(transaction, Ask(asked, decision, can_claim), decision)
+        offers_claim = transaction.claim is None and _may_claim(transaction.account, decision)
+        return _unless_passive(transaction, Ask(asked, decision, offers_claim), decision)
     return None
 
 
-def can_claim(step: Step) -> bool:
+def offers_claim(step: Step) -> bool:
     """Return whether the person may claim a borrower at this step."""
-    return isinstance(step, ClaimBorrower) or (isinstance(step, Ask) and step.can_claim)
+    return isinstance(step, ClaimBorrower) or (isinstance(step, Ask) and step.offers_claim)
 
 
-def _can_claim(account: Account | None, decision: Decision) -> bool:
+def _may_claim(account: Account | None, decision: Decision) -> bool:
     """Return whether an older borrower may take the place of a new one.
 
     A claim writes the CPR number into a borrower, so it needs the right to create one.
@@ -225,8 +229,8 @@ def _can_claim(account: Account | None, decision: Decision) -> bool:
     return decision.has(Right.WRITE_BORROWER) and decision.permits_creation
 
 
-def _find_offered_category(transaction: Transaction) -> str | None:
-    """Return the category that the login would change, if the person has not answered yet."""
+def _find_category_to_upgrade(transaction: Transaction) -> str | None:
+    """Return the present category if the login would change it and the person has not answered."""
     account = transaction.account
     if account is None or transaction.upgrade is not None:
         return None
@@ -235,21 +239,21 @@ def _find_offered_category(transaction: Transaction) -> str | None:
     return account.upgrade_from
 
 
-def _make_disclosure(transaction: Transaction, terms: Terms) -> Disclosure:
-    disclosure = disclose(terms.decision, terms.service, transaction.request.acs, terms.giver)
+def _make_disclosure(transaction: Transaction, inputs: StepInputs) -> Disclosure:
+    disclosure = disclose(inputs.decision, inputs.service, transaction.request.acs, inputs.giver)
     # An identifier that we do not make is left out: a value of the upstream never stays.
-    ids = {**dict.fromkeys(SUBJECT_IDENTIFIERS), **terms.ids}
-    return fill(disclosure, {**ids, CPR_ATTRIBUTE: terms.cpr})
+    ids = {**dict.fromkeys(SUBJECT_IDENTIFIERS), **inputs.ids}
+    return fill(disclosure, {**ids, CPR_ATTRIBUTE: inputs.cpr})
 
 
-def _finish(transaction: Transaction, leaving: Disclosure, terms: Terms) -> Step:
-    account, decision = transaction.account, terms.decision
+def _finish(transaction: Transaction, agreed: Disclosure, inputs: StepInputs) -> Step:
+    account, decision = transaction.account, inputs.decision
     number = account.number if account else None
     unfinished = _find_unfinished_step(account, decision)
     if unfinished:
         return unfinished
     if transaction.purpose is not LoginPurpose.LOGIN:
-        # It ends without an assertion: no service asked for one
+        # Such a login ends without an assertion: no service asked for one
         # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
     if transaction.has_new_address and not (transaction.told or transaction.request.is_passive):
@@ -257,7 +261,7 @@ def _finish(transaction: Transaction, leaving: Disclosure, terms: Terms) -> Step
     moved = _find_category_change(transaction)
     if moved:
         return TellChange(moved, decision)
-    return Issue(fill(leaving, {BORROWER_NUMBER: number}), decision, number)
+    return Issue(fill(agreed, {BORROWER_NUMBER: number}), decision, number)
 
 
 def _find_category_change(transaction: Transaction) -> EnrolmentOutcome | None:
@@ -268,7 +272,7 @@ def _find_category_change(transaction: Transaction) -> EnrolmentOutcome | None:
     account = transaction.account
     if account is None or transaction.told or transaction.request.is_passive:
         return None
-    return account.outcome if account.outcome in _MOVED else None
+    return account.outcome if account.outcome in _SHOWN_CATEGORY_CHANGES else None
 
 
 def _unless_passive(transaction: Transaction, step: Step, decision: Decision | None = None) -> Step:
@@ -296,11 +300,14 @@ def _find_barrier(transaction: Transaction, decision: Decision) -> Refuse | None
 
 
 def _has_case_to_claim(transaction: Transaction, decision: Decision) -> bool:
-    """Return whether the account is a case that a claim would end."""
+    """Return whether the person can end the account's case by a claim.
+
+    By a claim, the person shows that an existing borrower is theirs. Then staff need not decide.
+    """
     account = transaction.account
     if account is None or account.state is not AccountState.CASE:
         return False
-    return transaction.purpose is not LoginPurpose.PIN and _can_claim(account, decision)
+    return transaction.purpose is not LoginPurpose.PIN and _may_claim(account, decision)
 
 
 def _find_account_barrier(account: Account | None, release: Release) -> str | None:
@@ -309,7 +316,7 @@ def _find_account_barrier(account: Account | None, release: Release) -> str | No
     if account is None:
         return "no_library_account" if needed else None
     match account.state:
-        case AccountState.CLOSED:
+        case AccountState.CLOSED:  # a library system that is frozen or not available
             return "library_unavailable"
         case AccountState.CASE:
             return account.reason or "account_case"
@@ -333,20 +340,20 @@ def _missing_account_reason(account: Account | None) -> str:
 
 
 def _find_question(
-    transaction: Transaction, disclosure: Disclosure, terms: Terms, now: datetime
+    transaction: Transaction, disclosure: Disclosure, inputs: StepInputs, now: datetime
 ) -> Question | None:
-    decision = terms.decision
-    asked = find_question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
+    decision = inputs.decision
+    asked = find_question(disclosure, transaction.receipts, transaction.receipt, inputs.hmacs, now)
     if asked is None or asked.variant == "ask":
         return asked
     if decision.release is None or decision.release.notice == "ours":
         return asked
-    # The upstream's own notice covers what the upstream itself sent, never what we add: our
-    # persistent NameID, what we state, and that we look the person up.
+    # The upstream's own notice covers what the upstream itself sent. It never covers what we add:
+    # our persistent NameID, values that the policy states, and a look-up of the person.
     if disclosure.looked_up or any(listed.states for listed, _ in decision.released):
         return asked
     names = {item.name for item in disclosure.items}
-    if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OURS):
+    if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OWN_ATTRIBUTES):
         return None
     return asked
 

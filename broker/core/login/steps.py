@@ -34,8 +34,9 @@ class VerifyPin:
 class ProveMailbox:
     """The person shows that a mailbox is their own.
 
-    ``domains`` are the accepted ones (none: any), ``suggested`` is an address that the upstream
-    sent, and ``optional`` says whether the person may continue without.
+    ``name`` is the policies' name of the proof. ``domains`` are the accepted mail domains; none
+    means any. ``suggested`` is an address that the upstream sent. ``optional`` says whether the
+    person may continue without this proof.
     """
 
     name: str
@@ -46,7 +47,7 @@ class ProveMailbox:
 
 @dataclass(frozen=True, slots=True)
 class OfferUpgrade:
-    """The person may accept another category for their borrower, or keep it as it is."""
+    """The person accepts that their borrower moves out of ``category``, or keeps this category."""
 
     category: str
     decision: Decision
@@ -56,13 +57,13 @@ class OfferUpgrade:
 class Ask:
     """The person is asked for consent, or informed, about the released attributes.
 
-    ``can_claim`` says whether the login would create a borrower. Then the page offers to use a
-    borrower that the person already has.
+    ``offers_claim`` says whether the login would create a borrower. Then the page offers the person
+    to claim a borrower that they already have.
     """
 
     question: Question
     decision: Decision
-    can_claim: bool = False
+    offers_claim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ class Enrol:
 class TellChange:
     """The page says that this login has moved the borrower into another category.
 
-    ``outcome`` is None if the page is about a mail address that this login has replaced: then
-    another person may know the PIN.
+    If ``outcome`` is None, the page says instead that this login has replaced the borrower's mail
+    address. Another person who read the old mailbox may know the PIN, so the page offers a new PIN.
     """
 
     outcome: EnrolmentOutcome | None
@@ -101,7 +102,7 @@ class TellChange:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """The assertion is issued."""
+    """The assertion is issued. ``number`` is the borrower's number, if any."""
 
     disclosure: Disclosure
     decision: Decision
@@ -110,9 +111,9 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A login for a page of ours, such as a sign-up, is finished without an assertion.
+    """A login for one of our own pages, such as a sign-up, is finished without an assertion.
 
-    ``number`` is the borrower's, if any.
+    ``number`` is the borrower's number, if any.
     """
 
     decision: Decision | None = None

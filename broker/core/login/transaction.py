@@ -1,4 +1,4 @@
-"""One login in progress: facts from outside, each added by a checked method."""
+"""One login in progress: the facts that came from outside, and the methods that add them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,30 +16,32 @@ from broker.core.logout.sessions import NameID
 from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_IDLE_SHARED
 
 LIFETIME: Final = TRANSACTION.span
-# Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
+# Octets of a request's texts without its RelayState. With them, a new transaction has about 2 kB.
 MOST_OCTETS: Final = 1200
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
-_QUOTES: Final = 3  # around each text, and the comma after it
-SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
-# Back, retry and WAYF's silent limit each send another request; a loop must end.
+_QUOTES: Final = 3  # octets for the quotation marks around a text and the comma after it
+# How far clocks may differ, everywhere (docs/reference/design.md#invariant-9).
+SKEW: Final = timedelta(seconds=180)
+# AuthnRequests in one transaction. Back and a retry send another request; a loop must end.
 _MOST_OUTSTANDING: Final = 20
 
 
 class LoginPurpose(StrEnum):
-    """The purpose of a transaction. Only a login comes from a service and ends in an assertion."""
+    """The purpose of a transaction. Only a LOGIN comes from a service and ends in an assertion."""
 
     LOGIN = "login"
     SIGN_UP = "sign_up"
     PIN = "pin"  # a new PIN, after a login
-    PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
+    PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without a login
     CHOICES = "choices"
     STORED_DATA = "stored_data"  # to see and delete what is stored about oneself
     STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
-# Stored data belongs to its person, whatever the policies decide. These logins create nothing.
+# For these, the policies do not matter: people may always see their own data. They create nothing.
 STORED_DATA_PURPOSES: Final = frozenset({LoginPurpose.CHOICES, LoginPurpose.STORED_DATA})
-# A PIN may be guessed and a screen left open: these need a new login, and not by PIN.
+# These need a new login, because a screen may have been left open, and never a login by PIN,
+# because a PIN may be guessed.
 FRESH_LOGIN_PURPOSES: Final = frozenset(
     {LoginPurpose.SIGN_UP, LoginPurpose.PIN, LoginPurpose.STORED_DATA}
 )
@@ -47,7 +49,7 @@ FRESH_LOGIN_PURPOSES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SubjectHint:
-    """The person whom a service expects: a hint for the upstream's page, and no claim."""
+    """The person whom a service expects. It fills in a field of the upstream's page, no more."""
 
     name: str
     format: str
@@ -79,8 +81,8 @@ class AuthnRequest:
     @property
     def octets(self) -> int:
         """Return the octets of its texts without the RelayState, which has its own limit."""
-        alone = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
-        texts = (*alone, *self.authn_contexts, *self.idp_list, *self.requester_ids)
+        single = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
+        texts = (*single, *self.authn_contexts, *self.idp_list, *self.requester_ids)
         return len("".join(texts).encode()) + _QUOTES * len(texts)
 
 
@@ -97,8 +99,8 @@ class Outstanding:
 class Authentication:
     """The verified content of an upstream's assertion.
 
-    Only ``saml`` makes one, so that its existence is the proof. ``withheld`` holds what was left
-    out of the attributes, as (name, reason code).
+    In a login, only the code that has verified an assertion or a PIN makes one. ``withheld`` lists
+    the attributes that were left out, as (name, reason code).
     """
 
     upstream: str
@@ -118,7 +120,7 @@ class Authentication:
     session_index: str | None = None
     session_until: datetime | None = None
     withheld: tuple[tuple[str, str], ...] = ()
-    # of a login with the library account: the person id of the CPR number in the borrower's record
+    # for a login with the library account: the person id of the CPR number in the borrower's record
     cpr_person_id: str | None = None
 
     @property
@@ -168,7 +170,7 @@ class Arrival:
     def find_answer_for(
         self, transaction: "Transaction", now: datetime
     ) -> Authentication | UpstreamRefusal | None:
-        """Return the answer that this brings to ``transaction``.
+        """Return the answer that this arrival brings to ``transaction``.
 
         None if it belongs to another transaction, was used, is older than 60 seconds, or answers a
         request that is not outstanding.
@@ -182,9 +184,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person of a login: the id, and the number of the borrower that they are known to have.
+    """The person of a login: their id, and the number of their borrower, if it is known.
 
-    Every NameID is made from the id.
+    Every NameID is computed from the id.
     """
 
     id: str
@@ -194,17 +196,17 @@ class Person:
 class AccountState(StrEnum):
     """The state of the person's borrower account, as far as this login knows it.
 
-    An enrolment's state is one of them, under the same name.
+    The state of an enrolment is one of them, under the same name.
     """
 
-    KNOWN = "known"  # a borrower is there; this login changes nothing of it
+    KNOWN = "known"  # the person has a borrower, and this login changes nothing in it
     NONE = "none"  # no borrower yet, or one that this login would change
     WANTED = "wanted"  # the enrolment is accepted and not carried out yet
     DONE = "done"
-    CASE = "case"  # staff must look
+    CASE = "case"  # staff must decide
     UNAVAILABLE = "unavailable"  # the library system did not answer
     MAIL_REQUIRED = "mail_required"  # no borrower is made without a mail address
-    CLOSED = "closed"  # nobody is enrolled now: the library system is frozen or silent
+    CLOSED = "closed"  # no enrolments now: the library system is frozen or does not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,20 +217,21 @@ class Account:
     state: AccountState
     outcome: EnrolmentOutcome | None = None
     reason: str | None = None
-    upgrade_from: str | None = None  # the category that going on would change, if the person wants
-    category: str | None = None  # the borrower's, where an enrolment records it
+    # the present category, if this login would change it and the person may refuse
+    upgrade_from: str | None = None
+    category: str | None = None  # the borrower's category, if an enrolment recorded it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
-    # whether an account that the person has already may take its place
+    # whether the person may claim an existing borrower instead
     can_claim: bool = False
-    # the question of a first match: nothing else comes before the answer
+    # asked when a borrower matches for the first time, before anything else
     address_question: AddressQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The record of an issued assertion, with the ids with which a second submit repeats it.
+    """The record of an issued assertion, and the ids that a repeated submit sends again.
 
-    ``content`` is the digest of what left. Another content never leaves under these ids.
+    ``content`` is the digest of the content. Another content is never sent under these ids.
     """
 
     response: str
@@ -240,7 +243,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Everything stored about one login. Everything else is derived again each time."""
+    """Everything stored about one login. Everything else is computed again in each request."""
 
     id: str
     reference: str  # eight speakable characters for the service desk
@@ -248,9 +251,9 @@ class Transaction:
     until: datetime
     request: AuthnRequest
     purpose: LoginPurpose = LoginPurpose.LOGIN
-    # on a computer that others use too, there or begun there: nothing is remembered
+    # on a shared computer, or begun on one: nothing is remembered
     shared: bool = False
-    back: str | None = None  # the service to go on to after a login for a page of ours
+    back: str | None = None  # the service to continue to after a login for one of our own pages
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None
@@ -261,19 +264,18 @@ class Transaction:
     failure: UpstreamRefusal | None = None
     authenticated: datetime | None = None
     person: Person | None = None
-    receipts: tuple[Receipt, ...] = ()  # on file when the person arrived
+    receipts: tuple[Receipt, ...] = ()  # stored answers, when the person arrived
     receipt: Receipt | None = None
     account: Account | None = None
     proofs: tuple[Proved, ...] = ()
     mailing: Mailing | None = None
-    # the person goes on without a proof that would make them who they said they are
-    unproved: bool = False
-    upgrade: bool | None = None  # the person's answer to the offer
-    address_answer: AddressAnswer | None = None  # to the question of a first match
+    unproved: bool = False  # the person continues without the proof that their intent needs
+    upgrade: bool | None = None  # the person's answer to the offer of another category
+    address_answer: AddressAnswer | None = None  # the answer to ``Account.address_question``
     claim: Claim | None = None  # the borrower that the person has shown to be their own
-    told: bool = False  # a page has shown the other category
+    told: bool = False  # a page has said that the category or the address was changed
     issued: Issued | None = None
-    number_shown: bool = False  # this login has shown the whole CPR number: it does so once
+    number_shown: bool = False  # a page has shown the whole CPR number, which is allowed once
 
     @property
     def is_forced(self) -> bool:
@@ -287,7 +289,7 @@ class Transaction:
 
     @property
     def upstream_request(self) -> AuthnRequest:
-        """Return the request as an upstream gets it: forced wherever the login is."""
+        """Return the request for an upstream, with ForceAuthn if this login needs it."""
         if self.is_forced == self.request.force_authn:
             return self.request
         return replace(self.request, force_authn=self.is_forced)
@@ -321,10 +323,9 @@ class Transaction:
     def bind(self, browser: str, *, shared: bool = False) -> "Transaction":
         """Bind to one browser for good; raises BrowserUnmatched if it is bound to another.
 
-        ``shared`` says whether others use that browser's computer too, wherever the transaction
-        began. With a link from elsewhere the next user of the computer could otherwise continue the
-        login that the last one left open. Requests that were sent before without ForceAuthn are no
-        longer accepted, however many answers to them are on their way.
+        ``shared`` says whether the browser is on a shared computer, even if the transaction began
+        elsewhere. There, the next user could continue the login that the last one left open. So
+        answers to requests that were sent without ForceAuthn are no longer accepted.
 
         Source: docs/reference/design.md#4a-1.
         """
@@ -337,7 +338,7 @@ class Transaction:
         )
 
     def mark_attended(self, now: datetime) -> "Transaction":
-        """Record a request of the person. On a shared computer the transaction ends without one."""
+        """Record a request of the person. On a shared computer the transaction ends when idle."""
         if not self.shared or self.authentication is None or self.issued:
             return self
         until = min(TRANSACTION.until(self.begun), TRANSACTION_IDLE_SHARED.until(now))
@@ -350,7 +351,7 @@ class Transaction:
         return replace(self, until=min(self.until, TRANSACTION_DONE.until(now)))
 
     def record_issued(self, issued: Issued) -> "Transaction":
-        """Add that the assertion leaves."""
+        """Add that the assertion is sent."""
         return replace(self, issued=issued).mark_finished(issued.at)
 
     def add_request(self, outstanding: Outstanding) -> "Transaction":
@@ -374,7 +375,7 @@ class Transaction:
     def add_answer(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
-        """Add the answer to ``request`` and discard everything that an older one led to.
+        """Add the answer to ``request`` and discard everything that followed from an older answer.
 
         Source: docs/reference/design.md#4a-3.
         """
@@ -419,9 +420,9 @@ class Transaction:
         return account.number is not None and account.address_question is None
 
     def answer_address(self, answer: AddressAnswer) -> "Transaction":
-        """Add the answer to the question of a first match.
+        """Add the answer to the question whether a borrower's address is the person's own.
 
-        After a yes everything is looked up again.
+        After a yes the person is looked up again.
         """
         if not answer.is_own:
             return replace(self, address_answer=answer)

@@ -75,7 +75,7 @@ class StoredCodes:
     def find(self, code_hash: str) -> Code | None:
         """Return the code with this hash if it has a try left; None for a wrong code.
 
-        CodeRefused if there is no code, or no code has a try left.
+        Raises CodeRefused if there is no code, or no code has a try left.
         """
         if not self.codes:
             raise CodeRefused("code_none")
@@ -110,7 +110,10 @@ def spell_code(code: str) -> str:
 
 
 def read_code(typed: str) -> str:
-    """Return the digits of a typed or pasted code; CodeRefused if they are not eight digits."""
+    """Return the digits of a typed or pasted code.
+
+    Raises CodeRefused if they are not eight digits.
+    """
     digits = remove_spaces(typed).replace("-", "")
     if not _CODE.fullmatch(digits):
         raise CodeRefused("code_malformed")

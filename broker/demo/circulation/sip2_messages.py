@@ -11,7 +11,7 @@ TERMINATOR: Final = b"\r\n"  # Koha's; a machine's messages end with CR
 _DELIMITER: Final = "|"
 _LONGEST: Final = 65_536  # maximal size of a message in bytes
 _ERROR_DETECTION: Final = re.compile(r"AY(.)AZ([0-9A-F]{4})\Z", re.DOTALL)
-_EMBEDDED: Final = 11  # shorter messages cannot end with a checksum
+_LONGEST_WITHOUT_CHECKSUM: Final = 11  # Koha looks for a checksum only in longer messages
 # The length of the fixed part by message code.
 _FIXED: Final[Mapping[str, int]] = {
     "11": 38,
@@ -51,8 +51,8 @@ class Message:
         """Return the first field of this name, or None."""
         return next((value for found, value in self.fields if found == name), None)
 
-    def every(self, name: str) -> tuple[str, ...]:
-        """Return all fields of this name."""
+    def list_values(self, name: str) -> tuple[str, ...]:
+        """Return the values of all fields of this name."""
         return tuple(value for found, value in self.fields if found == name)
 
     def encode_message(self) -> bytes:
@@ -69,14 +69,14 @@ class Message:
 
 
 def read_message(line: bytes) -> Message:
-    """Parse a message without its terminator. Raise ChecksumWrong for a damaged one.
+    """Parse a message without its terminator. Raises ChecksumWrong for a damaged message.
 
-    In a message with an unknown code, everything is fixed part.
+    A message with an unknown code has no fields: all of it is the fixed part.
     """
     text = line.decode("utf-8", "replace")
     sequence = None
     found = _ERROR_DETECTION.search(text)
-    if found and len(text) > _EMBEDDED:
+    if found and len(text) > _LONGEST_WITHOUT_CHECKSUM:
         if checksum(line[:-4]) != found[2]:
             raise ChecksumWrong
         sequence = found[1]
@@ -110,8 +110,8 @@ def receive_lines(connection: socket) -> Iterator[bytes]:
             yield line.strip(b"\n")
 
 
-def drop_empty_fields(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    """Return the fields that have a value."""
+def drop_absent_fields(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+    """Return the fields whose value is not None."""
     return tuple((name, value) for name, value in fields if value is not None)
 
 

@@ -139,7 +139,7 @@ class Api:
             holds(query, blank(), embedded=embedded)
         parameters = request.args.to_dict()
         matching = []
-        for row in self._patrons.candidates(queries):
+        for row in self._patrons.find_candidates(queries):
             if not parameters_hold(parameters, row):
                 continue
             if all(holds(query, row, embedded=embedded) for query in queries):

@@ -7,18 +7,19 @@ from typing import Final
 
 from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
-from broker.demo.circulation.sip2_messages import Message, drop_empty_fields, timestamp
+from broker.demo.circulation.sip2_messages import Message, drop_absent_fields, timestamp
 from broker.demo.koha.database.patron_schema import PatronRow
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.logins import Logins, PasswordCheck
 
-# Koha removes everything after the last letter or digit, even from a PIN in the last field.
-_ITS_END: Final = re.compile(rb"[^A-z0-9]+\Z")
+# Koha removes everything after the last letter or digit, even from a PIN in the last field. The
+# range A-z, which includes some punctuation, is Koha's own expression.
+_TRAILING_CHARACTERS: Final = re.compile(rb"[^A-z0-9]+\Z")
 _INSTITUTION: Final = "AUL"
 _GREETING: Final = "Greetings from Koha. "
 _NOBODY: Final = "YYYY" + " " * 10  # the patron status for an unknown card
 _OTHER_FLAGS: Final = " " * 9
-_CHARGED: Final = 2  # the place of the loans in the summary of a request
+_LOANS_AT: Final = 2  # the position of the loans in the summary of a request
 # The messages that Koha supports; the simulation answers only some of them.
 _SUPPORTED: Final = "YYYYYYYYYYYNYYYY"
 
@@ -34,7 +35,7 @@ class Sip2Session(MachineSession):
 
     def cut_message(self, line: bytes) -> bytes:
         """Return the message in a line, truncated as Koha does."""
-        return _ITS_END.sub(b"", line)
+        return _TRAILING_CHARACTERS.sub(b"", line)
 
     def answers(self) -> Answers:
         """Return the handler of each message code."""
@@ -47,6 +48,7 @@ class Sip2Session(MachineSession):
         }
 
     def _status(self, _message: Message) -> Message:
+        # The abilities of the server, the timeout (100 tenths of a second) and the retries (5).
         fixed = f"YYYYNN100005{timestamp()}2.00"
         return Message("98", fixed, (("AO", _INSTITUTION), ("BX", _SUPPORTED)))
 
@@ -80,15 +82,15 @@ class Sip2Session(MachineSession):
         counts = f"00000000{len(loans):04}000000000000"
         pin = message.field("AD")
         proven = None if pin is None else self._is_right(row, pin)
-        fields = drop_empty_fields(
+        fields = drop_absent_fields(
             [
                 ("AO", _INSTITUTION),
                 ("AA", row["cardnumber"] or ""),
                 ("AE", _name(row)),
                 ("BL", "Y"),
-                ("CQ", _truth(proven)),
+                ("CQ", _yes_or_no(proven)),
                 ("CC", "5"),
-                *(("AU", book) for book in loans if summary[_CHARGED : _CHARGED + 1] == "Y"),
+                *(("AU", book) for book in loans if summary[_LOANS_AT : _LOANS_AT + 1] == "Y"),
                 ("BD", row["address"]),
                 ("BE", row["email"]),
                 ("BF", row["phone"]),
@@ -119,7 +121,7 @@ class Sip2Session(MachineSession):
             ("AF", reason or None),
         ]
         fixed = "0NUN" if reason else "1NUY"
-        return Message("12", fixed + timestamp(), drop_empty_fields(fields))
+        return Message("12", fixed + timestamp(), drop_absent_fields(fields))
 
     def _refusal_to_lend(self, row: PatronRow | None, book: str) -> str:
         if row is None:
@@ -137,16 +139,16 @@ class Sip2Session(MachineSession):
         return found
 
     def _is_right(self, row: PatronRow, pin: str) -> bool:
-        """Return whether the PIN is right; an expired PIN is."""
+        """Return whether the PIN is right. An expired PIN counts as right."""
         outcome, _ = self._logins.check(row["userid"], pin)
         return outcome is not PasswordCheck.WRONG
 
     def _flags(self, row: PatronRow) -> str:
         """Return the 14 flags: four denials, "card lost", and nine that are always blank here."""
-        is_gone = bool(row["patron_card_lost"] or row["incorrect_address"])
-        is_shut = _has_expired(row) or row["restricted"] or self._logins.is_locked(row)
-        denials = ("Y" if is_gone or is_shut else " ") * 4
-        return denials + ("Y" if is_gone else " ") + _OTHER_FLAGS
+        is_card_unusable = bool(row["patron_card_lost"] or row["incorrect_address"])
+        is_blocked = _has_expired(row) or row["restricted"] or self._logins.is_locked(row)
+        denials = ("Y" if is_card_unusable or is_blocked else " ") * 4
+        return denials + ("Y" if is_card_unusable else " ") + _OTHER_FLAGS
 
     def _screen_message(self, row: PatronRow, *, wrong_pin: bool) -> str:
         notes = [row["opac_notes"] or ""]
@@ -172,7 +174,7 @@ def _institution(message: Message) -> str:
     return message.field("AO") or ""
 
 
-def _truth(value: bool | None) -> str | None:  # noqa: FBT001 - a field that may be absent
+def _yes_or_no(value: bool | None) -> str | None:  # noqa: FBT001 - a field that may be absent
     if value is None:
         return None
     return "Y" if value else "N"

@@ -90,7 +90,7 @@ class Machine:
             card=answer.field("AA") or "",
             name=(answer.field("AE") or "").strip(),
             message=answer.field("AF") or "",
-            loans=answer.every("AU"),
+            loans=answer.list_values("AU"),
         )
 
     @contextmanager

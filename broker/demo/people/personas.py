@@ -427,5 +427,5 @@ PERSONAS: Final = (*_LOGINS, *_SIGNING_UP, *_REGISTERED, *_OTHER_SERVICES)
 
 
 def persona(name: str, people: Sequence[Persona] = PERSONAS) -> Persona:
-    """Return the persona of this name; KeyError if there is none."""
+    """Return the persona of this name. Raises KeyError if there is none."""
     return {person.name: person for person in people}[name]

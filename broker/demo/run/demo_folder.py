@@ -24,7 +24,7 @@ _ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
 _LIBRARY_NAME: Final = '{{ en = "{}", da = "{}" }}'.format(*LIBRARY_NAME)
 _CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")
 
-_PARTIES: Final = "demo"  # the folder with the keys of the simulated parties
+_KEY_FOLDER: Final = "demo"  # has the keys of the simulated parties
 _WITH_KEYS: Final = ("hub", "library", "nemlogin")
 PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin", "sip2")
 
@@ -49,7 +49,7 @@ METHODS: Final = {
 }
 
 TOML: Final = """\
-# The configuration of a broker beside the demo, which plays WAYF, the library and its mail server.
+# The configuration of a broker with the demo, which simulates WAYF, the library and a mail server.
 base_url = "{broker}"
 site = "."
 keys = "keys"
@@ -210,7 +210,7 @@ class Setting:
 
     def save_party_keys(self) -> None:
         """Save the keys of the simulated parties for later runs of the demo."""
-        folder = self.folder / _PARTIES
+        folder = self.folder / _KEY_FOLDER
         folder.mkdir(mode=0o700)
         for name in _WITH_KEYS:
             getattr(self, name).save(folder, name)
@@ -222,12 +222,12 @@ def read(folder: Path) -> Setting:
     Raise OSError if the keys are missing. Raise ConfigurationFaults if broker.toml has errors or
     another library system than Koha.
     """
-    parties = folder / _PARTIES
-    hub, library, nemlogin = (KeyPair.load(parties, name) for name in _WITH_KEYS)
+    key_folder = folder / _KEY_FOLDER
+    hub, library, nemlogin = (KeyPair.load(key_folder, name) for name in _WITH_KEYS)
     config = load(folder / "broker.toml", {})
     if config.library.system != "koha":
         what = f"is {config.library.system!r}, and the demo simulates a Koha only"
-        fix = "start the demo with the [library] that was written, then put yours back and serve"
+        fix = "the demo needs its own [library] table; for your library system run broker serve"
         raise ConfigurationFaults([Fault("library.system", what, fix)])
     ports = Ports(urlsplit(config.base_url).port or 0)
     return Setting(folder, ports, hub, library, nemlogin)

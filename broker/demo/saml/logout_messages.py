@@ -100,7 +100,7 @@ def response(
 
 def peek(query: str) -> tuple[str, LogoutMessage]:
     """Return the issuer and the LogoutRequest without verifying it, as WAYF's hub does."""
-    message = http_bindings.inflate_redirect(query, "SAMLRequest")
+    message = http_bindings.read_redirect(query, "SAMLRequest")
     root = safe_parser.parse(message.xml, _SAMLP + "LogoutRequest")
     issuer = root.findtext(_SAML + "Issuer") or ""
     return issuer, _message(root, "SAMLRequest", message.relay_state)
@@ -108,7 +108,7 @@ def peek(query: str) -> tuple[str, LogoutMessage]:
 
 def status(query: str) -> str:
     """Return the status of a LogoutResponse without verifying it."""
-    message = http_bindings.inflate_redirect(query, "SAMLResponse")
+    message = http_bindings.read_redirect(query, "SAMLResponse")
     root = safe_parser.parse(message.xml, _SAMLP + "LogoutResponse")
     return _message(root, "SAMLResponse", None).status
 
@@ -117,7 +117,7 @@ def read(
     query: str, kind: http_bindings.MessageField, keys: Iterable[signature.VerifyKey]
 ) -> LogoutMessage:
     """Verify and read a Redirect logout message. Raise LookupError if it is unsigned."""
-    message = http_bindings.inflate_redirect(query, kind)
+    message = http_bindings.read_redirect(query, kind)
     root = safe_parser.parse(message.xml, _SAMLP + _ROOTS[kind])
     if message.signed is None:
         raise LookupError("an unsigned logout message")

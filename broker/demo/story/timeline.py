@@ -167,7 +167,7 @@ def _describe(fields: Mapping[str, Any]) -> Entry:
 
 
 def _read_query(query: str) -> str:
-    return _format_xml(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
+    return _format_xml(http_bindings.read_redirect(query, "SAMLRequest").xml)
 
 
 def _read_post(value: str) -> str:

@@ -118,7 +118,7 @@ class NemLogin:
 
 def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     """Read a Redirect AuthnRequest. Raise MessageRefused unless the broker signed it."""
-    sent = http_bindings.inflate_redirect(query, "SAMLRequest")
+    sent = http_bindings.read_redirect(query, "SAMLRequest")
     if sent.signed is None:
         raise MessageRefused("request.unsigned")
     signed = sent.signed
@@ -137,7 +137,7 @@ def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
 
 
 def _choice(people: Sequence[Persona]) -> PersonaChoice | None:
-    """Read the form; None where no persona was picked."""
+    """Read the form; None if no persona was picked."""
     name = request.form["persona"]
     level = request.form.get("level") or None
     role = request.form.get("role") or None

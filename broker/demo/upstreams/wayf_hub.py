@@ -40,7 +40,7 @@ class ReceivedAuthnRequest(ResponseAddressee):
 
 def read(query: str) -> ReceivedAuthnRequest:
     """Read an AuthnRequest that came by Redirect."""
-    message = http_bindings.inflate_redirect(query, "SAMLRequest")
+    message = http_bindings.read_redirect(query, "SAMLRequest")
     root = safe_parser.parse(message.xml, _SAMLP + "AuthnRequest")
     listed = [str(entry.get("ProviderID")) for entry in root.iter(_SAMLP + "IDPEntry")]
     listed = [NEMLOGIN if name == NEMLOGIN_BIRK else name for name in listed]

@@ -1,7 +1,7 @@
 """Joins the answer of an upstream to the transaction of the browser that brings it.
 
-An arrival is an answer that the ACS has accepted. The browser then brings the arrival token to the
-page of the transaction.
+An arrival is an answer that the ACS has accepted. The ACS redirects the browser to the page of the
+transaction, with the arrival token.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class ArrivalMatching:
 
     arrivals: Arrivals
     transactions: Transactions
-    lookup: PersonAtLogin
+    person_at_login: PersonAtLogin
 
     def read_both(self, name: str, arrival_token: str, now: datetime) -> TransactionAndArrival:
         """Return the transaction ``name`` and the arrival, read in one call of the store.
@@ -63,13 +63,13 @@ class ArrivalMatching:
         transaction = context.transaction
         self.arrivals.require_browser(transaction, arrival, browsers, now)
         if transaction.arrival == brought.mark:
-            return self.lookup.look_up_and_store(context, now)
+            return self.person_at_login.look_up_and_store(context, now)
         answer = arrival.value.find_answer_for(transaction, now) if arrival else None
         if arrival is None or answer is None:
             return None
         authenticated = transaction.add_answer(answer, arrival.value.request, brought.mark, now)
         # The answer and the look-up of the person are written together.
-        learned = self.lookup.look_up(replace(context, transaction=authenticated), now)
+        learned = self.person_at_login.look_up(replace(context, transaction=authenticated), now)
         return replace(learned, others=(self.arrivals.draft_spent(arrival),))
 
     def join(self, context: LoginContext, now: datetime) -> LoginContext | None:
@@ -82,5 +82,5 @@ class ArrivalMatching:
         joined = self.transactions.put(context.transaction, context.version, now, context.others)
         if joined is None:
             return None
-        self.lookup.log_permitted(context, now)
+        self.person_at_login.log_permitted(context, now)
         return replace(joined, evaluated=context.evaluated)

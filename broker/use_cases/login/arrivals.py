@@ -1,4 +1,7 @@
-"""Answers of upstreams between the ACS and the browser, each of which can be used once."""
+"""Arrivals: answers of upstreams, on their way from the ACS to the browser's next request.
+
+An arrival can be used once.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,11 +41,11 @@ class Arrivals:
         message: tuple[str, datetime],
         now: datetime,
     ) -> str:
-        """Store the answer that a message brought, and return the arrival token.
+        """Store the answer in a message of an upstream, and return the arrival token.
 
-        ``message`` is the id and the end of the assertion. Raises MessageRefused if an assertion
-        with this id was stored before. A replay, also one at the same time on another worker, finds
-        the record and is refused (attacks 15).
+        ``message`` is the id of the assertion and the time when it expires. Raises MessageRefused
+        if an assertion with this id was stored before. So a replay is refused, even at the same
+        time on another worker (docs/reference/attacks.md#15).
         """
         message_id, message_until = message
         arrival_token = self._token(answer, message_id, request)
@@ -90,7 +93,7 @@ class Arrivals:
         return transaction.browser
 
     def spend(self, record: Record[Arrival], now: datetime) -> None:
-        """Remove the answer and keep the record that it was used."""
+        """Remove the answer. The record stays, because it shows that the answer was used."""
         self.store.put(*self.draft_spent(record), now)
 
     def draft_spent(self, record: Record[Arrival]) -> Write:
@@ -99,9 +102,9 @@ class Arrivals:
         return self._records.draft(record.key, Content(spent, record.until), record.version)
 
     def compute_mark(self, arrival_token: str) -> str:
-        """Return the keyed hash of the arrival token, which the transaction keeps.
+        """Return the keyed hash of the arrival token, which is stored in the transaction.
 
-        The login cookie holds the token. It is valid if its hash is the one in the transaction.
+        The login cookie contains the token. It is valid if its hash is the one in the transaction.
         """
         return self.hmacs.compute("arrival-mark", arrival_token)
 
@@ -109,12 +112,12 @@ class Arrivals:
         self, answer: Authentication | UpstreamRefusal, message_id: str, request: str
     ) -> str:
         if isinstance(answer, Authentication):
-            named = self.hmacs.compute("arrival", answer.issuer, message_id)
+            digest = self.hmacs.compute("arrival", answer.issuer, message_id)
         else:
-            # An error status may be unsigned, so that anybody can write one: each request takes one
-            # and no more.
-            named = self.hmacs.compute("arrival", answer.upstream, "", request)
-        return named.partition(".")[2]
+            # An error status may be unsigned, so every visitor can write one. Only one is accepted
+            # for each request.
+            digest = self.hmacs.compute("arrival", answer.upstream, "", request)
+        return digest.partition(".")[2]
 
     @property
     def _records(self) -> Records[Arrival]:

@@ -33,7 +33,7 @@ _KINDS: Final = {
     ReceiptEvent.REFUSED: AuditEventKind.CONSENT_REFUSED,
     ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
-_GOES_ON: Final = Ask | Done | Enrol | Issue | OfferUpgrade | TellChange
+_CONTINUING_STEPS: Final = Ask | Done | Enrol | Issue | OfferUpgrade | TellChange
 # A login that is faster than this reads the stored answers once.
 _FRESH: Final = timedelta(seconds=5)
 
@@ -43,15 +43,15 @@ class ConsentAnswers:
     """Stores answers in the person record and in the transaction."""
 
     hmacs: LookupHmacs
-    lookup: PersonAtLogin
+    person_at_login: PersonAtLogin
     transactions: Transactions
 
     def reread(self, context: LoginContext, now: datetime) -> LoginContext:
         """Read the stored answers again if the login began more than five seconds ago.
 
-        The person may have withdrawn a consent on another screen meanwhile. Then neither an earlier
-        answer nor the one given in this login counts, which may have waited for the library system.
-        The answer of this login stays valid only if every later answer is a yes.
+        The person may have withdrawn a consent on another screen meanwhile, for example while this
+        login waited for the library system. Then neither an earlier answer counts nor the one given
+        in this login. The answer of this login stays valid only if every later answer is a yes.
         """
         transaction = context.transaction
         authenticated = transaction.authenticated
@@ -61,17 +61,17 @@ class ConsentAnswers:
         if timedelta(0) <= now - authenticated < _FRESH:
             return context
         answers = self._list_answers(transaction, now)
-        on_file = select_usable_answers(answers)
-        if on_file == transaction.receipts or _is_in_force(transaction.receipt, answers):
+        usable = select_usable_answers(answers)
+        if usable == transaction.receipts or _is_in_force(transaction.receipt, answers):
             return context
 
-        def reread(each: Transaction) -> Transaction:
-            return replace(each, receipts=on_file, receipt=None)
+        def replace_receipts(each: Transaction) -> Transaction:
+            return replace(each, receipts=usable, receipt=None)
 
         if context.others:
             # Not written yet: the caller starts again and writes everything at once.
-            return replace(context, transaction=reread(transaction))
-        return self.transactions.change(context, reread, now)
+            return replace(context, transaction=replace_receipts(transaction))
+        return self.transactions.change(context, replace_receipts, now)
 
     def record_answer(
         self,
@@ -88,10 +88,10 @@ class ConsentAnswers:
         """Store the receipt of the person's answer to the page ``shown``.
 
         ``shown`` is the digest in the token of the page, and ``step`` the next step of ``context``.
-        Ignore a yes if the question has changed since: the next step asks again. Store a no
-        whatever the next step is, until an assertion has left: the policies may have been narrowed
-        while the page was open, or the person went back to it after a yes. A notice is always
-        remembered: it is shown once a year, and when more is released.
+        Ignore a yes if the question has changed since: the next step asks again. Store a no even if
+        the question has changed, until an assertion was sent: the policies may have been narrowed
+        while the page was open, or the person may have gone back to the page after a yes. A notice
+        is always remembered: it is shown once a year, and when more is released.
         """
         asked = self._find_shown_question(step, shown)
         if asked is None and answer == "yes":
@@ -110,7 +110,7 @@ class ConsentAnswers:
             if remember or asked.variant == "inform"
             else None,
             chosen=chosen,
-            person=self.lookup.make_pseudonym(context.transaction),
+            person=self.person_at_login.make_pseudonym(context.transaction),
             language=language,
             hmacs=self.hmacs,
             # An answer from a machine whose clock is ahead must stay the earlier one.
@@ -119,10 +119,10 @@ class ConsentAnswers:
         return self._store_answer(context, made, now)
 
     def _find_lifetime(self, context: LoginContext, now: datetime) -> timedelta | None:
-        """Return how long a yes counts; None for this login only."""
+        """Return how long a yes is remembered; None if it counts for this login only."""
         if context.transaction.shared:
             return None
-        login = self.lookup.evaluate(context, now).evaluated
+        login = self.person_at_login.evaluate(context, now).evaluated
         has_cpr = login is not None and has_usable_cpr(login.decision.ground)
         return REMEMBERED_FOR if has_cpr else REMEMBERED_WITHOUT_CPR_FOR
 
@@ -134,7 +134,7 @@ class ConsentAnswers:
 
     def _list_answers(self, transaction: Transaction, now: datetime) -> tuple[Receipt, ...]:
         person_id = transaction.person_id
-        record = self.lookup.records.read(person_id, now) if person_id else None
+        record = self.person_at_login.records.read(person_id, now) if person_id else None
         return record.value.list_receipts(transaction.request.service) if record else ()
 
     def _find_shown_question(self, step: Step, shown: str) -> Question | None:
@@ -155,9 +155,9 @@ class ConsentAnswers:
     ) -> Receipt | None:
         """Return the receipt of a no on a page that is no longer the current question.
 
-        It refuses the yes of this login, or else the last one that counts, or else what would leave
-        now. None if something has left already, if everything was refused before, or if nothing
-        would leave.
+        It refuses the yes of this login, else the last yes in force, else what this login would
+        send now. None if an assertion was sent already, if everything was refused before, or if
+        nothing would be sent.
         """
         if transaction.issued:
             return None
@@ -167,19 +167,19 @@ class ConsentAnswers:
         if over:
             at = compute_answer_time([over, *history], now)
             return make_refusal(over, record_id, shown, language, at)
-        if own or not isinstance(step, _GOES_ON) or step.decision is None:
+        if own or not isinstance(step, _CONTINUING_STEPS) or step.decision is None:
             return None
         return make_refusal_of_decision(
             step.decision,
             record_id,
             shown,
-            person=self.lookup.make_pseudonym(transaction),
+            person=self.person_at_login.make_pseudonym(transaction),
             language=language,
             now=compute_answer_time(history, now),
         )
 
     def _store_answer(self, context: LoginContext, made: Receipt, now: datetime) -> LoginContext:
-        # The person record comes first: nothing may leave on an answer that is not stored.
+        # Write the person record first: nothing may be sent on an answer that is not stored.
         service = context.transaction.request.service
         self._change(context, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
 
@@ -188,16 +188,16 @@ class ConsentAnswers:
                 return each
             return replace(each, receipt=made)
 
-        taken = False
+        is_accepted = False
         try:
             done = self.transactions.change(context, add_receipt_to, now)
-            taken = done.transaction.receipt == made
+            is_accepted = done.transaction.receipt == made
         finally:
-            if not taken:
-                # The answer came too late, or another person has joined: the receipt of what was
-                # sent before stays as it is.
+            if not is_accepted:
+                # An assertion was sent before this answer, or another authentication has joined the
+                # transaction. So this answer does not count.
                 self._change(context, lambda each: each.drop_receipt(service, made.record_id), now)
-        if taken:
+        if is_accepted:
             self._record(done.transaction, made, now)
         return done
 
@@ -206,10 +206,10 @@ class ConsentAnswers:
     ) -> None:
         person_id = context.transaction.person_id
         if person_id:
-            self.lookup.records.change(person_id, change, now)
+            self.person_at_login.records.change(person_id, change, now)
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
-        self.lookup.tell(
+        self.person_at_login.tell(
             make_login_event(
                 _KINDS[made.event],
                 now,

@@ -1,4 +1,4 @@
-"""The last steps before an assertion leaves: final checks, its ids, and the release record."""
+"""The last steps before an assertion is sent: final checks, its ids, and the release record."""
 
 import secrets
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Issuance:
     """Makes the ids of assertions and records their release."""
 
     hmacs: LookupHmacs
-    lookup: PersonAtLogin
+    person_at_login: PersonAtLogin
     transactions: Transactions
     sessions: Sessions
 
@@ -33,18 +33,20 @@ class Issuance:
     ) -> Authentication | None:
         """Return the authentication with the AuthnContext class that the service gets.
 
-        None if the service did not ask for this class.
+        None if it has no class that the service asked for.
         """
-        login = self.lookup.evaluate(context, now).evaluated
+        login = self.person_at_login.evaluate(context, now).evaluated
         if login is None:
             return None
-        return self.lookup.rules.authentication_for_service(context.transaction, login.reading)
+        return self.person_at_login.rules.authentication_for_service(
+            context.transaction, login.reading
+        )
 
     def make_ids(self, context: LoginContext, step: Issue, now: datetime) -> Issued | None:
         """Return the ids of the assertion of ``step``: the recorded ones, or new ones.
 
-        None if an assertion with another content has left under the recorded ids. None too for an
-        purpose other than a login at a service: nobody may get an assertion then
+        None if an assertion with another content was sent under the recorded ids. Also None for a
+        purpose other than a login at a service: no assertion may be sent then
         (docs/reference/design.md#invariant-3).
         """
         if context.transaction.purpose is not LoginPurpose.LOGIN:
@@ -56,7 +58,7 @@ class Issuance:
         if before is not None:
             return before
         persistent = step.disclosure.name_id_format == PERSISTENT
-        own = self.lookup.make_name_id(context.transaction, persistent=persistent)
+        own = self.person_at_login.make_name_id(context.transaction, persistent=persistent)
         return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
@@ -68,11 +70,14 @@ class Issuance:
     def record_release(
         self, context: LoginContext, step: Issue, issued: Issued, name_id: NameID, now: datetime
     ) -> bool:
-        """Record that the assertion leaves, with its session; False if another request wrote first.
+        """Record that the assertion is sent, with its session.
 
-        Transaction, arrival and session are written together. Raises TransactionGone if the person
-        has logged out meanwhile. A login writes its session before it reads the marks of logouts. A
-        logout writes its mark before it lists sessions. So one of the two always sees the other.
+        Return False if another request wrote first. Transaction, arrival and session are written
+        together: ``context.others`` contains the write that marks the arrival as used. Raises
+        TransactionGone if the person has logged out meanwhile.
+
+        A login writes its session before it reads the marks of logouts. A logout writes its mark
+        before it lists sessions. So one of the two always sees the other.
         """
         transaction = context.transaction
         session = self._session(transaction, issued, name_id)
@@ -91,41 +96,46 @@ class Issuance:
         if has_logged_out:
             self.sessions.end([session], now)
             self._log_not_released(transaction, session, issued, now)
-            raise TransactionGone("its person has logged out")
+            raise TransactionGone("the person of this transaction has logged out")
         return True
 
     def _log_not_released(
         self, transaction: Transaction, session: Session, issued: Issued, now: datetime
     ) -> None:
-        """Log that an assertion did not leave, unless another request has sent it.
+        """Log that an assertion was not sent, unless another request may have sent it.
 
-        That request recorded its session before it looked for a logout. So a logout finds the
-        session, and an assertion that left is never logged as not released.
+        A request that sends it again records that before it looks for a logout. So an assertion
+        that was sent is never logged as not released.
         """
-        if transaction.issued is None and not self.sessions.is_given_again(session, now):
-            about = issued.assertion.removeprefix("_")
+        if transaction.issued is None and not self.sessions.may_be_reissued(session, now):
+            assertion_id = issued.assertion.removeprefix("_")
             event = make_login_event(
-                AuditEventKind.NOT_RELEASED, now, transaction.names, about=about
+                AuditEventKind.NOT_RELEASED, now, transaction.names, about=assertion_id
             )
-            self.lookup.tell(event)
+            self.person_at_login.tell(event)
 
     def _request_look_up(self, context: LoginContext, step: Issue, now: datetime) -> None:
-        """Request the look-up in the register, if the page named it and the person accepted."""
-        login = self.lookup.evaluate(context, now).evaluated
+        """Request the look-up in the register of persons, if the disclosure page mentioned it.
+
+        The person has accepted the page: otherwise the step would not be Issue.
+        """
+        login = self.person_at_login.evaluate(context, now).evaluated
         if login and step.disclosure.looked_up:
-            self.lookup.borrowers.request_look_up(context.transaction, login, context.person)
+            self.person_at_login.borrowers.request_look_up(
+                context.transaction, login, context.person
+            )
 
     def _record(
         self, context: LoginContext, step: Issue, issued: Issued, session: Session, now: datetime
     ) -> bool | None:
-        """Record that the assertion leaves, and return whether its person has logged out since.
+        """Record that the assertion is sent, and return whether the person has logged out since.
 
-        None if the transaction has changed meanwhile. The audit log is written first: raises
-        AuditUnavailable, with nothing recorded, if that fails. If the process dies after it, the
-        log has a release that did not happen. A release without a log entry is not possible.
+        None if the transaction has changed meanwhile. The audit log is written first; if that
+        fails, AuditUnavailable is raised and nothing is recorded. If the process dies in between,
+        the log has a release that did not happen. A release without a log entry is not possible.
         """
         transaction = context.transaction
-        tell = self.lookup.tell
+        tell = self.person_at_login.tell
         event = make_login_event(
             AuditEventKind.RELEASED,
             now,
@@ -135,17 +145,19 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         tell(event)
-        left = transaction.record_issued(issued)
+        issued_transaction = transaction.record_issued(issued)
         others = [*context.others, *self._draft_seen(context, now), *self.sessions.draft(session)]
-        if self.transactions.put(left, context.version, now, others):
+        if self.transactions.put(issued_transaction, context.version, now, others):
             return self.sessions.is_over(transaction, now)
         if not self._is_recorded(transaction, issued, now):
             tell(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
 
     def _draft_seen(self, context: LoginContext, now: datetime) -> Sequence[Write]:
-        """Return the write that the person was seen, at most once a day."""
-        return self.lookup.records.draft_seen(context.person, now) if context.person else ()
+        """Return the write that stores when the person was last seen; none within a day."""
+        return (
+            self.person_at_login.records.draft_seen(context.person, now) if context.person else ()
+        )
 
     def _is_recorded(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether the release was recorded although the write seemed to fail.
@@ -161,13 +173,13 @@ class Issuance:
         return stored.transaction.issued == issued
 
     def check_not_logged_out(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the transaction with which the person continues.
+        """Return ``context`` unchanged if the person has not logged out since.
 
-        Drop it and raise TransactionGone if the person has logged out since.
+        Otherwise delete the transaction and raise TransactionGone.
         """
         if self.sessions.is_over(context.transaction, now):
             self.transactions.end(context)
-            raise TransactionGone("its person has logged out")
+            raise TransactionGone("the person of this transaction has logged out")
         return context
 
     def _session(self, transaction: Transaction, issued: Issued, name_id: NameID) -> Session | None:
@@ -194,4 +206,5 @@ class Issuance:
 
     def _hash_content(self, step: Issue) -> str:
         shown = step.disclosure.page_digest(self.hmacs)
+        # The page digest has only the name of the attribute with the borrower number.
         return self.hmacs.compute("content", shown, step.number or "")

@@ -20,7 +20,7 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.decision_input import deny
-from broker.core.login.next_step import Terms, can_claim, next_step
+from broker.core.login.next_step import StepInputs, next_step, offers_claim
 from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
@@ -45,27 +45,27 @@ from broker.use_cases.transactions.transactions import LoginContext, Transaction
 
 @dataclass(frozen=True, slots=True)
 class LoginFlow:
-    """A login over its ports. Every method takes ``now``, an aware UTC time.
+    """The steps of a login. Every method takes ``now``, an aware UTC time.
 
-    ``sign_up_service`` is the service whose policies count when somebody signs up.
+    ``sign_up_service`` is the service whose policies are used for people who sign up.
     """
 
     store: Store
     hmacs: LookupHmacs
     rules: ConfiguredEntities
-    lookup: PersonAtLogin
-    sign_up_service: str | None = None  # the service by whose policy people sign up
+    person_at_login: PersonAtLogin
+    sign_up_service: str | None = None
 
     @property
     def answers(self) -> ConsentAnswers:
         """Return the part that stores answers to questions."""
-        return ConsentAnswers(self.hmacs, self.lookup, self.transactions)
+        return ConsentAnswers(self.hmacs, self.person_at_login, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
-        """Return the part that lets an assertion leave."""
+        """Return the part that records an assertion before it is sent."""
         sessions = Sessions(self.store, self.hmacs)
-        return Issuance(self.hmacs, self.lookup, self.transactions, sessions)
+        return Issuance(self.hmacs, self.person_at_login, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
@@ -75,7 +75,7 @@ class LoginFlow:
     @property
     def matching(self) -> ArrivalMatching:
         """Return the part that joins an arrival to its transaction."""
-        return ArrivalMatching(self.arrivals, self.transactions, self.lookup)
+        return ArrivalMatching(self.arrivals, self.transactions, self.person_at_login)
 
     @property
     def transactions(self) -> Transactions:
@@ -93,9 +93,9 @@ class LoginFlow:
         """Store a new transaction for a verified AuthnRequest.
 
         Raises RequestRefused if its IDPList leaves no way to log in, if no policy gives the NameID
-        format, or if it is longer than what is stored for a visitor (docs/reference/design.md#4e).
-        If the browser is known and there is only one way to log in, the AuthnRequest to it is
-        recorded in the same write, and returned (docs/reference/design.md#4a-1).
+        format, or if it is too long to be stored for a visitor (docs/reference/design.md#4e). If
+        the browser is known and there is only one way to log in, our AuthnRequest to that upstream
+        is recorded in the same write, and returned (docs/reference/design.md#4a-1).
         """
         if request.octets > MOST_OCTETS:
             what = f"more than {MOST_OCTETS} octets of names and classes"
@@ -123,9 +123,9 @@ class LoginFlow:
     ) -> LoginContext:
         """Store a transaction that no service asked for.
 
-        Raises FormRefused if ``upstream`` is no way to log in for it. A person who signs up,
-        chooses a PIN, or sees or deletes stored data must log in again (ForceAuthn), because
-        somebody else may sit at an open screen.
+        Raises FormRefused if ``upstream`` is no way to log in for this purpose. A person who signs
+        up, chooses a PIN, or sees or deletes stored data must log in again (ForceAuthn), because
+        another person may use an open browser.
         """
         if self.sign_up_service is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -149,9 +149,9 @@ class LoginFlow:
         return self.transactions.add(transaction, now)
 
     def read(self, name: str, now: datetime) -> LoginContext:
-        """Return the transaction; raises TransactionGone if there is none.
+        """Return the transaction. Raises TransactionGone if there is none.
 
-        A login of staff is none: it leads to no person, policy or service.
+        Also raises it for a login to the staff view, which has no person, policy or service.
         """
         context = self.transactions.read(name, now)
         if context.transaction.purpose is LoginPurpose.STAFF:
@@ -164,13 +164,15 @@ class LoginFlow:
         Raises TransactionGone if the person has logged out since.
         """
         context = self.issuance.check_not_logged_out(context, now)
-        return self.lookup.look_up_and_store(self.transactions.mark_attended(context, now), now)
+        return self.person_at_login.look_up_and_store(
+            self.transactions.mark_attended(context, now), now
+        )
 
     def reveal_cpr(self, context: LoginContext, now: datetime) -> LoginContext | None:
         """Record that the page shows the whole CPR number; None if this login has shown it before.
 
-        Of two requests at the same time only one succeeds: a page that was left open shows the
-        number to nobody else.
+        So a page that was left open does not show the number to another person. Of two requests at
+        the same time only one succeeds.
         """
         first = False
 
@@ -184,14 +186,14 @@ class LoginFlow:
 
     def next_step(self, context: LoginContext, now: datetime) -> Step:
         """Return the next step."""
-        context = self.lookup.evaluate(context, now)
-        return next_step(context.transaction, self._collect_terms(context, now), now)
+        context = self.person_at_login.evaluate(context, now)
+        return next_step(context.transaction, self._collect_inputs(context, now), now)
 
     def collect_refused_facts(
         self, context: LoginContext, step: Refuse, now: datetime
     ) -> RefusedFacts | None:
-        """Return the facts that led to a refusal; None if nothing was decided."""
-        login = self.lookup.evaluate(context, now).evaluated
+        """Return the facts that led to a refusal; None if no policy decision was made."""
+        login = self.person_at_login.evaluate(context, now).evaluated
         if login is None or step.decision is None:
             return None
         return collect_refused_facts(
@@ -213,8 +215,8 @@ class LoginFlow:
     ) -> tuple[LoginContext, Outstanding | None]:
         """Bind a transaction, and record the AuthnRequest to the only way to log in.
 
-        The request is None if another step comes first, or if another request has bound the
-        transaction meanwhile: that one may have sent the AuthnRequest.
+        Return None for the AuthnRequest if another step comes first. Also if another request has
+        bound the transaction meanwhile, because it may have sent the AuthnRequest.
         """
         ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
         sent = self._make_request_at_once(context.transaction, ways, now)
@@ -225,16 +227,16 @@ class LoginFlow:
             return bound.add_request(sent) if sent and first else bound
 
         bound = self.transactions.change(context, bind_and_add_request, now)
-        stands = sent is not None and bound.transaction.find_request(sent.id)
-        return bound, sent if stands else None
+        is_recorded = sent is not None and bound.transaction.find_request(sent.id)
+        return bound, sent if is_recorded else None
 
     def ask_upstream(
         self, context: LoginContext, upstream: str, now: datetime
     ) -> tuple[LoginContext, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent.
 
-        The transaction stays as it is until the answer comes. Raises BrowserUnmatched if the
-        transaction is not bound, and FormRefused if this request may not use the upstream.
+        Everything else in the transaction stays until the answer comes. Raises BrowserUnmatched if
+        the transaction is not bound, and FormRefused if this request may not use the upstream.
         """
         if context.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
@@ -252,8 +254,9 @@ class LoginFlow:
     ) -> tuple[LoginContext, Outstanding]:
         """Return the transaction and the AuthnRequest that an answer names.
 
-        The request must be open and sent to this upstream. Raises TransactionGone for an
-        unsolicited answer, a second answer, and an answer of another upstream (attacks 15, 16, 18).
+        The AuthnRequest must be outstanding and sent to this upstream. Raises TransactionGone for
+        an unsolicited answer, a second answer, and an answer of another upstream
+        (docs/reference/attacks.md#15, #16 and #18).
         """
         context = self.transactions.read(in_response_to[1:33], now)
         outstanding = context.transaction.find_request(in_response_to)
@@ -264,14 +267,14 @@ class LoginFlow:
     def consume_request(
         self, context: LoginContext, outstanding: Outstanding, now: datetime
     ) -> None:
-        """Remove a request that a refused message named, so that it cannot be tried again."""
+        """Remove our request that a refused message answers: no other answer may be tried."""
         self.transactions.change(
             context, lambda each: each.drop_request(outstanding.id), now, of_person=False
         )
 
     def find_account_address(self, context: LoginContext, now: datetime) -> str | None:
         """Return the mail address that a new borrower of this login would get, if any."""
-        evaluated = self.lookup.evaluate(context, now).evaluated
+        evaluated = self.person_at_login.evaluate(context, now).evaluated
         if evaluated is None:
             return None
         wanted = derive_wanted_borrower(
@@ -285,29 +288,29 @@ class LoginFlow:
             return context
         if wanted:
             return self.transactions.change(context, lambda each: replace(each, upgrade=True), now)
-        self.lookup.borrowers.keep_category(context.transaction)
-        kept = self.transactions.change(
+        self.person_at_login.borrowers.keep_category(context.transaction)
+        unchanged = self.transactions.change(
             context, lambda each: replace(each.clear_look_up(), upgrade=False), now
         )
-        return self.lookup.look_up_and_store(kept, now)
+        return self.person_at_login.look_up_and_store(unchanged, now)
 
     def answer_address(self, context: LoginContext, now: datetime, *, is_own: bool) -> LoginContext:
-        """Add the person's answer to the question of a first match."""
+        """Add the person's answer to the question whether the borrower's address is theirs."""
         step = self.next_step(context, now)
         if not isinstance(step, ConfirmAddress):
             return context
         answer = AddressAnswer(step.question.match_hash, is_own)
         answered = self.transactions.change(context, lambda each: each.answer_address(answer), now)
-        return self.lookup.look_up_and_store(answered, now)
+        return self.person_at_login.look_up_and_store(answered, now)
 
     def add_claim(self, context: LoginContext, claim: Claim, now: datetime) -> LoginContext:
         """Add that the person has shown a borrower to be theirs."""
-        if not can_claim(self.next_step(context, now)):
+        if not offers_claim(self.next_step(context, now)):
             return context
         return self.transactions.change(context, lambda each: each.add_claim(claim), now)
 
     def mark_told(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Add that the page about another category was shown."""
+        """Add that the page about a changed category or address was shown."""
         if not isinstance(self.next_step(context, now), TellChange):
             return context
         return self.transactions.change(context, lambda each: replace(each, told=True), now)
@@ -315,7 +318,7 @@ class LoginFlow:
     def join_verified_pin(
         self, context: LoginContext, upstream: str, borrower: Borrower, now: datetime
     ) -> tuple[LoginContext, str]:
-        """Add the authentication by a borrower's PIN; return the login cookie's token with it.
+        """Add the authentication by a borrower's PIN, and return a new token for the login cookie.
 
         Raises FormRefused if this request may not use the library account.
         """
@@ -324,69 +327,69 @@ class LoginFlow:
         local = upstream in ways and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
-        # A new token, as after an assertion: the login cookie from before becomes worthless
+        # A new token, as after an assertion, makes an earlier login cookie invalid
         # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
         mark = self.arrivals.compute_mark(arrival_token)
-        cpr_person_id = self.lookup.persons.find_cpr_person_of(borrower, now)
+        cpr_person_id = self.person_at_login.persons.find_cpr_person_of(borrower, now)
         answer = make_pin_authentication(upstream, borrower, now, cpr_person_id)
         joined = self.transactions.change(
             context, lambda each: each.add_answer(answer, "", mark, now), now, of_person=False
         )
-        return self.lookup.look_up_and_store(joined, now), arrival_token
+        return self.person_at_login.look_up_and_store(joined, now), arrival_token
 
     def enrol(
         self, context: LoginContext, now: datetime, *, language: str, patience: float
     ) -> LoginContext:
-        """Store the request, wait for it at most ``patience`` seconds, and record the account.
+        """Queue the enrolment, wait for it at most ``patience`` seconds, and record the account.
 
         The policies decide again after the wait.
         """
-        context = self.lookup.evaluate(context, now)
+        context = self.person_at_login.evaluate(context, now)
         login = context.evaluated
         if login is None or not isinstance(self.next_step(context, now), Enrol):
             return context
-        enrol = self.lookup.borrowers.enrol
+        enrol = self.person_at_login.borrowers.enrol
         account = enrol(context.transaction, login, language=language, patience=patience)
         recorded = self.transactions.change(
             context, lambda transaction: replace(transaction, account=account), now
         )
         # The person may have logged out while this request waited.
         recorded = self.issuance.check_not_logged_out(recorded, now)
-        return self.lookup.evaluate(replace(recorded, evaluated=None), now)
+        return self.person_at_login.evaluate(replace(recorded, evaluated=None), now)
 
     def _make_request_at_once(
         self, transaction: Transaction, ways: Collection[str], now: datetime
     ) -> Outstanding | None:
         """Return the AuthnRequest to the only way to log in; None if there are several.
 
-        None too for the library account, which needs no request.
+        Also None for the library account, which needs no AuthnRequest.
         """
         upstream = transaction.upstream
         if upstream is None or upstream not in ways or upstream in self.rules.local:
             return None
         return make_authn_request(transaction, upstream, now)
 
-    def _collect_terms(self, context: LoginContext, now: datetime) -> Terms:
+    def _collect_inputs(self, context: LoginContext, now: datetime) -> StepInputs:
         transaction, login, rules = context.transaction, context.evaluated, self.rules
-        terms = Terms(
+        inputs = StepInputs(
             service=rules.service(transaction.request.service),
             giver=rules.giver(transaction.authentication),
             hmacs=self.hmacs,
             decision=deny("no_affiliation", rules.policies()),
-            lacking=None,
+            missing_proof=None,
             ways=rules.ways(transaction.request, transaction.purpose),
             local=rules.local,
             meets=rules.meets(transaction.authentication),
-            ids=self.lookup.compute_service_ids(transaction),
+            ids=self.person_at_login.compute_service_ids(transaction),
         )
         if login is None:
             # Before the authentication there is nothing to decide.
-            return terms
+            return inputs
         return replace(
-            terms,
+            inputs,
             decision=login.decision,
-            lacking=self.lookup.find_missing_proof(login, now),
+            missing_proof=self.person_at_login.find_missing_proof(login, now),
             received_class=rules.authn_context(login.authentication, login.reading),
             cpr=login.reading.attributes.one(CPR_ATTRIBUTE),
         )
@@ -410,7 +413,7 @@ def make_transaction(
 def make_authn_request(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
     """Return a new AuthnRequest to ``upstream``, not recorded yet.
 
-    Its id begins with the id of the transaction, so that no RelayState is necessary, which could be
-    exchanged (attacks 16).
+    Its id begins with the id of the transaction. So no RelayState is needed, which an attacker
+    could exchange (docs/reference/attacks.md#16).
     """
     return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)

@@ -49,8 +49,8 @@ class PersonAtLogin:
 
         They are computed again only if the facts that they depend on have changed.
         """
-        made = evaluate_login(self.rules, context.transaction, now, context.evaluated)
-        return context if made is context.evaluated else replace(context, evaluated=made)
+        login = evaluate_login(self.rules, context.transaction, now, context.evaluated)
+        return context if login is context.evaluated else replace(context, evaluated=login)
 
     def policies(self, context: LoginContext) -> PolicySet:
         """Return the policy set that this request uses."""
@@ -72,17 +72,17 @@ class PersonAtLogin:
         return replace(context, transaction=known, evaluated=login, person=record)
 
     def look_up_and_store(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Add what is known about the person to the stored transaction, as ``look_up`` finds it."""
+        """Look the person up, and add the result of ``look_up`` to the stored transaction."""
         transaction = context.transaction
-        learned = self.look_up(context, now)
-        known = learned.transaction
+        result = self.look_up(context, now)
+        known = result.transaction
         if known == transaction:
-            return learned
-        self.log_permitted(learned, now)
+            return result
+        self.log_permitted(result, now)
 
         def add_to(each: Transaction) -> Transaction:
             if _list_answers(each) != _list_answers(transaction):
-                # The person has given an answer since the look-up: keep it, drop the look-up.
+                # The person has answered since the look-up: keep the answer, drop the result.
                 return each
             return replace(
                 each,
@@ -92,8 +92,8 @@ class PersonAtLogin:
                 proofs=known.proofs,
             )
 
-        undecided = replace(context, evaluated=learned.evaluated)
-        changed = Transactions(self.records.store).change(undecided, add_to, now)
+        evaluated = replace(context, evaluated=result.evaluated)
+        changed = Transactions(self.records.store).change(evaluated, add_to, now)
         return self.evaluate(changed, now)
 
     def log_permitted(self, context: LoginContext, now: datetime) -> None:
@@ -155,7 +155,7 @@ class PersonAtLogin:
         )
 
     def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
-        """Return the step in which the person proves what their intent needs, or None.
+        """Return the step for the mailbox proof that the person's intent needs, or None.
 
         Return None if the login carries no identifier: its proof would reserve the address for a
         person id that no later login has.
@@ -189,7 +189,7 @@ class PersonAtLogin:
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def compute_service_ids(self, transaction: Transaction) -> dict[str, str]:
-        """Return the identifiers of this person at this service; none if it is unknown."""
+        """Return the person's identifiers at this service; none if the person is unknown."""
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
@@ -216,7 +216,7 @@ class PersonAtLogin:
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> tuple[Proved, ...]:
-        """Return the proofs of this login, and earlier ones if they can matter now."""
+        """Return the proofs of this login, and remembered ones unless they cannot matter."""
         upstream = login.authentication.upstream
         if record is None or upstream in self.rules.local:
             return transaction.proofs

@@ -1,4 +1,4 @@
-"""Traces of pages that a person could not get past. Staff find them by help code for 30 days."""
+"""Traces of pages on which a login failed. Staff find them by help code for 30 days."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from broker.core.ports import Key, Store
 from broker.core.retention import TRACE, TURN
 from broker.use_cases.storage.records import Records
 
-# A login costs its person little: beyond this number in an hour there is a log line only.
+# Every visitor can cause traces. Above this number in an hour there is a log line only.
 _MOST_AN_HOUR: Final = 3600
 _COUNTED_FOR: Final = timedelta(hours=2)
 
@@ -25,8 +25,7 @@ class SupportTraces:
     def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference.
 
-        A store that is down, and more than 3,600 traces in an hour, are no errors: the trace is
-        left out.
+        The trace is left out if the store does not answer, or above 3,600 traces in an hour.
         """
         try:
             if self._count(trace.at):

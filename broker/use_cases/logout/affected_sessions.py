@@ -1,4 +1,4 @@
-"""Finds the sessions that a logout ends, those it asks about, and those that stay open.
+"""Finds the sessions that a logout ends, the participants to ask, and the sessions that stay open.
 
 Source: docs/reference/design.md#4a-logout.
 """
@@ -40,7 +40,7 @@ class AffectedSessions:
     def find_named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
         """Return the sessions that a service's request names.
 
-        Those that an upstream's request names are found once a browser is joined.
+        The sessions that an upstream's request names are found when the browser is known.
         """
         if request.peer.side == "upstream":
             return ()
@@ -48,7 +48,7 @@ class AffectedSessions:
         return self.sessions.find_named(asker.entity_id, request, now)
 
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
-        """End the named sessions, and the waiting pages of their people."""
+        """End the named sessions, and the open consent pages of the same people."""
         request = logout.request
         until = request.latest_issue_time
         if request.peer.side == "upstream":
@@ -60,8 +60,9 @@ class AffectedSessions:
     def join(self, logout: Logout, now: datetime) -> Logout:
         """Return the logout with the participants that it has in its browser.
 
-        Only a named session of this browser opens the others, and only those of the same person. So
-        the LogoutRequest of another browser changes nothing here (docs/reference/attacks.md#29).
+        Other sessions are found only if a named session is in this browser, and only those of the
+        same person. So the LogoutRequest of another browser changes nothing here
+        (docs/reference/attacks.md#29).
         """
         if logout.request.peer.side == "upstream":
             return self._find_by_upstream(logout, now)
@@ -81,15 +82,15 @@ class AffectedSessions:
         upstream = self.upstreams[peer.name]
         self._mark_over(logout, now, upstream.name)
         reached = self._list_reached(logout, now)
-        given = _select_from(upstream, reached)
+        from_upstream = _select_from(upstream, reached)
         sent = _find_send_time(logout, response.in_response_to) or now
-        self.sessions.end_upstream(_select_begun_by(sent, given), now)
+        self.sessions.end_upstream(_select_begun_by(sent, from_upstream), now)
 
     def refresh(self, logout: Logout, now: datetime) -> Logout:
-        """Return the logout with a note whether its people have other open sessions now.
+        """Return the logout with the present value of ``leaves_others``.
 
-        The browser that brings the logout is searched too. It may not be the browser of the named
-        sessions. Then nothing of it is ended, and a Success would hide a login there.
+        The browser that brings the logout is searched too. If the named sessions are in another
+        browser, the logout ends no session in this one. The status Success would hide that.
         """
         people = {person for _, person in logout.groups}
         groups = {*logout.groups, *product(logout.reached_browsers, people)}
@@ -98,9 +99,9 @@ class AffectedSessions:
         return replace(logout, leaves_others=any(self._is_left(each, logout) for each in own))
 
     def _is_left(self, session: Session, logout: Logout) -> bool:
-        """Return whether a session stays open apart from the logout's participants.
+        """Return whether a session stays open and no participant of the logout stands for it.
 
-        In a browser out of reach the upstream's own session behind it counts too.
+        In a browser that the logout does not reach, the upstream's own session counts too.
         """
         peer = logout.request.peer
         if peer.side == "upstream":
@@ -114,59 +115,59 @@ class AffectedSessions:
         return self._is_upstream_asked(session)
 
     def _find_by_service(self, logout: Logout, now: datetime) -> Logout:
-        """Find the other sessions in this browser of the people whose sessions a service named."""
+        """Add the other sessions, in this browser, of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
         until = request.latest_issue_time
         self._mark_over(logout, until)
         reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
-        last = _find_latest((each for each in named if each in reached), until)
+        last = _find_latest_begin((each for each in named if each in reached), until)
         at_asker = [each for each in reached if each.service == asker]
         # A newer login at the asking service has replaced the cookie of its older sessions.
-        gone = _select_begun_by(last, at_asker)
-        self.sessions.end(gone, now)
+        replaced = _select_begun_by(last, at_asker)
+        self.sessions.end(replaced, now)
         latest = max(until, last)
-        meant = _select_begun_by(latest, reached)
-        elsewhere = [each for each in meant if each.service != asker]
+        affected = _select_begun_by(latest, reached)
+        elsewhere = [each for each in affected if each.service != asker]
         services = self._list_services(_select_open(elsewhere), now)
-        upstreams = self._list_upstreams(meant, now)
+        upstreams = self._list_upstreams(affected, now)
         participants = (*services, *upstreams)
-        found = replace(logout, participants=participants)
-        return found.skip_question()
+        updated = replace(logout, participants=participants)
+        return updated.skip_question()
 
     def _find_by_upstream(self, logout: Logout, now: datetime) -> Logout:
-        """Find the sessions that depend on the upstream's session in this browser.
+        """Add the sessions that depend on the upstream's session in this browser.
 
-        They are the named ones, and other ones of the same person. An upstream keeps one session
-        for us and names it by what it asserted last: a transient NameID and the index of that
-        assertion (Lasso, pysaml2: docs/interop.md). Taken literally, every service but the last
-        would stay open.
+        They are the named sessions and the other ones of the same person. An upstream has one
+        session for us. It names the session by its last assertion: a transient NameID and the index
+        of that assertion (Lasso, pysaml2: docs/interop.md). So with the named sessions alone, only
+        the service of the last login would be logged out.
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
         until = request.latest_issue_time
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
-        given = _select_from(upstream, known)
-        named = [each for each in given if _is_named_by(request, each, until)]
+        from_upstream = _select_from(upstream, known)
+        named = [each for each in from_upstream if _is_named_by(request, each, until)]
         logout = replace(logout, names_session=bool(named), groups=list_groups(named))
         self._mark_over(logout, until, upstream.name)
         reached = self._list_reached(logout, now)
         own = _select_from(upstream, reached)
-        latest = max(until, _find_latest(named, until))
-        meant = _select_begun_by(latest, own)
-        self.sessions.end_upstream(meant, now)
-        services = self._list_services(_select_open(meant), now)
-        found = replace(logout, participants=tuple(services))
-        return found.skip_question()
+        latest = max(until, _find_latest_begin(named, until))
+        affected = _select_begun_by(latest, own)
+        self.sessions.end_upstream(affected, now)
+        services = self._list_services(_select_open(affected), now)
+        updated = replace(logout, participants=tuple(services))
+        return updated.skip_question()
 
     def _mark_over(self, logout: Logout, until: datetime, upstream: str = "") -> None:
-        """Mark that logins of the logout's people in its browser until then are over."""
+        """Mark that the logins of the logout's people in its browser until ``until`` are over."""
         for browser, person in _list_reached_groups(logout):
             self.sessions.close(browser, person, until, upstream)
 
     def _list_reached(self, logout: Logout, now: datetime) -> list[Session]:
-        """Return the sessions of the logout's people in its browser, ended ones included."""
+        """Return the sessions of the logout's people in its browser, including ended ones."""
         groups = _list_reached_groups(logout)
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
         return [each for each in known if (each.browser, each.person) in groups]
@@ -174,7 +175,7 @@ class AffectedSessions:
     def _list_requested(self, logout: Logout, request: str, now: datetime) -> Iterator[Session]:
         """Yield the sessions that our LogoutRequest named by SessionIndex.
 
-        A session that began later is not among them.
+        A session that began later has another index.
         """
         indexes: set[str] = set()
         for participant in logout.participants:
@@ -192,7 +193,7 @@ class AffectedSessions:
     def _list_services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Yield a participant for each NameID at each service, with its SessionIndexes.
 
-        At most 20 are asked. The others count as unreachable.
+        At most 20 are asked. Further participants count as unreachable.
         """
         groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
         for session in sessions:
@@ -209,7 +210,7 @@ class AffectedSessions:
 
     def _reaches_service(self, session: Session, now: datetime) -> bool:
         service = self.services.get(session.service)
-        # Another service may have the name now. It must not learn about this person.
+        # Another service may have this name by now. It must not learn about this person.
         if service is None or service.entity_id != session.entity_id:
             return False
         return self.can_reach(LogoutPeer("service", session.service), now)
@@ -223,16 +224,18 @@ class AffectedSessions:
         for name in dict.fromkeys(session.upstream for session in still_open):
             upstream = self.upstreams.get(name)
             if upstream is not None and not upstream.local:
-                given = [session for session in still_open if session.upstream == name]
-                yield self._make_upstream_participant(upstream, given, now)
+                from_upstream = [session for session in still_open if session.upstream == name]
+                yield self._make_upstream_participant(upstream, from_upstream, now)
 
     def _make_upstream_participant(
-        self, upstream: Upstream, given: Sequence[Session], now: datetime
+        self, upstream: Upstream, from_upstream: Sequence[Session], now: datetime
     ) -> Participant:
-        newest = given[-1]
-        # Another upstream may have the name now. It must not get this NameID.
+        newest = from_upstream[-1]
+        # Another upstream may have this name by now. It must not get this NameID.
         name_id = newest.upstream_name_id if newest.is_from(upstream) else None
-        indexes = [each.upstream_index for each in given if each.upstream_name_id == name_id]
+        indexes = [
+            each.upstream_index for each in from_upstream if each.upstream_name_id == name_id
+        ]
         return Participant(
             LogoutPeer("upstream", upstream.name),
             name_id or NameID(""),
@@ -260,7 +263,7 @@ def list_groups(sessions: Iterable[Session]) -> tuple[Group, ...]:
 
 
 def _list_reached_groups(logout: Logout) -> set[Group]:
-    """Return browser cookies and people of the logout, as far as its browser reaches."""
+    """Return the groups of the logout's people in the browser that it reaches."""
     reached = logout.reached_browsers
     people = {person for browser, person in logout.groups if browser in reached}
     return set(product(reached, people))
@@ -284,7 +287,7 @@ def _select_open(sessions: Iterable[Session]) -> list[Session]:
     return [session for session in sessions if not session.ended]
 
 
-def _find_latest(sessions: Iterable[Session], default: datetime) -> datetime:
+def _find_latest_begin(sessions: Iterable[Session], default: datetime) -> datetime:
     """Return when the newest of some sessions began."""
     begun = [session.at for session in sessions]
     return max(begun, default=default)

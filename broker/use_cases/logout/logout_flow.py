@@ -24,7 +24,7 @@ from broker.use_cases.logout.affected_sessions import AffectedSessions, list_gro
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.storage.records import Amended, Content, Record, Records
 
-# The id of a logout is in its address, and the id of each of our LogoutRequests begins with it.
+# The id of a logout is part of its URL, and the id of each of our LogoutRequests begins with it.
 _NAME_LENGTH: Final = 32
 
 
@@ -49,9 +49,9 @@ class LogoutFlow:
     def receive(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
         """Begin a logout by a verified LogoutRequest and end the sessions it names.
 
-        Return the logout and True. The same request again changes nothing: the logout that it began
-        is returned, and False. A service's sessions are found wherever it sends the browser. An
-        upstream's are found once a browser is joined.
+        Return the logout, and whether it is new: the same request again changes nothing. The
+        sessions that a service names are found in every browser. Those that an upstream names are
+        found when the browser is known (``read``).
         """
         # A login that begins during the logout is not part of it.
         request = replace(request, latest_issue_time=min(request.latest_issue_time, now))
@@ -76,8 +76,9 @@ class LogoutFlow:
     def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Return the logout, joined to its browser.
 
-        Raises LogoutGone if there is none, and BrowserUnmatched for another browser's. A request
-        that came by POST brings no cookie. It belongs to the first browser that follows it.
+        Raises LogoutGone if there is none, and BrowserUnmatched if it belongs to another browser. A
+        LogoutRequest by POST comes without cookies. It belongs to the first browser that opens its
+        URL.
         """
         return self._change_own(name, lambda logout: logout, browsers, now)
 
@@ -101,13 +102,13 @@ class LogoutFlow:
         )
 
     def ask_again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
-        """Ask the participant that was sent ``request`` again; an answer to that one is refused."""
+        """Ask the participant that was sent ``request`` again, and refuse an answer to it."""
         return self._change_own(name, lambda logout: logout.ask_again(request), browsers, now)
 
     def record_request(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
         """Record a LogoutRequest before it is sent, and return its id.
 
-        None if another tab has sent one meanwhile. The id carries the id of the logout.
+        None if another tab has sent one meanwhile. The id begins with the id of the logout.
         """
         request = f"_{logout.id}{secrets.token_hex(16)}"
         asked = self._change(
@@ -141,7 +142,7 @@ class LogoutFlow:
         if logout.browsers is None:
             joined = replace(logout, browsers=tuple(browsers))
             return self.affected_sessions.join(joined, now)
-        # A logout without a cookie has nothing that a page could show.
+        # A logout whose browser had no cookies shows no personal data, so any browser may open it.
         if logout.browsers and set(logout.browsers).isdisjoint(browsers):
             raise BrowserUnmatched("another browser's logout")
         return logout

@@ -1,8 +1,8 @@
-"""The sessions in the store: added when an assertion leaves, found by NameID or browser, and ended.
+"""The sessions in the store: added when an assertion is sent, found by NameID or browser, ended.
 
-A login writes two records: the session itself, listed by browser, and a pointer by which its
-service names it. An upstream's LogoutRequest comes through the browser, so that its sessions are
-found there and no third index is necessary.
+A login writes two records: the session itself, listed by browser, and a pointer, listed by the
+NameID that the service uses. An upstream's LogoutRequest comes through the browser. So its sessions
+are found by browser, without a third index.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ _BEGUN: Final = "begun"
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The place of a session that a service names, and its person."""
+    """The key of a session that a service names, and its person."""
 
     browser: str
     id: str
@@ -34,7 +34,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The mark that a person, or an upstream, has ended every login until then."""
+    """The mark that a person, or an upstream, has ended every login until ``at``."""
 
     at: datetime
 
@@ -47,16 +47,17 @@ class Sessions:
     hmacs: LookupHmacs
 
     def add(self, session: Session, now: datetime) -> None:
-        """Store a session before its assertion is sent again, and that it may have been sent.
+        """Store a session before its assertion is sent again, and that this may happen.
 
-        The same call again changes nothing. A session that was ended stays ended.
+        An earlier process may have died before it stored the session. A stored session is not
+        changed: if it was ended, it stays ended.
         """
         begun, pointed = self.draft(session)
         pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
         again = self._pointers.draft(self._reissue_key(session), pointer, None, _BEGUN)
         self.store.put_many(begun, [pointed, again], now)
 
-    def is_given_again(self, session: Session, now: datetime) -> bool:
+    def may_be_reissued(self, session: Session, now: datetime) -> bool:
         """Return whether another request may have sent the assertion of this session."""
         return self._pointers.get(self._reissue_key(session), now) is not None
 
@@ -73,10 +74,10 @@ class Sessions:
     def find_named(
         self, entity_id: str, request: LogoutRequest, now: datetime
     ) -> tuple[Session, ...]:
-        """Return the sessions of this service that its LogoutRequest names, ended ones included.
+        """Return the sessions of this service that its LogoutRequest names, including ended ones.
 
-        A request without indexes names all sessions of the principal (saml-core 3.7.1) that existed
-        when it was issued. An index is known only of a session that existed, so that no clock is
+        A request without indexes names all sessions of the principal that existed when it was
+        issued (saml-core 3.7.1). A session that is named by its index existed, so no times are
         compared.
         """
         named = []
@@ -91,13 +92,13 @@ class Sessions:
             session = record.value
             if not name_id.is_same_as(session.name_id):
                 continue
-            lived = not request.indexes and session.at <= latest
-            if lived or session.index in request.indexes:
+            is_included = not request.indexes and session.at <= latest
+            if is_included or session.index in request.indexes:
                 named.append(session)
         return tuple(named)
 
     def list_in_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
-        """Return the sessions of everybody in some browsers, oldest first, ended ones included."""
+        """Return all sessions in some browsers, oldest first, including ended ones."""
         sessions: list[Session] = []
         for browser in browsers:
             records = self._records.list("session", self._browser_group(browser), now)
@@ -105,7 +106,7 @@ class Sessions:
         return tuple(sorted(sessions, key=attrgetter("at")))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions, so that Back sends nothing.
+        """Mark sessions as ended and delete their transactions, so that Back sends no assertion.
 
         Source: docs/reference/design.md#4a-logout.
         """
@@ -119,9 +120,9 @@ class Sessions:
             self._amend(session, lambda each: replace(each, upstream_ended=now), now)
 
     def close(self, browser: str, person: str, until: datetime, upstream: str = "") -> None:
-        """Mark that every login of this person in this browser until then is over.
+        """Mark that every login of this person in this browser until ``until`` is over.
 
-        With ``upstream``: only the logins by that upstream.
+        With ``upstream``, only the logins by that upstream.
         """
         self._mark(self._person_mark_key(browser, person)._replace(name=upstream), until)
 
@@ -140,10 +141,10 @@ class Sessions:
     def is_over(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether a logout has ended this transaction's login since the answer came.
 
-        The answer counts from its arrival, not from when it met its browser: somebody may open the
-        address in between later. A transaction writes its session before it looks, and a logout
-        writes its mark before it lists sessions. So one of the two sees the other, and no login
-        stays half-ended.
+        The time of the answer is when the ACS received it. The browser may open the URL of the
+        arrival later, after the logout. A login writes its session before it reads the marks, and a
+        logout writes its mark before it lists sessions. So at least one of the two sees the other,
+        and no login survives a logout.
         """
         answer = transaction.authentication
         if answer is None:
@@ -180,7 +181,7 @@ class Sessions:
         self._records.amend(self._key(session.browser, session.id), change_record, now)
 
     def _mark(self, key: Key, until: datetime) -> None:
-        """Mark every login until then as ended; a later mark stays."""
+        """Mark every login until ``until`` as ended; a later mark stays."""
 
         def keep_latest(record: Record[Ended] | None) -> Content[Ended] | None:
             if record is not None and record.value.at >= until:

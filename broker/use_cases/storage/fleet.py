@@ -1,4 +1,4 @@
-"""Reports of the processes on all machines about themselves, and how the processes differ."""
+"""Status reports of the broker processes on all machines, and differences between them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -21,8 +21,9 @@ _GROUP: Final = "fleet"
 class ProcessStatus:
     """The report of ``broker serve`` or ``broker work`` on one machine.
 
-    ``keys`` names the keys that it can read with, ``used_keys`` those that it signs, seals and is
-    written to with. ``at`` is the time of the report by its own clock.
+    ``keys`` are the fingerprints of all keys that the process has loaded. ``used_keys`` are those
+    with which it signs and encrypts, and with which others encrypt to it. ``at`` is the time of the
+    report by the machine's own clock.
     """
 
     machine: str
@@ -38,7 +39,7 @@ class ProcessStatus:
 
     @property
     def name(self) -> str:
-        """The process in a sentence."""
+        """Return the name of the process in a sentence."""
         return f"{self.part} on {self.host} ({self.machine})"
 
     def find_missing_keys(self, other: "ProcessStatus") -> Sequence[str]:
@@ -69,13 +70,13 @@ class Fleet:
     def list_all(self, now: datetime) -> Sequence[ProcessStatus]:
         """Return the last report of every process in the last minutes.
 
-        Leave out reports that cannot be read: of another release, or sealed by a missing key.
+        Leave out reports that cannot be read: another release or a missing key encrypted them.
         """
         found = []
         with suppress(RecordUnreadable, NewerRelease):
-            for _, kept in self.store.list("machine", _GROUP, now):
+            for _, record in self.store.list("machine", _GROUP, now):
                 with suppress(RecordUnreadable, NewerRelease):
-                    found.append(load(ProcessStatus, kept.value))
+                    found.append(load(ProcessStatus, record.value))
         return sorted(found, key=lambda status: (status.host, status.machine, status.part))
 
     def list_live(self, now: datetime) -> Sequence[ProcessStatus]:

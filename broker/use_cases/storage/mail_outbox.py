@@ -22,7 +22,7 @@ _SENDING: Final = timedelta(seconds=45)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class QueuedMail:
-    """A queued mail. After it was sent or refused only the masked address is kept, for staff."""
+    """A queued mail. Once it is sent or refused, only the masked address is kept, for staff."""
 
     recipient: str
     subject: str
@@ -125,7 +125,7 @@ class MailOutbox:
     def list_waiting(self) -> list[datetime]:
         """Return when each mail that has not been sent or refused was queued, oldest first."""
         stored = self.store.list("mail", None, self.now())
-        return sorted(load(QueuedMail, kept.value).queued_at for _, kept in stored if kept.due)
+        return sorted(load(QueuedMail, each.value).queued_at for _, each in stored if each.due)
 
     def step(self) -> bool:
         """Send the mail that has been due longest; False if none is due."""

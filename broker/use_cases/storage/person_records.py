@@ -20,7 +20,10 @@ _MAILBOX: Final = "proved mailbox"
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The person to whom a borrower number, a proved mailbox or the staff list leads."""
+    """An entry of an index: it leads to the person of a borrower number or proved mailbox.
+
+    The entries of the group ``for staff`` list the persons whom staff must look at.
+    """
 
     person_id: str
 
@@ -29,14 +32,14 @@ class IndexEntry:
 class PersonRecords:
     """The records of persons in a store.
 
-    Every method raises ``StoreUnavailable`` where the store does not answer.
+    Every method raises ``StoreUnavailable`` if the store does not answer.
     """
 
     store: Store
     hmacs: LookupHmacs
 
     def read(self, person_id: str, now: datetime) -> Record[PersonRecord] | None:
-        """Return the record of a person, or None where there is none."""
+        """Return the record of a person, or None if there is none."""
         return self._records.get(person_key(person_id), now)
 
     def change(
@@ -48,11 +51,11 @@ class PersonRecords:
         read: Record[PersonRecord] | None = None,
         others: Sequence[Write] = (),
     ) -> Record[PersonRecord] | None:
-        """Write the changed record, and return the record as it is then.
+        """Write the record that ``change`` returns, and return the stored record.
 
-        ``change`` gets an empty record if there is none, and is called again if another writer came
-        first. If it changes nothing, nothing is written. ``read`` is the record if the caller has
-        read it already. ``others`` are written together with the record.
+        ``change`` gets an empty record if there is none, and is called again if another process
+        wrote first. If it changes nothing, nothing is written. ``read`` is the record if the caller
+        has read it already. ``others`` are written together with the record.
         """
         before = PersonRecord(last_seen=now)
 
@@ -68,16 +71,19 @@ class PersonRecords:
         return amended.record
 
     def draft_seen(self, record: Record[PersonRecord], now: datetime) -> tuple[Write, ...]:
-        """Return the write that a person was seen, for ``put_many``; none within a day."""
+        """Return the write that stores when a person was last seen, for ``put_many``.
+
+        Empty if that is stored for this day already.
+        """
         seen = record.value.mark_seen(now)
         if seen == record.value:
             return ()
         return (self._records.draft(record.key, _content(seen), record.version),)
 
     def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
-        """Give the mailbox of ``proof`` to this person; return False if it proves another person.
+        """Give the mailbox of ``proof`` to this person; return False if another person has it.
 
-        It can be taken from a person whose borrower has expired.
+        A person whose borrower has expired loses the mailbox to the next one.
         """
 
         def claim(entry: Record[IndexEntry] | None) -> Content[IndexEntry] | None:
@@ -89,9 +95,10 @@ class PersonRecords:
         return self._index.amend(self._mailbox_key(proof), claim, now).written
 
     def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[Proved, ...]:
-        """Return the valid proofs: not ended, and no mailbox that proves another person now.
+        """Return the proofs that have not expired and whose mailbox another person has not got.
 
-        The index says whom a mailbox proves. A contact address may be shared.
+        The index says which person has a mailbox. Several persons may have the same contact
+        address.
         """
         person_id = record.key.group
         return tuple(
@@ -101,15 +108,15 @@ class PersonRecords:
         )
 
     def drop_proof(self, person_id: str, proof_name: str, now: datetime) -> None:
-        """Remove a proof, so that the mailbox may prove another person."""
+        """Remove a proof, so that another person can prove this mailbox."""
         record = self.read(person_id, now)
         if record is None:
             return
-        self._drop_what_leads_to(record, record.value.drop_proof(proof_name), now)
+        self._drop_stale_entries(record, record.value.drop_proof(proof_name), now)
         self.change(person_id, lambda each: each.drop_proof(proof_name), now, read=record)
 
     def claim_due(self, deadline: datetime, now: datetime) -> Claimed[PersonRecord] | None:
-        """Lease the person whose work has been due longest; None if nothing is due."""
+        """Lease the person record whose task has been due longest; None if none is due."""
         return self._records.claim("person", deadline, now)
 
     def list_all(self, now: datetime) -> Iterator[Record[PersonRecord]]:
@@ -132,8 +139,8 @@ class PersonRecords:
     def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
         """Remove everything that was written until ``before``, with its index entries.
 
-        ``before`` None removes all. Return whether there was anything. A record that cannot be read
-        is removed as a whole.
+        Without ``before``, remove everything. Return whether there was anything to remove. A record
+        that cannot be read is removed as a whole.
         """
         try:
             record = self.read(person_id, now)
@@ -145,7 +152,7 @@ class PersonRecords:
         kept = record.value.keep_after(before) if before else None
         if kept == record.value:
             return False
-        self._drop_what_leads_to(record, kept or PersonRecord(record.value.last_seen), now)
+        self._drop_stale_entries(record, kept or PersonRecord(record.value.last_seen), now)
         if kept is None or before is None:
             self._index.drop(_staff_key(person_id))
             self._records.drop(record.key)
@@ -153,7 +160,7 @@ class PersonRecords:
             self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
         return True
 
-    def _drop_what_leads_to(
+    def _drop_stale_entries(
         self, record: Record[PersonRecord], kept: PersonRecord, now: datetime
     ) -> None:
         """Remove the index entries of proofs and borrower that ``kept`` no longer has."""
@@ -169,9 +176,10 @@ class PersonRecords:
     def _write_indexes(
         self, person_id: str, before: PersonRecord, after: PersonRecord, now: datetime
     ) -> None:
-        """Write the index after the record. Readers ignore an entry that leads nowhere.
+        """Update the indexes after the record was written.
 
-        A borrower leads to the person whom the library system confirmed last.
+        If the process dies in between, an entry may be stale: readers ignore it. A borrower number
+        leads to the person whom the library system confirmed last.
         """
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)

@@ -1,4 +1,4 @@
-"""Limits on tries for all workers together. A try is counted atomically before it is made."""
+"""Rate limits that all workers share. An attempt is counted atomically before it is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from broker.core.retention import LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``most`` tries within a span of the length ``within``."""
+    """At most ``most`` attempts within a period of the length ``within``."""
 
     name: str
     most: int
@@ -28,10 +28,10 @@ class Limits:
     now: Callable[[], datetime]
 
     def take(self, limit: Limit, *name: str) -> Key:
-        """Count a try and return its counter; raises TooMany at the limit.
+        """Count an attempt and return its counter. Raises TooMany at the limit.
 
-        The span begins with the first try. A refused try stays counted: taken back after the end of
-        the span, it would allow a further try in the next one.
+        The period begins with the first attempt. A refused attempt stays counted. If it were taken
+        back after the end of the period, it would allow one more attempt in the next period.
         """
         now = self.now()
         counter = Key("counter", self.hmacs.compute("limit", limit.name, *name))
@@ -40,6 +40,6 @@ class Limits:
         return counter
 
     def give_back(self, counter: Key) -> None:
-        """Take back a try that does not count."""
+        """Take back an attempt that does not count."""
         now = self.now()
         self.store.count(counter, -1, LIMIT.ends(now), now)

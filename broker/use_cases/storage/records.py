@@ -1,4 +1,4 @@
-"""Typed records over the store: read, added, replaced and amended by compare-and-set.
+"""Typed records in the store: they are read, added, replaced and amended by compare-and-set.
 
 A record holds one frozen dataclass. Its bytes are one octet for the record version, then JSON.
 """
@@ -15,13 +15,21 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, SchemaValidator
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, NewerRelease, RecordUnreadable, Store, Write, lease_key
+from broker.core.ports import (
+    Key,
+    NewerRelease,
+    RecordUnreadable,
+    Store,
+    StoredRecord,
+    Write,
+    lease_key,
+)
 from broker.core.retention import LEASE, RecordKind
 
 T = TypeVar("T")
 
 # Records of several types that one call of the store has read.
-Reads = Mapping[Key, Kept | None]
+Reads = Mapping[Key, StoredRecord | None]
 
 # The version of all records of this release (docs/reference/design.md#versions).
 WRITES: Final = 2
@@ -70,15 +78,18 @@ class Lease:
     token: str
 
     def renew(self, deadline: datetime, now: datetime) -> bool:
-        """Hold the lease until 5 s after the deadline of the next call; False if another has it."""
+        """Renew the lease until 5 s after ``deadline``, the deadline of the next call.
+
+        Return False if another worker has it by now.
+        """
         return self._write_lease(LEASE.until(deadline), now)
 
     @classmethod
     def take(cls, store: Store, key: Key, deadline: datetime, now: datetime) -> "Lease | None":
         """Take the lease of this key, as ``Records.claim`` does; None if another worker has it."""
         lease = cls(store, key, _new_version())
-        kept = Kept(b"", lease.token, LEASE.until(deadline))
-        return lease if store.put(key, kept, None, now) else None
+        stored = StoredRecord(b"", lease.token, LEASE.until(deadline))
+        return lease if store.put(key, stored, None, now) else None
 
     def end(self, now: datetime) -> None:
         """End the lease if it is ours. It expires by itself if the store does not answer."""
@@ -87,7 +98,7 @@ class Lease:
 
     def _write_lease(self, until: datetime, now: datetime) -> bool:
         token = _new_version()
-        held = self.store.put(self.key, Kept(b"", token, until), self.token, now)
+        held = self.store.put(self.key, StoredRecord(b"", token, until), self.token, now)
         if held:
             self.token = token
         return held
@@ -95,7 +106,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[T]):
-    """A record that was due, with its lease."""
+    """A record that was due, and the lease with which it was claimed."""
 
     record: Record[T]
     lease: Lease
@@ -118,20 +129,20 @@ class Records(Generic[T]):
 
     def get(self, key: Key, now: datetime) -> Record[T] | None:
         """Return the record of ``key``; None if there is none or it has expired."""
-        kept = self.store.get(key, now)
-        if kept is None:
+        stored = self.store.get(key, now)
+        if stored is None:
             return None
-        return self._read(key, kept)
+        return self._read(key, stored)
 
     def get_from(self, key: Key, reads: Reads) -> Record[T] | None:
-        """Return the record of ``key`` in ``reads``; KeyError if it was not read."""
-        kept = reads[key]
-        return self._read(key, kept) if kept else None
+        """Return the record of ``key`` in ``reads``. Raises KeyError if it was not read."""
+        stored = reads[key]
+        return self._read(key, stored) if stored else None
 
     def list(self, kind: RecordKind, group: str | None, now: datetime) -> Iterator[Record[T]]:
         """Return the unexpired records of a group, or of the whole kind if ``group`` is None."""
-        for key, kept in self.store.list(kind, group, now):
-            yield self._read(key, kept)
+        for key, stored in self.store.list(kind, group, now):
+            yield self._read(key, stored)
 
     def claim(self, kind: RecordKind, deadline: datetime, now: datetime) -> Claimed[T] | None:
         """Lease the record of a kind that has been due longest; None if none is due.
@@ -147,7 +158,7 @@ class Records(Generic[T]):
         try:
             record = self._read(*claimed)
         except StoreUnavailable:
-            # Another release wrote the record and carries it out: do not make it wait.
+            # Another release wrote the record and can carry it out: do not make it wait.
             lease.end(now)
             raise
         return Claimed(record, lease)
@@ -157,7 +168,7 @@ class Records(Generic[T]):
         return self.write(key, Content(value, until), None, now)
 
     def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
-        """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""
+        """Write ``value`` over any record; None if another process wrote at the same moment."""
         before = self.get(key, now)
         return self.write(key, Content(value, until), _version(before), now)
 
@@ -165,21 +176,26 @@ class Records(Generic[T]):
         self,
         key: Key,
         content: Content[T],
-        was: str | None,
+        expected_version: str | None,
         now: datetime,
         others: Sequence[Write] = (),
     ) -> Record[T] | None:
-        """Write if the present version is ``was`` (None: no record); otherwise return None.
+        """Write if the stored version is ``expected_version`` (None: if there is no record).
 
-        ``others`` are written in the same call of the store, only if this record is.
+        Return None if it is not. ``others`` are written in the same call of the store, only if this
+        record is written.
         """
-        draft = self.draft(key, content, was)
+        draft = self.draft(key, content, expected_version)
         if not self.store.put_many(draft, others, now, durable=self.durable):
             return None
-        return Record(key, content.value, draft.kept.version, content.until, content.due)
+        return Record(key, content.value, draft.record.version, content.until, content.due)
 
     def draft(
-        self, key: Key, content: Content[T], was: str | None, version: str | None = None
+        self,
+        key: Key,
+        content: Content[T],
+        expected_version: str | None,
+        version: str | None = None,
     ) -> Write:
         """Return the write for ``Store.put_many``.
 
@@ -187,8 +203,8 @@ class Records(Generic[T]):
         version and counts as written.
         """
         octets = dump(content.value)
-        kept = Kept(octets, version or _new_version(), content.until, content.due)
-        return Write(key, kept, was)
+        stored = StoredRecord(octets, version or _new_version(), content.until, content.due)
+        return Write(key, stored, expected_version)
 
     def amend(
         self,
@@ -199,12 +215,12 @@ class Records(Generic[T]):
         read: Record[T] | None = None,
         others: Sequence[Write] = (),
     ) -> Amended[T]:
-        """Write what ``change`` makes of the present record.
+        """Write the content that ``change`` returns for the present record.
 
         ``change`` is called with None if there is no record, and returns None to write nothing. If
-        another writes first, it is called again, ``MOST_TRIES`` times in all. Then StoreUnavailable
-        is raised. ``read`` is the record if the caller has read it already. ``others`` as in
-        ``write``.
+        another process writes first, it is called again with the new record. Raises
+        StoreUnavailable after ``MOST_TRIES`` attempts. ``read`` is the record if the caller has
+        read it already. ``others`` as in ``write``.
         """
         record = read or self.get(key, now)
         for attempt in range(MOST_TRIES):
@@ -222,9 +238,9 @@ class Records(Generic[T]):
         """Remove the record if there is one."""
         self.store.drop(key)
 
-    def _read(self, key: Key, kept: Kept) -> Record[T]:
-        value = load(self.fact, kept.value)
-        return Record(key, value, kept.version, kept.until, kept.due)
+    def _read(self, key: Key, stored: StoredRecord) -> Record[T]:
+        value = load(self.fact, stored.value)
+        return Record(key, value, stored.version, stored.until, stored.due)
 
 
 def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
@@ -233,7 +249,7 @@ def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
 
 
 def dump(fact: object) -> bytes:
-    """Return the bytes of a frozen dataclass: one octet for the record number, then JSON."""
+    """Return the bytes of a frozen dataclass: one octet for the record version, then JSON."""
     kind: Any = type(fact)
     return bytes([WRITES]) + _adapter(kind).dump_json(fact)
 
@@ -253,7 +269,7 @@ def load(kind: type[T], octets: bytes) -> T:
     try:
         fact: T = _validator(of_kind).validate_json(octets[1:])
     except ValidationError:
-        # The validator's text quotes the value, which may be personal: do not chain it.
+        # Do not chain the error: its message quotes the value, which may be personal.
         raise RecordUnreadable(f"{kind.__name__} record does not read") from None
     return fact
 

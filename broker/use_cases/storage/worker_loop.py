@@ -45,9 +45,9 @@ def run_worker_loop(
 ) -> None:
     """Run the steps until ``stop``; sleep ``idle`` seconds, or until woken, if nothing is due.
 
-    A step does one thing that is due and returns a true value, or returns a false one if nothing is
-    due. After a step that did something, all loops that share ``wake`` run again: more may be due.
-    ``report`` gets every unexpected error. The interrupted work is due again when its lease ends.
+    A step does one task that is due and returns a true value, or returns a false one if nothing is
+    due. After a task, all loops that share ``wake`` run again, because more may be due. ``report``
+    gets every unexpected error. The interrupted task is due again when its lease ends.
     """
     while not stop():
         wake.clear()
@@ -66,16 +66,16 @@ def _try_step(step: Callable[[], object], report: Callable[[Exception], None]) -
         return False
 
 
-_EVERY: Final = timedelta(seconds=10)
+_SWEEP_INTERVAL: Final = timedelta(seconds=10)
 _MOST_BATCHES: Final = 50  # between two batches the store accepts other writes
-_TURN: Final = Key("counter", "store sweep")
+_SWEEP_LOCK: Final = Key("counter", "store sweep")
 
 
 @dataclass(slots=True)
 class StoreSweep:
     """Removes expired records from the store, for one ``broker work``.
 
-    Writes remove a few expired records too, so that a store without a sweep stays small.
+    Writes remove a few expired records too. So the store stays small even without ``broker work``.
     """
 
     store: Store
@@ -87,9 +87,9 @@ class StoreSweep:
         now = self.now()
         if self._next is not None and now < self._next:
             return
-        self._next = now + _EVERY
+        self._next = now + _SWEEP_INTERVAL
         # A counter is enough as a lock: it expires, and two sweeps at once do no harm.
-        if self.store.count(_TURN, 1, TURN.ends(now + _EVERY), now) > 1:
+        if self.store.count(_SWEEP_LOCK, 1, TURN.ends(now + _SWEEP_INTERVAL), now) > 1:
             return
         for _ in range(_MOST_BATCHES):
             if not self.store.sweep(now):

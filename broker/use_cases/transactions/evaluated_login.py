@@ -22,8 +22,8 @@ class EvaluatedLogin:
     """The attributes of an authentication, and the decision about it.
 
     ``transaction`` is the transaction that was evaluated, with its ``authentication``.
-    ``policies`` is the set at the beginning of the request, which counts for all of it. If
-    ``trusted`` is False, the attributes are left out and the decision denies.
+    ``policies`` is the policy set at the beginning of the request, which is used throughout the
+    request. If ``trusted`` is False, the attributes are left out and the decision denies.
     """
 
     transaction: Transaction

@@ -1,4 +1,4 @@
-"""Computes the person of a login, and keeps the fingerprint of the keys that do it."""
+"""Computes the person of a login, and stores the fingerprint of the keys for person ids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,27 +24,27 @@ from broker.core.retention import PERSON_KEYS
 from broker.use_cases.storage.records import Records
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
-_PLACE: Final = Key("index", "person keys")
+_FINGERPRINT_KEY: Final = Key("index", "person keys")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFingerprint:
-    """The keyed hashes of a fixed text: another key gives another hash."""
+    """The keyed hashes of a fixed text, which are different with other keys."""
 
     value: str
 
 
 def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
-    """Return whether the store belongs to other keys; a store without a fingerprint gets this one.
+    """Return whether the store was used with other keys for person ids.
 
-    Other keys would give everybody another person id. Raises StoreUnavailable if the store does not
-    answer.
+    With other keys, every person would get another person id. A store without a fingerprint gets
+    this one. Raises StoreUnavailable if the store does not answer.
     """
     records = Records(store, KeyFingerprint, durable=True)
     own = KeyFingerprint(fingerprint)
-    if records.add(_PLACE, own, PERSON_KEYS.until(now), now):
+    if records.add(_FINGERPRINT_KEY, own, PERSON_KEYS.until(now), now):
         return False
-    stored = records.get(_PLACE, now)
+    stored = records.get(_FINGERPRINT_KEY, now)
     return stored is not None and stored.value != own
 
 
@@ -61,8 +61,9 @@ class PersonResolution:
     def find(self, login: EvaluatedLogin) -> Person | None:
         """Return the person; None if the login carries no identifier.
 
-        A login with the library account is the person of the CPR number in its borrower's record
-        only if that person has logged in with the number and was led to this borrower.
+        A login with the library account has the person id of its borrower number. It has that of
+        the CPR number in the borrower's record only if that person has logged in with the CPR
+        number and was led to this borrower.
         """
         person_id = self._compute(login)
         if person_id is None or login.reading.ground is not Ground.LIBRARY_ACCOUNT:
@@ -87,7 +88,7 @@ class PersonResolution:
         return compute_person_id_of_cpr(self.hmacs, cpr)
 
     def is_named(self, login: EvaluatedLogin) -> bool:
-        """Return whether the login carries an identifier that the next login can carry too."""
+        """Return whether the login carries an identifier by which a later login has the same id."""
         return self._compute(login) is not None
 
     def _compute(self, login: EvaluatedLogin) -> str | None:
@@ -97,10 +98,11 @@ class PersonResolution:
 def compute_person_id(
     hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading
 ) -> str | None:
-    """Return the person id of a login as it was read; None if it carries no identifier.
+    """Return the person id of a login; None if the login carries no identifier.
 
-    It is that of the usable CPR number, of the borrower that logged in with its account, or of the
-    first identifier of ``IDENTIFIER_TYPES``. A NameID counts only if it is persistent.
+    It is computed from the usable CPR number, else from the borrower number of a login with the
+    library account, else from the first identifier of ``IDENTIFIER_TYPES``. A NameID counts only if
+    it is persistent.
     """
     cpr, name_id = reading.attributes.one(CPR_ATTRIBUTE), authentication.persistent_name_id
     if cpr and has_usable_cpr(reading.ground):

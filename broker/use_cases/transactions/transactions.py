@@ -14,17 +14,16 @@ from broker.core.ports import Key, Store, Write
 from broker.use_cases.storage.records import Content, Reads, Record, Records
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
-_LENGTH: Final = 8
-_MOVES_BY: Final = timedelta(seconds=5)  # a smaller change of the end is not written
+_REFERENCE_LENGTH: Final = 8
+_LEAST_CHANGE: Final = timedelta(seconds=5)  # a smaller change of ``until`` is not written
 
 
 @dataclass(frozen=True, slots=True)
 class LoginContext:
     """The login of one request: the transaction as it was read, its version and its evaluation.
 
-    If ``others`` is not empty, the transaction is not written yet. These writes belong to its next
-    write and count only together with it. ``person`` is the person record that this request has
-    read.
+    If ``others`` is not empty, the transaction is not written yet. These writes are made together
+    with its next write. ``person`` is the person record that this request has read.
     """
 
     transaction: Transaction
@@ -36,14 +35,14 @@ class LoginContext:
 
 def draw_reference() -> str:
     """Return eight speakable characters, the help code of a page."""
-    # One draw for all letters: one call of the operating system.
-    return spell_number(secrets.randbelow(len(SPEAKABLE) ** _LENGTH), _LENGTH)
+    # Draw all letters at once: that needs one call of the operating system only.
+    return spell_number(secrets.randbelow(len(SPEAKABLE) ** _REFERENCE_LENGTH), _REFERENCE_LENGTH)
 
 
 def is_reference(spoken: str) -> bool:
     """Return whether a text has the shape of a help code, in any case and spacing."""
     written = normalize_code(spoken)
-    return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
+    return len(written) == _REFERENCE_LENGTH and set(written) <= set(SPEAKABLE)
 
 
 def find_by_reference(store: Store, spoken: str, now: datetime) -> Transaction | None:
@@ -78,11 +77,14 @@ class Transactions:
         return Key("transaction", name)
 
     def read(self, name: str, now: datetime) -> LoginContext:
-        """Return the transaction of this id; raises TransactionGone."""
+        """Return the transaction of this id. Raises TransactionGone if there is none."""
         return _require(self._records.get(self.key(name), now))
 
     def get_from(self, name: str, reads: Reads) -> LoginContext:
-        """Return the transaction that was read into ``reads``; raises TransactionGone."""
+        """Return the transaction that was read into ``reads``.
+
+        Raises TransactionGone if there is none.
+        """
         return _require(self._records.get_from(self.key(name), reads))
 
     def end(self, context: LoginContext) -> None:
@@ -90,18 +92,22 @@ class Transactions:
         self._records.drop(self.key(context.transaction.id))
 
     def put(
-        self, transaction: Transaction, was: str | None, now: datetime, others: Sequence[Write] = ()
+        self,
+        transaction: Transaction,
+        expected_version: str | None,
+        now: datetime,
+        others: Sequence[Write] = (),
     ) -> LoginContext | None:
-        """Write the transaction if the present version is ``was``.
+        """Write the transaction if the stored version is ``expected_version``.
 
-        Return None if another request wrote first. ``others`` are written with the transaction, and
-        only if it is.
+        Return None if another request wrote first. ``others`` are written together with the
+        transaction, and only if it is written.
         """
         content = Content(transaction, transaction.until)
-        draft = self._records.draft(self.key(transaction.id), content, was)
+        draft = self._records.draft(self.key(transaction.id), content, expected_version)
         if not self.store.put_many(draft, others, now):
             return None
-        return LoginContext(transaction, draft.kept.version)
+        return LoginContext(transaction, draft.record.version)
 
     def reread(self, context: LoginContext, now: datetime) -> LoginContext:
         """Read a transaction again.
@@ -113,14 +119,14 @@ class Transactions:
         return read
 
     def mark_attended(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Record a request of the person, if that moves the end of the transaction."""
+        """Record a request of the person, if that changes when the transaction ends."""
         until = context.transaction.mark_attended(now).until
-        if abs(until - context.transaction.until) < _MOVES_BY:
+        if abs(until - context.transaction.until) < _LEAST_CHANGE:
             return context
         return self.change(context, lambda transaction: transaction.mark_attended(now), now)
 
     def mark_finished(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Record that the login is finished, if that moves the end of the transaction."""
+        """Record that the login is finished, if that changes when the transaction ends."""
         if context.transaction.mark_finished(now) == context.transaction:
             return context
         return self.change(context, lambda transaction: transaction.mark_finished(now), now)
@@ -135,10 +141,10 @@ class Transactions:
     ) -> LoginContext:
         """Write the changed transaction; apply ``change`` again if another request wrote first.
 
-        A change ``of_person`` belongs to one authentication. If another one has joined the
-        transaction since the caller read it and checked its cookies, the change belongs to nobody,
-        and no page may show its result (docs/reference/design.md#4a-3). Then BrowserUnmatched is
-        raised.
+        A change ``of_person`` belongs to one authentication. Another authentication may have joined
+        the transaction since the caller read it and checked its cookies. Then the change must not
+        be written, and no page may show its result (docs/reference/design.md#4a-3): raises
+        BrowserUnmatched.
         """
         before = context.transaction
         if context.others:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, NewerRelease, Store, Write
+from broker.core.ports import Key, NewerRelease, Store, StoredRecord, Write
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -28,7 +28,7 @@ def bare(tmp_path: Path) -> Store:
 
 def _put(store: Store, key: Key = KEY, value: bytes = MARKER) -> None:
     found = store.get(key, NOW)
-    assert store.put(key, Kept(value, f"{len(value)}", LATER, NOW), found and found.version, NOW)
+    assert store.put(key, StoredRecord(value, f"{len(value)}", LATER, NOW), found and found.version, NOW)
 
 
 def test_the_file_holds_no_plaintext(bare: Store, tmp_path: Path) -> None:
@@ -77,13 +77,13 @@ class _One(Store):
     """A store with one record, which an attacker has written."""
 
     def __init__(self) -> None:
-        self.kept: Kept | None = None
+        self.kept: StoredRecord | None = None
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":  # noqa: ARG002
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":  # noqa: ARG002
         return [self.kept]
 
     def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:  # noqa: ARG002
-        self.kept = first.kept
+        self.kept = first.record
         return True
 
 
@@ -97,9 +97,9 @@ def test_a_flipped_bit_is_refused(value: bytes, place: int, bit: int) -> None:
     """In schema, key id, nonce or ciphertext."""
     one = _One()  # type: ignore[abstract]
     sealed = EncryptedStore(one, {"k1": OLD, "k0": OLD}, "k1")
-    sealed.put(KEY, Kept(value, "1", LATER), None, NOW)
+    sealed.put(KEY, StoredRecord(value, "1", LATER), None, NOW)
     assert one.kept is not None
-    assert sealed.get(KEY, NOW) == Kept(value, "1", LATER)
+    assert sealed.get(KEY, NOW) == StoredRecord(value, "1", LATER)
     one.kept = one.kept._replace(value=_bent(one.kept.value, place, bit))
     with pytest.raises(StoreUnavailable):
         sealed.get(KEY, NOW)
@@ -129,7 +129,7 @@ def test_a_seal_of_a_newer_release_says_so(bare: Store) -> None:
     with pytest.raises(NewerRelease, match="written by a newer release"):
         sealed.get(KEY, NOW)
     for name in ("a", "z"):
-        assert bare.put(KEY._replace(name=name), Kept(b"", "damaged", LATER), None, NOW)
+        assert bare.put(KEY._replace(name=name), StoredRecord(b"", "damaged", LATER), None, NOW)
     listed, read = sealed.list(KEY.kind, None, NOW), []
     with pytest.raises(NewerRelease):  # noqa: PT012 - the last of the list raises
         for key, _ in listed:

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import KEEPING, RedisServer
@@ -29,7 +29,7 @@ def _write_and_drop(store: Store) -> None:
         for key in (GONE, STAYS):
             value = f"{key.group} value {number}".encode()
             before = store.get(key, NOW)
-            kept = Kept(value, str(number), NOW + timedelta(days=1))
+            kept = StoredRecord(value, str(number), NOW + timedelta(days=1))
             assert store.put(key, kept, before.version if before else None, NOW)
 
 
@@ -56,7 +56,7 @@ def test_sqlite_keeps_nothing_of_it_in_file_or_log(tmp_path: Path) -> None:
 
 def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log cannot be cut under a reader: pending until it has ended."""
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    monkeypatch.setattr(sqlite, "_WRITER_TIMEOUT_S", 0.01)
     store = open_store("sqlite:broker.db", tmp_path)
     _write_and_drop(store)
     with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as reader:

@@ -11,7 +11,7 @@ import pytest
 from broker.adapters.stores import redis_connection
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 pytestmark = pytest.mark.server
@@ -23,8 +23,8 @@ MARKER = b"0101010000"
 Start = Callable[..., RedisServer]
 CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
-    "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
-    "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
+    "put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW),
+    "durable put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW, durable=True),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("person", None, NOW)),
     "list group": lambda store: list(store.list("person", "g", NOW)),
@@ -39,7 +39,7 @@ def _open(url: str, **options: bool) -> Store:
 
 
 def _put(store: Store, version: str = "1") -> bool:
-    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+    return store.put(KEY, StoredRecord(MARKER, version, LATER, NOW), None, NOW, durable=True)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_redis_that_hangs_is_unavailable(start: Start, monkeypatch: pytest.Mon
     """A server that takes the question and never answers costs a request the timeout, not its thread."""
     server = start(*KEEPING)
     assert _put(_open(server.url))
-    monkeypatch.setitem(redis_connection._SETTINGS, "socket_timeout", 0.2)
+    monkeypatch.setitem(redis_connection._CONNECTION_SETTINGS, "socket_timeout", 0.2)
     impatient = _open(server.url)
     server.signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailable):
@@ -102,8 +102,8 @@ def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: 
     """Every key has a time to live that reaches beyond ``until`` and not far, so that nothing stays for ever."""
     store = _open(redis_url)
     for name in ("", "n"):
-        store.put(Key("reference", "g", name), Kept(MARKER, "1", LATER), None, NOW)
-    store.put(Key("reference", "g", "m"), Kept(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
+        store.put(Key("reference", "g", name), StoredRecord(MARKER, "1", LATER), None, NOW)
+    store.put(Key("reference", "g", "m"), StoredRecord(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
     store.count(KEY, 1, LATER, NOW)
     day, leeway = timedelta(days=1), timedelta(minutes=5)
     with redis_server.client() as client:

@@ -11,7 +11,7 @@ import pytest
 from broker.adapters.stores import redis, redis_scripts
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from tests.plugins.programs import wait_until
 from tests.plugins.redis_server import KEEPING, RedisServer
 
@@ -29,7 +29,7 @@ def _open(url: str, **options: bool) -> Store:
 
 
 def _put(store: Store, version: str = "1") -> bool:
-    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+    return store.put(KEY, StoredRecord(MARKER, version, LATER, NOW), None, NOW, durable=True)
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monk
     with replica.client() as copy:
         store = _open(master.url)
         assert _put(store)
-        record = redis_scripts.place(KEY).record
+        record = redis_scripts.make_keys(KEY).record
         assert copy.hget(record, "v") == MARKER
         replica.signal(signal.SIGSTOP)
         try:
-            second = Kept(b"second", "2", LATER)
+            second = StoredRecord(b"second", "2", LATER)
             with monkeypatch.context() as patched:
                 patched.setattr(redis, "_REPLICA_WAIT", 200)
                 for worker in (store, store, _open(master.url)):
@@ -107,6 +107,6 @@ def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer],
 
 def _writes(store: Store) -> bool:
     try:
-        return store.put(Key("reference", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
+        return store.put(Key("reference", "g"), StoredRecord(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
     except StoreUnavailable:
         return False

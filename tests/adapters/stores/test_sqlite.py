@@ -10,7 +10,7 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, NewerRelease, Store
+from broker.core.ports import Key, NewerRelease, Store, StoredRecord
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -18,7 +18,7 @@ KEY = Key("person", "g", "n")
 MARKER = b"0101010000-and-more-that-nobody-may-read"
 CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
-    "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
+    "put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("person", None, NOW)),
     "list group": lambda store: list(store.list("person", "g", NOW)),
@@ -50,7 +50,7 @@ def raw(path: Path, store: Store) -> Iterator[sqlite3.Connection]:  # noqa: ARG0
 
 def test_its_files_are_the_owners_alone(store: Store, path: Path) -> None:
     """The file, its log and its index are made with mode 0600, and nothing else is left in the folder."""
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    store.put(KEY, StoredRecord(b"value", "1", LATER), None, NOW)
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
     assert modes == {"broker.db": 0o600, "broker.db-wal": 0o600, "broker.db-shm": 0o600}
     assert list(store.faults()) == []
@@ -78,7 +78,7 @@ def test_durable_commits_under_synchronous_full(
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", trace_connection)
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW, durable=durable)
+    store.put(KEY, StoredRecord(b"value", "1", LATER), None, NOW, durable=durable)
     assert [line.rpartition(" ")[2] for line in said if line.startswith("PRAGMA synchronous")] == synchronous
     written = next(index for index, line in enumerate(said) if line.lstrip().startswith("INSERT"))
     assert [line for line in said[:written] if "synchronous" in line][-1].endswith("FULL" if durable else "NORMAL")
@@ -87,11 +87,11 @@ def test_durable_commits_under_synchronous_full(
 def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, path: Path) -> None:
     """Once the log is folded in, neither a dropped nor an overwritten value stands in a free page."""
     for key in (KEY, Key("reference", "g")):
-        store.put(key, Kept(MARKER * 300, "1", LATER), None, NOW)
+        store.put(key, StoredRecord(MARKER * 300, "1", LATER), None, NOW)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert MARKER in path.read_bytes()
     store.drop(KEY)
-    store.put(Key("reference", "g"), Kept(b"", "2", LATER), "1", NOW)
+    store.put(Key("reference", "g"), StoredRecord(b"", "2", LATER), "1", NOW)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert MARKER[:10] not in path.read_bytes()
 
@@ -99,8 +99,8 @@ def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, 
 def test_expired_rows_are_swept(store: Store, raw: sqlite3.Connection) -> None:
     """Writes delete what has expired, and nothing else."""
     for number in range(150):
-        store.put(Key("arrival", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+        store.put(Key("arrival", str(number)), StoredRecord(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
+    store.put(KEY, StoredRecord(b"value", "1", LATER), None, NOW)
     for _ in range(300):
         store.count(Key("counter", "present"), 1, LATER, NOW + timedelta(minutes=1))
     assert raw.execute("SELECT count(*) FROM record").fetchone()[0] == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from broker.adapters.stores import redis, sqlite
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, Store, Write
+from broker.core.ports import Key, Store, StoredRecord, Write
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -25,13 +25,13 @@ def add(store: Store, times: int = 50) -> None:
         while not stands:
             found = store.get(TOTAL, NOW)
             value, was = (int(found.value), found.version) if found else (0, None)
-            stands = store.put(TOTAL, Kept(b"%d" % (value + 1), secrets.token_hex(8), LATER), was, NOW)
+            stands = store.put(TOTAL, StoredRecord(b"%d" % (value + 1), secrets.token_hex(8), LATER), was, NOW)
 
 
 def acknowledge(store: Store) -> None:
     """Write durable enrolments without end and print the number of each once it stands."""
     for number in count():
-        record = Kept(b"wanted", secrets.token_hex(8), LATER, NOW)
+        record = StoredRecord(b"wanted", secrets.token_hex(8), LATER, NOW)
         assert store.put(Key("person", str(number)), record, None, NOW, durable=True)
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
@@ -54,8 +54,8 @@ def fork(store: Store) -> None:
 
 def many(store: Store) -> bool:
     """Put a record and, with it, two of other groups."""
-    others = [Write(Key("session", str(number)), Kept(b"", "o", LATER), None) for number in range(2)]
-    return store.put_many(Write(TOTAL, Kept(b"", "v", LATER), None), others, NOW)
+    others = [Write(Key("session", str(number)), StoredRecord(b"", "o", LATER), None) for number in range(2)]
+    return store.put_many(Write(TOTAL, StoredRecord(b"", "v", LATER), None), others, NOW)
 
 
 def die(store: Store) -> None:

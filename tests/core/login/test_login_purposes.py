@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.identity.rights import Ground
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, TellChange, VerifyPin
 from broker.core.login.transaction import Account, AccountState, LoginPurpose, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -24,10 +24,10 @@ KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), None, optional=True)
 def terms(service: Service, hmacs: LookupHmacs) -> Any:
     """Give a maker of terms with one decision and, if wanted, one lacking proof."""
 
-    def make(decision: Decision, lacking: ProveMailbox | None = None) -> Terms:
+    def make(decision: Decision, lacking: ProveMailbox | None = None) -> StepInputs:
         giver = Controller(Text("AU", "AU"))
         ways, local = ("wayf", "library"), frozenset({"library"})
-        return Terms(service, giver, hmacs, decision, lacking, ways, local)
+        return StepInputs(service, giver, hmacs, decision, lacking, ways, local)
 
     return make
 

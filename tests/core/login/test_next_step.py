@@ -23,7 +23,7 @@ from broker.core.errors import (
     Status,
 )
 from broker.core.identity.rights import Ground
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -55,7 +55,7 @@ def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
         came = transaction.authentication.authn_context if transaction.authentication else None
-        terms = Terms(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
+        terms = StepInputs(service, GIVER, hmacs, decision, None, ("wayf", "nemid"), received_class=came, ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
@@ -342,7 +342,7 @@ def test_an_identifier_of_an_upstream_never_leaves(
 ) -> None:
     """Where we make no subject-id or pairwise-id, a value that came with the login does not take its place."""
     decision = permit("public_task", **{"sn": ("Ravn",), "subject-id": ("x@au.dk",), "pairwise-id": ("y@au.dk",)})
-    step = next_step(arrived_transaction, Terms(service, GIVER, hmacs, decision, None, ("wayf",)), now)
+    step = next_step(arrived_transaction, StepInputs(service, GIVER, hmacs, decision, None, ("wayf",)), now)
     assert isinstance(step, Ask)
     assert [item.name for item in step.question.disclosure.items] == ["sn"]
 

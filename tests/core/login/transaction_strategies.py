@@ -10,7 +10,7 @@ from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service
 from broker.core.errors import AUTHN_FAILED
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.login.next_step import Terms
+from broker.core.login.next_step import StepInputs
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Account, AccountState, LoginPurpose, Person, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
@@ -40,10 +40,12 @@ ACCOUNTS = (
 LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), None, optional=True)
 
 
-def terms_of(decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()) -> Terms:
+def terms_of(
+    decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()
+) -> StepInputs:
     """Return terms with a fixed decision and a fixed missing mailbox proof."""
     ways = ("wayf", "library")
-    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, decision, lacking, ways, local)
+    return StepInputs(SERVICE, Controller(WORDS), PSEUDONYMS, decision, lacking, ways, local)
 
 
 @st.composite

@@ -33,7 +33,7 @@ class RecordingBrowser(Browser):
 
     def find_requests(self, place: str) -> list[etree._Element]:
         """Return the AuthnRequests that this browser brought to ``place`` by Redirect, in order."""
-        found = [http_bindings.inflate_redirect(each, "SAMLRequest") for each in self._queries(place)]
+        found = [http_bindings.read_redirect(each, "SAMLRequest") for each in self._queries(place)]
         return [etree.fromstring(each.xml) for each in found]
 
     def find_signature_algorithms(self, place: str) -> list[str]:
@@ -49,7 +49,7 @@ class RecordingBrowser(Browser):
         """Return the logout messages that this browser brought to an address that begins with ``place``."""
         queries = dict.fromkeys(urlsplit(each).query for each in self.audit_log if each.startswith(place))
         found = [
-            etree.fromstring(http_bindings.inflate_redirect(each, kind).xml)
+            etree.fromstring(http_bindings.read_redirect(each, kind).xml)
             for each in queries
             for kind in _KINDS
             if f"{kind}=" in each

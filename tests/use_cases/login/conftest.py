@@ -92,8 +92,10 @@ class Logins:
         self.proving = MailboxProof(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.audit_log = StoredAuditLog()
-        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell)
-        self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
+        self.person_at_login = PersonAtLogin(
+            world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self._tell
+        )
+        self.flow = LoginFlow(world.store, KEY, self.rules, self.person_at_login, "my-loans")
         self.messages = 0
 
     def _tell(self, event: Any) -> None:

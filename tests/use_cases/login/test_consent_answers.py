@@ -68,15 +68,15 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup(world: Any) -> Lookup:
+def person_at_login(world: Any) -> Lookup:
     """Give the look-up with an empty audit log."""
     return Lookup(PersonRecords(world.store, KEY))
 
 
 @pytest.fixture
-def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
+def answers(world: Any, person_at_login: Lookup) -> ConsentAnswers:
     """Give the answers of a worker."""
-    return ConsentAnswers(KEY, cast("Any", lookup), Transactions(world.store))
+    return ConsentAnswers(KEY, cast("Any", person_at_login), Transactions(world.store))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     world: Any,
     pending_login: LoginContext,
     answer: Answer,
-    lookup: Lookup,
+    person_at_login: Lookup,
     *,
     variant: Any,
     said: str,
@@ -135,17 +135,17 @@ def test_an_answer_is_on_file_and_a_fact_of_the_login(
     assert made
     assert (made.event, made.person, made.language) == (event, "g", "en")
     assert on_file(world) == [event]
-    [told] = lookup.audit_log.events
+    [told] = person_at_login.audit_log.events
     assert (told.kind, told.attributes, told.about) == (kind, ("sn", "mail"), made.record_id)
     assert told.digest == "digest of th"
 
 
 @pytest.mark.parametrize("ground", [Ground.IDENTIFIER, Ground.NOTHING, Ground.LIBRARY_ACCOUNT])
 def test_without_a_cpr_number_an_answer_counts_for_six_months(
-    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, ground: Ground
+    world: Any, pending_login: LoginContext, answer: Answer, person_at_login: Lookup, ground: Ground
 ) -> None:
     """The institution may give the identifier to somebody else."""
-    lookup.ground = ground
+    person_at_login.ground = ground
     made = answer(pending_login).transaction.receipt
     assert made
     assert made.valid_until == world.now + timedelta(days=181)
@@ -164,8 +164,8 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
     ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
 )
 def test_an_answer_to_what_was_not_shown_is_none(
-    world: Any, pending_login: LoginContext, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+    world: Any, pending_login: LoginContext, answer: Answer, person_at_login: Lookup, *, step: Step, how: dict[str, Any]
 ) -> None:
     """No receipt is stored, and the next step asks again."""
     assert answer(pending_login, step, **how) == pending_login
-    assert (on_file(world), lookup.audit_log.events) == ([], [])
+    assert (on_file(world), person_at_login.audit_log.events) == ([], [])

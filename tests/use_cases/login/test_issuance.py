@@ -62,16 +62,16 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup() -> Lookup:
+def person_at_login() -> Lookup:
     """Give the look-up with an empty audit log."""
     return Lookup()
 
 
 @pytest.fixture
-def issuance(world: Any, lookup: Lookup) -> Issuance:
+def issuance(world: Any, person_at_login: Lookup) -> Issuance:
     """Give the issuance of a worker."""
     sessions = Sessions(world.store, KEY)
-    return Issuance(KEY, cast("Any", lookup), Transactions(world.store), sessions)
+    return Issuance(KEY, cast("Any", person_at_login), Transactions(world.store), sessions)
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
 
 @pytest.mark.parametrize("purpose", ["address", ""])
 def test_a_look_up_is_requested_once_its_login_is_answered(
-    world: Any, issuance: Issuance, pending_login: LoginContext, lookup: Lookup, purpose: LookedUp
+    world: Any, issuance: Issuance, pending_login: LoginContext, person_at_login: Lookup, purpose: LookedUp
 ) -> None:
     """By the very page that told of it; a second submit of the answer requests no other."""
-    lookup.reading = "what was read"
+    person_at_login.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, pending_login, step)
     assert issuance.record_release(pending_login, step, issued, NameID("n"), world.now)
     again = issuance.transactions.read(pending_login.transaction.id, world.now)
     assert issuance.record_release(again, step, issued, NameID("n"), world.now)
-    assert len(lookup.owed) == bool(purpose)
+    assert len(person_at_login.owed) == bool(purpose)

@@ -24,7 +24,7 @@ from broker.core.login.steps import Issue
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.policy.model import PolicySet
-from broker.core.ports import Kept, Key, Store, Write
+from broker.core.ports import Key, Store, StoredRecord, Write
 from broker.use_cases.logout.sessions import Ended
 from broker.use_cases.storage.records import load
 from tests.plugins.example_counts import choose_size, scale_examples
@@ -42,17 +42,17 @@ FRESH = Callable[[Store], Any]
 class TurnedStore(Store):
     """A store in memory: each call is one turn of the worker that makes it."""
 
-    kept: dict[Key, Kept] = field(default_factory=dict)
+    kept: dict[Key, StoredRecord] = field(default_factory=dict)
     counted: dict[Key, int] = field(default_factory=dict)
     moment: int = 0
     marks: "list[tuple[int, datetime]]" = field(default_factory=list)  # of logouts: when, and until when
     joined: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
     spent: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
 
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[StoredRecord | None]":
         """Give each."""
         turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
-        found: list[Kept | None] = self._take_turn(turn, lambda: [self._get(key, now) for key in keys])
+        found: list[StoredRecord | None] = self._take_turn(turn, lambda: [self._get(key, now) for key in keys])
         worker = current_worker()
         if worker and turn == "marks":
             worker.looked = self.moment
@@ -75,7 +75,7 @@ class TurnedStore(Store):
         """Forget."""
         self._take_turn("drop", lambda: self.kept.pop(key, None))
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, StoredRecord]]:
         """List a group, as of one moment."""
         found = self._take_turn("list", lambda: [each for each in self.kept.items() if each[0][:2] == (kind, group)])
         return iter([(key, kept) for key, kept in found if now < kept.until])
@@ -100,22 +100,22 @@ class TurnedStore(Store):
             return effect()
         return run_step(worker, turn, effect, some)
 
-    def _get(self, key: Key, now: datetime) -> Kept | None:
+    def _get(self, key: Key, now: datetime) -> StoredRecord | None:
         found = self.kept.get(key)
         return found if found and now < found.until else None
 
     def _put(self, write: Write, now: datetime) -> bool:
-        key, kept, was = write
+        key, kept, expected_version = write
         present = self._get(key, now)
         if present and present.version == kept.version:
             return True
-        if (present.version if present else None) != was:
+        if (present.version if present else None) != expected_version:
             return False
         self.kept[key] = kept
         self._note(key, kept)
         return True
 
-    def _note(self, key: Key, kept: Kept) -> None:
+    def _note(self, key: Key, kept: StoredRecord) -> None:
         if key.kind == "session" and b'"browser"' not in kept.value:  # no session, no pointer
             self.marks.append((self.moment, load(Ended, kept.value).at))
         if key.kind == "arrival" and load(Arrival, kept.value).answer is None:

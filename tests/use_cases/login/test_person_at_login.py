@@ -35,13 +35,15 @@ def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts
 
 def look_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> LoginContext:
     """Look up a person who has just logged in."""
-    found: LoginContext = logins.lookup.look_up_and_store(came(logins, answer, service, **facts), logins.world.now)
+    found: LoginContext = logins.person_at_login.look_up_and_store(
+        came(logins, answer, service, **facts), logins.world.now
+    )
     return found
 
 
 def owner(logins: Any, context: LoginContext) -> str:
     """Give the pseudonym that the person's proofs are kept under."""
-    pseudonym: str = logins.lookup.proof_owner(context, logins.world.now)
+    pseudonym: str = logins.person_at_login.proof_owner(context, logins.world.now)
     return pseudonym
 
 
@@ -63,7 +65,7 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     """No person, no link, no account, no write to the store, and no question to the library system."""
     before = came(logins, logins.answer(**said))
     puts = logins.world.hooks.calls.count("put")
-    context = logins.lookup.look_up_and_store(before, logins.world.now)
+    context = logins.person_at_login.look_up_and_store(before, logins.world.now)
     assert logins.world.hooks.calls.count("put") == puts
     assert context.version == before.version
     assert (context.transaction.person, context.transaction.account) == (None, None)
@@ -143,13 +145,15 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
     """Where nothing names the person nobody else's login finds it."""
-    lookup, now = logins.lookup, logins.world.now
+    person_at_login, now = logins.person_at_login, logins.world.now
     person, again = (look_up(logins, logins.student()) for _ in range(2))
-    theirs = lookup.proof_owner(person, now)
+    theirs = person_at_login.proof_owner(person, now)
     assert person.transaction.person
-    assert theirs == lookup.proof_owner(replace(again, evaluated=None), now)
+    assert theirs == person_at_login.proof_owner(replace(again, evaluated=None), now)
     assert theirs == person.transaction.person.id
-    nobodies = {lookup.proof_owner(context, now) for context in (logins.begun(), came(logins, logins.answer("other")))}
+    nobodies = {
+        person_at_login.proof_owner(context, now) for context in (logins.begun(), came(logins, logins.answer("other")))
+    }
     assert len({theirs, *nobodies}) == 3
 
 
@@ -157,9 +161,9 @@ def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> No
 def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
     """An address to write to, of which no policy speaks, for a year; of a login that nothing names, for that login."""
     context = came(logins, logins.answer("other", eppn=EPPN))
-    assert logins.lookup.proof_lifetime(context, name, logins.world.now) == days * DAY
+    assert logins.person_at_login.proof_lifetime(context, name, logins.world.now) == days * DAY
     nobody = came(logins, logins.answer("other"))
-    assert logins.lookup.proof_lifetime(nobody, name, logins.world.now) == LIFETIME
+    assert logins.person_at_login.proof_lifetime(nobody, name, logins.world.now) == LIFETIME
 
 
 # The identifiers for a service

@@ -26,7 +26,7 @@ from broker.core.consent.consent import ReceiptEvent, select_usable_answers
 from broker.core.entities import Controller, Service, Text
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.rights import Ground
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import StepInputs, next_step
 from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
 from broker.core.login.transaction import Account, AccountState, Authentication, AuthnRequest, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -189,7 +189,7 @@ class Consents(RuleBasedStateMachine):
         """Give the next step of a login by what it knows already, as it is when an answer comes in."""
         context = self.logins[browser]
         decision = self.policies.decision()
-        terms = Terms(
+        terms = StepInputs(
             self.policies.service(), self.policies.giver, KEY, decision, None, ("wayf",)
         )  # fmt: skip
         step = next_step(context.transaction, terms, self.clock)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store, StoredRecord
 from broker.use_cases.storage.records import Content, Record, Records
 from tests.plugins.memory_store import MemoryStore
 
@@ -35,10 +35,12 @@ class WatchedStore(MemoryStore):
         super().__init__()
         self.durable: list[bool] = []
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, record: StoredRecord, expected_version: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Write, and note how."""
         self.durable.append(durable)
-        return super().put(key, kept, was, now, durable=durable)
+        return super().put(key, record, expected_version, now, durable=durable)
 
 
 def tallies(store: Store, *, durable: bool = False) -> Records[Tally]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore, prepare
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from broker.use_cases.storage.worker_loop import StoreSweep
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -29,14 +29,14 @@ def store(tmp_path: Path) -> SqliteStore:
     prepare(tmp_path / "broker.db")
     found = SqliteStore(tmp_path / "broker.db")
     for number in range(300):
-        found.put(Key("reference", str(number)), Kept(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
-    found.put(Key("reference", "stays"), Kept(b"x", "v", NOW + timedelta(days=1)), None, NOW)
+        found.put(Key("reference", str(number)), StoredRecord(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
+    found.put(Key("reference", "stays"), StoredRecord(b"x", "v", NOW + timedelta(days=1)), None, NOW)
     return found
 
 
 def rows(store: SqliteStore) -> int:
     """Count the rows of the file, expired or not."""
-    with store._reading() as connection:
+    with store._take_connection() as connection:
         (count,) = connection.execute("SELECT count(*) FROM record").fetchone()
     return int(count)
 

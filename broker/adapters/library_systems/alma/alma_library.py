@@ -9,7 +9,7 @@ from broker.adapters.library_systems.alma.alma_calls import USERS, Calls
 from broker.adapters.library_systems.alma.alma_changes import Draft
 from broker.adapters.library_systems.alma.alma_searches import UserSearches
 from broker.adapters.library_systems.alma.alma_settings import AlmaKeys
-from broker.adapters.library_systems.alma.alma_setup import SetupProof
+from broker.adapters.library_systems.alma.alma_setup import SetupCheck
 from broker.adapters.library_systems.alma.alma_users import User
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -127,7 +127,7 @@ class Alma(UserSearches):
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Alma's set-up; nothing is written."""
-        proof = SetupProof(self.calls, self.settings, expected, deadline, self.machine)
+        proof = SetupCheck(self.calls, self.settings, expected, deadline, self.machine)
         return proof.faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:

@@ -24,7 +24,7 @@ _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
 @dataclass(frozen=True, slots=True)
-class SetupProof:
+class SetupCheck:
     """Checks that Alma has what the policies need. Every call ends by ``deadline``."""
 
     calls: Calls
@@ -36,16 +36,19 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, at most one for each setting; stop if Alma is unavailable."""
         machine = partial(find_machine_faults, self.machine, self.deadline)
-        steps = (self._searching, self._types, self._groups, machine)
+        steps = (self._check_search, self._check_types, self._check_groups, machine)
         return run_steps("Alma", steps, continue_after=(_CONFIGURATION,))
 
-    def _searching(self) -> Iterator[SetupFault]:
-        """Check that the API key may read users, by a search for a number that no user has."""
+    def _check_search(self) -> Iterator[SetupFault]:
+        """Check that the API key may read users, by a search for a number that no user has.
+
+        There is no fault to yield: a call that fails raises LibraryUnavailable.
+        """
         path = alma_calls.make_user_path(_NONEXISTENT_CPR, ALL_TYPES)
         self.calls.call(_OPERATION, "GET", path, self.deadline, unless=alma_calls.NOT_FOUND)
         yield from ()
 
-    def _types(self) -> Iterator[SetupFault]:
+    def _check_types(self) -> Iterator[SetupFault]:
         types = self._code_table("UserIdentifierTypes")
         settings = self.settings
         named = {
@@ -60,7 +63,7 @@ class SetupProof:
                 fix = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
                 yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({fix})")
 
-    def _groups(self) -> Iterator[SetupFault]:
+    def _check_groups(self) -> Iterator[SetupFault]:
         if not self.expected.categories:
             return
         groups = self._code_table("UserGroups")
@@ -81,7 +84,7 @@ class SetupProof:
         except LibraryUnavailable as error:
             if error.setting != "library.api_key":
                 raise
-            words = "the key may not read code tables, so that neither types nor groups are proved"
+            words = "the API key may not read code tables, so types and groups were not checked"
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
         rows = alma_users.list_entries(answer.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]

@@ -12,7 +12,7 @@ from broker.adapters.library_systems.koha.koha_calls import Calls
 from broker.adapters.library_systems.koha.koha_patrons import Patron
 from broker.adapters.library_systems.koha.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha.koha_settings import KohaKeys
-from broker.adapters.library_systems.koha.koha_setup import SetupProof, TrialBorrowers
+from broker.adapters.library_systems.koha.koha_setup import SetupCheck, TrialBorrowers
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
     is_shaped_as_cpr,
@@ -90,7 +90,7 @@ class Koha(PatronSearches):
         before = self._read_borrower(patron)
         cpr = change.cpr or before.cpr
         if change.cpr:
-            self._identify(patron, change.cpr, deadline)
+            self._write_cpr(patron, change.cpr, deadline)
         body = koha_patrons.make_changes(patron, change)
         if before.card is None and cpr and self.settings.card_number == "cpr":
             body["cardnumber"] = spell_cpr(cpr)[0]
@@ -134,14 +134,14 @@ class Koha(PatronSearches):
         raise koha_refusals.make_unavailable(answer, "check_pin", sent)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return the faults of Koha's set-up; nothing is written."""
-        return SetupProof(self, expected, deadline, self.machine).faults()
+        """Return the faults of Koha's set-up, without writing anything."""
+        return SetupCheck(self, expected, deadline, self.machine).faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Try each category with a borrower that is deleted again."""
         return TrialBorrowers(self, self, deadline).trial(expected)
 
-    def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
+    def _write_cpr(self, patron: Patron, cpr: str, deadline: datetime) -> None:
         """Write the CPR number of a patron that has no real one.
 
         Write the unique field first, so that only one patron can get the number. A card number of
@@ -152,7 +152,7 @@ class Koha(PatronSearches):
         written = spell_cpr(cpr)
         values = koha_patrons.list_values(patron, settings.cpr_fields, settings.cpr_attribute)
         if any(find_real_cpr([value]) and value not in written for value in values):
-            raise LibraryRefused("change: the patron carries another number")
+            raise LibraryRefused("change: the patron has another CPR number")
         names = {settings.unique_field}
         names |= {name for name in settings.cpr_fields if _holds_number(patron, name)}
         lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
@@ -202,8 +202,8 @@ class Koha(PatronSearches):
     def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
         """Return whether a 500 is Koha's answer to the right PIN after the PIN expired.
 
-        Koha then finds no patron, or one without card number. A healthy Koha answers 400 to a PIN
-        that cannot be right.
+        Koha then finds no patron, or one without card number. To tell this from a broken Koha, send
+        a random PIN: a working Koha answers 400 to a wrong PIN.
 
         Source: docs/reference/koha.md#right-pins.
         """

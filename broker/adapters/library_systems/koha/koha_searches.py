@@ -24,7 +24,7 @@ _A_PAGE: Final = 200
 _MOST_SIMILAR: Final = 200
 _LONGEST_NAME: Final = 75  # characters of a user name; a card number has fewer
 _MOST_NAMED: Final = 2  # by card number and by user name, which are unique
-# If a proxy drops the query, the answer holds all patrons, and none of them is the person.
+# If a proxy drops the query, the answer lists any patrons: none may be taken for the person.
 _EVERYONE: Final = "Koha gave borrowers that were not asked for; does a proxy drop the query?"
 
 
@@ -44,7 +44,7 @@ class PatronSearches:
         others.
         """
         fields = self.settings.cpr_fields
-        return self._read_borrowers(self._find_carriers(cpr, fields, "find", deadline))
+        return self._read_borrowers(self._find_patrons_with_cpr(cpr, fields, "find", deadline))
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers of a CPR number or card number, or else of a user name.
@@ -54,11 +54,14 @@ class PatronSearches:
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             fields = sorted({*self.settings.cpr_fields, "cardnumber"})
-            return self._read_borrowers(self._find_carriers(number, fields, "typed", deadline))
+            return self._read_borrowers(
+                self._find_patrons_with_cpr(number, fields, "typed", deadline)
+            )
         name = remove_invisible(text)
         if not name or len(name) > _LONGEST_NAME:
             return ()
-        # Koha's database folds other digits and letters. Cards have ASCII ones only.
+        # Koha's database takes other letters and digits for equal to ASCII ones. A card number is
+        # ASCII, so a text that is not is searched for as a user name only.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
         found = self.search("typed", {"-or": [{field: name} for field in fields]}, deadline)
         if len(found) > _MOST_NAMED:
@@ -74,8 +77,9 @@ class PatronSearches:
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address, then others with this birth date.
 
-        At most 200 are returned. A birth date that means "unknown" may fill the page. Then search
-        for the mail address separately, so that its patrons are not lost.
+        At most 200 are returned. Many borrowers may have the same birth date, if it stands for
+        "unknown", and fill the page. Then search for the mail address separately, so that its
+        borrowers are not lost.
         """
         by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
         by_mail = [{"email": email}] if email else []
@@ -93,8 +97,8 @@ class PatronSearches:
 
         Raises LibraryUnavailable for another order.
 
-        A page begins after the last patron of the page before, so that a deletion meanwhile skips
-        no patron.
+        A page begins after the last patron of the page before. So no patron is skipped if one is
+        deleted meanwhile. Raises LibraryUnavailable if Koha answers in another order.
         """
         last = 0
         while True:
@@ -144,12 +148,12 @@ class PatronSearches:
         The attributes may hold the CPR number. The query is sent in the body, which is not logged
         (docs/reference/koha.md#search).
         """
-        # One page is enough, because two borrowers are a case for staff.
+        # One page is enough: as soon as two borrowers match, staff must decide.
         path = f"{PATRONS}?_per_page={most}{order}"
         answer = self.calls.call(operation, "GET", path, deadline, headers=self._embed, body=query)
         return koha_patrons.read_patrons(answer, operation)
 
-    def _find_carriers(
+    def _find_patrons_with_cpr(
         self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
     ) -> list[Patron]:
         """Return the patrons with a CPR number in one of ``fields`` or in the attribute.

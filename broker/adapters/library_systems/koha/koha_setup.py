@@ -46,7 +46,7 @@ _NO_MACHINE: Final = "self-service machines accept the PIN: there is no [library
 
 
 @dataclass(frozen=True, slots=True)
-class SetupProof:
+class SetupCheck:
     """A check, without any change, of what the policies expect of a Koha.
 
     Every call ends by ``deadline``.

@@ -1,8 +1,8 @@
-"""Reads a signed metadata feed as a stream: verifies all of it and keeps the wanted entities.
+"""Reads a signed metadata feed as a stream: verifies all of it and extracts the wanted entities.
 
-The kept entities are returned only if the digest over the whole document equals the digest that the
-pinned key signed. A tree of the whole document, with many thousand entities, would take four times
-the memory of the file.
+The entities are returned only if the digest of the whole document equals the digest that the pinned
+key signed. A tree of the whole document, with many thousand entities, would need four times the
+memory of the file.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from broker.core.login.transaction import SKEW
 
 _PUBLICATION: Final = "{urn:oasis:names:tc:SAML:metadata:rpi}PublicationInfo"
 _DURATION: Final = TypeAdapter(timedelta)
-_LONGEST_NAME: Final = 500  # characters of a feed's name that are remembered
+_LONGEST_NAME: Final = 500  # characters of a feed's name that are stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Entity:
 class Aggregate:
     """A verified feed: its publication, its cacheDuration, and the wanted entities.
 
-    ``twice`` is the wanted entityIDs that the feed contains more than once: none of them is used.
+    ``twice`` are the wanted entityIDs that the feed contains more than once; they are not used.
     """
 
     edition: FeedPublication
@@ -89,13 +89,12 @@ class Aggregate:
 def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
     """Verify a feed, or the document of one entity, and return the entities of ``wanted`` IDs.
 
-    The root must be the signed element; KeyInfo is not read.
-    ``MessageRefused``: ``feed.size``, ``feed.unreadable``, ``feed.doctype``, ``feed.root``,
-    ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``,
-    ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
-    ``feed.attributes``, ``feed.depth``, and ``xml.*`` of a signature's shape. Sources:
-    saml-metadata 2.3 and 3, xmldsig-core 3.2, docs/reference/saml-profiles.md#5 to #6;
-    docs/reference/attacks.md#33.
+    The root must be the signed element; KeyInfo is not read. Raises MessageRefused with
+    ``feed.size``, ``feed.unreadable``, ``feed.doctype``, ``feed.root``, ``feed.unsigned``,
+    ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``, ``feed.expired``,
+    ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``, ``feed.attributes``,
+    ``feed.depth``, or ``xml.*`` of a signature's shape. Sources: saml-metadata 2.3 and 3,
+    xmldsig-core 3.2, docs/reference/saml-profiles.md#5 to #6; docs/reference/attacks.md#33.
     """
     try:
         return _Pass(trust, frozenset(wanted), now).read_stream(stream)
@@ -108,8 +107,9 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
 def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
     """Yield the EntityDescriptors of a document, or of a part of it, outside Extensions.
 
-    A federation may copy the Extensions of a member unread. An EntityDescriptor in there would let
-    one member speak for another (docs/reference/attacks.md#33).
+    A federation may publish the Extensions of a member without checking them. By an
+    EntityDescriptor in there, a member could replace the metadata of another one
+    (docs/reference/attacks.md#33).
     """
     if element.tag == ENTITY:
         yield element
@@ -121,7 +121,7 @@ def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
 def read_ends(element: etree._Element) -> list[datetime]:
     """Return the validUntil of an element and of all collections around it, if they have one.
 
-    An unreadable one has expired.
+    An unreadable validUntil counts as expired.
     """
     around = [element, *element.iterancestors(ENTITIES)]
     written = [each.get("validUntil") for each in around]
@@ -213,10 +213,10 @@ class _Pass:
 
 
 def check_valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
-    """Return the end of a feed; refuse a feed without (docs/reference/saml-profiles.md#6).
+    """Return the validUntil of a feed, which must have one (docs/reference/saml-profiles.md#6).
 
-    An attacker could replay an old copy forever. ``MessageRefused``: ``feed.unbounded``,
-    ``feed.expired``, ``feed.window``.
+    Without it, an attacker could replay an old copy forever. Raises MessageRefused with
+    ``feed.unbounded``, ``feed.expired`` or ``feed.window``.
     """
     written = root.get("validUntil", "")
     end = xml_times.read(written)
@@ -232,8 +232,8 @@ def check_valid_until(root: etree._Element, window: timedelta, now: datetime) ->
 def read_creation_instant(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
     """Return the creationInstant of a feed (mdrpi 2.2) from the Extensions of its root, or None.
 
-    ``MessageRefused`` (``feed.created``) if there are two, or it is unreadable or in the future:
-    after that, all other publications would be older.
+    Raises MessageRefused (``feed.created``) if there are two, or if it is unreadable or in the
+    future: every later publication would then seem older.
     """
     listed: list[etree._Element] = []
     for element in extensions:

@@ -26,7 +26,7 @@ Stamp = tuple[int, int, int]
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """Return a value that changes with a file, None if there is none."""
+    """Return a value that is different if the file changes; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -41,9 +41,9 @@ class Note:
     due: AwareDatetime = xml_times.LONG_AGO
     etag: str = ""  # of the copy, for a conditional request
     cause: str = ""  # of the last failure, while it lasts
-    # The last publication that was kept; it stays after the copy has expired or is gone.
+    # The last publication that was accepted, even if its copy has expired or was removed.
     edition: FeedPublication | None = None
-    # Digests of publications that only the order of arrival distinguishes from ``edition``.
+    # Digests of publications that ``edition`` replaced only because it arrived later.
     replaced: tuple[str, ...] = ()
 
 
@@ -54,15 +54,15 @@ class Copies:
     """The folder with the copies of one feed."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder, which is created when needed."""
+        """Use the folder, which is created when needed."""
         self.folder = folder
         self._draft = folder / ".draft"
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Lock the folder; yield False if another worker holds the lock.
+        """Lock the folder; yield False if another worker has locked it.
 
-        ``OSError`` if the folder cannot be created or locked.
+        Raises OSError if the folder cannot be created or locked.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder, os.O_RDONLY)
@@ -105,7 +105,7 @@ class Copies:
             yield file
 
     def stamp(self, document: Document) -> Stamp | None:
-        """Return a value that changes with the copy; it is cheap to read."""
+        """Return a value that is different if the copy changes; it is cheap to read."""
         return read_stamp(self._path(document))
 
     def read_note(self, document: Document) -> Note:

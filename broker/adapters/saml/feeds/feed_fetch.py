@@ -49,7 +49,7 @@ class Feed:
     mdq: bool = False
     speaks_for: frozenset[str] = frozenset(("upstreams", "institutions", "services"))
     ca_file: Path | None = None
-    birk: str = ""
+    birk_prefix: str = ""
 
     def list_documents(self, wanted: Iterable[str]) -> Iterator[Document]:
         """Yield the feed itself, or with MDQ a document for every wanted entity.

@@ -46,7 +46,7 @@ class FeedRefresh:
     """One feed and its copies on disk; ``wanted`` is the entityIDs to keep."""
 
     def __init__(self, feed: Feed, wanted: Collection[str], copies: Copies) -> None:
-        """Take the feed; nothing is fetched or read yet."""
+        """Use the feed, without fetching or reading it yet."""
         self.feed = feed
         self._wanted = frozenset(wanted)
         self._copies = copies
@@ -104,7 +104,7 @@ class FeedRefresh:
         """Yield why entities of the copies in force are not used."""
         twice = [name for copy in self._copies_in_force() for name in copy.twice]
         for name in sorted(twice):
-            yield f"{name} stands in it twice, and is believed in neither place"
+            yield f"{name} is in it twice, and neither descriptor is used"
 
     def until(self) -> datetime | None:
         """Return when the first of the copies in force expires, None if there is none."""
@@ -197,7 +197,7 @@ class FeedRefresh:
     ) -> tuple[FetchResult, str]:
         """Store a failure, and fetch again after a pause.
 
-        An entity that the feed does not contain, and did not contain earlier, is no failure.
+        It is no failure if the MDQ server does not know the entity and there is no copy.
         """
         if cause == "feed.absent" and self._in_force[document].copy is None:
             self._copies.write_note(document, replace(before, due=now + _EVERY, cause=""))
@@ -210,13 +210,14 @@ class FeedRefresh:
     ) -> tuple[str, ...]:
         """Refuse an older publication; return the digests that this publication replaces.
 
-        An older publication is signed and may be valid for days: an attacker replays it to suppress
-        a newer one, or a mirror lags. If neither creationInstant nor validUntil gives an order, the
-        later arrival wins, and the replaced publication is refused from then on.
+        An older publication is signed and may be valid for days. An attacker may replay it to
+        suppress a newer one, or a mirror may be late. If neither creationInstant nor validUntil
+        gives an order, the later arrival wins, and the replaced publication is refused from then
+        on.
         """
         last = list(self._list_last_publications(before, held, now))
         if any(publication.name not in {"", found.name} for publication in last):
-            # One key signs all feeds of a publisher, also of test federations.
+            # One key may sign all feeds of a publisher, including those of test federations.
             raise MessageRefused("feed.other_feed")
         if found.digest in before.replaced:
             raise MessageRefused(_OLDER)

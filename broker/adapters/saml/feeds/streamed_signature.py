@@ -1,8 +1,7 @@
 """Parses a large document piece by piece, canonicalises it, and verifies its signature.
 
-An attacker on the network may append anything to the genuine start of a feed, and the digest shows
-that only at the end. The parser therefore stops when a document costs more memory or time than any
-real one.
+An attacker on the network may append anything to the genuine start of a feed. The digest shows that
+only at the end. So the parser stops if a document needs more memory or time than any real feed.
 
 The exclusive canonical form of an element consists of its start tag, its children in order, and its
 end tag; a child depends only on the start tags around it. So a child can be removed after it was
@@ -30,9 +29,9 @@ from broker.core.errors import MessageRefused
 _PIECE: Final = 1024 * 1024
 # The root's tag, the signature, and the next start tag must be within these octets.
 _BEFORE: Final = 64 * 1024
-_BETWEEN: Final = 16 * 1024 * 1024  # read at most before a child of the root is complete
-_MARKS: Final = 1_000_000  # of "<" and "=" within _BETWEEN: each costs at most a node of 200 octets
-_NAMESPACES: Final = 100  # in scope at once: libxml2 searches them for each element
+_BETWEEN: Final = 16 * 1024 * 1024  # read at most until a child of the root is complete
+_MARKS: Final = 1_000_000  # "<" and "=" within _BETWEEN: each makes at most a node of 200 octets
+_NAMESPACES: Final = 100  # in scope at once, because libxml2 searches them for each element
 _ROOTS: Final = (ENTITIES, ENTITY)
 # Canonicalisation sorts the attributes by insertion: 30,000 of them take 18 seconds.
 _WIDE: Final = etree.XPath("boolean(descendant-or-self::*[@*[101]])")
@@ -47,7 +46,7 @@ class BoundedParse:
     """A document that is being parsed; the reader removes children from its root."""
 
     def __init__(self, stream: BinaryIO, largest: int) -> None:
-        """Take the document, and the maximum number of octets to read."""
+        """Parse ``stream``, and read at most ``largest`` octets of it."""
         self._stream = stream
         self._left = largest
         # Another encoding could hide a DOCTYPE from the check.
@@ -66,8 +65,9 @@ class BoundedParse:
     def read_start(self) -> etree._Element:
         """Read until the root's first child is complete and another has begun; return the root.
 
-        ``begun`` is the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``,
-        ``feed.unsigned`` if that takes more than 64 kB or never happens, and as ``read_rest``.
+        ``begun`` are the octets up to there. Raises MessageRefused with ``feed.root``,
+        ``feed.doctype``, ``feed.unsigned`` if there is no such place in the first 64 kB, or as
+        ``read_rest``.
         """
         while piece := self._stream.read(min(_PIECE, _BEFORE - len(self.begun))):
             self.begun += piece
@@ -81,9 +81,9 @@ class BoundedParse:
     def read_rest(self, root: etree._Element) -> Iterator[None]:
         """Read the rest; yield after each piece, so that complete children can be removed.
 
-        ``MessageRefused``: ``feed.size``, ``feed.unbroken`` if no child is complete after 16 MB,
-        ``feed.namespaces``, ``feed.attributes`` and ``feed.depth`` above 100, 100 and 40. Errors of
-        lxml if the document is cut short, or continues after the root.
+        Raises MessageRefused with ``feed.size``, ``feed.unbroken`` if no child is complete after
+        16 MB, and ``feed.namespaces``, ``feed.attributes`` and ``feed.depth`` above 100, 100 and
+        40. Raises errors of lxml if the document is cut short, or continues after the root.
         """
         octets = 0
         marks = 0
@@ -138,17 +138,17 @@ class PiecewiseC14n:
     """Writes the canonical form of a root that is still being parsed."""
 
     def __init__(self, root: etree._Element, begun: bytes, prefixes: Sequence[str]) -> None:
-        """Take the root, the document's first octets, and the PrefixList.
+        """Use the root, the document's first octets, and the PrefixList.
 
-        ``MessageRefused`` (``feed.root``) if the octets do not contain the root's start tag.
+        Raises MessageRefused (``feed.root``) if the octets do not contain the root's start tag.
         """
         found = _TAG.match(begun)
         if not found:
             raise MessageRefused("feed.root")
         self._root = root
         self._prefixes = prefixes
-        alone = etree.fromstring(found[1] + b"/>", build_parser())
-        written = canonicalize(alone, prefixes)
+        empty_root = etree.fromstring(found[1] + b"/>", build_parser())
+        written = canonicalize(empty_root, prefixes)
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
 
@@ -176,10 +176,10 @@ class EnvelopedSignature:
     def __init__(
         self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]
     ) -> None:
-        """Take a root with complete first child, the document's octets up to there, and the keys.
+        """Verify the signature of a root whose first child is complete.
 
-        ``MessageRefused``: ``feed.unsigned``,
-        ``feed.signature``, ``feed.root``, ``xml.*`` of the signature's shape.
+        ``begun`` are the document's octets up to there. Raises MessageRefused with
+        ``feed.unsigned``, ``feed.signature``, ``feed.root``, or ``xml.*`` of the signature's shape.
         """
         first = root[0]
         if first.tag != SIGNATURE:
@@ -208,7 +208,7 @@ class EnvelopedSignature:
 
 
 def _verify(parts: SignatureParts, keys: Sequence[signature.VerifyKey]) -> None:
-    """Raise unless one of the keys signed this SignedInfo; KeyInfo proves nothing."""
+    """Raise MessageRefused unless one of the keys signed this SignedInfo; ignore KeyInfo."""
     prefixes = inclusive_prefixes(parts.canonicalizations[0])
     octets = canonicalize(parts.signed_infos[0], prefixes)
     value = _decode(parts.signature.findtext(f"{{{DS}}}SignatureValue"))

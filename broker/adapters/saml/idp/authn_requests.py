@@ -1,5 +1,9 @@
 """Checks the AuthnRequest of an identified service, and decides whether to answer it.
 
+Each check is a function that returns True if the request must be refused. If a check of
+UNANSWERABLE_CHECKS fails, there is no safe address for an answer. If a check of ANSWERED_CHECKS
+fails, the service gets an error Response.
+
 Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, docs/reference/attacks.md#24 to #27,
 docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
 """
@@ -37,7 +41,7 @@ from broker.core.login.transaction import AuthnRequest
 _MOST_HOPS: Final = 10
 _MOST_DIGITS: Final = 6
 _MOST_LISTED: Final = 50
-_LONGEST_NAME: Final = 256  # SDP-G02
+_LONGEST_NAME: Final = 256  # the longest name by SDP-G02 (SAML V2.0 Deployment Profile)
 _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
@@ -51,7 +55,7 @@ class ReceivedAuthnRequest(ReceivedMessage):
     message: samlp.AuthnRequest
     service: str
     descriptor: ServiceDescriptor
-    own: frozenset[str]  # our entityIDs
+    own_entity_ids: frozenset[str]  # our entityIDs
     relay_state: str | None = None
 
     @cached_property
@@ -91,6 +95,7 @@ class ReceivedAuthnRequest(ReceivedMessage):
         """Return the ProxyCount, cut to six digits: the schema allows any number."""
         if self.scoping.proxy_count is None:
             return None
+        # A non-negative integer of the schemas: its only value with a minus sign is -0.
         digits = str(self.scoping.proxy_count).strip("+- ").lstrip("0") or "0"
         return int(digits[:_MOST_DIGITS])
 
@@ -118,7 +123,7 @@ def _has_unknown_acs(received: ReceivedAuthnRequest) -> bool:
     return find_acs(received) is None
 
 
-REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
+UNANSWERABLE_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "unsigned": _lacks_signature,
     **MESSAGE_CHECKS,
     "acs_twice": _has_two_acs,
@@ -144,13 +149,13 @@ def find_acs(received: ReceivedAuthnRequest) -> str | None:
 
 
 def _asks_other_binding(received: ReceivedAuthnRequest) -> bool:
-    """Refuse another binding for the answer than HTTP-POST."""
+    """Refuse a request for an answer by another binding than HTTP-POST."""
     return (received.message.protocol_binding or POST) != POST
 
 
 def _demands_person(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a demand for a particular person: we cannot promise it (core 3.4.1)."""
-    return subject_hints.has_demanded_person(received.message)
+    """Refuse a demand for a particular person: we cannot guarantee who logs in (core 3.4.1)."""
+    return subject_hints.demands_person(received.message)
 
 
 def _asks_other_name_id(received: ReceivedAuthnRequest) -> bool:
@@ -179,7 +184,7 @@ def _allows_no_proxy(received: ReceivedAuthnRequest) -> bool:
 
 def _is_loop(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request that went through this broker (docs/reference/saml-profiles.md#42)."""
-    return not received.own.isdisjoint(received.requester_ids)
+    return not received.own_entity_ids.isdisjoint(received.requester_ids)
 
 
 def _is_too_large(received: ReceivedAuthnRequest) -> bool:
@@ -193,7 +198,7 @@ def _is_too_large(received: ReceivedAuthnRequest) -> bool:
     return any(len(name) > _LONGEST_NAME for name in names)
 
 
-LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
+ANSWERED_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "binding": _asks_other_binding,
     "sizes": _is_too_large,
     "subject": _demands_person,
@@ -202,7 +207,7 @@ LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "proxies": _allows_no_proxy,
     "loop": _is_loop,
 }
-# The status of the answer to the service; REQUEST_UNSUPPORTED for the other limits.
+# The status of the error Response; REQUEST_UNSUPPORTED for the other checks.
 _STATUSES: Final = {
     "binding": UNSUPPORTED_BINDING,
     "name_id": INVALID_NAME_ID_POLICY,
@@ -217,21 +222,22 @@ _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
     "binding": lambda received: refusal_details.explain_binding(
         received.message.protocol_binding or ""
     ),
-    "subject": lambda _: "the Subject demands a particular person, which nobody can promise",
+    "subject": lambda _: (
+        "the Subject demands a person, and the broker cannot guarantee who logs in"
+    ),
 }
 
 
 def check_request(received: ReceivedAuthnRequest) -> AuthnRequest:
     """Apply all checks and return the content of the request.
 
-    If a check of REQUEST_CHECKS fails, raise ``MessageRefused`` with ``request.<check>``: there is
-    no safe address for an answer. If a check of LIMITS fails, raise ``RequestRefused`` with the
-    request: the service gets an error Response at its ACS.
+    Raises MessageRefused with ``request.<check>`` if a check of UNANSWERABLE_CHECKS fails, and
+    RequestRefused with the request if a check of ANSWERED_CHECKS fails.
     """
-    apply_checks("request", REQUEST_CHECKS, received)
+    apply_checks("request", UNANSWERABLE_CHECKS, received)
     request = _make_request(received)
-    for name, offends in LIMITS.items():
-        if offends(received):
+    for name, is_refused in ANSWERED_CHECKS.items():
+        if is_refused(received):
             status = _STATUSES.get(name, REQUEST_UNSUPPORTED)
             explain = _DETAILS.get(name)
             detail = explain(received) if explain else ""

@@ -17,7 +17,7 @@ from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
-    message_model,
+    message_reading,
     safe_parser,
     signature,
     written_message,
@@ -42,7 +42,10 @@ from broker.core.saml_ports import PostForm
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdentityProvider:
-    """Our IdP role; ``services`` is by entityID, ``own`` is the entityIDs of all our roles."""
+    """Our IdP role.
+
+    ``services`` is by entityID. ``own_entity_ids`` are the entityIDs of all our roles.
+    """
 
     base_url: str
     entity_id: str
@@ -50,22 +53,22 @@ class IdentityProvider:
     metadata: Source
     services: Mapping[str, Service]
     maps: Mapping[str, AttributeMap]
-    own: frozenset[str]
+    own_entity_ids: frozenset[str]
 
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``xml.*``, ``request.*``): the person sees our error page, since there
-        is no address to answer to. ``RequestRefused``: the service is answered at its ACS.
-        Sources: saml-bindings 3.4, saml-core 3.4.1.
+        Raises MessageRefused (``xml.*``, ``request.*``) if there is no address to answer to: the
+        person sees our error page. Raises RequestRefused if the service must be answered at its
+        ACS. Sources: saml-bindings 3.4, saml-core 3.4.1.
         """
-        carried = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        carried = http_bindings.read_redirect(query_string, "SAMLRequest", BOUNDS.octets)
         return self._read(carried, now)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's name-value pairs.
 
-        Errors as ``read_redirect``.
+        Raises the errors of ``read_redirect``.
         """
         carried = http_bindings.read_post(
             read_form(fields, ("SAMLRequest",), "request.fields"),
@@ -84,13 +87,14 @@ class IdentityProvider:
     ) -> PostForm:
         """Write the Response with exactly what ``disclosure`` holds.
 
-        It is the same for the same ``issued``. Response and Assertion are signed. The Assertion is
-        encrypted as broker.toml says, or else if the service publishes a key. ``RequestRefused``
-        if the service asked for another NameID format than the policy has. ``BrokerError`` if the
-        ACS is no longer registered, the disclosure is another's, or the service publishes no key
-        for the configured encryption, and as ``response_writer.assertion``.
+        The same ``issued`` gives the same Response. Response and Assertion are signed. The
+        Assertion is encrypted as broker.toml says, or else if the service publishes a key. Raises
+        RequestRefused if the service asked for another NameID format than the policy gives. Raises
+        BrokerError if the ACS is no longer registered, if the disclosure is for another service, or
+        if the service publishes no key for the configured encryption; also as
+        ``response_writer.assertion``.
         """
-        service, descriptor = self._service(request, issued.at)
+        service, descriptor = self._find_service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
             raise BrokerError("what was shown was for another service or ACS")
         if request.name_id_format not in {None, disclosure.name_id_format}:
@@ -108,10 +112,10 @@ class IdentityProvider:
         )
         signature.sign(assertion, self.key, descriptor.signing_algorithms)
         if certificate is not None:
-            by = descriptor.encryption_algorithms
+            algorithms = descriptor.encryption_algorithms
             if service.encryption in {"gcm", "cbc"}:
-                by = by.select_mode(service.encryption)
-            assertion = encryption.encrypt(assertion, certificate, by)
+                algorithms = algorithms.select_mode(service.encryption)
+            assertion = encryption.encrypt(assertion, certificate, algorithms)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
         return self._form(response, request, descriptor)
@@ -125,9 +129,9 @@ class IdentityProvider:
     ) -> PostForm:
         """Write the signed error Response to the request's ACS.
 
-        ``BrokerError`` if that is no longer registered.
+        Raises BrokerError if the ACS is no longer registered.
         """
-        _, descriptor = self._service(request, now)
+        _, descriptor = self._find_service(request, now)
         response = self._response(request, status, response_id, now)
         return self._form(response, request, descriptor)
 
@@ -153,7 +157,7 @@ class IdentityProvider:
     def _read(self, carried: http_bindings.CarriedMessage, now: datetime) -> AuthnRequest:
         """Find the service that the Issuer names, verify the signatures, and check the request."""
         root = safe_parser.parse(carried.xml, AUTHN_REQUEST, BOUNDS)
-        message = message_model.read_unsigned(samlp.AuthnRequest, root)
+        message = message_reading.read_unsigned(samlp.AuthnRequest, root)
         service = self.services.get(read_issuer(message.issuer) or "")
         if service is None:
             raise MessageRefused("request.unknown_service")
@@ -165,20 +169,22 @@ class IdentityProvider:
             signature.verify_bytes(query.octets, query.signature, query.sigalg, descriptor.keys)
         is_signed_inside = root.find(SIGNATURE) is not None
         if is_signed_inside:
-            message = message_model.read_signed(samlp.AuthnRequest, root, descriptor.keys)
+            message = message_reading.read_signed(samlp.AuthnRequest, root, descriptor.keys)
         received = ReceivedAuthnRequest(
             message=message,
             service=service.name,
             descriptor=descriptor,
             signed=query is not None or is_signed_inside,
             address=sso_url(self.base_url),
-            own=self.own,
+            own_entity_ids=self.own_entity_ids,
             now=now,
             relay_state=carried.relay_state,
         )
         return authn_requests.check_request(received)
 
-    def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
+    def _find_service(
+        self, request: AuthnRequest, now: datetime
+    ) -> tuple[Service, ServiceDescriptor]:
         """Find the service again: its metadata may have changed since the request.
 
         Source: docs/reference/design.md#invariant-3.
@@ -195,7 +201,7 @@ class IdentityProvider:
 
 
 def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> bytes | None:
-    """Return the certificate to encrypt to; None: the assertion leaves unencrypted."""
+    """Return the certificate to encrypt to; None if the assertion is sent unencrypted."""
     if service.encryption == "none":
         return None
     if service.encryption is not None and descriptor.encryption_certificate is None:

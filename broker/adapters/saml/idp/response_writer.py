@@ -7,7 +7,7 @@ from typing import Final
 
 from saml2 import saml, samlp
 
-from broker.adapters.saml.messages.message_values import name_id_element, status_element
+from broker.adapters.saml.messages.message_values import make_name_id, make_status
 from broker.adapters.saml.xml_security import xml_times
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
@@ -54,7 +54,7 @@ def response(
         destination=request.acs,
         in_response_to=request.id,
         issuer=saml.Issuer(text=issuer),
-        status=status_element(status),
+        status=make_status(status),
     )
 
 
@@ -72,9 +72,9 @@ def assertion(
 
     The authentication has the class and time that the upstream asserted. AuthenticatingAuthority is
     the upstream's chain in its order, then the upstream itself, as a hub writes it
-    (docs/reference/wayf.md#authenticating-authority). ``BrokerError`` for a CPR number if the
-    assertion will not be ``encrypted``, and for an attribute that the service's map cannot name.
-    An empty AttributeStatement is left out: the schema forbids it
+    (docs/reference/wayf.md#authenticating-authority). Raises BrokerError for a CPR number if the
+    assertion will not be ``encrypted``, and for an attribute without a row in the service's map. An
+    empty AttributeStatement is left out, because the schema forbids it
     (docs/reference/interop.md#attribute-statement). Sources: saml-profiles 4.1.4.2,
     docs/reference/saml-profiles.md#26, #29 to #31, #38, #39 and #41.
     """
@@ -109,7 +109,7 @@ def _subject_element(contents: AssertionContents) -> saml.Subject:
         ),
     )
     named = subject(contents.issuer, request, contents.disclosure, issued)
-    return saml.Subject(name_id=name_id_element(named), subject_confirmation=[confirmation])
+    return saml.Subject(name_id=make_name_id(named), subject_confirmation=[confirmation])
 
 
 def _authn_statement(contents: AssertionContents) -> saml.AuthnStatement:
@@ -148,7 +148,7 @@ def _attributes(
 
 
 def _carries_cpr(item: Item) -> bool:
-    """Return whether an attribute is the CPR number, or a value of another one looks like it."""
+    """Return whether an attribute is the CPR number, or has a value that looks like one."""
     if item.name == CPR_ATTRIBUTE:
         return True
     opaque = find_properties(item.name).opaque
@@ -160,4 +160,4 @@ def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.Attribu
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=written)
     targeted = NameID(written, PERSISTENT, contents.issuer, contents.request.entity_id)
-    return saml.AttributeValue(extension_elements=[name_id_element(targeted)])
+    return saml.AttributeValue(extension_elements=[make_name_id(targeted)])

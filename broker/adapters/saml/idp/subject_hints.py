@@ -1,9 +1,10 @@
 """Reads the Subject of an AuthnRequest, the person whom the service expects, as a hint.
 
-By saml-core 3.4.1 we may answer only for the person that the Subject names. A NameID that we issued
-is such a demand and is refused: we cannot promise a person. A name from elsewhere (Entra ID, AD FS
-and Google write what the person typed at the service) is a hint that fills in a field of the
-upstream's page (docs/reference/interop.md#subject-hint).
+By saml-core 3.4.1 we may answer only for the person that the Subject names. A NameID of the format
+persistent or transient, as we issue them, demands a particular person. Such a request is refused,
+because we cannot guarantee who logs in. An email or unspecified NameID is a hint: Entra ID, AD FS
+and Google write what the person typed at the service. It fills in a field of the upstream's page
+(docs/reference/interop.md#subject-hint).
 """
 
 from typing import Final
@@ -19,8 +20,8 @@ from broker.core.login.transaction import SubjectHint
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
 
 
-def has_demanded_person(request: samlp.AuthnRequest) -> bool:
-    """Return whether the Subject of a request is more than a hint."""
+def demands_person(request: samlp.AuthnRequest) -> bool:
+    """Return whether the Subject of a request demands a person, and is more than a hint."""
     subject = request.subject
     if subject is None:
         return False
@@ -32,10 +33,10 @@ def has_demanded_person(request: samlp.AuthnRequest) -> bool:
 def read_hint(request: samlp.AuthnRequest) -> SubjectHint | None:
     """Return the hint of a request, or None.
 
-    Drop a hint that contains a CPR number or a constructed one: browsers, proxies and logs keep the
-    URL of an AuthnRequest by HTTP-Redirect (docs/reference/design.md#invariant-4).
+    Drop a hint that contains digits in the form of a CPR number: browsers, proxies and logs store
+    the URL of an AuthnRequest by HTTP-Redirect (docs/reference/design.md#invariant-4).
     """
-    if request.subject is None or has_demanded_person(request):
+    if request.subject is None or demands_person(request):
         return None
     name_id = request.subject.name_id
     value = read_text(name_id).strip()

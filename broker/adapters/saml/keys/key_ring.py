@@ -1,4 +1,4 @@
-"""The broker's own keys: of the SAML roles, of the store, of pseudonyms and of the audit log."""
+"""The broker's own keys: for the SAML roles, the store, pseudonyms and the audit log."""
 
 import hashlib
 import secrets
@@ -36,7 +36,7 @@ SIZE: Final = 3072
 SMALLEST: Final = 2048  # docs/reference/saml-profiles.md#7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
-_RESTORE: Final = "bring it back from the backup; no other key will do"
+_RESTORE: Final = "restore it from the backup; no other key can replace it"
 _REPLACE: Final = "replace the file: one key, then its certificate"
 _CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 # Peers ignore the expiry (SDP-MD05); they pin the key.
@@ -55,10 +55,11 @@ class KeyPair:
 class RoleKeys:
     """The keys of one role.
 
-    The signing certificates that peers see are current and next, so that they know the next before
-    it signs; of the encryption keys only the current is published, and all slots decrypt what peers
-    with older metadata still send. ``known_signing_certificates`` are those of all slots: a process
-    that has not reloaded its keys still signs with the previous one.
+    ``signing_certificates`` are published: the current one, and the next one, so that peers know it
+    before it signs. Of the encryption keys only the current one is published. The keys of all slots
+    decrypt, because peers with older metadata still use the previous one.
+    ``known_signing_certificates`` are those of all slots: a process that has not reloaded its keys
+    still signs with the previous one.
     """
 
     signing: KeyPair
@@ -80,7 +81,7 @@ class RoleKeys:
 class KeyRing:
     """Every key of the broker.
 
-    ``sealing`` are the keys that open records, by key id; ``sealing_id`` is of the one that seals.
+    ``sealing`` are the keys that decrypt records, by key id. The one with ``sealing_id`` encrypts.
     """
 
     idp: RoleKeys
@@ -93,7 +94,7 @@ class KeyRing:
 
     @property
     def fingerprints(self) -> Names:
-        """Return names of the keys that open records and messages, or that peers can know of."""
+        """Return names of the keys that decrypt records and messages, or that peers may know."""
         names = [f"store {key_id}" for key_id in self.sealing]
         for role, keys in self._roles:
             known = keys.known_signing_certificates
@@ -103,7 +104,7 @@ class KeyRing:
 
     @property
     def used_fingerprints(self) -> Names:
-        """Return names of the keys that seal, that sign, and that peers encrypt to."""
+        """Return names of the keys that encrypt records, that sign, and that peers encrypt to."""
         names = [f"store {self.sealing_id}"]
         for role, keys in self._roles:
             names.append(f"{role}-signing {_shorten(keys.signing.certificate)}")
@@ -116,7 +117,7 @@ class KeyRing:
 
     @property
     def person_fingerprint(self) -> str:
-        """Return the fingerprint of the keys that person ids and NameIDs are made with."""
+        """Return the fingerprint of the keys from which person ids and NameIDs are computed."""
         label = "fingerprint of person keys"
         return f"{self.index.compute(label)} {self.person.compute(label)}"
 
@@ -128,8 +129,8 @@ def _shorten(certificate: bytes) -> str:
 def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
     """Fill ``folder`` with new keys, readable by their owner only.
 
-    ``ConfigurationFaults`` where the folder holds anything: a key that is overwritten takes every
-    persistent NameID, every record and every peer's trust with it.
+    Raises ConfigurationFaults if the folder is not empty: without an overwritten key, all
+    persistent NameIDs, all records and the trust of all peers would be lost.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         fault = Fault(str(folder), "holds something already", "name an empty or new folder")
@@ -179,7 +180,8 @@ def _write(path: Path, octets: bytes) -> None:
 def load(folder: Path) -> KeyRing:
     """Read every key.
 
-    ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
+    Raises ConfigurationFaults with all keys that are missing, exposed, unreadable, too short or
+    mismatched.
     """
     faults = list(find_exposed_files(folder))
     if not folder.is_dir():
@@ -208,7 +210,7 @@ def load(folder: Path) -> KeyRing:
 
 
 def read_sealing_id(path: Path, sealing: Collection[str], fix: str, faults: list[Fault]) -> str:
-    """Read the id of a key that seals records, which must be one of those there are."""
+    """Read the id of the key that encrypts records. It must be one of ``sealing``."""
     sealing_id = ""
     if path.is_file():
         sealing_id = path.read_text(encoding="ascii", errors="replace").strip()
@@ -218,7 +220,7 @@ def read_sealing_id(path: Path, sealing: Collection[str], fix: str, faults: list
 
 
 def read_slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
-    """Return the pairs of a track (``idp-signing``) by slot; add what is wrong to ``faults``."""
+    """Return the pairs of a track (``idp-signing``) by slot; append to ``faults``."""
     found = {}
     # Read the next slot first: a rotation that renames next to current then hides no key.
     for slot in ("next", "current", "previous"):
@@ -250,7 +252,7 @@ def _read_pair(path: Path, faults: list[Fault]) -> KeyPair | None:
     try:
         octets = path.read_bytes()
     except OSError as error:
-        fix = "broker keys generate, or bring it back from the backup"
+        fix = "broker keys generate, or restore it from the backup"
         faults.append(Fault(str(path), f"cannot be read: {error.strerror}", fix))
         return None
     private, begin, certificate = octets.partition(_CERTIFICATE)
@@ -265,9 +267,9 @@ def _read_pair(path: Path, faults: list[Fault]) -> KeyPair | None:
 # The gauges list all keys at every scrape, and loading a private key takes long.
 @lru_cache(maxsize=16)
 def _find_pair_fault(private: bytes, certificate: bytes) -> str | None:
-    """Return what is wrong with a key and its certificate, without the library's words.
+    """Return the fault of a key and its certificate, or None.
 
-    Those could quote the key.
+    The library's own message is left out, because it could quote the key.
     """
     try:
         key = load_pem_private_key(private, password=None)
@@ -297,7 +299,7 @@ def _secret(path: Path, faults: list[Fault]) -> bytes:
 
 
 def derive_key_id(key: bytes) -> str:
-    """Derive a key's id from it one-way, so that the two cannot come apart."""
+    """Return a key's id: a hash, so that it always belongs to this key and does not reveal it."""
     return hashlib.sha256(b"key id\0" + key).hexdigest()[:8]
 
 
@@ -313,7 +315,7 @@ class ListedKey:
 
 
 def list_keys(folder: Path) -> Iterator[ListedKey]:
-    """Yield every key of a sound folder without its secret; errors as ``load``."""
+    """Yield every key of a folder without its secret. Raises the errors of ``load``."""
     ring = load(folder)
     for track in ROLE_TRACKS:
         for slot, key_pair in read_slots(folder, track, []).items():

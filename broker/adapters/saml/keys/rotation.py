@@ -22,9 +22,9 @@ from broker.configuration import durable_files as durable
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.login.transaction import SKEW
 
-# Peers that refresh see a new key within hours. A copy that nobody refreshes expires while its keys
-# are still ours. mod_shib's example accepts at most 28 days: at 28 a service whose clock is behind
-# would refuse the metadata.
+# Peers that refresh our metadata see a new key within hours. A copy that is not refreshed expires
+# while we still use its keys. mod_shib's example accepts at most 28 days: with 28, a service whose
+# clock is behind would refuse the metadata.
 VALID_FOR: Final = timedelta(days=27)
 CACHED_FOR: Final = timedelta(hours=6)
 STORE: Final = "store"
@@ -51,7 +51,7 @@ _WAITS: Final = {
     "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
     STORE: {Phase.STARTED: RELOADED},
 }
-# Between two rotations, so that a command that is repeated by mistake does not start another one.
+# The pause between two rotations: a repeated command does not start another one by mistake.
 _PAUSE: Final = VALID_FOR
 
 
@@ -87,7 +87,7 @@ def rotate(
     folder. Sources: docs/reference/saml-profiles.md#8, docs/reference/design.md#sealing.
     """
     with _lock(folder):
-        _refuse_unsound(folder)
+        _check_keys(folder)
         rotating = [_Track(folder / track, track, now) for track in tracks]
         may_start = all(
             track.phase is Phase.STEADY and (early or now >= track.due) for track in rotating
@@ -98,7 +98,7 @@ def rotate(
 def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
     """Raise ConfigurationFaults if a file of the folder is newer than ``now``.
 
-    A wait that starts in the past would be over as soon as the clock is set right.
+    A wait that starts at a wrong time in the past would end as soon as the clock is corrected.
     """
     newest = max(folder.rglob("*"), key=_read_mtime, default=None)
     if newest and _read_mtime(newest) > now + SKEW:
@@ -109,7 +109,10 @@ def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Refuse a second rotation until this one is done, or its process is dead."""
+    """Lock the folder until this rotation is done, or its process dies.
+
+    Raises ConfigurationFaults if another process has locked it.
+    """
     if not folder.is_dir():
         fault = Fault(str(folder), "is no folder", "broker keys generate")
         raise ConfigurationFaults([fault])
@@ -124,10 +127,10 @@ def _lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _refuse_unsound(folder: Path) -> None:
-    """Check that all keys load, and that the next sealing key is one of them.
+def _check_keys(folder: Path) -> None:
+    """Check that all keys load, and that the next key for records is one of them.
 
-    Otherwise no record that another key sealed could be opened.
+    Otherwise records could not be decrypted after the switch. Raises ConfigurationFaults.
     """
     ring = key_ring.load(folder)
     following = folder / STORE / "next"
@@ -191,7 +194,7 @@ class _Track:
 
     def switch(self) -> None:
         if self.name == STORE:
-            self.write_file(self.place / _FINISHED, b"")  # the old key opens its records for ever
+            self.write_file(self.place / _FINISHED, b"")  # the old key stays, to decrypt records
         else:
             self.write_file(self.slot("previous"), self.slot("current").read_bytes())
         durable.rename_file(self.slot("next"), self.slot("current"))
@@ -202,8 +205,8 @@ class _Track:
 
 
 def _take_step(track: _Track, size: int, *, early: bool, may_start: bool) -> RotationStep:
-    for left in track.place.glob("*.new"):  # of a step that a crash interrupted
-        durable.remove_file(left)
+    for draft in track.place.glob("*.new"):  # of a step that a crash interrupted
+        durable.remove_file(draft)
     before = track.phase
     taken = may_start if before is Phase.STEADY else early or track.now >= track.due
     if taken and before is Phase.STEADY:

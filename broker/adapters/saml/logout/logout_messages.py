@@ -14,17 +14,17 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.message_checks import (
-    FRESH,
+    MAX_AGE,
     MESSAGE_CHECKS,
     ReceivedMessage,
     apply_checks,
 )
 from broker.adapters.saml.messages.message_values import (
-    name_id_element,
+    make_name_id,
+    make_status,
     read_name_id,
     read_status_codes,
     read_text,
-    status_element,
 )
 from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.xml_security import written_message, xml_times
@@ -135,9 +135,9 @@ def write_request(
         issue_instant=xml_times.write(now),
         destination=destination,
         reason=_BY_USER,
-        not_on_or_after=xml_times.write(now + FRESH),
+        not_on_or_after=xml_times.write(now + MAX_AGE),
         issuer=saml.Issuer(text=issuer),
-        name_id=name_id_element(participant.name_id),
+        name_id=make_name_id(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
     return written_message.tree(message)
@@ -160,6 +160,6 @@ def write_response(
         destination=destination,
         in_response_to=request_id,
         issuer=saml.Issuer(text=issuer),
-        status=status_element(status),
+        status=make_status(status),
     )
     return written_message.tree(message)

@@ -19,7 +19,7 @@ from broker.adapters.saml.metadata.role_descriptors import PeerDescriptor
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
-    message_model,
+    message_reading,
     safe_parser,
     signature,
 )
@@ -64,14 +64,14 @@ class LogoutService:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused``: ``xml.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
-        of ``logout_messages``. Only the signature of the query counts; a signature inside the
+        Raises MessageRefused with ``xml.*``, ``logout.unsigned``, ``logout.unknown_peer`` or a
+        check of ``logout_messages``. Only the signature of the query counts; a signature inside the
         message does not replace it (saml-bindings 3.4.4.1, docs/reference/attacks.md#29).
         """
         kind: http_bindings.MessageField = "SAMLRequest"
         if "&SAMLResponse=" in f"&{query}":
             kind = "SAMLResponse"
-        carried = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
+        carried = http_bindings.read_redirect(query, kind, BOUNDS.octets)
         return self._read(upstream, kind, carried, now, posted=False)
 
     def read_post(
@@ -79,7 +79,7 @@ class LogoutService:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-POST, from the form's name-value pairs.
 
-        Errors as ``read_redirect``, and ``logout.fields``.
+        Raises the errors of ``read_redirect``, and MessageRefused with ``logout.fields``.
         """
         form = read_form(fields, _ROOTS, "logout.fields")
         (kind,) = (each for each in _ROOTS if each in form)
@@ -89,9 +89,9 @@ class LogoutService:
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return the URL or the form with our signed LogoutRequest to a participant.
 
-        ``MessageRefused`` if the participant has no endpoint or no valid metadata.
+        Raises MessageRefused if the participant has no endpoint or no valid metadata.
         """
-        descriptor = self._descriptor(participant.peer, now)
+        descriptor = self._find_descriptor(participant.peer, now)
         endpoint = descriptor.logout
         if endpoint is None:
             raise MessageRefused("logout.no_endpoint")  # its metadata has changed
@@ -99,13 +99,13 @@ class LogoutService:
         message = logout_messages.write_request(
             issuer, endpoint.location, participant, request_id, now
         )
-        return http_bindings.build_signed(
+        return http_bindings.build_signed_message(
             message,
             "SAMLRequest",
             endpoint.location,
             keys.load_signing_key(),
             descriptor.signing_algorithms,
-            by_post=endpoint.binding == "post",
+            as_post=endpoint.binding == "post",
         )
 
     def respond(
@@ -113,10 +113,10 @@ class LogoutService:
     ) -> str | PostForm | None:
         """Return the URL or the form with our signed LogoutResponse to the sender.
 
-        It goes to the address in the sender's metadata (None if there is none), with the RelayState
-        of the request.
+        It goes to the address in the sender's metadata, with the RelayState of the request. None if
+        the metadata has no address.
         """
-        descriptor = self._descriptor(request.peer, now)
+        descriptor = self._find_descriptor(request.peer, now)
         endpoint = descriptor.logout
         if endpoint is None:
             return None
@@ -124,28 +124,28 @@ class LogoutService:
         message = logout_messages.write_response(
             issuer, endpoint.response, request.id, response_id, status=status, now=now
         )
-        return http_bindings.build_signed(
+        return http_bindings.build_signed_message(
             message,
             "SAMLResponse",
             endpoint.response,
             keys.load_signing_key(),
             descriptor.signing_algorithms,
-            by_post=endpoint.binding == "post",
+            as_post=endpoint.binding == "post",
             relay_state=request.relay_state,
         )
 
     def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer has a logout endpoint, and keys to verify its answer."""
         try:
-            descriptor = self._descriptor(peer, now)
+            descriptor = self._find_descriptor(peer, now)
         except MessageRefused:
             return False
         return descriptor.logout is not None and bool(descriptor.keys)
 
-    def _peer(self, upstream: str | None, issuer: saml.Issuer | None) -> LogoutPeer:
-        """Find the peer that the Issuer names.
+    def _find_peer(self, upstream: str | None, issuer: saml.Issuer | None) -> LogoutPeer:
+        """Return the peer that the Issuer names.
 
-        At an upstream's address only that upstream is accepted.
+        At an upstream's URL only that upstream is accepted.
         """
         entity_id = read_issuer(issuer)
         if upstream is None:
@@ -166,16 +166,16 @@ class LogoutService:
         posted: bool,
     ) -> LogoutRequest | LogoutResponse:
         root = safe_parser.parse(carried.xml, _ROOTS[kind], BOUNDS)
-        message = message_model.read_unsigned(_KINDS[kind], root)
-        peer = self._peer(upstream, message.issuer)
+        message = message_reading.read_unsigned(_KINDS[kind], root)
+        peer = self._find_peer(upstream, message.issuer)
         query = carried.signed
         if query is None and (not posted or root.find(SIGNATURE) is None):
             raise MessageRefused("logout.unsigned")
-        keys = self._descriptor(peer, now).keys
+        keys = self._find_descriptor(peer, now).keys
         if query:
             signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
         else:
-            message = message_model.read_signed(_KINDS[kind], root, keys)
+            message = message_reading.read_signed(_KINDS[kind], root, keys)
         address = idp_logout_url(self.base_url)
         traits = ProfileTraits()
         cbc = False
@@ -192,7 +192,7 @@ class LogoutService:
             (identifier,) = root.iterchildren(ENCRYPTED_ID)
             own_keys = self._own_role(peer)[1].load_decryption_keys()
             opened = encryption.decrypt(identifier, own_keys, allow_cbc=cbc, within=NAME_ID)
-            return message_model.read_unsigned(saml.NameID, opened)
+            return message_reading.read_unsigned(saml.NameID, opened)
 
         return logout_messages.read_request(received, peer, carried.relay_state, decrypt_name_id)
 
@@ -202,13 +202,13 @@ class LogoutService:
             return self.idp_entity_id, self.ring.idp
         return self.upstreams[peer.name].sp_entity_id, self.ring.sp
 
-    def _descriptor(self, peer: LogoutPeer, now: datetime) -> PeerDescriptor:
+    def _find_descriptor(self, peer: LogoutPeer, now: datetime) -> PeerDescriptor:
         current = self.metadata.current
-        found: PeerDescriptor | None = None
+        descriptor: PeerDescriptor | None = None
         if peer.side == "service" and peer.name in self.services:
-            found = current.service(self.services[peer.name].entity_id, now)
+            descriptor = current.service(self.services[peer.name].entity_id, now)
         elif peer.side == "upstream" and peer.name in self.upstreams:
-            found = current.upstream(self.upstreams[peer.name].entity_id, now)
-        if found is None:  # its metadata has expired, or broker.toml does not list it any more
+            descriptor = current.upstream(self.upstreams[peer.name].entity_id, now)
+        if descriptor is None:  # its metadata has expired, or broker.toml does not list it any more
             raise MessageRefused("logout.unknown_peer")
-        return found
+        return descriptor

@@ -1,5 +1,7 @@
 """The checks that AuthnRequests, Responses and logout messages have in common.
 
+Each check is a function that returns True if the message must be refused.
+
 Sources: saml-core 3.2, saml-bindings 3.4.5.2, docs/reference/attacks.md#17, #19 and #26.
 """
 
@@ -16,15 +18,15 @@ from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
 # A browser delivers a message at once, but a person may leave a page with its form open.
-FRESH: Final = timedelta(minutes=5)
-# Of requests and logout messages. A real one has two kilobytes, with an encrypted NameID four. The
-# broker stores a request before the visitor is authenticated.
+MAX_AGE: Final = timedelta(minutes=5)
+# The bounds of AuthnRequests and logout messages. Real ones have about 2 kB, or 4 kB with an
+# encrypted NameID. The broker stores an AuthnRequest before the visitor is authenticated.
 BOUNDS: Final = Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A message and the values that its checks need; ``address`` is ours, where it came."""
+    """A message and the values that its checks need; ``address`` is our URL that received it."""
 
     message: Any
     address: str
@@ -37,9 +39,9 @@ class ReceivedMessage:
         return SKEW
 
     @property
-    def fresh(self) -> timedelta:
-        """Return how old a message may be."""
-        return FRESH
+    def max_age(self) -> timedelta:
+        """Return how old a message may be, apart from the clock skew."""
+        return MAX_AGE
 
     @cached_property
     def issue_time(self) -> datetime:
@@ -55,12 +57,12 @@ class ReceivedMessage:
         return start is not None and start > self.now + self.skew
 
     def has_passed(self, end: datetime | None) -> bool:
-        """Return whether an end has passed, allowing for clock skew."""
+        """Return whether a time has passed, allowing for clock skew."""
         return end is not None and end <= self.now - self.skew
 
     def is_too_old(self) -> bool:
         """Return whether the message was delivered late: an attacker may have kept it."""
-        return self.issue_time <= self.now - self.fresh - self.skew
+        return self.issue_time <= self.now - self.max_age - self.skew
 
     def find_clock_offset(self) -> int | None:
         """Return by how many seconds the sender's clock is ahead, if that is not allowed."""
@@ -90,13 +92,13 @@ def _has_other_destination(received: ReceivedMessage) -> bool:
 
 
 def _has_time_without_zone(received: ReceivedMessage) -> bool:
-    """Refuse a time without Z: read in another zone it is an hour off."""
+    """Refuse a time without Z: in another time zone it would be read wrongly."""
     times = [time for time in received.list_times() if time is not None]
     return not all(map(xml_times.is_utc, times))
 
 
 def _is_from_future(received: ReceivedMessage) -> bool:
-    """Refuse a message from the future: times by such a clock prove nothing."""
+    """Refuse a message from the future: the sender's clock is wrong, and its times are useless."""
     return received.is_ahead(received.issue_time)
 
 
@@ -118,8 +120,8 @@ def apply_checks(
     kind: str, checks: Mapping[str, Callable[[_Received], bool]], received: _Received
 ) -> None:
     """Raise MessageRefused ``<kind>.<name>`` for the first check that refuses the message."""
-    for name, offends in checks.items():
-        if offends(received):
+    for name, is_refused in checks.items():
+        if is_refused(received):
             offset = received.find_clock_offset()
             raise MessageRefused(f"{kind}.{name}", _explain(name, received), clock_off=offset)
 

@@ -15,9 +15,10 @@ _ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 def read_form(
     fields: Sequence[tuple[str, str]], message_fields: Collection[str], refusal: str
 ) -> dict[str, str]:
-    """Return the fields of a form with one of ``message_fields``, and each name once.
+    """Return the fields of a posted form.
 
-    With two messages, verification and reading could use different ones: ``MessageRefused``.
+    Raises MessageRefused with the code ``refusal`` if a name occurs twice, or if not exactly one of
+    ``message_fields`` is there. With two messages, one could be verified and the other one read.
     """
     form = dict(fields)
     if len(form) != len(fields) or len(form.keys() & set(message_fields)) != 1:
@@ -34,7 +35,7 @@ def read_flag(written: str | None) -> bool:
 
 
 def read_text(element: SamlBase | None) -> str:
-    """Return the text of an element; the schemas allow nothing else in the elements we read."""
+    """Return the text of an element. The schemas allow only text in the elements that we read."""
     if element is None:
         return ""
     return str(element.text or "")
@@ -57,8 +58,8 @@ def read_status_codes(status: samlp.Status) -> tuple[str, ...]:
     return tuple(codes)
 
 
-def status_element(status: Status) -> samlp.Status:
-    """Return the element that states a status."""
+def make_status(status: Status) -> samlp.Status:
+    """Return the element of a status."""
     second = samlp.StatusCode(value=status.second) if status.second else None
     return samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second))
 
@@ -74,8 +75,8 @@ def read_name_id(element: saml.NameID) -> NameID:
     )
 
 
-def name_id_element(name_id: NameID) -> saml.NameID:
-    """Return the element that states a NameID."""
+def make_name_id(name_id: NameID) -> saml.NameID:
+    """Return the element of a NameID."""
     return saml.NameID(
         format=name_id.format,
         name_qualifier=name_id.name_qualifier,

@@ -1,4 +1,4 @@
-"""Explains in the log why a message was refused, without quoting the message."""
+"""Explanations in the log why a message was refused. They never quote the message."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -13,14 +13,15 @@ from broker.core.login.transaction import SKEW
 class ProfileTraits:
     """The rules of one profile.
 
-    ``skew`` is how far clocks may differ, ``fresh`` how much older a Response may be.
-    ``hub``: the upstream is a hub for several institutions. ``nsis``: requests name an NSIS level
-    and a person, and the level comes in an attribute. ``strict``: one encrypted and signed
-    Assertion with one AttributeStatement and a NameID.
+    ``skew`` is how far clocks may differ, ``max_age`` how old a Response may be apart from the
+    skew. ``hub``: the upstream is a hub for several institutions. ``nsis``: our requests name an
+    NSIS level and the class ``Person``, and the level is returned in an attribute. ``strict``: a
+    Response must have one encrypted and signed Assertion, with one AttributeStatement and a NameID
+    (OIOSAML 3).
     """
 
     skew: timedelta = SKEW
-    fresh: timedelta = timedelta(minutes=5)
+    max_age: timedelta = timedelta(minutes=5)
     hub: bool = False
     nsis: bool = False
     strict: bool = False
@@ -32,12 +33,14 @@ class ProfileTraits:
 
 
 _PLAIN: Final = ProfileTraits()
-# OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
-# and accepts no older Response (docs/reference/nemlog-in.md#clock).
+# OIO-GE-01 allows a skew of three to five minutes. The reference implementation of the profile uses
+# five, and accepts no older Response (docs/reference/nemlog-in.md#clock).
 _TRAITS: Final[Mapping[Profile, ProfileTraits]] = {
     "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,
-    "oiosaml3": ProfileTraits(skew=timedelta(minutes=5), fresh=timedelta(), nsis=True, strict=True),
+    "oiosaml3": ProfileTraits(
+        skew=timedelta(minutes=5), max_age=timedelta(), nsis=True, strict=True
+    ),
 }
 
 

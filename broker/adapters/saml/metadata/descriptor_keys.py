@@ -1,4 +1,4 @@
-"""Reads the keys of a role descriptor; collects remarks about its faults."""
+"""Reads the keys in a role descriptor, and collects remarks about its faults."""
 
 import base64
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from broker.core.errors import Fault, MessageRefused
 _KEY: Final = f"{{{MD}}}KeyDescriptor"
 _CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
 _CHAIN: Final = "metadata.chain"
-# The faults of a KeyDescriptor, by cause. In a chain, only one certificate holds the key.
-_UNSOUND: Final = {
+# The faults of a KeyDescriptor, by cause. In a chain, only one certificate has the key.
+_KEY_FAULTS: Final = {
     "xml.key": "contains no readable certificate",
     "xml.weak_key": "holds a key below RSA 2048 or EC 256 bits",
     _CHAIN: "has a KeyDescriptor of several certificates",
@@ -71,24 +71,25 @@ class DescriptorKey:
 def read_keys(role: etree._Element, use: str, remarks: Remarks) -> list[DescriptorKey]:
     """Return the usable keys of a role for ``use``, "signing" or "encryption".
 
-    A KeyDescriptor without use is for both (saml-metadata 2.4.1.1). If no listed key is usable, the
-    descriptor is faulty: a service would get in clear what it wants encrypted.
+    A KeyDescriptor without use is for both (saml-metadata 2.4.1.1). If keys are listed and none is
+    usable, the descriptor is faulty. Otherwise a service that wants encryption would get its
+    assertions unencrypted.
     """
-    sound: list[DescriptorKey] = []
-    unsound: list[tuple[etree._Element, str]] = []
+    usable: list[DescriptorKey] = []
+    faulty: list[tuple[etree._Element, str]] = []
     for descriptor in role.findall(_KEY):
         if descriptor.get("use", use) != use:
             continue
         try:
-            sound.append(_read_key(descriptor))
+            usable.append(_read_key(descriptor))
         except MessageRefused as refused:
-            unsound.append((descriptor, _UNSOUND[refused.cause]))
-    for descriptor, what in unsound:
-        if sound:
+            faulty.append((descriptor, _KEY_FAULTS[refused.cause]))
+    for descriptor, what in faulty:
+        if usable:
             remarks.add_ignored(descriptor, what)
         else:
-            remarks.add_fault(descriptor, what, "ask for metadata with a sound key")
-    return sound
+            remarks.add_fault(descriptor, what, "ask for metadata with a valid key")
+    return usable
 
 
 def read_encryption_key(role: etree._Element, remarks: Remarks) -> DescriptorKey | None:
@@ -115,7 +116,7 @@ def find_last_end(keys: Sequence[DescriptorKey]) -> datetime | None:
 
 
 def _read_key(descriptor: etree._Element) -> DescriptorKey:
-    """Read the key of a KeyDescriptor; ``MessageRefused`` by the causes in ``_UNSOUND``."""
+    """Read the key of a KeyDescriptor. Raises MessageRefused with a cause of ``_KEY_FAULTS``."""
     listed = {_decode(written) for written in descriptor.iterfind(_CERTIFICATE)}
     if len(listed) != 1:
         raise MessageRefused(_CHAIN)

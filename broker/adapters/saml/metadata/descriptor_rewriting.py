@@ -1,8 +1,8 @@
-"""Rewrites an EntityDescriptor to canonical form, without what we do not read, and checks its XML.
+"""Reduces an EntityDescriptor to the parts that we read, in canonical form, and checks its XML.
 
 Products write much more into their metadata than SAML 2.0 defines: WS-Federation roles, comments,
 their own extensions, contacts. The schemas would refuse half of it, so everything that the broker
-does not read is removed before the schemas are applied. Removed parts cannot grant anything.
+does not read is removed before the schemas are applied. A removed part has no effect.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,9 @@ from broker.core.errors import MessageRefused
 BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000)
 # Bounds after the removal. The schema check takes longer for each further fault, and no message is
 # checked meanwhile: twenty thousand faults take ten seconds, at each start and refresh.
-KEPT: Final = Bounds(octets=BOUNDS.octets, nodes=5_000, attributes=5_000, namespaces=5_000)
+REDUCED_BOUNDS: Final = Bounds(
+    octets=BOUNDS.octets, nodes=5_000, attributes=5_000, namespaces=5_000
+)
 _NODES: Final[Callable[[etree._Element], Any]] = etree.XPath("count(descendant::node())")
 _X509: Final = f"{{{DS}}}X509Data"
 _CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
@@ -79,13 +81,14 @@ def rewrite(entity: etree._Element) -> etree._Element:
     """Return a copy of the EntityDescriptor with the parts that we read and the original lines.
 
     Its own signature is removed: the feed's signature covers it, and the folder is trusted like the
-    configuration. ``MessageRefused`` (``xml.*``) names the element and line of a schema fault.
+    configuration. Raises MessageRefused (``xml.*``), which names the element and line of a schema
+    fault.
     """
     try:
         return _rewrite(entity)
     except MessageRefused:
         raise
-    except Exception:  # noqa: BLE001 - must not affect other parties
+    except Exception:  # noqa: BLE001 - one party's metadata must not affect other parties
         raise MessageRefused("xml.unreadable") from None
 
 
@@ -97,7 +100,7 @@ def _rewrite(entity: etree._Element) -> etree._Element:
     _prune(kept)
     octets = canonicalize(kept)
     try:
-        found = safe_parser.parse(octets, ENTITY, KEPT)
+        found = safe_parser.parse(octets, ENTITY, REDUCED_BOUNDS)
     except MessageRefused as refused:
         if refused.cause != "xml.schema":
             raise
@@ -110,7 +113,7 @@ def _rewrite(entity: etree._Element) -> etree._Element:
 
 
 def _prune(element: etree._Element) -> None:
-    """Remove from an element and its descendants what we do not read."""
+    """Remove everything from an element and its descendants that we do not read."""
     for name in element.attrib:
         if not _is_kept_attribute(str(name)):
             del element.attrib[name]
@@ -137,9 +140,9 @@ def _drop_empty(element: etree._Element) -> None:
 
 
 def _leave_text(element: etree._Element) -> None:
-    """Leave only text in an element; remove the text if it contains other elements.
+    """Leave only text in an element, without comments; remove the text if it has child elements.
 
-    Its joined parts would be a value that nobody wrote. A comment may split a value.
+    The parts of the text around child elements, joined, would be a value that was never written.
     """
     whole = element.find("*") is None
     for child in list(element):
@@ -157,8 +160,8 @@ def _is_kept_attribute(name: str) -> bool:
 
 def _is_saml2(element: etree._Element) -> bool:
     """Return whether an element is not a role of another protocol."""
-    spoken = element.get("protocolSupportEnumeration")
-    return spoken is None or SAMLP in spoken.split()
+    protocols = element.get("protocolSupportEnumeration")
+    return protocols is None or SAMLP in protocols.split()
 
 
 def _fix_certificates(key_info: etree._Element) -> None:

@@ -21,8 +21,8 @@ from broker.adapters.saml.xml_security.canonical_form import build_parser
 from broker.adapters.saml.xml_security.xml_names import IDP_ROLE, MD, SHIBMD, SP_ROLE
 from broker.core.errors import Fault, MessageRefused
 
-# Expressions (regexp="true", shibmd) are ignored: overlaps with the scopes of other institutions
-# could not be found.
+# Regular expressions (shibmd, regexp="true") are ignored: it could not be found out whether they
+# overlap with the scopes of other institutions.
 _SCOPES: Final = etree.XPath(
     "(../md:Extensions | md:Extensions)/shibmd:Scope"
     "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
@@ -93,7 +93,7 @@ def _refuse(where: str, name: str, refused: MessageRefused) -> FoundEntity:
 
 def explain_refusal(where: str, refused: MessageRefused, of_what: str = "") -> Fault:
     """Return why a file or an entity in it is refused, with a fix."""
-    what = f"{of_what}is no sound metadata: {refused}"
+    what = f"{of_what}is no valid metadata: {refused}"
     return Fault(where, what, _FIXES.get(refused.cause, ""))
 
 
@@ -138,9 +138,9 @@ class FeedDescriptors:
 
 
 def read_feed_descriptors(
-    kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
+    entities: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
 ) -> FeedDescriptors:
-    """Return the descriptors of the named entities, and all scopes; ``kept`` is by entityID.
+    """Return the descriptors of ``upstreams`` and ``services``, and all scopes.
 
     A service gets the entity categories that the feed's publisher vouches for
     (docs/reference/saml-profiles.md#48).
@@ -149,7 +149,7 @@ def read_feed_descriptors(
     idps: dict[str, UpstreamDescriptor] = {}
     sps: dict[str, ServiceDescriptor] = {}
     scopes: dict[str, PublishedScopes] = {}
-    for name, entity in kept.items():
+    for name, entity in entities.items():
         found = _read_feed_entity(entity)
         if name in upstreams and (idp := _take(found.upstream, notices)):
             idps[name] = idp
@@ -161,7 +161,7 @@ def read_feed_descriptors(
 
 
 def _take(role: FoundRole[_Descriptor] | None, notices: list[str]) -> _Descriptor | None:
-    """Return the descriptor of a role if it can be used; add to ``notices`` why not."""
+    """Return the descriptor of a role if it can be used; add its faults to ``notices``."""
     if role is None:
         return None
     notices += (*map(str, role.faults), *role.notices)

@@ -42,8 +42,8 @@ FOLDER: Final = "folder"
 class Snapshot:
     """All metadata at one time, with notices for the administrator.
 
-    ``sources`` is, by kind and entityID, the folder or feed of a descriptor. ``undisputed`` is the
-    scopes to store in the scope record.
+    ``sources`` is the folder or feed of each descriptor, by kind and entityID. ``undisputed`` are
+    the scopes to store in the scope record.
     """
 
     metadata: Metadata
@@ -56,13 +56,13 @@ class Snapshot:
 def take_snapshot(
     wanted: WantedEntities,
     folder: FolderContents,
-    followed: Sequence[FeedRefresh],
+    feeds: Sequence[FeedRefresh],
     undisputed: Undisputed,
     now: datetime,
 ) -> Snapshot:
     """Return all metadata as it is now; ``undisputed`` is the content of the scope record."""
     gathered = _Gathered(wanted, folder, now)
-    for feed in followed:
+    for feed in feeds:
         gathered.add(feed, now)
     completed = complete_upstreams(wanted.upstreams, gathered.found["institution"], undisputed)
     metadata = Metadata(gathered.found["upstream"], gathered.found["service"], completed.upstreams)
@@ -89,18 +89,20 @@ class _Gathered:
         published = _join_scopes(institutions, valid, "")
         self._keep(FOLDER, metadata.upstreams, metadata.services, published)
 
-    def add(self, followed: FeedRefresh, now: datetime) -> None:
+    def add(self, refresh: FeedRefresh, now: datetime) -> None:
         """Add the entities that this feed may publish, and that no earlier source has."""
-        feed = followed.feed
+        feed = refresh.feed
         upstreams = (
-            set(self.wanted.upstreams_of(feed)) - self.found["upstream"].keys() - self.broken
+            set(self.wanted.list_upstream_ids(feed)) - self.found["upstream"].keys() - self.broken
         )
-        services = set(self.wanted.services_of(feed)) - self.found["service"].keys() - self.broken
-        found = read_feed_descriptors(followed.entities(now), upstreams, services)
-        for notice in (*found.notices, *followed.notices()):
+        services = (
+            set(self.wanted.list_service_ids(feed)) - self.found["service"].keys() - self.broken
+        )
+        found = read_feed_descriptors(refresh.entities(now), upstreams, services)
+        for notice in (*found.notices, *refresh.notices()):
             self.notices.append(f"{feed.name}: {notice}")
-        institutions = self.wanted.institutions_of(feed)
-        published = _join_scopes(institutions, found.scopes, feed.birk)
+        institutions = self.wanted.list_institutions(feed)
+        published = _join_scopes(institutions, found.scopes, feed.birk_prefix)
         self._keep(feed.name, found.upstreams, found.services, published)
 
     def _keep(
@@ -132,7 +134,7 @@ def _join_scopes(
 
 
 def _describe_ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[str]:
-    """Yield the scopes in the folder that are ignored, with the setting that uses them."""
+    """Yield a sentence for ignored scopes in the folder, with the setting that would use them."""
     for upstream in wanted.upstreams.values():
         for institution in upstream.institutions:
             if institution.folder_scopes or "scopes" not in institution.unwritten:
@@ -164,7 +166,7 @@ def _complete_service(service: Service, metadata: Metadata) -> Service:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The expiry of a party's metadata or certificate in a file, which no feed renews."""
+    """When the metadata or certificate of a party in the folder expires. No feed renews it."""
 
     kind: Literal["upstream", "service"]
     name: str
@@ -192,32 +194,32 @@ class LiveMetadata:
         self,
         folder: MetadataFolder,
         wanted: WantedEntities,
-        followed: Sequence[FeedRefresh],
+        feeds: Sequence[FeedRefresh],
         tell: EventPort,
         now: datetime,
         *,
         record: ScopeRecord,
     ) -> None:
-        """Take the folder and the feeds; the last good copies are in force at once."""
+        """Use the folder and the feeds. The last good copies of the feeds are in force at once."""
         self.folder = folder
         self.wanted = wanted
-        self.followed = tuple(followed)
+        self.feeds = tuple(feeds)
         self._tell = tell
         self._record = record
         self._known_faults: Mapping[str, str] = {}
-        for feed in self.followed:
+        for feed in self.feeds:
             feed.read_changes(now)
         self._renew(now)
 
     @property
     def current(self) -> Metadata:
-        """Return the metadata in force; use one state for the whole of a message."""
+        """Return the metadata in force. Read it only once for each message."""
         return self.snapshot.metadata
 
     @property
     def has_missing_copy(self) -> bool:
         """Return whether a feed has no copy at all."""
-        return any(feed.until() is None for feed in self.followed)
+        return any(feed.until() is None for feed in self.feeds)
 
     def refresh(self, now: datetime, *, force: bool = False) -> list[FetchOutcome]:
         """Fetch the feeds that are due, or all with ``force``, and put changes in force."""
@@ -231,12 +233,12 @@ class LiveMetadata:
         The processes that serve logins ``read_changes`` themselves.
         """
         self._fetch_feeds(now, force=False)
-        for feed in self.followed:
+        for feed in self.feeds:
             feed.read_changes(now)
 
     def _fetch_feeds(self, now: datetime, *, force: bool) -> list[FetchOutcome]:
         outcomes: list[FetchOutcome] = []
-        for feed in self.followed:
+        for feed in self.feeds:
             outcomes += feed.fetch(now, force=force)
         for outcome in outcomes:
             self._tell_outcome(outcome)
@@ -257,8 +259,8 @@ class LiveMetadata:
         self._tell(BrokerEvent(kind, facts))
 
     def read_changes(self, now: datetime) -> None:
-        """Put in force what has changed on disk, without fetching, and report lost parties."""
-        changed = [feed.read_changes(now) for feed in self.followed]
+        """Put changes on disk in force, without fetching, and report parties without metadata."""
+        changed = [feed.read_changes(now) for feed in self.feeds]
         changed.append(self.folder.read_changes())
         ended = self._ends is not None and self._ends <= now - SKEW
         if ended or any(changed):
@@ -279,7 +281,7 @@ class LiveMetadata:
         earlier metadata stays in force because an edit broke it, and unreadable files.
         """
         alarms: list[str] = []
-        for feed in self.followed:
+        for feed in self.feeds:
             alarms += feed.alarms(now)
         return [*alarms, *self.party_faults(now).values()]
 
@@ -336,7 +338,7 @@ class LiveMetadata:
     def _renew(self, now: datetime) -> None:
         """Put a new snapshot in force."""
         made = take_snapshot(
-            self.wanted, self.folder.contents, self.followed, self._record.read(), now
+            self.wanted, self.folder.contents, self.feeds, self._record.read(), now
         )
         self._record.keep(made.undisputed)
         self.snapshot = made
@@ -346,7 +348,7 @@ class LiveMetadata:
         """Return when the next entity of a feed, or scope of the folder, expires."""
         scopes = self.folder.contents.scopes.values()
         ends = [each.until for each in scopes if each.until and each.until > now - SKEW]
-        for feed in self.followed:
+        for feed in self.feeds:
             ends += [entity.until for entity in feed.entities(now).values()]
         return min(ends, default=None)
 
@@ -391,7 +393,7 @@ def feed_refreshes(
     folder of the copies.
     """
     metadata = contents.metadata
-    local = {*metadata.upstreams, *metadata.services, *contents.faults}
+    in_folder = {*metadata.upstreams, *metadata.services, *contents.faults}
     for feed in wanted.feeds:
-        ids = wanted.list_feed_ids(feed, local)
+        ids = wanted.list_feed_ids(feed, in_folder)
         yield FeedRefresh(feed, ids, Copies(state / feed.name))

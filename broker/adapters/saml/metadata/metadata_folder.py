@@ -1,7 +1,8 @@
 """Reads the metadata folder. A broken file affects only the parties in it.
 
-A file is bounded, rewritten, and checked as strictly as a feed. Signatures are not verified: the
-administrator who writes the folder also writes broker.toml.
+The size of a file is limited. Its entities are rewritten (``descriptor_rewriting``) and checked as
+strictly as those of a feed. Signatures are not verified: the administrator who writes the folder
+also writes broker.toml.
 """
 
 import re
@@ -47,7 +48,7 @@ _ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OCTETS: Final = {name: OCTETS[name] for name in ("size", "nul", "doctype", "namespaces")}
 _TREE: Final = {name: TREE[name] for name in ("nodes", "attributes", "depth", "scope")}
-_Lasting = TypeVar("_Lasting", bound=PeerDescriptor | PublishedScopes)
+_Expiring = TypeVar("_Expiring", bound=PeerDescriptor | PublishedScopes)
 _Descriptor = TypeVar("_Descriptor")
 
 
@@ -55,8 +56,8 @@ _Descriptor = TypeVar("_Descriptor")
 class Metadata:
     """The metadata of peers, by entityID.
 
-    ``completed_upstreams`` is the configured upstreams by name, with the published scopes and names
-    of their institutions.
+    ``completed_upstreams`` are the configured upstreams by name, with the published scopes and
+    names of their institutions.
     """
 
     upstreams: Mapping[str, UpstreamDescriptor]
@@ -90,7 +91,7 @@ class Source(Protocol):
         ...
 
 
-def drop_expired(found: _Lasting | None, now: datetime) -> _Lasting | None:
+def drop_expired(found: _Expiring | None, now: datetime) -> _Expiring | None:
     """Return None for expired metadata (saml-metadata 2.3.1): its keys may be revoked."""
     if found is None:
         return None
@@ -101,29 +102,29 @@ def drop_expired(found: _Lasting | None, now: datetime) -> _Lasting | None:
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """A version of a file: what it says of each wanted entity, by entityID.
+    """A version of a file, with the wanted entities that it contains, by entityID.
 
-    ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
-    describes, or that its earlier version contained.
+    ``fault`` says why the file is unreadable. Then ``described`` are the entities that its text
+    seems to describe, or that its earlier version contained.
     """
 
     stamp: Stamp | None = None
     entities: Mapping[str, Sequence[FoundEntity]] = field(default_factory=dict)
     fault: Fault | None = None
-    mentioned: frozenset[str] = frozenset()
+    described: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
         """Return all entityIDs in the file, or in its earlier version if it broke."""
-        return self.mentioned | self.entities.keys()
+        return self.described | self.entities.keys()
 
 
 def read_file(
-    path: Path, where: str, stamp: Stamp, wanted: WantedIds, before: frozenset[str] = frozenset()
+    path: Path, where: str, stamp: Stamp, wanted: WantedIds, earlier: frozenset[str] = frozenset()
 ) -> FolderFile:
-    """Read a file; messages call it ``where``, and its last version contained ``before``.
+    """Read a file. Faults are in the result, not raised.
 
-    Faults of the file are in the result.
+    ``where`` is its name in sentences. ``earlier`` are the entities of its earlier version.
     """
     raw = b""
     try:
@@ -131,16 +132,16 @@ def read_file(
         root = _parse(_decode_utf8(raw))
     except OSError as error:
         fault = Fault(where, f"cannot be read: {error.strerror}")
-        return FolderFile(stamp, fault=fault, mentioned=before)
+        return FolderFile(stamp, fault=fault, described=earlier)
     except MessageRefused as refused:
-        named = _list_described(raw) & wanted.every
+        named = _list_described(raw) & wanted.all_ids
         fault = entity_roles.explain_refusal(where, refused)
-        return FolderFile(stamp, fault=fault, mentioned=before | named)
-    known = wanted.every
+        return FolderFile(stamp, fault=fault, described=earlier | named)
+    known = wanted.all_ids
     found: dict[str, list[FoundEntity]] = {}
     for entity in entity_descriptors(root):
         name = entity.get("entityID", "")
-        # Two of a name are reported; more of them add nothing.
+        # Two entities of one name are reported as a fault, so a third one does not matter.
         if name in known and len(found.setdefault(name, [])) < 2:
             found[name].append(entity_roles.read_entity(where, entity, read_ends(entity)))
     return FolderFile(stamp, found)
@@ -158,7 +159,7 @@ def _list_described(raw: bytes) -> frozenset[str]:
 def _decode_utf8(raw: bytes) -> bytes:
     """Return the octets in UTF-8, without byte order mark; .NET products write UTF-16.
 
-    ``MessageRefused``: ``xml.size``, ``xml.encoding`` for other encodings.
+    Raises MessageRefused with ``xml.size``, or with ``xml.encoding`` for any other encoding.
     """
     if len(raw) > BOUNDS.octets:
         raise MessageRefused("xml.size")
@@ -174,9 +175,10 @@ def _decode_utf8(raw: bytes) -> bytes:
 
 
 def _parse(octets: bytes) -> etree._Element:
-    """Parse a file without comments and processing instructions; ``MessageRefused`` (``xml.*``).
+    """Parse a file without comments and processing instructions.
 
-    ``rewrite`` applies all XML checks to each entity afterwards.
+    ``descriptor_rewriting.rewrite`` applies all XML checks to each entity afterwards. Raises
+    MessageRefused (``xml.*``).
     """
     message = Octets(octets, BOUNDS)
     apply_checks(_OCTETS, message)
@@ -197,9 +199,9 @@ def _parse(octets: bytes) -> etree._Element:
 class FolderContents:
     """The content of a metadata folder, as far as it concerns the configured entities.
 
-    ``faults`` is by entityID: of parties without usable descriptor, or with an earlier one in
-    force. ``broken`` is the faults of unreadable files. ``places`` is the file of each descriptor,
-    ``scopes`` the published scopes of identity providers.
+    ``faults`` says, by entityID, why a party has no usable descriptor now; perhaps an earlier one
+    stays in force. ``broken`` are the faults of unreadable files. ``places`` is the file of each
+    descriptor, ``scopes`` the published scopes of identity providers.
     """
 
     metadata: Metadata = field(default_factory=lambda: Metadata({}, {}))
@@ -212,15 +214,15 @@ class FolderContents:
     wanted: WantedIds = field(default_factory=WantedIds, repr=False)
 
 
-def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) -> FolderContents:
+def read(folder: Path, wanted: WantedIds, earlier: FolderContents | None = None) -> FolderContents:
     """Read the wanted entities in every ``*.xml`` of ``folder``.
 
     Faults are in the result, with file, element and line. Files that have not changed since
-    ``before`` are not read again. If an edit broke the metadata of a party, its descriptor in
-    ``before`` stays in force until it expires. Sources: saml-metadata 2.3-2.4,
+    ``earlier`` are not read again. If an edit broke the metadata of a party, its descriptor in
+    ``earlier`` stays in force until it expires. Sources: saml-metadata 2.3-2.4,
     docs/reference/saml-profiles.md#4 to #10.
     """
-    known = before or FolderContents()
+    known = earlier or FolderContents()
     files: dict[Path, FolderFile] = {}
     for path, stamp in read_stamps(folder).items():
         old = known.files.get(path, FolderFile())
@@ -233,29 +235,29 @@ def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) 
 
 
 def read_stamps(folder: Path) -> dict[Path, Stamp]:
-    """Return the files of the folder, each with a stamp that changes with the file."""
+    """Return the files of the folder, each with a stamp that is different if the file changes."""
     stamps = {path: read_stamp(path) for path in sorted(folder.glob("*.xml"))}
     return {path: stamp for path, stamp in stamps.items() if stamp}
 
 
 def _join_files(
-    files: Mapping[Path, FolderFile], wanted: WantedIds, before: FolderContents
+    files: Mapping[Path, FolderFile], wanted: WantedIds, earlier: FolderContents
 ) -> FolderContents:
     read = list(files.values())
     broken = [file.fault for file in read if file.fault]
-    mentioned: dict[str, Fault] = {}
+    described: dict[str, Fault] = {}
     for file in read:
         if file.fault:
-            mentioned |= dict.fromkeys(file.mentioned, file.fault)
+            described |= dict.fromkeys(file.described, file.fault)
     idps = _list_roles(read, wanted.upstreams, lambda entity: entity.upstream)
     sps = _list_roles(read, wanted.services, lambda entity: entity.service)
     scopes = _list_roles(read, wanted.institutions, lambda entity: entity.scopes)
-    broken += _drop_smuggled(idps, sps, wanted.fed)
-    parties = _Choice(mentioned)
-    upstreams = parties.choose(idps, before.metadata.upstreams)
-    services = parties.choose(sps, before.metadata.services)
-    institutions = _Choice(mentioned)
-    chosen_scopes = institutions.choose(scopes, before.scopes)
+    broken += _drop_feed_upstreams_beside_services(idps, sps, wanted.feed_upstreams)
+    parties = _DescriptorChooser(described)
+    upstreams = parties.choose(idps, earlier.metadata.upstreams)
+    services = parties.choose(sps, earlier.metadata.services)
+    institutions = _DescriptorChooser(described)
+    chosen_scopes = institutions.choose(scopes, earlier.scopes)
     disputed = [name for name in institutions.faults if scopes[name]]
     return FolderContents(
         metadata=Metadata(upstreams, services),
@@ -285,10 +287,12 @@ def _list_roles(
     return listed
 
 
-def _drop_smuggled(
-    idps: _Listed[UpstreamDescriptor], sps: _Listed[ServiceDescriptor], fed: Collection[str]
+def _drop_feed_upstreams_beside_services(
+    idps: _Listed[UpstreamDescriptor],
+    sps: _Listed[ServiceDescriptor],
+    feed_upstreams: Collection[str],
 ) -> Iterator[Fault]:
-    """Drop an upstream of a feed that is in one file with a service, and yield a fault for it.
+    """Remove each upstream of a feed that shares a file with a service, and yield a fault for it.
 
     Otherwise the sender of a service's metadata could replace the keys of the hub.
     """
@@ -298,7 +302,7 @@ def _drop_smuggled(
         for role in roles:
             if role.where not in own_files:
                 services.setdefault(role.where, name)
-    for name in sorted(fed):
+    for name in sorted(feed_upstreams):
         for where in [role.where for role in idps[name] if role.where in services]:
             what = (
                 f"holds {name}, which a feed publishes, together with the service {services[where]}"
@@ -309,24 +313,24 @@ def _drop_smuggled(
 
 def _describe_disputed_scopes(name: str) -> str:
     several = "publishes its scopes in several places, or in one that cannot be used"
-    return f"{name} {several}: keep one sound entity of it in the folder"
+    return f"{name} {several}: keep one valid entity of it in the folder"
 
 
-class _Choice:
-    """Chooses the only descriptor of each entity, and collects what is to be said about them."""
+class _DescriptorChooser:
+    """Chooses the descriptor of each entity, and collects faults, notices and the files."""
 
-    def __init__(self, mentioned: Mapping[str, Fault]) -> None:
-        self._mentioned = mentioned
+    def __init__(self, described: Mapping[str, Fault]) -> None:
+        self._described = described
         self.faults: dict[str, tuple[Fault, ...]] = {}
         self.notices: list[str] = []
         self.places: dict[str, str] = {}
 
     def choose(
-        self, listed: _Listed[_Descriptor], before: Mapping[str, _Descriptor]
+        self, listed: _Listed[_Descriptor], earlier: Mapping[str, _Descriptor]
     ) -> dict[str, _Descriptor]:
-        """Return the descriptors by entityID; a faulty entity keeps the one that it had before.
+        """Return the descriptors by entityID; a faulty entity keeps its earlier descriptor.
 
-        With two descriptors of an entity neither is used, since one may come from a stranger.
+        If an entity has two descriptors, neither is used, because one may be an attacker's.
         """
         chosen: dict[str, _Descriptor] = {}
         for name, roles in listed.items():
@@ -334,10 +338,10 @@ class _Choice:
                 self.notices += role.notices
                 self.places[name] = role.where
             found = [role.descriptor for role in roles]
-            wrong = _find_faults(name, roles, self._mentioned)
-            if wrong:
-                self.faults[name] = self.faults.get(name, ()) + wrong
-                found = [before.get(name)]
+            faults = _find_faults(name, roles, self._described)
+            if faults:
+                self.faults[name] = self.faults.get(name, ()) + faults
+                found = [earlier.get(name)]
             for descriptor in found:
                 if descriptor is not None:
                     chosen[name] = descriptor
@@ -345,7 +349,7 @@ class _Choice:
 
 
 def _find_faults(
-    name: str, roles: Sequence[FoundRole[_Descriptor]], mentioned: Mapping[str, Fault]
+    name: str, roles: Sequence[FoundRole[_Descriptor]], described: Mapping[str, Fault]
 ) -> tuple[Fault, ...]:
     """Return why an entity has no usable descriptor; nothing if no file contains it."""
     if len(roles) > 1:
@@ -353,32 +357,32 @@ def _find_faults(
         return (Fault(places, f"{name} has several descriptors", "keep one"),)
     if roles:
         return roles[0].faults
-    if name in mentioned:
-        return (mentioned[name],)
+    if name in described:
+        return (described[name],)
     return ()
 
 
 class MetadataFolder:
     """A metadata folder and its content when it was last read."""
 
-    def __init__(self, path: Path, wanted: WantedIds, before: FolderContents | None) -> None:
-        """Read the folder; ``before`` is the content that this process read earlier."""
+    def __init__(self, path: Path, wanted: WantedIds, earlier: FolderContents | None) -> None:
+        """Read the folder; ``earlier`` is the content that this process read earlier."""
         self._path = path
         self._wanted = wanted
-        self._seen: Mapping[Path, Stamp] | None = None
-        self.contents = read(path, wanted, before)
+        self._last_stamps: Mapping[Path, Stamp] | None = None
+        self.contents = read(path, wanted, earlier)
 
     def read_changes(self) -> bool:
-        """Read the files that have changed; return whether one has.
+        """Read the files that have changed; return whether there were any.
 
-        A changed file is read when it is unchanged at the next call, so that a file that is still
-        being copied is not read.
+        A changed file is read only if two calls in a row found the same stamps. So a file that is
+        still being copied is not read.
         """
-        found = read_stamps(self._path)
-        held = {path: file.stamp for path, file in self.contents.files.items()}
-        settled = found == self._seen
-        self._seen = found
-        if not settled or found == held:
+        stamps = read_stamps(self._path)
+        read_before = {path: file.stamp for path, file in self.contents.files.items()}
+        is_settled = stamps == self._last_stamps
+        self._last_stamps = stamps
+        if not is_settled or stamps == read_before:
             return False
         self.contents = read(self._path, self._wanted, self.contents)
         return True

@@ -27,7 +27,7 @@ from broker.adapters.saml.xml_security.algorithm_selection import CBC, GCM, OAEP
 from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, RSA_SHA256, SAMLP
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 
-_GCM: Final = GCM[::-1]  # the best first: hubs take it
+_GCM: Final = GCM[::-1]  # the strongest first, because hubs use the first one
 _LANGUAGES: Final = ("en", "da")
 
 
@@ -49,7 +49,7 @@ def write_idp_descriptor(
 ) -> bytes:
     """Return the signed descriptor of the IdP role.
 
-    ``scopes`` is those of all institutions: services drop values with a scope that is not
+    ``scopes`` are the scopes of all institutions: services drop values with a scope that is not
     published (docs/reference/interop.md#scopes). Sources: saml-metadata 2.4,
     docs/reference/saml-profiles.md#7 to #10.
     """
@@ -75,10 +75,10 @@ def write_sp_descriptor(
 ) -> bytes:
     """Return the signed descriptor of our SP role toward one upstream.
 
-    AES-CBC is listed only for an upstream that needs it, and no encryption key for one that is
-    configured with encryption = "none". A hub takes the NameID format from here,
-    since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
-    wants the persistent one.
+    AES-CBC is listed only for an upstream that needs it. No encryption key is listed for an
+    upstream with encryption = "none". A hub takes the NameID format from here, because our requests
+    name none (docs/reference/saml-profiles.md#13). For WAYF only transient is listed, for others
+    persistent first.
     """
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
@@ -101,10 +101,11 @@ def write_sp_descriptor(
 
 
 def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
-    """Return the algorithms by which the upstream may encrypt to us; none: no key is listed."""
+    """Return the algorithms with which the upstream may encrypt; none if no key is listed."""
     if upstream.encryption == "none":
         return ()
-    if upstream.encryption == "cbc" and not traits_of(upstream).strict:  # signs no Response
+    # AES-CBC is safe only inside a signed Response. An OIOSAML 3 upstream signs only the Assertion.
+    if upstream.encryption == "cbc" and not traits_of(upstream).strict:
         return (*_GCM, *CBC)
     return _GCM
 
@@ -129,8 +130,8 @@ def _entity(role: RoleDescription, now: datetime, **role_descriptor: Any) -> md.
 def _signature_algorithms() -> Iterator[Any]:
     for digest in sorted(signature_profile.DIGEST_METHODS):
         yield algsupport.DigestMethod(algorithm=digest)
-    # RSA-SHA256 first: mod_shib signs with the first that it knows
-    # (docs/reference/interop.md#signing-method), and SHA-1 is not among them.
+    # RSA-SHA256 first: mod_shib signs with the first one that it knows
+    # (docs/reference/interop.md#signing-method). SHA-1 is not listed.
     others = signature_profile.SIGNATURE_METHODS - {RSA_SHA256}
     for method in (RSA_SHA256, *sorted(others)):
         yield algsupport.SigningMethod(algorithm=method)
@@ -167,14 +168,14 @@ def _extensions(*elements: Any) -> md.Extensions:
     return md.Extensions(extension_elements=elements)
 
 
-def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:
+def _keys(keys: RoleKeys, content_algorithms: Sequence[str]) -> list[md.KeyDescriptor]:
     signing = [
         md.KeyDescriptor(use="signing", key_info=_key_info(certificate))
         for certificate in keys.signing_certificates
     ]
-    if not contents:
+    if not content_algorithms:
         return signing
-    algorithms = (*contents, *OAEP)
+    algorithms = (*content_algorithms, *OAEP)
     encryption = md.KeyDescriptor(
         use="encryption",
         key_info=_key_info(keys.encryption_certificate),

@@ -40,7 +40,7 @@ class PublishedInstitution:
 
 
 Published = Mapping[str, PublishedInstitution]
-"""The published names and scopes of institutions, by entityID."""
+"""The names and scopes that institutions publish, by entityID."""
 Undisputed = Mapping[str, frozenset[str]]
 """Scopes that an institution had before another claimed them, by upstream and institution."""
 
@@ -105,9 +105,10 @@ def complete_upstreams(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An institution of an upstream in broker.toml: two upstreams may list the same one.
+    """An institution of an upstream in broker.toml. Two upstreams may list the same institution.
 
-    ``claim`` is its metadata now, ``had`` its scopes in the scope record.
+    ``claim`` are the names and scopes in its present metadata, ``had`` its scopes in the scope
+    record.
     """
 
     upstream: str
@@ -228,14 +229,14 @@ def _choose_aliases(row: _Row, others: Sequence[_Row], notices: list[str]) -> tu
 
 
 class ScopeRecord:
-    """The scope record: which scopes institutions had before another claimed them.
+    """The scope record: the scopes that each institution had before another one claimed them.
 
     The workers of a machine share the file. An attacker who can write it can only choose between
-    institutions that both claim a scope; ``broker metadata check`` lists every such dispute.
+    institutions that both claim a scope. ``broker metadata check`` lists every such dispute.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the file, which is created when needed."""
+        """Use the file ``path``, which is created when needed."""
         self._path = path
 
     def read(self) -> Undisputed:

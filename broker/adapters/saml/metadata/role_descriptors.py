@@ -1,6 +1,6 @@
 """Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor.
 
-A service writes its own metadata, so nothing in it grants anything: a request for subject
+A service writes its own metadata, so nothing in it grants a service more: a request for subject
 identifiers only restricts (core/identity/person_id.py), and categories come from the configuration
 or a registrar's feed (docs/reference/saml-profiles.md#48).
 """
@@ -80,15 +80,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerDescriptor:
-    """A role of a peer: the keys it may sign with, its logout endpoint, and its end."""
+    """A role of a peer: the keys that may sign, its logout endpoint, and its expiry."""
 
     entity_id: str
     keys: tuple[VerifyKey, ...]
     signing_algorithms: SigningAlgorithms
     until: datetime | None
     logout: LogoutEndpoint | None
-    # When the last certificate expires; its keys stay valid (SDP-MD06). Of a service's signing keys
-    # or encryption key, whichever is first.
+    # When the last certificate expires; the keys stay valid after that (SDP-MD06). For a service,
+    # the earlier of the times of its signing keys and its encryption key.
     certificates_until: datetime | None
 
 
@@ -118,7 +118,7 @@ class ServiceDescriptor(PeerDescriptor):
     categories: frozenset[str] = frozenset()
     # Names of the attributes that it marks as required.
     required: frozenset[str]
-    # subject-id, pairwise-id, any or none; None where it does not say.
+    # subject-id, pairwise-id, any or none; None if the metadata does not say.
     subject_id_req: str | None
 
     @property
@@ -150,7 +150,7 @@ def read_upstream(
         remarks.add_fault(element, what, "that is how we ask")
     if not signing:
         remarks.add_fault(
-            element, "has no signing key", "without one nothing it says can be believed"
+            element, "has no signing key", "without one, no message of it can be verified"
         )
     signing_algorithms = _read_signing(element, remarks)
     if remarks.faults:
@@ -223,7 +223,7 @@ def _read_encryption(sealing: DescriptorKey | None, remarks: Remarks) -> Encrypt
 
 
 def _read_signing(element: etree._Element, remarks: Remarks) -> SigningAlgorithms:
-    """Choose by the SigningMethods and DigestMethods of a role, or else of the entity around it."""
+    """Select from the SigningMethods and DigestMethods of a role, or else of its entity."""
     methods = _list_supported(element, "SigningMethod")
     found = SigningAlgorithms.select(methods, _list_supported(element, "DigestMethod"))
     if found is None:
@@ -364,7 +364,7 @@ def read_required(role: etree._Element) -> frozenset[str]:
 
 
 def read_subject_id_req(role: etree._Element) -> str | None:
-    """Return which subject identifier a service requests, None without request.
+    """Return which subject identifier a service requests; None if it requests none.
 
     Two requests, or one that is not in the standard, count as "none".
     """

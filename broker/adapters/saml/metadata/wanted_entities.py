@@ -16,18 +16,18 @@ _Party = TypeVar("_Party", Upstream, Service)
 
 @dataclass(frozen=True, slots=True)
 class WantedIds:
-    """The entityIDs to read: of upstreams, of services, and of institutions (for scopes).
+    """The entityIDs to read: of upstreams, of services, and of institutions (for their scopes).
 
-    ``fed`` is the upstreams whose metadata a feed publishes.
+    ``feed_upstreams`` are the upstreams whose metadata a feed publishes.
     """
 
     upstreams: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     institutions: frozenset[str] = frozenset()
-    fed: frozenset[str] = frozenset()
+    feed_upstreams: frozenset[str] = frozenset()
 
     @property
-    def every(self) -> frozenset[str]:
+    def all_ids(self) -> frozenset[str]:
         """Return all entityIDs."""
         return self.upstreams | self.services | self.institutions
 
@@ -36,13 +36,13 @@ class WantedIds:
 class WantedEntities:
     """The upstreams and services of broker.toml, by name.
 
-    ``named_feeds`` is the feeds that an upstream names, ``service_feeds`` those of a service: no
-    other feed may publish its metadata.
+    ``upstream_feeds`` are the feeds that an upstream names, ``service_feeds`` those that a service
+    names. No other feed may publish its metadata.
     """
 
     upstreams: Mapping[str, Upstream]
     services: Mapping[str, Service]
-    named_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    upstream_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     service_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     feeds: Sequence[Feed] = ()
 
@@ -68,42 +68,49 @@ class WantedEntities:
         for institution in self.institutions:
             names.update(list_spellings(institution, ""))
         upstreams, services = frozenset(self.upstream_ids), frozenset(self.service_ids)
-        fed = frozenset(name for feed in self.feeds for name in self.upstreams_of(feed))
-        return WantedIds(upstreams, services, frozenset(names), fed)
+        feed_upstreams = frozenset(
+            name for feed in self.feeds for name in self.list_upstream_ids(feed)
+        )
+        return WantedIds(upstreams, services, frozenset(names), feed_upstreams)
 
-    def list_feed_ids(self, feed: Feed, local: Collection[str]) -> set[str]:
-        """Return the entityIDs that ``feed`` may publish; ``local`` is parties of the folder."""
-        ids = {*self.upstreams_of(feed), *self.services_of(feed)}.difference(local)
-        for institution in self.institutions_of(feed):
-            ids.update(list_spellings(institution, feed.birk))
+    def list_feed_ids(self, feed: Feed, in_folder: Collection[str]) -> set[str]:
+        """Return the entityIDs that ``feed`` may publish.
+
+        Upstreams and services ``in_folder`` are left out.
+        """
+        ids = {*self.list_upstream_ids(feed), *self.list_service_ids(feed)}.difference(in_folder)
+        for institution in self.list_institutions(feed):
+            ids.update(list_spellings(institution, feed.birk_prefix))
         return ids
 
-    def upstreams_of(self, feed: Feed) -> list[str]:
+    def list_upstream_ids(self, feed: Feed) -> list[str]:
         """Return the entityIDs of the upstreams that ``feed`` may publish."""
-        found = self._list_parties(feed, UPSTREAMS, self.upstreams, self.named_feeds)
+        found = self._list_parties_of(feed, UPSTREAMS, self.upstreams, self.upstream_feeds)
         return [upstream.entity_id for upstream in found if not upstream.local]
 
-    def services_of(self, feed: Feed) -> list[str]:
+    def list_service_ids(self, feed: Feed) -> list[str]:
         """Return the entityIDs of the services that ``feed`` may publish."""
-        found = self._list_parties(feed, SERVICES, self.services, self.service_feeds)
+        found = self._list_parties_of(feed, SERVICES, self.services, self.service_feeds)
         return [service.entity_id for service in found]
 
-    def institutions_of(self, feed: Feed) -> list[Institution]:
+    def list_institutions(self, feed: Feed) -> list[Institution]:
         """Return the institutions that ``feed`` may publish."""
-        found = self._list_parties(feed, INSTITUTIONS, self.upstreams, self.named_feeds)
+        found = self._list_parties_of(feed, INSTITUTIONS, self.upstreams, self.upstream_feeds)
         return [institution for upstream in found for institution in upstream.institutions]
 
-    def _list_parties(
+    def _list_parties_of(
         self,
         feed: Feed,
         kind: str,
         parties: Mapping[str, _Party],
         named: Mapping[str, tuple[str, ...]],
     ) -> Iterator[_Party]:
-        """Yield the parties that only this feed may publish: the first that may, and is named.
+        """Yield the parties whose metadata only this feed may publish.
 
-        If that feed loses a party, no other feed replaces it: its publisher could set another key,
-        ACS or encryption key (docs/reference/attacks.md#33).
+        The feed of a party is the first configured one that may publish its ``kind``. If the party
+        names feeds, it must be one of them. If a party disappears from its feed, no other feed
+        replaces it: the publisher of the other feed could set another key or ACS
+        (docs/reference/attacks.md#33).
         """
         feed_names = [each.name for each in self.feeds if kind in each.speaks_for]
         for name, party in parties.items():

@@ -1,4 +1,7 @@
-"""Checks the Assertion in an upstream's Response. Each check is a function that finds one fault.
+"""The checks of the Assertion in an upstream's Response.
+
+Each check is a function that returns True if the Assertion must be refused. Its name in
+ASSERTION_CHECKS is the refusal code.
 
 Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #20,
 docs/reference/saml-profiles.md#18, #26 and #42.
@@ -16,7 +19,7 @@ from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
     ReceivedFromUpstream,
     confirmation_data,
-    list_scoped_institutions,
+    list_allowed_institutions,
 )
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import BEARER
@@ -29,7 +32,7 @@ _EID_NAME: Final = re.compile(
 
 
 def _has_wrong_confirmation_count(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion without SubjectConfirmation; a strict profile allows only one."""
+    """Refuse an Assertion without SubjectConfirmation; OIOSAML 3 (NemLog-in) allows only one."""
     count = len(received.confirmations)
     return count == 0 or (received.traits.strict and count > 1)
 
@@ -106,21 +109,22 @@ def _choose_confirmation(received: ReceivedAssertion) -> saml.SubjectConfirmatio
     if len(confirmations) > 1:
         for confirmation in confirmations:
             checks = _CONFIRMATION_CHECKS.values()
-            if not any(offends(received, confirmation) for offends in checks):
+            if not any(is_refused(received, confirmation) for is_refused in checks):
                 return confirmation
     return confirmations[0]
 
 
-def _check_confirmation(name: str) -> Callable[[ReceivedAssertion], bool]:
-    """Turn a check of the chosen SubjectConfirmation into a check of the Assertion."""
-    offends = _CONFIRMATION_CHECKS[name]
-    return lambda received: offends(received, _choose_confirmation(received))
+def _make_assertion_check(name: str) -> Callable[[ReceivedAssertion], bool]:
+    """Return the check of the Assertion that applies a check of its chosen SubjectConfirmation."""
+    is_refused = _CONFIRMATION_CHECKS[name]
+    return lambda received: is_refused(received, _choose_confirmation(received))
 
 
-def _has_doubtful_identifier(received: ReceivedAssertion) -> bool:
-    """Refuse two identifiers, and any that is no plain NameID (docs/reference/attacks.md#20).
+def _has_ambiguous_identifier(received: ReceivedAssertion) -> bool:
+    """Refuse two identifiers, and an identifier that is not a plain NameID.
 
-    The second may be in the SubjectConfirmation.
+    Different readers could use different identifiers. The second one may be in the
+    SubjectConfirmation. Source: docs/reference/attacks.md#20.
     """
     found = received.identifiers
     return len(found) > 1 or not all(isinstance(each, saml.NameID) for each in found)
@@ -145,7 +149,7 @@ def _is_expired(received: ReceivedAssertion) -> bool:
 
 
 def _has_inverted_validity(received: ReceivedAssertion) -> bool:
-    """Refuse a validity that ends before it starts: the skew could satisfy both bounds."""
+    """Refuse a validity that ends before it starts: with the clock skew it could still pass."""
     start, end = received.begins, received.ends
     return start is not None and end is not None and end <= start
 
@@ -173,6 +177,7 @@ def _has_unknown_condition(received: ReceivedAssertion) -> bool:
 def _forbids_proxying(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion that must not be passed on, or only to some services (core 2.5.1.6)."""
     for restriction in received.conditions.proxy_restriction:
+        # Count is a non-negative integer of the schemas: 0, 00, +0 and -0 all forbid proxying.
         is_zero = not (restriction.count or "1").strip("+-0 ")
         if is_zero or restriction.audience:
             return True
@@ -180,19 +185,19 @@ def _forbids_proxying(received: ReceivedAssertion) -> bool:
 
 
 def _has_wrong_statement_count(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion without exactly one AuthnStatement: a choice would be a guess."""
+    """Refuse an Assertion without exactly one AuthnStatement: no rule says which one counts."""
     return len(received.statements) != 1
 
 
 def _has_wrong_attribute_statement_count(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion of a strict profile without exactly one AttributeStatement."""
+    """Refuse an OIOSAML 3 Assertion without exactly one AttributeStatement."""
     return received.traits.strict and len(received.message.attribute_statement) != 1
 
 
 def _has_wrong_eid_name(received: ReceivedAssertion) -> bool:
-    """Refuse a subject that is no persistent or transient UUID of the national eID.
+    """Refuse an OIOSAML 3 subject that is no persistent or transient UUID of the national eID.
 
-    The validator of the profile does the same.
+    The profile's own validator refuses it too.
     """
     if not received.traits.strict:
         return False
@@ -206,7 +211,7 @@ def _has_wrong_eid_name(received: ReceivedAssertion) -> bool:
 
 def _is_authenticated_in_future(received: ReceivedAssertion) -> bool:
     """Refuse an authentication in the future."""
-    return any(received.is_ahead(instant) for instant in received.instants)
+    return any(received.is_ahead(instant) for instant in received.authn_instants)
 
 
 def _is_authenticated_too_early(received: ReceivedAssertion) -> bool:
@@ -217,7 +222,7 @@ def _is_authenticated_too_early(received: ReceivedAssertion) -> bool:
     if not received.force_authn:
         return False
     earliest = received.expected.sent - received.skew
-    return any(instant < earliest for instant in received.instants)
+    return any(instant < earliest for instant in received.authn_instants)
 
 
 def _has_ended_session(received: ReceivedAssertion) -> bool:
@@ -228,33 +233,34 @@ def _has_ended_session(received: ReceivedAssertion) -> bool:
 
 def _is_loop(received: ReceivedAssertion) -> bool:
     """Refuse an authentication through this broker (docs/reference/saml-profiles.md#42)."""
-    return not received.own.isdisjoint(received.authorities)
+    return not received.own_entity_ids.isdisjoint(received.authorities)
 
 
 def _lacks_authority(received: ReceivedAssertion) -> bool:
-    """Refuse a hub's Assertion without institution: its scopes could not be checked."""
+    """Refuse a hub's Assertion that names no institution: scopes could not be checked."""
     return received.traits.hub and not received.authorities
 
 
 def _has_unknown_institution(received: ReceivedAssertion) -> bool:
     """Refuse an institution that is not configured for this upstream.
 
-    Only the last authority counts.
+    The institution is the last AuthenticatingAuthority.
 
     Source: docs/reference/wayf.md#authenticating-authority.
     """
     return bool(received.authorities) and received.institution is None
 
 
-def _has_institution_not_asked(received: ReceivedAssertion) -> bool:
+def _has_institution_outside_idp_list(received: ReceivedAssertion) -> bool:
     """Refuse an institution that our IDPList did not name (docs/reference/wayf.md#choosing).
 
-    The browser can change what the hub's chooser returns.
+    In the browser, a user can change the hub's choice of institution. So the hub may return an
+    institution that we did not allow.
     """
     institution = received.institution
     if institution is None:
         return False
-    allowed = list_scoped_institutions(received.upstream, received.idp_list)
+    allowed = list_allowed_institutions(received.upstream, received.idp_list)
     return not any(institution.is_known_as(name) for name in allowed)
 
 
@@ -265,8 +271,8 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "assertion_issued_later": MESSAGE_CHECKS["issued_later"],
     "assertion_issued_long_ago": MESSAGE_CHECKS["issued_long_ago"],
     "confirmations": _has_wrong_confirmation_count,
-    **{name: _check_confirmation(name) for name in _CONFIRMATION_CHECKS},
-    "identifiers": _has_doubtful_identifier,
+    **{name: _make_assertion_check(name) for name in _CONFIRMATION_CHECKS},
+    "identifiers": _has_ambiguous_identifier,
     "bounds": _lacks_validity,
     "not_yet_valid": _is_not_yet_valid,
     "expired": _is_expired,
@@ -284,5 +290,5 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "loop": _is_loop,
     "authority_missing": _lacks_authority,
     "institution_unknown": _has_unknown_institution,
-    "institution_not_asked": _has_institution_not_asked,
+    "institution_not_asked": _has_institution_outside_idp_list,
 }

@@ -21,8 +21,8 @@ _NO_NAME_ID: Final = NameID("", UNSPECIFIED)
 def make_authentication(received: ReceivedAssertion) -> Authentication:
     """Return the Authentication of an Assertion that has passed every check.
 
-    ``institution`` is the real entityID, aliases resolved. ``withheld`` lists the values that were
-    not accepted, with the reason: no service and no logout gets them.
+    ``institution`` is the institution's own entityID, even if the Assertion named an alias.
+    ``withheld`` lists the values that were not accepted, with the reason. They are never sent on.
     """
     statement = received.statements[0]
     upstream = received.upstream
@@ -35,7 +35,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
         institution=institution.entity_id if institution else "",
         authorities=_list_known_authorities(received, withheld),
         attributes=_read_attributes(received.message),
-        authn_instant=received.instants[0],
+        authn_instant=received.authn_instants[0],
         authn_context=_authn_context(received, withheld),
         received=received.now,
         assertion_until=_assertion_until(received),
@@ -51,7 +51,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
 
 
 def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
-    """Return the NameID unchanged or not at all: a logout must repeat it exactly."""
+    """Return the NameID unchanged or empty: a logout must repeat it exactly."""
     if element is None:
         return _NO_NAME_ID
     name_id = read_name_id(element)
@@ -81,7 +81,7 @@ def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | 
 
 
 def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
-    """Return the chain without names that neither configuration nor metadata contains.
+    """Return the chain of authorities without unknown names.
 
     Services trust the broker that the chain is true. The last name is the institution, and was
     checked before.
@@ -97,19 +97,19 @@ def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> 
 
 
 def _assertion_until(received: ReceivedAssertion) -> datetime:
-    """Return the time after which the assertion is not accepted."""
+    """Return the time after which a replay of the assertion would not be accepted."""
     traits = received.traits
     issued = xml_times.read(received.message.issue_instant) or received.now
-    ends = [issued + traits.fresh, received.ends]
+    ends = [issued + traits.max_age, received.ends]
     data = [confirmation_data(confirmation) for confirmation in received.confirmations]
     confirmed = [xml_times.read(each.not_on_or_after) for each in data]
-    # A replay would pass the checks until the last confirmation ends.
+    # The checks accept the assertion until the last confirmation expires.
     ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.replay_margin
 
 
 def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | None:
-    """Return the class; unspecified if it is unknown or above the institution's maximum.
+    """Return the class; "unspecified" if it is unknown or above the institution's maximum.
 
     Otherwise the broker would vouch for a level that it has not checked. Return None if there is no
     class, or if the profile states the level in an attribute.
@@ -147,7 +147,7 @@ def _read_attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
 def _value(value: saml.AttributeValue) -> str:
     """Return the text of a value, or of the NameID of an eduPersonTargetedID.
 
-    ``message_model`` has refused any other structure.
+    ``message_reading`` has refused any other structure.
     """
     for name_id in value.extension_elements:
         return str(name_id.text or "")

@@ -6,7 +6,7 @@ from typing import Final
 from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.upstream_profiles import traits_of
-from broker.adapters.saml.sp.received_response import list_scoped_institutions
+from broker.adapters.saml.sp.received_response import list_allowed_institutions
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import Upstream
@@ -106,7 +106,7 @@ def _scoping(upstream: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     """
     if request.proxy_count == 0:
         raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = list_scoped_institutions(upstream, request.idp_list)
+    institutions = list_allowed_institutions(upstream, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
     traits = traits_of(upstream)

@@ -17,7 +17,7 @@ from broker.core.entities import Institution, Upstream
 from broker.core.errors import SUCCESS
 from broker.core.login.transaction import Outstanding
 
-_IDENTIFIERS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
+_IDENTIFIER_ELEMENTS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class ReceivedFromUpstream(ReceivedMessage):
         return self.traits.skew
 
     @property
-    def fresh(self) -> timedelta:
-        """Return how old an answer may be."""
-        return self.traits.fresh
+    def max_age(self) -> timedelta:
+        """Return how old an answer may be, apart from the clock skew."""
+        return self.traits.max_age
 
     def is_too_old(self) -> bool:
         """Return whether the answer was issued before our request, or delivered too late."""
@@ -61,7 +61,7 @@ class ReceivedFromUpstream(ReceivedMessage):
         return round(off.total_seconds())
 
     def has_other_issuer(self) -> bool:
-        """Refuse a message that the upstream of this login did not issue.
+        """Return whether the message names another issuer than the upstream of this login.
 
         Source: docs/reference/attacks.md#18.
         """
@@ -96,13 +96,13 @@ class ReceivedAssertion(ReceivedFromUpstream):
     """An Assertion with verified signature (its own or the Response's), and what checks need."""
 
     message: saml.Assertion
-    own: frozenset[str]  # our entityIDs
+    own_entity_ids: frozenset[str]  # our entityIDs
     force_authn: bool
     idp_list: tuple[str, ...]  # of the service's request; empty allows all
 
     @cached_property
     def subject(self) -> saml.Subject:
-        """Return the Subject, or an empty one where the Assertion has none."""
+        """Return the Subject, or an empty one if the Assertion has none."""
         return self.message.subject or saml.Subject()
 
     @cached_property
@@ -128,7 +128,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
 
     @cached_property
     def conditions(self) -> saml.Conditions:
-        """Return the Conditions, or empty ones where the Assertion has none."""
+        """Return the Conditions, or empty ones if the Assertion has none."""
         return self.message.conditions or saml.Conditions()
 
     @cached_property
@@ -147,7 +147,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
         return list(self.message.authn_statement)
 
     @cached_property
-    def instants(self) -> list[datetime]:
+    def authn_instants(self) -> list[datetime]:
         """Return when the person was authenticated."""
         written = [xml_times.read(statement.authn_instant) for statement in self.statements]
         return [instant for instant in written if instant]
@@ -165,7 +165,7 @@ class ReceivedAssertion(ReceivedFromUpstream):
     def institution(self) -> Institution | None:
         """Return the institution that authenticated the person, if it is configured.
 
-        Only the last authority counts. An upstream that is no hub is its own institution.
+        It is the last AuthenticatingAuthority. An upstream that is no hub is its own institution.
         """
         upstream = self.upstream
         if self.authorities:
@@ -195,18 +195,19 @@ def _list_nested(elements: Iterable[ExtensionElement]) -> Iterator[ExtensionElem
 
 
 def _is_identifier(element: ExtensionElement) -> bool:
-    return element.namespace == SAML and element.tag in _IDENTIFIERS
+    return element.namespace == SAML and element.tag in _IDENTIFIER_ELEMENTS
 
 
 def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectConfirmationData:
-    """Return the data of a SubjectConfirmation, or empty ones where it has none."""
+    """Return the data of a SubjectConfirmation, or empty ones if it has none."""
     return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
 
 
-def list_scoped_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
+def list_allowed_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
-    The service's list never adds an institution (docs/reference/saml-profiles.md#37).
+    The service's list never adds an institution (docs/reference/saml-profiles.md#37). A service
+    that lists the upstream itself accepts all its institutions.
     """
     configured = upstream.idp_list()
     if not idp_list or upstream.entity_id in idp_list:

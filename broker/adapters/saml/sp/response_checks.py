@@ -1,4 +1,7 @@
-"""Checks an upstream's Response. Each check is a function that finds one fault.
+"""The checks of an upstream's Response.
+
+Each check is a function that returns True if the Response must be refused. Its name in
+RESPONSE_CHECKS is the refusal code.
 
 Sources: saml-core 3.2, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #19,
 docs/reference/saml-profiles.md#17 and #18.
@@ -45,7 +48,7 @@ def _has_assertion_and_error(received: ReceivedResponse) -> bool:
 
 
 def _has_plain_assertion(received: ReceivedResponse) -> bool:
-    """Refuse a plain assertion from NemLog-in: its profile demands encryption.
+    """Refuse an assertion from NemLog-in that is not encrypted, as its profile demands.
 
     Source: docs/reference/nemlog-in.md#response.
     """

@@ -21,7 +21,7 @@ from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
-    message_model,
+    message_reading,
     safe_parser,
     signature,
     written_message,
@@ -52,25 +52,25 @@ _TOPS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceProvider:
-    """Our SP role. ``own`` contains the entityIDs of all our roles."""
+    """Our SP role. ``own_entity_ids`` are the entityIDs of all our roles."""
 
     base_url: str
     key: signature.SigningKey
     decryption: encryption.DecryptionKeys
     metadata: Source
     upstreams: Mapping[str, Upstream]
-    own: frozenset[str]
+    own_entity_ids: frozenset[str]
 
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
-        """Return the URL or form with our signed AuthnRequest, as the service's request demands.
+        """Return the URL or form with our signed AuthnRequest, following the service's request.
 
         An upstream without SingleSignOnService for HTTP-Redirect gets a form. There is no
-        RelayState: ``request_id`` finds the transaction of the answer. ``RequestRefused`` if the
-        service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
-        valid metadata. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
-        #35 to #37.
+        RelayState: ``request_id`` leads to the transaction when the answer comes. Raises
+        RequestRefused if the service's IDPList leaves no institution, if its ProxyCount allows no
+        proxy, or if the upstream has no valid metadata. Sources: saml-core 3.4.1,
+        docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
         """
         metadata = self.metadata.current
         asked = metadata.complete(self.upstreams[upstream])
@@ -88,13 +88,13 @@ class ServiceProvider:
             now=now,
         )
         root = written_message.tree(message)
-        return http_bindings.build_signed(
+        return http_bindings.build_signed_message(
             root,
             "SAMLRequest",
             descriptor.sso,
             self.key,
             descriptor.signing_algorithms,
-            by_post=descriptor.sso_by_post,
+            as_post=descriptor.sso_by_post,
         )
 
     def error_url(
@@ -116,8 +116,8 @@ class ServiceProvider:
     ) -> tuple[object, str]:
         """Parse the Response and return it with the id of the request that it answers.
 
-        Its signature is not verified yet. ``MessageRefused``: ``response.unknown_upstream``,
-        ``response.fields``, ``response.unsolicited``, ``xml.*``.
+        Its signature is not verified yet. Raises MessageRefused with ``response.unknown_upstream``,
+        ``response.fields``, ``response.unsolicited`` or ``xml.*``.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
@@ -141,18 +141,18 @@ class ServiceProvider:
     ) -> Received:
         """Verify a Response with this upstream's keys, and apply every check of both tables.
 
-        ``message`` is the result of ``parse_response``. ``idp_list`` is the list of the service's
-        request: other institutions are refused. ``MessageRefused`` names the check that
-        failed. An error status is an UpstreamRefusal, signed or not: some upstreams sign none
-        (docs/reference/interop.md#status).
+        ``message`` is the result of ``parse_response``. ``idp_list`` is the IDPList of the
+        service's request: other institutions are refused. Raises MessageRefused with the code of
+        the check that failed. An error status is returned as an UpstreamRefusal, even if it is
+        unsigned, because some upstreams do not sign it (docs/reference/interop.md#status).
         """
         asked, keys = self._find_upstream(upstream, now)
         root: etree._Element = message
         is_signed = root.find(SIGNATURE) is not None
         if is_signed:
-            envelope = message_model.read_signed(samlp.Response, root, keys)
+            envelope = message_reading.read_signed(samlp.Response, root, keys)
         else:
-            envelope = message_model.read_unsigned(samlp.Response, root)
+            envelope = message_reading.read_unsigned(samlp.Response, root)
         response = ReceivedResponse(
             message=envelope,
             address=acs_url(self.base_url, upstream),
@@ -178,7 +178,7 @@ class ServiceProvider:
             now=now,
             upstream=asked,
             expected=expected,
-            own=self.own,
+            own_entity_ids=self.own_entity_ids,
             force_authn=force_authn or asked.force_authn,
             idp_list=idp_list,
         )
@@ -198,7 +198,7 @@ class ServiceProvider:
         return asked, descriptor.keys
 
     def _find_assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
-        """Return the only assertion, decrypted if necessary; XML security refuses a second one."""
+        """Return the assertion, decrypted if necessary. XML security has refused a second one."""
         plain = root.find(ASSERTION)
         if plain is not None:
             return plain
@@ -219,15 +219,15 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
 
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
-    """Return an error status, and until when a replay of its Response must be refused."""
+    """Return the error status, and the time until which its replay must be refused."""
     issued = xml_times.read(response.message.issue_instant) or response.now
-    until = issued + response.traits.fresh + response.traits.replay_margin
+    until = issued + response.traits.max_age + response.traits.replay_margin
     refusal = UpstreamRefusal(response.upstream.name, _map_status(response.codes))
     return Received(refusal, str(response.message.id or ""), until)
 
 
 def _dump_decrypted(assertion: etree._Element) -> bytes:
-    """Return the octets of an assertion that was encrypted, else no octets."""
+    """Return the octets of an assertion that was encrypted, else b""."""
     if assertion.getparent() is not None:
         return b""
     return etree.tostring(assertion)
@@ -241,12 +241,13 @@ def _verify_assertion(
     NemLog-in must sign the Assertion itself (docs/reference/nemlog-in.md#response).
     """
     if element.find(SIGNATURE) is not None:
-        return message_model.read_signed(saml.Assertion, element, keys)
+        return message_reading.read_signed(saml.Assertion, element, keys)
     if not response.signed or response.traits.strict:
         raise MessageRefused("response.unsigned")
     for assertion in response.message.assertion:
         return assertion
-    return message_model.read_unsigned(saml.Assertion, element)  # the Response covers it, encrypted
+    # The signature of the Response covers the encrypted assertion.
+    return message_reading.read_unsigned(saml.Assertion, element)
 
 
 def _map_status(codes: tuple[str, ...]) -> Status:
@@ -254,7 +255,7 @@ def _map_status(codes: tuple[str, ...]) -> Status:
 
     Some upstreams write the second-level code first, or codes of their own.
     """
-    top, *rest = codes  # the schema demands one
+    top, *rest = codes  # the schemas demand at least one
     if top not in _TOPS:
         rest = [top]
         top = AUTHN_FAILED.top

@@ -1,4 +1,4 @@
-"""Exclusive canonical form, written by libxml2, of elements and of what a signature covers."""
+"""Exclusive canonical form of XML elements, written by libxml2, and the parser for it."""
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -9,7 +9,10 @@ from broker.adapters.saml.xml_security.xml_names import INCLUSIVE, SIGNATURE
 
 
 def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
-    """Return a new parser of UTF-8 that resolves nothing; threads would wait at a shared one."""
+    """Return a new parser for UTF-8 that loads nothing else.
+
+    It is not shared, because threads would block each other at a shared parser.
+    """
     return etree.XMLParser(
         encoding="utf-8",
         no_network=True,
@@ -24,8 +27,8 @@ def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
 def canonicalize(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
     """Return an element in exclusive canonical form (xml-exc-c14n 3), without comments.
 
-    ``prefixes`` is the PrefixList; the element must declare them itself, so call ``separate`` first
-    for an element inside a document.
+    ``prefixes`` is the PrefixList. The element must declare them itself: for an element inside a
+    document, call ``copy_without`` first.
     """
     written = etree.tostring(
         element,
@@ -41,8 +44,8 @@ def canonicalize(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes
 def inclusive_prefixes(element: etree._Element | None) -> list[str]:
     """Return the prefixes that a canonicalisation treats as inclusive.
 
-    ``signature_profile`` limits their number. libxml2 does not know ``#default``; where it makes a
-    difference, the digests differ and the message is refused.
+    ``signature_profile`` limits their number. libxml2 does not know ``#default``. If it matters,
+    the digests differ and the message is refused.
     """
     prefixes: list[str] = []
     if element is None:
@@ -52,19 +55,19 @@ def inclusive_prefixes(element: etree._Element | None) -> list[str]:
     return prefixes
 
 
-def separate(element: etree._Element, left_out: Iterable[str] = (SIGNATURE,)) -> etree._Element:
-    """Return a copy of an element as a separate document, without the children ``left_out``.
+def copy_without(element: etree._Element, removed: Iterable[str] = (SIGNATURE,)) -> etree._Element:
+    """Return a copy of an element as a separate document, without its children of ``removed`` tags.
 
-    lxml declares the namespaces in scope at the new root; only an element inside a document must be
-    written for that. The text after a removed child stays, as the enveloped transform requires
-    (xmldsig-core 6.6.4).
+    The new root must declare all namespaces in scope. So an element inside a document is written
+    and parsed again. An element without parent declares them already and is only copied. The text
+    after a removed child stays, as the enveloped transform requires (xmldsig-core 6.6.4).
     """
     if element.getparent() is None:
         copy = deepcopy(element)
     else:
         octets = etree.tostring(element, encoding="utf-8", with_tail=False)
         copy = etree.fromstring(octets, build_parser())
-    for child in list(copy.iterchildren(*left_out)):
+    for child in list(copy.iterchildren(*removed)):
         remove_child(copy, child)
     return copy
 

@@ -1,9 +1,9 @@
-"""Decrypts assertions meant for us, with python-xmlsec in process, and encrypts those we send.
+"""Decrypts the assertions that we receive and encrypts those that we send, with python-xmlsec.
 
 Every algorithm is checked before decryption begins, because xmlsec would also decrypt RSA 1.5. The
-session key and the content are decrypted in two steps with a given key, so that KeyInfo never
-chooses one. Every later failure has the same reason code, ``xml.decryption``: different codes would
-be an oracle (Jager and Somorovsky 2011).
+session key and the content are decrypted in two steps, each with the key that we pass, so that
+KeyInfo never chooses a key. Every failure after the checks has the same reason code,
+``xml.decryption``: different codes would be an oracle (Jager and Somorovsky 2011).
 """
 
 import re
@@ -70,9 +70,9 @@ class DecryptionKeys:
 
 @dataclass(frozen=True)
 class EncryptedAssertion:
-    """The parts of an element that holds EncryptedData.
+    """The parts of an element that contains EncryptedData.
 
-    ``allow_cbc``: its sender needs it, and a verified signature covers it.
+    ``allow_cbc`` is True if the sender needs AES-CBC and a verified signature covers the element.
     """
 
     whole: etree._Element
@@ -85,7 +85,7 @@ class EncryptedAssertion:
 
     @cached_property
     def keys(self) -> list[etree._Element]:
-        """Return the EncryptedKeys, within the content or beside it."""
+        """Return the EncryptedKeys, inside the EncryptedData or next to it."""
         within = self.whole.findall(f"{ENCRYPTED_DATA}/{KEY_INFO}/{ENCRYPTED_KEY}")
         return [*within, *self.whole.findall(ENCRYPTED_KEY)]
 
@@ -101,7 +101,7 @@ class EncryptedAssertion:
 
 
 def _is_not_one_element(encrypted: EncryptedAssertion) -> bool:
-    """Refuse anything but one EncryptedData, of an element.
+    """Refuse anything but one EncryptedData that contains a whole element.
 
     Encrypted content without its element would become part of the surrounding element.
     """
@@ -112,12 +112,12 @@ def _is_not_one_element(encrypted: EncryptedAssertion) -> bool:
 
 
 def _has_wrong_key_count(encrypted: EncryptedAssertion) -> bool:
-    """Refuse a message without a key, or with so many that trying them costs too much."""
+    """Refuse a message without a key, or with too many keys: each of them must be tried."""
     return not 1 <= len(encrypted.keys) <= _MOST_KEYS
 
 
 def _has_weak_content_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
+    """Refuse 3DES, and refuse AES-CBC unless the peer needs it and a signature was verified.
 
     CBC does not detect changes, and the kind of failure reveals the content.
     """
@@ -137,7 +137,7 @@ def _has_weak_key_method(encrypted: EncryptedAssertion) -> bool:
 
 
 def _has_unknown_key_parameter(encrypted: EncryptedAssertion) -> bool:
-    """Refuse digests and mask functions of OAEP that nobody publishes, and any other parameter."""
+    """Refuse unusual digests and mask functions of OAEP, and any other parameter."""
     allowed = {_DIGEST_METHOD: _DIGESTS, _MGF: _MASKS}
     parameters = [parameter for method in encrypted.key_methods for parameter in method]
     return not all(
@@ -156,9 +156,9 @@ def _has_foreign_key_reference(encrypted: EncryptedAssertion) -> bool:
     Shibboleth and .NET point to an EncryptedKey in the same element. The broker allows it,
     because it tries all keys in the element anyway.
     """
-    beside = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
+    own_keys = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
     for pointer in encrypted.whole.iter(f"{{{DS}}}RetrievalMethod"):
-        if len(pointer) or pointer.get("Type") != _KEY_TYPE or pointer.get("URI") not in beside:
+        if len(pointer) or pointer.get("Type") != _KEY_TYPE or pointer.get("URI") not in own_keys:
             return True
     return False
 
@@ -179,10 +179,10 @@ def decrypt(
 ) -> etree._Element:
     """Decrypt an Assertion, or another element, and return it as the root of a new tree.
 
-    The message has passed XML security; ``within`` is the Clark name of the expected root.
-    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``xml.decryption`` for
-    everything after it. The encryption proves nothing about its sender: verify a signature over it
-    or within it. Source: xmlenc-core1.
+    The message has passed XML security. ``within`` is the Clark name of the expected root. Raises
+    MessageRefused with a code of ``METHODS`` before decryption begins, and with ``xml.decryption``
+    for every later failure. Encryption proves nothing about the sender: verify a signature over the
+    encrypted element or inside it. Source: xmlenc-core1.
     """
     encrypted = EncryptedAssertion(element, allow_cbc)
     apply_checks(METHODS, encrypted)
@@ -214,15 +214,15 @@ def _decrypt_element(element: etree._Element, key: xmlsec.Key) -> bytes:
 
     The copy has no Type: otherwise xmlsec would parse the plaintext itself.
     """
-    alone = deepcopy(element)
-    alone.attrib.pop("Type", "")
+    copy = deepcopy(element)
+    copy.attrib.pop("Type", "")
     encryption = xmlsec.EncryptionContext()
     encryption.key = key
-    return cast("bytes", encryption.decrypt(alone))
+    return cast("bytes", encryption.decrypt(copy))
 
 
 def _declare_namespaces(plain: bytes, element: etree._Element) -> bytes:
-    """Add the namespace declarations in scope that the plaintext lacks.
+    """Add the namespace declarations of the surrounding element that the plaintext lacks.
 
     Many products encrypt a subtree without them.
     """
@@ -238,42 +238,44 @@ def _declare_namespaces(plain: bytes, element: etree._Element) -> bytes:
 
 
 def encrypt(
-    assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
+    assertion: etree._Element,
+    certificate: bytes,
+    algorithms: EncryptionAlgorithms = DEFAULT_ENCRYPTION,
 ) -> etree._Element:
-    """Return an EncryptedAssertion of an element: AES with a new key, RSA-OAEP.
+    """Return an EncryptedAssertion of an element: AES with a new key, RSA-OAEP for that key.
 
-    AES-CBC can be changed unnoticed: the Response around it must be signed. ``certificate`` is the
-    recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``xml.key``,
-    ``xml.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2
-    and 5.5.
+    AES-CBC does not detect changes, so the Response around it must be signed. ``certificate`` is
+    the recipient's. Raises ValueError for another algorithm, and MessageRefused (``xml.key``,
+    ``xml.weak_key``) if the certificate has no RSA key of at least 2048 bits. Source: SDP-ALG01,
+    xmlenc-core1 5.2 and 5.5.
     """
-    if by.content not in _GCM | _CBC:
+    if algorithms.content not in _GCM | _CBC:
         raise ValueError("only AES-GCM and AES-CBC are written")
     encryption = xmlsec.EncryptionContext(_load_recipient_key(certificate))
-    size = 128 if "aes128" in by.content else 256
+    size = 128 if "aes128" in algorithms.content else 256
     of_session = xmlsec.constants.KeyDataTypeSession
     encryption.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, size, of_session)
-    encrypted = deepcopy(_build_encrypted_assertion(by))
-    # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
+    encrypted = deepcopy(_build_encrypted_assertion(algorithms))
+    # Not in canonical form: it would leave out the namespace that a value's xsi:type needs.
     plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
     encryption.encrypt_binary(encrypted[0], plain)
     return encrypted
 
 
 @lru_cache(maxsize=8)
-def _build_encrypted_assertion(by: EncryptionAlgorithms) -> etree._Element:
+def _build_encrypted_assertion(algorithms: EncryptionAlgorithms) -> etree._Element:
     """Return the EncryptedAssertion template; its two CipherValues are still empty."""
     digest = xmldsig.DigestMethod(algorithm=f"{DS}sha1")
     empty = xmlenc.CipherData(cipher_value=xmlenc.CipherValue())
     wrapped = xmlenc.EncryptedKey(
         encryption_method=xmlenc.EncryptionMethod(
-            algorithm=by.transport, extension_elements=[digest]
+            algorithm=algorithms.transport, extension_elements=[digest]
         ),
         cipher_data=empty,
     )
     encrypted_data = xmlenc.EncryptedData(
         type=f"{XENC}Element",
-        encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
+        encryption_method=xmlenc.EncryptionMethod(algorithm=algorithms.content),
         key_info=xmldsig.KeyInfo(extension_elements=[wrapped]),
         cipher_data=empty,
     )

@@ -1,4 +1,4 @@
-"""Reads SAML messages out of HTTP and writes them into it: the Redirect and POST bindings.
+"""Reads and writes SAML messages in HTTP: the Redirect and POST bindings.
 
 Source: saml-bindings 3.4 and 3.5.
 """
@@ -23,23 +23,30 @@ from broker.core.saml_ports import PostForm
 MessageField = Literal["SAMLRequest", "SAMLResponse"]
 
 DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
-LONGEST: Final = 256 * 1024  # octets of XML, as XML security's bound
+LONGEST: Final = 256 * 1024  # octets of XML, the same as in ``xml_structure_checks.Bounds``
 LONGEST_QUERY: Final = 64 * 1024
-# Octets. The standard says 80, services send whole URLs, deep links with a query in them
+# Octets. The standard allows 80, but services send whole URLs, even deep links with a query
 # (docs/reference/interop.md#relay-state).
 LONGEST_RELAY_STATE: Final = 2_000
-_KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
-_UNKEPT: Final = re.compile(r"[\r\n\0]")
-_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_KNOWN_PARAMETERS: Final = (
+    "SAMLRequest",
+    "SAMLResponse",
+    "RelayState",
+    "SigAlg",
+    "Signature",
+    "SAMLEncoding",
+)
+_FORBIDDEN_IN_RELAY_STATE: Final = re.compile(r"[\r\n\0]")
+_INVALID_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # A query escapes these characters of base64 and of algorithm names.
-_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D", ":": "%3A", "#": "%23"})
+_QUERY_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D", ":": "%3A", "#": "%23"})
 _WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedQuery:
-    """A signature of the Redirect binding over ``octets`` as they came, not yet verified."""
+    """A signature of the Redirect binding over ``octets`` as received, not yet verified."""
 
     octets: bytes
     sigalg: str
@@ -48,9 +55,9 @@ class SignedQuery:
 
 @dataclass(frozen=True, slots=True)
 class CarriedMessage:
-    """A message of the Redirect binding, or of the POST binding, which has no signed query.
+    """A message received by the Redirect or the POST binding. Only Redirect has a signed query.
 
-    ``xml`` has not passed XML security.
+    ``xml`` has not passed XML security yet.
     """
 
     xml: bytes
@@ -58,16 +65,16 @@ class CarriedMessage:
     signed: SignedQuery | None = None
 
 
-def inflate_redirect(
+def read_redirect(
     query_string: str, message: MessageField, longest: int = LONGEST
 ) -> CarriedMessage:
-    """Read the message out of a query string exactly as it came, undecoded by any framework.
+    """Read the message in a query string, which must be raw and not decoded by a framework.
 
-    A signature is over the raw octets, so nothing is decoded and encoded again. Bounds are in
-    octets. ``MessageRefused``:
-    ``xml.query``, ``xml.parameter_twice``, ``xml.parameter_missing``,
-    ``xml.parameter_unexpected``, ``xml.query_signature``, ``xml.base64``, ``xml.deflate``,
-    ``xml.relay_state``. Source: saml-bindings 3.4.4.1.
+    The signature covers the raw octets, so nothing is decoded and encoded again. ``longest`` is in
+    octets. Raises MessageRefused with ``xml.query``, ``xml.parameter_twice``,
+    ``xml.parameter_missing``, ``xml.parameter_unexpected``, ``xml.query_signature``,
+    ``xml.base64``, ``xml.deflate``, ``xml.size`` or ``xml.relay_state``. Source: saml-bindings
+    3.4.4.1.
     """
     raw = _split_query(query_string)
     other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
@@ -87,7 +94,7 @@ def inflate_redirect(
 
 def _split_query(query: str) -> dict[str, str]:
     """Return the parameters with their values still encoded."""
-    if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
+    if len(query) > LONGEST_QUERY or not query.isascii() or _INVALID_ESCAPE.search(query):
         raise MessageRefused("xml.query")
     raw: dict[str, str] = {}
     if not query:
@@ -95,20 +102,21 @@ def _split_query(query: str) -> dict[str, str]:
     for part in query.split("&"):
         written, _, value = part.partition("=")
         name = _decode_text(written)
-        if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
+        if name in raw:  # one could be verified and the other one read (CVE-2025-27773)
             raise MessageRefused("xml.parameter_twice")
-        if name in _KNOWN and name != written:  # the signed octets name it literally
+        # The name must not be escaped, because the signed octets contain it literally.
+        if name in _KNOWN_PARAMETERS and name != written:
             raise MessageRefused("xml.query")
         raw[name] = value
     return raw
 
 
 def _find_signature(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
-    """Return the signature and the octets that it must be over, or None where there is none."""
-    given = [name for name in ("Signature", "SigAlg") if name in raw]
-    if not given:
+    """Return the signature and the octets that it must cover, or None if there is no signature."""
+    present = [name for name in ("Signature", "SigAlg") if name in raw]
+    if not present:
         return None
-    if len(given) == 1:  # half a signature is one that was taken off
+    if len(present) == 1:  # an attacker may have removed the other parameter
         raise MessageRefused("xml.query_signature")
     signed_names = [name for name in (message, "RelayState", "SigAlg") if name in raw]
     octets = "&".join(f"{name}={raw[name]}" for name in signed_names)
@@ -127,7 +135,7 @@ def _decode_text(value: str) -> str:
 def read_post(
     form: Mapping[str, str], message: MessageField, longest: int, *, deflated: bool = False
 ) -> CarriedMessage:
-    """Read the message out of a form; bounds and ``deflated`` as ``decode_post``."""
+    """Read the message in a form; ``longest`` and ``deflated`` as in ``decode_post``."""
     relay_state = None
     if "RelayState" in form:
         relay_state = check_relay_state(form["RelayState"])
@@ -138,10 +146,10 @@ def read_post(
 def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
     """Decode the form field of the POST binding.
 
-    White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
-    message is read too, as passport-saml posts its requests
-    (docs/reference/interop.md#post-deflated); only for requests. ``MessageRefused``: ``xml.size``,
-    ``xml.base64``, ``xml.deflate``. Source: saml-bindings 3.5.4.
+    White space in it is ignored, because encoders and browsers insert it. With ``deflated``, a
+    DEFLATEd message is accepted too, as passport-saml posts its requests
+    (docs/reference/interop.md#post-deflated); use it for requests only. Raises MessageRefused with
+    ``xml.size``, ``xml.base64`` or ``xml.deflate``. Source: saml-bindings 3.5.4.
     """
     if len(value) > longest * 3 // 2:
         raise MessageRefused("xml.size")
@@ -155,7 +163,7 @@ def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -
 
 
 def _decode_base64(value: str) -> bytes:
-    """Decode strictly: what one decoder skips and another reads makes two messages of one."""
+    """Decode strictly: a lenient decoder could read another message from the same text."""
     try:
         written = value.encode("ascii")
         octets = base64.b64decode(written, validate=True)
@@ -181,12 +189,14 @@ def _inflate(octets: bytes, longest: int) -> bytes:
 
 
 def check_relay_state(value: str) -> str:
-    """Return a RelayState verbatim, opaque as it is.
+    """Return a RelayState unchanged.
 
-    ``MessageRefused`` (``xml.relay_state``) if it is too long to store with a login, or if no
-    header or form could carry it.
+    Raises MessageRefused (``xml.relay_state``) if it is too long to store with a login, or if a
+    header or form could not contain it.
     """
-    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+    if len(
+        value.encode("utf-8", "surrogatepass")
+    ) > LONGEST_RELAY_STATE or _FORBIDDEN_IN_RELAY_STATE.search(value):
         detail = f"no line break or NUL and at most {LONGEST_RELAY_STATE} octets are accepted"
         raise MessageRefused("xml.relay_state", detail)
     return value
@@ -199,9 +209,9 @@ def build_redirect_url(
     relay_state: str | None,
     key: SigningKey | None,
     *,
-    by: str = RSA_SHA256,
+    algorithm: str = RSA_SHA256,
 ) -> str:
-    """Return the URL that carries ``xml``, signed ``by`` this algorithm if there is a key.
+    """Return the URL with the message ``xml``, signed with ``algorithm`` if there is a key.
 
     Source: saml-bindings 3.4.4.1.
     """
@@ -211,15 +221,15 @@ def build_redirect_url(
     if relay_state is not None:
         query += f"&RelayState={quote(check_relay_state(relay_state), safe='')}"
     if key is not None:
-        query += f"&SigAlg={by.translate(_ESCAPES)}"
-        signature = sign_bytes(query.encode("ascii"), key, by)
+        query += f"&SigAlg={algorithm.translate(_QUERY_ESCAPES)}"
+        signature = sign_bytes(query.encode("ascii"), key, algorithm)
         query += f"&Signature={_escape_base64(signature)}"
     separator = "&" if "?" in destination else "?"
     return f"{destination}{separator}{query}"
 
 
 def _escape_base64(octets: bytes) -> str:
-    return base64.b64encode(octets).decode().translate(_ESCAPES)
+    return base64.b64encode(octets).decode().translate(_QUERY_ESCAPES)
 
 
 def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
@@ -230,21 +240,23 @@ def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None
     return fields
 
 
-def build_signed(
+def build_signed_message(
     root: etree._Element,
     field: MessageField,
     destination: str,
     key: SigningKey,
-    by: SigningAlgorithms,
+    algorithms: SigningAlgorithms,
     *,
-    by_post: bool,
+    as_post: bool,
     relay_state: str | None = None,
 ) -> str | PostForm:
-    """Return the form, or the HTTP-Redirect URL, whose signature covers the query only."""
-    if by_post:
-        return build_signed_form(root, field, destination, key, by, relay_state=relay_state)
+    """Return the signed form, or the HTTP-Redirect URL, whose signature covers the query only."""
+    if as_post:
+        return build_signed_form(root, field, destination, key, algorithms, relay_state=relay_state)
     xml = etree.tostring(root, encoding="utf-8")
-    return build_redirect_url(destination, field, xml, relay_state, key, by=by.method)
+    return build_redirect_url(
+        destination, field, xml, relay_state, key, algorithm=algorithms.method
+    )
 
 
 def build_signed_form(
@@ -252,11 +264,11 @@ def build_signed_form(
     field: MessageField,
     destination: str,
     key: SigningKey,
-    by: SigningAlgorithms,
+    algorithms: SigningAlgorithms,
     *,
     relay_state: str | None = None,
 ) -> PostForm:
     """Sign a message and return its HTTP-POST form."""
-    sign(root, key, by)
+    sign(root, key, algorithms)
     xml = etree.tostring(root, encoding="utf-8")
     return PostForm(destination, build_post_fields(xml, field, relay_state))

@@ -1,7 +1,7 @@
-"""The XML security checks that every inbound SAML message passes before anything else looks at it.
+"""The XML security checks that every received SAML message must pass before it is used.
 
-The name of the check that refuses is the cause: ``xml.doctype``. No text of libxml2 is passed on:
-it quotes values.
+The cause of a refusal is the name of the check: ``xml.doctype``. Error messages of libxml2 are
+dropped, because they quote values.
 """
 
 from typing import Final
@@ -21,11 +21,11 @@ _BOUNDS: Final = Bounds()
 def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
     """Return the root of a message that passed every check.
 
-    ``root`` is the Clark name of the only root allowed. The checks of ``xml_structure_checks``
-    are ``OCTETS`` on the bytes as they came and ``TREE`` on the tree; then follow
-    ``signature_profile.SHAPE`` on every signature, and last the schemas. No signature has been
-    verified yet: call ``signature.verify`` on the very element that will be read.
-    ``MessageRefused`` for everything else, whatever went wrong.
+    ``root`` is the Clark name of the only root allowed. The tables of ``xml_structure_checks`` are
+    applied: ``OCTETS`` to the raw bytes and ``TREE`` to the tree. Then ``signature_profile.SHAPE``
+    is applied to every signature, and the schemas last. No signature has been verified yet: call
+    ``signature.verify`` on the element that will be read. Raises MessageRefused for every other
+    input.
     """
     try:
         return _parse(raw, root, bounds)

@@ -28,8 +28,8 @@ from broker.adapters.saml.xml_security import signature_profile, written_message
 from broker.adapters.saml.xml_security.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
 from broker.adapters.saml.xml_security.canonical_form import (
     canonicalize,
+    copy_without,
     inclusive_prefixes,
-    separate,
 )
 from broker.adapters.saml.xml_security.xml_names import (
     DS,
@@ -66,8 +66,8 @@ class VerifyKey:
     def load(cls, octets: bytes) -> "VerifyKey":
         """Load the key of a certificate (PEM or DER), or a public key (PEM).
 
-        Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``xml.key`` where it is
-        none, ``xml.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
+        The certificate's validity and issuer are ignored (SDP-MD06). Raises MessageRefused with
+        ``xml.key`` if there is no key, or ``xml.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
         public = _load_public_key(octets)
         if isinstance(public, rsa.RSAPublicKey):
@@ -83,7 +83,7 @@ class VerifyKey:
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the SubjectPublicKeyInfo, in hex, by which people compare keys."""
+        """Return the SHA-256 of the SubjectPublicKeyInfo in hex, for people who compare keys."""
         der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(der).hexdigest()
 
@@ -96,7 +96,7 @@ class SigningKey:
     xml: xmlsec.Key
     certificate: str  # base64 of the DER form, for KeyInfo
 
-    # OpenSSL checks an RSA key each time it loads it: as long as 70 signatures (measured).
+    # Cached: OpenSSL checks an RSA key when it loads it, which takes as long as 70 signatures.
     @classmethod
     @lru_cache(maxsize=8)
     def load(cls, private: bytes, certificate: bytes) -> "SigningKey":
@@ -123,10 +123,10 @@ def _load_public_key(octets: bytes) -> object:
 def verify(element: etree._Element, keys: Sequence[VerifyKey]) -> bytes:
     """Verify the signature of ``element`` and return the octets that it covers.
 
-    The octets are ``element`` without its signature, in canonical form; their digest is the
-    verified DigestValue. A reader may trust nothing else. ``keys`` are those of the expected peer;
-    KeyInfo is not read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``,
-    ``xml.signature``, ``xml.signed_node``, ``xml.digest``, and the codes of
+    The octets are ``element`` without its signature, in canonical form. Their digest is the
+    verified DigestValue. The caller may trust nothing but these octets. ``keys`` are those of the
+    expected peer; KeyInfo is not read. Raises MessageRefused with ``xml.unsigned``,
+    ``xml.signatures``, ``xml.signature``, ``xml.signed_node``, ``xml.digest`` or a code of
     ``signature_profile.SHAPE``. Sources: saml-core 5.4, xmldsig-core 3.2,
     docs/reference/design.md#verify-keys.
     """
@@ -145,13 +145,13 @@ def verify(element: etree._Element, keys: Sequence[VerifyKey]) -> bytes:
 
 
 def _read_signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
-    """Write ``element`` as its one Reference says, and compare the digest with the verified one.
+    """Return the canonical octets of ``element``, after their digest was compared.
 
-    xmlsec has computed the digest from its own tree. If ours differs, we would read something that
-    was not signed.
+    xmlsec has verified a digest that it computed from its own tree. If the digest of our octets
+    differs, they were not signed.
     """
     reference = signature.find(f"{SIGNED_INFO}/{{{DS}}}Reference")
-    octets = canonicalize(separate(element), inclusive_prefixes(reference))
+    octets = canonicalize(copy_without(element), inclusive_prefixes(reference))
     if reference is None or not _has_digest(reference, octets):
         raise MessageRefused("xml.digest")
     return octets
@@ -169,7 +169,7 @@ def _has_digest(reference: etree._Element, octets: bytes) -> bool:
 
 
 def _is_signed_by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
-    """Return whether this key made the signature; xmlsec gets no other key."""
+    """Return whether this key made the signature. xmlsec gets this key only."""
     try:
         verification = xmlsec.SignatureContext()
         verification.key = key.xml
@@ -180,13 +180,15 @@ def _is_signed_by(element: etree._Element, signature: etree._Element, key: Verif
     return True
 
 
-def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAULT_SIGNING) -> None:
-    """Sign ``element`` by its ID, enveloped, exclusive c14n (saml-core 5.4).
+def sign(
+    element: etree._Element, key: SigningKey, algorithms: SigningAlgorithms = DEFAULT_SIGNING
+) -> None:
+    """Add an enveloped signature to ``element``, with exclusive c14n (saml-core 5.4).
 
-    The schema sets the place: after Issuer, or first in metadata. Sign last, because any later
+    The schema sets its place: after Issuer, or first in metadata. Sign last, because any later
     change breaks the signature.
     """
-    signature = deepcopy(_build_signature(by))
+    signature = deepcopy(_build_signature(algorithms))
     for reference in signature.iter(f"{{{DS}}}Reference"):
         reference.set("URI", f"#{element.get('ID')}")
     has_issuer = len(element) > 0 and element[0].tag == ISSUER
@@ -199,7 +201,7 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAU
     signature.append(deepcopy(_key_info(key.certificate)))
 
 
-# pysaml2 takes as long to write these as to write a Response, and they never change (measured).
+# Cached: pysaml2 takes as long to write these as to write a Response, and they never change.
 @lru_cache(maxsize=8)
 def _key_info(certificate: str) -> etree._Element:
     written = xmldsig.X509Certificate(text=certificate)
@@ -208,19 +210,19 @@ def _key_info(certificate: str) -> etree._Element:
 
 
 @lru_cache(maxsize=8)
-def _build_signature(by: SigningAlgorithms) -> etree._Element:
+def _build_signature(algorithms: SigningAlgorithms) -> etree._Element:
     """Return the ds:Signature template; the URI and the two values are still empty."""
     transforms = [
         xmldsig.Transform(algorithm=name) for name in (signature_profile.ENVELOPED, EXCLUSIVE)
     ]
     reference = xmldsig.Reference(
         transforms=xmldsig.Transforms(transform=transforms),
-        digest_method=xmldsig.DigestMethod(algorithm=by.digest),
+        digest_method=xmldsig.DigestMethod(algorithm=algorithms.digest),
         digest_value=xmldsig.DigestValue(),
     )
     signed_info = xmldsig.SignedInfo(
         canonicalization_method=xmldsig.CanonicalizationMethod(algorithm=EXCLUSIVE),
-        signature_method=xmldsig.SignatureMethod(algorithm=by.method),
+        signature_method=xmldsig.SignatureMethod(algorithm=algorithms.method),
         reference=[reference],
     )
     return written_message.tree(
@@ -231,7 +233,7 @@ def _build_signature(by: SigningAlgorithms) -> etree._Element:
 def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list.
 
-    ``ValueError`` for another algorithm. Source: saml-bindings 3.4.4.1.
+    Raises ValueError for another algorithm. Source: saml-bindings 3.4.4.1.
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
         raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
@@ -241,7 +243,8 @@ def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
 def verify_bytes(raw: bytes, signature: bytes, sigalg: str, keys: Sequence[VerifyKey]) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
-    ``MessageRefused``: ``xml.signature_method`` outside the allow-list, ``xml.signature``.
+    Raises MessageRefused with ``xml.signature_method`` for an algorithm outside the allow-list, or
+    with ``xml.signature``.
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS:
         raise MessageRefused("xml.signature_method")
@@ -265,7 +268,7 @@ def _are_octets_signed_by(raw: bytes, signature: bytes, sigalg: str, public: Pub
 def _is_ecdsa_signature_by(
     raw: bytes, signature: bytes, sigalg: str, public: ec.EllipticCurvePublicKey
 ) -> bool:
-    """Verify concatenated r and s (xmldsig-core1 6.4.3); raise ``InvalidSignature`` on failure."""
+    """Verify concatenated r and s (xmldsig-core1 6.4.3). Raises InvalidSignature on failure."""
     half = (public.key_size + 7) // 8
     r = int.from_bytes(signature[:half], "big")
     s = int.from_bytes(signature[half:], "big")

@@ -31,7 +31,7 @@ SIGNATURE_METHODS: Final = frozenset(
     )
 )
 DIGEST_METHODS: Final = frozenset((XENC + "sha256", MORE + "sha384", XENC + "sha512"))
-# An NCName: nothing that could end the XPointer xmlsec builds from it.
+# An NCName. It cannot end the XPointer that xmlsec builds from it.
 _ID: Final = re.compile(r"[^\W\d][\w.\-]*")
 _MOST_PREFIXES: Final = 16  # real signatures list one to five
 # Where a verifier reads the parts of a signature.
@@ -78,7 +78,7 @@ def _algorithm(found: list[etree._Element]) -> str:
 
 
 def _has_not_one_signed_info(parts: SignatureParts) -> bool:
-    """Refuse two SignedInfos: one is verified, the other is read (CVE-2025-29774)."""
+    """Refuse two SignedInfos: one could be verified and the other one read (CVE-2025-29774)."""
     return len(parts.signed_infos) != 1
 
 
@@ -88,7 +88,7 @@ def _has_object(parts: SignatureParts) -> bool:
 
 
 def _has_not_one_reference(parts: SignatureParts) -> bool:
-    """Refuse several References: a reader cannot know which of them covers the element."""
+    """Refuse several References: a reader could not know which of them covers the element."""
     return len(parts.references) != 1
 
 
@@ -107,7 +107,7 @@ def _refers_elsewhere(parts: SignatureParts) -> bool:
 
 
 def _has_other_canonicalization(parts: SignatureParts) -> bool:
-    """Refuse another canonicalisation: it can make two documents look alike to the signature."""
+    """Refuse another canonicalisation: two different documents could have the same digest."""
     return _algorithm(parts.canonicalizations) != EXCLUSIVE
 
 
@@ -134,7 +134,7 @@ def _has_weak_method(parts: SignatureParts) -> bool:
 
 
 def _has_parameters(parts: SignatureParts) -> bool:
-    """Refuse all but a list of prefixes within an algorithm.
+    """Refuse every parameter of an algorithm except a list of prefixes.
 
     HMACOutputLength truncates a signature (CVE-2009-0217).
     """
@@ -179,7 +179,7 @@ SHAPE: Final[dict[str, Callable[[SignatureParts], bool]]] = {
 def check_shape(signature: etree._Element) -> SignatureParts:
     """Return the parts of a signature that passes every check.
 
-    ``MessageRefused``: ``xml.<name>`` of SHAPE. Sources: xmldsig-core, saml-core 5.4.
+    Raises MessageRefused with ``xml.<name>`` of SHAPE. Sources: xmldsig-core, saml-core 5.4.
     """
     parts = SignatureParts.find(signature)
     apply_checks(SHAPE, parts)

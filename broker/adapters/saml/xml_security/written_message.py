@@ -20,7 +20,7 @@ _DECLARATION: Final = "xmlns:"
 def tree(message: SamlBase) -> etree._Element:
     """Return a message as an lxml tree.
 
-    ``BrokerError`` for a value with a character that XML cannot hold.
+    Raises BrokerError for a value with a character that XML cannot contain.
     """
     try:
         return _write(message, None)

@@ -1,4 +1,4 @@
-"""The structure checks of XML security; each function returns whether a message offends."""
+"""The structure checks of XML security. A check returns True if the message must be refused."""
 
 import re
 import threading
@@ -32,8 +32,8 @@ _ENTRIES: Final = (
     (MD, "saml-schema-metadata-2.0.xsd"),
     (XENC11, "xenc-schema-11.xsd"),
 )
-# A compiled schema has one error log, so threads take turns (0.03 ms each).
-_turn = threading.Lock()
+# A compiled schema has only one error log, so one thread at a time uses it (for 0.03 ms).
+_schema_lock = threading.Lock()
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
 # Possessive quantifiers, and only after white space, so that ``xmlns:xmlns:...`` does not take
 # quadratic time. The white space is a look-behind, because a search for fixed characters is fast.
@@ -42,8 +42,8 @@ _NAMESPACE: Final = re.compile(
 )
 _ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
 _OFFENDER: Final = re.compile(r"Element '(?:\{[^}]*\})?([A-Za-z0-9_.-]{1,60})'")
-# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted,
-# never referred to.
+# Elements that have an ``Id`` by the standards, or as pysaml2 writes them. It must be unique, but
+# no reference uses it.
 _NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
 
 
@@ -51,7 +51,7 @@ def _compile_path(expression: str) -> Callable[[etree._Element], Any]:
     return etree.XPath(expression, namespaces=PREFIXES)
 
 
-# By their length first, which leaves little to translate.
+# The length is compared first, because ``translate`` is slower.
 _IDS: Final = _compile_path(
     "//@*[string-length(local-name()) = 2][translate(local-name(), 'ID', 'id') = 'id']"
 )
@@ -63,18 +63,18 @@ _ATTRIBUTES: Final = _compile_path("count(//@*)")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of a message is read; everything real is far below, every bomb above."""
+    """Limits of a message: real messages are far below them, XML bombs are above."""
 
     octets: int = 256 * 1024
     depth: int = 40
-    nodes: int = 3_000  # more cost 0.1 s where each offends against the schemas
+    nodes: int = 3_000  # the schema check of so many faulty nodes takes 0.1 s
     attributes: int = 1_500
     namespaces: int = 1_000
     scope: int = 100
 
 
 class Octets(NamedTuple):
-    """A message as it came."""
+    """A message as it was received."""
 
     raw: bytes
     bounds: Bounds
@@ -82,7 +82,7 @@ class Octets(NamedTuple):
 
 @dataclass(frozen=True)
 class MessageTree:
-    """A message as parsed, the one root that the endpoint allows, and what several checks read."""
+    """A parsed message, the root that the endpoint expects, and values that several checks use."""
 
     root: etree._Element
     expected: str
@@ -90,34 +90,34 @@ class MessageTree:
 
     @cached_property
     def ids(self) -> list[Any]:
-        """Every attribute that some reader may take for an ID; it knows its name and element."""
+        """Return every attribute that some reader may use as an ID, with its name and element."""
         return list(_IDS(self.root))
 
     @cached_property
     def signatures(self) -> list[etree._Element]:
-        """Every element that some reader may take for a signature."""
+        """Return every element that some reader may use as a signature."""
         return list(_SIGNATURES(self.root))
 
     @cached_property
     def assertions(self) -> list[etree._Element]:
-        """Every assertion, plain or encrypted, wherever it stands."""
+        """Return every assertion, plain or encrypted, in any place."""
         return list(_ASSERTIONS(self.root))
 
 
 def _is_too_large(message: Octets) -> bool:
-    """Refuse a message too large to be one, before any work is done on it."""
+    """Refuse a message that is too large to be genuine, before any work is done on it."""
     return len(message.raw) > message.bounds.octets
 
 
 def _has_nul(message: Octets) -> bool:
-    """Refuse a NUL: what follows it is read by some and not by others."""
+    """Refuse a NUL: some readers stop there, others continue."""
     return b"\0" in message.raw
 
 
 def _has_foreign_encoding(message: Octets) -> bool:
-    """Refuse bytes that mean one thing here and another to the next reader.
+    """Refuse other encodings than UTF-8: another reader could read other characters.
 
-    They are UTF-7, UTF-16, or mislabelled Latin.
+    Examples are UTF-7, UTF-16, and Latin-1 that is labelled as UTF-8.
     """
     declared = _ENCODING.match(message.raw.removeprefix(b"\xef\xbb\xbf"))
     if declared and declared[1].lower() != b"utf-8":
@@ -146,10 +146,10 @@ def _has_too_many_namespaces(message: Octets) -> bool:
 
 
 def _has_relative_namespace(message: Octets) -> bool:
-    """Refuse a relative namespace URI: canonicalisation fails, and some then sign nothing.
+    """Refuse a relative namespace URI: canonicalisation fails, and some products then sign nothing.
 
-    Whitespace, quotes and angle brackets are refused within, so that no declaration can hide behind
-    text like one. Source: CVE-2025-66568.
+    The URI may not contain white space, quotes or angle brackets, so that text which looks like a
+    declaration cannot hide a real one. Source: CVE-2025-66568.
     """
     for double_quoted, single_quoted in _NAMESPACE.findall(message.raw):
         value = double_quoted or single_quoted
@@ -169,12 +169,12 @@ def _build_path_check(path: str) -> Callable[[MessageTree], Any]:
 
 
 def _has_other_root(message: MessageTree) -> bool:
-    """Refuse a message of another kind than this endpoint takes (CVE-2026-49283)."""
+    """Refuse a message of another kind than this endpoint accepts (CVE-2026-49283)."""
     return message.root.tag != message.expected
 
 
 def _has_too_many_nodes(message: MessageTree) -> bool:
-    """Refuse more nodes than a real message has; the walks below are linear in them."""
+    """Refuse more nodes than a real message has: the time of the other checks depends on them."""
     return bool(_NODES(message.root) > message.bounds.nodes)
 
 
@@ -184,7 +184,7 @@ def _has_too_many_attributes(message: MessageTree) -> bool:
 
 
 def _is_too_deep(message: MessageTree) -> bool:
-    """Refuse nesting deep enough to exhaust whatever recurses over it."""
+    """Refuse deep nesting, which exhausts the stack of recursive code."""
     return bool(_deeper_than(message.bounds.depth)(message.root))
 
 
@@ -193,18 +193,18 @@ def _has_too_large_scope(message: MessageTree) -> bool:
 
     Canonicalisation goes through all of them at every element.
     """
-    within = 0
+    in_scope = 0
     for event, _ in etree.iterwalk(message.root, events=("start-ns", "end-ns")):
-        within += 1 if event == "start-ns" else -1
-        if within > message.bounds.scope:
+        in_scope += 1 if event == "start-ns" else -1
+        if in_scope > message.bounds.scope:
             return True
     return False
 
 
 def _has_foreign_id_attribute(message: MessageTree) -> bool:
-    """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID`` (CVE-2025-66567).
+    """Refuse ``id``, ``Id`` or ``xml:id`` instead of ``ID`` (CVE-2025-66567).
 
-    Readers differ in which of them a Reference finds.
+    Readers differ in which of these attributes a Reference finds.
     """
     return not all(_is_standard_id(found) for found in message.ids)
 
@@ -216,20 +216,20 @@ def _is_standard_id(found: Any) -> bool:
 
 
 def _has_duplicate_id(message: MessageTree) -> bool:
-    """Refuse two elements of one ID: the signature covers the first, a reader reads the second."""
+    """Refuse two elements with one ID: a reader may read the one that is not signed."""
     found = message.ids
     return len(set(found)) != len(found)
 
 
 def _has_second_assertion(message: MessageTree) -> bool:
-    """Refuse a second assertion, plain or encrypted: a reader may read it instead of the first."""
+    """Refuse a second assertion, plain or encrypted: a reader may read the wrong one."""
     return len(message.assertions) > 1
 
 
 def _has_misplaced_assertion(message: MessageTree) -> bool:
     """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere.
 
-    It is there to be found by mistake.
+    A reader could use it by mistake.
     """
     for assertion in message.assertions:
         places = (assertion, assertion.getparent())
@@ -239,15 +239,16 @@ def _has_misplaced_assertion(message: MessageTree) -> bool:
 
 
 def _has_foreign_signature(message: MessageTree) -> bool:
-    """Refuse a Signature of a foreign namespace: some readers look for the local name."""
+    """Refuse a Signature of another namespace: some readers look only for the local name."""
     return any(found.tag != SIGNATURE for found in message.signatures)
 
 
 def _has_misplaced_signature(message: MessageTree) -> bool:
-    """Refuse a signature but at the root or its assertion.
+    """Refuse a signature in another place than the root or its assertion.
 
-    Elsewhere another element borrows it (signature wrapping). The schemas decide which roots may
-    have a signature, and where in them; ``assertion_place`` where an assertion may stand.
+    There it could be used for an element that it does not cover (signature wrapping). The schemas
+    decide which roots may have a signature, and where in them. The check ``assertion_place``
+    decides where an assertion may be.
     """
     for signature in message.signatures:
         parent = signature.getparent()
@@ -259,13 +260,13 @@ def _has_misplaced_signature(message: MessageTree) -> bool:
 
 
 def _has_doubled_signature(message: MessageTree) -> bool:
-    """Refuse two signatures at one element: verifying one says nothing about the other."""
+    """Refuse two signatures in one element: only one of them would be verified."""
     signed = [found.getparent() for found in message.signatures]
     return len(set(signed)) != len(signed)
 
 
 class _ShippedSchemas(etree.Resolver):
-    """Finds every schema location, whatever its host, among the shipped files."""
+    """Resolves every schema location to a shipped file, so that nothing is fetched."""
 
     def resolve(  # type: ignore[override]  # stubs lack one
         self, system_url: str, _public_id: str, opening: Any
@@ -292,17 +293,17 @@ def is_valid(root: etree._Element) -> bool:
     The tree stays unchanged. libxml2 would follow an xsi:schemaLocation, so an earlier check
     refuses it. Sources: the schemas of saml-core, saml-metadata, xmldsig, xenc, xenc11.
     """
-    with _turn:
+    with _schema_lock:
         return bool(_compile_schema().validate(root.getroottree()))
 
 
 def find_first_violation(root: etree._Element) -> str:
-    """Name the first element that the schemas do not allow, and its line: ``Organization, line 3``.
+    """Return the first element that the schemas do not allow: ``Organization, line 3``.
 
-    Return an empty string for a valid document. Use it only for files of the administrator. The
-    text quotes no value.
+    Return "" for a valid document. Use it only for files of the administrator. The text quotes no
+    value.
     """
-    with _turn:
+    with _schema_lock:
         schema = _compile_schema()
         if schema.validate(root.getroottree()):
             return ""
@@ -314,7 +315,7 @@ def find_first_violation(root: etree._Element) -> str:
 
 
 def _violates_schema(message: MessageTree) -> bool:
-    """Refuse what the schemas do not allow, in the tree as received and not as written again."""
+    """Refuse a message that the schemas do not allow, in the tree as it was received."""
     return not is_valid(message.root)
 
 
@@ -332,12 +333,12 @@ TREE: Final[dict[str, Callable[[MessageTree], Any]]] = {
     "attributes": _has_too_many_attributes,
     "depth": _is_too_deep,
     "scope": _has_too_large_scope,
-    # It cuts a text in two: user@x<!---->.evil (CVE-2017-11427).
+    # A comment splits a text: user@x<!---->.evil (CVE-2017-11427).
     "comment": _build_path_check("//comment()"),
-    # It cuts as a comment does, and can start a stylesheet.
+    # A processing instruction splits a text too, and can load a stylesheet.
     "instruction": _build_path_check("//processing-instruction()"),
     "xinclude": _build_path_check("//xi:*"),
-    # libxml2 follows it.
+    # libxml2 would load a schema from there.
     "schema_location": _build_path_check(
         "//@xsi:*[local-name() != 'type' and local-name() != 'nil']"
     ),
@@ -354,7 +355,7 @@ LAST: Final[dict[str, Callable[[MessageTree], Any]]] = {"schema": _violates_sche
 
 
 def apply_checks(table: Mapping[str, Callable[[_Subject], Any]], subject: _Subject) -> None:
-    """Raise MessageRefused ``xml.<name>`` for the first check of a table that refuses."""
-    for name, offends in table.items():
-        if offends(subject):
+    """Raise MessageRefused ``xml.<name>`` for the first check of a table that returns True."""
+    for name, is_refused in table.items():
+        if is_refused(subject):
             raise MessageRefused(f"xml.{name}")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+# Stands for a time that is missing or unreadable, where only an expired one is safe.
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 

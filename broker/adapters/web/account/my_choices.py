@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import PATH, OwnRecordPages, attach_json
 from broker.adapters.web.login.login_pages import make_routes
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import language, localize_text
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.events.audit_events import AuditEventKind
@@ -89,7 +89,7 @@ class MyChoices(OwnRecordPages):
         """End the transaction, so that the Back button of the browser shows the choices no more."""
         self.ports.broker.transactions.end(context)
         by = self.ports.upstreams.get(context.transaction.upstream or "")
-        way = "" if by is None or by.local else spoken(by.label)
+        way = "" if by is None or by.local else localize_text(by.label)
         return self.account_page("choices_left.html", "left", way=way, over=True)
 
     def _begin(self, way: str | None, purpose: LoginPurpose) -> Response:

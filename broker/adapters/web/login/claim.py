@@ -16,7 +16,7 @@ from broker.core.errors import BrowserUnmatched, ClaimRefused, CodeRefused, TooM
 from broker.core.events.broker_events import EventKind
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.input_normalization import remove_invisible
-from broker.core.login.next_step import can_claim
+from broker.core.login.next_step import offers_claim
 from broker.core.login.steps import ClaimBorrower, Step
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
 from broker.use_cases.transactions.person_resolution import display_name
@@ -40,7 +40,7 @@ class ClaimPages(LoginPages):
         """Offer a mailed code and the card number, or ask for the code that was mailed."""
         context = self.require_person(name)
         step = self.ports.next_step(context)
-        if not can_claim(step):
+        if not offers_claim(step):
             return self.redirect_to(context.transaction)
         if "code" in request.args:
             return self._code_page(context, step)
@@ -53,7 +53,7 @@ class ClaimPages(LoginPages):
         """Mail a code, try one, or take the card number in its place, as the button says."""
         context = self.require_person(name)
         step = self.ports.next_step(context)
-        if not can_claim(step):
+        if not offers_claim(step):
             return self.onward(context, self.url(context.transaction))
         form = self.ports.forms.read_fresh(context.transaction, _PURPOSE)
         if form is None:

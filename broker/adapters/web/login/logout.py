@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import list_form_fields, raw_query
 from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_posted, write_wire
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -209,7 +209,7 @@ class SingleLogoutPages(OutgoingSaml):
         wire, subject = write_wire(message), name_id.value
         record = self.ports.messages.record_logout
         record(kind, peer, wire, request_id, subject=subject, outcome="sent")
-        return self.leave(message, "logout", self._label(peer))
+        return self.send_message(message, "logout", self._label(peer))
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         """Show the question, the silent participant, or what was ended and what stays open."""
@@ -221,7 +221,7 @@ class SingleLogoutPages(OutgoingSaml):
             kind=kind,
             logout=logout,
             waiting=waiting,
-            label=lambda peer: spoken(self._label(peer)),
+            label=lambda peer: localize_text(self._label(peer)),
             both=_sides_to_choose(logout) == {"service", "upstream"},
             address=f"{self._url(logout.id)}/on",
             can_go_back=not asked.asynchronous

@@ -76,7 +76,7 @@ class BrowserCookies:
         return self._read(_UPSTREAM_COOKIE)
 
     def remember_upstream(self, response: Response, upstream: str | None) -> None:
-        """Remember an upstream for half a year; None forgets the remembered one."""
+        """Remember an upstream for half a year. Forget it if ``upstream`` is None."""
         if upstream:
             self._set(response, _UPSTREAM_COOKIE, upstream, _UPSTREAM_KEPT_FOR)
         elif self.upstream() is not None:

@@ -49,7 +49,7 @@ def language() -> str:
     return str(get_locale().language)
 
 
-def remember(request: Request, response: Response, base_url: str) -> Response:
+def remember_language(request: Request, response: Response, base_url: str) -> Response:
     """Store the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
     Without ``?lang=`` no cookie is set, nor for a form or a SAML address: the ACS neither reads nor
@@ -90,6 +90,6 @@ def base_path(base_url: str) -> str:
     return urlsplit(base_url).path.rstrip("/")
 
 
-def spoken(text: Text | None) -> str:
+def localize_text(text: Text | None) -> str:
     """Return ``text`` in the language of the page being made; "" if there is no text."""
     return text[language()] if text else ""

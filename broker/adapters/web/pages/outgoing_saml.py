@@ -7,7 +7,7 @@ from typing import Final
 from flask import current_app, redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import language, localize_text
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
@@ -44,15 +44,17 @@ class OutgoingSaml:
         transaction = context.transaction
         upstream = outstanding.upstream
         asked, reference = transaction.upstream_request, transaction.reference
-        leaving = ports.messages.ask(ports.sp_role, asked, outstanding, reference)
+        message = ports.messages.ask(ports.sp_role, asked, outstanding, reference)
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, {"upstream": upstream})
-        return self.leave(leaving, "authenticate", ports.upstreams[upstream].label)
+        return self.send_message(message, "authenticate", ports.upstreams[upstream].label)
 
-    def leave(self, message: str | PostForm, step: str, party: Text) -> Response:
-        """Return the answer that carries ``message``: a redirect, or a page that posts it."""
+    def send_message(self, message: str | PostForm, step: str, party: Text) -> Response:
+        """Return the answer that sends ``message``: a redirect, or a page that posts it."""
         if isinstance(message, str):
             return redirect(message, 302)
-        page = render_template("peer_post.html", form=message, step=step, party=spoken(party))
+        page = render_template(
+            "peer_post.html", form=message, step=step, party=localize_text(party)
+        )
         return self.posting_page(page)
 
     def posting_page(self, page: str, status: int = 200) -> Response:
@@ -61,7 +63,7 @@ class OutgoingSaml:
         return protect(response, self.ports.base_url, "leaving")
 
     def introduce(self, back: str) -> Response:
-        """Set the browser cookie and redirect to ``back``, which checks that the cookie came."""
+        """Set the browser cookie and redirect to ``back``, which checks that it was accepted."""
         response = redirect(back, 303)
         self.ports.cookies.set_browser_cookie(response)
         return response
@@ -74,7 +76,7 @@ class OutgoingSaml:
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
-        return self.leave(form, "authenticate", ports.library)
+        return self.send_message(form, "authenticate", ports.library)
 
     def post_to_service(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from broker.adapters.web.pages.failure_texts import ActionKind
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -65,7 +65,7 @@ def choose_actions(
     for upstream in ways_to_borrower(step, transaction, ports):
         label = _("Log in with your library account")
         if not upstream.local:
-            label = _("Log in with %(way)s", way=spoken(upstream.label))
+            label = _("Log in with %(way)s", way=localize_text(upstream.label))
         actions.append(Action("way", label, way=upstream.name))
     if explain(step.reason).main == "again":
         actions.append(Action("again", _("Log in again"), retry))
@@ -75,7 +75,7 @@ def choose_actions(
     back = _go_on_to(ports.services.get(transaction.back or ""))
     if transaction.purpose is LoginPurpose.LOGIN:
         service = ports.services[transaction.request.service]
-        back = Action("return", _("Return to %(service)s", service=spoken(service.label)))
+        back = Action("return", _("Return to %(service)s", service=localize_text(service.label)))
     return order_actions(step.reason, tuple(actions), back)
 
 
@@ -112,8 +112,8 @@ def _go_on_to(service: Service | None) -> Action | None:
     """Return the link to the address of ``service``, if it has one."""
     if service is None or service.url is None:
         return None
-    label = _("Go on to %(service)s", service=spoken(service.label))
-    return Action("return", label, spoken(service.url))
+    label = _("Go on to %(service)s", service=localize_text(service.label))
+    return Action("return", label, localize_text(service.url))
 
 
 def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | None) -> Action | None:
@@ -161,7 +161,7 @@ def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.lookup.policies(context).policies
+        for policy in ports.broker.person_at_login.policies(context).policies
         if any(release.service in names for release in policy.releases)
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -22,7 +22,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.lookup.policies(context), policy, transaction)
+    label = _account_label(ports.broker.person_at_login.policies(context), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:
@@ -31,7 +31,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
         "number": step.number,
         "cpr_cards": ports.cpr_cards,
         "decision": decision,
-        "account": spoken(label),
+        "account": localize_text(label),
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,

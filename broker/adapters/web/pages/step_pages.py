@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import sign_up_result
 from broker.adapters.web.pages.consent_screen import ConsentScreen
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import language, localize_text
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.refusal_links import (
@@ -198,7 +198,7 @@ class StepPages(OutgoingSaml):
                 step, service, ports.labels, language(), transaction, now, upstream
             ),
             choices=f"{ports.base_url}/my-choices",
-            claim=self.url(transaction, "claim") if step.can_claim else "",
+            claim=self.url(transaction, "claim") if step.offers_claim else "",
             account_address=ports.broker.find_account_address(context, now),
             is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
@@ -302,7 +302,7 @@ class StepPages(OutgoingSaml):
         return render_template(
             template,
             step=step,
-            service=spoken(label),
+            service=localize_text(label),
             now=self.ports.now(),
             help_code=self._help_code(transaction),
             ends_soon=transaction.shared and transaction.authentication is not None,

@@ -9,7 +9,7 @@ from flask import Blueprint, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
+from broker.adapters.web.pages.language import LANGUAGES, base_path, language, localize_text
 from broker.adapters.web.pages.page_links import add_query, login_named
 from broker.adapters.web.sign_up import sign_up_links
 from broker.adapters.web.sign_up.content_files import ActionShape, Texts, TextShape
@@ -145,7 +145,7 @@ class SignUpPages:
     @property
     def service(self) -> str:
         """Return the label of the service that the person came from; "" without one."""
-        return spoken(self.setting.services.get(self.query_fields.get("service", "")))
+        return localize_text(self.setting.services.get(self.query_fields.get("service", "")))
 
     def plain(self, text: TextShape) -> str:
         """Return a text without links: a title or a label."""
@@ -174,7 +174,7 @@ class SignUpPages:
             return add_query(self.base + self.texts.pages[target].address, self.query_fields)
         if target in sign_up_links.FIXED:
             return sign_up_links.FIXED[target]
-        return spoken(self.setting.links.get(target)) or None
+        return localize_text(self.setting.links.get(target)) or None
 
     def doing(self, action: ActionShape) -> str | None:
         """Return the address of an action on a last page, with the chosen intent in its query.
@@ -199,4 +199,7 @@ class SignUpPages:
         return {"service": self.query_fields.get("service")}
 
     def _words(self) -> Mapping[str, str]:
-        return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}
+        return {
+            "eid": localize_text(self.setting.eid_name),
+            "library": localize_text(self.setting.library),
+        }

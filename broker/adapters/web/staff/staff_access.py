@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.language import localize_text
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.errors import BrokerError, CookiesNeeded
@@ -201,7 +201,7 @@ class StaffAccess(OutgoingSaml):
         upstream = self.logins.upstream()
         institution = upstream.institution(self.logins.rules.institution)
         label = institution.label if institution else None
-        return spoken(label or upstream.label)
+        return localize_text(label or upstream.label)
 
     def tell(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> None:
         """Write an event of a member of staff to the audit log; AuditUnavailable."""

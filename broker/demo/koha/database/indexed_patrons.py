@@ -11,7 +11,7 @@ INDEXED: Final = ("cardnumber", "userid", "statistics_1", "date_of_birth", "emai
 _ATTRIBUTE: Final = "extended_attributes.value"
 _ANY: Final = "-or"
 
-Value = tuple[str, str]
+IndexKey = tuple[str, str]
 
 
 def create_patron_table() -> IndexedRows[int]:
@@ -19,22 +19,23 @@ def create_patron_table() -> IndexedRows[int]:
     return IndexedRows(_values)
 
 
-def column_value(column: str, text: str) -> Value:
-    """Return the index value of a text in a column."""
+def column_value(column: str, text: str) -> IndexKey:
+    """Return the index key of a text in a column."""
     return column, fold(text)
 
 
-def attribute_value(text: str) -> Value:
-    """Return the index value of an attribute's text, for all attribute types."""
+def attribute_value(text: str) -> IndexKey:
+    """Return the index key of an attribute's text, for all attribute types."""
     return _ATTRIBUTE, fold(text)
 
 
-def candidates(patrons: IndexedRows[int], query: Any) -> frozenset[int] | None:
+def find_candidates(patrons: IndexedRows[int], query: Any) -> frozenset[int] | None:
     """Return the patrons that may match a JSON query, or None if no index applies."""
     if isinstance(query, list):
         return _find_for_any(patrons, query)
     if not isinstance(query, Mapping):
         return None
+    # A patron must meet all conditions, so one condition with an index is enough to narrow them.
     for name, test in query.items():
         column = name.removeprefix("me.")
         found = _find_for_condition(patrons, column, test)
@@ -46,7 +47,7 @@ def candidates(patrons: IndexedRows[int], query: Any) -> frozenset[int] | None:
 def _find_for_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int] | None:
     found: set[int] = set()
     for query in queries:
-        some = candidates(patrons, query)
+        some = find_candidates(patrons, query)
         if some is None:
             return None
         found |= some
@@ -55,7 +56,7 @@ def _find_for_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozense
 
 def _find_for_condition(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
     if name == _ANY:
-        return candidates(patrons, test)
+        return find_candidates(patrons, test)
     return _find_in_column(patrons, name, test)
 
 
@@ -73,7 +74,7 @@ def _find_in_column(patrons: IndexedRows[int], name: str, test: Any) -> frozense
     return frozenset(found)
 
 
-def _values(row: PatronRow) -> Iterator[Value]:
+def _values(row: PatronRow) -> Iterator[IndexKey]:
     for name in INDEXED:
         text = row[name]
         if text is not None:

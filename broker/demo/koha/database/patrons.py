@@ -12,9 +12,9 @@ from broker.demo.koha.database.administration import PASSWORD_CHANGE, Administra
 from broker.demo.koha.database.collation import same
 from broker.demo.koha.database.indexed_patrons import (
     attribute_value,
-    candidates,
     column_value,
     create_patron_table,
+    find_candidates,
 )
 from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.database.passwords import PasswordTable, password_fault
@@ -54,11 +54,11 @@ class Patrons:
         """Return how many patrons there are."""
         return len(self._rows)
 
-    def candidates(self, queries: Sequence[Any]) -> list[PatronRow]:
+    def find_candidates(self, queries: Sequence[Any]) -> list[PatronRow]:
         """Return a copy of every patron that may match all JSON queries, oldest first."""
         with self._lock:
             for query in queries:
-                numbers = candidates(self._rows, query)
+                numbers = find_candidates(self._rows, query)
                 if numbers is not None:
                     return [_copy_row(self._rows[number]) for number in sorted(numbers)]
             return self.rows()

@@ -16,7 +16,7 @@ from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import ConfigurationFaults
-from broker.core.ports import Kept, Key
+from broker.core.ports import Key, StoredRecord
 from tests.plugins.saml_parties import NOW, Parties
 
 DAY = timedelta(days=1)
@@ -108,14 +108,14 @@ def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) 
         return EncryptedStore(bare, ring.sealing, ring.sealing_id)
 
     first, old = store(), key_ring.load(folder).sealing_id
-    assert first.put(place, Kept(b"old", "1", until), None, NOW)
+    assert first.put(place, StoredRecord(b"old", "1", until), None, NOW)
     (turn,) = rotate(folder, NOW, [STORE])
     waiting = store()
     assert key_ring.load(folder).sealing_id == old
     (turn,) = rotate(folder, turn.earliest, [STORE])
     assert (turn.did, turn.phase) == ("switch", "steady")
     assert key_ring.load(folder).sealing_id != old
-    assert store().put(place, Kept(b"new", "2", until), "1", NOW)
+    assert store().put(place, StoredRecord(b"new", "2", until), "1", NOW)
     kept = waiting.get(place, NOW)
     assert kept is not None
     assert kept.value == b"new"

@@ -45,7 +45,7 @@ def read_sent(
     keys = [signature.VerifyKey.load(each) for each in ring.signing_certificates]
     tag = f"{{{SAMLP}}}Logout{kind.removeprefix('SAML')}"
     if isinstance(leaving, str):
-        message = http_bindings.inflate_redirect(urlsplit(leaving).query, kind)
+        message = http_bindings.read_redirect(urlsplit(leaving).query, kind)
         assert message.signed is not None
         signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
         return safe_parser.parse(message.xml, tag), leaving.partition("?")[0], message.relay_state

@@ -72,7 +72,7 @@ class Station:
     ) -> LiveMetadata:
         """Give the metadata of a broker with these parties."""
         held = metadata_feeds.trust(self.forge.upstream.certificate)
-        feed = replace(Feed("wayf", self.publisher.url, held, birk=BIRK), **how)
+        feed = replace(Feed("wayf", self.publisher.url, held, birk_prefix=BIRK), **how)
         found = self.following([feed], WantedEntities(upstreams, services), now)
         found.refresh(now)
         return found
@@ -177,7 +177,7 @@ def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> N
     assert (set(live.current.upstreams), set(live.current.services)) == ({HUB}, set())
     assert live.snapshot.services["my-loans"].categories == ()
     assert [each for each in live.snapshot.notices if "twice" in each] == [
-        f"wayf: {name} stands in it twice, and is believed in neither place" for name in sorted((AU, LOANS))
+        f"wayf: {name} is in it twice, and neither descriptor is used" for name in sorted((AU, LOANS))
     ]
 
 

@@ -148,14 +148,14 @@ def test_an_end_that_cannot_be_read_has_come(parties: Parties, folder: Path, pla
 
 
 SPOILED: list[tuple[str, Callable[[str], str], str]] = [
-    ("hub", lambda xml: xml[:-9], "is no sound metadata: xml.unreadable: line 3 (is it XML, whole"),
+    ("hub", lambda xml: xml[:-9], "is no valid metadata: xml.unreadable: line 3 (is it XML, whole"),
     ("hub", lambda xml: "<!DOCTYPE x>" + xml, "take the DOCTYPE out"),
     (
         "hub",
         lambda xml: xml.replace("protocolSupportEnumeration", "protocol"),
-        "https://hub.example is no sound metadata: xml.schema: IDPSSODescriptor, line 3 (validate it against",
+        "https://hub.example is no valid metadata: xml.schema: IDPSSODescriptor, line 3 (validate it against",
     ),
-    ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no sound metadata: xml.root"),
+    ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no valid metadata: xml.root"),
     ("hub", lambda xml: xml.replace("HTTP-Redirect", "SOAP"), "has no SingleSignOnService for HTTP-Redirect or"),
     (
         "hub",
@@ -213,7 +213,7 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     (folder / "print.xml").mkdir()
     assert {each.partition(" (")[0] for each in faults(folder)} == {
         f"metadata/again.xml, metadata/hub.xml: {HUB} has several descriptors",
-        "metadata/open.xml: is no sound metadata: xml.unreadable: line 1",
+        "metadata/open.xml: is no valid metadata: xml.unreadable: line 1",
         "metadata/print.xml: cannot be read: Is a directory",
     }
     read = load(folder)

@@ -10,7 +10,7 @@ from saml2 import saml
 
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.received_response import ReceivedAssertion
-from broker.adapters.saml.xml_security import message_model
+from broker.adapters.saml.xml_security import message_reading
 from broker.adapters.saml.xml_security.xml_names import ASSERTION
 from broker.core.login.transaction import Outstanding
 from tests.attacks.messages.hostile_responses import (
@@ -64,13 +64,13 @@ class Message:
         """Give the Assertion as the checks read it: its signature is verified before."""
         root = parties.response(*self.changes, upstream=self.upstream)
         return ReceivedAssertion(
-            message=message_model.read_unsigned(saml.Assertion, root.find(ASSERTION)),
+            message=message_reading.read_unsigned(saml.Assertion, root.find(ASSERTION)),
             address=parties.acs(self.upstream),
             signed=True,
             now=now,
             upstream=parties.upstreams[self.upstream],
             expected=Outstanding("_q1", self.upstream, NOW),
-            own=parties.sp.own,
+            own_entity_ids=parties.sp.own_entity_ids,
             force_authn=self.more.get("force_authn", False),
             idp_list=self.more.get("idp_list", ()),
         )

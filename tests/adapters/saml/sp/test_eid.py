@@ -34,7 +34,7 @@ def add_upstream(parties: Parties, **changes: Any) -> Parties:
 def write_eid_request(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
     url = redirect_url(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
-    sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    sent = http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, keys)

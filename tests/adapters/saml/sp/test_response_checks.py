@@ -9,7 +9,7 @@ from saml2 import samlp
 
 from broker.adapters.saml.sp.received_response import ReceivedResponse
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
-from broker.adapters.saml.xml_security import message_model
+from broker.adapters.saml.xml_security import message_reading
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
@@ -36,7 +36,7 @@ class Message:
         """Give the Response as the checks read it, unsigned."""
         root = parties.response(*self.changes, upstream=self.upstream)
         return ReceivedResponse(
-            message=message_model.read_unsigned(samlp.Response, root),
+            message=message_reading.read_unsigned(samlp.Response, root),
             address=parties.acs(self.upstream),
             signed=False,
             now=now,

@@ -45,7 +45,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 def write_request(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, XML security and signature passed."""
     url = redirect_url(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
-    message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    message = http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)

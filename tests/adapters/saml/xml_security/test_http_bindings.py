@@ -37,7 +37,7 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
     """Message, RelayState and a good signature arrive exactly as they were sent, whatever the RelayState."""
     for key in (None, forge.upstream.key):
         url = http_bindings.build_redirect_url("https://hub.example/sso", "SAMLRequest", REQUEST, state, key)
-        found = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+        found = http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest")
         assert (found.xml, found.relay_state, found.signed is None) == (REQUEST, state, key is None)
         if found.signed:
             signed = found.signed
@@ -75,7 +75,7 @@ def test_signed_octets_are_those_that_came(forge: Forge) -> None:
     octets = f"{GOOD.replace('%2B', '%2b')}&RelayState=a+b%2f&SigAlg={sigalg}"
     made = pack(signature.sign_bytes(octets.encode(), forge.upstream.key))
     one, state, alg = octets.split("&")
-    found = http_bindings.inflate_redirect(f"Signature={made}&x=y&{alg}&{state}&{one}", "SAMLRequest")
+    found = http_bindings.read_redirect(f"Signature={made}&x=y&{alg}&{state}&{one}", "SAMLRequest")
     assert found.relay_state == "a b/"
     assert found.signed is not None
     assert found.signed.octets == octets.encode()
@@ -127,7 +127,7 @@ ALG = "SigAlg=" + quote(RSA_SHA256, safe="")
 def test_no_tricks_with_queries(query: str, cause: str) -> None:
     """Parameters twice, misspelled, half signed, badly encoded, and bombs are refused, each for its own reason."""
     with pytest.raises(MessageRefused) as refusal:
-        http_bindings.inflate_redirect(query, "SAMLRequest")
+        http_bindings.read_redirect(query, "SAMLRequest")
     assert refusal.value.cause == f"xml.{cause}"
 
 
@@ -137,7 +137,7 @@ def test_a_bomb_is_not_inflated_before_it_is_refused() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(MessageRefused, match=r"xml\.size"):
-            http_bindings.inflate_redirect(f"SAMLRequest={pack(BOMB)}", "SAMLRequest")
+            http_bindings.read_redirect(f"SAMLRequest={pack(BOMB)}", "SAMLRequest")
         assert tracemalloc.get_traced_memory()[1] < 4 * http_bindings.LONGEST
     finally:
         tracemalloc.stop()
@@ -187,8 +187,8 @@ def test_passport_saml_deflates_what_it_posts() -> None:
 def test_no_text_raises_anything_else(raw: str) -> None:
     """Any query and any field is taken or refused, and nothing else happens."""
     for read in (
-        lambda: http_bindings.inflate_redirect(raw, "SAMLRequest"),
-        lambda: http_bindings.inflate_redirect(f"SAMLRequest={raw}", "SAMLRequest"),
+        lambda: http_bindings.read_redirect(raw, "SAMLRequest"),
+        lambda: http_bindings.read_redirect(f"SAMLRequest={raw}", "SAMLRequest"),
         lambda: http_bindings.decode_post(raw, deflated=True),
     ):
         try:

@@ -15,7 +15,7 @@ from broker.adapters.audit_log.forgotten_file import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.core.events.audit_events import AuditEventKind
-from broker.core.ports import Kept, lease_key
+from broker.core.ports import StoredRecord, lease_key
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
@@ -136,7 +136,7 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
     person, _ = enter(deployment)
     for way, forced in ((f"{PAGE}?do=kept&with=wayf", True), (f"{PAGE}?with=wayf", False)):
         url = person.get(way).location
-        sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+        sent = http_bindings.read_redirect(urlsplit(url).query, "SAMLRequest")
         assert (b'ForceAuthn="true"' in sent.xml) is forced
     written = wayf_hub.assertion
 
@@ -216,7 +216,7 @@ def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> N
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_key(person_key(held.group))
-    assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
+    assert store.put(lease, StoredRecord(b"", "theirs", now + timedelta(minutes=1)), None, now)
     assert mark(press_delete(person, confirm)) == ("choices", "busy")
     assert "person" in list_kept(deployment)
     store.drop(lease)

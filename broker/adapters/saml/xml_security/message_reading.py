@@ -12,7 +12,7 @@ from lxml import etree
 from saml2 import SamlBase, create_class_from_element_tree
 
 from broker.adapters.saml.xml_security import signature
-from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, copy_without
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     ATTRIBUTE_VALUE,
@@ -30,13 +30,13 @@ _TYPE: Final = f"{{{XSI}}}type"
 # pysaml2 converts the other types to Python's and back: 007 becomes 7, and TRUE becomes true.
 # Google Workspace writes anyType at every value.
 _TEXT_TYPES: Final = frozenset((f"{{{XS}}}string", f"{{{XS}}}anyType"))
-_ENVELOPE: Final = (SIGNATURE, ASSERTION, ENCRYPTED_ASSERTION)
+_LEFT_OUT_OF_ENVELOPE: Final = (SIGNATURE, ASSERTION, ENCRYPTED_ASSERTION)
 
 
 def _has_child_elements(value: etree._Element) -> bool:
     """Refuse a value with child elements: pysaml2 would keep only a part of its text.
 
-    Allow a single NameID (eduPersonTargetedID) without text around it.
+    A single NameID (eduPersonTargetedID) without text around it is allowed.
     """
     if len(value) == 0:
         return False
@@ -46,7 +46,7 @@ def _has_child_elements(value: etree._Element) -> bool:
 
 
 def _has_foreign_type(value: etree._Element) -> bool:
-    """Refuse an xsi:type other than text; compare the namespace of the type, not its prefix."""
+    """Refuse an xsi:type other than text, by the namespace of the type and not by its prefix."""
     written = value.get(_TYPE)
     if written is None:
         return False
@@ -54,21 +54,21 @@ def _has_foreign_type(value: etree._Element) -> bool:
     return f"{{{value.nsmap.get(prefix or None)}}}{name}" not in _TEXT_TYPES
 
 
-VALUES: Final[dict[str, Callable[[etree._Element], bool]]] = {
+VALUE_CHECKS: Final[dict[str, Callable[[etree._Element], bool]]] = {
     "value_structure": _has_child_elements,
     "value_type": _has_foreign_type,
 }
 
 
 def read_message(kind: type[_Message], element: etree._Element, octets: bytes) -> _Message:
-    """Return the message that ``octets`` hold: the canonical form of ``element``.
+    """Return the message in ``octets``, which are the canonical form of ``element``.
 
-    ``MessageRefused``: ``xml.<name>`` of VALUES, or ``xml.unreadable``.
+    Raises MessageRefused with ``xml.<name>`` of VALUE_CHECKS, or with ``xml.unreadable``.
     """
     for value in element.iter(ATTRIBUTE_VALUE):
-        apply_checks(VALUES, value)
+        apply_checks(VALUE_CHECKS, value)
     try:
-        # Canonical form has no DOCTYPE, so the parser of the standard library meets no entity.
+        # Canonical form has no DOCTYPE, so the standard library's parser expands no entities.
         message = create_class_from_element_tree(kind, ET.fromstring(octets))  # noqa: S314
     except Exception:  # noqa: BLE001 - no input may raise anything else
         raise MessageRefused("xml.unreadable") from None
@@ -82,16 +82,15 @@ def read_signed(
 ) -> _Message:
     """Return a message from the octets that its own signature covers.
 
-    Errors as ``signature.verify`` and ``read_message``.
+    Raises the errors of ``signature.verify`` and ``read_message``.
     """
     return read_message(kind, element, signature.verify(element, keys))
 
 
 def read_unsigned(kind: type[_Message], element: etree._Element) -> _Message:
-    """Return an unsigned message.
+    """Return an unsigned message, without the assertions of a Response.
 
-    Leave out the assertions of a Response: from its unsigned envelope the caller may read only the
-    parts that can lead to a refusal.
+    The caller may use an unsigned envelope only to refuse it.
     """
-    envelope = separate(element, _ENVELOPE)
+    envelope = copy_without(element, _LEFT_OUT_OF_ENVELOPE)
     return read_message(kind, envelope, canonicalize(envelope))
