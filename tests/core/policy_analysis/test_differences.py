@@ -141,7 +141,7 @@ class Counts:
         trial = Analysis(sets, (SITE,), NOW)
         rows = [row for row in find_differences(trial).rows if row.change.direction is Direction.WIDER]
         found = {(row.service, row.change.text) for row in rows}
-        for login in random_logins(draw, 1_000):
+        for login in random_logins(draw, 600):
             wider = find_wider(trial, draw.choice(SERVICES), [login.read(each) for each in sets])
             self.shown += len(wider)
             self.missed += len(wider - found)
@@ -151,6 +151,7 @@ class Counts:
         self.pairs += 1
 
 
+@pytest.mark.long("plays thousands of logins")
 def test_what_random_logins_show_to_be_wider_has_a_row(tmp_path: Path) -> None:
     """Of all pairs together at least 99 of 100, and each row is shown by its own login."""
     draw, counts = Random(1), Counts()
