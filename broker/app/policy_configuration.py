@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -15,6 +15,7 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
+from broker.configuration.policies.examples import noon
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
@@ -41,8 +42,6 @@ _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # Environment variables that are ignored when a configuration folder is loaded.
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
-_NOON: Final = time(12, tzinfo=UTC)
-_SQLITE: Final = "sqlite:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +252,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
     faults.
     """
     settings = configuration()
-    moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
+    moment = noon(day) if day else datetime.now(UTC)
     around = _load_surroundings(moment, proving=False)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
     trial = Analysis((policies,), (around.names.site,), moment, report_progress=show_progress)
@@ -270,7 +269,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
         library_mode=settings.library.mode,
         https=settings.secure,
         message_log=settings.message_log is not None,
-        shared_store=not settings.store.url.startswith(_SQLITE),
+        shared_store=not settings.store.url.startswith("sqlite:"),
         register=settings.person_register.system if settings.person_register else "",
         labels=around.maps.labels if around.maps else {},
     )

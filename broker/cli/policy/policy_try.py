@@ -205,7 +205,6 @@ def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
-        "configured": site.site.configured,
         "upstream": upstream,
         "made_up": trial.login.made_up,
         "services": rows,

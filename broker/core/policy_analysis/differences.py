@@ -16,7 +16,6 @@ from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.policy_analysis.plays import Play, iter_plays
 
-_NOBODY: Final = "nobody"  # the affiliation of a person who has none
 AT: Final = " at "  # between an affiliation and the institution of an exception
 MOVES: Final = " -> "  # between the affiliations before and after
 
@@ -123,7 +122,7 @@ def _write_affiliation(play: Play) -> str:
 
 
 def _find_affiliation(played: PlayedLogin) -> str:
-    return played.decision.affiliation or _NOBODY
+    return played.decision.affiliation or "nobody"
 
 
 def _is_asked_again(play: Play, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """The sources of logins, and a value of each kind that a source may assert."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
@@ -107,6 +107,15 @@ class Source:
     def unknown_affiliation(self) -> str:
         """Return an affiliation in its scope that no policy is likely to name."""
         return f"x7q@{_list_domains(self, ())[0]}"
+
+    def put_new_scopes_first(self, others: Collection["Source"]) -> "Source":
+        """Return the source with the scopes first that its institution lacks at another site."""
+        if self.institution is None:
+            return self
+        same = [each.institution for each in others if each.key == self.key]
+        known = {scope for each in same if each for scope in each.scopes}
+        scopes = sorted(self.institution.scopes, key=known.__contains__)
+        return replace(self, institution=replace(self.institution, scopes=tuple(scopes)))
 
     def has_attribute(self, name: str) -> bool:
         """Return whether it may assert an attribute."""

@@ -105,6 +105,19 @@ def test_a_login_with_a_withheld_affiliation_lowers_nobody(tmp_path: Path) -> No
     assert any(row.startswith(lowered) for row in rows), rows
 
 
+def test_a_new_scope_of_an_institution_is_reported(tmp_path: Path) -> None:
+    """Its people were refused with a value in that scope, although no policy names the scope."""
+    listed = "      - schacHomeOrganization: {why: {en: x, da: x}}\n"
+    policies = load_policies(tmp_path / "policies", FILES | {"student.yaml": STUDENT + listed})
+    university = replace(TWO_SOURCES["wayf"].institutions[0], scopes=("au.dk", "old.example"))
+    both = (university, replace(university, scopes=(*university.scopes, "new.example")))
+    sites = [Site(SITE.services, {"wayf": replace(TWO_SOURCES["wayf"], institutions=(each,))}, MAPS) for each in both]
+    rows = find_differences(Analysis((policies, policies), tuple(sites), NOW)).rows
+    assert any(
+        "WIDER my-loans nobody -> student: let in, where it was scope_mismatch" in write_row(row) for row in rows
+    )
+
+
 def test_a_look_up_at_an_entry_with_need_is_reported(tmp_path: Path) -> None:
     """The look-up writes the address of a borrower that is there, whatever the entry makes."""
     rule = "  register: set_if_empty\n"
