@@ -41,7 +41,7 @@ def test_a_question_repeated_is_not_called_changed(
     """A person who did not tick the box, or said no, sees the same page without "changed"."""
     asked = find_question(disclosure, [answer(**how)], None, hmacs, now)
     assert asked is not None
-    assert not asked.changed
+    assert not asked.changed_since
 
 
 def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any) -> None:

@@ -104,7 +104,7 @@ class LibraryLoginPages(LoginPages):
         begins = network.partition("/")[0].removesuffix(".0").partition("::")[0]
         if "/" not in network or not begins:
             return str(_("a place that we cannot name"))
-        return str(_("an internet address that begins with %(begins)s", begins=begins))
+        return str(_("a device on the network %(begins)s", begins=begins))
 
     def _code(self, context: LoginContext, form: SubmittedForm) -> Response:
         try:
