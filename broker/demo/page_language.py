@@ -1,4 +1,4 @@
-"""What the demo's pages share: their language, the library's name, and how values are shown."""
+"""The language of the demo's pages, the library's name, and how the pages show values."""
 
 import re
 from datetime import datetime

@@ -52,7 +52,7 @@ class Api:
 
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
-        patron = "/patrons/<int:number>"
+        patron = "/patrons/<number>"
         attributes = patron + "/extended_attributes"
         # The operation's name for planned faults, then method, path, rights and view.
         routes: tuple[tuple[str, str, str, Rights, View], ...] = (
@@ -65,7 +65,7 @@ class Api:
             ("", "DELETE", patron, _DELETE, self._drop),
             ("set_pin", "POST", patron + "/password", _WHOLE, self._set_password),
             ("attribute", "POST", attributes, _EDIT, self._add_attribute),
-            ("attribute", "DELETE", attributes + "/<int:attribute>", _EDIT, self._drop_attribute),
+            ("attribute", "DELETE", attributes + "/<attribute>", _EDIT, self._drop_attribute),
         )
         for operation, method, path, rights, view in routes:
             name = f"{method} {path}".replace(".", "_")
@@ -73,9 +73,10 @@ class Api:
             app.add_url_rule(f"/api/v1{path}", name, checked, methods=[method])
 
     def _guard(self, rights: Rights, view: View) -> View:
-        def call(**numbers: int) -> ResponseReturnValue:
+        def call(**parts: str) -> ResponseReturnValue:
             if rights:
                 self._check_rights(rights)
+            numbers = {name: int(text) for name, text in parts.items()}
             try:
                 return view(**numbers)
             except Unanswerable:
