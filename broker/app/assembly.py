@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from threading import Event, Semaphore, Thread
 from threading import enumerate as enumerate_threads
 from typing import Final, ParamSpec, TypeVar
@@ -318,8 +319,9 @@ def open_broker() -> Parts:
 def finish_reload(reload: Callable[[], R]) -> R:
     """Return what ``reload`` opens; ConfigurationFaults if it takes longer than 30 s.
 
-    A disk that hangs blocks its reader for ever, so a thread reads. While it does, no other reload
-    begins: a worker that is forked beside it can inherit a lock of OpenSSL that nobody releases.
+    A disk that hangs blocks its reader for ever, so a thread reads. Afterwards gunicorn forks
+    workers. A worker that is forked beside the thread can inherit a lock of OpenSSL that nobody
+    releases, so no other reload begins before the thread has ended.
     """
     result: Future[R] = Future()
     what = f"takes more than {_RELOAD_WITHIN_S:.0f} seconds"
@@ -338,6 +340,9 @@ def finish_reload(reload: Callable[[], R]) -> R:
     thread.join(_RELOAD_WITHIN_S)
     if thread.is_alive():
         raise slow
+    # ``join`` returns while the thread of the system still ends, and OpenSSL holds a lock then.
+    while Path(f"/proc/self/task/{thread.native_id}").exists():
+        time.sleep(0.001)
     return result.result()
 
 

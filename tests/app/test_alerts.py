@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from types import SimpleNamespace
 from typing import Final
 
 import pytest
+import requests
+import yaml
+from werkzeug.serving import make_server
 
 from broker.adapters.observability.metric_table import TABLE
 from broker.app.fleet_report import describe_process
@@ -29,6 +32,7 @@ from tests.app.alert_rules import Evaluation, Samples, read_page
 from tests.cli.feed_deployment import FeedDeployment
 from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.feed_server import publishing
+from tests.plugins.metric_files import ALERTS as RULES
 from tests.plugins.ports import free_port
 
 ALERTS: Final = {row.alert.name: row.alert.expression for row in TABLE if row.alert}
@@ -328,3 +332,28 @@ def test_every_alert_fires_when_its_fault_is_there_and_not_before(site: Site) ->
     fired = [name for name, cause in FAULTS.items() if site.fires(ALERTS[name], cause)]
     assert fired == list(FAULTS)
     assert set(fired) == set(ALERTS)
+
+
+def scrape_server(url: str) -> Samples:
+    """Return what Prometheus adds to a scrape: ``up`` is 0 if the server does not answer."""
+    try:
+        is_up = requests.get(f"{url}/metrics", timeout=10).ok
+    except requests.ConnectionError:
+        is_up = False
+    return {("up", frozenset({("job", "broker")})): float(is_up)}
+
+
+def test_broker_down_fires_when_the_server_has_stopped(site: Site) -> None:
+    """The rule stands in the file only: no metric of the broker can say that it is down."""
+    rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+    (expression,) = (rule["expr"] for rule in rules if rule["alert"] == "BrokerDown")
+    server = make_server("127.0.0.1", 0, site.deployment.app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.port}"
+    running = scrape_server(url)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert not site.evaluate(expression, running, running)
+    assert site.evaluate(expression, running, scrape_server(url))

@@ -1,5 +1,6 @@
 """Log, metric and ``/readyz`` when the policies of a worker change or cannot be loaded."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread, current_thread
+from threading import Event, Thread, current_thread, get_native_id
 from typing import Any
 
 import pytest
@@ -159,6 +160,20 @@ def test_a_reload_that_hangs_is_refused(
     [reading] = reads
     reading.join()
     assert served.read_again()
+
+
+def test_workers_are_forked_after_the_thread_of_the_system_has_ended() -> None:
+    """A worker that is forked before can inherit a lock of OpenSSL; it then hangs at its first signature."""
+    library = ctypes.CDLL(None)
+    key = ctypes.c_uint()
+    library.pthread_key_create(ctypes.byref(key), library.usleep)  # called with the value when the thread ends
+
+    def read() -> int:
+        library.pthread_setspecific(key, ctypes.c_void_p(200_000))
+        return get_native_id()
+
+    thread = assembly.finish_reload(read)
+    assert not Path(f"/proc/self/task/{thread}").exists()
 
 
 def test_a_server_without_writable_memory_folder_starts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
