@@ -1,4 +1,8 @@
-"""HTTP connections with one deadline and one size limit for a whole call."""
+"""HTTP connections with one deadline and one size limit for a whole call.
+
+Deadline and limit are stored by thread: ``set_deadline`` before a call, ``apply_deadline`` once for
+each pool of connections.
+"""
 
 import io
 import threading
@@ -30,7 +34,7 @@ class _Call(threading.local):
 _call = _Call()
 
 
-def end_by(until: float, most: int = _MOST_BODY) -> None:
+def set_deadline(until: float, most: int = _MOST_BODY) -> None:
     """Set the deadline of this thread's next call, a moment of ``time.monotonic``.
 
     ``most`` is the largest size of an answer's body.
@@ -41,7 +45,7 @@ def end_by(until: float, most: int = _MOST_BODY) -> None:
 
 
 def seconds_left() -> float:
-    """Return the seconds left for this thread's call; ``TimeoutError`` if none are."""
+    """Return the seconds left for this thread's call. Raises TimeoutError if none are left."""
     seconds = _call.until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("the deadline has passed")
@@ -113,9 +117,9 @@ class _TimedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _TimedTlsConnection
 
 
-def time_out(pools: PoolManager) -> None:
+def apply_deadline(pools: PoolManager) -> None:
     """Use timed connections in ``pools``.
 
-    Their thread must call ``end_by`` before every call.
+    The thread that uses them must call ``set_deadline`` before every call.
     """
     pools.pool_classes_by_scheme = {"http": _TimedPool, "https": _TimedTlsPool}

@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
+from broker.adapters.deadline_sockets import apply_deadline, seconds_left, set_deadline
 from broker.core.errors import BrokerError, LibraryUnavailable, name_cause
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
@@ -90,7 +90,7 @@ class _Connections:
 
     @contextmanager
     def borrow(self) -> Iterator[requests.Session]:
-        """Yield a session for one call; ``TimeoutError`` if none is free in time.
+        """Yield a session for one call. Raises TimeoutError if none is free in time.
 
         Close a session whose call failed.
         """
@@ -181,7 +181,7 @@ class Exchange:
         then, or it is over 2 MB or compressed. A redirect is returned and not followed, because it
         would carry the token and the CPR number to another host.
         """
-        end_by(until)
+        set_deadline(until)
         failed = self._unavailable
         try:
             return self._exchange(method, path, headers, body, json)
@@ -233,7 +233,7 @@ def _new_session() -> requests.Session:
     session.trust_env = False  # ignore proxies and .netrc of the user
     for scheme in ("http://", "https://"):
         adapter = HTTPAdapter()
-        time_out(adapter.poolmanager)
+        apply_deadline(adapter.poolmanager)
         session.mount(scheme, adapter)
     return session
 
@@ -250,5 +250,5 @@ def _read_bounded(response: requests.Response) -> bytes:
         body += piece
         if len(body) > _LARGEST_ANSWER:
             raise _Unreadable("it is over 2 MB")
-        seconds_left()
+        seconds_left()  # raises TimeoutError after the deadline
     return bytes(body)

@@ -63,7 +63,7 @@ CHECK_EVERY_S: Final = 1.0
 def create_app(settings: Config | None = None) -> Flask:
     """Return the broker as a WSGI application; it starts no thread.
 
-    ``settings`` are read from the environment if None. Raise ConfigurationFaults with all faults,
+    ``settings`` are read from the environment if None. Raises ConfigurationFaults with all faults,
     also under ``python -O``, which removes checks of pysaml2 (docs/reference/attacks.md#34).
 
     Source: docs/reference/design.md#waiting.
@@ -107,7 +107,7 @@ def _time_requests(app: Flask, parts: Parts, proxies: UncountedProxies) -> None:
     def begin() -> None:
         g.began = time.perf_counter()
         application_log.set_request_id(find_request_id(request))
-        proxies.look()
+        proxies.report_if_uncounted()
 
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began
@@ -161,7 +161,7 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
         base_url=base_url,
-        unexpected=application_log.log_unexpected,
+        log_unexpected=application_log.log_unexpected,
         shared=lambda: is_within(request, shared_networks) or cookies.is_marked_shared(),
         network=lambda: find_network(request),
         limits=NetworkLimits(

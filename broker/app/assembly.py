@@ -317,7 +317,7 @@ def open_broker() -> Parts:
 
 
 def finish_reload(reload: Callable[[], R]) -> R:
-    """Return what ``reload`` opens; ConfigurationFaults if it takes longer than 30 s.
+    """Return what ``reload`` opens. Raises ConfigurationFaults if it takes longer than 30 s.
 
     A disk that hangs blocks its reader for ever, so a thread reads. Afterwards gunicorn forks
     workers. A worker that is forked beside the thread can inherit a lock of OpenSSL that nobody
@@ -347,11 +347,11 @@ def finish_reload(reload: Callable[[], R]) -> R:
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; raises ConfigurationFaults with the faults of all parts."""
+    """Open and check every part. Raises ConfigurationFaults with the faults of all parts."""
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    budget = LogBudget(application_log.tell, now, find_present_network)
-    log = to_log(application_log.tell, budget.write_limited)
+    budget = LogBudget(application_log.log_event, now, find_present_network)
+    log = to_log(application_log.log_event, budget.write_limited)
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
     tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
@@ -425,7 +425,7 @@ def _open_audit_log(
     machine = durable_files.create_once(settings.state / "machine", secrets.token_hex(4).encode())
     person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine.decode())
     return open_audit_log(
-        settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
+        settings.audit_folder, keys.audit, person_keys, anchors, application_log.log_event
     )
 
 
@@ -433,7 +433,7 @@ def _open_message_log(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
     if log is None:
         return None
-    return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.log_event)
 
 
 def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:

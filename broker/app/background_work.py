@@ -30,7 +30,8 @@ Step = Callable[[], object]
 def work(read: Callable[[], Config]) -> None:
     """Work until SIGTERM or SIGINT; on SIGHUP read the configuration again.
 
-    ConfigurationFaults if a part cannot be opened, or if another process works on this machine.
+    Raises ConfigurationFaults if a part cannot be opened, or if another process works on this
+    machine.
     """
     application_log.configure()
     settings = read()

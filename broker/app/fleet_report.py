@@ -53,12 +53,18 @@ def _write_setting(value: object) -> object:
 
 
 def list_missing_keys(parts: Parts) -> list[str]:
-    """Return why logins fail between this machine and the others; StoreUnavailable."""
+    """Return why logins fail between this machine and the others.
+
+    Raises StoreUnavailable if the store does not answer.
+    """
     return list(parts.fleet.describe_missing_keys(describe_process(parts, ""), now()))
 
 
 def list_differences(parts: Parts) -> list[str]:
-    """Return how the processes that run differ from this one; StoreUnavailable."""
+    """Return how the processes that run differ from this one.
+
+    Raises StoreUnavailable if the store does not answer.
+    """
     moment = now()
     own = describe_process(parts, "")
     return list(describe_differences(own, parts.fleet.list_live(moment), moment))

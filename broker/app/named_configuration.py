@@ -14,7 +14,7 @@ _TLS_KEY_LOG: Final = "SSLKEYLOGFILE"
 
 
 def configuration() -> config.Config:
-    """Read the configuration; ConfigurationFaults with all its faults.
+    """Read the configuration. Raises ConfigurationFaults with all its faults.
 
     Every process does so before it connects to anybody: TLS secrets are then not logged.
     """

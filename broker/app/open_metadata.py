@@ -27,8 +27,8 @@ _folders: Final[dict[Path, FolderContents]] = {}
 def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
     """Return the present metadata. A feed without a copy on this machine is fetched.
 
-    ConfigurationFaults if the key of a feed cannot be used. A party or a feed that cannot be used
-    is no such fault: ``LiveMetadata.alarms`` names it, and its last good copy stays in force.
+    Raises ConfigurationFaults if the key of a feed cannot be used. A party or a feed that cannot be
+    used is no such fault: ``LiveMetadata.alarms`` names it, and its last good copy stays in force.
     """
     faults: list[Fault] = []
     feeds = [_read_feed(name, table, faults) for name, table in settings.feeds.items()]

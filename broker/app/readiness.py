@@ -148,7 +148,10 @@ def _list_own_keys(parts: Parts) -> Sequence[key_ring.ListedKey]:
 
 
 def key_faults(parts: Parts) -> list[Fault]:
-    """Return a fault if the store was first used with other person keys; StoreUnavailable."""
+    """Return a fault if the store was first used with other person keys.
+
+    Raises StoreUnavailable if the store does not answer.
+    """
     with suppress(RecordUnreadable):  # also the keys that seal the store are others
         if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
             return []

@@ -40,13 +40,13 @@ _WITHOUT_PROXY: Final = (
     "machine only; it has no TLS, and slow clients occupy its threads\n"
 )
 # The server itself has no store: its events are lines of the log.
-_log_event = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
+_log_event = EventSinks({Sink.LOG: to_log(application_log.log_event)}).tell
 
 
 def serve(read: Callable[[], Config]) -> None:
     """Serve until SIGTERM. SIGHUP reads the configuration again and applies it if it is sound.
 
-    ConfigurationFaults if the configuration cannot be served.
+    Raises ConfigurationFaults if the configuration cannot be served.
     """
     application_log.configure()
     state = read().state
@@ -167,14 +167,14 @@ class _ServerLines(logging.Handler):
     """Logs what gunicorn reports about its workers."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        application_log.tell("server", level="error", text=record.getMessage())
+        application_log.log_event("server", level="error", text=record.getMessage())
 
 
 def read_checked(read: Callable[[], Config]) -> Config:
     """Read a configuration and open everything that it names once.
 
-    This creates what must exist before workers are forked (the store's file). BrokerError if the
-    configuration cannot be served.
+    This creates what must exist before workers are forked (the store's file). Raises BrokerError if
+    the configuration cannot be served.
     """
     config = read()
     readiness.fit_to_serve(assembly.assemble(config))
@@ -194,7 +194,7 @@ class ReloadingApplication:
     """
 
     def __init__(self, config: Config | None = None) -> None:
-        """Make the application; BrokerError if the configuration cannot be served.
+        """Make the application. Raises BrokerError if the configuration cannot be served.
 
         ``config`` is read from the environment if None.
         """
@@ -233,6 +233,6 @@ def refresh(parts: assembly.Parts) -> None:
         parts.metadata.read_changes(now)
         parts.metrics.count_dropped()
     if (parts.policies.current, parts.metadata.snapshot) != before:
-        # Policies and metadata stay for long: keep the garbage collector from visiting them.
+        # Policies and metadata exist for long: exclude them from garbage collection.
         gc.freeze()
     parts.last_reload.at = assembly.now()

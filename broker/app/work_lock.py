@@ -24,7 +24,7 @@ _PAUSE_S: Final = 0.1
 
 @contextmanager
 def hold_work_lock(state: Path) -> Iterator[None]:
-    """Hold the lock in the state folder; raises ConfigurationFaults if another process has it."""
+    """Hold the lock in the state folder. Raises ConfigurationFaults if another process has it."""
     lock = os.open(state / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         # Try for two seconds: a web worker that checks the lock holds it for a moment.

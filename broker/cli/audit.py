@@ -34,7 +34,7 @@ def audit() -> None:
 def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
     """Check the configured audit log, or a copy of one in FOLDER with --key.
 
-    Exit 1 with the lines that are not right.
+    Exit 1 with the lines that are wrong.
     """
     if (folder is None) != (key is None):
         raise click.UsageError("FOLDER and --key go together")
@@ -57,7 +57,10 @@ def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) ->
 
 
 def verify_configured(parts: Parts) -> VerificationReport:
-    """Verify the audit log of a broker, also against what the store remembers of it."""
+    """Verify the audit log of a broker, and compare it with the anchors in the store.
+
+    An anchor is the link of an earlier line.
+    """
     audit_log = parts.audit_log
     report = verify(audit_log.files, audit_log.anchors.links(now()))
     if report.head is not None and not audit_log.anchors.has_any(report.head, now()):
@@ -109,7 +112,7 @@ def find_events(
 def delete(month: str, *, as_json: bool) -> None:
     """Delete MONTH (2026-11), which must be the oldest.
 
-    A line is written about it first, so that the chain stays whole.
+    A line that records the deletion is written first, so that the chain stays whole.
     """
     assembly.open_broker().audit_log.files.delete(month, now())
     show_done(f"{month} deleted", as_json=as_json, deleted=month)
@@ -121,7 +124,7 @@ def delete(month: str, *, as_json: bool) -> None:
 def accept(*, as_json: bool) -> None:
     """Write to the audit log that staff have seen the present findings of "broker audit verify".
 
-    From then on these are notes.
+    "verify" then lists them as notes instead of findings, and exits 0.
     """
     parts = assembly.open_broker()
     report = verify_configured(parts)

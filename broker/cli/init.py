@@ -14,7 +14,7 @@ _CONTENTS: Final = {
     "broker.toml": "the configuration, with comments",
     "keys/": "the broker's own keys: keep a copy, they cannot be replaced",
     "policies/": "who may log in, what services get, which account is created",
-    new_folder.RULES: "rules that every edit of policies/ must keep",
+    new_folder.SITE_RULES_FILE: "rules that every edit of policies/ must keep",
     "attribute_maps/": "names of attributes in SAML messages",
     "metadata/": "for the metadata of services (docs/connect.md)",
     "secrets/": "for the secrets of the library system and the mail server",
@@ -71,8 +71,8 @@ def init(folder: Path, purpose: str, state: Path, port_base: int, *, as_json: bo
         if purpose == "demo":
             library = _for_demo(folder, port_base, now)
         else:
-            text = new_folder.wayf_toml(state)
-            new_folder.write(folder, text, new_folder.WAYF_SECRETS, rules=True)
+            text = new_folder.make_first_configuration(state)
+            new_folder.write_folder(folder, text, new_folder.WAYF_SECRETS, site_rules=True)
             key_ring.generate(folder / "keys", now)
     config = folder.resolve() / new_folder.CONFIGURATION
     next_steps = _FOR_DEMO if purpose == "demo" else _FOR_WAYF

@@ -117,7 +117,7 @@ def labels_schema() -> JsonSchema:
 def load(folder: Path) -> AttributeMaps:
     """Read every map in ``folder``, and their labels.
 
-    Raise ConfigurationFaults with all faults of all files.
+    Raises ConfigurationFaults with all faults of all files.
     """
     paths = [path for path in sorted(folder.glob("[!.]*.yaml")) if path.name != LABELS]
     if not paths:

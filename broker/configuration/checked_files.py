@@ -125,7 +125,7 @@ def validate_node(shape: type[S], node: YamlNode, name: str, context: object = N
 
     ``context`` is what the checks of the type may ask for.
 
-    Raise ConfigurationFaults with line and fix of each error.
+    Raises ConfigurationFaults with line and fix of each error.
     """
     try:
         return shape.model_validate(node, context=context)

@@ -17,7 +17,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 def make_state(folder: Path) -> None:
     """Make the folder of the broker's state for its owner only, unless it is there.
 
-    Raise ConfigurationFaults if no file can be made in it, or if other users can write in it.
+    Raises ConfigurationFaults if no file can be made in it, or if other users can write in it.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -35,7 +35,7 @@ def make_state(folder: Path) -> None:
 def read_bytes(path: Path, most: int = -1) -> bytes:
     """Return the first ``most`` bytes of a file.
 
-    OSError for a named pipe too: reading it would never end.
+    Raises OSError for a named pipe too: reading it would never end.
     """
     if path.is_fifo():
         raise OSError(errno.EINVAL, "it is a named pipe")

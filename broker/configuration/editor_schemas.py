@@ -45,7 +45,7 @@ def schema_of(shape: type[Shape], what: str) -> JsonSchema:
     """Return the JSON Schema of the files that ``shape`` reads, every key with its description.
 
     ``what`` describes the whole file. The schema has no title, because editors would show it above
-    each description. Raise KeyError for a key without a description.
+    each description. Raises KeyError for a key without a description.
     """
     schema = _plain(shape.model_json_schema(by_alias=True))
     texts = descriptions()

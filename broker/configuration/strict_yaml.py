@@ -63,7 +63,7 @@ def place_node(node: N, line: int) -> N:
 def read_file(path: Path, name: str) -> YamlNode:
     """Read the one document of a file; ``name`` is what faults call the file.
 
-    Raise ConfigurationFaults if the file cannot be read, or ``read`` refuses it.
+    Raises ConfigurationFaults if the file cannot be read, or ``read`` refuses it.
     """
     try:
         octets = durable_files.read_bytes(path)
@@ -75,7 +75,7 @@ def read_file(path: Path, name: str) -> YamlNode:
 def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
-    Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
+    Raises ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
     second document, what looks like a CPR number, a directive, anchor, alias, tag, merge key,
     doubled key, key that is no text, and nesting deeper than sixteen
     (docs/reference/policies.md#format).

@@ -44,7 +44,10 @@ class Assurance(IntEnum):
 
     @classmethod
     def parse(cls, name: str) -> "Assurance":
-        """Return the level that a policy file spells "self_asserted" ... "high"; KeyError."""
+        """Return the level that a policy file spells "self_asserted" ... "high".
+
+        Raises KeyError for any other text.
+        """
         return cls[name.upper()]
 
 

@@ -194,7 +194,7 @@ class LibrarySystem(Protocol):
         """
 
     def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
+        """Yield every borrower, a page at a time. Raises LibraryRefused without ``LISTED``."""
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create the borrower with ``mark``, a card number and a database-unique field of its CPR.
@@ -257,7 +257,7 @@ class Mail(Protocol):
     """A mail server."""
 
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
-        """Send one mail; ``MailUnavailable`` unless the server accepted it.
+        """Send one mail. Raises MailUnavailable unless the server accepted it.
 
         ``RecipientRefused``, which is one, if another try would not help.
         """

@@ -1,7 +1,8 @@
 """Kinds of records, what they hold, how long they are kept and why.
 
 This table sets the end of every record and generates the table of docs/privacy.md. A new kind of
-record needs a name and a row in this module, and the module that writes it.
+record needs a name and a row in this module, and the module that writes it. The values of kind
+"person" are parts of one record, which ends as ``PERSON`` says at the latest.
 """
 
 from dataclasses import dataclass
@@ -46,17 +47,23 @@ class Retention:
 
     @property
     def span(self) -> timedelta:
-        """Return ``lasts``; raises ValueError if it is None."""
+        """Return ``lasts``. Raises ValueError if it is None."""
         if self.lasts is None:
             raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
-        """Return the end of a record that begins at ``since``; ValueError if ``lasts`` is None."""
+        """Return the end of a record that begins at ``since``.
+
+        Raises ValueError if ``lasts`` is None.
+        """
         return since + self.span
 
     def ends(self, end: datetime) -> datetime:
-        """Return ``end``, which the writer of a record has set; ValueError without ``long``."""
+        """Return ``end``, which the writer of a record has set.
+
+        Raises ValueError if the row has no ``long``.
+        """
         if not self.long:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end

@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -12,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
 
-from broker.adapters.observability import metrics
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
-from broker.app.server import ReloadingApplication, refresh
-from broker.app.work_lock import NOT_RUNNING, hold_work_lock, is_work_running
-from broker.cli.check import checks
+from broker.app.server import refresh
+from broker.app.work_lock import hold_work_lock, is_work_running
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
@@ -52,18 +48,6 @@ def test_only_one_process_holds_the_lock(tmp_path: Path) -> None:
             with pytest.raises(ConfigurationFaults), hold_work_lock(tmp_path):
                 pass
         assert not is_work_running(tmp_path)
-
-
-def test_check_misses_the_worker_only_beside_a_server(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check before the first start does not ask for a worker."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    state = parts.config.state
-    assert list(checks._work(parts)) == []
-    with metrics.share_counts(state / "metrics"):
-        (state / "metrics" / "counter_1.db").touch()
-        assert list(checks._work(parts)) == [f"work: {NOT_RUNNING}"]
-        with hold_work_lock(state):
-            assert list(checks._work(parts)) == []
 
 
 # The process
@@ -243,31 +227,6 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
     """Give a folder of a broker that a test may edit."""
     shutil.copytree(setting.folder, tmp_path / "own")
     return tmp_path / "own"
-
-
-def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread starts late because a thread does not survive a fork."""
-    started: list[threading.Thread] = []
-    start = threading.Thread.start
-
-    def note_thread(thread: threading.Thread) -> None:
-        if threading.current_thread() is asking:
-            started.append(thread)
-        start(thread)
-
-    # Servers of other tests live in this process, and begin and end threads as they like.
-    asking = threading.current_thread()
-    monkeypatch.setattr(threading.Thread, "start", note_thread)
-    app = ReloadingApplication(load(folder / "broker.toml", {}))
-    policies = app.parts.policies.current
-    student = folder / "policies" / "student.yaml"
-    student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
-    assert started == []
-    for _ in range(2):
-        assert Client(app).get("/healthz").status_code == 200
-    assert [thread.name for thread in started] == ["reload"]
-    assert started[0].daemon
-    wait_until(lambda: app.parts.policies.current.digest != policies.digest)
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from broker.adapters.observability import application_log
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import rotation
 from broker.app import fleet_report, readiness
@@ -118,36 +117,19 @@ def test_no_step_of_a_rotation_overtakes_a_machine_that_runs(
     refuse_late_machines(open_machine("a"))
 
 
-def test_processes_that_differ_are_named_by_readiness_and_log(
-    open_machine: Open, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Release, settings, policies and clock. The log waits for a minute, because changes do not reach all at once."""
+def test_processes_that_differ_are_named(open_machine: Open) -> None:
+    """Release, settings, policies and clock are a note and a gauge; logins go on."""
     parts, other = open_machine("a"), open_machine("b")
     status = describe_process(other, "serve")
     assert list_differences(parts) == []
     odd = replace(status, release="0.1", configuration="c", policies="p", at=now() + timedelta(minutes=1))
     parts.fleet.report(odd, now())
     found = list_differences(parts)
-    assert [
-        word
-        for word, sentence in zip(("release", "configuration", "policies", "clock"), found, strict=True)
-        if word in sentence
-    ] == ["release", "configuration", "policies", "clock"]
+    for word, sentence in zip(("release", "configuration", "policies", "clock"), found, strict=True):
+        assert word in sentence
     assert readiness.notes(parts)["fleet"] == "; ".join(found)
     assert Gauge("broker_processes_differ", 4) in readiness.list_gauges(parts)
     assert not any(readiness.readiness(parts).values())
-    application_log.configure()
-    capsys.readouterr()
-    reporting, moments = FleetReport(parts, "serve"), [now()]
-    monkeypatch.setattr(fleet_report, "now", lambda: moments[-1])
-    counts = []
-    for minute in range(3):
-        moments.append(moments[0] + timedelta(minutes=minute))
-        parts.fleet.report(replace(odd, at=moments[-1] + timedelta(minutes=1)), moments[-1])
-        reporting.step()
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        counts.append([line["level"] for line in lines if line["event"] == "machines_differ"])
-    assert counts == [[], ["error"] * 4, []]
 
 
 def test_a_store_that_was_emptied_is_named_until_staff_accept_it(
@@ -170,19 +152,6 @@ def test_a_store_that_was_emptied_is_named_until_staff_accept_it(
     assert CliRunner().invoke(broker, ["audit", "accept"], env=environ("a")).exit_code == 0
     assert "store" not in readiness.notes(open_machine("a"))
     assert CliRunner().invoke(broker, ["audit", "verify"], env=environ("a")).exit_code == 0
-
-
-def test_one_missing_anchor_is_no_lost_store(open_machine: Open) -> None:
-    """The store may have been down when that line was written."""
-    parts = open_machine("a")
-    for _ in range(70):
-        parts.audit_log.add(AuditEvent(AuditEventKind.LOGOUT_DONE, now()))
-    anchors = parts.audit_log.anchors
-    lost = []
-    for number in (66, 2):
-        parts.store.drop(anchors._key(number))
-        lost.append(parts.audit_log.is_store_lost(now()))
-    assert lost == [False, True]
 
 
 def test_machines_with_one_host_name_have_audit_logs_of_their_own(open_machine: Open) -> None:

@@ -4,27 +4,24 @@ import ctypes
 import json
 import os
 import shutil
-import signal
 import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread, current_thread, get_native_id
+from threading import get_native_id
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
 
 from broker.adapters.observability import application_log
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.app import assembly, background_work, readiness, server, work_lock
+from broker.app import assembly, background_work, readiness, work_lock
 from broker.app.assembly import Parts, assemble, now
 from broker.app.fleet_report import describe_process
 from broker.app.readiness import list_gauges
-from broker.app.server import ReloadingApplication, refresh
+from broker.app.server import refresh
 from broker.app.work_lock import hold_work_lock
-from broker.configuration.policies.policy_folder import PolicyFolder
-from broker.configuration.settings.config import Config, load
+from broker.configuration.settings.config import load
 from broker.core.errors import StoreUnavailable
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.demo.run.demo_folder import Setting
@@ -79,47 +76,6 @@ def test_metrics_and_readyz_show_the_digest(parts: Parts) -> None:
     assert readiness.notes(parts)["policy_set"] == digest
 
 
-def test_a_named_pipe_under_a_watched_folder_stops_no_thread(parts: Parts) -> None:
-    """A named pipe is a fault of its folder, and all other files count."""
-    os.mkfifo(parts.config.policies / "pipe.yaml")
-    os.mkfifo(parts.config.metadata / "pipe.xml")
-
-    def refresh_twice() -> None:
-        refresh(parts)
-        refresh(parts)
-
-    reloading = Thread(target=refresh_twice, daemon=True)
-    reloading.start()
-    reloading.join(30)
-    assert not reloading.is_alive()
-    assert "it is a named pipe" in str(parts.policies.stale)
-    assert any("pipe.xml: cannot be read: it is a named pipe" in each for each in parts.metadata.alarms(now()))
-
-
-def test_a_disk_that_hangs_is_a_note(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that reads the watched folders waits for ever, and requests are answered all the same."""
-    app = ReloadingApplication(load(setting.config, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
-    wait_for_disk = Event().wait
-    monkeypatch.setattr(PolicyFolder, "signature", lambda _: wait_for_disk())
-    client = Client(app)
-    client.get("/healthz")
-    assert "reload" not in readiness.notes(app.parts)
-    later = now() + timedelta(seconds=90)
-    monkeypatch.setattr(readiness, "now", lambda: later)
-    found = client.get("/readyz", environ_base={"REMOTE_ADDR": "127.0.0.1"})
-    assert (found.status_code, "see whether a disk hangs" in found.text) == (200, True)
-    ages = [gauge.value for gauge in list_gauges(app.parts) if gauge.name == "broker_reload_age_seconds"]
-    assert ages[0] > 60
-
-
-def test_a_round_of_the_reload_thread_ends_the_note(parts: Parts) -> None:
-    """The time is that of the last whole round."""
-    parts.last_reload.at = now() - timedelta(minutes=5)
-    assert "reload" in readiness.notes(parts)
-    refresh(parts)
-    assert "reload" not in readiness.notes(parts)
-
-
 def test_a_worker_that_hangs_is_a_note_and_does_not_count_as_running(parts: Parts) -> None:
     """It holds its lock and no longer reports to the store."""
     with hold_work_lock(parts.config.state):
@@ -129,37 +85,6 @@ def test_a_worker_that_hangs_is_a_note_and_does_not_count_as_running(parts: Part
             assert readiness.notes(parts).get("work") == expected
             running = [gauge.value for gauge in list_gauges(parts) if gauge.name == "broker_work_running"]
             assert running == [expected is None]
-
-
-def test_a_reload_that_hangs_is_refused(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Server and worker keep the old configuration, and the log names the fault. No other reload begins meanwhile.
-
-    A worker that is forked beside a reload can inherit a lock of OpenSSL, and then answers no request.
-    """
-    released, reads = Event(), []
-
-    def read_from_hanging_disk() -> Config:
-        reads.append(current_thread())
-        released.wait()
-        return parts.config
-
-    served = server._GunicornApplication(lambda: parts.config)
-    served._read = read_from_hanging_disk
-    monkeypatch.setattr(assembly, "_RELOAD_WITHIN_S", 0.01)
-    assert not served.read_again()
-    monkeypatch.setattr(assembly, "_RELOAD_WITHIN_S", 30)
-    signals = [signal.SIGHUP, signal.SIGTERM]
-    monkeypatch.setattr(signal, "sigwait", lambda _: signals.pop(0))
-    assert background_work._wait_for_signal(read_from_hanging_disk, parts) is None
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    found = [(line["event"], "see whether a disk hangs" in line["fault"]) for line in lines]
-    assert found == [("reload_refused", True)] * 2
-    released.set()
-    [reading] = reads
-    reading.join()
-    assert served.read_again()
 
 
 def test_workers_are_forked_after_the_thread_of_the_system_has_ended() -> None:
@@ -174,12 +99,6 @@ def test_workers_are_forked_after_the_thread_of_the_system_has_ended() -> None:
 
     thread = assembly.finish_reload(read)
     assert not Path(f"/proc/self/task/{thread}").exists()
-
-
-def test_a_server_without_writable_memory_folder_starts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may have a read-only /dev/shm: gunicorn's heartbeat files are then in the folder for temporary files."""
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert server._GunicornApplication(lambda: parts.config).cfg.worker_tmp_dir is None
 
 
 def test_a_crash_and_a_store_that_is_down_are_error_lines(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,6 @@ from broker.core.errors import ConfigurationFaults
 from broker.core.person_record import PersonRecord
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.ports import free_port
-from tests.plugins.staff_logins import copy_without_staff_view
 
 
 @pytest.fixture
@@ -103,16 +102,6 @@ def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting
         assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
     told = "policies/private.yaml:23: unknown field 'surnam' (did you mean 'surname'?)"
     assert [str(fault) for fault in found.value.faults] == [told]
-
-
-def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path) -> None:
-    """It keeps logins out and is found once."""
-    folder = tmp_path / "state" / "audit"
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(folder.parent)}
-    parts = assemble(load(copy_without_staff_view(setting, tmp_path).config, environ))
-    shutil.rmtree(folder)
-    assert readiness.readiness(parts)["audit"]
-    assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1
 
 
 def test_our_own_certificate_is_named_before_and_after_its_end(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,13 +94,8 @@ def list_events(server: Server, event: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def serving(
-    setting: Setting, home: Path, ready: Callable[[Server], bool], terminal: int | None = None
-) -> Iterator[Server]:
-    """Serve a copy of a folder with two workers and empty home, runtime and temporary folders.
-
-    Errors go to the log, or to ``terminal``.
-    """
+def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> Iterator[Server]:
+    """Serve a copy of a folder with two workers and empty home, runtime and temporary folders."""
     folder, port = home / "demo", free_port()
     shutil.copytree(setting.folder, folder)
     for name in ("home", "run", "temporary"):
@@ -109,7 +104,7 @@ def serving(
     environ = {name: str(home / value) for name, value in named.items()}
     environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
     command = [sys.executable, "-m", "broker.cli.main", "serve"]
-    with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=terminal or log) as running:
+    with (home / "log").open("wb") as log, run_program(command, environ, stdout=log, stderr=log) as running:
         found = Server(folder, port, running)
         wait_until(lambda: ready(found))
         yield found
@@ -202,15 +197,6 @@ def test_a_killed_worker_is_replaced(unchanged_server: Server) -> None:
     wait_until(lambda: list_events(unchanged_server, "server"))
     (line,) = list_events(unchanged_server, "server")
     assert (line["level"], str(killed) in line["text"]) == ("error", True)
-
-
-def test_the_server_itself_maps_no_file_of_counts(unchanged_server: Server) -> None:
-    """A full disk, or a file that is cut, would end it with all its workers by SIGBUS."""
-    counts = str(unchanged_server.folder / "state" / "metrics")
-    maps = [
-        Path(f"/proc/{pid}/maps").read_text() for pid in (unchanged_server.running.pid, *unchanged_server.workers())
-    ]
-    assert [counts in each for each in maps] == [False, True, True]
 
 
 def test_nothing_is_written_outside_the_folders_configured(unchanged_server: Server) -> None:
@@ -308,12 +294,3 @@ def test_no_header_moves_a_request_or_says_its_scheme(unchanged_server: Server, 
             wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
             assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
     assert "unexpected" not in unchanged_server.log()
-
-
-def test_a_terminal_says_what_a_server_without_a_proxy_is_not_for(setting: Setting, tmp_path: Path) -> None:
-    """It says the address, too; the log of programs gets neither (tests/walks/test_wheel.py)."""
-    reading, terminal = os.openpty()
-    with serving(setting, tmp_path, Server.answers, terminal):
-        said = os.read(reading, 10_000).decode()
-    assert "without a proxy (deploy/nginx.conf) this server is for tests" in said
-    assert "http://" in said

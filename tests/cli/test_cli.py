@@ -15,9 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
-from broker.demo.check import persona_check
-from broker.demo.command import run_demo_command
-from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
@@ -284,18 +281,6 @@ def test_python_without_assertions_is_refused() -> None:
 
 
 @pytest.mark.server
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    """Before anything starts, and nothing is left behind."""
-    base = free_base()
-    demo = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path))
-    with socket.create_server(("127.0.0.1", base + 2)), demo as running:
-        out, err = running.communicate(timeout=180)
-    assert (running.returncode, out) == (1, "")
-    assert f"port {base + 2} is taken; try another --port-base" in err
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.server
 @pytest.mark.parametrize(
     "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.full) for each in (signal.SIGTERM, signal.SIGHUP))]
 )
@@ -316,79 +301,3 @@ def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> N
     for offset in range(6):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", base + offset)) != 0
-
-
-@pytest.mark.server
-def test_the_report_of_the_demo_is_json_and_nothing_else(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Programs read standard output whole (docs/reference/design.md#4).
-
-    tests/walks/test_workers.py walks every persona; this test walks one.
-    """
-    monkeypatch.setattr(persona_check, "people_with", lambda **_: [persona("asta")])
-    code = run_demo_command(free_base(), checks=True, as_json=True)
-    out, err = capfd.readouterr()
-    (login,) = json.loads(out)["logins"]
-    assert (code, err) == (0, "")
-    assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(login)
-
-
-FAULTY = """
-bse_url = "https://login.library.example"
-base_url = "http://login.library.example/broker"
-language = "de"
-keys = "nowhere"
-shared_networks = ["10.0.0.1/8", "everywhere"]
-accessibility_statement = "the statement"
-
-[store]
-url = "mysql://db"
-[audit]
-folder = "nowhere/audit"
-sync = "often"
-[upstreams.wayf]
-profile = "wayf"
-entity_id = "wayf"
-label = {en = "WAYF"}
-[upstreams.Eid]
-profile = "oiosaml"
-entity_id = "https://eid.example"
-logout = "often"
-label = {en = "eID", da = "eID"}
-[services.my-loans]
-entity_id = "https://loans.example"
-methods = ["wafy"]
-label = {en = "My loans", da = ""}
-controler = {en = "a", da = "b"}
-[services.other]
-entity_id = "https://loans.example"
-label = "Other"
-[sign_up]
-service = "my-lones"
-university = "au"
-[library]
-system = "koha"
-mode = "dead"
-url = "koha.example"
-client_secret = "koha"
-trust_for = "2 days"
-[mail]
-url = "smtp://mail.example"
-username = "broker"
-[serve]
-workers = 0
-threads = "many"
-proxies = 99
-"""
-
-
-def test_all_faults_of_single_keys_are_told_at_once(run: Run, folder: Path) -> None:
-    """Each with its place and a fix, none twice. Checks across keys follow when each key is right by itself."""
-    (folder / "broker.toml").write_text(FAULTY)
-    told = run("check", "--json", **configure(folder))
-    faults = json.loads(told.stdout)["faults"]
-    assert (told.exit_code, len(faults) >= 24) == (78, True), told.stderr
-    assert len({(each["where"], each["what"]) for each in faults}) == len(faults)
-    assert [each for each in faults if not each["fix"]] == []
-    assert "koha" not in {each["what"].split()[0] for each in faults}

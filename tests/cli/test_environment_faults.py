@@ -3,8 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -93,34 +91,3 @@ def test_a_redis_with_another_password_or_an_evicting_one_is_named(check: Check,
             assert output.count(f"redis: AuthenticationError ({server.url}: {STORE_FIX}") == 1
     finally:
         server.kill()
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    ("mount", "said"),
-    [
-        (
-            "mount -t tmpfs -o ro,mode=700 tmpfs STATE",
-            "state-of-test cannot be written to: Read-only file system (name",
-        ),
-        ("mount -t tmpfs -o size=64k,mode=700 tmpfs STATE; head -c 1m /dev/zero > STATE/zero", "its disk have space"),
-    ],
-    ids=["read-only", "full"],
-)
-def test_a_disk_that_takes_no_write_is_named(folder: Path, mount: str, said: str) -> None:
-    """Mount a separate file system as ``state``, in a user namespace, without root rights."""
-    state = folder / "state-of-test"
-    state.mkdir()
-    probe = subprocess.run(
-        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(state)], capture_output=True, check=False
-    )
-    if probe.returncode:
-        pytest.skip("this machine lets no test mount a file system (unshare -rm)")
-    script = f"{mount.replace('STATE', str(state))} 2>/dev/null; {sys.executable} -m broker.cli.main check"
-    environ = {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_STATE": str(state), "PATH": os.environ["PATH"]}
-    environ |= {"BROKER_STORE__URL": f"sqlite:{state}/broker.db"}
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script], env=environ, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode in {1, 78}, done.stderr.count(said)) == (True, 1), done.stdout + done.stderr
-    assert "Traceback" not in done.stderr

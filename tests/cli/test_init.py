@@ -5,7 +5,6 @@ import stat
 import subprocess
 import sys
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from broker.configuration.checked_files import FILL_IN
 from broker.configuration.settings import new_folder
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
-from broker.demo.run import demo_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONSOLE: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -98,36 +96,6 @@ def test_a_folder_that_cannot_be_made_is_one_sentence() -> None:
     """No traceback, and the exit code of the configuration."""
     refused = init("/proc/nothing")
     assert (refused.exit_code, refused.stderr) == (78, "/proc/nothing: cannot be used: No such file or directory\n")
-
-
-def test_the_state_folder_is_named_where_it_is_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As deploy/ has it: what is written lies outside of what is read."""
-    monkeypatch.setattr("broker.adapters.saml.keys.key_ring.generate", lambda *_: None)
-    assert init(str(tmp_path / "etc"), "--state", "/var/lib/broker").exit_code == 0
-    tree = tomllib.loads((tmp_path / "etc" / "broker.toml").read_text())
-    assert tree["state"] == "/var/lib/broker"
-
-
-@pytest.mark.server
-def test_the_demo_stands_around_its_own_folders_only(init_folder: Path) -> None:
-    """Another folder has no keys of the simulated parties: said before anything else of it."""
-    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(init_folder)]
-    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
-    what = f"{init_folder}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
-    assert (refused.returncode, refused.stderr) == (78, f"{what}\n")
-
-
-@pytest.mark.server
-def test_the_demo_plays_no_library_system_of_others(tmp_path: Path) -> None:
-    """The way past is one sentence: a connector of a third party meets its own server."""
-    folder = tmp_path / "trial"
-    demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).save_party_keys()
-    init_folder = (folder / "broker.toml").read_text(encoding="utf-8")
-    (folder / "broker.toml").write_text(init_folder.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
-    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(folder)]
-    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert refused.returncode == 78
-    assert refused.stderr.startswith("library.system: is 'shelf', and the demo simulates a Koha only")
 
 
 def test_the_examples_of_the_documents_are_what_it_writes(init_folder: Path) -> None:

@@ -85,15 +85,6 @@ def test_check_tries_borrowers_only_when_it_is_told_to(
     assert site.koha.patrons.count() == 0
 
 
-def test_a_borrower_that_is_deleted_meanwhile_hides_nobody(site: Site) -> None:
-    """Pages that are counted from the first borrower would move, and one borrower would be left out."""
-    site.add(450)
-    listed = KohaSettings.read(site.keys()).open().list_borrowers()
-    first = next(listed)
-    site.koha.patrons.drop(int(first.number))
-    assert len([first, *listed]) == 450
-
-
 def test_a_list_out_of_order_is_no_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that drops the query gives the first page for ever."""
     site.add(250)
@@ -105,15 +96,3 @@ def test_a_list_out_of_order_is_no_list(site: Site, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Calls, "call", drop_query)
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         list(KohaSettings.read(site.keys()).open().list_borrowers())
-
-
-def test_borrowers_are_read_a_page_at_a_time(site: Site) -> None:
-    """A survey of a large library holds one page in memory: the next page is fetched when it is needed."""
-    site.add(450)
-
-    def count_pages() -> int:
-        return sum("GET /api/v1/patrons" in line for line in site.koha.access.lines())
-
-    listed = KohaSettings.read(site.keys()).open().list_borrowers()
-    pages = [count_pages() for _ in listed]
-    assert (pages[0], pages[-1] > 2) == (1, True)

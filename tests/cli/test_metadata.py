@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -63,16 +62,6 @@ def test_each_party_is_shown_with_where_it_is_from(run: Run, feed_deployment: Fe
     loans = shown[("service", SERVICES["my-loans"][2])]
     assert (loans["from"], loans["until"]) == ("folder", None)
     assert f"entity_id={HUB}  from=wayf" in run("show").stdout
-
-
-def test_a_fingerprint_is_what_openssl_says_of_the_key(
-    run: Run, feed_deployment: FeedDeployment, tmp_path: Path
-) -> None:
-    """Else nobody could compare it."""
-    (tmp_path / "hub.pem").write_text(feed_deployment.setting.hub.certificate)
-    command = f"openssl x509 -in {tmp_path}/hub.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum"
-    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()[0]
-    assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [said]
 
 
 def test_a_refresh_takes_up_what_is_new(run: Run, feed_deployment: FeedDeployment) -> None:

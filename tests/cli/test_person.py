@@ -63,15 +63,6 @@ def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
     assert run("export", typed=KARLA.cpr)[0] == 0
 
 
-def test_what_is_pending_is_told_and_fails(
-    run: Run, parts_with_persons: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The person is forgotten; the files of the store are not without them yet."""
-    monkeypatch.setattr(type(parts_with_persons.store), "purge", lambda _: ("Redis does not allow it.",))
-    code, told, _ = run("forget", "--yes", typed=ASTA.cpr)
-    assert (code, "Redis does not allow it." in told) == (1, True)
-
-
 def test_a_replay_is_for_everybody(run: Run) -> None:
     """After a restore, for all of forgotten.log at once."""
     code, told, _ = run("forget", "--replay", "--json")

@@ -121,20 +121,6 @@ def test_an_edit_has_its_row(tmp_path: Path, file: str, old: str, new: str, row:
         assert f"People who answered before are asked again at {again}." in lines
 
 
-def test_sentences_come_by_service_the_widest_first(tmp_path: Path) -> None:
-    """Ten lines at most, each with a login to try; --all has the rest."""
-    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
-    for block in JOBS["add-affiliation"]:
-        do(after, block)
-    lines = diff(POLICIES, after).stdout.splitlines()
-    assert len(lines) <= 25
-    assert max(map(len, lines)) <= 120
-    assert lines[0].startswith("WIDER ")
-    directions = [line.partition(" ")[0] for line in lines if line[0] in "WRon" and ": " in line]
-    assert directions == sorted(directions, key=["WIDER", "refused", "other", "narrower"].index)
-    assert len(diff(POLICIES, after, "--all").stdout.splitlines()) > len(lines)
-
-
 def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     """The output has the change and the failing example; exit 78."""
     after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
@@ -156,21 +142,6 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
     assert row["persona"].startswith("--upstream wayf")
     assert found["asked_again"] == ["e-resources"]
-
-
-def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    """It is named, without a traceback."""
-    result = diff(POLICIES, tmp_path / "polices")
-    assert result.exit_code == 2
-    assert "polices" in result.output
-
-
-def test_the_faults_of_a_broken_set_are_printed(tmp_path: Path) -> None:
-    """A set that cannot be loaded is not compared: exit 78, with file and line."""
-    copy = copy_with_edit(tmp_path, "student.yaml", "precedence: 20", "precedense: 20")
-    result = diff(POLICIES, copy)
-    assert result.exit_code == 78
-    assert "student.yaml" in result.output
 
 
 @pytest.fixture
@@ -224,7 +195,7 @@ def test_two_configurations_are_compared(configured_folder: Path, file: str, pat
     assert diff(configured_folder, configured_folder).exit_code == 0
 
 
-@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])
+@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[4]])
 def test_the_example_persona_shows_the_change_when_it_is_tried(
     tmp_path: Path, file: str, old: str, new: str, row: str
 ) -> None:

@@ -9,9 +9,7 @@ from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
-from tests.cli.test_policy_diff import remove_examples
 
-HOME = "[schacHomeOrganization, "
 Report = Callable[..., Result]
 
 
@@ -50,24 +48,6 @@ def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in into.iterdir()} == first
     assert 'data-attribute="cpr"' in (into / "service-my-loans-da.html").read_text()
     assert 'data-attribute="cpr"' not in (into / "service-e-resources-da.html").read_text()
-
-
-@pytest.mark.long("analyses the shipped policies several times")
-def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
-    """The report is about its rules, and names the folder."""
-    proposal = tmp_path / "proposal"
-    shutil.copytree(folder / "policies", proposal)
-    path = proposal / "student.yaml"
-    text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
-    path.write_text(remove_examples(text))
-    service = "service-e-resources-en.html"
-    assert report("--html", str(tmp_path / "before"), "--lang", "en").exit_code == 0
-    assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
-    text = (tmp_path / "out" / "report-en.html").read_text()
-    assert f"the folder {proposal}" in " ".join(text.split())
-    before = (tmp_path / "before" / service).read_text()
-    after = (tmp_path / "out" / service).read_text()
-    assert before.count("Domain of your institution") > after.count("Domain of your institution")
 
 
 def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -103,13 +102,6 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(try_login: Try) 
     assert said in " ".join(result.stdout.split())
 
 
-def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(try_login: Try) -> None:
-    """``require`` is about making an account: at an entry with ``need`` the missing account is the reason."""
-    told = try_login(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
-    assert re.search(r"refused: cpr_required, student.yaml:\d+\n", told)
-    assert "does not count" not in told  # none came
-
-
 def test_a_number_that_its_institution_may_not_assert_is_explained(try_login: Try, setting: Setting) -> None:
     """It counts as not sent, and the cause stands in the configuration, where no policy file shows it."""
     by_pin = "{upstream: library, borrower_category: [WALKER]}"
@@ -124,14 +116,6 @@ def test_a_number_that_its_institution_may_not_assert_is_explained(try_login: Tr
     assert "refused: cpr_required" in silent.stdout
     assert said not in try_login(*person, "--cpr", "none", **environ).stdout
     assert said not in try_login(*STUDENT, "--cpr", "real", **environ).stdout
-
-
-def test_a_category_of_people_without_an_account_rule_is_known(try_login: Try) -> None:
-    """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
-    Path("policies/walker.yaml").write_text(_WALKER)
-    person = ("--upstream", "library", "--service", "e-resources")
-    told = try_login(*person, "--borrower", "WALKER").stdout
-    assert "borrower  WALKER stays (walker.yaml:8)\n" in told
 
 
 @pytest.mark.parametrize(

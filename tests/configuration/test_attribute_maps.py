@@ -119,12 +119,6 @@ def test_a_faulty_map_is_refused_with_line_and_mend(tmp_path: Path, text: str, f
     assert faults(tmp_path, wayf=text)[0].startswith(fault)
 
 
-def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
-    """Two maps and the labels, in one go."""
-    found = faults(tmp_path, a="x: 1\n", b=MAP + "  x: gn\n")
-    assert {each.split(":")[0] for each in found} == {"a.yaml", "labels.yaml"}
-
-
 def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
     """An empty folder is a mistake, not a request."""
     with pytest.raises(ConfigurationFaults, match="holds no attribute map"):

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lxml import etree
 
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.wanted_entities import WantedIds
-from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.core.errors import NO_PASSIVE, MessageRefused
 from tests.plugins.saml_parties import (
@@ -161,14 +160,3 @@ def test_row_10_requests_use_an_algorithm_that_the_upstream_lists(parties: Parti
     signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, ours)
     with pytest.raises(MessageRefused):
         signature.verify_bytes(signed.octets, signed.signature, f"{MORE}rsa-sha256", ours)
-
-
-@pytest.mark.profile(11)
-def test_row_11_another_key_cannot_decrypt_the_assertion(parties: Parties, tmp_path: Path) -> None:
-    """Decryption with another key of the same size fails."""
-    here = service(parties, tmp_path, after=methods(f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"))
-    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
-    sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")
-    assert sealed is not None
-    with pytest.raises(MessageRefused):
-        encryption.decrypt(sealed, encryption.DecryptionKeys.load([parties.stranger.private]), allow_cbc=False)

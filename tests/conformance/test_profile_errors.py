@@ -198,18 +198,6 @@ def test_row_50_the_error_page_of_an_upstream_is_linked_with_all_parameters(depl
     assert "c=AUTHENTICATION_FAILURE" in str(help_link(come_back(weak, ask(weak, UNKNOWN, TO_AU), "asta")))
 
 
-@pytest.mark.profile(21)
-def test_row_21_the_log_names_the_attribute_with_a_foreign_scope(
-    deployment: Deployment, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The log has the name of the attribute, which helps at the first login, and not its value."""
-    person = deployment.person()
-    capfd.readouterr()
-    assert mark(come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))) == ("refuse", "scope_mismatch")
-    (line,) = [line for line in capfd.readouterr().out.splitlines() if "scope_mismatch" in line]
-    assert ('"attribute": "eduPersonPrincipalName"' in line, "ku.dk" in line) == (True, False)
-
-
 @pytest.mark.profile(50)
 @pytest.mark.parametrize(
     ("named", "kept"),

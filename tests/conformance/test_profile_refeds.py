@@ -22,7 +22,7 @@ from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Deployment, mark
 from tests.plugins.login_messages import TO_AU, ask, come_back
-from tests.plugins.policy_copies import add_entity_attribute, copy_site, release_entry, write_release_entries
+from tests.plugins.policy_copies import add_entity_attribute, release_entry, write_release_entries
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 REFEDS = "https://refeds.org/category/"
@@ -159,31 +159,16 @@ def test_row_47_required_attributes_are_read_from_the_metadata() -> None:
     assert read_required(role) == {"urn:a", "urn:b"}
 
 
-OID = {"mail": "urn:oid:0.9.2342.19200300.100.1.3", "gn": "urn:oid:2.5.4.42"}
-
-
 @pytest.fixture
 def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Add release entries for two categories, and assign one to e-resources in its metadata or in broker.toml."""
-    entries = release_entry(f"{REFEDS}anonymous", sorted(GOLDEN["anonymous"])) + release_entry(
-        CODE_OF_CONDUCT, ["gn", "mail"]
-    )
+    """Add a release entry for a category, and assign it to e-resources in its metadata or in broker.toml."""
+    entries = release_entry(f"{REFEDS}anonymous", sorted(GOLDEN["anonymous"]))
     told = write_release_entries(setting, tmp_path, entries)
     match getattr(request, "param", None):
         case "itself":
             told |= add_entity_attribute(setting, tmp_path, "e-resources", CATEGORY, f"{REFEDS}anonymous")
         case "broker.toml":
             told["BROKER_SERVICES__E_RESOURCES__CATEGORIES"] = json.dumps([f"{REFEDS}anonymous"])
-        case "conduct":
-            told["BROKER_SERVICES__E_RESOURCES__CATEGORIES"] = json.dumps([CODE_OF_CONDUCT])
-            path = copy_site(setting, tmp_path) / "metadata" / "e-resources.xml"
-            wants = (
-                '<md:AttributeConsumingService xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" index="0">'
-                '<md:ServiceName xml:lang="en">E</md:ServiceName>'
-                f'<md:RequestedAttribute Name="{OID["mail"]}" isRequired="true"/>'
-                f'<md:RequestedAttribute Name="{OID["gn"]}"/></md:AttributeConsumingService>'
-            )
-            path.write_text(path.read_text().replace("</SPSSODescriptor>", wants + "</SPSSODescriptor>"))
     return told
 
 
@@ -203,16 +188,6 @@ def test_row_48_a_category_in_broker_toml_counts(deployment: Deployment) -> None
     person = deployment.person()
     landing = deployment.landing(person.agree(come_back(person, ask(person, TO_AU), "asta")))
     assert landing.attributes.keys() == GOLDEN["anonymous"]
-
-
-@pytest.mark.profile(47)
-@pytest.mark.parametrize("environment", ["conduct"], indirect=True)
-def test_row_47_only_the_required_attribute_is_released(deployment: Deployment) -> None:
-    """The metadata requires the mail address and only requests the name."""
-    person = deployment.person()
-    page = come_back(person, ask(person, TO_AU), "asta")
-    assert ">Asta<" not in page.get_data(as_text=True)
-    assert deployment.landing(person.agree(page)).attributes.keys() == {"mail"}
 
 
 @pytest.mark.profile(43)

@@ -76,17 +76,6 @@ def test_row_27_a_passive_login_shows_no_page_at_all(deployment: Deployment) -> 
     assert deployment.landing(later).status == "Success"
 
 
-@pytest.mark.profile(26, 27)
-def test_row_27_a_forced_passive_login_forwards_both(deployment: Deployment) -> None:
-    """The broker forwards both attributes, and NoPassive of the upstream is passed on."""
-    person = deployment.person()
-    away = ask(person, FORCED, PASSIVE, TO_AU)
-    assert (read_sent_request(away).get("ForceAuthn"), read_sent_request(away).get("IsPassive")) == ("true", "true")
-    broker_acs, fields = deployment.answer(away.location, None)
-    page = person.get(person.deliver(broker_acs, fields).location)
-    assert deployment.landing(page).status == "Responder / NoPassive"
-
-
 LISTS: list[tuple[Change, list[str] | None]] = [
     (add_idp_list(AU), [AU]),
     (add_idp_list(KU, "urn:unheard-of", AU), [AU, KU]),

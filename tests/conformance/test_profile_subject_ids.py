@@ -55,14 +55,6 @@ def test_row_30_two_services_share_a_subject_id_but_no_pairwise_id() -> None:
 
 
 @pytest.mark.profile(30)
-def test_row_30_the_ids_depend_on_the_key() -> None:
-    """Another key makes other ids. Without a scope there are no ids."""
-    other = compute_service_ids(replace(NAMING, key=b"o" * 32), "p1", LOANS)
-    assert set(other.values()).isdisjoint(compute_service_ids(NAMING, "p1", LOANS).values())
-    assert compute_service_ids(NAMING, "p1", replace(LOANS, scope=None)) == {}
-
-
-@pytest.mark.profile(30)
 @pytest.mark.parametrize(
     ("wanted", "listed", "leaving"),
     [

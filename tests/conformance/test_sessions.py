@@ -77,7 +77,9 @@ def test_a_service_finds_its_own_sessions(
     sessions: Sessions, entity_id: str, name_id: NameID, indexes: tuple[str, ...], found: str
 ) -> None:
     """Sessions match by entityID and NameID, and by SessionIndex if the request has one (core 3.7.1)."""
-    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes, issued_by=NOW + 3 * SECOND)
+    request = LogoutRequest(
+        LogoutPeer("service", "my-loans"), "_q", name_id, indexes, latest_issue_time=NOW + 3 * SECOND
+    )
     hit = sessions.find_named(entity_id, request, NOW + 3 * SECOND)
     assert "".join(sorted(each.id[0] for each in hit)) == found
 
@@ -93,7 +95,7 @@ def test_an_ended_session_stays_ended(sessions: Sessions) -> None:
     sessions.end([A], NOW)
     sessions.add(A, NOW)
     sessions.end([A], NOW + SECOND)
-    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", A.name_id, ("_1",), issued_by=NOW)
+    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", A.name_id, ("_1",), latest_issue_time=NOW)
     (found,) = sessions.find_named(A.entity_id, request, NOW)
     assert found.ended == NOW
     assert sessions.store.get(Key("transaction", "t1"), NOW) is None
@@ -135,6 +137,6 @@ def test_an_upstream_ends_a_session_by_name_id_and_session_index(
 ) -> None:
     """Without a SessionIndex, all sessions of the NameID end."""
     upstream, name, indexes = said
-    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, issued_by=NOW)
+    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, latest_issue_time=NOW)
     sessions.close_upstream(request)
     assert sessions.is_over(login(NOW), NOW) is over

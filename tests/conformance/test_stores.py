@@ -46,20 +46,22 @@ def test_a_record_is_read_as_it_was_written(store: Store, record: Kept, *, durab
     assert store.get(key, NOW) == record
 
 
-@pytest.mark.parametrize("group", AWKWARD)
-def test_similar_keys_are_separate(store: Store, group: str) -> None:
+def test_similar_keys_are_separate(store: Store) -> None:
     """Keys are separate even if their joined parts are equal or contain the store's separators."""
-    keys = [Key("reference", other, name) for other in AWKWARD for name in ("", group)]
+    keys = [Key("reference", group, name) for group in AWKWARD for name in ("", *AWKWARD)]
     for key in keys:
         assert store.put(key, make_kept(repr(key).encode()), None, NOW)
     for key in keys:
         assert store.get(key, NOW) == make_kept(repr(key).encode())
-    assert {key for key, _ in store.list("reference", group, NOW)} == {key for key in keys if key.group == group}
+    for group in AWKWARD:
+        listed = {key for key, _ in store.list("reference", group, NOW)}
+        assert listed == {key for key in keys if key.group == group}
 
 
-@pytest.mark.parametrize(
-    ("present", "was", "version", "stands"),
-    [
+@pytest.mark.parametrize("durable", [False, True])
+def test_put_compares_the_version_before_it_writes(store: Store, *, durable: bool) -> None:
+    """A put succeeds if the stored version is the expected or the new one; otherwise it changes nothing."""
+    table = [  # stored version, expected version, new version, success
         (None, None, "2", True),
         (None, "1", "2", False),
         ("1", "1", "2", True),
@@ -68,22 +70,16 @@ def test_similar_keys_are_separate(store: Store, group: str) -> None:
         ("1", "", "2", False),
         ("2", None, "2", True),
         ("2", "1", "2", True),
-    ],
-)
-@pytest.mark.parametrize("durable", [False, True])
-def test_put_compares_the_version_before_it_writes(
-    store: Store, present: str | None, was: str | None, version: str, *, stands: bool, durable: bool
-) -> None:
-    """A put succeeds if the stored version is the expected or the new one; otherwise it changes nothing."""
-    key = Key("transaction", "g")
-    if present is not None:
-        store.put(key, make_kept(b"old", present), None, NOW)
-    assert store.put(key, make_kept(b"new", version), was, NOW, durable=durable) is stands
-    found = store.get(key, NOW)
-    expected = version if stands else present
-    assert (found and found.version) == expected
-    if found and present == "1":
-        assert found.value == (b"new" if stands else b"old")
+    ]
+    for number, (present, was, version, stands) in enumerate(table):
+        key = Key("transaction", f"g{number}")
+        if present is not None:
+            store.put(key, make_kept(b"old", present), None, NOW)
+        assert store.put(key, make_kept(b"new", version), was, NOW, durable=durable) is stands, number
+        found = store.get(key, NOW)
+        assert (found and found.version) == (version if stands else present), number
+        if found and present == "1":
+            assert found.value == (b"new" if stands else b"old"), number
 
 
 def test_get_many_returns_the_same_as_get(store: Store) -> None:
@@ -179,7 +175,7 @@ def test_drop_removes_records_and_counters(store: Store) -> None:
 
 def test_list_returns_the_records_of_a_group_or_kind(store: Store) -> None:
     """The list has each unexpired record of the group or kind once, and no other kind."""
-    keys = {Key("code", f"g{number % 7}", str(number)) for number in range(450)}
+    keys = {Key("code", f"g{number % 7}", str(number)) for number in range(150)}
     for key in keys:
         store.put(key, make_kept(key.name.encode()), None, NOW)
     longer = cast("Any", "receipts")  # a kind whose name begins with another kind
@@ -189,16 +185,6 @@ def test_list_returns_the_records_of_a_group_or_kind(store: Store) -> None:
     assert sorted(listed) == sorted((key, make_kept(key.name.encode())) for key in keys)
     assert {key for key, _ in store.list("code", "g1", NOW + SECOND)} == {key for key in keys if key.group == "g1"}
     assert len(list(store.list("code", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
-
-
-def test_a_caller_can_write_while_listing(store: Store) -> None:
-    """A caller may write to listed records and stop early."""
-    for number in range(5):
-        store.put(Key("reference", f"g{number}"), make_kept(), None, NOW)
-    for key, record in store.list("reference", None, NOW):
-        assert store.put(key, make_kept(b"seen", "2"), record.version, NOW)
-        break
-    assert sum(record.value == b"seen" for _, record in store.list("reference", None, NOW)) == 1
 
 
 def test_claim_returns_the_earliest_due_record(store: Store) -> None:
@@ -226,32 +212,23 @@ def test_a_claim_of_a_group_ignores_other_groups(store: Store) -> None:
     assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
 
 
-def test_many_leased_records_do_not_hide_the_next(store: Store) -> None:
-    """A claim finds the next free record behind any number of leased records."""
-    for number in range(240):
-        store.put(Key("mail", f"g{number}"), make_kept(due=NOW + number * SECOND), None, NOW)
-    at = NOW + 240 * SECOND
-    claims = [store.claim("mail", None, "c", at + LEASE, at) for _ in range(240)]
-    assert [claim and claim[0].group for claim in claims] == [f"g{number}" for number in range(240)]
-    assert store.claim("mail", None, "c", at + LEASE, at) is None
-
-
-@pytest.mark.parametrize("group", AWKWARD)
 @pytest.mark.parametrize("name", ["", "n"])
-def test_a_lease_is_a_separate_record(store: Store, group: str, name: str) -> None:
+def test_a_lease_is_a_separate_record(store: Store, name: str) -> None:
     """A lease is read, listed and dropped like any record, under its own kind and group."""
-    key = Key("mail", group, name)
-    store.put(key, make_kept(due=NOW), None, NOW)
-    assert store.claim("mail", None, "c", NOW + LEASE, NOW)
-    lease = lease_key(key)
-    assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
-    assert store.get(lease, NOW + LEASE) is None
-    listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
-    assert listed == 2 * [(lease, Kept(b"", "c", NOW + LEASE))]
-    assert [found for found, _ in store.list("mail", None, NOW)] == [key]
-    store.drop(lease)
-    assert [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)] == []
-    assert store.claim("mail", None, "d", NOW + LEASE, NOW)
+    for group in AWKWARD:
+        key = Key("mail", group, name)
+        store.put(key, make_kept(due=NOW), None, NOW)
+        assert store.claim("mail", group, "c", NOW + LEASE, NOW)
+        lease = lease_key(key)
+        assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
+        assert store.get(lease, NOW + LEASE) is None
+        listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
+        assert listed == 2 * [(lease, Kept(b"", "c", NOW + LEASE))]
+        assert [found for found, _ in store.list("mail", group, NOW)] == [key]
+        store.drop(lease)
+        assert [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)] == []
+        assert store.claim("mail", group, "d", NOW + LEASE, NOW)
+        store.drop(lease)
 
 
 def test_only_the_current_token_renews_or_ends_a_lease(store: Store) -> None:
@@ -281,15 +258,6 @@ def test_a_lease_survives_a_write_to_its_record(store: Store) -> None:
     assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, make_kept(b"later", "2", due=NOW))
     assert store.put(key, make_kept(b"done", "3"), "2", NOW)
     assert store.claim("mail", None, "f", LATER, NOW + LEASE) is None
-
-
-def test_a_counter_is_read_without_a_write(store: Store) -> None:
-    """Adding 0 returns the sum and creates no counter."""
-    key = Key("counter", "g", "n")
-    assert store.count(key, 0, NOW + SECOND, NOW) == 0
-    assert store.count(key, 2, LATER, NOW) == 2
-    assert store.count(key, 0, NOW + SECOND, NOW + SECOND) == 2
-    assert store.count(key, 0, LATER, LATER) == 0
 
 
 def test_count_adds_and_expires(store: Store) -> None:
@@ -352,12 +320,6 @@ def test_concurrent_claims_never_share_a_record(store: Store) -> None:
 
     taken = [key for part in _run_concurrently(take, 4) for key in part]  # type: ignore[attr-defined]
     assert sorted(taken) == sorted(keys)
-
-
-def test_only_one_of_many_concurrent_adds_succeeds(store: Store) -> None:
-    """Eight threads add one record at the same time, and exactly one succeeds."""
-    told = _run_concurrently(lambda number: store.put(Key("arrival", "g"), make_kept(version=f"v{number}"), None, NOW))
-    assert sorted(map(bool, told)) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])

@@ -1,12 +1,9 @@
 """Logs staff in to the staff view: requests to the upstream, and genuine and forged answers."""
 
 import json
-import re
-import shutil
 from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress
@@ -16,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.xml_security import http_bindings, signature, xml_times
 from broker.demo.people.personas import Persona, persona
-from broker.demo.run.demo_folder import HUB, Setting
+from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import assertion_writer, wayf_hub
 from tests.plugins.deployment import Deployment, Person, find_text
 
@@ -86,16 +83,6 @@ def send(staff: Person, path: str, **fields: str) -> TestResponse:
     page = staff.get(path)
     token = find_text(page, "//form//input[@name='token']/@value")
     return staff.post(path, {"token": token, **fields})
-
-
-def copy_without_staff_view(setting: Setting, folder: Path) -> Setting:
-    """Copy a demo folder and remove the staff view, which requires an audit log."""
-    copied = shutil.copytree(setting.folder, folder / "unstaffed")
-    found = replace(setting, folder=copied)
-    text, taken = re.subn(r"(?ms)^\[admin\].*?(?=^\[(?!admin))", "", found.config.read_text())
-    assert taken == 1
-    found.config.write_text(text)
-    return found
 
 
 def read_audit_log(deployment: Deployment) -> list[dict[str, Any]]:

@@ -123,7 +123,7 @@ class RecordWriter:
         )
         Sessions(store, hmacs).add(session, moment)
         peer = LogoutPeer("service", "my-loans")
-        asked = LogoutRequest(peer, "_l1", session.name_id, issued_by=moment)
+        asked = LogoutRequest(peer, "_l1", session.name_id, latest_issue_time=moment)
         logout = Logout(f"logout-{self.who.number}", asked, moment, groups=((session.browser, self.id),))
         Records(store, Logout).add(Key("logout", logout.id), logout, logout.until, moment)
 

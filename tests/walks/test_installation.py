@@ -77,7 +77,7 @@ def fill_in_configuration(ports: Ports) -> str:
         "the mail server": f"smtp://127.0.0.1:{ports.number('smtp')}",
         "the address that mails": "library@library.example",
     }
-    text = new_folder.wayf_toml(Path("/var/lib/broker"))
+    text = new_folder.make_first_configuration(Path("/var/lib/broker"))
     # The hub's descriptor lies in the folder: there is no signed feed in this world.
     text = re.sub(r"\[feeds\.wayf\].*?\n\n", "", text, flags=re.DOTALL)
     for asked, answer in answers.items():
@@ -97,7 +97,7 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
     """Typed as deploy/README.md says; /etc is read-only, the state folder empty."""
     ports = world.ports
     machine, left = installed_broker.machine, installed_broker.said
-    template = new_folder.wayf_toml(Path("/var/lib/broker"))
+    template = new_folder.make_first_configuration(Path("/var/lib/broker"))
     open_places = [line for line in template.splitlines() if f'"{FILL_IN}' in line]
     faults = [line for line in left.stderr.splitlines() if "is to be filled in" in line]
     assert (left.returncode, len(faults)) == (78, len(open_places) + 1), left.stderr

@@ -77,7 +77,7 @@ class StoredAuditLog:
     def is_store_lost(self, now: datetime) -> bool:
         """Return whether the store has none of the anchors that it must have.
 
-        Raise AuditUnavailable or StoreUnavailable.
+        Raises AuditUnavailable or StoreUnavailable if one cannot be read.
         """
         head = self.files.read_head()
         return head is not None and not self.anchors.has_any(head, now)
@@ -132,7 +132,7 @@ class StoredAuditLog:
     def _open_lines(self, keys: _StoredKeys) -> Iterator[tuple[Facts, bool]]:
         """Yield the facts of every line, and whether one of ``keys`` decrypts them."""
         for facts in self._lines():
-            # A line may be in the file of the next year, but its key is that of its own year.
+            # A line may be in the file of the next year, but its key is that of the year in ``at``.
             year = str(facts.get("at"))[:4]
             values = [kept.value for key, kept in keys if key.name == year]
             opened = (open_facts(value, facts.get("who", "")) for value in values)
@@ -157,7 +157,7 @@ def open_audit_log(
 ) -> StoredAuditLog:
     """Return the audit log in ``folder``, which is made if it does not exist.
 
-    ``key`` is audit.key. Raise ConfigurationFaults if the folder cannot be made or other users can
+    ``key`` is audit.key. Raises ConfigurationFaults if the folder cannot be made or other users can
     write in it: they could delete the audit log.
     """
     durable_files.make_state(folder)

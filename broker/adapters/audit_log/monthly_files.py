@@ -27,14 +27,14 @@ from broker.configuration import durable_files
 from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEventKind
 
-HEAD: Final = "audit.head"
+HEAD_FILE: Final = "audit.head"
 _LOCK_TIMEOUT_S: Final = 5.0
 _LOCK_PAUSE_S: Final = 0.0005
-_LEAST_FREE: Final = 1024 * 1024
+_MIN_FREE_BYTES: Final = 1024 * 1024
 # Do not follow links: they could lead to files outside the folder.
-_OURS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
-_FOR_THE_LOCK: Final = _OURS | os.O_RDWR | os.O_CREAT
-_FOR_APPENDING: Final = _OURS | os.O_RDWR | os.O_CREAT | os.O_APPEND
+_COMMON_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_FOR_THE_LOCK: Final = _COMMON_FLAGS | os.O_RDWR | os.O_CREAT
+_FOR_APPENDING: Final = _COMMON_FLAGS | os.O_RDWR | os.O_CREAT | os.O_APPEND
 _MOST_ACCEPTED: Final = 400
 
 
@@ -48,15 +48,16 @@ class AuditFiles:
     def append(self, at: datetime, facts: Facts, *, sync: bool) -> ChainHead:
         """Write one line and return it as the new head.
 
-        ``sync`` waits until a power cut cannot undo it. Raise AuditUnavailable if the line cannot
-        be written (nothing of it is left) or the head is missing or forged: without a head nobody
-        can tell a cut chain from a whole one, so staff must look first.
+        With ``sync`` the call returns when a power cut can no longer undo the line. Raises
+        AuditUnavailable if the line cannot be written (nothing of it is left), or if the head is
+        missing or forged: without a head nobody can tell a cut chain from a whole one, so staff
+        must look first.
         """
         try:
             with ExitStack() as opened:
                 with self.hold_lock() as lock:
                     # The first head is written before the first line, so that no line lacks one.
-                    head = self._head(lock) or self._write_head(lock, _begin(at))
+                    head = self._head(lock) or self._write_head(lock, _make_first_head(at))
                     file = opened.enter_context(self._open(head.month))
                     head = self._recover(file, head)
                     # A clock that was set back does not open an earlier month again.
@@ -76,9 +77,9 @@ class AuditFiles:
     def hold_lock(self) -> Iterator[int]:
         """Hold the lock of all writers, the head file, and yield its descriptor.
 
-        Raise AuditUnavailable after 5 s.
+        Raises AuditUnavailable after 5 s.
         """
-        lock = os.open(self.folder / HEAD, _FOR_THE_LOCK, 0o600)
+        lock = os.open(self.folder / HEAD_FILE, _FOR_THE_LOCK, 0o600)
         try:
             _wait_for(lock)
             yield lock
@@ -88,20 +89,22 @@ class AuditFiles:
     def delete(self, month: str, at: datetime) -> None:
         """Delete the oldest month, after a line has recorded it.
 
-        Raise AuditUnavailable for another month and for the open one. After a crash in between the
-        same call finishes the deletion.
+        Raises AuditUnavailable for any other month, and for the month that lines are written to.
+        If the process crashes before the file is gone, the same call finishes the deletion.
         """
         months = self.months()
         if months[:1] != [month] or len(months) == 1:
-            what = "is not the oldest month, or it is the one that is open"
-            raise AuditUnavailable(f"{month} {what}")
-        ended = GENESIS
+            raise AuditUnavailable(
+                f"{month} is not the oldest month, or it is the one that is open"
+            )
+        last_link = GENESIS
         for _, line in self.read_lines(month):
             if line and str(line.facts.get("at"))[:7] > month:
-                what = "has lines of a later month: see broker audit verify"
-                raise AuditUnavailable(f"{month} {what}")
-            ended = line.link if line else ended
-        facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": ended}
+                raise AuditUnavailable(
+                    f"{month} has lines of a later month: see broker audit verify"
+                )
+            last_link = line.link if line else last_link
+        facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": last_link}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
         durable_files.sync_folder(self.folder)
@@ -109,7 +112,8 @@ class AuditFiles:
     def accept(self, at: datetime, marks: Sequence[str], last: tuple[int, str]) -> None:
         """Write that staff have accepted findings, at most 400 at a time.
 
-        If the head is missing, the chain continues after the ``last`` line, its number and link.
+        ``marks`` identify the findings. ``last`` is the number and link of the last line that
+        ``verify`` read: if the head is missing, the chain continues after that line.
         """
         with self.hold_lock() as lock:
             if parse_head(self.key, os.pread(lock, HEAD_SIZE, 0)) is None:
@@ -128,12 +132,15 @@ class AuditFiles:
             return [str(error)]
         except OSError as error:
             return [f"audit log: {error.strerror}"]
-        if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
+        if disk.f_bavail * disk.f_frsize < _MIN_FREE_BYTES:
             return ["audit log: the disk is full"]
         return []
 
     def read_head(self) -> ChainHead | None:
-        """Return the head; None if nothing was ever written. Raise AuditUnavailable."""
+        """Return the head; None if nothing was ever written.
+
+        Raises AuditUnavailable if it cannot be read or is forged.
+        """
         try:
             with self.hold_lock() as lock:
                 return self._head(lock)
@@ -164,8 +171,9 @@ class AuditFiles:
         octets = os.pread(lock, HEAD_SIZE, 0)
         head = parse_head(self.key, octets)
         if head is None and (octets or self.months()):
-            what = "audit.head is missing or not ours: see broker audit verify"
-            raise AuditUnavailable(f"audit log: {what}")
+            raise AuditUnavailable(
+                "audit log: audit.head is missing or not ours: see broker audit verify"
+            )
         return head
 
     def _write_head(self, lock: int, head: ChainHead) -> ChainHead:
@@ -175,9 +183,9 @@ class AuditFiles:
     def _recover(self, file: int, head: ChainHead) -> ChainHead:
         """Return the head that fits the file of its month, which a crash may have left longer.
 
-        A whole line that follows the head counts, and half a line is cut off: its writer died
-        before it was confirmed. If lines are missing, or foreign, the chain continues from the
-        head, and ``verify`` reports them.
+        A whole line that follows the head counts. Half a line is cut off: its writer crashed
+        before the line was confirmed. If lines are missing or do not belong to this chain, the
+        chain continues from the head, and ``verify`` reports them.
         """
         size = os.fstat(file).st_size
         if size == head.size:
@@ -226,13 +234,13 @@ class AuditFiles:
             os.close(file)
 
 
-def _begin(at: datetime) -> ChainHead:
+def _make_first_head(at: datetime) -> ChainHead:
     """Return the head of a chain without lines."""
     return ChainHead(0, GENESIS, f"{at:%Y-%m}", 0)
 
 
 def _wait_for(lock: int) -> None:
-    """Lock the descriptor, against other threads too; raise AuditUnavailable after 5 s."""
+    """Lock the descriptor, against other threads too. Raises AuditUnavailable after 5 s."""
     until = time.monotonic() + _LOCK_TIMEOUT_S
     while True:
         try:

@@ -51,7 +51,7 @@ class PersonKeys:
     def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one.
 
-        Raise StoreUnavailable if the store cannot give the key.
+        Raises StoreUnavailable if the store cannot give the key.
         """
         facts = {"reference": event.reference, "about": event.about}
         facts = {name: value for name, value in facts.items() if value}

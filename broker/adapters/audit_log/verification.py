@@ -14,7 +14,7 @@ from broker.adapters.audit_log.hash_chain import (
     is_anchor,
     parse_head,
 )
-from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.monthly_files import HEAD_FILE, AuditFiles
 from broker.core.events.audit_events import AuditEventKind
 
 _MARK_LENGTH: Final = 32
@@ -115,7 +115,7 @@ class VerificationReport:
         for source, links in self.known.items():
             if links.get(line.number, line.link) != line.link:
                 found.append(f"is not the line that {source} names")
-        # Nothing has shown yet that a first line with another number than 1 is ours.
+        # A first line with another number than 1 is not yet proved to be the broker's.
         if not found and not is_beginning:
             self._read_facts(line)
         return found
@@ -140,14 +140,14 @@ def verify(
     """
     report = VerificationReport(files.key, {"the store": anchors})
     # Read the head before the lines: writers may add lines meanwhile.
-    head_file = files.folder / HEAD
+    head_file = files.folder / HEAD_FILE
     head = parse_head(files.key, head_file.read_bytes()) if head_file.exists() else None
     report.head = head
     months = files.months()
     if head is not None:
-        report.known[HEAD] = {head.number: head.link}
+        report.known[HEAD_FILE] = {head.number: head.link}
     elif months:
-        report.findings.append(AuditFinding(HEAD, _NO_HEAD))
+        report.findings.append(AuditFinding(HEAD_FILE, _NO_HEAD))
     for month in months:
         name = files.path(month).name
         for place, (octets, line) in enumerate(files.read_lines(month), 1):

@@ -62,7 +62,10 @@ class LibrarySettings(Protocol):
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Return the settings; ConfigurationFaults with all faults, without quoting a secret."""
+        """Return the settings.
+
+        Raises ConfigurationFaults with all faults, without quoting a secret.
+        """
         ...
 
     @property
@@ -78,7 +81,7 @@ class LibrarySettings(Protocol):
 def read_settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
     """Return the settings of the library system ``system`` from ``[library]``.
 
-    ConfigurationFaults if no connector or several have the name, or the settings are faulty.
+    Raises ConfigurationFaults if no connector or several have the name, or the settings are faulty.
     """
     found = connectors.settings_type(GROUP, "library.system", system)
     return cast("type[LibrarySettings]", found).read(settings)

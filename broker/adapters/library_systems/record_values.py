@@ -17,7 +17,7 @@ _REPLACEMENT: Final = "6789"
 def spell_cpr(number: str) -> tuple[str, str, str]:
     """Return the three spellings of a CPR number that staff use, digits only first.
 
-    LibraryRefused unless it has ten digits.
+    Raises LibraryRefused unless it has ten digits.
     """
     if not _TEN_DIGITS.fullmatch(number):
         raise LibraryRefused("find: the number to look for has not ten digits")
@@ -35,7 +35,7 @@ def read_day(text: object) -> date | None:
 
 
 def read_text(record: Mapping[str, Any], field: str) -> str | None:
-    """Return a text, None if it is empty; LibraryUnavailable for another type."""
+    """Return a text, None if it is empty. Raises LibraryUnavailable for another type."""
     value = record.get(field)
     if value is None or value == "":
         return None

@@ -12,12 +12,12 @@ Step = Callable[[], Iterable[SetupFault]]
 
 
 def run_steps(
-    system: str, steps: Iterable[Step], *, goes_on: tuple[str, ...]
+    system: str, steps: Iterable[Step], *, continue_after: tuple[str, ...]
 ) -> tuple[SetupFault, ...]:
     """Return every fault that the steps find, once for each setting.
 
     Stop at the first failed call, because the next steps would fail too. Continue if the setting at
-    fault begins with one of ``goes_on``.
+    fault begins with one of ``continue_after``; every setting begins with "".
     """
     found: dict[str, SetupFault] = {}
     for step in steps:
@@ -27,6 +27,6 @@ def run_steps(
         except LibraryError as error:
             setting = error.setting or UNAVAILABLE
             found.setdefault(setting, SetupFault(setting, f"{system}: {error}"))
-            if not setting.startswith(goes_on):
+            if not setting.startswith(continue_after):
                 break
     return tuple(found.values())

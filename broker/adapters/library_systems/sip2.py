@@ -19,7 +19,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from broker.adapters.connectors import LOOPBACK
-from broker.adapters.deadline_sockets import end_by, seconds_left
+from broker.adapters.deadline_sockets import seconds_left, set_deadline
 from broker.adapters.http_exchange import moment
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable, name_cause
@@ -80,7 +80,8 @@ class PinMachine:
     def accepts(self, card: str, pin: str, deadline: datetime) -> bool:
         """Return whether the server accepts this card and PIN, as ``ask`` does.
 
-        LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
+        Raises LibraryUnavailable if it also accepts a random PIN: then any PIN would open any
+        account.
         """
         if not self.ask(card, pin, moment(deadline, self._timeout)):
             return False
@@ -91,14 +92,17 @@ class PinMachine:
         return True
 
     def takes_any(self, card: str, deadline: datetime) -> bool:
-        """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
+        """Return whether a random PIN is accepted for this card.
+
+        Raises LibraryUnavailable if the server does not answer.
+        """
         return self.ask(card, secrets.token_urlsafe(16), moment(deadline, self._timeout))
 
     def ask(self, card: str, pin: str, until: float) -> bool:
         """Return whether the server accepts this card and PIN.
 
-        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable if there is no answer by
-        then, the login is refused, or the answer is about another card.
+        ``until`` is a moment of ``time.monotonic``. Raises LibraryUnavailable if there is no answer
+        by then, the login is refused, or the answer is about another card.
         """
         if not (_SENDABLE.fullmatch(card) and _SENDABLE.fullmatch(pin)):
             return False
@@ -112,7 +116,7 @@ class PinMachine:
         return accepted
 
     def _converse_until(self, card: str, pin: str, until: float) -> bytes:
-        end_by(until)
+        set_deadline(until)
         try:
             return self._conversation(card, pin)
         except (OSError, ValueError) as error:
@@ -155,7 +159,7 @@ def _checksum(octets: bytes) -> bytes:
 
 
 def _exchange(connection: socket.socket, text: str, sequence: int) -> bytes:
-    """Return the answer to a message without its checksum; ValueError if that is wrong."""
+    """Return the answer to a message without its checksum. Raises ValueError if that is wrong."""
     connection.settimeout(seconds_left())
     connection.sendall(message(text, sequence))
     answer = _line(connection)

@@ -37,7 +37,7 @@ _PERMANENT: Final = range(500, 600)  # a server repeats these answers (RFC 5321 
 
 
 def encode_address(text: str) -> str:
-    """Return an address in ASCII; MailUnavailable if it is not a plain address."""
+    """Return an address in ASCII. Raises MailUnavailable if it is not a plain address."""
     address = normalize_address(text)
     if address is None:
         raise MailUnavailable("the recipient is not a plain mail address")
@@ -48,8 +48,8 @@ def encode_address(text: str) -> str:
 class Smtp:
     """A mail server at ``url``: ``smtp://`` (for loopback), ``smtp+starttls://`` or ``smtps://``.
 
-    ``sender`` is an address with or without a display name. ConfigurationFaults if it cannot be
-    used.
+    ``sender`` is an address with or without a display name. Raises ConfigurationFaults if it cannot
+    be used.
     """
 
     url: str
@@ -66,7 +66,9 @@ class Smtp:
             raise ConfigurationFaults([Fault("mail.sender", "is not a mail address")]) from None
 
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
-        """Send one mail; MailUnavailable unless the server accepted it, begun before ``deadline``.
+        """Send one mail.
+
+        Raises MailUnavailable unless the server accepted it, begun before ``deadline``.
 
         RecipientRefused, which is one, if another try would not help. No error names the recipient.
         """
@@ -132,7 +134,7 @@ class Smtp:
             raise MailUnavailable(name_cause(error)) from None
 
     def _name_parties(self, server: smtplib.SMTP, to: str) -> None:
-        """Name sender and recipient; MailUnavailable unless both are accepted."""
+        """Name sender and recipient. Raises MailUnavailable unless both are accepted."""
         _expect("MAIL", server.mail(self._address().addr_spec)[0])
         code = server.rcpt(to)[0]
         if code in _PERMANENT:

@@ -23,21 +23,22 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
 
     Commands answer on standard output and log events on standard error.
     """
-    global _output  # noqa: PLW0603 - one log a process
+    global _output  # noqa: PLW0603 - one log per process
     _output = to
     root = logging.getLogger()
     root.handlers[:] = [_LibraryLog()]
     root.setLevel(logging.WARNING)
 
 
-def tell(event: str, *, level: str = "info", **facts: str | int | None) -> None:
-    """Log one event; facts are codes, names of configuration, references and counts.
+def log_event(event: str, *, level: str = "info", **facts: str | int | None) -> None:
+    """Log one event.
 
-    They are never personal values. ``level`` is "error" if somebody must fix something. A line that
-    cannot be masked or written (full disk, closed pipe) is dropped and counted, and stops no
-    request: the evidence is in the audit log.
+    ``facts`` are codes, names of the configuration, help codes and counts, never personal values.
+    ``level`` is "error" if somebody must fix something. A line that cannot be masked or written
+    (full disk, closed pipe) is dropped and counted, and stops no request: the evidence is in the
+    audit log.
     """
-    global dropped  # noqa: PLW0603 - one counter a process, read by metrics
+    global dropped  # noqa: PLW0603 - one counter per process, read by metrics
     facts["request_id"] = _request_id.get()
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     try:
@@ -68,7 +69,7 @@ def log_unexpected(error: BaseException, reference: str) -> None:
         places.append(f"{file}:{frame.lineno}")
     kind = type(error).__name__
     found = " < ".join(places)
-    tell("unexpected", level="error", reference=reference, kind=kind, places=found)
+    log_event("unexpected", level="error", reference=reference, kind=kind, places=found)
 
 
 def mask(text: str) -> str:
@@ -77,7 +78,7 @@ def mask(text: str) -> str:
 
 
 def _mask(value: str | int) -> str | int:
-    """Return ``value`` masked; TypeError for anything but a text, a number or a boolean."""
+    """Return ``value`` masked. Raises TypeError if it is no text, number or boolean."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, (int, float)):
@@ -89,4 +90,4 @@ class _LibraryLog(logging.Handler):
     """Logs only logger and level of a library's record, because its text may quote a person."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell("library_log", level_of=record.levelname, logger=record.name)
+        log_event("library_log", level_of=record.levelname, logger=record.name)

@@ -10,16 +10,16 @@ from broker.core.window_counts import WindowCounts
 
 MOST_A_MINUTE: Final = 60
 MOST_OF_A_NETWORK: Final = 20
-# Lines and reasons are names in the code. The limit holds even if a reason came from outside.
+# So many names are counted, so that memory is bounded even if a reason had text from outside.
 _MOST_NAMES: Final = 500
 
 
 @dataclass(slots=True)
 class LogBudget:
-    """Writes at most sixty lines a minute of each name and reason, in each process.
+    """Writes at most sixty lines a minute for each event and reason, in each process.
 
-    A request costs its sender little; a full disk would stop all logins. One network causes at most
-    twenty of the lines, so that the messages of a stranger do not hide those of a new service.
+    A request costs its sender little, and a full disk would stop all logins. One network causes at
+    most twenty of the lines, so that an attacker's lines do not hide those of a new service.
     """
 
     write: Callable[..., None]
@@ -37,7 +37,8 @@ class LogBudget:
             excess = (
                 self.of_networks.count(f"{name} {self.find_network()}", now) - MOST_OF_A_NETWORK
             )
-            if excess <= 1:  # the last line of a network counts as well
+            # The line "left out" of a network counts for the total too; its later lines do not.
+            if excess <= 1:
                 excess = max(excess, self.counts.count(name, now) - MOST_A_MINUTE)
         if excess <= 0:
             self.write(event, **facts)

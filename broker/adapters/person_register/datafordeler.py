@@ -167,8 +167,8 @@ def _read_data(answer: HttpAnswer) -> Mapping[str, Any]:
 def read_person(node: Row) -> RegisteredPerson:
     """Return the person of a node of an answer.
 
-    RegisterRefused if a field is not as documented: an address or its protection is never guessed.
-    Source: docs/reference/cpr-register.md#graphql.
+    Raises RegisterRefused if a field is not as documented: an address or its protection is never
+    guessed. Source: docs/reference/cpr-register.md#graphql.
     """
     status = read_text(node, "status")
     addresses = _current_addresses(node) if status in _WITH_ADDRESS else ()
@@ -194,7 +194,7 @@ def _is_protected(node: Row) -> bool:
 
 
 def _rows(node: Row, name: str, *, is_required: bool = False) -> Sequence[Row]:
-    """Return the rows of a field; RegisterRefused if it has another form."""
+    """Return the rows of a field. Raises RegisterRefused if it has another form."""
     rows = node.get(name)
     if rows is None and not is_required:
         return ()

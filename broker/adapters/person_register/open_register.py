@@ -16,7 +16,7 @@ def open_register(
 ) -> PersonRegister:
     """Return the register ``system`` with its settings from ``[person_register]``.
 
-    ``observe`` gets every call. ConfigurationFaults for an unknown name or faulty settings.
+    ``observe`` gets every call. Raises ConfigurationFaults for an unknown name or faulty settings.
     """
     if system not in _SYSTEMS:
         known = f"known: {', '.join(_SYSTEMS)}"

@@ -105,7 +105,7 @@ def open_exchange(url: str, keys: RegisterKeys) -> Exchange:
 def make_person(
     note: str | None, addresses: Iterable[Mapping[str, Any]], *, protected: bool
 ) -> RegisteredPerson:
-    """Return the person; RegisterRefused if several addresses are current."""
+    """Return the person. Raises RegisterRefused if several addresses are current."""
     found = set(map(_read_address, addresses))
     if len(found) > 1:
         raise make_misshapen("address")
@@ -127,8 +127,8 @@ def _read_address(row: Mapping[str, Any]) -> RegisteredAddress:
 def read_text(row: Mapping[str, Any], name: str) -> str:
     """Return a text of an answer without superfluous blanks; "" if it is missing.
 
-    RegisterRefused if it is no text, longer than 200 letters, not readable, or holds a CPR number,
-    which does not belong in an address.
+    Raises RegisterRefused if it is no text, longer than 200 letters, not readable, or holds a CPR
+    number, which does not belong in an address.
     """
     found = _words(row, name)
     if cpr.looks_like_cpr(found):
@@ -139,7 +139,7 @@ def read_text(row: Mapping[str, Any], name: str) -> str:
 def read_postal_code(row: Mapping[str, Any], name: str) -> str:
     """Return a postal code of four digits; "" if it is missing.
 
-    RegisterRefused unless it has four digits, or three if the first would be 0.
+    Raises RegisterRefused unless it has four digits, or three if the first would be 0.
     """
     found = read_text(row, name)
     if found and not _POSTAL_CODE.fullmatch(found):
@@ -150,8 +150,8 @@ def read_postal_code(row: Mapping[str, Any], name: str) -> str:
 def read_number(row: Mapping[str, Any], name: str) -> str:
     """Return a CPR number of an answer; "" if it is missing.
 
-    RegisterRefused unless a person in the register can have it: ten digits with a date, and no
-    replacement number.
+    Raises RegisterRefused unless a person in the register can have it: ten digits with a date, and
+    no replacement number.
     """
     found = _words(row, name)
     today = datetime.now(UTC).date()

@@ -118,8 +118,9 @@ def _write_request(municipality: str, cpr: str) -> bytes:
 def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
     """Return the person with the number ``asked``; None if the register does not know it.
 
-    RegisterRefused for a fault, a value that is not as documented, a repeated element, another
-    person, or an answer without ``persondata``. Source: docs/reference/cpr-register.md#sf1520.
+    Raises RegisterRefused for a fault, a value that is not as documented, a repeated element,
+    another person, or an answer without ``persondata``. Source:
+    docs/reference/cpr-register.md#sf1520.
     """
     body = _below(_parse(answer), "Body")
     fault = _below(body, "Fault")
@@ -143,7 +144,7 @@ def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
 
 
 def _parse(answer: bytes) -> etree._Element:
-    """Return the root of an answer; RegisterRefused if it has a document type."""
+    """Return the root of an answer. Raises RegisterRefused if it has a document type."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     try:
         root = etree.fromstring(answer, parser)
@@ -180,7 +181,7 @@ def _find_code(fault: etree._Element) -> str:
 
 
 def _below(element: etree._Element | None, name: str) -> etree._Element | None:
-    """Return the child element of this name; RegisterRefused if there are several."""
+    """Return the child element of this name. Raises RegisterRefused if there are several."""
     if element is None:
         return None
     found = [each for each in element.iterchildren("{*}*") if _name(each) == name]
@@ -190,7 +191,7 @@ def _below(element: etree._Element | None, name: str) -> etree._Element | None:
 
 
 def _row(element: etree._Element | None) -> Row:
-    """Return the texts of the children by name; RegisterRefused if a name is repeated.
+    """Return the texts of the children by name. Raises RegisterRefused if a name is repeated.
 
     A child that has children is no text.
     """

@@ -20,9 +20,10 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
+# ProxyFix sets this key. It is installed only if serve.proxies is above 0.
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
 _REQUEST_ID: Final = re.compile(r"[0-9a-f-]{16,40}")
-_REPORT_EVERY: Final = timedelta(hours=1)
+_SILENCE_BEFORE_NEXT_REPORT: Final = timedelta(hours=1)
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -41,7 +42,10 @@ def find_address(request: Request) -> str:
 
 
 def find_network(request: Request) -> str:
-    """Return the subscriber's network; "unknown" if there is no address (a socket file)."""
+    """Return the subscriber's network.
+
+    It is "unknown" if there is no address, because the server listens on a Unix socket.
+    """
     return _find_network(request.remote_addr or "")
 
 
@@ -51,9 +55,9 @@ def find_present_network() -> str:
 
 
 def find_request_id(request: Request) -> str | None:
-    """Return the id that the proxy gave this request; None without a counted proxy.
+    """Return the id that the proxy gave this request.
 
-    A client could write any id.
+    Return None if ``serve.proxies`` is 0: the client itself could have written the id.
     """
     given = request.headers.get("X-Request-ID", "")
     is_counted = _PROXIES_COUNTED in request.environ
@@ -68,7 +72,7 @@ def is_from_this_machine(request: Request) -> bool:
 def is_from_uncounted_proxy(request: Request) -> bool:
     """Return whether a forwarding header arrives although ``serve.proxies`` is 0.
 
-    A proxy that is not counted sends the header, or the caller itself.
+    The header is from a proxy that is not counted, or from the caller itself.
     """
     return _is_forwarded(request) and _PROXIES_COUNTED not in request.environ
 
@@ -85,18 +89,18 @@ class UncountedProxies:
     tell: EventPort
     seen: datetime | None = None
 
-    def look(self) -> None:
-        """Check the present request; report an uncounted proxy unless one was seen this hour."""
+    def report_if_uncounted(self) -> None:
+        """Report an uncounted proxy, unless another such request came within the last hour."""
         if not is_from_uncounted_proxy(request):
             return
         before = self.seen
         self.seen = self.now()
-        if before is None or self.seen - before > _REPORT_EVERY:
+        if before is None or self.seen - before > _SILENCE_BEFORE_NEXT_REPORT:
             self.tell(BrokerEvent(EventKind.PROXY_UNCOUNTED, {"setting": "serve.proxies"}))
 
     def notes(self) -> dict[str, str]:
-        """Return the sentence for ``readyz``, if such a request came within the hour."""
-        if self.seen is None or self.now() - self.seen > _REPORT_EVERY:
+        """Return the sentence for ``readyz``, if such a request came within the last hour."""
+        if self.seen is None or self.now() - self.seen > _SILENCE_BEFORE_NEXT_REPORT:
             return {}
         sentence = (
             "X-Forwarded-For arrives while serve.proxies is 0: set it to the number of proxies "

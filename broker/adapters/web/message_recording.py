@@ -1,4 +1,4 @@
-"""The messages exchanged with upstreams: kept in the message log before anything comes of them."""
+"""Stores messages from and to upstreams in the message log before they have any effect."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -22,24 +22,27 @@ REFUSED_BY_UPSTREAM: Final = "refused by the upstream"
 # Every visitor can send a forged Response to their own request, and the log is kept for half a
 # year. Therefore store only this many rejected Responses a minute, and only the digest of a large
 # one.
-_MOST_DISBELIEVED: Final = 10
-_LARGEST_DISBELIEVED: Final = 32 * 1024
+_MOST_REFUSED: Final = 10
+_LARGEST_REFUSED: Final = 32 * 1024
 _MOST_UPSTREAMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRecorder:
-    """Keeps the messages with ``upstreams`` in the log, where there is one; others pass by."""
+    """Stores the messages of ``upstreams`` in the message log, if there is one.
+
+    Messages of other upstreams are not stored.
+    """
 
     log: MessageLogPort | None
     upstreams: Collection[str]
     now: Callable[[], datetime]
-    disbelieved: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_UPSTREAMS))
+    refused_counts: WindowCounts = field(default_factory=lambda: WindowCounts(_MOST_UPSTREAMS))
 
     def ask(
         self, role: SpRole, asked: AuthnRequest, outstanding: Outstanding, reference: str
     ) -> str | PostForm:
-        """Return what carries our signed AuthnRequest, kept before it leaves.
+        """Store our signed AuthnRequest, and return the redirect or form that carries it.
 
         ``reference`` is the help code of the login.
         """
@@ -47,7 +50,9 @@ class MessageRecorder:
         leaving = role.ask(upstream, request_id, asked, self.now())
         if upstream in self.upstreams:
             wire = write_wire(leaving)
-            self._keep(LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference))
+            self._store(
+                LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id, reference)
+            )
         return leaving
 
     def receive(
@@ -58,9 +63,10 @@ class MessageRecorder:
         outstanding: Outstanding,
         reference: str,
     ) -> Received:
-        """Verify an answer in full and keep it; of refused ones so many a minute.
+        """Verify an answer completely and store it; only some refused answers a minute are stored.
 
-        MessageLogUnavailable lets nobody in whose answer could not be kept.
+        Raises MessageRefused, and MessageLogUnavailable if an accepted answer cannot be stored:
+        then nobody is logged in by it.
         """
         upstream, request_id = outstanding.upstream, outstanding.id
         wire = request.form.get("SAMLResponse", "")
@@ -75,7 +81,7 @@ class MessageRecorder:
                 idp_list=asked.idp_list,
             )
         except MessageRefused as refused:
-            self._keep_refused(replace(came, outcome=refused.cause))
+            self._store_refused(replace(came, outcome=refused.cause))
             raise
         answer = received.answer
         if isinstance(answer, Authentication):
@@ -83,7 +89,7 @@ class MessageRecorder:
             came = replace(came, subject=answer.name_id or "", assertion=assertion)
         else:
             came = replace(came, outcome=REFUSED_BY_UPSTREAM)
-        self._keep(came)
+        self._store(came)
         return received
 
     def record_logout(
@@ -96,33 +102,33 @@ class MessageRecorder:
         subject: str = "",
         outcome: str = "accepted",
     ) -> None:
-        """Keep a logout message, where the peer is an upstream.
+        """Store a logout message if the peer is an upstream.
 
-        A log that fails holds no logout up, whatever it demands of logins. A message that fails
-        verification is not stored: every caller could fill the log.
+        A logout continues if the message log fails. Do not call it for a message that fails
+        verification: otherwise every caller could fill the log.
         """
         if peer.side == "upstream":
             with suppress(MessageLogUnavailable):
                 message = LoggedMessage(kind, peer.name, wire, outcome, request_id, subject=subject)
-                self._keep(message)
+                self._store(message)
 
-    def _keep_refused(self, came: LoggedMessage) -> None:
-        if self.disbelieved.count(came.upstream, self.now()) > _MOST_DISBELIEVED:
+    def _store_refused(self, came: LoggedMessage) -> None:
+        if self.refused_counts.count(came.upstream, self.now()) > _MOST_REFUSED:
             return
-        if len(came.wire) > _LARGEST_DISBELIEVED:
+        if len(came.wire) > _LARGEST_REFUSED:
             digest = sha256(came.wire.encode()).hexdigest()
             came = replace(came, wire=f"sha256:{digest}")
-        with suppress(MessageLogUnavailable):  # refused it is already
-            self._keep(came)
+        with suppress(MessageLogUnavailable):  # it is refused in any case
+            self._store(came)
 
-    def _keep(self, message: LoggedMessage) -> None:
+    def _store(self, message: LoggedMessage) -> None:
         if self.log is not None and message.upstream in self.upstreams:
             address = find_address(request)
             self.log.write(replace(message, address=address), self.now())
 
 
 def write_wire(message: str | PostForm) -> str:
-    """Return a message as it goes: the query of a Redirect, or what a form posts."""
+    """Return a message as it is sent: the query of a Redirect, or the field of a form."""
     if isinstance(message, str):
         return urlsplit(message).query
     return read_posted(message.fields)

@@ -19,7 +19,7 @@ from broker.core.window_counts import WindowCounts, seconds_left
 # (docs/reference/design.md#4e).
 _MOST_NAMES: Final = 20_000
 _HOUR: Final = 3600
-_BEGINNINGS_OF_MARK: Final = 30  # a minute, with the mark of one login
+_BEGINNINGS_OF_MARK: Final = 30  # a minute, by browsers with the same mark
 # An hour, from one network.
 _PIN_REQUESTS: Final = 20
 _PIN_REQUESTS_OF_CAMPUS: Final = 400
@@ -39,9 +39,9 @@ class Campus(NamedTuple):
 class NetworkLimits:
     """The counts of one worker.
 
-    ``beginnings`` may begin in a minute from one network.
-    ``mark`` returns the sealed mark of an earlier login that a browser brings, or None: such
-    browsers count apart, by mark and by network, so that a stranger's flood keeps none of them out.
+    ``beginnings`` is how many logins may begin in a minute from one network. ``mark`` returns the
+    mark of an earlier login that the browser sends, or None. Browsers with a mark have separate
+    limits, by mark and by network, so that an attacker's flood does not lock them out.
     """
 
     beginnings: int
@@ -55,7 +55,10 @@ class NetworkLimits:
     lock: Lock = field(default_factory=Lock)
 
     def count_beginning(self) -> None:
-        """Count a login that is about to begin; NetworkBusy beyond a ceiling."""
+        """Count a login that is about to begin.
+
+        Raises NetworkBusy above the limit of the network.
+        """
         now = self.now()
         campus = self._campus()
         network = self._network(campus)
@@ -76,20 +79,20 @@ class NetworkLimits:
         if came == ceiling + 1:
             setting = "limits.campuses"
             if is_from_uncounted_proxy(request) and not campus:
-                # A proxy that nobody has counted: everybody behind it is one network.
+                # serve.proxies omits the proxy, so that everybody behind it counts as one network.
                 setting = "serve.proxies"
             facts: Facts = {"network": network, "beginnings_a_minute": ceiling, "setting": setting}
             self.tell(BrokerEvent(EventKind.NETWORK_REFUSED, facts))
         raise NetworkBusy(seconds_left(now))
 
     def count_pin_request(self) -> bool:
-        """Count a request for a PIN mail; False if it is not to be carried out."""
+        """Count a request for a PIN mail. Return False above a limit: do not carry it out."""
         campus = self._campus()
         most = _PIN_REQUESTS_OF_CAMPUS if campus else _PIN_REQUESTS
         return self._count_hourly(f"pin {self._network(campus)}", most)
 
     def count_account_try(self, typed: str) -> bool:
-        """Count a login with number and PIN in an unknown browser; False beyond a limit."""
+        """Count a login with number and PIN in an unknown browser. Return False above a limit."""
         campus = self._campus()
         network = self._network(campus)
         most = _ACCOUNT_TRIES_OF_CAMPUS if campus else _ACCOUNT_TRIES

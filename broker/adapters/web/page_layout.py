@@ -17,9 +17,11 @@ from broker.adapters.web.pages import language
 from broker.adapters.web.pages.page_links import file_url, help_url, switch_link
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
+from broker.adapters.web.report.report_terms import spell_limit
 from broker.core.entities import Text
+from broker.core.retention import RECEIPT
 
-_ROOM: Final = Path(__file__).parent
+_WEB_FOLDER: Final = Path(__file__).parent
 # English as Europe writes it: the day before the month.
 _LOCALES: Final = {"da": Locale.parse("da"), "en": Locale.parse("en_GB")}
 STATIC: Final = ("style.css", "report.css", "autopost.js", "focus.js")
@@ -28,9 +30,9 @@ _PICTURES: Final = ("pictures.show", "pictures.favicon")
 
 @dataclass(frozen=True, slots=True)
 class Imprint:
-    """The library behind the pages.
+    """The name, contact details and links of the library that the pages show.
 
-    Addresses that differ by language are a ``Text``; None or "" leaves a link out.
+    Addresses that differ by language are a ``Text``. None or "" omits a link.
     """
 
     name: Text
@@ -42,11 +44,11 @@ class Imprint:
     e_resources: Text | None = None
     my_loans: Text | None = None
     loan_terms: Text | None = None
-    # Pages of our own; "" where there are none.
+    # Addresses of the broker's own pages; "" if there is none.
     start: str = "/"
     pin: str = ""
     choices: str = ""
-    help: str = ""  # the questions and answers
+    help: str = ""  # the address of the questions and answers
     logo: str = ""
     favicon: str = ""
     colours: str = ""  # the stylesheet with the colour of the library
@@ -58,11 +60,11 @@ class Imprint:
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
     """Add the languages, the names that templates use, the headers of every answer, and ``/was``.
 
-    ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found. A
-    page that asks for a name it was not given fails at once instead of showing a gap
-    (StrictUndefined).
+    ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found.
+    StrictUndefined: a template that uses an undefined name fails instead of showing a gap.
     """
-    # /login//x would be answered by a redirect to whatever Host says (CWE-644)
+    # Otherwise Flask redirects /login//x to an address made from the Host header, which the caller
+    # controls (CWE-644).
     app.url_map.merge_slashes = False
     app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(catalogue.FOLDER))
     Babel(
@@ -79,11 +81,13 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         "static": _static_urls(base_url),
         "end_url": f"{base_url}/end",
         "explain": explain,
+        "receipt_span": lambda: spell_limit(RECEIPT, language.language()),
     }
     app.context_processor(lambda: _template_names(imprint))
 
     @app.get("/was")
     def was() -> Response:
+        """Redirect to the library's web accessibility statement (in Danish: WAS)."""
         if not imprint.accessibility:
             abort(404)
         return redirect(imprint.accessibility, 303)
@@ -91,9 +95,11 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     @app.after_request
     def _finish(response: Response) -> Response:
         if request.endpoint in _PICTURES and "Content-Security-Policy" in response.headers:
-            return response  # a picture; where there is none, a page like any other
+            # pictures.show has set the headers of a picture. The 404 for a missing one gets those
+            # of a page.
+            return response
         if request.endpoint == "static" and response.status_code in {200, 304}:
-            del response.headers["Cache-Control"]  # Flask's own says no-cache
+            del response.headers["Cache-Control"]  # Flask would send no-cache
             return protect(response, base_url, "static")
         return protect(language.remember(request, response, base_url), base_url)
 
@@ -104,10 +110,10 @@ def _translate(message: str, **values: object) -> Markup:
 
 
 def _template_names(imprint: Imprint) -> dict[str, Any]:
-    spoken = language.language()
-    other = next(code for code in language.LANGUAGES if code != spoken)
+    page_language = language.language()
+    other = next(code for code in language.LANGUAGES if code != page_language)
     return {
-        "lang": spoken,
+        "lang": page_language,
         "other_language": (other, language.LANGUAGES[other]),
         "switch": switch_link(request, imprint.start),
         "help": help_url(request, imprint.help),
@@ -115,7 +121,7 @@ def _template_names(imprint: Imprint) -> dict[str, Any]:
 
 
 def _static_urls(base_url: str) -> Callable[[str], str]:
-    """Return what makes the address of a static file."""
-    files = {name: (_ROOM / "static" / name).read_bytes() for name in STATIC}
+    """Return a function from the name of a static file to its URL."""
+    files = {name: (_WEB_FOLDER / "static" / name).read_bytes() for name in STATIC}
     urls = {name: file_url(base_url, f"static/{name}", files[name]) for name in files}
     return urls.__getitem__

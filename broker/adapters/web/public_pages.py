@@ -117,7 +117,7 @@ def start_page(
 
 FAVICON: Final = "favicon"
 OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
-# Sets one colour in place of those of style.css, and a lighter shade of it in the dark scheme.
+# Replaces the colour of style.css, with a lighter shade of it in the dark scheme.
 _COLOURS: Final = """\
 :root {{ --brand: {0}; --link: {0}; --button-text: {0}; --button-over: var(--panel); --filled: {0};
   --filled-over: var(--text); --note: {0}; }}
@@ -170,7 +170,7 @@ def write_colours(colour: str) -> str:
 
 
 def picture_pages(pictures: Pictures) -> Blueprint:
-    """Return ``/pictures/<name>``, and ``/favicon.ico``, which browsers ask for by themselves."""
+    """Return ``/pictures/<name>``, and ``/favicon.ico``, which browsers request by themselves."""
     routes = Blueprint("pictures", __name__)
 
     @routes.get("/pictures/<name>")
@@ -188,7 +188,7 @@ def picture_pages(pictures: Pictures) -> Blueprint:
     return routes
 
 
-# The codes of REFEDS errorURL. Any other code, or an unfilled placeholder, is the last one.
+# The codes of REFEDS errorURL. Any other code, or an unfilled placeholder, counts as the last one.
 _OTHER: Final = "at_service_other"
 _REASONS: Final = {
     "IDENTIFICATION_FAILURE": "at_service_identification",
@@ -206,10 +206,10 @@ def service_error_page(ports: WebPorts) -> Blueprint:
     def error() -> Response:
         reason = _REASONS.get(request.args.get("code", ""), _OTHER)
         service = _service(ports, request.args.get("rp", ""))
-        name = ports.stranger_reference("/error", reason)
-        facts = {"reference": name, "reason": reason, "service": service}
+        reference = ports.make_stranger_reference("/error", reason)
+        facts = {"reference": reference, "reason": reason, "service": service}
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
-        return StepPages(ports).error(reason, 200, name, service=service)
+        return StepPages(ports).error(reason, 200, reference, service=service)
 
     return routes
 

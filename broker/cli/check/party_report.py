@@ -1,4 +1,4 @@
-"""The report of `broker check --party`: what one product gets from us, and what we expect of it."""
+"""The report of `broker check --party`: what a service or upstream gets, and what it must send."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -23,7 +23,7 @@ _BINDINGS: Final = {"redirect": "HTTP-Redirect", "post": "HTTP-POST"}
 def describe_party(parts: Parts, name: str) -> list[str]:
     """Return sentences about the service or upstream of this name.
 
-    ConfigurationFaults with the known names if there is none.
+    Raises ConfigurationFaults, with the known names, if there is none.
     """
     lines: list[str] = []
     if name in parts.services:
@@ -77,12 +77,12 @@ def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str
         return 'The Assertion is not encrypted, because broker.toml says encryption = "none".'
     if descriptor.encryption_certificate is None:
         return "The Assertion is not encrypted, because its descriptor has no encryption key."
-    by = descriptor.encryption_algorithms
-    why = "its descriptor lists it" if by.listed else "its descriptor lists no algorithm"
+    algorithms = descriptor.encryption_algorithms
+    why = "its descriptor lists it" if algorithms.listed else "its descriptor lists no algorithm"
     if service.encryption is not None:
-        by = by.select_mode(service.encryption)
+        algorithms = algorithms.select_mode(service.encryption)
         why = f'broker.toml says encryption = "{service.encryption}"'
-    content, transport = shorten(by.content), shorten(by.transport)
+    content, transport = shorten(algorithms.content), shorten(algorithms.transport)
     return (
         f"The Assertion is encrypted with {content}, because {why}, and its key with {transport}."
     )
@@ -129,7 +129,7 @@ def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:
     yield f"{what} must be signed with RSA-SHA256 or better, by a key of its descriptor."
     yield _describe_our_key(upstream, strict=strict)
     formats = "transient" if upstream.profile == "wayf" else "persistent or transient"
-    yield f"Our descriptor asks for a NameID that is {formats}. We read mail addresses too."
+    yield f"Our descriptor asks for a NameID that is {formats}. A mail address is accepted too."
     rows = parts.maps.maps[upstream.attribute_map].rows
     read = _join(sorted({row.name for row in rows}))
     yield f"By attribute_maps/{upstream.attribute_map}.yaml we read {read}."
@@ -147,12 +147,12 @@ def _describe_our_key(upstream: Upstream, *, strict: bool) -> str:
 
 def _describe_institution(institution: Institution) -> str:
     scopes = _join(institution.scopes)
-    cpr = "count" if CPR_ATTRIBUTE in institution.may_assert else "do not count"
+    cpr = "accepted" if CPR_ATTRIBUTE in institution.may_assert else "ignored"
     most = institution.max_assurance.name.lower()
     missing = institution.assurance.name.lower() if institution.assurance else "none"
     return (
-        f"{institution.entity_id}: its scopes are {scopes}; its CPR numbers {cpr}; its assurance "
-        f"is at most {most}, and without eduPersonAssurance {missing}."
+        f"{institution.entity_id}: its scopes are {scopes}; its CPR numbers are {cpr}; its "
+        f"assurance is at most {most}, and {missing} if it sends no eduPersonAssurance."
     )
 
 
@@ -169,7 +169,7 @@ def shorten(uri: str) -> str:
 
 
 def _join(texts: Iterable[str], word: str = "and") -> str:
-    """Return the texts as a list in a sentence; "nothing" without any."""
+    """Return the texts as a list in a sentence; "nothing" if there are none."""
     listed = list(texts)
     if len(listed) < 2:
         return "".join(listed) or "nothing"

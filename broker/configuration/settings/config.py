@@ -30,7 +30,8 @@ __all__ = ["Config", "keys", "load"]
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read ``path`` (or the file BROKER_CONFIG names, or the environment alone) into a Config.
 
-    ConfigurationFaults with every fault, its place and how to fix it; no fault quotes a secret.
+    Raises ConfigurationFaults with every fault, its place and how to fix it; no fault quotes a
+    secret.
     """
     if path is None and environ.get("BROKER_CONFIG"):
         path = Path(environ["BROKER_CONFIG"])

@@ -162,7 +162,7 @@ class Config(SettingsTable):
         return {name: self._core_service(name, table) for name, table in self.services.items()}
 
     def _core_service(self, name: str, table: ServiceTable) -> Service:
-        # Four digits are a weak proof: a service takes the library account where it is named,
+        # Four digits are a weak proof: a service accepts the library account only if it names it,
         # never by default.
         methods = (name for name, each in self.upstreams.items() if each.profile != "library")
         return Service(

@@ -120,7 +120,7 @@ class UpstreamTable(SettingsTable):
     feed: OneOrSeveral = ()  # the feeds that may describe it, one for each kind
     only: FilledList = ()
     encryption: Encryption = "gcm"
-    requester_id: bool | None = None  # by default where a hub or another member is asked
+    requester_id: bool | None = None  # default: not for profile oiosaml3
     subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)

@@ -15,7 +15,7 @@ CONFIGURATION: Final = "broker.toml"
 # In a checkout the top-level policies/, attribute_maps/ and so on are links to these.
 SHIPPED: Final = Path(broker.__file__).with_name("shipped")
 _COPIED: Final = ("policies", "attribute_maps")
-RULES: Final = "policy_properties.yaml"
+SITE_RULES_FILE: Final = "policy_properties.yaml"
 _WAYF: Final = Path(__file__).with_name("wayf.toml")
 _STATE: Final = 'state = "state"'
 # The files of secrets that wayf.toml names, in use or in a comment.
@@ -23,10 +23,10 @@ WAYF_SECRETS: Final = {
     "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
     "mail": f"{FILL_IN}: the password at the mail server\n",
 }
-WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, RULES, "metadata", "secrets")
+WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, SITE_RULES_FILE, "metadata", "secrets")
 
 
-def wayf_toml(state: Path) -> str:
+def make_first_configuration(state: Path) -> str:
     """Return the text of a first broker.toml for WAYF and Koha, with placeholders."""
     text = _WAYF.read_text(encoding="utf-8")
     return text.replace(_STATE, f'state = "{state}"')
@@ -44,13 +44,14 @@ def _check_unused(folder: Path) -> None:
         raise ConfigurationFaults(faults)
 
 
-def write(
-    folder: Path, configuration: str, secrets: Mapping[str, str], *, rules: bool = False
+def write_folder(
+    folder: Path, configuration: str, secrets: Mapping[str, str], *, site_rules: bool = False
 ) -> None:
-    """Write everything except the keys; ``configuration`` is the text of broker.toml.
+    """Write everything except the key files, which ``broker init`` makes afterwards.
 
-    ``secrets`` maps file names to texts. With ``rules`` the shipped site rules are written too.
-    Raise ConfigurationFaults if a file exists already, OSError if the folder cannot be written.
+    ``configuration`` is the text of broker.toml. ``secrets`` maps file names to texts. With
+    ``site_rules`` the shipped site rules are written too. Raises ConfigurationFaults if a file
+    exists already, and OSError if the folder cannot be written.
     """
     _check_unused(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,8 +61,10 @@ def write(
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in secrets.items():
         _write_new(folder / "secrets" / name, text)
-    if rules:
-        _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
+    if site_rules:
+        _write_new(
+            folder / SITE_RULES_FILE, (SHIPPED / SITE_RULES_FILE).read_text(encoding="utf-8")
+        )
     _write_new(folder / CONFIGURATION, configuration)
     durable_files.sync_folder(folder)
 

@@ -36,7 +36,7 @@ class RawSettings:
 
 
 def find_unknown_name(where: str, name: str | None, known: Iterable[str], kind: str) -> "Faults":
-    """Yield a fault if ``name`` is not the name of a ``kind``; without a name nothing."""
+    """Yield a fault if ``name`` is not the name of a ``kind``; nothing if it is empty."""
     if name is not None and name not in known:
         fix = did_you_mean(name, known) or f"{kind}s are {', '.join(known) or 'none'}"
         yield Fault(where, f"no {kind} {name}", fix)
@@ -65,7 +65,7 @@ def find_unfilled(raw: RawSettings) -> "Faults":
         if isinstance(value, str) and value.lstrip().startswith(FILL_IN):
             fix = value.partition(FILL_IN)[2].strip(" :\n")
             if str(path[-1]).endswith(SECRET_KEYS):
-                # The secret itself may stand behind the words already: it goes into no journal.
+                # The value may contain the secret after these words already: do not quote it.
                 fix = "with the secret, and nothing else beside it"
             yield Fault(raw.where(*path), "is to be filled in", fix)
 

@@ -19,7 +19,8 @@ from broker.core.errors import ConfigurationFaults, Fault
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 # Tables of tables: the second part of a key is a name that the administrator chose.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
-# A key that ends so may name a file that holds its value. An address may hold a password.
+# A key with this ending may name a file that contains its value. An address may contain a
+# password.
 _SECRET_FILES: Final = tuple(f"{key}_file" for key in (*SECRET_KEYS, "url"))
 _UNREADABLE: Final = "a secret that could not be read"  # it has a fault already
 
@@ -27,8 +28,8 @@ _UNREADABLE: Final = "a secret that could not be read"  # it has a fault already
 def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
     """Read the file, if there is one, then the environment over it.
 
-    ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so that
-    those of the keys are reported together with them.
+    Raises ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so
+    that those of the keys are reported together with them.
     """
     raw = RawSettings(_read_file(path) if path else {}, str(path or "environment"))
     for name in sorted(environ):

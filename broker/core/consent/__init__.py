@@ -1,5 +1,5 @@
 """The disclosure to a service, and the consent that it needs.
 
-Read ``disclosure.py`` first: exactly what leaves for a service. ``consent.py`` decides whether the
+Read ``disclosure.py`` first: exactly what is sent to a service. ``consent.py`` decides whether the
 person must be asked, and makes the receipts.
 """

@@ -1,4 +1,4 @@
-"""Consent: the question before anything leaves, and the receipt of the answer."""
+"""Consent: the question before anything is sent, and the receipt of the answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +116,7 @@ def find_question(
     hmacs: LookupHmacs,
     now: datetime,
 ) -> Question | None:
-    """Return what must be shown before ``disclosure`` may leave; None if the answer is valid.
+    """Return what must be shown before ``disclosure`` may be sent; None if the answer is valid.
 
     ``own`` is the receipt of this login. It is valid only for exactly what its page showed. After
     any change the page is shown again, whatever receipts are stored
@@ -250,8 +250,8 @@ def is_pseudonym_sent(made: Receipt, hmacs: LookupHmacs) -> bool:
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:
     """Return the time of an answer that follows ``receipts``.
 
-    The time is later than all of theirs, even if the clock of another machine was ahead. Otherwise
-    a new no could sort before an earlier yes.
+    It is later than the time of each receipt, even if the clock of another machine was ahead.
+    Otherwise a new no could sort before an earlier yes.
     """
     return max([now, *(each.event_time + _INSTANT for each in receipts)])
 

@@ -1,4 +1,4 @@
-"""A disclosure: exactly what leaves for a service, as it is shown, agreed to and issued."""
+"""A disclosure: exactly what is sent to a service, as it is shown, agreed to and issued."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that leaves: name, values and purpose."""
+    """One attribute that is sent: name, values and purpose."""
 
     name: str
     values: Values
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """Everything that leaves in one assertion, and everything that the page shows about it."""
+    """Everything that one assertion contains, and everything that the page shows about it."""
 
     service: str
     acs: str
@@ -63,12 +63,12 @@ class Disclosure:
 
     @property
     def attributes(self) -> tuple[Item, ...]:
-        """Return the items that leave as attributes: all but the NameID."""
+        """Return the items that are sent as attributes: all but the NameID."""
         return tuple(item for item in self.items if item.name != NAME_ID)
 
     @property
     def address(self) -> str | None:
-        """Return the mail address that leaves as NameID; None for another kind of NameID."""
+        """Return the mail address that is sent as NameID; None for another kind of NameID."""
         for item in self.items:
             if item.name == NAME_ID:
                 return item.values[0]
@@ -117,14 +117,15 @@ class Disclosure:
 
 
 def _kind(item: Item) -> str:
-    # An attribute that is no longer optional leaves without a tick: that is another question.
+    # An attribute that is no longer optional is sent without a tick: that is another question.
     return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
     """Return the values that matter, sorted; none if only the name matters."""
     if item.name == NAME_ID:
-        return [*item.values]  # to the letter: a service may know two people by case
+        # Exactly as they are: a service may distinguish two people by upper and lower case.
+        return [*item.values]
     if item.name in WATCHED:
         return sorted(value.casefold() for value in item.values)
     return []
@@ -139,7 +140,7 @@ def _parts(controller: Controller | None) -> tuple[str, ...]:
 def disclose(
     decision: Decision, service: Service, acs: str, giver: Controller | None
 ) -> Disclosure:
-    """Return what ``decision`` lets leave for ``service`` at ``acs``.
+    """Return what ``decision`` releases to ``service`` at ``acs``.
 
     Raises ValueError if the decision does not permit the login.
     """
@@ -158,7 +159,7 @@ def disclose(
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        # the page names the service itself where nobody else is the controller
+        # the page names the service itself if it has no controller
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
@@ -178,7 +179,7 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 
 def fill(disclosure: Disclosure, values: Mapping[str, str | None]) -> Disclosure:
-    """Put in the values that a decision leaves open, by name; None leaves the item out."""
+    """Put in the values that a decision leaves open, by name; a value of None removes the item."""
     items = []
     for item in disclosure.items:
         if item.name not in values or _is_other_cpr(item):

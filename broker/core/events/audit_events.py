@@ -14,7 +14,7 @@ class AuditEventKind(StrEnum):
 
     DECIDED = "decided"
     RELEASED = "released"
-    NOT_RELEASED = "not_released"  # ends a release that was written down and then overtaken
+    NOT_RELEASED = "not_released"  # a release that was recorded, and then not sent
     REFUSED = "refused"
     CONSENT_GIVEN = "consent_given"
     CONSENT_REFUSED = "consent_refused"
@@ -70,7 +70,7 @@ class AuditEvent:
 
     ``person`` is a person id and ``borrower`` a borrower number. The audit log stores neither, but
     a pseudonym, encrypted with a key of this person (with ``reference``, if set). ``policy`` is
-    file and line of the rule that decided, ``attributes`` the canonical names of what leaves, and
+    file and line of the rule that decided, ``attributes`` the canonical names of what is sent, and
     ``about`` the id of the receipt, enrolment or logout. ``near_misses`` are the lines that came
     nearest when no file matched, each with the code of what did not hold. When policies are loaded,
     ``digest`` is their digest and ``base`` that of the set before. For actions of staff ``person``
@@ -121,7 +121,7 @@ def make_login_event(
 
 
 def deciding_line(decision: Decision) -> str | None:
-    """Return file and line of the rule that decided, or None where no rule did."""
+    """Return file and line of the rule that decided, or None if no rule did."""
     line = decision.deciding_line
     return str(line) if line else None
 

@@ -1,7 +1,8 @@
 """Every kind of event of the broker, and where each kind is recorded.
 
-Only unexpected errors, and logs that report a fault of their own disk, write to the application
-log without an event.
+Only unexpected errors write to the application log without an event, and the audit log and the
+message log if their own disk fails. Several kinds share the log line ``refused``: its facts say
+which page or check refused.
 """
 
 # ruff: noqa: PIE796 - two events may have equal routes, which are compared by identity
@@ -25,7 +26,7 @@ class Sink(Enum):
     LOG = auto()  # one line of the application log, for the people who run the broker
     METRIC = auto()  # a counter that Prometheus reads
     AUDIT_LOG = auto()  # the audit log (docs/audit.md)
-    TRACE = auto()  # what the service desk finds by the reference on a page, for 30 days
+    TRACE = auto()  # what staff find by the help code (``reference``) of a page, for 30 days
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +90,7 @@ class EventKind(Enum):
     RECORDS_SHOWN = Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown")
     # a person has asked for the deletion of their data
     FORGET_ASKED = Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked")
-    # A single logout; the audit log gets one event of its own per person
+    # A single logout; the audit log gets one separate event per person
     LOGOUT_RECEIVED = _to_log("logout_requested")
     LOGOUT_SENT = _to_log("logout_asked")
     LOGOUT_ANSWERED = _to_log("logout_answered")
@@ -155,9 +156,9 @@ def find_route(kind: EventKind | AuditEventKind) -> Route:
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """A page that a person could not get past. Staff find it by ``reference``, the help code.
+    """A page on which a login or form ended. Staff find it by its help code, ``reference``.
 
-    ``reason`` is the code of the sentence on the page. ``refused`` are the facts that led to a
+    ``reason`` is the code of the text on the page. ``refused`` are the facts that led to a
     refusal, by kind and name. ``person`` is the person id of the login.
     """
 
@@ -172,11 +173,12 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrokerEvent:
-    """An event with the data that its sinks need; raises ValueError for less or more.
+    """An event with the data that its sinks need.
 
     ``facts`` are codes, names of the configuration, references and counts, never personal values.
     They make the log line and the labels of a counter. ``audit`` goes to the audit log, ``trace``
-    to the traces.
+    to the traces. Raises ValueError if one of them is missing for a sink of the route, or has no
+    such sink.
     """
 
     kind: EventKind | AuditEventKind

@@ -30,4 +30,4 @@ class MessageLogPort(Protocol):
     """The message log. Its messages are encrypted with a key that only its readers hold."""
 
     def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Store a message; raises MessageLogUnavailable if it must be stored and cannot be."""
+        """Store a message. Raises MessageLogUnavailable if it must be stored and cannot be."""

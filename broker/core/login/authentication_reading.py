@@ -27,11 +27,12 @@ from broker.core.identity.national_eid import check_eid_assertion, complete_eid_
 from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
 from broker.core.login.transaction import Authentication
 
+# The NSIS attributes for the parts of a level. A value above the institution's maximum is left out
+# here, after the level of a national eID was computed from them. eduPersonAssurance is limited
+# earlier, while it is read.
+_LEVEL_PARTS: Final = ("ial", "aal")
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
 # over a protected session).
-# Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
-# first.
-_LEVEL_PARTS: Final = ("ial", "aal")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -69,13 +70,15 @@ def read_authentication(
 ) -> AttributeReading:
     """Read a verified authentication by ``upstream``, with what the person has proved.
 
-    ``named_affiliations`` as in ``read_attributes``, ``others`` as in ``find_asserted_address``.
+    ``named_affiliations`` are the affiliations that policies name in addition to those of
+    eduPerson. ``others`` are the institutions of all upstreams: an address in the narrower scope
+    of one of them does not verify a person of this institution.
     Raises AttributesRefused if its attributes cannot be trusted.
     """
     reading = _read_asserted(authentication, upstream, maps, now, named_affiliations)
     institution = upstream.institution(authentication.institution)
     if institution is not None:
-        reading = _within_cap(reading, institution.max_assurance)
+        reading = _limit_level(reading, institution.max_assurance)
     if not has_usable_cpr(reading.ground):
         ground = find_ground_without_cpr(
             reading.attributes,
@@ -84,16 +87,16 @@ def read_authentication(
         )
         reading = replace(reading, ground=ground)
     mails = reading.attributes.get("mail", ())
-    told = replace(
+    with_address = replace(
         reading,
         withheld=(*reading.withheld, *authentication.withheld),
         verified_address=find_asserted_address(mails, reading.assurance, institution, others),
     )
-    return add_proofs(told, proofs, now)
+    return add_proofs(with_address, proofs, now)
 
 
-def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
-    """Leave out the parts of a level that are above the cap of the institution."""
+def _limit_level(reading: AttributeReading, cap: Assurance) -> AttributeReading:
+    """Leave out the parts of a level that are above the institution's maximum."""
     above = []
     for name in _LEVEL_PARTS:
         values = reading.attributes.get(name, ())
@@ -101,9 +104,9 @@ def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
             above.append(name)
     if not above:
         return reading
-    kept = {name: values for name, values in reading.attributes.items() if name not in above}
+    allowed = {name: values for name, values in reading.attributes.items() if name not in above}
     withheld = (*reading.withheld, *((name, "above_cap") for name in above))
-    return replace(reading, attributes=Attributes(kept), withheld=withheld)
+    return replace(reading, attributes=Attributes(allowed), withheld=withheld)
 
 
 def _read_asserted(
@@ -115,7 +118,7 @@ def _read_asserted(
 ) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
-        # The library system told whose account it is, and of nobody who they are.
+        # The library system says whose account this is, and nothing about who logged in.
         own = Attributes({attribute.name: attribute.values for attribute in wire})
         return AttributeReading(own, assurance=None, cpr="none", age=None)
     institution = upstream.institution(authentication.institution)

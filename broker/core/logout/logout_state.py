@@ -13,8 +13,8 @@ from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Statu
 from broker.core.logout.sessions import NameID, Session
 from broker.core.retention import LOGOUT
 
-# The most services that one logout asks, because the browser visits each of them. The others are
-# reported as not logged out.
+# The most services that one logout asks, because the browser visits each of them. Further
+# services are reported as not logged out.
 MOST_ASKED: Final = 20
 
 Side = Literal["service", "upstream"]
@@ -46,9 +46,8 @@ class LogoutRequest:
     indexes: tuple[str, ...] = ()
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
-    # The IssueInstant, and the clock skew: a request that was delayed does not end logins that
-    # began later.
-    issued_by: datetime = field(kw_only=True)
+    # The IssueInstant plus the clock skew: a delayed request does not end logins that began later.
+    latest_issue_time: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class ParticipantState(StrEnum):
     ASKED = "asked"  # our LogoutRequest is under way
     ENDED = "ended"  # it answered that it ended
     FAILED = "failed"  # it answered that it could not
-    SILENT = "silent"  # it did not answer, and the person went on
+    SILENT = "silent"  # it did not answer, and the person continued
     UNREACHABLE = "unreachable"  # it has no single logout address
     KEPT = "kept"  # the person stays logged in there, by their choice or by configuration
 
@@ -149,7 +148,7 @@ class Logout:
         return self.browsers or ()
 
     def skip_question(self) -> "Logout":
-        """Count the choice as made if there is nothing to ask the person."""
+        """Record that the person has chosen, if there is nothing to ask them."""
         return replace(
             self, has_chosen=all(participant.always for participant in self._iterate_open())
         )

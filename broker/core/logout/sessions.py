@@ -56,9 +56,9 @@ class Session:
     until: datetime
     upstream_name_id: NameID | None = None
     upstream_index: str | None = None
-    issuer: str | None = None  # the entityID then: another upstream may have the name now
+    issuer: str | None = None  # the entityID at that time: another upstream may have the name now
     ended: datetime | None = None
-    upstream_ended: datetime | None = None  # when the upstream's own session behind it ended
+    upstream_ended: datetime | None = None  # when the upstream ended its session
 
     def is_from(self, upstream: Upstream) -> bool:
         """Return whether the session came from this upstream.

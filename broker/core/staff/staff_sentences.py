@@ -41,7 +41,7 @@ CASES: Final[Mapping[str, StaffSentence]] = {
         _("The person may already be a borrower without this CPR number."),
         _(
             "Is it the same person? Write the CPR number into that borrower, then try again. "
-            "Is it somebody else? Choose Another person: a new borrower is made."
+            'Is it somebody else? Choose "Another person", and a new borrower is made.'
         ),
     ),
     "library_refused": StaffSentence(
@@ -67,7 +67,10 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
     ),
     "address_taken": StaffSentence(
         _("Two persons have confirmed the same mail address."),
-        _("Find out whose address it is. Try again frees it for the next person who confirms it."),
+        _(
+            'Find out whose address it is. The button "Try again" frees it for the next person who '
+            "confirms it."
+        ),
     ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {
@@ -78,19 +81,11 @@ STATES: Final[Mapping[str, StaffSentence]] = {
         _("If the person has no PIN, send a PIN mail to the address in the library system."),
     ),
 }
-
-
-def sentence_for(state: str, reason: str | None) -> StaffSentence:
-    """Return the sentence of the reason, or else that of the state."""
-    found = REASONS.get(reason or "")
-    return found or STATES.get(state) or STATES["pending"]
-
-
-_BROKER: Final = _(
+_TELL_OPERATORS: Final = _(
     "Ask the person to try again later. If it lasts, tell the people who run the login, with the "
     "help code."
 )
-_ATTRIBUTES: Final = _(
+_WRONG_ATTRIBUTES: Final = _(
     "The place where the person logs in sends something wrong. Tell the people who run the login, "
     "with the help code. Until it is corrected the person can use another way to log in."
 )
@@ -102,9 +97,9 @@ _AT_SERVICE: Final = _(
     "The login worked, and the service refused the person. Check the account at the service."
 )
 _OTHER_LOGIN: Final = _("Ask the person to log in with MitID.")
-# Advice to staff by reason code, for pages without an enrolment that tell the person to contact the
-# library or its service locations.
-PAGES: Final[Mapping[str, str]] = {
+# Advice to staff for each reason code of a page that tells the person to contact the library or its
+# service locations. It is shown if no enrolment belongs to the page.
+ADVICE_BY_REASON: Final[Mapping[str, str]] = {
     **{reason: sentence.action for reason, sentence in REASONS.items()},
     **dict.fromkeys(
         (
@@ -121,7 +116,7 @@ PAGES: Final[Mapping[str, str]] = {
             "register_refused",
             "too_large",
         ),
-        _BROKER,
+        _TELL_OPERATORS,
     ),
     **dict.fromkeys(
         (
@@ -138,7 +133,7 @@ PAGES: Final[Mapping[str, str]] = {
             "spec_version",
             "level_missing",
         ),
-        _ATTRIBUTES,
+        _WRONG_ATTRIBUTES,
     ),
     **dict.fromkeys(("cpr_required", "replacement_number", "constructed_number"), _WITHOUT_CPR),
     **dict.fromkeys(
@@ -158,7 +153,8 @@ PAGES: Final[Mapping[str, str]] = {
         "minute."
     ),
     "no_policy_for_service": _(
-        "The service is not open to people of this affiliation. Explain a refusal says which rule."
+        'The service is not open to people of this affiliation. The page "Explain a refusal" shows '
+        "which rule refused."
     ),
     "no_affiliation": _(
         "The login does not say what the person is at the university. Ask the person to log in "
@@ -196,3 +192,9 @@ REGISTER_NOTES: Final[Mapping[str, str]] = {
     "not_active": _("The register of persons does not have this CPR number as an active one."),
     "address_refused": _("The library system refused the address from the register of persons."),
 }
+
+
+def sentence_for(state: str, reason: str | None) -> StaffSentence:
+    """Return the sentence of the reason, or else that of the state."""
+    found = REASONS.get(reason or "")
+    return found or STATES.get(state) or STATES["pending"]

@@ -251,7 +251,7 @@ def write(
     configuration = _configuration(ports, store, national_eid)
     if register:
         configuration += demo_register.table(ports.number("register-service"))
-    new_folder.write(folder, configuration, {}, rules=rules)
+    new_folder.write_folder(folder, configuration, {}, site_rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)

@@ -52,12 +52,12 @@ class ArrivalMatching:
     def match(
         self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
     ) -> LoginContext | None:
-        """Join an arrival to its transaction for the browser that asked, without writing yet.
+        """Join an arrival to its transaction for the browser that asked; ``join`` stores it.
 
         Return None if the arrival was used, is too old, belongs to another transaction or answers a
-        request that is not outstanding. If the transaction has this arrival already, only look up
-        the person again. Raises BrowserUnmatched, and destroys the arrival, if another browser
-        began the transaction.
+        request that is not outstanding. If the transaction has this arrival already, look up the
+        person again and store the result. Raises BrowserUnmatched, and destroys the arrival, if
+        another browser began the transaction.
         """
         context, arrival = brought.context, brought.arrival
         transaction = context.transaction

@@ -31,21 +31,21 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class PersonAtLogin:
-    """Looks persons up over the ports.
+    """Looks persons up in the store and the library system.
 
-    ``naming`` holds the key of persistent NameIDs, which is never rotated.
+    ``name_id_hmacs`` has the key of persistent NameIDs, which is never rotated.
     """
 
     records: PersonRecords
     hmacs: LookupHmacs
-    naming: LookupHmacs
+    name_id_hmacs: LookupHmacs
     rules: ConfiguredEntities
     persons: PersonResolution
     borrowers: BorrowerAtLogin
     tell: EventPort = discard_event
 
     def evaluate(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the transaction with attributes and decision.
+        """Return the context with attributes and decision.
 
         They are computed again only if the facts that they depend on have changed.
         """
@@ -53,14 +53,17 @@ class PersonAtLogin:
         return context if made is context.evaluated else replace(context, evaluated=made)
 
     def policies(self, context: LoginContext) -> PolicySet:
-        """Return the policy set that counts for this request."""
+        """Return the policy set that this request uses."""
         return context.evaluated.policies if context.evaluated else self.rules.policies()
 
     def look_up(self, context: LoginContext, now: datetime) -> LoginContext:
-        """Return the transaction with what is known about the person, neither written nor logged.
+        """Return the context with what is known about the person.
 
-        The ports are called only after the policies permit the login. A login that was denied
-        before is looked up when the policies permit it.
+        Neither the transaction nor the audit log is written; a search for a borrower may write the
+        person record. If the attributes can be trusted, the person record is read first, because
+        proofs can change the decision. The library system is asked only if the policies permit the
+        login, or deny it for a requirement that a person with a borrower need not meet. A login
+        that is denied now is looked up later, when the policies permit it.
         """
         context = self.evaluate(context, now)
         if context.evaluated is None or context.transaction.person is not None:
@@ -96,8 +99,7 @@ class PersonAtLogin:
     def log_permitted(self, context: LoginContext, now: datetime) -> None:
         """Write to the audit log that the policies permit a login that was just looked up.
 
-        A login that goes straight through is logged by its release only, which says the same and
-        more.
+        A login that shows no page is logged by its release only, which says the same and more.
         """
         transaction = context.transaction
         login = context.evaluated
@@ -113,8 +115,8 @@ class PersonAtLogin:
     ) -> tuple[Transaction, EvaluatedLogin, Record[PersonRecord] | None]:
         """Return the transaction with proofs, person, stored receipts and account.
 
-        The evaluated login and the person record, which is read once, are returned with it. A login
-        that the policies deny leaves no trace.
+        The evaluated login and the person record are returned with it. If the policies deny a login
+        for another reason than an unmet requirement, the transaction names no person.
         """
         if not login.trusted:
             return transaction, login, None
@@ -129,15 +131,15 @@ class PersonAtLogin:
             login = self._evaluate_again(known, login, now)
         if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, login, record
-        # A login without an identifier is a person of its own.
+        # A login without an identifier cannot be recognised: it gets a new person id each time.
         person = found or Person(secrets.token_hex(16))
         known = replace(known, person=person)
         if not login.is_permitted:
-            # A person who has a borrower already needs nothing that self-service requires.
+            # A person who has a borrower need not meet the requirements for creating one.
             number = self.borrowers.find_number(known, login, record)
             known = replace(known, person=replace(person, number=number))
             login = self._evaluate_again(known, login, now)
-            # The search may have written it.
+            # The search for a borrower may have written the record.
             record = self.records.read(person.id, now)
         if not login.is_permitted:
             return known, login, record
@@ -155,8 +157,8 @@ class PersonAtLogin:
     def find_missing_proof(self, login: EvaluatedLogin, now: datetime) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, or None.
 
-        None if the login carries no identifier: such a proof would block the address for its
-        holder.
+        Return None if the login carries no identifier: its proof would reserve the address for a
+        person id that no later login has.
         """
         if not login.trusted or login.transaction.intent is None:
             return None
@@ -177,8 +179,8 @@ class PersonAtLogin:
     def proof_lifetime(self, context: LoginContext, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request.
 
-        For a login without an identifier it is valid in this login only: the next one is another
-        person.
+        For a login without an identifier it is valid in this login only, because the next login
+        gets another person id.
         """
         login = self.evaluate(context, now).evaluated
         if login is None or not self.persons.is_named(login):
@@ -191,14 +193,16 @@ class PersonAtLogin:
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
-        return compute_service_ids(self.naming, transaction.person.id, service)
+        return compute_service_ids(self.name_id_hmacs, transaction.person.id, service)
 
     def make_name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Return the NameID for the service: always the same one, or a random one."""
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
-        return self.naming.compute("name-id", transaction.person.id, entity_id).partition(".")[2]
+        return self.name_id_hmacs.compute("name-id", transaction.person.id, entity_id).partition(
+            "."
+        )[2]
 
     def _evaluate_again(
         self, transaction: Transaction, login: EvaluatedLogin, now: datetime

@@ -50,7 +50,7 @@ class AffectedSessions:
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
         """End the named sessions, and the waiting pages of their people."""
         request = logout.request
-        until = request.issued_by
+        until = request.latest_issue_time
         if request.peer.side == "upstream":
             self.sessions.close_upstream(request)
         for browser, person in logout.groups:
@@ -117,7 +117,7 @@ class AffectedSessions:
         """Find the other sessions in this browser of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
-        until = request.issued_by
+        until = request.latest_issue_time
         self._mark_over(logout, until)
         reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
@@ -145,7 +145,7 @@ class AffectedSessions:
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
-        until = request.issued_by
+        until = request.latest_issue_time
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
         given = _select_from(upstream, known)
         named = [each for each in given if _is_named_by(request, each, until)]

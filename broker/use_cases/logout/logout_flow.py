@@ -54,7 +54,7 @@ class LogoutFlow:
         upstream's are found once a browser is joined.
         """
         # A login that begins during the logout is not part of it.
-        request = replace(request, issued_by=min(request.issued_by, now))
+        request = replace(request, latest_issue_time=min(request.latest_issue_time, now))
         named = self.affected_sessions.find_named(request, now)
         logout = Logout(
             self._compute_id(request),

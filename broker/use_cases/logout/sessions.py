@@ -81,7 +81,7 @@ class Sessions:
         """
         named = []
         name_id = request.name_id
-        latest = request.issued_by
+        latest = request.latest_issue_time
         group = self._name_id_group(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -127,7 +127,7 @@ class Sessions:
 
     def close_upstream(self, request: LogoutRequest) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
-        until = request.issued_by
+        until = request.latest_issue_time
         of_subject = self._subject_mark_key(request.peer.name, request.name_id.value)
         names = [self._index_name(index) for index in request.indexes]
         for name in names or [of_subject.name]:

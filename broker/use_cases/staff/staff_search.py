@@ -12,7 +12,12 @@ from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
+from broker.core.staff.staff_sentences import (
+    ADVICE_BY_REASON,
+    REGISTER_NOTES,
+    STATES,
+    StaffSentence,
+)
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
@@ -53,7 +58,7 @@ class FoundPerson:
     @property
     def page_action(self) -> str | None:
         """Return what staff do about the page of a person without an enrolment, or None."""
-        return PAGES.get(self.page.reason) if self.page else None
+        return ADVICE_BY_REASON.get(self.page.reason) if self.page else None
 
     def as_row(self) -> Mapping[str, Any]:
         """Return the values that the command line shows."""

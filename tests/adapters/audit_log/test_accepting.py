@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.hash_chain import Anchors, ChainHead
-from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.monthly_files import HEAD_FILE, AuditFiles
 from broker.adapters.audit_log.verification import _NO_BEGINNING, AuditFinding, VerificationReport, verify
 from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
@@ -81,7 +81,7 @@ def test_a_month_with_lines_of_a_later_month_is_not_deleted(two_months: AuditFil
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"no line\n"])
 def test_the_log_continues_without_a_head_after_acceptance(two_months: AuditFiles, rest: bytes) -> None:
     """The last month's file may be empty or damaged."""
-    (two_months.folder / HEAD).unlink()
+    (two_months.folder / HEAD_FILE).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
     for _ in range(2):
         _accept(two_months)

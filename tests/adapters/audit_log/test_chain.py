@@ -5,15 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from broker.adapters.audit_log.hash_chain import ChainHead, build_line, encode_head, parse_line
-from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.hash_chain import ChainHead, encode_head, parse_line
+from broker.adapters.audit_log.monthly_files import HEAD_FILE, AuditFiles
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
 from tests.adapters.audit_log.two_month_audit_log import KEY, NOVEMBER, NOW, OCTOBER
-from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
 
 Tampering = Callable[[Path], object]
 
@@ -52,7 +49,7 @@ def _restore_old_head(folder: Path) -> None:
     line = parse_line(whole[-3])
     assert line is not None
     head = ChainHead(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
-    (folder / HEAD).write_bytes(encode_head(KEY, head))
+    (folder / HEAD_FILE).write_bytes(encode_head(KEY, head))
 
 
 def _unlink(*names: str) -> Tampering:
@@ -112,12 +109,14 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     ),
     "two months with each other's name": (_swap_months, f"{OCTOBER}:1: the lines before it"),
     "everything removed except the head": (_unlink(OCTOBER, NOVEMBER), "lines 1 to 12 are missing at the end"),
-    "the head removed": (_unlink(HEAD), f"{HEAD}: is missing or not ours"),
+    "the head removed": (_unlink(HEAD_FILE), f"{HEAD_FILE}: is missing or not ours"),
     "the head changed": (
-        lambda folder: (folder / HEAD).write_bytes((folder / HEAD).read_bytes().replace(b'"n":12', b'"n":11')),
-        f"{HEAD}: is missing or not ours",
+        lambda folder: (folder / HEAD_FILE).write_bytes(
+            (folder / HEAD_FILE).read_bytes().replace(b'"n":12', b'"n":11')
+        ),
+        f"{HEAD_FILE}: is missing or not ours",
     ),
-    "the head of another key": (_forge, f"{HEAD}: is missing or not ours"),
+    "the head of another key": (_forge, f"{HEAD_FILE}: is missing or not ours"),
 }
 
 
@@ -143,7 +142,7 @@ def test_a_cut_with_its_old_head_is_found_by_an_anchor(two_months: AuditFiles) -
 
 def test_nothing_is_written_without_a_head(two_months: AuditFiles) -> None:
     """An attacker removes the head and the last lines: the broker must not cover the cut with new lines."""
-    (two_months.folder / HEAD).unlink()
+    (two_months.folder / HEAD_FILE).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
         two_months.append(NOW, {"event": "decided"}, sync=False)
 
@@ -200,41 +199,3 @@ def test_a_deletion_is_synced_before_the_file_goes(two_months: AuditFiles, monke
     monkeypatch.setattr(os, "fsync", record_sync)
     two_months.delete("2026-10", NOW)
     assert steps == ["line", "unlink", "folder"]
-
-
-@pytest.mark.parametrize("number", [14, 12])
-def test_a_correct_link_does_not_excuse_a_wrong_number(two_months: AuditFiles, number: int) -> None:
-    """A defective broker, or a thief of the key."""
-    path = two_months.folder / NOVEMBER
-    last = parse_line(path.read_bytes().splitlines(keepends=True)[-1])
-    assert last is not None
-    with path.open("ab") as file:
-        file.write(build_line(KEY, last.link, number, {"event": "decided"})[0])
-    assert verify(two_months).findings[0].what.startswith(f"is line {number} where line 13 is next")
-
-
-@settings(max_examples=scale_examples(120), deadline=None, suppress_health_check=BESIDE_FIXTURES)
-@given(drawn=st.data())
-def test_any_single_edit_is_found(two_months: AuditFiles, drawn: st.DataObject) -> None:
-    """Law: verification reports an octet changed, inserted or removed, and two swapped lines, anywhere."""
-    path = two_months.folder / drawn.draw(st.sampled_from((OCTOBER, NOVEMBER)))
-    before = path.read_bytes()
-    place = drawn.draw(st.integers(0, len(before) - 1))
-    octet = drawn.draw(st.binary(min_size=1, max_size=1).filter(lambda each: each != before[place : place + 1]))
-    lines = before.splitlines(keepends=True)
-    one, two = drawn.draw(st.lists(st.integers(0, len(lines) - 1), min_size=2, max_size=2, unique=True))
-    swapped = list(lines)
-    swapped[one], swapped[two] = swapped[two], swapped[one]
-    edits = {
-        "change": before[:place] + octet + before[place + 1 :],
-        "insert": before[:place] + octet + before[place:],
-        "delete": before[:place] + before[place + 1 :],
-        "append": before + octet,
-        "swap": b"".join(swapped),
-    }
-    path.write_bytes(edits[drawn.draw(st.sampled_from(sorted(edits)))])
-    try:
-        report = verify(two_months)
-        assert path.read_bytes() == before or report.findings or report.notes
-    finally:
-        path.write_bytes(before)

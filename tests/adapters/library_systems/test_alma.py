@@ -1,7 +1,6 @@
 """Alma's connector over real HTTP against the simulated one: what its interface asks of us alone."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
@@ -13,7 +12,7 @@ from broker.adapters.library_systems.alma.alma_library import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.adapters.library_systems.sip2_port import accept_pin, answer_with, right, run_sip2_port
 from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
@@ -254,16 +253,6 @@ def test_no_failure_shows_a_person(
     assert CPR not in caplog.text
 
 
-def test_too_many_calls_of_a_second_are_worth_another_try(
-    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """Alma has done nothing then, so that a create may be repeated too."""
-    alma.faults.per_second_gone = 1
-    with pytest.raises(CallNotMade):
-        library.create(wanted, MARK, soon())
-    assert library.create(wanted, MARK, soon()) is not None
-
-
 def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library: Alma, soon: Soon) -> None:
     """The administrator of the library raises them."""
     alma.faults.quota_gone = True
@@ -286,39 +275,6 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
         asked = len(port.seen)
         assert library.check_pin(made, "4071", soon())
         assert len(port.seen) == asked + 2
-
-
-@pytest.mark.parametrize("card", ["cpr", "system"])
-def test_a_card_that_staff_took_away_does_not_come_back(
-    alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon, card: str
-) -> None:
-    """A barcode that the broker made is replaced by another one; the number of a health card stays."""
-    library = opened(card_number=card)
-    made = library.create(wanted, MARK, soon())
-    assert made is not None
-    kept = [each for each in user(alma)["user_identifier"] if each["id_type"] != "BARCODE"]
-    alma.users.edit(NUMBER, user_identifier=kept)
-    after = library.change(Change(NUMBER, (("city", "Aarhus"),)), soon())
-    assert after.card is not None
-    assert (after.card == made.card) is (card == "cpr")
-    assert re.fullmatch(r"L\d{13}" if card == "system" else CPR, after.card)
-    assert library.change(Change(NUMBER, (("surname", "Ny"),)), soon()).card == after.card
-
-
-@pytest.mark.usefixtures("made")
-def test_another_street_leaves_nothing_of_the_former_place(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """Neither whom it was care of, nor country, nor the day on which it ended; another postal code does not."""
-    place = {"line3": "c/o Svensson", "country": {"value": "DNK"}, "end_date": "2020-01-01Z", "address_note": "old"}
-    entry = {"line1": "Storgatan 1", "city": "Lund", "preferred": True, "address_type": [{"value": "work"}]}
-    numbers = make_identifiers(CPR=OTHER)
-    desk_user(alma, "N-1", user_identifier=numbers, contact_info={"address": [entry | place]})
-    library.change(Change("N-1", (("postal_code", "22100"),)), soon())
-    (before,) = user(alma, "N-1")["address"]
-    assert (before["line3"], before["country"], before["postal_code"]) == ("c/o Svensson", "DNK", "22100")
-    library.change(Change("N-1", (("city", "Aarhus"), ("address", "Testvej 1"))), soon())
-    (after,) = user(alma, "N-1")["address"]
-    assert (after["line1"], after["city"], after["preferred"]) == ("Testvej 1", "Aarhus", True)
-    assert not [name for name in place if after[name]]
 
 
 def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:

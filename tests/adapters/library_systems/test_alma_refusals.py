@@ -83,11 +83,3 @@ def test_what_is_no_verdict_is_worth_another_try(failed: HttpAnswer, setting: st
         alma_calls.demand_verdict(failed, "find")
     assert raised.value.setting == setting
     assert CPR not in str(raised.value)
-
-
-def test_the_gateway_may_answer_in_xml() -> None:
-    """The code is read from XML too."""
-    xml = b"<web_service_result><errorList><error><errorCode>UNAUTHORIZED</errorCode></error></errorList>"
-    with pytest.raises(LibraryUnavailable, match="UNAUTHORIZED") as raised:
-        alma_calls.demand_verdict(HttpAnswer(400, xml), "find")
-    assert raised.value.setting == "library.api_key"

@@ -1,17 +1,12 @@
 """Malformed users in Alma's answers, and names in any script."""
 
-from contextlib import suppress
-from datetime import date
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.library_systems.alma import alma_calls, alma_changes, alma_users
+from broker.adapters.library_systems.alma import alma_calls, alma_users
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryRefused
 
 CPR, MARK = "0101800000", "a" * 32
@@ -44,13 +39,6 @@ USER = st.fixed_dictionaries(
         "contact_info": LEAF | st.dictionaries(st.sampled_from(["address", "email", "phone"]), LISTED),
     },
 )
-CHANGE = Change(
-    "L-1",
-    (("surname", "Å"), ("email", "a@post.example"), ("mobile", "1"), ("phone", ""), ("city", "Aarhus")),
-    "STUDENT",
-    date(2028, 8, 31),
-    CPR,
-)
 
 
 @given(USER)
@@ -66,18 +54,6 @@ def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict
     assert all(isinstance(text, str) for text in texts)
     for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
         assert text is None or isinstance(text, str)
-
-
-@given(USER)
-def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[str, object]) -> None:
-    """And what was read is left as it was: the draft is another object."""
-    before = repr(user)
-    category = "STUDENT"
-    with suppress(LibraryError):
-        draft = alma_changes.apply_change(user, CHANGE, KEYS)
-        category = alma_users.read_borrower(draft, KEYS).category
-    assert category == "STUDENT"
-    assert repr(user) == before
 
 
 HOLDS = [
@@ -114,14 +90,6 @@ def test_a_number_that_holds_none_stays(number: str) -> None:
     """A number of the series does, whatever digits are in it."""
     assert alma_users.find_number({"primary_id": number}, KEYS) == number
     assert alma_calls.is_possible_number(number)
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
-def test_a_name_comes_back_as_it_was_written(name: str) -> None:
-    """Of 200 letters and in any script."""
-    fields = (WantedField("surname", name, "always"), WantedField("address", name, "create"))
-    draft = alma_changes.make_creation(WantedBorrower(CPR, "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS)
-    assert alma_users.read_borrower(draft, KEYS).fields == {"surname": name, "address": name}
 
 
 @pytest.mark.parametrize(

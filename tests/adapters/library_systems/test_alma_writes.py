@@ -64,31 +64,12 @@ def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
     return Moments(alma, monkeypatch)
 
 
-class Heard:
-    """Observed calls, with Alma's last answer at that time."""
-
-    def __init__(self, alma: Simulation) -> None:
-        """Have heard nothing."""
-        self.calls: list[tuple[str, str, str]] = []
-        self._alma = alma
-
-    def __call__(self, call: str, outcome: str, seconds: float) -> None:
-        """Hear of a call."""
-        del seconds
-        self.calls.append((call, outcome, lines(self._alma)[-1]))
-
-
-@pytest.fixture(name="heard")
-def _make_heard(alma: Simulation) -> Heard:
-    return Heard(alma)
-
-
 @pytest.fixture(name="library")
-def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
+def _library(app: Flask) -> Iterator[Alma]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
-        yield AlmaSettings.read({"url": url} | keys).open(heard)
+        yield AlmaSettings.read({"url": url} | keys).open()
 
 
 @pytest.fixture(name="made", autouse=True)
@@ -120,14 +101,6 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
         WRITES[write](library, soon())
     assert lines(alma)[1] == "GET 200"
     assert alma.users.read(NUMBER) == before
-
-
-def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
-    """It is counted at once, because the thread's next call may come days later."""
-    heard.calls.clear()
-    with pytest.raises(LibraryRefused, match="no such borrower"):
-        library.set_pin("L-nobody", "4071", soon())
-    assert heard.calls == [("set_pin", "done", "GET 400")]
 
 
 @pytest.mark.parametrize("listed", ["user_block", "user_note"])

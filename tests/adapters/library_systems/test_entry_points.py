@@ -66,19 +66,6 @@ def test_a_name_claimed_twice_is_refused() -> None:
         read_settings("doubled", {}).open(ignore_call)
 
 
-@pytest.mark.usefixtures("installed")
-def test_faulty_settings_are_the_configurations_faults() -> None:
-    """The connector's own faults come out as they are."""
-    with pytest.raises(ConfigurationFaults, match=r"library\.url"):
-        read_settings("tried", {}).open(ignore_call)
-
-
-@pytest.mark.usefixtures("installed")
-def test_a_connector_tells_its_fields(settings: Settings) -> None:
-    """Without a call, and without a library system."""
-    assert "surname" in read_settings("tried", settings("https://koha.library.example")).fields
-
-
 def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is written from docs/library-systems.md: the broker needs to know no more of it."""
     package = Path(third_party.__path__[0])

@@ -47,12 +47,6 @@ def test_each_spelling_in_each_field_is_found(
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
 
 
-def test_one_borrower_that_matches_thrice_is_one(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Card number, user name and attribute of one patron are one match, not a case for staff."""
-    register_at_desk(koha, cardnumber=CPR, userid="010180-0000", extended_attributes=[{"type": "CPR", "value": CPR}])
-    assert len(library.find(CPR, soon())) == 1
-
-
 @pytest.mark.parametrize("field", ["cardnumber", "userid"])
 def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
     *, koha: Simulation, opened: Opened, soon: Soon, field: str
@@ -171,19 +165,6 @@ def test_a_create_carries_the_unique_field_and_the_mark(
     assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, CPR, MARK)
     assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
     assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
-
-
-def test_settings_move_mark_and_card_number(
-    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """A library whose statistics are in use reserves the other field, and need have no attribute."""
-    library = opened(mark_field="statistics_2", cpr_attribute="")
-    made = library.create(wanted, MARK, soon())
-    (row,) = koha.patrons.rows()
-    assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
-    assert row["extended_attributes"] == []
-    assert made is not None
-    assert made.mark == MARK
 
 
 def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:

@@ -66,18 +66,3 @@ def test_a_value_that_koha_does_not_store_is_a_refusal(
     wanted = Change(made.number, (("city", "Odense C"),), expires=date(2029, 8, 31))
     with pytest.raises(LibraryRefused, match=f"Koha did not store what was sent as {lost}"):
         library.change(wanted, soon())
-
-
-def test_values_that_koha_only_writes_differently_are_kept(
-    *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Koha trims texts, and writes surnames in capitals where uppercasesurnames is on."""
-    made = library.create(_make_request(), MARK, soon())
-    assert made is not None
-    change = koha.patrons.change
-
-    def write_capitals(number: int, body: dict[str, Any]) -> object:
-        return change(number, body | {"surname": body["surname"].upper()})
-
-    monkeypatch.setattr(koha.patrons, "change", write_capitals)
-    assert library.change(Change(made.number, (("surname", " Jönsson "),)), soon()).fields["surname"] == "JÖNSSON"

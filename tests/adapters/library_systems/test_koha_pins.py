@@ -110,15 +110,6 @@ def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha, soo
     assert library.check_pin(borrower, "5182", soon())
 
 
-def test_a_pin_that_koha_did_not_set_is_wrong(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """It answered 200: its notice about the new password is missing."""
-    borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR, email="aase@post.example")
-    koha.patrons.administration = FOUR_DIGIT_PINS.change_preferences(notices=frozenset())
-    library.set_pin(borrower.number, "5182", soon())
-    assert not library.check_pin(borrower, "5182", soon())
-    assert library.check_pin(borrower, "4071", soon())
-
-
 def test_with_a_machine_both_must_say_yes(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
     """The library system's own SIP2 port takes the card number and the PIN, as a machine gives them."""
     with serve_sip2(Circulation(koha.patrons)) as port:

@@ -137,18 +137,6 @@ def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str,
             library.read("5", soon())
 
 
-@pytest.mark.parametrize(
-    "answer",
-    ["<h1>Hello</h1>", "[]", '{"access_token": 5}', '{"access_token": "t\\u0141"}', '{"access_token": "t\\n"}'],
-)
-def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answer: str) -> None:
-    """A token that cannot be sent in a header counts as missing."""
-    with responses.RequestsMock() as odd:
-        odd.post(f"{url}/api/v1/oauth/token", body=answer)
-        with pytest.raises(LibraryUnavailable, match="no token: 200"):
-            library.find(CPR, soon())
-
-
 PERSON = {
     "surname": "Prøvesen",
     "firstname": "åse",

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from flask import Flask
 
 from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
@@ -71,33 +70,6 @@ def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> Non
         )
         for category, line in (("STUDNT", 30), ("OLD", 33))
     ]
-
-
-def test_a_koha_that_takes_any_attribute_type_is_cleaned_up(
-    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The dry run that was carried out is undone, told, and not repeated for the next category."""
-    monkeypatch.setattr(koha.patrons, "_check_new_attributes", lambda *_: None)
-    (fault,) = _prove(library, soon)
-    assert fault.setting == "patron attribute types"
-    assert koha.patrons.rows() == []
-    assert sum(line == "POST /api/v1/patrons 201" for line in koha.access.lines()) == 1
-
-
-def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, soon: Soon) -> None:
-    """The proof ends there: every further call would wait for its timeout."""
-    app.extensions["koha"].faults.down = True
-    (fault,) = _prove(library, soon)
-    assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
-
-
-@pytest.mark.parametrize(("times", "faults"), [(1, 0), (2, 1)])
-def test_a_dry_run_that_meets_a_deadlock_is_sent_once_more(
-    *, koha: Simulation, library: Koha, soon: Soon, times: int, faults: int
-) -> None:
-    """Creates of others beside it end in a 500 now and then; two in a row are a fault."""
-    koha.faults.plan("create", "failed before", times)
-    assert len(_prove(library, soon)) == faults
 
 
 def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(

@@ -7,7 +7,6 @@ from datetime import datetime
 import pytest
 
 from broker.adapters.library_systems.koha.koha_library import Koha
-from broker.adapters.library_systems.koha.koha_setup import TRIAL_MARK
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation
@@ -73,15 +72,6 @@ def test_a_trial_shows_what_would_meet_the_first_borrower(
     koha.patrons.administration = administration
     assert ", ".join(sorted(fault.setting for fault in _faults(opened(**settings), soon))) == setting
     assert koha.patrons.count() == 0
-
-
-def test_leftovers_of_an_earlier_trial_are_deleted(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """The process may have died; a borrower of staff with the same mark stays."""
-    body = {"library_id": "AUL", "category_id": "TEMP", "statistics_1": TRIAL_MARK}
-    koha.patrons.create(body | {"surname": "Trial of the broker", "userid": "T1"})
-    kept = koha.patrons.create(body | {"surname": "Jensen", "userid": "T2"})
-    assert _faults(library, soon) == ()
-    assert [row["patron_id"] for row in koha.patrons.rows()] == [kept["patron_id"]]
 
 
 def test_a_right_that_is_missing_is_a_fault_and_nothing_is_raised(opened: Opened, soon: Soon) -> None:

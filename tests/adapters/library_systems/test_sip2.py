@@ -65,12 +65,6 @@ def test_a_machine_demands_both_a_valid_borrower_and_a_right_pin(*, text: str, a
         assert client.ask(CARD, PIN, until()) is accepted
 
 
-def test_an_answer_without_error_detection_is_read() -> None:
-    """A server need not send checksums."""
-    with run_sip2_port(lambda message: plain("941" if message.startswith("93") else RIGHT)) as (_, client, _observed):
-        assert client.ask(CARD, PIN, until())
-
-
 @pytest.mark.parametrize(
     ("answers", "words", "setting"),
     [
@@ -125,10 +119,3 @@ def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
         assert time.monotonic() < for_ever
         over.set()
         thread.join()
-
-
-def test_nobody_listening_is_worth_another_try() -> None:
-    """As with any other part of the library system."""
-    account = make_account(1)
-    with pytest.raises(LibraryUnavailable, match="no answer: ConnectionRefusedError"):
-        PinMachine(account, "", 10.0, lambda *_: None).ask(CARD, PIN, until())

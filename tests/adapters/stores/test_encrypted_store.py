@@ -105,7 +105,7 @@ def test_a_flipped_bit_is_refused(value: bytes, place: int, bit: int) -> None:
         sealed.get(KEY, NOW)
 
 
-@pytest.mark.parametrize("length", range(31))
+@pytest.mark.parametrize("length", [0, 1, 4, 30])
 def test_a_value_cut_short_is_refused(bare: Store, length: int) -> None:
     """A value of which only the beginning is left is a refusal, never an error of another kind."""
     sealed = EncryptedStore(bare, {"k1": OLD}, "k1")

@@ -92,17 +92,6 @@ def test_redis_writes_its_files_again(start: Start) -> None:
 
 
 @pytest.mark.server
-def test_redis_that_refuses_is_named(start: Start) -> None:
-    """Without the right to rewrite files, the sentence says what to run."""
-    server = start(*KEEPING)
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", "broker", "on", ">secret", "~*", "+@all", "-bgrewriteaof", "-bgsave")
-    store = open_store(f"redis://broker:secret@127.0.0.1:{server.port}/0", Path())
-    _write_and_drop(store)
-    assert store.purge() == ("Redis did not begin BGREWRITEAOF and BGSAVE: run both there.",)
-
-
-@pytest.mark.server
 def test_every_node_of_a_cluster_writes_its_files_again(
     redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str
 ) -> None:

@@ -5,13 +5,11 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from broker.adapters.stores import redis, redis_connection, redis_scripts
+from broker.adapters.stores import redis, redis_scripts
 from broker.adapters.stores.open_store import open_store
-from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 from tests.plugins.programs import wait_until
@@ -44,11 +42,6 @@ def pair(start: Start, monkeypatch: pytest.MonkeyPatch) -> tuple[RedisServer, Re
         client.set("begun", "1")
         wait_until(lambda: bool(client.wait(1, 100)))
     return master, replica
-
-
-def test_the_wait_for_a_replica_ends_before_that_for_redis() -> None:
-    """Without an end, or with a later one, a replica that is slow would be told as a Redis that does not answer."""
-    assert 0 < redis._REPLICA_WAIT < 1000 * redis_connection._SETTINGS["socket_timeout"]
 
 
 def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,22 +79,6 @@ def test_a_master_that_may_write_without_its_replicas_is_named(pair: tuple[Redis
     assert (list(store.warnings()), list(_open(replica.url).warnings())) == ([], [])
 
 
-def test_a_dead_server_of_a_cluster_hides_no_other(redis_server: RedisServer) -> None:
-    """While one is down, a broker can start: the settings of the others are checked."""
-    dead = SimpleNamespace(name="dead", host="10.0.0.1", redis_connection=RedisServer(Path()).client())
-    alive = SimpleNamespace(name="alive", host="10.0.0.2", redis_connection=redis_server.client())
-    client = SimpleNamespace(get_nodes=lambda: [dead, alive], get_primaries=lambda: [dead, alive])
-    assert redis_connection.servers(client) == ("10.0.0.1", "10.0.0.2")
-    assert redis_connection.loss_faults(client) == ()
-    with alive.redis_connection as server:
-        server.config_set("appendfsync", "everysec")
-        (fault,) = redis_connection.loss_faults(client)
-        server.config_set("appendfsync", "always")
-    assert "Redis alive has appendfsync everysec" in fault
-    # A server of a Cluster that has taken over has no replica until the other one is back.
-    assert list(redis_connection.find_lone_masters(client)) == []
-
-
 def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer], start: Start) -> None:
     """When the master is killed and its replica promoted, what was acknowledged is there and writes go on.
 
@@ -133,33 +110,3 @@ def _writes(store: Store) -> bool:
         return store.put(Key("reference", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
     except StoreUnavailable:
         return False
-
-
-def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
-    """A durable put fails if its slot went to another server. The next read follows the slot, and the put works."""
-    store = _open(redis_cluster_url)
-    assert isinstance(store, RedisStore)
-    assert _put(store)
-    store.drop(KEY)
-    slot = store._connect().keyslot(redis_scripts.place(KEY).record)
-    port = store._connect().get_node_from_key(redis_scripts.place(KEY).record).port
-    owner = next(node for node in redis_cluster if node.port == port)
-    other = next(node for node in redis_cluster if node is not owner)
-    _give(redis_cluster, slot, other)
-    with pytest.raises(StoreUnavailable, match="MovedError"):
-        _put(store)
-    assert store.get(KEY, NOW) is None
-    assert _put(store)
-    with other.client() as client:
-        assert client.keys() != []
-    store.drop(KEY)
-    _give(redis_cluster, slot, owner)
-    assert store.get(KEY, NOW) is None
-
-
-def _give(nodes: tuple[RedisServer, ...], slot: int, to: RedisServer) -> None:
-    with to.client() as client:
-        name = client.execute_command("CLUSTER", "MYID")
-    for node in sorted(nodes, key=lambda node: node is not to):
-        with node.client() as client:
-            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)

@@ -216,21 +216,15 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": "", "back": None, "ways": ways[1:]}
     silent = Participant(LogoutPeer("service", "myprint"), NameID("a"), ("s",), ParticipantState.SILENT, "_r")
-    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), issued_by=NOW)
+    asked = LogoutRequest(LogoutPeer("service", "my-loans"), "_l", NameID("a"), latest_issue_time=NOW)
     logout = Logout("0", asked, NOW, participants=(silent,), leaves_others=True)
     left = {"step": "logout", "logout": logout, "waiting": silent, "label": lambda peer: peer.name, "both": True}
     left |= {"address": f"{url}/on", "can_go_back": False, "shared": False}
     return {
         "pin-ask": ("pin_ask.html", typed),
-        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": []}),
         "pin-asked": ("pin_asked.html", {**typed, "back": BEGUN}),
         "pin-login": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url}),
-        "pin-login-problem": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url, "problem": "pin_wrong"}),
         "pin-code": ("pin_code.html", {**typed, "forgotten": "/pin", "others": url, "rememberable": True}),
-        "pin-code-problem": (
-            "pin_code.html",
-            {**typed, "forgotten": "/pin", "others": url, "rememberable": False, "problem": "code_wrong"},
-        ),
         "pin-choose": ("pin_choose.html", {**typed, "problem": "pin_trivial", "link": None, "rememberable": False}),
         "pin-choose-behind-link": ("pin_choose.html", {**typed, "link": "0" * 32, "rememberable": True}),
         "pin-set": ("pin_chosen.html", {**form, "reason": "set", "again_at": None, "back": BEGUN, "over": True}),
@@ -245,14 +239,11 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "logout-remains": ("logout.html", {**left, "kind": "done", "reason": "remains", "shared": True}),
         "proof": ("proof.html", {**proof, "asking": True, "mailing": None}),
         "proof-mail": ("proof.html", {**proof, "reason": "mail", "asking": True, "domains": (), "optional": False}),
-        "proof-address-problem": ("proof.html", {**proof, "asking": True, "problem": "address_other_domain"}),
         "proof-code": ("proof.html", {**proof, "asking": False}),
-        "proof-code-problem": ("proof.html", {**proof, "asking": False, "problem": "code_wrong"}),
         "proof-other": ("proof.html", {**proof, "reason": "workplace", "asking": True, "mailing": None}),
         "start": ("start.html", {"step": "start", "way": ""}),
         "start-remembered": ("start.html", {"step": "start", "way": "NemID"}),
         "choose": ("choose.html", {**choose, "again": False}),
-        "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
         "choose-bare": (
             "choose.html",
             {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": ""},
@@ -269,7 +260,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "done-pinless": ("done.html", {**done, "mailed": False}),
         "done-known": ("done.html", {**kept, "outcome": None, "back": BEGUN}),
         "choose-again": ("choose.html", {**choose, "again": True}),
-        "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),
         "onward": ("onward.html", {"step": "authenticate", "url": url}),
         "ask": ("consent.html", {**consent, "screen": screen(spoken, make_question()), "choices": "/my-choices"}),
         "ask-shared": ("consent.html", {**consent, "screen": screen(spoken, make_question()), "shared": True}),

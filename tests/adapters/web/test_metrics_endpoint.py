@@ -30,18 +30,6 @@ def scrape(deployment: Deployment, **headers: str) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_logins_and_refusals_are_counted(deployment: Deployment) -> None:
-    """By service, way and affiliation; a refusal by the check that made it."""
-    person = deployment.person()
-    person.agree(person.log_in("asta"))
-    person.get("/login/0123456789abcdef0123456789abcdef")
-    deployment.app.test_client().post("/saml/sp/wayf/acs", data={"SAMLResponse": "PHg+PC94Pg=="})
-    found = figures(scrape(deployment)[1])
-    assert found[("broker_logins_total", "student", "issued", "my-loans", "wayf")] == 1
-    assert found[("broker_refusals_total", "transaction_gone")] == 1
-    assert found[("broker_refusals_total", "xml.root")] == 1
-
-
 def test_nothing_of_a_person_is_in_it(deployment: Deployment) -> None:
     """After logins and refusals of several, neither a name nor anything that looks like a CPR number."""
     for name in ("asta", "nobody-here"):

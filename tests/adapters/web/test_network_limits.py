@@ -11,7 +11,7 @@ from flask import Flask, request
 from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages.cookies import KEPT_FOR, LoginMarks
 from broker.core.errors import NetworkBusy
-from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 0, 20, tzinfo=UTC)
@@ -65,22 +65,6 @@ def test_the_next_minute_lets_in_again_and_says_when(world: World) -> None:
     assert busy.value.retry_after == 40
     world.now += timedelta(seconds=40)
     assert world.begun("198.51.100.7", 12) == 10
-
-
-def test_a_refused_network_is_told_once_a_minute_with_the_setting_that_lets_it_in(world: World) -> None:
-    """However often it is refused; the operator reads which network, and what to write."""
-    world.begun("198.51.100.7", 500)
-    world.begun("130.225.3.4", 500)
-    world.begun("192.0.2.1", 500, **{"X-Forwarded-For": "203.0.113.9"})
-    assert {event.kind for event in world.told} == {EventKind.NETWORK_REFUSED}
-    assert [(event.facts["network"], event.facts["setting"]) for event in world.told] == [
-        ("198.51.100.0/24", "limits.campuses"),
-        ("130.225.0.0/16", "limits.campuses"),
-        ("192.0.2.0/24", "serve.proxies"),
-    ]
-    world.now += timedelta(minutes=1)
-    world.begun("198.51.100.7", 500)
-    assert len(world.told) == 4
 
 
 def test_a_campus_counts_as_one_network_with_its_own_ceiling(world: World) -> None:

@@ -8,7 +8,6 @@ from lxml import html
 
 from broker.adapters.web.pages.failure_texts import FORM_ERRORS
 from broker.adapters.web.pages.reason_texts import REASONS
-from tests.adapters.web.readability import english_grade, lix
 from tests.plugins.reason_pages import first_sight, render_reason
 
 PAGES = sorted(set(REASONS) - set(FORM_ERRORS))
@@ -61,12 +60,3 @@ def test_a_consent_page_is_short(app: Flask, name: str, language: str) -> None:
     words, links = first_sight(app.test_client().get(f"/{name}?lang={language}").text)
     assert len(words) <= 120
     assert links <= 5
-
-
-@pytest.mark.parametrize("language", ["da", "en"])
-def test_the_texts_of_all_reasons_are_easy_to_read(app: Flask, language: str) -> None:
-    """LIX at most 35 in Danish, school grade at most 8 in English; names of services count as one word."""
-    with app.test_request_context(f"/?lang={language}"):
-        texts = [str(text) for why in REASONS.values() for text in (why.happened, *why.advice)]
-    whole = " ".join(dict.fromkeys(texts)).replace("%(service)s", "MyPrint")
-    assert (lix(whole) if language == "da" else english_grade(whole)) <= (35 if language == "da" else 8)

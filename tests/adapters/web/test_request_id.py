@@ -26,7 +26,7 @@ def test_lines_of_a_request_carry_the_id_of_a_counted_proxy(
     """A client without a proxy, and text that is no id, write nothing into the log; later lines carry no id."""
     headers = {"X-Request-ID": header, "X-Forwarded-For": "192.0.2.7"}
     deployment.app.test_client().get("/no-such-page", headers=headers)
-    application_log.tell("later")
+    application_log.log_event("later")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = {line["event"]: line.get("request_id") for line in lines if line["event"] in {"refused", "later"}}
     assert found == {"refused": logged, "later": None}

@@ -40,15 +40,6 @@ def test_the_start_page_leads_wherever_a_person_may_want_to_go(deployment: Deplo
         assert person.get(own).status_code == 200
 
 
-def test_every_page_leads_to_the_consents(deployment: Deployment) -> None:
-    """The footer of each page names them, and so do the consent page and the list of the start page."""
-    person = deployment.person()
-    for page in (person.get("/"), person.ask(), person.log_in("asta"), person.get("/no-such-page")):
-        assert [urlsplit(each).path for each in texts(page, "//footer//a/@href")].count("/my-choices") == 1
-    beside = texts(person.log_in("asta"), "//main//p[not(ancestor::details)]/a/@href")
-    assert "/my-choices" in {urlsplit(each).path for each in beside}
-
-
 def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(deployment: Deployment) -> None:
     """The start page undoes a remembered choice, and a form of another site cannot."""
     person = deployment.person()

@@ -9,7 +9,6 @@ from broker.app.assembly import assemble
 from broker.cli.check.checks import find_all
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
-from broker.demo.run.demo_folder import EID
 from tests.plugins.eid_deployment import DIRECT
 
 
@@ -50,15 +49,6 @@ def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -
     path.write_text("".join(line for line in lines if not line.endswith(f": {lost}\n")))
     (told,) = faults(folder)
     assert told.startswith(f"upstreams.nemid.attribute_map: oiosaml3.yaml has no row for {lost}: everybody")
-
-
-def test_metadata_without_a_key_is_found(folder: Path) -> None:
-    """NemLog-in is left out, because no statement of it would be trusted; other logins work."""
-    path = folder / "metadata" / "nemlogin.xml"
-    path.write_text(path.read_text().replace('use="signing"', 'use="encryption"'))
-    environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
-    told = find_all(assemble(load(folder / "broker.toml", environ)))
-    assert any(f"metadata/nemlogin.xml: {EID} has no signing key" in each for each in told)
 
 
 @pytest.mark.parametrize(("logout", "told"), [("ask", 1), ("always", 1), ("never", 0)])

@@ -62,7 +62,7 @@ def test_an_upstream_is_described(setting: Setting, tmp_path: Path) -> None:
         "The Response or the Assertion must be signed with RSA-SHA256 or better",
         "Our descriptor has no encryption key",
         "By attribute_maps/wayf.yaml we read aal, ",
-        "its scopes are au.dk; its CPR numbers count; its assurance is at most high",
+        "its scopes are au.dk; its CPR numbers are accepted; its assurance is at most high",
     ):
         assert part in text
 

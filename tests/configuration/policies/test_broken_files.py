@@ -85,13 +85,6 @@ BROKEN = [
         "student.yaml:24: is not YAML: a value that begins with * or & (put it between quotes)",
     ),
     (
-        "a value that begins with %",
-        "student.yaml",
-        "owner: identity@",
-        "owner: %identity",
-        ("student.yaml:5: is not YAML: a value that begins with a character of YAML's own (put it between quotes)"),
-    ),
-    (
         "a value that begins with !",
         "student.yaml",
         "owner: identity@",
@@ -126,26 +119,6 @@ BROKEN = [
         ),
     ),
     (
-        "a quote that is not ended near the end",
-        "student.yaml",
-        "releases: [borrower_number]}\n  - name: a univ",
-        "releases: ['borrower_number]}\n  - name: a univ",
-        (
-            "student.yaml:88: is not YAML: a quote that does not end in its line (end it in the same "
-            "line; in a text between '...' a single ' is written '')"
-        ),
-    ),
-    (
-        "an apostrophe in single quotes",
-        "services.yaml",
-        "da: 'Så du får de vilkår, der",
-        "da: 'Så du får dit navn's vilkår, der",
-        (
-            "services.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, "
-            "and put the text between quotes, as in 'this: one')"
-        ),
-    ),
-    (
         "a backslash in double quotes",
         "student.yaml",
         "owner: identity@library.example",
@@ -163,52 +136,12 @@ BROKEN = [
         ),
     ),
     (
-        "typographic single quotes",
-        "student.yaml",
-        "  category: STUDENT",
-        "  category: \u2018STUDENT\u2019",
-        (
-            "student.yaml:16: has a value that begins with a typographic quote (write \" or ' in place"
-            " of \u2018, or put the whole between them)"
-        ),
-    ),
-    (
-        "typographic quotes in a list",
-        "student.yaml",
-        "upgrades: [TEMP,",
-        "upgrades: [\u201cTEMP\u201d,",
-        (
-            "student.yaml:17: has a value that begins with a typographic quote (write \" or ' in place"
-            " of \u201c, or put the whole between them)"
-        ),
-    ),
-    (
-        "guillemets",
-        "student.yaml",
-        "register: set_if_empty",
-        "register: \u00bbset_if_empty\u00ab",
-        (
-            "student.yaml:21: has a value that begins with a typographic quote (write \" or ' in place"
-            " of \u00bb, or put the whole between them)"
-        ),
-    ),
-    (
         "a bracket that is not closed",
         "student.yaml",
         "upgrades: [TEMP, PRIVATE]",
         "upgrades: [TEMP, PRIVATE",
         (
             "student.yaml:17: is not YAML: a comma or the closing ] is missing (close what [ opens, a"
-            "nd put the text between quotes, as in 'this: one')"
-        ),
-    ),
-    (
-        "a brace that is not closed",
-        "student.yaml",
-        "require: {cpr: real, assurance: low}",
-        "require: {cpr: real, assurance: low",
-        (
-            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
             "nd put the text between quotes, as in 'this: one')"
         ),
     ),
@@ -220,27 +153,10 @@ BROKEN = [
         "student.yaml:13: is not YAML: a } that closes nothing (remove it, or open it with {)",
     ),
     (
-        "the wrong bracket",
-        "student.yaml",
-        "upgrades: [TEMP, PRIVATE]",
-        "upgrades: [TEMP, PRIVATE}",
-        "student.yaml:17: is not YAML: a } that closes nothing (remove it, or open it with {)",
-    ),
-    (
         "a comma that is missing",
         "student.yaml",
         "{cpr: real, assurance: low}",
         "{cpr: real assurance: low}",
-        (
-            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
-            "nd put the text between quotes, as in 'this: one')"
-        ),
-    ),
-    (
-        "a semicolon for a comma",
-        "student.yaml",
-        "{cpr: real, assurance: low}",
-        "{cpr: real; assurance: low}",
         (
             "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
             "nd put the text between quotes, as in 'this: one')"
@@ -258,20 +174,6 @@ BROKEN = [
         "student.yaml",
         "precedence: 20",
         "precedence:20",
-        ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
-    ),
-    (
-        "no colon",
-        "student.yaml",
-        "precedence: 20",
-        "precedence 20",
-        ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
-    ),
-    (
-        "an equals sign",
-        "student.yaml",
-        "precedence: 20",
-        "precedence = 20",
         ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
     ),
     (
@@ -293,16 +195,6 @@ BROKEN = [
         "student.yaml",
         "  expires: 12",
         " expires: 12",
-        (
-            "student.yaml:19: is not YAML: a line that is not in line with the keys above (indent it "
-            "by as many blanks as those, and close each quote and bracket before it)"
-        ),
-    ),
-    (
-        "two blanks too many",
-        "student.yaml",
-        "  expires: 12",
-        "    expires: 12",
         (
             "student.yaml:19: is not YAML: a line that is not in line with the keys above (indent it "
             "by as many blanks as those, and close each quote and bracket before it)"
@@ -347,20 +239,6 @@ BROKEN = [
         ("student.yaml:25: unknown key 'until' (until stands under proofs.NAME.domains: mind the indent)"),
     ),
     (
-        "a last day of a requirement",
-        "student.yaml",
-        "require: {cpr: real,",
-        "require: {until: 2027-12-31, cpr: real,",
-        ("student.yaml:13: unknown key 'until' (until stands under proofs.NAME.domains: mind the indent)"),
-    ),
-    (
-        "a last day of a way to match",
-        "student.yaml",
-        "{upstream: wayf, schac",
-        "{upstream: wayf, until: 2027-12-31, schac",
-        ("student.yaml:10: unknown attribute 'until' (attribute_maps/labels.yaml lists those there are)"),
-    ),
-    (
         "a comma in a text in braces",
         "services.yaml",
         "da: Vises på printeren",
@@ -395,37 +273,6 @@ BROKEN = [
         "student.yaml:25: is not YAML: a space that is no blank (remove it, and type a blank anew)",
     ),
     (
-        "a no-break space after a colon",
-        "student.yaml",
-        "precedence: 20",
-        "precedence:\u00a020",
-        "student.yaml:3: is not YAML: a space that is no blank (remove it, and type a blank anew)",
-    ),
-    (
-        "a no-break space after a dash",
-        "student.yaml",
-        "  - {upstream: library",
-        "  -\u00a0{upstream: library",
-        "student.yaml:11: is not YAML: a space that is no blank (remove it, and type a blank anew)",
-    ),
-    (
-        "a no-break space in a list",
-        "student.yaml",
-        "{cpr: real, assurance",
-        "{cpr: real,\u00a0assurance",
-        (
-            "student.yaml:13: has a word that begins or ends with U+00A0, which is no blank (remove i"
-            "t, and type a blank anew)"
-        ),
-    ),
-    (
-        "a no-break space in braces",
-        "student.yaml",
-        "assurance: low}",
-        "assurance:\u00a0low}",
-        ("student.yaml:13: has a key that holds U+00A0, which is no blank (remove it, and type a blank anew)"),
-    ),
-    (
         "a space of no width",
         "student.yaml",
         "precedence: 20",
@@ -451,41 +298,6 @@ BROKEN = [
         "precedence: 20",
         "precedence: 20\nprecedence: 21",
         "student.yaml:4: has 'precedence' twice (the first is in line 3)",
-    ),
-    (
-        "an anchor",
-        "student.yaml",
-        "owner: identity@library.example",
-        "owner: &us identity@library.example",
-        "student.yaml:5: sets an anchor (remove the word that begins with &)",
-    ),
-    (
-        "an alias",
-        "student.yaml",
-        "owner: identity@library.example",
-        "owner: *us",
-        "student.yaml:5: uses an alias (write the value out)",
-    ),
-    (
-        "a second document",
-        "student.yaml",
-        "precedence: 20",
-        "---\nprecedence: 20",
-        "student.yaml:3: holds a second document (one file is one document)",
-    ),
-    (
-        "a key misspelt",
-        "student.yaml",
-        "precedence: 20",
-        "precendence: 20",
-        "student.yaml:3: unknown key 'precendence' (did you mean 'precedence'?)",
-    ),
-    (
-        "a key of a release misspelt",
-        "student.yaml",
-        "{make: [",
-        "{maek: [",
-        "student.yaml:24: unknown key 'maek' (did you mean 'make'?)",
     ),
     (
         "a key that is missing",
@@ -537,25 +349,11 @@ BROKEN = [
         "student.yaml:26: cpr cannot be stated (leave states out: the value comes with the login)",
     ),
     (
-        "a stated user name",
-        "student.yaml",
-        "  e-resources: {none: [",
-        "  e-resources: {none: [eduPersonPrincipalName: {why: {en: Why, da: Hvorfor}, states: a@au.dk}, ",
-        "student.yaml:26: eduPersonPrincipalName cannot be stated (leave states out: the value comes with the login)",
-    ),
-    (
         "a stated value of another form",
         "student.yaml",
         "  e-resources: {none: [",
         "  e-resources: {none: [eduPersonEntitlement: {why: {en: Why, da: Hvorfor}, states: common-lib-terms}, ",
         "student.yaml:26: eduPersonEntitlement: no such value is possible (it must match (urn:|https?://)\\S+)",
-    ),
-    (
-        "a stated beginning",
-        "student.yaml",
-        "  e-resources: {none: [",
-        "  e-resources: {none: [eduPersonEntitlement: {why: {en: Why, da: Hvorfor}, states: 'urn:*'}, ",
-        "student.yaml:26: eduPersonEntitlement: states is exact, and stands without values (write states: the value)",
     ),
     (
         "an exception that says nothing",
@@ -572,20 +370,6 @@ BROKEN = [
         "student.yaml:23: 'KU' is no home organisation (write the schacHomeOrganization, as via.dk)",
     ),
     (
-        "an exception that makes something else",
-        "student.yaml",
-        "release:\n",
-        "exceptions: {ku.dk: {fields: {}}}\nrelease:\n",
-        "student.yaml:23: unknown key 'fields' (fields stands under borrower: mind the indent)",
-    ),
-    (
-        "a span without a unit",
-        "student.yaml",
-        "expires: 12 months",
-        "expires: 12",
-        "student.yaml:19: borrower.expires: must be a span like 24 months or 2 years, or a day like 31 August",
-    ),
-    (
         "yes for true",
         "student.yaml",
         "mail, eduPersonScopedAffiliation: student@*]",
@@ -598,20 +382,6 @@ BROKEN = [
         "upgrades: [TEMP, PRIVATE]",
         "upgrades: PRIVATE",
         "student.yaml:17: borrower.upgrades: must be a list (write [one, another])",
-    ),
-    (
-        "a word for keys",
-        "student.yaml",
-        "require: {cpr: real, assurance: low}",
-        "require: cpr",
-        "student.yaml:13: require: must be a mapping (write key: value)",
-    ),
-    (
-        "a list for a text",
-        "student.yaml",
-        "owner: identity@library.example",
-        "owner: [identity]",
-        "student.yaml:5: owner: must be a text (put it between quotes)",
     ),
     (
         "a word that is not to choose from",
@@ -649,13 +419,6 @@ BROKEN = [
         "student.yaml:24: services.yaml has no reason for mial under my-loans (did you mean 'mail'?)",
     ),
     (
-        "an attribute by what people call it",
-        "student.yaml",
-        "[borrower_number, displayName, mail]}\n  e",
-        "[borrower_number, {fullName: {why: {en: a b, da: c d}}}, mail]}\n  e",
-        "student.yaml:25: unknown attribute 'fullName' (did you mean 'displayName'?)",
-    ),
-    (
         "an attribute that there is not",
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
@@ -663,32 +426,11 @@ BROKEN = [
         ("student.yaml:25: unknown attribute 'shoeSize' (attribute_maps/labels.yaml lists those there are)"),
     ),
     (
-        "an attribute of an example misspelt",
-        "student.yaml",
-        "mail: asta@post.example}",
-        "mial: asta@post.example}",
-        "student.yaml:29: unknown attribute 'mial' (did you mean 'mail'?)",
-    ),
-    (
-        "a service misspelt",
-        "student.yaml",
-        "  my-loans: {make",
-        "  my-lones: {make",
-        "student.yaml:24: services.yaml has no service 'my-lones' (did you mean 'my-loans'?)",
-    ),
-    (
         "an upstream misspelt",
         "student.yaml",
         "- {upstream: wayf, schac",
         "- {upstream: wafy, schac",
         "student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)",
-    ),
-    (
-        "a borrower field misspelt",
-        "student.yaml",
-        "{surname: sn",
-        "{surnam: sn",
-        "student.yaml:20: unknown field 'surnam' (did you mean 'surname'?)",
     ),
     (
         "a proof that is not in the file",
@@ -731,20 +473,6 @@ BROKEN = [
         "myprint: {need",
         "myprint: {none",
         ("student.yaml:25: borrower_number without a borrower (the entry says borrower: none, so there is no number)"),
-    ),
-    (
-        "a CPR number",
-        "student.yaml",
-        "owner:",
-        "# 010190-1234\nowner:",
-        "student.yaml:5: holds what looks like a CPR number (an example says cpr: real)",
-    ),
-    (
-        "a star in the middle",
-        "student.yaml",
-        "eduPersonScopedAffiliation: [student@au.dk]}\n  - {up",
-        "eduPersonScopedAffiliation: ['stud*@au.dk']}\n  - {up",
-        ("student.yaml:10: eduPersonScopedAffiliation: * may only end a value (write prefix*, or leave values out)"),
     ),
     (
         "an attribute that may be declined where nobody is asked",
@@ -989,13 +717,6 @@ BROKEN = [
         "student.yaml:24: unknown key 'value' (did you mean 'values'?)",
     ),
     (
-        "a list for a text",
-        "student.yaml",
-        "label: {en: Student at Aarhus University,",
-        "label: {en: [Student],",
-        "student.yaml:4: label.en: must be a text (put it between quotes)",
-    ),
-    (
         "a match that is no list",
         "student.yaml",
         "  - {upstream: wayf, schac",
@@ -1202,9 +923,3 @@ def test_a_file_that_cannot_be_read_says_what_to_mend(
     folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
     told = find_messages(folder, name, octets)
     assert said in told, done
-
-
-def test_there_are_a_hundred_of_them_and_no_message_quotes_a_number() -> None:
-    """A number that is typed into a file must not be read in a log."""
-    assert len(BROKEN) + len(OTHERWISE) >= 100
-    assert not [row[0] for row in BROKEN if "010190" in row[4]]

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from broker.cli.main import broker
 from broker.configuration.policies.git_revisions import find_set, folder_at
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.core.errors import ConfigurationFaults
@@ -57,22 +55,3 @@ def test_a_revision_that_is_none_is_a_fault(policies: Path, revision: str) -> No
     with pytest.raises(ConfigurationFaults), folder_at(policies, revision):
         pass
     assert sorted(path.name for path in policies.iterdir()) == ["README", "student.yaml"]
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
-        ((), 2, "name the folders OLD and NEW, or --git REV and NEW"),
-        (("policies",), 2, "name the folders OLD and NEW"),
-        (("policies", "policies", "--git", "HEAD"), 2, "--git takes the place of OLD"),
-        (("policies", "--git=--output=made"), 78, "git: "),
-    ],
-)
-def test_slips_of_a_comparison_are_one_sentence(
-    policies: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
-) -> None:
-    """With what to write."""
-    monkeypatch.chdir(policies.parent)
-    monkeypatch.delenv("BROKER_CONFIG", raising=False)
-    result = CliRunner().invoke(broker, ("policy", "diff", *words))
-    assert (result.exit_code, said in result.stderr) == (code, True), result.stderr

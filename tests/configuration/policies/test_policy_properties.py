@@ -125,17 +125,6 @@ def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path
     assert live_policies.load(folder, NOW, around.names).warnings == ()
 
 
-def test_what_a_login_must_have_is_shown_of_the_person(around: PolicySurroundings, folder: Path) -> None:
-    """An attribute too that no policy looks at, and the level that is asked for."""
-    (told, *_) = list_faults(around, folder, rule("{assurance: high, organizationName: Aarhus}", service="e-resources"))
-    assert re.search(r"\(e\.g\. .*Aarhus.* high", told)
-
-
-def test_beside_a_library_account_no_proof_is_believed(around: PolicySurroundings, folder: Path) -> None:
-    """A login by number and PIN looks up no borrower, so the rule holds."""
-    assert list_faults(around, folder, rule("{upstream: library}", "{never_releases: [kaldemail_domain]}")) == []
-
-
 BROKEN = [
     rule("{upstream: nemid}", "{never_releases: [cpr]}"),
     rule("{age: {under: 16}}", service="myprint"),

@@ -25,7 +25,7 @@ from broker.core.logout.sessions import NameID
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 A, B, UP = LogoutPeer("service", "a"), LogoutPeer("service", "b"), LogoutPeer("upstream", "wayf")
-REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"), issued_by=NOW)
+REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"), latest_issue_time=NOW)
 
 
 def logout(

@@ -67,7 +67,7 @@ def session(name: str, service: str = "books", person: str = "asta", browser: st
 BOOKS: Final = session("books")
 # Sent by clocks that are far ahead: every session existed then.
 LATER: Final = datetime.max.replace(tzinfo=UTC)
-BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, issued_by=LATER)
+BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id, latest_issue_time=LATER)
 IDS: Final = count()
 Flow = Callable[..., LogoutFlow]
 
@@ -205,5 +205,5 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
     held_back = since + SECOND
     made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
-    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id, issued_by=LATER)
+    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id, latest_issue_time=LATER)
     assert ask_participant(begun(made, by_books, now=held_back)) == [("wayf", "open")]

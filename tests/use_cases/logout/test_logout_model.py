@@ -165,7 +165,11 @@ class LogoutMachine(RuleBasedStateMachine):
             del world.at_service[each.browser, each.service]
         indexes = (session.index,) if indexed else ()
         request = LogoutRequest(
-            LogoutPeer("service", session.service), world.fresh(), session.name_id, indexes, issued_by=world.now + SKEW
+            LogoutPeer("service", session.service),
+            world.fresh(),
+            session.name_id,
+            indexes,
+            latest_issue_time=world.now + SKEW,
         )
         world.messages.append(Message(request))
 
@@ -180,7 +184,7 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         peer = LogoutPeer("upstream", "wayf")
         name = NameID(f"{session.person} at wayf")
-        request = LogoutRequest(peer, world.fresh(), name, (session.index,), issued_by=world.now + SKEW)
+        request = LogoutRequest(peer, world.fresh(), name, (session.index,), latest_issue_time=world.now + SKEW)
         world.messages.append(Message(request, session))
 
     @rule(seconds=st.sampled_from((1, 60, 200, 400)))
@@ -197,7 +201,7 @@ class LogoutMachine(RuleBasedStateMachine):
         world = self.world
         world.now += SECOND
         message = world.messages[-1 - which % len(world.messages)]
-        if world.now > message.request.issued_by - SKEW + FRESH:
+        if world.now > message.request.latest_issue_time - SKEW + FRESH:
             return
         self._is_one_jar(browsers, message)
         before = self._list_ended()
@@ -273,7 +277,7 @@ class LogoutMachine(RuleBasedStateMachine):
 
     def _find_issue_time(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
-        return requests[0].issued_by - SKEW
+        return requests[0].latest_issue_time - SKEW
 
     # The parties
 
@@ -292,7 +296,7 @@ class LogoutMachine(RuleBasedStateMachine):
         # The upstream had one session of its person there.
         for browser in browsers:
             own = world.upstream.get(browser)
-            if own and own.person == left.person and own.began <= message.request.issued_by - SKEW:
+            if own and own.person == left.person and own.began <= message.request.latest_issue_time - SKEW:
                 del world.upstream[browser]
 
     def _answers(self, peer: LogoutPeer, indexes: tuple[str, ...], request: str, logout: Logout) -> None:
@@ -318,7 +322,7 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         for page in self.world.pages:
             transaction = page.transaction
-            before = transaction.authenticated <= request.issued_by - SKEW  # type: ignore[operator]
+            before = transaction.authenticated <= request.latest_issue_time - SKEW  # type: ignore[operator]
             if request.peer.side == "upstream":
                 page.over = page.over or page.stands_on.index in request.indexes
             elif before and (transaction.browser, page.stands_on.person) in logout.groups:
@@ -382,7 +386,7 @@ class LogoutMachine(RuleBasedStateMachine):
         self.world.now += SECOND
         for message in self.world.messages:
             if not message.delivered and not message.request.indexes:
-                latest = message.request.issued_by
+                latest = message.request.latest_issue_time
                 self.world.now = max(self.world.now, latest + SECOND)
 
 

@@ -40,7 +40,7 @@ def sessions(world: Any) -> Sessions:
 
 def is_gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:
     """Give what an upstream's LogoutRequest of that moment does."""
-    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, issued_by=now)
+    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, latest_issue_time=now)
     return lambda kept: kept.close_upstream(request)
 
 

@@ -95,8 +95,8 @@ def make_refusal(answer: HttpAnswer, operation: str, group: str = "") -> Library
 def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     """Return the code of a refusal, None for a success.
 
-    LibraryUnavailable for a failure inside Alma and for answers of another server; CallNotMade for
-    a refused key and a used-up quota.
+    Raises LibraryUnavailable for a failure inside Alma and for answers of another server. Raises
+    CallNotMade for a refused key and a used-up quota.
     """
     code = read_code(answer)
     if code is None:
@@ -140,9 +140,9 @@ class Calls:
     ) -> Mapping[str, Any]:
         """Return the object in the answer, empty if Alma answers with one of the codes ``unless``.
 
-        LibraryRefused for another refusal; ``group`` is the user group that was sent. CallNotMade
-        if nothing was sent or Alma did nothing. After LibraryUnavailable it is unknown whether the
-        call was carried out.
+        ``group`` is the user group that was sent. Raises LibraryRefused for any other refusal, and
+        CallNotMade if nothing was sent or Alma did nothing. After LibraryUnavailable it is unknown
+        whether the call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -166,7 +166,10 @@ def is_possible_number(number: str) -> bool:
 
 
 def make_numbered_path(number: str, **query: str | Sequence[str]) -> str:
-    """Return the address of a user by borrower number; LibraryRefused if it cannot be one."""
+    """Return the address of a user by borrower number.
+
+    Raises LibraryRefused if it cannot be one.
+    """
     if not is_possible_number(number):
         raise LibraryRefused("no user has such a number")
     return make_user_path(number, ALL_TYPES, **query)

@@ -58,7 +58,10 @@ _CARD_DIGITS: Final = 13
 
 
 def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
-    """Return the user object of a new borrower; LibraryRefused if a required value is missing."""
+    """Return the user object of a new borrower.
+
+    Raises LibraryRefused if a required value is missing.
+    """
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
     number = spell_cpr(wanted.cpr)[0]
@@ -90,7 +93,7 @@ def copy_user(user: User) -> Draft:
 
 
 def apply_change(user: User, change: Change, keys: AlmaKeys) -> Draft:
-    """Return the user with a change applied; LibraryRefused if it has another CPR number."""
+    """Return the user with a change applied. Raises LibraryRefused if it has another CPR number."""
     draft = copy_user(user)
     _keep_pin(draft, user, keys)
     if dict(change.fields).get("address"):
@@ -193,7 +196,10 @@ def _drop_incomplete(draft: Draft) -> Draft:
 
 
 def _identify(draft: Draft, cpr: str, keys: AlmaKeys) -> None:
-    """Write the CPR number of a user that has no real one; LibraryRefused if it has another."""
+    """Write the CPR number of a user that has no real one.
+
+    Raises LibraryRefused if it has another.
+    """
     written = spell_cpr(cpr)
     carried = [value.strip() for value in alma_users.list_cpr_values(draft, keys)]
     if any(find_real_cpr([value]) and value not in written for value in carried):

@@ -83,8 +83,8 @@ class Alma(UserSearches):
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the whole user back with fields, group, expiry and CPR number of ``change``.
 
-        Changes of staff between the two calls are lost (docs/alma.md#writes). LibraryRefused if the
-        answer lacks a value that was sent.
+        Changes of staff between the two calls are lost (docs/alma.md#writes). Raises LibraryRefused
+        if the answer lacks a value that was sent.
         """
 
         def draft(user: User) -> Draft:
@@ -115,7 +115,7 @@ class Alma(UserSearches):
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
         """Ask a self-service machine about barcode and PIN; False if none is configured.
 
-        Read the user again first, because the barcode may belong to another user by now.
+        Read the user again first, because the barcode may belong to another user by now. Raises
         LibraryUnavailable if the machine accepts any PIN.
         """
         if self.machine is None:
@@ -147,8 +147,9 @@ class Alma(UserSearches):
     ) -> tuple[Draft, User]:
         """Write back what ``draft`` makes of the user with this number; return it and the answer.
 
-        LibraryRefused if there is no such user; ChangeUnanswered if it is unknown whether the user
-        was written; LibraryUnavailable if an identifier is another user's by now.
+        Raises LibraryRefused if there is no such user. Raises ChangeUnanswered if it is unknown
+        whether the user was written. Raises LibraryUnavailable if an identifier is another user's
+        by now.
         """
         user = self._find_by_number(number, deadline, operation)
         if user is None:

@@ -37,7 +37,7 @@ class SetupProof:
         """Return every fault, at most one for each setting; stop if Alma is unavailable."""
         machine = partial(find_machine_faults, self.machine, self.deadline)
         steps = (self._searching, self._types, self._groups, machine)
-        return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
+        return run_steps("Alma", steps, continue_after=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
         """Check that the API key may read users, by a search for a number that no user has."""
@@ -72,7 +72,10 @@ class SetupProof:
                 yield SetupFault(f"user_group {category}", sentence)
 
     def _code_table(self, name: str) -> frozenset[str]:
-        """Return the enabled codes of a table; LibraryUnavailable if the key may not read it."""
+        """Return the enabled codes of a table.
+
+        Raises LibraryUnavailable if the key may not read it.
+        """
         try:
             answer = self.calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self.deadline)
         except LibraryUnavailable as error:

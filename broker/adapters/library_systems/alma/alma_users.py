@@ -52,7 +52,8 @@ def write_day(moment: date) -> str:
 def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
     """Read a user object.
 
-    LibraryUnavailable if it is malformed, LibraryRefused if all its numbers hold a CPR number.
+    Raises LibraryUnavailable if it is malformed, and LibraryRefused if each of its numbers contains
+    a CPR number.
     """
     number = find_number(user, keys)
     fields = _fields(user)
@@ -72,7 +73,7 @@ def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
 def find_number(user: User, keys: AlmaKeys) -> str:
     """Return the borrower number: the primary id, or another one if that holds a CPR number.
 
-    LibraryRefused if there is no other: services and staff would see the CPR number.
+    Raises LibraryRefused if there is no other: services and staff would see the CPR number.
     """
     numbers = [read_text(user, "primary_id")]
     if keys.number_identifier_type:

@@ -48,7 +48,7 @@ class Calls:
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         self._exchange = settings.open_exchange()
         self._tokens = AccessTokens(
-            # Nothing was sent if there is no answer about a token.
+            # Without a token no patron request is sent, so that a retry is safe.
             settings.open_exchange(CallNotSent),
             _TOKEN_PATH,
             settings.client_id,
@@ -70,10 +70,11 @@ class Calls:
         body: Mapping[str, Any] | None = None,
         also: int | None = None,
     ) -> HttpAnswer:
-        """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
+        """Return the answer, a success or a refusal of ``operation``.
 
-        CallNotMade if nothing was sent. ``also`` is another status that the operation handles.
-        After a 5xx it is unknown whether the call was carried out.
+        ``also`` is another status that the operation handles. Raises CallNotMade if nothing was
+        sent, and LibraryUnavailable for any other answer. After a 5xx it is unknown whether the
+        call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -120,7 +121,7 @@ class Calls:
 
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:
     if answer.status == 403:
-        raise koha_refusals.make_missing_right(answer, operation)
+        raise koha_refusals.make_missing_permission(answer, operation)
     family = answer.status // 100
     is_own = answer.status != _NOT_FOUND or bool(_OWN_WORDS & answer.fields().keys())
     if answer.status in _NOT_NOW or family not in _VERDICTS or not is_own:
@@ -128,7 +129,10 @@ def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] 
 
 
 def patron_path(number: str) -> str:
-    """Return the path of a patron; LibraryRefused if the number cannot be a ``patron_id``."""
+    """Return the path of a patron.
+
+    Raises LibraryRefused if the number cannot be a ``patron_id``.
+    """
     if not _PATRON_ID.fullmatch(number):  # no CPR number may get into a URL
         raise LibraryRefused("no patron has such a number")
     return f"{PATRONS}/{number}"

@@ -61,7 +61,7 @@ class Koha(PatronSearches):
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None if its card number, user name or attribute is taken.
 
-        LibraryRefused also if Koha did not give it a card number; its next change will.
+        Raises LibraryRefused also if Koha gave it no card number; its next change gives it one.
         """
         body = koha_patrons.make_creation(wanted, mark, self.settings)
         answer = self.calls.create("create", body, deadline)
@@ -75,7 +75,7 @@ class Koha(PatronSearches):
         if made.card is None:
             sentence = "create: Koha gave the borrower no card number: autoMemberNum is off"
             raise LibraryRefused(sentence, "autoMemberNum")
-        koha_refusals.check_stored(answer.fields(), body, "create")
+        koha_patrons.check_stored(answer.fields(), body, "create")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
@@ -145,8 +145,8 @@ class Koha(PatronSearches):
         """Write the CPR number of a patron that has no real one.
 
         Write the unique field first, so that only one patron can get the number. A card number of
-        another kind stays. LibraryUnavailable if another patron has the number (a new search finds
-        that one), LibraryRefused if this one has another real number.
+        another kind stays. Raises LibraryUnavailable if another patron has the number (a new search
+        finds that one), and LibraryRefused if this one has another real number.
         """
         settings = self.settings
         written = spell_cpr(cpr)
@@ -192,7 +192,7 @@ class Koha(PatronSearches):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "change", body)
-        koha_refusals.check_stored(answer.fields(), body, "change")
+        koha_patrons.check_stored(answer.fields(), body, "change")
         return answer.json()
 
     def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:

@@ -1,5 +1,6 @@
 """Koha's patron objects: reading borrowers, and bodies of creates and changes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
@@ -18,6 +19,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
+_TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
 # A taken user name or unique attribute (docs/reference/koha.md#refusals).
@@ -26,10 +28,10 @@ _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
 
 
 def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
-    """Read a patron object; LibraryUnavailable if it is malformed.
+    """Read a patron object. Raises LibraryUnavailable if it is malformed.
 
-    The CPR number is the first real one, in the attribute first: ten digits of a card may be
-    another person's number.
+    The CPR attribute is read before the other fields, because ten digits on a card may be another
+    person's number. The first real number counts.
     """
     if not isinstance(patron, Mapping) or type(patron.get("patron_id")) is not int:
         raise LibraryUnavailable("an answer that is no patron")
@@ -66,7 +68,7 @@ def list_values(patron: Patron, fields: Sequence[str], kind: str) -> list[str]:
 
 
 def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
-    """Return the patron objects of a search; LibraryUnavailable for another answer."""
+    """Return the patron objects of a search. Raises LibraryUnavailable for any other answer."""
     body = answer.json()
     is_list = answer.status == 200 and isinstance(body, list)
     if is_list and all(isinstance(element, Mapping) for element in body):
@@ -77,7 +79,8 @@ def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
 def is_taken(answer: HttpAnswer) -> bool:
     """Return whether Koha refused because a unique value is taken.
 
-    The 409 of newer releases for namesakes has no ``conflict`` and does not count.
+    Newer releases also answer 409 if a patron of the same name exists. That answer has no
+    ``conflict``, and no value is taken.
 
     Source: docs/reference/koha.md#refusals.
     """
@@ -89,11 +92,15 @@ def is_taken(answer: HttpAnswer) -> bool:
     return answer.status == 400 and error.startswith(_TAKEN)
 
 
-def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body that makes a borrower; LibraryRefused if a required value is missing."""
+def make_creation(wanted: WantedBorrower, enrolment_id: str, settings: KohaKeys) -> dict[str, Any]:
+    """Return the body that creates a borrower.
+
+    Raises LibraryRefused if a required value is missing.
+    """
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
-    body = make_body(spell_cpr(wanted.cpr)[0], mark, wanted.category, wanted.expires, settings)
+    number = spell_cpr(wanted.cpr)[0]
+    body = make_body(number, enrolment_id, wanted.category, wanted.expires, settings)
     for field in wanted.fields:
         body[_field(field.name)] = field.value
     if not body.get("surname"):
@@ -102,17 +109,17 @@ def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict
 
 
 def make_body(
-    number: str, mark: str, category: str, expires: date, settings: KohaKeys
+    number: str, enrolment_id: str, category: str, expires: date, settings: KohaKeys
 ) -> dict[str, Any]:
     """Return the body of a create without the fields that policies write.
 
-    ``number`` is the unique field, and with ``card_number`` "cpr" the card number.
+    ``number`` is written to the unique field, and also as card number if ``card_number`` is "cpr".
     """
     body: dict[str, Any] = {
-        # A user name that Koha makes may be another patron's card number.
-        "userid": mark,
+        # Without a user name Koha makes one, which may be another patron's card number.
+        "userid": enrolment_id,
         settings.unique_field: number,
-        settings.mark_field: mark,
+        settings.mark_field: enrolment_id,
         "library_id": settings.library_id,
         "category_id": category,
         "expiry_date": expires.isoformat(),
@@ -144,6 +151,23 @@ def make_changes(patron: Patron, change: Change) -> dict[str, Any]:
 def select_required(patron: Patron) -> dict[str, Any]:
     """Return the fields that every PUT needs."""
     return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
+
+
+def check_stored(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
+    """Raise LibraryRefused if Koha's answer to a write has another value than was sent."""
+    lost = [
+        name
+        for name, value in sent.items()
+        if isinstance(value, str) and _normalize(patron.get(name)) != _normalize(value)
+    ]
+    if lost:
+        raise LibraryRefused(f"{operation}: Koha did not store what was sent as {', '.join(lost)}")
+
+
+def _normalize(value: object) -> str:
+    """Normalize a value for comparison: Koha may trim it, change its case, or add a time."""
+    text = "" if value is None else str(value)
+    return _TIME_OF_DAY.sub("", text.strip().casefold())
 
 
 def _field(name: str) -> str:

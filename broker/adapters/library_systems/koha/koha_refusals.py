@@ -17,7 +17,7 @@ from broker.core.identity import cpr
 _LEFT_OUT: Final = "…"
 _MOST_WORDS: Final = 30
 _MOST_ERRORS: Final = 5
-# Further fields whose names may be in the path of an error.
+# The fields that are named in an error's path; other names are left out.
 _NAMED_FIELDS: Final = FIELDS | {
     "category_id",
     "library_id",
@@ -30,11 +30,10 @@ _NAMED_FIELDS: Final = FIELDS | {
     "password",
     "identifier",
 }
-_RIGHT: Final = re.compile(r'"borrowers": "([a-z_]{2,40})"')
-_TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
+_PERMISSION: Final = re.compile(r'"borrowers": "([a-z_]{2,40})"')
 # A word that is no name or number: in lower case, or one that begins Koha's sentences.
 _WORD: Final = re.compile(r"\[?\(?([A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
-_BEGINNING: Final = re.compile(
+_KOHA_CAPITALISED_WORDS: Final = re.compile(
     "Cannot|Day|Does|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|Month|No|Not"
     "|Passwords?|Patron|Problem|Properties|Something|String|The|Tried|Unable|Unknown|Wrong|Year"
     "|Your"
@@ -52,10 +51,10 @@ _SETTINGS: Final = (
     # The schema refused the field, not its value.
     (r"Properties not allowed: ([a-z_, ]{1,200})\.", "field {0}"),
 )
-_OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})
+_FIELD_ERRORS: Final = frozenset({"Missing property.", "Read-only."})
 
 
-# The kept words of an answer, and the setting that they name.
+# The plain words of an answer, and the setting that they name.
 Described = tuple[str, str | None]
 
 
@@ -74,33 +73,20 @@ def make_unavailable(
     return error(*_explain(answer, operation, sent or {}))
 
 
-def check_stored(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
-    """Raise LibraryRefused if Koha's answer to a write has another value than was sent."""
-    lost = [
-        name
-        for name, value in sent.items()
-        if isinstance(value, str) and _normalize(patron.get(name)) != _normalize(value)
-    ]
-    if lost:
-        raise LibraryRefused(f"{operation}: Koha did not store what was sent as {', '.join(lost)}")
+def make_missing_permission(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
+    """Return the error for a 403.
 
-
-def _normalize(value: object) -> str:
-    """Normalize a value for comparison: Koha may trim it, change its case, or add a time."""
-    text = "" if value is None else str(value)
-    return _TIME_OF_DAY.sub("", text.strip().casefold())
-
-
-def make_missing_right(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
-    """Return the error for a 403, which is a fault of the set-up: another try may succeed."""
-    parts = _RIGHT.findall(json.dumps(answer.fields().get("required_permissions")))
-    rights = ", ".join(f"borrowers: {part}" for part in sorted(set(parts))) or "borrowers"
-    sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
-    return LibraryUnavailable(sentence, f"permission {rights}")
+    It is LibraryUnavailable and not LibraryRefused, because a retry succeeds when the permission
+    has been granted.
+    """
+    parts = _PERMISSION.findall(json.dumps(answer.fields().get("required_permissions")))
+    permissions = ", ".join(f"borrowers: {part}" for part in sorted(set(parts))) or "borrowers"
+    sentence = f"{operation}: 403: the API user lacks a permission: {permissions}"
+    return LibraryUnavailable(sentence, f"permission {permissions}")
 
 
 def _explain(answer: HttpAnswer, operation: str, sent: Mapping[str, Any]) -> Described:
-    """Describe Koha's answer in words that may be kept."""
+    """Describe Koha's answer in plain words, which may be logged and stored."""
     fields = answer.fields()
     errors = fields.get("errors")
     if not fields:
@@ -125,13 +111,13 @@ def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Described:
     is_named = field in _NAMED_FIELDS
     if is_named:
         words = f"{field}: {words}"
-    if text in _OF_THE_FIELD and is_named:
+    if text in _FIELD_ERRORS and is_named:
         return words, f"field {field}"
     for pattern, setting in _SETTINGS:
         if match := re.match(pattern, text):
             # Category and branch come from the configuration, not from a person.
             configured = str(sent.get(match[1])) if match.groups() else ""
-            filled = _blot(setting.format(*match.groups(), sent=configured))
+            filled = _mask_numbers(setting.format(*match.groups(), sent=configured))
             return f"{filled}: {words}", filled
     return words, None
 
@@ -146,14 +132,14 @@ def keep_plain_words(text: str, sent: Mapping[str, Any]) -> str:
     for value in sorted(_texts(sent), key=len, reverse=True):
         kept = re.sub(re.escape(value), _LEFT_OUT, kept, flags=re.IGNORECASE)
     words = []
-    for word in _blot(kept).split()[:_MOST_WORDS]:
+    for word in _mask_numbers(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
-        is_plain = match and (match[1][0].islower() or _BEGINNING.fullmatch(match[1]))
+        is_plain = match and (match[1][0].islower() or _KOHA_CAPITALISED_WORDS.fullmatch(match[1]))
         words.append(word if is_plain or word in _NAMED_FIELDS else _LEFT_OUT)
     return " ".join(words)
 
 
-def _blot(text: str) -> str:
+def _mask_numbers(text: str) -> str:
     return cpr.mask_numbers(text, _LEFT_OUT)
 
 

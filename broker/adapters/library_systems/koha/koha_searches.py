@@ -40,7 +40,8 @@ class PatronSearches:
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers with this CPR number as card number, user name or attribute.
 
-        Search for every spelling that staff use. LibraryUnavailable if the answer holds others.
+        Search for every spelling that staff use. Raises LibraryUnavailable if the answer holds
+        others.
         """
         fields = self.settings.cpr_fields
         return self._read_borrowers(self._find_carriers(cpr, fields, "find", deadline))
@@ -88,7 +89,9 @@ class PatronSearches:
         return self._read_borrowers(similar)
 
     def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower in the order of ``patron_id``; LibraryUnavailable for another order.
+        """Yield every borrower in the order of ``patron_id``.
+
+        Raises LibraryUnavailable for another order.
 
         A page begins after the last patron of the page before, so that a deletion meanwhile skips
         no patron.

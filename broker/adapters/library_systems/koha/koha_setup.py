@@ -24,29 +24,33 @@ from broker.core.borrowers.pins import PIN_LENGTH
 from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 
-# Ten digits that are no date: asked for to see how the search answers.
+# Ten digits that are no date: no borrower has them, and the search must answer.
 _NONEXISTENT_CPR: Final = "0000000000"
 _OPERATION: Final = "prove"
-# In the field of the enrolment id; no drawn enrolment id is this one.
+# Stands in the field of the enrolment id. The broker draws no such enrolment id.
 TRIAL_MARK: Final = "0" * 24 + "deadbeef"
 _TRIAL: Final = "trial"
 _SURNAME: Final = "Trial of the broker"
-_EMAIL: Final = "trial@broker.invalid"  # so that Koha sends its notice, to nobody
+# An address that cannot exist: if Koha mails a notice to new patrons, nobody gets it.
+_EMAIL: Final = "trial@broker.invalid"
 _NOT_PROVEN: Final = (
-    "mails: that Koha sends nothing about the borrowers that the broker makes",
-    "whether a borrower may borrow: circulation rules are not read",
-    "login forms of OPAC and staff client: closed, because a PIN is a weak password",
-    "FailedLoginAttempts: empty, unless library_account.mail_code is never",
-    "PatronSelfRegistration: off",
-    "OPACPatronDetails: mail address and CPR attribute are not changed with a PIN alone",
-    "category: librarians' working accounts have one that no policy names",
+    "Koha sends no mails about the borrowers that the broker makes",
+    "the circulation rules allow the borrowers to borrow",
+    "the login forms of OPAC and staff client are closed, because a PIN is a weak password",
+    "FailedLoginAttempts is empty, unless library_account.mail_code is never",
+    "PatronSelfRegistration is off",
+    "OPACPatronDetails: a PIN alone does not allow to change mail address and CPR attribute",
+    "librarians' working accounts have a category that no policy names",
 )
-_NO_MACHINE: Final = "self-service machines: there is no [library.sip2]"
+_NO_MACHINE: Final = "self-service machines accept the PIN: there is no [library.sip2]"
 
 
 @dataclass(frozen=True, slots=True)
 class SetupProof:
-    """A check of what the policies expect of a Koha; every call ends by ``deadline``."""
+    """A check, without any change, of what the policies expect of a Koha.
+
+    Every call ends by ``deadline``.
+    """
 
     koha: PatronSearches
     expected: ExpectedSetup
@@ -56,29 +60,29 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; stop if Koha is unavailable."""
         steps: tuple[Step, ...] = (
-            self._searching,
-            self._changing,
-            self._categories,
+            self._check_search_permission,
+            self._check_password_permission,
+            self._check_categories,
             partial(find_machine_faults, self.machine, self.deadline),
         )
-        return run_steps("Koha", steps, goes_on=("permission",))
+        return run_steps("Koha", steps, continue_after=("permission",))
 
-    def _searching(self) -> Iterator[SetupFault]:
+    def _check_search_permission(self) -> Iterator[SetupFault]:
         self.koha.find(_NONEXISTENT_CPR, self.deadline)
-        yield from ()
+        yield from ()  # makes this a generator, as run_steps expects; a failed call raises
 
-    def _changing(self) -> Iterator[SetupFault]:
+    def _check_password_permission(self) -> Iterator[SetupFault]:
         # No patron has number 0: the answer is 404 with the permission, 403 without it.
         path = f"{PATRONS}/0/password"
         empty = {"password": "", "password_2": ""}
         answer = self.koha.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
             raise koha_refusals.make_unavailable(answer, _OPERATION)
-        yield from ()
+        yield from ()  # makes this a generator, as run_steps expects; a failed call raises
 
-    def _categories(self) -> Iterator[SetupFault]:
+    def _check_categories(self) -> Iterator[SetupFault]:
         for category, place in self.expected.categories.items():
-            refusal = self._dry_run(category, _random())
+            refusal = self._dry_run(category, _draw_attribute_type())
             if refusal is None:
                 continue
             sentence = f"Koha: {refusal}"
@@ -87,11 +91,11 @@ class SetupProof:
             yield SetupFault(refusal.setting or UNAVAILABLE, sentence)
 
     def _dry_run(self, category: str, value: str) -> LibraryRefused | None:
-        """Return why a borrower of this category cannot be made; None if it could.
+        """Return why a borrower of this category cannot be made; None if one could be made.
 
         ``value`` is the value of the attribute for the CPR number, if there is one.
         """
-        impossible = _random()
+        impossible = _draw_attribute_type()
         attributes = [{"type": impossible, "value": value}]
         settings = self.koha.settings
         if settings.cpr_attribute:
@@ -124,7 +128,10 @@ class SetupProof:
 
 @dataclass(frozen=True, slots=True)
 class TrialBorrowers:
-    """A trial of the settings that the policies expect. Every call ends by ``deadline``."""
+    """A trial of what the policies expect, with borrowers that are deleted again.
+
+    Every call ends by ``deadline``.
+    """
 
     koha: PatronSearches
     library: LibrarySystem
@@ -134,7 +141,7 @@ class TrialBorrowers:
         """Delete what an earlier trial left, then try each category."""
         tried = [partial(self._try, *item) for item in expected.categories.items()]
         steps: list[Step] = [self._delete_leftovers, *tried]
-        faults = run_steps("Koha", steps, goes_on=("",))
+        faults = run_steps("Koha", steps, continue_after=("",))
         not_proven = _NOT_PROVEN if self.koha.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
         return SetupTrial(faults, not_proven)
 
@@ -147,7 +154,7 @@ class TrialBorrowers:
     def _try(self, category: str, place: str) -> Iterator[SetupFault]:
         tomorrow = datetime.now(UTC).date() + timedelta(days=1)
         settings = self.koha.settings
-        body = koha_patrons.make_body(_draw_text(), TRIAL_MARK, category, tomorrow, settings)
+        body = koha_patrons.make_body(_draw_card_number(), TRIAL_MARK, category, tomorrow, settings)
         body |= {"surname": _SURNAME, "email": _EMAIL}
         answer = self.koha.calls.create(_TRIAL, body, self.deadline)
         if answer.status != 201:
@@ -184,14 +191,15 @@ class TrialBorrowers:
             yield SetupFault(f"trial borrower {number}", f"Koha: {what}")
 
 
-def _draw_text() -> str:
+def _draw_card_number() -> str:
     """Return a card number that nobody has and that is no CPR number."""
     return f"T{secrets.randbelow(10**9):09}"
 
 
-def _random() -> str:
-    """Return ten letters, the length of an attribute type; no library has such a one.
+def _draw_attribute_type() -> str:
+    """Return ten letters, the length of an attribute type; no library has this type.
 
-    Digits would be blotted out of the refusal by which it is known again.
+    Letters only: ``koha_refusals`` masks digits, and the dry run recognises Koha's refusal by this
+    value.
     """
     return "".join(secrets.choice(ascii_uppercase) for _ in range(10))

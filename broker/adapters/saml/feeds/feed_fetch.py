@@ -14,13 +14,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
+from broker.adapters.deadline_sockets import apply_deadline, seconds_left, set_deadline
 from broker.adapters.saml.feeds.aggregates import Trust
 from broker.core.errors import MessageRefused
 
-_WITHIN: Final = 60.0  # seconds for a whole fetch
+_FETCH_TIMEOUT_S: Final = 60.0
 _PIECE: Final = 65_536
-_LONGEST: Final = 200  # characters of an ETag
+_MAX_ETAG_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A configured feed. ``speaks_for`` is the kinds of parties whose metadata it may publish."""
+    """A configured feed.
+
+    ``speaks_for`` is the kinds of parties whose metadata it may publish. ``birk`` is the prefix of
+    the entity IDs under which WAYF publishes institutions; "" for other feeds.
+    """
 
     name: str
     url: str
@@ -64,12 +68,12 @@ class Feed:
 def fetch(feed: Feed, document: Document, etag: str, into: BinaryIO) -> str | None:
     """Write the document into ``into``; return its new ETag, None if it has not changed.
 
-    ``etag`` is that of the copy, or empty to get the document in any case. A server without ETag
-    sends it each time. The document is not verified here. ``MessageRefused``:
-    ``feed.unreachable``, ``feed.status`` (also for a redirect: its target is not configured),
-    ``feed.absent`` if the MDQ server does not know the entity, ``feed.size``.
+    ``etag`` is that of the copy, or empty to get the document in any case. A server without ETags
+    sends the document each time. The document is not verified here. Raises MessageRefused with the
+    cause ``feed.unreachable``, ``feed.status`` (also for a redirect: its target is not
+    configured), ``feed.absent`` (the MDQ server does not know the entity) or ``feed.size``.
     """
-    end_by(time.monotonic() + _WITHIN, feed.trust.largest)
+    set_deadline(time.monotonic() + _FETCH_TIMEOUT_S, feed.trust.largest)
     try:
         with _send(feed, document, etag) as answer:
             if answer.status_code == requests.codes.not_modified and etag:
@@ -97,11 +101,15 @@ def _send(feed: Feed, document: Document, etag: str) -> Iterator[requests.Respon
         headers["If-None-Match"] = etag
     request = requests.Request("GET", document.url, headers).prepare()
     adapter = HTTPAdapter()
-    time_out(adapter.poolmanager)
+    apply_deadline(adapter.poolmanager)
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
         with adapter.send(
-            request, stream=True, timeout=(seconds_left() / 2, seconds_left()), verify=verify
+            request,
+            stream=True,
+            # A host name may have two addresses, which are tried in turn.
+            timeout=(seconds_left() / 2, seconds_left()),
+            verify=verify,
         ) as answer:
             yield answer
     finally:
@@ -115,10 +123,10 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
         if octets > largest:
             raise MessageRefused("feed.size")
         into.write(piece)
-        seconds_left()
+        seconds_left()  # raises TimeoutError after the deadline
 
 
 def _clean_etag(value: str) -> str:
     """Return an ETag if it can be sent back unchanged, else an empty one."""
-    is_clean = len(value) <= _LONGEST and value.isascii() and value.isprintable()
+    is_clean = len(value) <= _MAX_ETAG_LENGTH and value.isascii() and value.isprintable()
     return value if is_clean else ""

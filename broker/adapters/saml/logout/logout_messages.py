@@ -1,5 +1,6 @@
 """Checks, reads and writes LogoutRequests and LogoutResponses with verified signatures.
 
+Each check returns True if the message must be refused.
 Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/attacks.md#29,
 docs/reference/saml-profiles.md#1, #23 and #34.
 """
@@ -56,12 +57,12 @@ class ReceivedLogoutMessage(ReceivedMessage):
 
 
 def _is_expired(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a LogoutRequest that has expired (core 3.7.1)."""
+    """Return whether a LogoutRequest has expired (core 3.7.1)."""
     return received.has_passed(xml_times.read(received.expires))
 
 
-def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a request that does not have exactly one NameID, plain or encrypted."""
+def _has_not_one_name_id(received: ReceivedLogoutMessage) -> bool:
+    """Return whether a request does not have exactly one NameID, plain or encrypted."""
     message = received.message
     return message.base_id is not None or (message.name_id is None) == (
         message.encrypted_id is None
@@ -69,14 +70,14 @@ def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:
 
 
 def _is_unsolicited(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a response without InResponseTo."""
+    """Return whether a response has no InResponseTo."""
     return not received.message.in_response_to
 
 
 LOGOUT_REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,
     "expired": _is_expired,
-    "identifier": _has_doubtful_identifier,
+    "identifier": _has_not_one_name_id,
 }
 LOGOUT_RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,
@@ -92,8 +93,8 @@ def read_request(
 ) -> LogoutRequest:
     """Check a LogoutRequest and return its content.
 
-    ``decrypt_name_id`` is called for an EncryptedID. ``MessageRefused``: ``logout.<check>``, and
-    errors of ``decrypt_name_id``.
+    ``decrypt_name_id`` is called for an EncryptedID. Raises MessageRefused with the cause
+    ``logout.<name of the check>``, or with the cause of ``decrypt_name_id``.
     """
     apply_checks("logout", LOGOUT_REQUEST_CHECKS, received)
     message = received.message
@@ -105,14 +106,15 @@ def read_request(
         indexes=tuple(read_text(index) for index in message.session_index),
         relay_state=relay_state,
         asynchronous=any(f"{{{each.namespace}}}{each.tag}" == ASYNCHRONOUS for each in extensions),
-        issued_by=received.issue_time + received.skew,
+        latest_issue_time=received.issue_time + received.skew,
     )
 
 
 def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
-    """Check a LogoutResponse and return its content. ``MessageRefused``: ``logout.<check>``.
+    """Check a LogoutResponse and return its content.
 
-    Only the single status code Success says that the session has ended.
+    Only the single status code Success says that the session has ended. Raises MessageRefused
+    with the cause ``logout.<name of the check>``.
     """
     apply_checks("logout", LOGOUT_RESPONSE_CHECKS, received)
     message = received.message
@@ -121,14 +123,14 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
 
 
 def write_request(
-    issuer: str, destination: str, participant: Participant, name: str, now: datetime
+    issuer: str, destination: str, participant: Participant, message_id: str, now: datetime
 ) -> etree._Element:
     """Write the LogoutRequest to a participant.
 
     Repeat the NameID and every SessionIndex exactly (docs/reference/saml-profiles.md#23).
     """
     message = samlp.LogoutRequest(
-        id=name,
+        id=message_id,
         version="2.0",
         issue_instant=xml_times.write(now),
         destination=destination,
@@ -142,15 +144,21 @@ def write_request(
 
 
 def write_response(
-    issuer: str, destination: str, answered: str, name: str, *, status: Status, now: datetime
+    issuer: str,
+    destination: str,
+    request_id: str,
+    message_id: str,
+    *,
+    status: Status,
+    now: datetime,
 ) -> etree._Element:
-    """Write the LogoutResponse to the request of id ``answered``."""
+    """Write the LogoutResponse to the request with the id ``request_id``."""
     message = samlp.LogoutResponse(
-        id=name,
+        id=message_id,
         version="2.0",
         issue_instant=xml_times.write(now),
         destination=destination,
-        in_response_to=answered,
+        in_response_to=request_id,
         issuer=saml.Issuer(text=issuer),
         status=status_element(status),
     )

@@ -26,8 +26,8 @@ class ProfileTraits:
     strict: bool = False
 
     @property
-    def longer(self) -> timedelta:
-        """Return how much longer than with SKEW a replay of a message must be refused."""
+    def replay_margin(self) -> timedelta:
+        """Return how much longer a replay must be refused than with the usual SKEW."""
         return self.skew - SKEW
 
 

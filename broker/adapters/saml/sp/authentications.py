@@ -34,7 +34,7 @@ def make_authentication(received: ReceivedAssertion) -> Authentication:
         issuer=upstream.entity_id,
         institution=institution.entity_id if institution else "",
         authorities=_list_known_authorities(received, withheld),
-        attributes=attributes(received.message),
+        attributes=_read_attributes(received.message),
         authn_instant=received.instants[0],
         authn_context=_authn_context(received, withheld),
         received=received.now,
@@ -83,7 +83,8 @@ def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | 
 def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
     """Return the chain without names that neither configuration nor metadata contains.
 
-    Services rely on us for it. The last name has been checked already.
+    Services trust the broker that the chain is true. The last name is the institution, and was
+    checked before.
     """
     upstream = received.upstream
     known = {upstream.entity_id}
@@ -104,18 +105,18 @@ def _assertion_until(received: ReceivedAssertion) -> datetime:
     confirmed = [xml_times.read(each.not_on_or_after) for each in data]
     # A replay would pass the checks until the last confirmation ends.
     ends.append(max((end for end in confirmed if end), default=None))
-    return min(end for end in ends if end) + traits.longer
+    return min(end for end in ends if end) + traits.replay_margin
 
 
 def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | None:
     """Return the class; unspecified if it is unknown or above the institution's maximum.
 
-    We would vouch for it. None if there is no class, or the profile states the level in an
-    attribute.
+    Otherwise the broker would vouch for a level that it has not checked. Return None if there is no
+    class, or if the profile states the level in an attribute.
     """
     if received.traits.nsis:
         return None
-    # An anyURI: space around it means nothing.
+    # The class is an anyURI: white space around it has no meaning.
     context = received.statements[0].authn_context or saml.AuthnContext()
     written = " ".join(read_text(context.authn_context_class_ref).split())
     if not written:
@@ -130,7 +131,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     return UNSPECIFIED_CLASS
 
 
-def attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
+def _read_attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
     """Return the attributes by Name; values of the same Name are joined.
 
     Source: docs/reference/attacks.md#22.

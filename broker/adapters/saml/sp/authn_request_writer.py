@@ -27,8 +27,8 @@ from broker.core.login.transaction import AuthnRequest
 PERSON: Final = "https://data.gov.dk/eid/Person"
 
 
-def authn_request(
-    asked: Upstream,
+def write_authn_request(
+    upstream: Upstream,
     request: AuthnRequest,
     *,
     request_id: str,
@@ -36,10 +36,11 @@ def authn_request(
     acs: str,
     now: datetime,
 ) -> samlp.AuthnRequest:
-    """Return our AuthnRequest to the upstream ``asked``, as the service's ``request`` demands.
+    """Return our AuthnRequest to ``upstream``, as the service's ``request`` demands.
 
-    Raises RequestRefused if the service's IDPList leaves no institution, or if its ProxyCount
-    is 0. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
+    Raises RequestRefused if the service's IDPList contains no institution of the upstream, if its
+    ProxyCount is 0, or if it asks for a level that the upstream cannot give. Sources: saml-core
+    3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
     """
     return samlp.AuthnRequest(
         id=request_id,
@@ -48,19 +49,19 @@ def authn_request(
         destination=destination,
         assertion_consumer_service_url=acs,
         protocol_binding=POST,
-        issuer=saml.Issuer(text=asked.sp_entity_id),
-        subject=_subject(asked, request),
+        issuer=saml.Issuer(text=upstream.sp_entity_id),
+        subject=_subject(upstream, request),
         name_id_policy=samlp.NameIDPolicy(allow_create="true"),
-        force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
+        force_authn=_optional_flag(wanted=request.force_authn or upstream.force_authn),
         is_passive=_optional_flag(wanted=request.is_passive),
-        requested_authn_context=_authn_context(asked, request),
-        scoping=_scoping(asked, request),
+        requested_authn_context=_authn_context(upstream, request),
+        scoping=_scoping(upstream, request),
     )
 
 
-def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
+def _subject(upstream: Upstream, request: AuthnRequest) -> saml.Subject | None:
     hint = request.subject_hint
-    if hint is None or not asked.subject_hint:  # the upstream might refuse a Subject
+    if hint is None or not upstream.subject_hint:  # the upstream might refuse a Subject
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
 
@@ -70,23 +71,25 @@ def _optional_flag(*, wanted: bool) -> str | None:
     return "true" if wanted else None
 
 
-def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+def _authn_context(upstream: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     """Return the AuthnContext classes that the service asks for.
 
-    An upstream that knows NSIS levels is asked for a level and for the class of persons
+    An upstream that knows NSIS levels is upstream for a level and for the class of persons
     (docs/reference/nemlog-in.md#request).
     """
     classes: tuple[str, ...]
     comparison = request.comparison
-    if traits_of(asked).nsis:
-        least = level_to_request(request, asked.least, asked.meets)
+    if traits_of(upstream).nsis:
+        least = level_to_request(request, upstream.least, upstream.meets)
         if least is None:
-            detail = describe_unmet(request, f"{nsis_class(asked.least)} or higher", asked.name)
+            detail = describe_unmet(
+                request, f"{nsis_class(upstream.least)} or higher", upstream.name
+            )
             raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
         classes = (nsis_class(least), PERSON)
         comparison = "minimum"
     elif request.authn_contexts:
-        classes = tuple(classes_to_request(request, asked.meets))
+        classes = tuple(classes_to_request(request, upstream.meets))
     else:
         return None
     return samlp.RequestedAuthnContext(
@@ -95,24 +98,24 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     )
 
 
-def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
+def _scoping(upstream: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     """Return the Scoping: institutions, ProxyCount less one, and chain of requesting services.
 
-    The service of this login is the last of the chain. The national eID gets no chain unless that
-    is configured (docs/reference/saml-profiles.md#36).
+    The service of this login is the last of the chain. An upstream with NSIS levels gets no Scoping
+    unless ``requester_id`` is configured (docs/reference/saml-profiles.md#36).
     """
     if request.proxy_count == 0:
         raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = list_scoped_institutions(asked, request.idp_list)
+    institutions = list_scoped_institutions(upstream, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
-    traits = traits_of(asked)
-    if traits.nsis and not asked.requester_id:
+    traits = traits_of(upstream)
+    if traits.nsis and not upstream.requester_id:
         return None
     entries = []
     if traits.hub:
         entries = [samlp.IDPEntry(provider_id=name) for name in institutions]
-    requesters = _requesters(asked, request)
+    requesters = _requesters(upstream, request)
     if not entries and not requesters and request.proxy_count is None:
         return None
     return samlp.Scoping(
@@ -122,9 +125,9 @@ def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     )
 
 
-def _requesters(asked: Upstream, request: AuthnRequest) -> list[samlp.RequesterID]:
+def _requesters(upstream: Upstream, request: AuthnRequest) -> list[samlp.RequesterID]:
     """Return the chain of requesting services; empty for a sign-up, which no service requests."""
-    if not asked.requester_id or not request.entity_id:
+    if not upstream.requester_id or not request.entity_id:
         return []
     chain = (*request.requester_ids, request.entity_id)
     return [samlp.RequesterID(text=name) for name in chain]

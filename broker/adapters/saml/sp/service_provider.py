@@ -79,7 +79,7 @@ class ServiceProvider:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        message = authn_request_writer.authn_request(
+        message = authn_request_writer.write_authn_request(
             asked,
             request,
             request_id=request_id,
@@ -221,7 +221,7 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
 def _upstream_refusal(response: ReceivedResponse) -> Received:
     """Return an error status, and until when a replay of its Response must be refused."""
     issued = xml_times.read(response.message.issue_instant) or response.now
-    until = issued + response.traits.fresh + response.traits.longer
+    until = issued + response.traits.fresh + response.traits.replay_margin
     refusal = UpstreamRefusal(response.upstream.name, _map_status(response.codes))
     return Received(refusal, str(response.message.id or ""), until)
 

@@ -17,22 +17,26 @@ from broker.core.login.transaction import LoginPurpose, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
 
-# A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
+# The largest form that a page of the broker posts again, so that the browser adds its SameSite=Lax
+# cookies. A real AuthnRequest has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
 
 
-def pairs(of: Request) -> Sequence[tuple[str, str]]:
-    """Return a form's pairs in full: a parameter sent twice must be seen twice (attacks 14)."""
-    return tuple(of.form.items(multi=True))
+def list_form_fields(request: Request) -> Sequence[tuple[str, str]]:
+    """Return all fields of a form: a parameter that is sent twice is listed twice (attacks 14)."""
+    return tuple(request.form.items(multi=True))
 
 
-def query_of(received: Request) -> str:
-    """Return the query as it came: a signature by HTTP-Redirect is over its very octets."""
-    return received.query_string.decode("ascii", "replace")
+def raw_query(request: Request) -> str:
+    """Return the query unchanged: a signature by HTTP-Redirect is over its octets."""
+    return request.query_string.decode("ascii", "replace")
 
 
 def blueprint(login: "LoginEndpoints") -> Blueprint:
-    """Return what begins a login or sign-up, the ACS, and ``/login/<transaction>``."""
+    """Return the routes that begin a login or sign-up, the ACS, and the pages of a transaction.
+
+    ``name`` in these routes is the id of the transaction.
+    """
     routes = Blueprint("login", __name__)
     both = ["GET", "POST"]
     routes.route("/saml/idp/sso", methods=both)(login.sso)
@@ -56,24 +60,25 @@ class LoginEndpoints(LoginPages):
         try:
             ports.limits.count_beginning()
         except NetworkBusy:
-            if not self._came_without_cookies():
+            if not self._can_retry_with_cookies():
                 raise
-            return self.post_again(dict(pairs(request)))
+            return self.post_again(dict(list_form_fields(request)))
         now = ports.now()
         browser = None
         if request.method == "GET":
-            asked = ports.idp_role.read_redirect(query_of(request), now)
+            asked = ports.idp_role.read_redirect(raw_query(request), now)
+            # Only a GET: a cross-site POST brings no SameSite=Lax cookie.
             browser = next(iter(ports.cookies.browsers()), None)
         else:
-            asked = ports.idp_role.read_post(pairs(request), now)
+            asked = ports.idp_role.read_post(list_form_fields(request), now)
         shared = ports.shared()
-        context, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
-        if outstanding:
-            return self.send_request(context, outstanding)
+        context, pending_request = ports.broker.begin(asked, now, browser, shared=shared)
+        if pending_request:
+            return self.send_request(context, pending_request)
         return self.redirect_to(context.transaction)
 
     def begin_sign_up(self) -> Response:
-        """Begin a sign-up with the affiliation that the person named: an intent.
+        """Begin a sign-up with the affiliation that the person named, which is their intent.
 
         Source: docs/reference/design.md#invariant-7.
         """
@@ -90,19 +95,21 @@ class LoginEndpoints(LoginPages):
         now = ports.now()
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        message, request_id = ports.sp_role.parse_response(upstream, pairs(request))
-        context, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
+        message, request_id = ports.sp_role.parse_response(upstream, list_form_fields(request))
+        context, pending_request = ports.broker.find_awaited_request(request_id, upstream, now)
         transaction = context.transaction
         try:
             asked, reference = transaction.upstream_request, transaction.reference
-            received = ports.messages.receive(ports.sp_role, message, asked, outstanding, reference)
+            received = ports.messages.receive(
+                ports.sp_role, message, asked, pending_request, reference
+            )
             identity = received.message_id, received.until
             arrival_token = ports.broker.arrivals.add(
-                transaction.id, outstanding.id, received.answer, identity, now
+                transaction.id, pending_request.id, received.answer, identity, now
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                ports.broker.consume_request(context, outstanding, now)
+                ports.broker.consume_request(context, pending_request, now)
             raise
         return redirect(add_query(self.url(transaction), {"arrival": arrival_token}), 303)
 
@@ -110,7 +117,7 @@ class LoginEndpoints(LoginPages):
         """Continue a transaction in its browser."""
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
-            return self._arrive(name, arrival_token)
+            return self._join_arrival(name, arrival_token)
         context = self.bound(name, self.url)
         if isinstance(context, Response):
             return context
@@ -122,8 +129,8 @@ class LoginEndpoints(LoginPages):
                 return self.redirect_to(transaction, "pin")
             if remembered:
                 return self.send_to_upstream(context, remembered)
-        # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
-        # login cookie is spent on it.
+        # If the upstream refused, the transaction names no person: the browser cookie is enough to
+        # see the page, and no login cookie is set.
         if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
             transaction
         ):
@@ -131,75 +138,78 @@ class LoginEndpoints(LoginPages):
         return self.show_next(ports.broker.resume(context, ports.now()))
 
     def upstream(self, name: str) -> Response:
-        """Show the ways to log in, or go on by the chosen upstream."""
+        """Show the ways to log in, or continue with the chosen upstream."""
         forms = self.ports.forms
         context = self.require_browser(name)
         if request.method == "POST":
-            return self._chosen(context, forms.read(context.transaction, "upstream"))
+            return self._send_to_chosen(context, forms.read(context.transaction, "upstream"))
         upstream = request.args.get("to")
         if upstream is None:
             return self.choose(context)
         token = request.args.get("token", "")
-        forms.verify(token, context.transaction, _purpose_of(upstream))
+        forms.verify(token, context.transaction, _token_scope(upstream))
         return self.send_to_upstream(context, upstream)
 
     def bind(self, context: LoginContext, browser: str) -> LoginContext | Response:
-        """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
+        """Bind the transaction to the browser.
 
-        Both stand in one write, before the AuthnRequest is made.
+        If only one upstream is possible and it is not the library account, answer with the
+        AuthnRequest to it. One write stores both, before the AuthnRequest is made.
         """
         ports = self.ports
         shared = ports.shared()
-        bound, outstanding = ports.broker.bind_and_ask(context, browser, ports.now(), shared=shared)
-        if outstanding is None:
+        bound, pending_request = ports.broker.bind_and_ask(
+            context, browser, ports.now(), shared=shared
+        )
+        if pending_request is None:
             return bound
-        return self.send_request(bound, outstanding)
+        return self.send_request(bound, pending_request)
 
     def url_to(self, transaction: Transaction, upstream: str) -> str:
-        """Return our own address that leads to ``upstream``.
+        """Return the address of the broker that leads to ``upstream``.
 
         A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
         if upstream in self.ports.broker.rules.local:
             return self.url(transaction, "pin")
-        token = self.ports.forms.token(transaction, _purpose_of(upstream))
+        token = self.ports.forms.token(transaction, _token_scope(upstream))
         query = urlencode({"to": upstream, "token": token})
         return f"{self.url(transaction, 'upstream')}?{query}"
 
-    def _came_without_cookies(self) -> bool:
-        """Return whether another site posted the request, so that its browser brought no cookie.
+    def _can_retry_with_cookies(self) -> bool:
+        """Return whether a page of the broker can post the request again, with more cookies.
 
-        Such a request does not carry the mark of an earlier login (SameSite=Lax). If a page of the
-        broker posts the request again, it does.
+        A cross-site POST brings no SameSite=Lax cookie. One of these is the mark of an earlier
+        login, and browsers with a mark have a separate limit (``NetworkLimits``).
         """
         if request.method != "POST" or same_origin(request.headers, self.ports.base_url):
             return False
         return (request.content_length or 0) <= _MOST_POSTED_AGAIN
 
     def _find_remembered(self, transaction: Transaction) -> str:
-        """Return the upstream that this browser remembers, if it is one of this request's."""
+        """Return the upstream that this browser remembers, if this request allows it; else ""."""
         asked = transaction.request
-        # RequestRefused where no way is left, remembered or not.
+        # Raises RequestRefused if no upstream is possible: call it even if none is remembered.
         ways = self.ports.broker.rules.ways(asked, transaction.purpose)
         if transaction.purpose is not LoginPurpose.LOGIN or transaction.shared or asked.is_passive:
             return ""
         upstream = self.ports.cookies.upstream()
         return upstream if upstream and upstream in ways else ""
 
-    def _arrive(self, name: str, arrival_token: str) -> Response:
+    def _join_arrival(self, name: str, arrival_token: str) -> Response:
         """Join the arrival to its transaction, and set the login cookie for an authentication.
 
-        Where another request writes first, all is read and decided again. StoreUnavailable where it
-        always does: that is a fault of the store.
+        If another request writes first, read and decide again. Raises StoreUnavailable if that
+        happens each time, because so many collisions are a fault of the store.
         """
         for _ in range(MOST_TRIES):
-            response = self._arrive_now(name, arrival_token)
+            response = self._try_to_join_arrival(name, arrival_token)
             if response is not None:
                 return response
         raise StoreUnavailable("a transaction kept changing")
 
-    def _arrive_now(self, name: str, arrival_token: str) -> Response | None:
-        """Join the arrival as ``_arrive``; None where another request wrote first."""
+    def _try_to_join_arrival(self, name: str, arrival_token: str) -> Response | None:
+        """Join the arrival once; return None if another request wrote first."""
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
@@ -217,9 +227,10 @@ class LoginEndpoints(LoginPages):
         return response
 
     def _join(self, matched: LoginContext) -> Response | None:
-        """Write what was matched, and answer; None where another request wrote first.
+        """Store the matched arrival and answer; return None if another request wrote first.
 
-        An assertion leaves by the very write that joins the answer it rests on.
+        If the assertion is the next step, one write stores both the upstream's answer and that the
+        assertion is issued.
         """
         ports = self.ports
         step = ports.next_step(matched)
@@ -228,10 +239,10 @@ class LoginEndpoints(LoginPages):
         joined = ports.broker.matching.join(matched, ports.now())
         return self.redirect_to(joined.transaction) if joined else None
 
-    def _chosen(self, context: LoginContext, form: SubmittedForm) -> Response:
-        """Lead on to the chosen upstream, and remember it where the person ticked that.
+    def _send_to_chosen(self, context: LoginContext, form: SubmittedForm) -> Response:
+        """Continue with the chosen upstream, and remember it if the person ticked that.
 
-        A tick at "shared computer" binds the transaction as one from ``shared_networks``.
+        A tick at "shared computer" has the effect of a request from ``shared_networks``.
         """
         ports = self.ports
         browser = context.transaction.browser
@@ -250,6 +261,6 @@ class LoginEndpoints(LoginPages):
         return response
 
 
-def _purpose_of(upstream: str) -> str:
-    """Return the purpose of a token that sends this browser to one upstream and no other."""
+def _token_scope(upstream: str) -> str:
+    """Return the scope of a form token that sends this browser to one upstream and no other."""
     return f"to {upstream}"

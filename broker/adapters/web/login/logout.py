@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import pairs, query_of
+from broker.adapters.web.login.login import list_form_fields, raw_query
 from broker.adapters.web.message_recording import REFUSED_BY_UPSTREAM, read_posted, write_wire
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
@@ -119,9 +119,9 @@ class SingleLogoutPages(OutgoingSaml):
         now = self.ports.now()
         if request.method == "POST":
             wire = read_posted(request.form)
-            message = self.role.read_post(upstream, pairs(request), now)
+            message = self.role.read_post(upstream, list_form_fields(request), now)
         else:
-            wire = query_of(request)
+            wire = raw_query(request)
             message = self.role.read_redirect(upstream, wire, now)
         record, peer = self.ports.messages.record_logout, message.peer
         if isinstance(message, LogoutRequest):
@@ -135,7 +135,7 @@ class SingleLogoutPages(OutgoingSaml):
         return redirect(self._url(name), 303)
 
     def _request(self, message: LogoutRequest, now: datetime) -> Response:
-        """End what the request names before any participant is asked; continue in the browser.
+        """End the sessions that the request names, then continue in the browser.
 
         A form post from another site brings no cookie. The redirect to our own page makes the
         browser send it (docs/reference/design.md#4a-1).
@@ -153,7 +153,7 @@ class SingleLogoutPages(OutgoingSaml):
         return redirect(self._url(logout.id), 303)
 
     def _is_finished_at_once(self, logout: Logout) -> bool:
-        """Return whether only the answer remains: no participant to ask, and nothing to show."""
+        """Return whether only the answer is missing: no participant to ask, and nothing to show."""
         if not logout.browsers:
             # Without the broker's cookies this browser has no other session here, and it could not
             # open a page of this logout.
@@ -235,7 +235,7 @@ class SingleLogoutPages(OutgoingSaml):
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
         configured = side.get(peer.name)
         if configured is None:
-            # The peer was removed from broker.toml while a session at it lasted.
+            # The peer was removed from broker.toml while a session at it was open.
             return Text(peer.name, peer.name)
         return configured.label
 

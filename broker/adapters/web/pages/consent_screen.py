@@ -48,26 +48,43 @@ _OF_ROLE: Final = frozenset(
         "cvr",
     }
 )
+# Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).
+_ROLE_ATTRIBUTES: Final = frozenset(
+    {"eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation"}
+)
+_ROLES: Final[Mapping[str, LazyString]] = {
+    "student": _("student"),
+    "employee": _("employee"),
+    "faculty": _("teacher or researcher"),
+    "staff": _("technical or administrative staff"),
+    "member": _("student, employee or the like"),
+    "affiliate": _("associated person"),
+    "alum": _("former student"),
+    "library-walk-in": _("library visitor"),
+}
+# Attributes whose values need no label.
 _PLAIN: Final = frozenset({"gn", "sn", "cn", "displayName", "mail", "eduPersonScopedAffiliation"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ShownValue:
-    """A value as people read it, and beside it exactly as it is sent, where the two differ."""
+    """A value in words, and exactly as it is sent if that differs."""
 
     text: str
     exact: str = ""
 
     def __str__(self) -> str:
-        """Return both, as they stand in a line."""
+        """Return both in one line."""
         return f"{self.text} ({self.exact})" if self.exact else self.text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DisclosureRow:
-    """A row of the page: ``pending`` is a value that is made when the person goes on.
+    """A row of the page.
 
-    ``hidden`` is the library system's own number: nobody types it, and no page shows it.
+    ``pending``: the value is made when the person continues. ``hidden``: the value is the library
+    system's own number, which nobody types and no page shows. ``revealable``: a button shows the
+    whole CPR number.
     """
 
     name: str
@@ -80,7 +97,7 @@ class DisclosureRow:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the values speak for themselves, so that the groups need no label."""
+        """Return whether the values speak for themselves, so that the page shows no label."""
         return bool(self.values) and self.name in _PLAIN
 
     @property
@@ -95,8 +112,8 @@ class DisclosureRow:
 class ConsentScreen:
     """Everything on the page that asks or informs (docs/reference/consent.md#screen).
 
-    The page shows the disclosure's items, in order, and no others. ``upstream`` is where the
-    person logged in.
+    The page shows the disclosure's items, in order, and no others. ``upstream`` is the one by which
+    the person logged in.
     """
 
     asked: Ask
@@ -109,23 +126,23 @@ class ConsentScreen:
 
     @property
     def disclosure(self) -> Disclosure:
-        """Return what would leave."""
+        """Return what would be sent."""
         return self.asked.question.disclosure
 
     @property
     def receiver(self) -> Text:
-        """Return the name of who gets it: the controller, or the service where none is known."""
+        """Return the name of the receiver: the controller, or the service if it has none."""
         receiver = self.disclosure.receiver
         return receiver.name if receiver else self.service.label
 
     @cached_property
     def rows(self) -> tuple[DisclosureRow, ...]:
-        """Return the rows of what leaves in any case."""
+        """Return the rows of what is sent in any case."""
         return tuple(self._row(item) for item in self.disclosure.items if not item.optional)
 
     @cached_property
     def choices(self) -> tuple[DisclosureRow, ...]:
-        """Return the rows of what leaves where it is ticked."""
+        """Return the rows of what is sent if the person ticks it."""
         return tuple(self._row(item) for item in self.disclosure.items if item.optional)
 
     @property
@@ -137,7 +154,7 @@ class ConsentScreen:
 
     @property
     def origin(self) -> str:
-        """Return where the information comes from; "" where nobody has said."""
+        """Return where the information comes from; "" if the disclosure names no source."""
         if self.upstream and self.upstream.local:
             return str(_("library account"))
         giver = self.disclosure.giver
@@ -145,7 +162,7 @@ class ConsentScreen:
 
     @property
     def makes_account(self) -> bool:
-        """Return whether going on creates a borrower."""
+        """Return whether the library account is created when the person continues."""
         release = self.asked.decision.release
         return self._number is None and release is not None and release.borrower == "make"
 
@@ -156,7 +173,10 @@ class ConsentScreen:
 
     @property
     def is_by_address(self) -> bool:
-        """Return whether the NameID is the mail address of a row, and no number that is made."""
+        """Return whether the NameID is a mail address that a row shows.
+
+        Otherwise it is an identifier that the broker makes.
+        """
         return any(row.name == NAME_ID for row in self.rows)
 
     def is_other_address(self, address: str | None) -> bool:
@@ -180,7 +200,7 @@ class ConsentScreen:
         hidden = is_number and not pending
         is_cpr = item.name == _CPR
         values = () if hidden else item.values
-        # The CPR is masked whatever the policy says: no page source holds it
+        # The CPR number is masked whatever the policy says: no page source contains it
         # (docs/reference/design.md#invariant-4).
         if is_cpr:
             values = tuple(map(mask, values))
@@ -228,9 +248,9 @@ def may_reveal(transaction: Transaction, now: datetime) -> bool:
 
 
 def whole_number(disclosure: Disclosure) -> str | None:
-    """Return the CPR number that would leave, as people write it; None where none would.
+    """Return the CPR number that would be sent, as people write it; None if none would.
 
-    It is for the page that shows it to its owner alone.
+    Use it only for the page that shows the number to its owner.
     """
     for item in disclosure.items:
         if item.name == _CPR:
@@ -239,33 +259,17 @@ def whole_number(disclosure: Disclosure) -> str | None:
 
 
 def mask(value: str) -> str:
-    """Return dots for a value: in the shape of a CPR number for a CPR number.
+    """Return dots instead of a value; those for a CPR number have its shape.
 
     The first six digits are hidden too, because they are the date of birth.
     """
     return _NUMBER_IN_DOTS if _CPR_NUMBER.match(value) else _DOTS
 
 
-# Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).
-_ROLE_ATTRIBUTES: Final = frozenset(
-    {"eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation"}
-)
-_ROLES: Final[Mapping[str, LazyString]] = {
-    "student": _("student"),
-    "employee": _("employee"),
-    "faculty": _("teacher or researcher"),
-    "staff": _("technical or administrative staff"),
-    "member": _("student, employee or the like"),
-    "affiliate": _("associated person"),
-    "alum": _("former student"),
-    "library-walk-in": _("library visitor"),
-}
-
-
 def role_in_words(value: str, institutions: Iterable[Institution], language: str) -> str:
-    """Return ``employee@au.dk`` as "employee at Aarhus University"; "" for a word unknown here.
+    """Return ``employee@au.dk`` as "employee at Aarhus University"; "" for an unknown role.
 
-    ``institutions`` are those whose names are known; a scope of none of them is named itself.
+    ``institutions`` give their names. A scope that belongs to none of them is shown itself.
     """
     word, _at, scope = value.partition("@")
     role = _ROLES.get(word.lower())
@@ -273,11 +277,11 @@ def role_in_words(value: str, institutions: Iterable[Institution], language: str
         return ""
     if not scope:
         return str(role)
-    where = _institution(scope.lower(), institutions, language) or scope
-    return str(_("%(role)s at %(institution)s", role=role, institution=where))
+    place = _name_institution(scope.lower(), institutions, language) or scope
+    return str(_("%(role)s at %(institution)s", role=role, institution=place))
 
 
-def _institution(scope: str, institutions: Iterable[Institution], language: str) -> str:
+def _name_institution(scope: str, institutions: Iterable[Institution], language: str) -> str:
     for institution in institutions:
         if institution.label is None:
             continue

@@ -1,4 +1,4 @@
-"""The answer to every error: a page with a reason, a way on and a reference."""
+"""The answer to every error: a page with its reason, what to do next, and a help code."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -41,15 +41,15 @@ def install(app: Flask, ports: WebPorts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPages(StepPages):
-    """The answers to errors, made of the web ports."""
+    """Error pages for people, and error Responses for services."""
 
     def show_broker_error(self, error: BrokerError) -> Response:
-        """Answer an error of the broker: to the service where it asked for that, else by a page."""
+        """Answer an error of the broker: by a Response to the service or by a page."""
         context = self._own_transaction()
         try:
             response = self._answer_service(error, context)
         except BrokerError as unanswerable:
-            # The service itself is gone from the metadata: only the person is left to answer.
+            # The service is no longer in the metadata: answer the person.
             error, response = unanswerable, None
         return response or self._show(error, context)
 
@@ -57,10 +57,10 @@ class ErrorPages(StepPages):
         """Answer what Flask refuses: no such page, wrong method, too large."""
         code = error.code or _SERVER_ERROR
         reason = _REASONS.get(code, "unexpected" if code >= _SERVER_ERROR else "form_refused")
-        name = self.ports.stranger_reference(_route(), reason)
-        facts: Facts = {"reference": name, "reason": reason, "http": code, "route": _route()}
+        reference = self.ports.make_stranger_reference(_route(), reason)
+        facts: Facts = {"reference": reference, "reason": reason, "http": code, "route": _route()}
         self.ports.tell(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, facts))
-        response = self.error(reason, code, name)
+        response = self.error(reason, code, reference)
         if code == 405:
             methods = getattr(error, "valid_methods", None) or ()
             response.headers["Allow"] = ", ".join(methods)
@@ -68,47 +68,51 @@ class ErrorPages(StepPages):
 
     def show_unforeseen(self, error: Exception) -> Response:
         """Answer an unexpected error with 503; page and log do not show its text."""
-        name = self.ports.stranger_reference(_route(), "unexpected")
-        self.ports.unexpected(error, name)
-        return self._error_page("unexpected", 503, name, self._own_transaction())
+        reference = self.ports.make_stranger_reference(_route(), "unexpected")
+        self.ports.log_unexpected(error, reference)
+        return self._page_with_retry("unexpected", 503, reference, self._own_transaction())
 
     def show_busy(self, error: NetworkBusy) -> Response:
         """Answer a network that begins too many logins."""
         self.ports.tell(BrokerEvent(EventKind.NETWORK_BUSY_SHOWN, {"reason": error.reason}))
-        name = self.ports.stranger_reference(_route(), error.reason)
-        response = self.error(error.reason, error.http, name)
+        reference = self.ports.make_stranger_reference(_route(), error.reason)
+        response = self.error(error.reason, error.http, reference)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
 
     def _answer_service(self, error: BrokerError, context: LoginContext | None) -> Response | None:
-        """Return the answer to the service, where that is what it asked for; None for a page."""
+        """Return the error Response for the service, or None if the person gets a page.
+
+        The service gets it if its AuthnRequest was refused or is passive.
+        """
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             return self._refuse_request(error, error.request)
-        # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
+        # IsPassive forbids pages of the broker, also for errors
+        # (docs/reference/saml-profiles.md#27).
         if context is None or not context.transaction.request.is_passive:
             return None
         return self.show_refusal(context, Refuse(error.reason, NO_PASSIVE))
 
-    def _refuse_request(self, error: RequestRefused, asked: AuthnRequest) -> Response:
+    def _refuse_request(self, error: RequestRefused, refused: AuthnRequest) -> Response:
         ports = self.ports
-        name = draw_reference()
-        facts = {"reference": name, "service": asked.service, "cause": str(error)}
+        reference = draw_reference()
+        facts = {"reference": reference, "service": refused.service, "cause": str(error)}
         if error.detail:
             facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
-        form = ports.idp_role.refuse(asked, error.refusal, f"_r{name}", ports.now())
-        return self.post_to_service(form, asked.service)
+        form = ports.idp_role.refuse(refused, error.refusal, f"_r{reference}", ports.now())
+        return self.post_to_service(form, refused.service)
 
     def _show(self, error: BrokerError, context: LoginContext | None) -> Response:
         ports = self.ports
         facts = self._facts(error)
         if context is None or context.transaction.authentication is None:
             # Store nothing before the authentication (docs/reference/design.md#4e).
-            name = ports.stranger_reference(_route(), error.reason)
-            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reference": name, **facts}))
+            reference = ports.make_stranger_reference(_route(), error.reason)
+            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, {"reference": reference, **facts}))
         else:
-            name = draw_reference()
-            transaction = replace(context.transaction, reference=name)
+            reference = draw_reference()
+            transaction = replace(context.transaction, reference=reference)
             ports.tell_login(
                 EventKind.ERROR_SHOWN,
                 transaction,
@@ -118,11 +122,11 @@ class ErrorPages(StepPages):
                 # The text of an error never stands in the audit log.
                 reason=error.cause if isinstance(error, MessageRefused) else error.reason,
             )
-        return self._error_page(error.reason, error.http, name, context)
+        return self._page_with_retry(error.reason, error.http, reference, context)
 
     def _facts(self, error: BrokerError) -> Facts:
-        """Return the facts of the log; the cause of a refused message is one of our codes."""
-        # A path could hold any text: name the upstream only if it is configured.
+        """Return the facts of the log. The cause of a refused message is a code of the broker."""
+        # A path could contain any text: name the upstream only if it is configured.
         upstream = (request.view_args or {}).get("upstream")
         facts: dict[str, str | int | None] = {
             "reason": error.reason,
@@ -138,24 +142,24 @@ class ErrorPages(StepPages):
         return facts
 
     def _own_transaction(self) -> LoginContext | None:
-        """Return the transaction of the address if it is this browser's, or still unbound."""
+        """Return the transaction that the URL names, if it is this browser's or still unbound."""
         context: LoginContext | None = g.get("context")
         if context is None or "name" not in (request.view_args or {}):
             return None
         own = {None, *self.ports.cookies.browsers()}
         return context if context.transaction.browser in own else None
 
-    def _error_page(
-        self, reason: str, status: int, name: str, context: LoginContext | None
+    def _page_with_retry(
+        self, reason: str, status: int, reference: str, context: LoginContext | None
     ) -> Response:
-        """Return the page of an error, with the ways on from the login of the address."""
+        """Return the page of an error, with links that continue the login that the URL names."""
         if context is None:
-            return self.error(reason, status, name)
+            return self.error(reason, status, reference)
         transaction = context.transaction
         retry = self.url(transaction, "upstream")
-        return self.error(reason, status, name, retry, transaction.service_before)
+        return self.error(reason, status, reference, retry, transaction.service_before)
 
 
 def _route() -> str:
-    """Return the rule of the route: a path could hold what somebody pasted into it."""
+    """Return the rule of the route: the path itself could contain pasted personal data."""
     return request.url_rule.rule if request.url_rule else "none"

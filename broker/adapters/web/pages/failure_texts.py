@@ -7,17 +7,19 @@ from typing import Final, Literal
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-# The kinds of actions that a page with a reason offers; one of them is its main button.
+# The kinds of actions that a page with a reason offers; one of them is its main button. "way" leads
+# to another way to log in, "sign_up" to a sign-up page, "again" repeats what failed, "help" leads
+# to help at the upstream, "contact" to the library, "return" back to the service.
 ActionKind = Literal["way", "sign_up", "again", "help", "contact", "return"]
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class ReasonText:
     """The texts of one reason, in the language of the page that shows them.
 
     ``happened`` is one sentence, ``advice`` stands under "More help", and ``main`` is the kind of
-    the main button, where the page has an action of that kind. ``error_url_code`` is the code of
-    REFEDS errorURL for the upstream's own page; "" where that page could not help.
+    the main button, if the page has an action of that kind. ``error_url_code`` is the code of
+    REFEDS errorURL for the upstream's own page; "" if that page could not help.
     """
 
     title: LazyString
@@ -28,8 +30,10 @@ class Explanation:
 
 
 _CONTACT: Final = _("Contact the library and give them the help code on this page.")
-_AFRESH: Final = _("Go back to the service and log in again.")
-_AGAIN: Final = _("Log in again at the service, and agree to send the information it asks for.")
+_LOG_IN_AT_SERVICE_AGAIN: Final = _("Go back to the service and log in again.")
+_LOG_IN_AND_AGREE: Final = _(
+    "Log in again at the service, and agree to send the information it asks for."
+)
 _LATER: Final = _("Wait a few minutes and try again.")
 _LOG_OUT: Final = _(
     "Log out of each service that you have used. "
@@ -38,34 +42,32 @@ _LOG_OUT: Final = _(
 _OURS: Final = _("There is a fault in our system, and no information has been sent.")
 _RELOAD: Final = _("Go back, load the page again and answer once more.")
 
-_DOWN: Final = Explanation(
+_DOWN: Final = ReasonText(
     _("You cannot log in at the moment"), _OURS, (_LATER, _CONTACT), main="again"
 )
-GENERAL: Final = Explanation(
-    _("Sorry, there is a problem"), _OURS, (_LATER, _CONTACT), main="again"
-)
+GENERAL: Final = ReasonText(_("Sorry, there is a problem"), _OURS, (_LATER, _CONTACT), main="again")
 
-FAILURES: Final[Mapping[str, Explanation]] = {
+FAILURES: Final[Mapping[str, ReasonText]] = {
     "unexpected": GENERAL,
-    "transaction_gone": Explanation(
+    "transaction_gone": ReasonText(
         _("This login has ended"),
         _("You have already used this login, or it has timed out."),
-        (_AFRESH,),
+        (_LOG_IN_AT_SERVICE_AGAIN,),
         main="return",
     ),
-    "other_browser": Explanation(
+    "other_browser": ReasonText(
         _("This login was started in another browser"),
         _("To keep you safe, a login must end in the browser where it was started."),
         (_("Go to the service and log in there, using this browser all the way."),),
         main="return",
     ),
-    "login_cookie_missing": Explanation(
+    "login_cookie_missing": ReasonText(
         _("Log in once more"),
         _("This browser no longer has your login, probably because you have several logins open."),
         (_("Log in again here, or go back to the service."),),
         main="again",
     ),
-    "cookies_needed": Explanation(
+    "cookies_needed": ReasonText(
         _("Allow cookies to log in"),
         _("Your browser blocks our cookies, and we cannot log you in without them."),
         (
@@ -74,25 +76,25 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         main="again",
     ),
-    "token_refused": Explanation(
+    "token_refused": ReasonText(
         _("This page has expired"),
         _("The page was open for too long, and nothing has been changed."),
         (_RELOAD,),
         main="again",
     ),
-    "form_refused": Explanation(
+    "form_refused": ReasonText(
         _("We did not understand your answer"),
         _("Your answer was not one of those on the page, and nothing has been changed."),
         (_RELOAD,),
         main="again",
     ),
-    "staff_login_needed": Explanation(
+    "staff_login_needed": ReasonText(
         _("Log in as staff"),
         _("You are not logged in to the staff pages, or your session has ended."),
         (_("Log in to the staff pages again."),),
         main="return",
     ),
-    "staff_refused": Explanation(
+    "staff_refused": ReasonText(
         _("These pages are for library staff"),
         _("Your login does not give you access to these pages."),
         (
@@ -101,19 +103,19 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         main="return",
     ),
-    "staff_role_missing": Explanation(
+    "staff_role_missing": ReasonText(
         _("You do not have access to this page"),
         _("Your staff role does not include this page, and nothing has been changed."),
         (_("Go back to the staff pages and choose one of those shown there."),),
         main="return",
     ),
-    "logout_gone": Explanation(
+    "logout_gone": ReasonText(
         _("This logout has ended"),
         _("You have already finished this logout, or it has timed out."),
         (_LOG_OUT,),
         main="return",
     ),
-    "logout_refused": Explanation(
+    "logout_refused": ReasonText(
         _("We could not log you out"),
         _(
             "The logout message was damaged, too old or not from a service we know, "
@@ -121,16 +123,16 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         (_LOG_OUT, _CONTACT),
     ),
-    "message_refused": Explanation(
+    "message_refused": ReasonText(
         _("We could not accept your login"),
         _(
             "The message that was to log you in was damaged, too old, already used "
             "or not meant for us."
         ),
-        (_AFRESH, _CONTACT),
+        (_LOG_IN_AT_SERVICE_AGAIN, _CONTACT),
         main="return",
     ),
-    "service_not_connected": Explanation(
+    "service_not_connected": ReasonText(
         _("You cannot log in to this service at the moment"),
         _("The service is not set up correctly with us, and no information has been sent."),
         (
@@ -141,18 +143,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             _LATER,
         ),
     ),
-    "request_refused": Explanation(
+    "request_refused": ReasonText(
         _("The service asked for something we cannot do"),
         _("The service asked for a kind of login that we do not offer."),
-        (_AFRESH, _CONTACT),
+        (_LOG_IN_AT_SERVICE_AGAIN, _CONTACT),
     ),
-    "too_many": Explanation(
+    "too_many": ReasonText(
         _("Too many attempts"),
         _("There have been too many attempts in a short time, so you have to wait."),
-        (_LATER, _AFRESH),
+        (_LATER, _LOG_IN_AT_SERVICE_AGAIN),
         main="return",
     ),
-    "network_busy": Explanation(
+    "network_busy": ReasonText(
         _("Too many logins from your network"),
         _("There are too many logins from your network right now, so please wait."),
         (
@@ -167,13 +169,13 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "configuration": _DOWN,
     "register_unavailable": _DOWN,
     "register_refused": _DOWN,
-    "library_unavailable": Explanation(
+    "library_unavailable": ReasonText(
         _("The library system is not responding"),
         _("We cannot look up your library account right now, and no information has been sent."),
         (_LATER, _CONTACT),
         main="again",
     ),
-    "library_refused": Explanation(
+    "library_refused": ReasonText(
         _("We could not change your account"),
         _(
             "The library system did not accept the change to your account, "
@@ -181,57 +183,57 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         (_CONTACT,),
     ),
-    "pin_under_way": Explanation(
+    "pin_under_way": ReasonText(
         _("Your account is being changed"),
         _("You cannot choose a PIN until the change is finished."),
         (_("Try again in ten minutes."),),
         main="again",
     ),
-    "pin_refused": Explanation(
+    "pin_refused": ReasonText(
         _("The library system did not accept this PIN"),
         _("Its rules do not allow these four digits, and your PIN has not been changed."),
         (_("Try another PIN."), _CONTACT),
         main="again",
     ),
-    "at_service_identification": Explanation(
+    "at_service_identification": ReasonText(
         _("The service did not recognise you"),
         _("You were logged in, but the service did not get the information it needs about you."),
-        (_AGAIN, _CONTACT),
+        (_LOG_IN_AND_AGREE, _CONTACT),
         main="return",
     ),
-    "at_service_authentication": Explanation(
+    "at_service_authentication": ReasonText(
         _("The service needs a more secure login"),
         _("You were logged in, but not in the way that the service requires."),
         (_("Go to the service and choose another way to log in."), _CONTACT),
         main="return",
     ),
-    "at_service_authorization": Explanation(
+    "at_service_authorization": ReasonText(
         _("The service did not let you in"),
         _("You were logged in, but the service says that you do not have access."),
         (_CONTACT,),
     ),
-    "at_service_other": Explanation(
+    "at_service_other": ReasonText(
         _("You could not log in to the service"),
         _("Something went wrong at the service after you had logged in."),
-        (_LATER, _AGAIN, _CONTACT),
+        (_LATER, _LOG_IN_AND_AGREE, _CONTACT),
         main="return",
     ),
-    "not_found": Explanation(
+    "not_found": ReasonText(
         _("Page not found"),
         _("The address may be wrong, or the page may have been removed."),
         (_("Check the address, or go to the service you want to use and log in there."),),
         main="return",
     ),
-    "wrong_method": Explanation(
+    "wrong_method": ReasonText(
         _("You cannot open this page"),
         _("This address is for forms and for messages between systems."),
-        (_AFRESH,),
+        (_LOG_IN_AT_SERVICE_AGAIN,),
         main="return",
     ),
-    "too_large": Explanation(
+    "too_large": ReasonText(
         _("Too much was sent"),
         _("The message was larger than we accept, so we have not read it."),
-        (_AFRESH, _CONTACT),
+        (_LOG_IN_AT_SERVICE_AGAIN, _CONTACT),
         main="return",
     ),
 }
@@ -243,12 +245,12 @@ _LOOK_FOR_CODE: Final = _("Look for the latest email from us, also in your spam 
 _NUMBERS: Final = _("Enter your CPR number, your library card number or your borrower ID.")
 _ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 
-_NOT_AN_ADDRESS: Final = Explanation(
+_NOT_AN_ADDRESS: Final = ReasonText(
     _("We cannot use this email address"),
     _("Enter one email address, without your name, spaces or special characters."),
     (_ADDRESS_EXAMPLE,),
 )
-_CODE_OVER: Final = Explanation(
+_CODE_OVER: Final = ReasonText(
     _("This code no longer works"),
     _(
         "The code is too old, has been used or tried five times, "
@@ -257,25 +259,25 @@ _CODE_OVER: Final = Explanation(
     (_NEW_CODE,),
 )
 
-_ADDRESSES: Final[Mapping[str, Explanation]] = {
-    "address_empty": Explanation(
+_ADDRESSES: Final[Mapping[str, ReasonText]] = {
+    "address_empty": ReasonText(
         _("Email address missing"), _("Enter your email address."), (_ADDRESS_EXAMPLE,)
     ),
     "address_too_long": _NOT_AN_ADDRESS,
     "address_without_at": _NOT_AN_ADDRESS,
     "address_not_plain": _NOT_AN_ADDRESS,
     "address_refused": _NOT_AN_ADDRESS,
-    "address_other_domain": Explanation(
+    "address_other_domain": ReasonText(
         _("The email address has the wrong ending"),
         _("The part after @ must be one of the endings on this page."),
         (_("Check the spelling, or continue without it if the page lets you."),),
     ),
-    "address_cpr": Explanation(
+    "address_cpr": ReasonText(
         _("Do not enter your CPR number here"),
         _("The email address looks like a CPR number."),
         (_ADDRESS_EXAMPLE,),
     ),
-    "mails_too_many": Explanation(
+    "mails_too_many": ReasonText(
         _("We cannot send more codes today"),
         _("We send three codes a day to one person and to one address."),
         (
@@ -283,7 +285,7 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
             _("You can also continue without it, if the page lets you."),
         ),
     ),
-    "address_taken": Explanation(
+    "address_taken": ReasonText(
         _("This email address belongs to another account"),
         _("Another person has confirmed this address, and it can only confirm one."),
         (
@@ -293,13 +295,13 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-_CODES: Final[Mapping[str, Explanation]] = {
-    "code_malformed": Explanation(
+_CODES: Final[Mapping[str, ReasonText]] = {
+    "code_malformed": ReasonText(
         _("The code has eight digits"),
         _("Enter the eight digits from our email."),
         (_LOOK_FOR_CODE,),
     ),
-    "code_wrong": Explanation(
+    "code_wrong": ReasonText(
         _("Wrong code"),
         _("Check the code and enter it again. You can try five times."),
         (_LOOK_FOR_CODE,),
@@ -307,20 +309,20 @@ _CODES: Final[Mapping[str, Explanation]] = {
     "code_used_up": _CODE_OVER,
     "code_none": _CODE_OVER,
     "code_refused": _CODE_OVER,
-    "claim_refused": Explanation(
+    "claim_refused": ReasonText(
         _("We could not connect an account"),
         _("No account with this card number fits your login. Nothing has been changed."),
         (_("Check the number, or ask the library: your account may have another name."),),
     ),
-    "claim_card_unread": Explanation(
+    "claim_card_unread": ReasonText(
         _("Enter your library card number"), _("Enter the number as it is written on the card.")
     ),
-    "claim_too_many": Explanation(
+    "claim_too_many": ReasonText(
         _("You cannot try more card numbers today"),
         _("You can try five card numbers a day. We have not checked this one."),
         (_("Come back tomorrow, or ask the library."),),
     ),
-    "link_gone": Explanation(
+    "link_gone": ReasonText(
         _("This link no longer works"),
         _("The link has been used, or it is too old."),
         (
@@ -331,8 +333,8 @@ _CODES: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-_PAGES: Final[Mapping[str, Explanation]] = {
-    "page_too_old": Explanation(
+_PAGES: Final[Mapping[str, ReasonText]] = {
+    "page_too_old": ReasonText(
         _("This page has expired"),
         _("Nothing has been changed. Answer once more."),
         (_("You have ten minutes to answer."),),
@@ -340,15 +342,15 @@ _PAGES: Final[Mapping[str, Explanation]] = {
     )
 }
 
-_PINS: Final[Mapping[str, Explanation]] = {
-    "pin_number_missing": Explanation(_("Number missing"), _NUMBERS),
-    "pin_number_unread": Explanation(
+_PINS: Final[Mapping[str, ReasonText]] = {
+    "pin_number_missing": ReasonText(_("Number missing"), _NUMBERS),
+    "pin_number_unread": ReasonText(
         _("We do not recognise this number"),
         _NUMBERS,
         (_("Enter the number as it is written on the card."),),
     ),
-    "pin_missing": Explanation(_("PIN missing"), _("Enter your PIN.")),
-    "pin_wrong": Explanation(
+    "pin_missing": ReasonText(_("PIN missing"), _("Enter your PIN.")),
+    "pin_wrong": ReasonText(
         _("The number or PIN is wrong"),
         _("Check both and try again."),
         (
@@ -356,35 +358,35 @@ _PINS: Final[Mapping[str, Explanation]] = {
             _("If both are right, ask the library: your account may be blocked."),
         ),
     ),
-    "pin_throttled": Explanation(
+    "pin_throttled": ReasonText(
         _("Too many wrong attempts"),
         _("To protect your account, we have stopped checking PINs here for an hour."),
         (_("Try again in an hour, or use a browser that you have marked as your own."), _ELSEWHERE),
     ),
-    "account_busy": Explanation(
+    "account_busy": ReasonText(
         _("We are busy right now"),
         _("Nothing has been checked or changed."),
         (_("Wait a minute and try again."),),
         main="again",
     ),
-    "pin_not_here": Explanation(
+    "pin_not_here": ReasonText(
         _("You cannot choose a PIN for this account here"),
         _("The library decides which accounts get a PIN on these pages."),
         (_("Contact the library, or come to a service location."),),
     ),
-    "pin_not_four": Explanation(
+    "pin_not_four": ReasonText(
         _("A PIN has four digits"), _("Enter four digits and nothing else.")
     ),
-    "pin_trivial": Explanation(
+    "pin_trivial": ReasonText(
         _("This PIN is too easy to guess"),
         _(
             "Choose four digits that are not a year, a pattern "
             "or part of your date of birth or CPR number."
         ),
     ),
-    "pin_differs": Explanation(
+    "pin_differs": ReasonText(
         _("The two PINs are not the same"), _("Enter the same four digits in both fields.")
     ),
 }
 
-FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS}
+FORM_ERRORS: Final[Mapping[str, ReasonText]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS}

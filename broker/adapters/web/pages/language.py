@@ -30,8 +30,8 @@ _UNDERSTOOD: Final = {
 def choose_language(request: Request, default: str) -> str:
     """Return "da" or "en": of the query, else the cookie, else Accept-Language, else ``default``.
 
-    Of Accept-Language (RFC 9110 12.5.4) the first tag counts that a reader of one of our languages
-    understands. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
+    The first tag of Accept-Language (RFC 9110 12.5.4) counts whose readers understand one of the
+    broker's languages. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
     cookie = None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
     for picked in (request.args.get("lang"), cookie):
@@ -50,10 +50,10 @@ def language() -> str:
 
 
 def remember(request: Request, response: Response, base_url: str) -> Response:
-    """Keep the language picked with ``?lang=`` in a cookie of ``response``, and return it.
+    """Store the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
-    Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
-    the ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
+    Without ``?lang=`` no cookie is set, nor for a form or a SAML address: the ACS neither reads nor
+    sets cookies (docs/reference/design.md#4a-2).
     """
     if request.method != "GET" or not is_switchable(request):
         return response
@@ -72,10 +72,10 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
 
 
 def is_switchable(request: Request) -> bool:
-    """Return whether the page's address can be asked for again in the other language.
+    """Return whether a link can show the page in the other language.
 
-    A message that came to a SAML address cannot be sent again by a link, nor can a form: its step
-    is asked for instead, if that step has a page.
+    A link cannot send a SAML message or a form again. For a form it requests the step, if the step
+    answers GET.
     """
     if request.path.startswith("/saml/"):
         return False
@@ -91,5 +91,5 @@ def base_path(base_url: str) -> str:
 
 
 def spoken(text: Text | None) -> str:
-    """Return ``text`` in the language of the page being made; "" where there is none."""
+    """Return ``text`` in the language of the page being made; "" if there is no text."""
     return text[language()] if text else ""

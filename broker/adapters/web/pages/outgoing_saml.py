@@ -39,7 +39,7 @@ class OutgoingSaml:
         return self.send_request(*ports.broker.ask_upstream(context, upstream, ports.now()))
 
     def send_request(self, context: LoginContext, outstanding: Outstanding) -> Response:
-        """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records."""
+        """Send the browser to the upstream with the AuthnRequest ``outstanding``."""
         ports = self.ports
         transaction = context.transaction
         upstream = outstanding.upstream
@@ -67,9 +67,9 @@ class OutgoingSaml:
         return response
 
     def post_again(self, fields: Mapping[str, str]) -> Response:
-        """Return a page that posts a service's AuthnRequest to us again, from our own origin.
+        """Return a page that posts a service's AuthnRequest again, now from the broker's origin.
 
-        The browser sends our cookies with this second request.
+        The browser then sends the broker's cookies with it.
         """
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}

@@ -15,7 +15,7 @@ _LOGIN: Final = re.compile(rf"[0-9a-f]{{32}}(?:/(?:{'|'.join(_STEP_PAGES)}))?")
 
 
 def add_query(url: str, fields: Mapping[str, str | None]) -> str:
-    """Return ``url`` with the ``fields`` that have a value as its query; bare where none has."""
+    """Return ``url`` with the ``fields`` that have a value as its query."""
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{url}?{query}" if query else url
 
@@ -29,9 +29,9 @@ def file_url(base_url: str, path: str, octets: bytes) -> str:
 
 
 def help_url(request: Request, url: str) -> str:
-    """Return the questions and answers at ``url``, with the login of the page to go back to.
+    """Return the address of the questions and answers, with the login to go back to.
 
-    "" where there are none.
+    Return "" if ``url`` is "", because there are none.
     """
     return url and add_query(url, {"login": _login_of_page(request)})
 
@@ -39,8 +39,8 @@ def help_url(request: Request, url: str) -> str:
 def switch_link(request: Request, start: str) -> tuple[str, dict[str, str]]:
     """Return address and query of the page in the other language; "" is the page's own address.
 
-    In the other language it is the GET of the same step: what a form sent is never sent again. A
-    message at a SAML address cannot be asked for by a link: there it leads to ``start``.
+    The link is a GET of the same step: a form is never sent again. A message at a SAML address
+    cannot be requested by a link, so the link leads to ``start``.
     """
     if not is_switchable(request):
         return start, {}
@@ -49,7 +49,7 @@ def switch_link(request: Request, start: str) -> tuple[str, dict[str, str]]:
 
 
 def login_named(request: Request) -> str | None:
-    """Return the waiting login that the query names; None for none, or for anything else."""
+    """Return the waiting login that the query names, or None if it names none."""
     login = request.args.get("login", "")
     return login if _LOGIN.fullmatch(login) else None
 
@@ -57,8 +57,8 @@ def login_named(request: Request) -> str | None:
 def _login_of_page(request: Request) -> str | None:
     """Return the login that the page belongs to, so that help leads back to it; or None.
 
-    It is the id, and behind a slash the page, if the step has one. The id alone opens
-    nothing: each of its pages asks for the login's cookies.
+    It is the id and, after a slash, the page of the step if there is one. The id is no secret: each
+    page of the login needs its cookies.
     """
     name = (request.view_args or {}).get("name")
     if name is None:

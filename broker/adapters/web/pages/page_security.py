@@ -18,14 +18,15 @@ from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.staff.staff_sessions import StaffMember
 
-# page: ours alone. leaving: holds a form that posts to a service. static: stylesheet and scripts.
+# page: all its forms post to the broker. leaving: it has a form that posts to a service. static:
+# stylesheet and scripts.
 PageKind = Literal["page", "leaving", "static"]
 
 _CLOSED: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# A demonstration or a developer's machine; never allowed where base_url is https.
+# For a demonstration or a developer's machine; never allowed if base_url is https.
 _LOCAL: Final = "http://localhost:* http://*.localhost:* http://127.0.0.1:*"
 _NO_DEVICES: Final = (
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -38,13 +39,13 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
     """Return the security headers of one kind of page (docs/reference/pages.md#policy).
 
-    No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
-    own off from it.
+    There is no Cross-Origin-Opener-Policy: a service that opens the login in a separate window
+    could no longer reach that window.
     """
     fields = {
         "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
-        # Under no-referrer our own POST would carry Origin: null
-        # (docs/reference/design.md#4a-post); off-site nothing of the address leaks.
+        # With no-referrer the broker's own POST would have Origin: null
+        # (docs/reference/design.md#4a-post). Other sites get no part of the URL.
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -80,8 +81,8 @@ def origin(url: str) -> str:
 def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
     """Return whether a POST came from one of our own pages (CWE-352, docs/reference/attacks.md#30).
 
-    ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither
-    is refused.
+    ``Sec-Fetch-Site`` decides if the browser sends it, else ``Origin``. A request with neither is
+    refused.
     """
     site = sent.get("Sec-Fetch-Site")
     if site is not None:
@@ -92,9 +93,9 @@ def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
 def _form_action(kind: PageKind, base_url: str) -> str:
     if kind != "leaving":
         return "'self'"
-    # Browsers check form-action along the whole redirect chain, and where a service redirects is
-    # not ours to know: naming its ACS alone would block the login after the assertion was consumed
-    # (measured, docs/reference/pages.md#form-action).
+    # Browsers check form-action along the whole redirect chain, and the broker cannot know the
+    # redirects of a service: with only its ACS the login would be blocked after the assertion was
+    # consumed (measured, docs/reference/pages.md#form-action).
     if urlsplit(base_url).scheme == "http":
         return f"'self' https: {_LOCAL}"
     return "'self' https:"
@@ -112,7 +113,10 @@ class SubmittedForm:
     shown: str = ""
 
     def value(self, name: str, default: str | None = None) -> str:
-        """Return the value of ``name``; FormRefused if repeated, or absent without a default."""
+        """Return the value of ``name``, or ``default`` if it was not sent.
+
+        Raises FormRefused if it was sent twice, or if it was not sent and has no default.
+        """
         values = self.values(name)
         if len(values) > 1:
             raise FormRefused(f"field {name} repeated")
@@ -123,20 +127,20 @@ class SubmittedForm:
         return default
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        """Return the value of ``name``, which must be among ``allowed``."""
+        """Return the value of ``name``. Raises FormRefused if it is not among ``allowed``."""
         value = self.value(name)
         if value not in allowed:
             raise FormRefused(f"field {name} has a value that the page does not offer")
         return value
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Return every value of ``name``, as often as it was sent."""
+        """Return all values that were sent for ``name``."""
         return tuple(self.fields.getlist(name))
 
 
 @dataclass(frozen=True, slots=True)
 class FormTokens:
-    """Makes and verifies form tokens; ``base_url`` names the only origin whose forms count."""
+    """Makes and verifies form tokens. Only forms from the origin of ``base_url`` are accepted."""
 
     hmacs: LookupHmacs
     base_url: str
@@ -154,7 +158,7 @@ class FormTokens:
     def read(self, owner: FormOwner, purpose: str) -> SubmittedForm:
         """Return the fields of the form that was sent.
 
-        TokenRefused unless the origin is ours and the token this form's, and fresh.
+        Raises TokenRefused if another site sent it, or if its token is another form's or expired.
         """
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
@@ -162,9 +166,9 @@ class FormTokens:
         return SubmittedForm(request.form, self.verify(token, owner, purpose))
 
     def read_fresh(self, owner: FormOwner, purpose: str) -> SubmittedForm | None:
-        """Return the form's fields, or None where our own page had been open too long.
+        """Return the form's fields, or None if the page was open for too long.
 
-        For pages that wait for a mail, which may take longer than ten minutes.
+        Use it for pages that wait for a mail, which may take longer than ten minutes.
         """
         try:
             return self.read(owner, purpose)
@@ -176,7 +180,7 @@ class FormTokens:
     def verify(self, token: str, owner: FormOwner, purpose: str) -> str:
         """Return what the page of ``token`` showed.
 
-        TokenRefused unless the token is of this purpose and transaction, and fresh.
+        Raises TokenRefused if the token has another purpose or transaction, or has expired.
         """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
@@ -189,5 +193,5 @@ class FormTokens:
 
 
 def _bound_to(owner: FormOwner, purpose: str, shown: str, seconds: str) -> tuple[str, ...]:
-    # arrival: a token shown before a new login of the same transaction is worthless after it.
+    # arrival: after a new login of the same transaction, earlier tokens are no longer valid.
     return (owner.id, owner.browser or "", owner.arrival or "", purpose, shown, seconds)

@@ -1,4 +1,4 @@
-"""The values of the page on which a sign-up is done: only what the account bears out."""
+"""The values of the page after a sign-up: only what the account shows to be true."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def pin_url(ports: WebPorts, back: str | None) -> str:
 def _outcome(transaction: Transaction) -> str | None:
     account = transaction.account
     if transaction.upgrade is False:
-        # The account may still have got a new name or mail address.
+        # The account may still have been given a new name or mail address.
         return _UNCHANGED
     return account.outcome if account else None
 
@@ -87,7 +87,7 @@ def _outcome(transaction: Transaction) -> str | None:
 def _account_label(
     policies: PolicySet, policy: Policy | None, transaction: Transaction
 ) -> Text | None:
-    """Return the library's label for people with an account like this; None where it has several.
+    """Return the library's label for people with an account like this; None if it has several.
 
     ``policy`` is the one that decided.
     """

@@ -35,7 +35,7 @@ def _find_refused_attribute(step: Refuse) -> str | None:
 
 
 def _is_refused_by_policies(decision: Decision) -> bool:
-    """Return whether policies deny: that is the fate of every attribute, and no one's fault."""
+    """Return whether the policies deny the login, so that no attribute is sent or at fault."""
     if decision.effect is Effect.PERMIT:
         return False
     return decision.policy is not None or decision.reasons[0].code == "no_affiliation"

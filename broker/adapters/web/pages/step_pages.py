@@ -1,4 +1,4 @@
-"""Shows a step: the one place where what comes next becomes an answer to the browser."""
+"""Shows a step: turns the next step of a transaction into an answer to the browser."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,7 +49,7 @@ from broker.core.policy.model import Release
 from broker.use_cases.storage.records import MOST_TRIES
 from broker.use_cases.transactions.transactions import LoginContext
 
-# The steps that have a page of their own, below the address of the login.
+# The steps that have a separate page, below the address of the login.
 _PAGES: Final[dict[type[Step], str]] = {
     VerifyPin: "pin",
     ProveMailbox: "proof",
@@ -59,7 +59,7 @@ _PAGES: Final[dict[type[Step], str]] = {
     ConfirmAddress: "address",
     TellChange: "changed",
 }
-# The HTTP status of a form that is shown again with a problem, where it is not 422.
+# The HTTP status of a form that is shown again with a problem, if it is not 422.
 _STATUS: Final = {
     "page_too_old": 403,
     "address_taken": 403,
@@ -72,13 +72,13 @@ _STATUS: Final = {
 }
 _UNPROCESSABLE: Final = 422
 _WITH_ACCOUNT: Final = frozenset({AccountState.KNOWN, AccountState.WANTED, AccountState.DONE})
-# An assertion lives five minutes: one given again must still be good at the service.
-_GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
+# An assertion is valid for five minutes: one that is sent again must still be accepted.
+_SENT_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
 @dataclass(frozen=True, slots=True)
 class StepPages(OutgoingSaml):
-    """The pages of a transaction, made of the web ports."""
+    """The pages of a transaction."""
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
@@ -91,10 +91,7 @@ class StepPages(OutgoingSaml):
         return redirect(self.url(transaction, page), 303)
 
     def show_next(self, context: LoginContext, decided: Step | None = None) -> Response:
-        """Answer with what comes next.
-
-        ``decided`` is the step of ``context`` where the caller knows it already.
-        """
+        """Show the next step, which is ``decided`` if the caller knows it already."""
         step = decided or self.ports.next_step(context)
         match step:
             case Choose():
@@ -113,7 +110,7 @@ class StepPages(OutgoingSaml):
                 return self.redirect_to(context.transaction, _PAGES[type(step)])
 
     def choose(self, context: LoginContext) -> Response:
-        """Show the ways to log in; refuse a request that may show no page (IsPassive)."""
+        """Show the ways to log in; refuse a request with IsPassive, which may show no page."""
         ports = self.ports
         transaction = context.transaction
         if transaction.request.is_passive:
@@ -137,7 +134,7 @@ class StepPages(OutgoingSaml):
         )
 
     def _sign_up(self, transaction: Transaction, entries: tuple[Release, ...]) -> str:
-        """Return the address where a person signs up for the service; "" where nobody need."""
+        """Return the address where a person signs up for the service; "" if nobody has to."""
         address = self.ports.sign_up
         if address is None or all(entry.borrower == "none" for entry in entries):
             return ""
@@ -149,7 +146,7 @@ class StepPages(OutgoingSaml):
         return self.form_page("upgrade.html", "upgrade", context, decision=step.decision)
 
     def tell_change(self, context: LoginContext, step: TellChange) -> Response:
-        """Show how this login has moved the borrower's category, before it goes on."""
+        """Show how this login has changed the borrower's category, before it continues."""
         return self.form_page(
             "changed.html",
             "changed",
@@ -160,13 +157,13 @@ class StepPages(OutgoingSaml):
         )
 
     def ask_address(self, context: LoginContext, step: ConfirmAddress) -> Response:
-        """Ask whether the address in a borrower that matches for the first time is own."""
+        """Ask whether the mail address of a borrower that matches for the first time is right."""
         return self.form_page(
             "address.html", "address", context, address=step.question.masked_address
         )
 
     def show_done(self, context: LoginContext, step: Done) -> Response:
-        """Show what a sign-up came to; redirect a login for another purpose to its page."""
+        """Show the result of a sign-up; redirect a login for another purpose to its page."""
         transaction = context.transaction
         ports = self.ports
         if transaction.purpose is LoginPurpose.SIGN_UP:
@@ -178,7 +175,7 @@ class StepPages(OutgoingSaml):
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, context: LoginContext, url: str) -> Response:
-        """Send the browser on by a page to ``url``, which is ours.
+        """Return a page that leads to ``url``, an address of the broker.
 
         A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
@@ -210,14 +207,14 @@ class StepPages(OutgoingSaml):
     def show_refusal(self, context: LoginContext, step: Refuse) -> Response:
         """Show why the login ends and what the person can do, with the way back to the service.
 
-        A request that may show no page is answered instead, by a Response with the step's status.
+        A request with IsPassive gets a Response with the step's status instead.
         """
         ports = self.ports
         transaction = context.transaction
         service = ports.services[transaction.request.service]
         reference = self._tell_refused(context, step)
         form = None
-        # A login for a page of ours has no service to go back to, and none that waits for a status.
+        # A login for a page of the broker has no service that waits for a Response.
         if transaction.purpose is LoginPurpose.LOGIN:
             form = self.make_refusal(transaction, step.status)
             if transaction.request.is_passive:
@@ -237,7 +234,7 @@ class StepPages(OutgoingSaml):
             admitted=list_admitted(step, context, ports),
             admitted_to=service,
             signing_up=transaction.purpose is LoginPurpose.SIGN_UP,
-            # After a yes and Back the account is there, or will be.
+            # After a yes and the Back button the account exists, or is being made.
             is_signed_up=transaction.account is not None
             and transaction.account.state in _WITH_ACCOUNT,
             reference=reference,
@@ -278,14 +275,14 @@ class StepPages(OutgoingSaml):
         status: int = 200,
         **values: object,
     ) -> Response:
-        """Return a page of a transaction that shows ``step``; ``values`` are its template's own."""
+        """Return a page of a transaction that shows ``step``; ``values`` go to its template."""
         page = self._render(template, step, transaction, **values)
         return Response(page, status, mimetype="text/html")
 
     def form_page(
         self, template: str, name: str, context: LoginContext, problem: str = "", **values: object
     ) -> Response:
-        """Return the page ``name`` of a form, with what was wrong with what was sent."""
+        """Return the page ``name`` with its form, and the ``problem`` of the form that was sent."""
         transaction = context.transaction
         shown = {"reason": problem, "action": self.url(transaction, name), **values}
         return self.page(
@@ -314,13 +311,13 @@ class StepPages(OutgoingSaml):
         )
 
     def _help_code(self, transaction: Transaction) -> str:
-        """Return the code by which staff find this login; nothing is stored for it."""
+        """Return the help code of this login; nothing is stored for it."""
         if transaction.authentication is None:
-            return self.ports.stranger_reference("/login/<name>", "")
+            return self.ports.make_stranger_reference("/login/<name>", "")
         return transaction.reference
 
     def _enrol(self, context: LoginContext) -> Response:
-        """Wait for the enrolment, and show what follows it, or the page that waits on."""
+        """Wait for the enrolment, and show what follows it, or a page that continues to wait."""
         ports = self.ports
         context = ports.broker.enrol(
             context, ports.now(), language=language(), patience=ports.patience
@@ -343,9 +340,9 @@ class StepPages(OutgoingSaml):
         return self.page("enrolling.html", "enrol", transaction, url=self.url(transaction))
 
     def _issue(self, context: LoginContext, step: Issue) -> Response:
-        """Issue the assertion, or show what comes next instead where another fact came in between.
+        """Issue the assertion. If another request changed the login meanwhile, show its next step.
 
-        StoreUnavailable where one always does: that is a fault of the store.
+        Raises StoreUnavailable if the transaction changes each time, which is a fault of the store.
         """
         ports = self.ports
         for _ in range(MOST_TRIES):
@@ -360,11 +357,11 @@ class StepPages(OutgoingSaml):
         raise StoreUnavailable("a transaction kept changing")
 
     def issue(self, context: LoginContext, step: Issue) -> Response | None:
-        """Return the page that posts the assertion, recorded as having left.
+        """Record that the assertion is sent, and return the page that posts it.
 
-        None where a fact came in between, and the login is decided again. An error page where it
-        left before, too long ago or as another. TransactionGone where the person has logged out
-        meanwhile.
+        Return None if another request changed the login: decide again. Return an error page if the
+        assertion was sent too long ago to repeat it, or if it would differ. Raises TransactionGone
+        if the person has logged out meanwhile.
         """
         ports = self.ports
         now = ports.now()
@@ -375,9 +372,9 @@ class StepPages(OutgoingSaml):
         issuance = ports.broker.issuance
         authentication = issuance.authentication_for_service(context, now)
         issued = issuance.make_ids(context, step, now)
-        if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
+        if authentication is None or issued is None or now > issued.at + _SENT_AGAIN_FOR:
             return self.error("finished", 410, transaction.reference, None, request.service)
-        # Written before it is recorded: what cannot be written is not said to have left.
+        # Made before it is recorded: a Response that cannot be written is not recorded as sent.
         form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
         subject = ports.idp_role.subject(request, step.disclosure, issued)
         if not issuance.record_release(context, step, issued, subject, now):
@@ -396,12 +393,12 @@ class StepPages(OutgoingSaml):
         return self.post_to_service(form, request.service, shared=transaction.shared)
 
     def _tell_refused(self, context: LoginContext, step: Refuse) -> str:
-        """Tell a refusal, and return the reference of its page."""
+        """Log a refusal, and return the help code of its page."""
         ports = self.ports
         transaction = context.transaction
         if transaction.authentication is None:
             # Store nothing before the authentication (docs/reference/design.md#4e).
-            reference = ports.stranger_reference("/login/<name>", step.reason)
+            reference = ports.make_stranger_reference("/login/<name>", step.reason)
             facts = refusal_facts(transaction, step, reference)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))
             return reference
@@ -421,6 +418,6 @@ class StepPages(OutgoingSaml):
     def trace_delay(
         self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
-        """Store what staff find by the help code of a page that does not lead on."""
+        """Store the trace of a page that ends the login, which staff find by its help code."""
         trace = self.ports.trace_of(transaction, step, reason, refused)
         self.ports.tell(BrokerEvent(EventKind.LOGIN_DELAYED, trace=trace))

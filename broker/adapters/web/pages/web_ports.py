@@ -23,7 +23,7 @@ from broker.use_cases.transactions.transactions import LoginContext
 
 @dataclass(frozen=True, slots=True)
 class WebPorts:
-    """Everything an endpoint may reach; adapters only through ports."""
+    """Everything that an endpoint may use. Other adapters are behind ports."""
 
     broker: LoginFlow
     idp_role: IdpRole
@@ -35,26 +35,26 @@ class WebPorts:
     tell: EventPort
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    labels: Mapping[str, Text]  # canonical attribute name to what people call it
+    labels: Mapping[str, Text]  # of each canonical attribute
     base_url: str
-    unexpected: Callable[[BaseException, str], None]
-    shared: Callable[[], bool]  # whether several people use the computer that asks
-    network: Callable[[], str]  # the network that asks, as limits count
+    log_unexpected: Callable[[BaseException, str], None]
+    shared: Callable[[], bool]  # whether the request comes from a shared computer
+    network: Callable[[], str]  # the network of the request, as limits count
     limits: NetworkLimits
     submit: Callable[[Callable[[], None]], bool]  # queues a check of an account; False if full
-    library: Text  # what people call the library
-    cpr_cards: bool  # whether the CPR number is the card number; else the system gives one
+    library: Text  # the name of the library
+    cpr_cards: bool  # whether CPR numbers are card numbers; else the library system draws them
     logo: Callable[[str], str]  # the address of a service's picture, or ""
-    sign_up: str | None  # the address of our sign-up pages, where there are any
-    local: str | None  # the upstream where the library system verifies a number and PIN
+    sign_up: str | None  # the address of the sign-up pages, if there are any
+    local: str | None  # the upstream that is the library account, if there is one
     patience: float = 2.0  # seconds that a request waits for its enrolment
 
     def next_step(self, context: LoginContext) -> Step:
         """Return what comes next in a login."""
         return self.broker.next_step(context, self.now())
 
-    def stranger_reference(self, step: str, reason: str) -> str:
-        """Return the reference of a page for which nothing is stored, as it is shown now."""
+    def make_stranger_reference(self, step: str, reason: str) -> str:
+        """Return a help code that encodes step, reason and time, so that nothing is stored."""
         return StatelessReferences(self.broker.hmacs).encode(step, reason, self.now())
 
     def tell_login(
@@ -67,7 +67,7 @@ class WebPorts:
         trace: TraceFacts | None = None,
         **audited: Any,
     ) -> None:
-        """Tell an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
+        """Record an event of a login: ``facts`` in the log, ``audited`` in the audit log."""
         written = None
         if audit is not None:
             written = make_login_event(audit, self.now(), transaction.names, **audited)
@@ -75,7 +75,7 @@ class WebPorts:
         self.tell(BrokerEvent(kind, shown, written, trace))
 
     def tell_proved(self, transaction: Transaction, proof: str, **audited: Any) -> None:
-        """Tell that a code, an answer or a card number of a login has proved something."""
+        """Record that a code, an answer or a card number of a login has proved something."""
         self.tell_login(
             EventKind.MAILBOX_PROVED,
             transaction,
@@ -86,7 +86,7 @@ class WebPorts:
         )
 
     def tell_proof_refused(self, transaction: Transaction, step: str, reason: str) -> None:
-        """Tell that a code, address or card number of a login proved nothing."""
+        """Record that a code, address or card number of a login has proved nothing."""
         facts = {"reason": reason, "route": step}
         trace = self.trace_of(transaction, step, reason)
         kind, audit = EventKind.PROOF_REFUSED, AuditEventKind.REFUSED

@@ -1,4 +1,4 @@
-"""The report as HTML: files that need no other."""
+"""The report as HTML files, each complete without any other file."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -17,7 +17,7 @@ from broker.core.report.policy_report import PolicyReport
 from broker.core.retention import TABLE
 
 _ROOM: Final = Path(__file__).parents[1]
-# Marked once: a title is that of a file, and of its heading.
+# Marked once for both uses: the title of a file, and its heading.
 TITLE: Final = _("Who gets what, and why")
 _NAMELESS: Final = _("The library")
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from broker.adapters.web.sign_up import sign_up_links
-from broker.adapters.web.sign_up.link_markup import targets, unreadable
+from broker.adapters.web.sign_up.link_markup import find_link_targets, find_text_faults
 from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.strict_yaml import YamlNode, quote, read_file
@@ -23,20 +23,20 @@ _ADDRESS: Final = re.compile("/sign-up(/[a-z0-9-]+)*")
 
 
 def _plain(text: str) -> str:
-    """Return a text that must have no links; raises ValueError."""
-    for fault in unreadable(text):
+    """Return a text. Raises ValueError if it has links or another fault."""
+    for fault in find_text_faults(text):
         raise ValueError(fault)
-    if any(targets(text)):
+    if any(find_link_targets(text)):
         raise ValueError("holds a link, and stands where none can be")
     return text
 
 
 def _phrase(text: str, info: ValidationInfo) -> str:
-    """Return a text whose links must have known targets; raises ValueError."""
-    for fault in unreadable(text):
+    """Return a text whose links must have known targets. Raises ValueError otherwise."""
+    for fault in find_text_faults(text):
         raise ValueError(fault)
     known = sign_up_links.list_targets(info.context or ())
-    for target in targets(text):
+    for target in find_link_targets(text):
         if target not in known and not sign_up_links.is_library_page(target):
             fix = did_you_mean(target, known)
             raise ValueError(f"unknown link {quote(target)} {fix}".rstrip())
@@ -44,14 +44,14 @@ def _phrase(text: str, info: ValidationInfo) -> str:
 
 
 def _address(path: str) -> str:
-    """Return the address of a page on this broker; raises ValueError."""
+    """Return the address of a page on this broker. Raises ValueError if it is malformed."""
     if not _ADDRESS.fullmatch(path):
         raise ValueError("must be an address like /sign-up/student/pin")
     return path
 
 
 def _page(name: str, info: ValidationInfo) -> str:
-    """Return the name of a page, which must have a file; raises ValueError."""
+    """Return the name of a page. Raises ValueError if no file has this name."""
     pages: Collection[str] = info.context or ()
     if name not in pages:
         fix = did_you_mean(name, pages)
@@ -75,7 +75,7 @@ class TextShape(Shape):
     da: str
 
     def __getitem__(self, language: str) -> str:
-        """Return the text in ``language``; Danish where it is neither "en" nor "da"."""
+        """Return the text in ``language``; the Danish one if that is neither "en" nor "da"."""
         return self.en if language == "en" else self.da
 
 
@@ -94,7 +94,7 @@ class HintShape(TextShape):
 
 
 class PhraseShape(TextShape):
-    """A paragraph or an item of a list; it may hold links."""
+    """A paragraph or an item of a list; it may have links."""
 
     en: _Long
     da: _Long
@@ -145,12 +145,12 @@ class ActionShape(Shape):
 
     @property
     def link(self) -> str | None:
-        """Return the name of the library's page that the button leads to; None for our own."""
+        """Return the link name of the library's page that the button leads to, or None."""
         return None if self.leads_to in ("sign_up", "pin") else self.leads_to
 
     @property
     def about(self) -> str | None:
-        """Return the anchor of the answer that explains this way to log in; None for no login."""
+        """Return the anchor of the answer that explains this way to log in, or None."""
         return _EXPLAINED.get(self.way)
 
 
@@ -261,7 +261,7 @@ class Texts:
         for part in parts:
             for block in part.blocks:
                 phrases += block.phrases
-        linked = {target for each in phrases for target in targets(each.en + each.da)}
+        linked = {target for each in phrases for target in find_link_targets(each.en + each.da)}
         for page in self.pages.values():
             linked.update(action.link for action in page.actions.values() if action.link)
         return frozenset(linked)
@@ -299,7 +299,7 @@ def _list_differences(faq: FaqShape, node: YamlNode, where: str) -> Iterator[Fau
 
 
 def _find_ways_back(pages: Mapping[str, PageShape]) -> Mapping[str, str]:
-    """Return for each page the one whose answer leads to it; the first where there are several."""
+    """Return for each page the one whose answer leads to it; the first one if there are several."""
     back: dict[str, str] = {}
     waiting = [sign_up_links.START]
     for name in waiting:

@@ -17,7 +17,7 @@ ANCHORS: Final = (
 )  # fmt: skip
 # Names of the library's own pages, whose addresses are in sign_up.links.
 _LINK: Final = re.compile("[a-z_]+")
-# Addresses that are nobody's to configure: the Region's own.
+# Addresses that are not configurable: they belong to Region Midtjylland.
 FIXED: Final[Mapping[str, str]] = {"bsk": "https://bsk.rm.dk"}
 
 

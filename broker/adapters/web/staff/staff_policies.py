@@ -17,7 +17,7 @@ from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffPage
-from broker.core.staff.staff_sentences import PAGES
+from broker.core.staff.staff_sentences import ADVICE_BY_REASON
 from broker.use_cases.policy_trials.explanations import Explanation, RefusalExplainer
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
 from broker.use_cases.policy_trials.rendering import Wording, explanation_lines, trial_lines
@@ -136,7 +136,7 @@ class StaffPolicies:
             reference=reference,
             found=found,
             lines=lines,
-            actions=PAGES,
+            actions=ADVICE_BY_REASON,
             services=ports.services,
             upstreams=ports.upstreams,
         )

@@ -3,17 +3,13 @@
 from datetime import timedelta
 
 import pytest
-import xmlsec
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
 from broker.adapters.saml.feeds import aggregates, streamed_signature
 from broker.adapters.saml.xml_security import signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, MD
-from broker.core.errors import MessageRefused
 from tests.plugins import metadata_feeds
-from tests.plugins.saml_messages import MORE, NOW, Forge, load_keys
+from tests.plugins.saml_messages import NOW, Forge
 
 ONE, TWO = "https://one.example", "https://two.example"
 
@@ -71,7 +67,7 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
     return metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), *wanted)
 
 
-@pytest.mark.parametrize("piece", [7, 64, 500, 1_000_000])
+@pytest.mark.parametrize("piece", [7, 64, 1_000_000])
 @pytest.mark.parametrize("written", WRITTEN)
 def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
@@ -137,26 +133,3 @@ def test_an_entity_ends_with_whatever_around_it_ends_first(written: str, until: 
     octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity(more=more)), forge.upstream.key)
     ends = xml_times.LONG_AGO if until is None else NOW + timedelta(days=until)
     assert _read(octets, forge, ONE).entities[ONE].until == ends
-
-
-@pytest.mark.parametrize(
-    ("written", "seconds"), [("PT6H", 21600), ("P1DT1H1M1.5S", 90061.5), ("", None), ("P", None), ("PT", None)]
-)
-def test_how_long_it_may_be_cached(written: str, seconds: float | None, forge: Forge) -> None:
-    """CacheDuration is read where it says how long; what says nothing is left to us."""
-    octets = metadata_feeds.sign_feed(
-        metadata_feeds.build_feed(entity(), more=f' cacheDuration="{written}"'), forge.upstream.key
-    )
-    found = _read(octets, forge).cached_for
-    assert found == (None if seconds is None else timedelta(seconds=seconds))
-
-
-def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
-    """ECDSA is on the list of algorithms, and its signature values are r and s side by side."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
-    octets = metadata_feeds.sign_feed_with(metadata_feeds.build_feed(entity()), key, method=MORE + "ecdsa-sha256")
-    assert metadata_feeds.read(octets, metadata_feeds.trust(*load_keys(private.public_key())), ONE).entities[ONE]
-    with pytest.raises(MessageRefused, match=r"feed\.signature"):
-        _read(octets, forge, ONE)

@@ -4,8 +4,6 @@ import os
 import stat
 from pathlib import Path
 
-import pytest
-
 from broker.adapters.saml.feeds.feed_copies import Copies, Note
 from broker.adapters.saml.feeds.feed_fetch import Document
 from tests.plugins.saml_messages import NOW
@@ -30,23 +28,3 @@ def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
     found = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "state" / "f").iterdir()}
     assert found == {"feed.xml": 0o600, "feed.json": 0o600}
     assert stat.S_IMODE((tmp_path / "state" / "f").stat().st_mode) == 0o700
-
-
-def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a machine that stops leaves an empty file where the last good copy was; the name is written out too."""
-    done: list[str] = []
-    real_sync, real_rename = os.fsync, Path.replace
-
-    def log_sync(handle: int) -> None:
-        whole = os.fstat(handle)
-        done.append("folder" if stat.S_ISDIR(whole.st_mode) else f"{whole.st_size} octets")
-        real_sync(handle)
-
-    def log_rename(path: Path, target: Path) -> Path:
-        done.append(target.name)
-        return real_rename(path, target)
-
-    monkeypatch.setattr(os, "fsync", log_sync)
-    monkeypatch.setattr(Path, "replace", log_rename)
-    _keep(Copies(tmp_path / "f"))
-    assert done[:3] == ["4 octets", "feed.xml", "folder"]

@@ -89,13 +89,6 @@ def test_it_is_cut_off_where_it_grows_too_large(publisher: Publisher) -> None:
     assert sent < 20_000_000
 
 
-def test_a_feed_of_a_whole_federation_is_fetched(publisher: Publisher) -> None:
-    """As large as its configuration lets it be: other answers over such connections end at a few megabytes."""
-    publisher.publish(b"<feed/>" * 1_500_000)
-    body, _ = fetch_feed(feed(publisher.url, largest=20_000_000))
-    assert body == publisher.documents["/feed.xml"]
-
-
 def test_it_ends_however_slowly_it_trickles(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends a byte at a time keeps the worker no longer than one that sends none."""
     monkeypatch.setattr(feed_fetch, "_WITHIN", 0.5)
@@ -117,11 +110,6 @@ def test_a_coded_answer_is_refused(publisher: Publisher) -> None:
     assert refusal(feed(publisher.url)) == "feed.status"
 
 
-def test_nobody_there_is_told(publisher: Publisher) -> None:
-    """A server that is down is one cause, whatever the socket says."""
-    assert refusal(feed(publisher.base.replace("127.0.0.1", "127.0.0.2") + "/feed.xml")) == "feed.unreachable"
-
-
 def test_https_is_believed_by_the_authority_named(tmp_path: Path) -> None:
     """A private authority's file is trusted in place of the public ones, which do not know it."""
     tls, certificate = authority(tmp_path / "one")
@@ -131,20 +119,6 @@ def test_https_is_believed_by_the_authority_named(tmp_path: Path) -> None:
         assert refusal(feed(publisher.url)) == "feed.unreachable"
         other = authority(tmp_path / "other")[1]
         assert refusal(feed(publisher.url, ca_file=other)) == "feed.unreachable"
-
-
-def test_https_is_for_the_host_asked(tmp_path: Path) -> None:
-    """A certificate of another host is none."""
-    tls, certificate = authority(tmp_path, host="127.0.0.9")
-    with publishing(tls) as publisher:
-        assert refusal(feed(publisher.url, ca_file=certificate)) == "feed.unreachable"
-
-
-def test_the_proxies_of_the_environment_are_not_used(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxies and certificate settings of the environment are ignored."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert fetch_feed(feed(publisher.url))[0] == BODY
 
 
 def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:

@@ -117,13 +117,6 @@ def test_a_mail_address_as_name_is_the_nameid_alone(parties: Parties) -> None:
     assert values(assertion, "//saml:Attribute/@FriendlyName") == ["cn"]
 
 
-def test_a_transient_name_is_not(parties: Parties) -> None:
-    """It means nothing beyond this login."""
-    disclosure = replace(parties.disclosure(), name_id_format=TRANSIENT)
-    (name,) = respond(parties, disclosure)[1].xpath("saml:Subject/saml:NameID", namespaces=SPACES)
-    assert dict(name.attrib) == {"Format": TRANSIENT}
-
-
 def test_without_a_class_none_is_invented(parties: Parties) -> None:
     """An upstream that names no class is passed on as unspecified."""
     _, assertion = respond(parties, authn_context=None)
@@ -202,13 +195,6 @@ def test_a_service_that_says_it_encrypts_must_have_the_key(parties: Parties) -> 
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
     with pytest.raises(BrokerError, match="unencrypted"):
         idp.respond(make_request_of_open(parties), disclosure, parties.authentication(), parties.make_ids())
-
-
-def test_an_attribute_without_a_name_is_an_error(parties: Parties) -> None:
-    """The broker raises an error instead of leaving out an attribute that the person has seen."""
-    idp = replace(parties.idp, maps={"library": AttributeMap("library", (), outgoing=True)})
-    with pytest.raises(BrokerError, match="no row for borrower_number"):
-        idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())
 
 
 @pytest.mark.parametrize("change", [{"service": "open"}, {"acs": f"{OPEN}/acs"}])

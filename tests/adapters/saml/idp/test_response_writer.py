@@ -139,12 +139,6 @@ def test_a_character_that_xml_cannot_hold_is_not_written(parties: Parties, chara
     assert value not in str(refused.value)
 
 
-def test_white_space_stays_as_it_is(parties: Parties) -> None:
-    """Carriage returns too: a parser makes line feeds of those that are not escaped."""
-    root = etree.fromstring(write_signed(parties, make_contents(parties, Item("cn", ("a\r\n\t b\r",), WORDS))))
-    assert [each.text for each in root.iter("{*}AttributeValue")] == ["a\r\n\t b\r"]
-
-
 def test_the_response_is_valid_against_the_schema(parties: Parties) -> None:
     """Plain as it is: xsi:type names a namespace that is declared."""
     octets = write_signed(parties, make_contents(parties, Item("cn", ("Asta",), WORDS)))

@@ -93,14 +93,6 @@ def test_nothing_is_ever_overwritten(keys: Path) -> None:
     assert {each: each.read_bytes() for each in keys.rglob("*") if each.is_file()} == before
 
 
-def test_a_half_filled_folder_is_left_alone(tmp_path: Path) -> None:
-    """Any file in the folder stops the command, also one that is not a key."""
-    (tmp_path / "note").write_text("ours")
-    with pytest.raises(ConfigurationFaults):
-        generate(tmp_path, NOW, 2048)
-    assert [each.name for each in tmp_path.iterdir()] == ["note"]
-
-
 def test_nothing_shows_a_key(keys: Path) -> None:
     """No repr of a ring or of any part of it holds a private key or a secret."""
     ring = load(keys)
@@ -129,20 +121,6 @@ def test_every_slot_decrypts_and_only_the_current_is_published(keys: Path) -> No
     ring = load(keys)
     assert len(ring.sp.decryption) == 3
     assert ring.sp.encryption_certificate in (keys / "sp-encryption" / "current.pem").read_bytes()
-
-
-def test_an_older_sealing_key_still_reads(keys: Path) -> None:
-    """Every key of store/ opens records; the file current names the one that writes."""
-    (keys / "store" / "20260101-older.key").write_bytes(b"o" * 32)
-    (keys / "store" / "20260101-older.key").chmod(0o600)
-    ring = load(keys)
-    assert ring.sealing["20260101-older"] == b"o" * 32
-    assert ring.sealing_id == (keys / "store" / "current").read_text() != "20260101-older"
-
-
-def test_the_ids_of_the_unchanging_keys_follow_from_them(keys: Path) -> None:
-    """The same key has the same id at every load, and another key another."""
-    assert load(keys).index.key_id == load(keys).index.key_id != load(keys).person.key_id
 
 
 def _swap(folder: Path) -> None:
@@ -187,14 +165,6 @@ def test_a_fault_is_told_with_its_file(keys: Path, spoil: Callable[[Path], objec
     found = faults(keys)
     assert len(found) == 1, found
     assert fault in found[0]
-
-
-def test_every_fault_is_told_at_once(keys: Path) -> None:
-    """Missing, exposed and mismatched keys come in one answer."""
-    _swap(keys)
-    (keys / "index.key").unlink()
-    (keys / "person.key").chmod(0o640)
-    assert len(faults(keys)) == 3
 
 
 def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:

@@ -3,32 +3,24 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lxml import etree
 
 from broker.adapters.saml.keys import key_ring, rotation
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
-from broker.adapters.saml.metadata import own_metadata
-from broker.adapters.saml.sp.service_provider import ServiceProvider
-from broker.adapters.saml.xml_security import encryption, http_bindings, signature
-from broker.adapters.saml.xml_security.xml_names import MD
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.core.errors import ConfigurationFaults, MessageRefused
+from broker.core.errors import ConfigurationFaults
 from broker.core.ports import Kept, Key
-from tests.plugins.saml_parties import BASE, IDP, NOW, WORDS, Parties, redirect_url
+from tests.plugins.saml_parties import NOW, Parties
 
 DAY = timedelta(days=1)
 HELD = rotation.VALID_FOR
-ROLE_DESCRIPTION = own_metadata.RoleDescription(BASE, IDP, WORDS, WORDS, WORDS, "it@library.example")
 ROLES = key_ring.ROLE_TRACKS
 
 
@@ -104,16 +96,6 @@ def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: t
         at += wait
         (turn,) = rotate(folder, at, [track])
         assert turn.did == did
-
-
-def test_none_begins_while_another_is_under_way(folder: Path) -> None:
-    """The sealing key is done first; that the others take a month does not begin its next one."""
-    rotate(folder, NOW)
-    rotate(folder, NOW + RELOADED)
-    turns = {each.track: each for each in rotate(folder, NOW + HELD + RELOADED * 2)}
-    assert turns["idp-signing"].did == "switch"
-    assert turns[STORE].did is None
-    assert turns[STORE].phase == "steady"
 
 
 def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) -> None:
@@ -218,138 +200,3 @@ def test_two_do_not_rotate_at_once(folder: Path) -> None:
     with rotation._lock(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
-
-
-def test_a_lost_time_restarts_the_wait(folder: Path) -> None:
-    """A copy of the folder whose files have new times waits longer than needed and never shorter."""
-    rotate(folder, NOW)
-    late = NOW + HELD * 2
-    for path in folder.rglob("next*"):
-        os.utime(path, (late.timestamp(), late.timestamp()))
-    assert {each.did for each in rotate(folder, late)} == {None}
-    (turn,) = rotate(folder, late + HELD, ["idp-signing"])
-    assert (turn.did, turn.earliest) == (None, late + HELD + RELOADED)
-
-
-def test_an_unsound_folder_is_not_rotated(folder: Path) -> None:
-    """The faults are those of a start of the broker, and no file changes."""
-    (folder / "idp-signing" / "current.pem").write_bytes(b"x")
-    before = files(folder)
-    with pytest.raises(ConfigurationFaults, match="no unencrypted PEM"):
-        rotate(folder, NOW)
-    assert files(folder) == before
-
-
-def certificates_in(descriptor: bytes, use: str) -> list[bytes]:
-    """Give the certificates of a descriptor as PEM."""
-    found = etree.fromstring(descriptor).iterfind(f".//{{{MD}}}KeyDescriptor[@use='{use}']")
-    bodies = ["".join(str(part) for part in each.itertext()).strip() for each in found]
-    return [f"-----BEGIN CERTIFICATE-----\n{each}\n-----END CERTIFICATE-----\n".encode() for each in bodies]
-
-
-@dataclass
-class Running:
-    """A broker that has read the keys at some time and reads them again on SIGHUP."""
-
-    parties: Parties
-    folder: Path
-    ring: key_ring.KeyRing = field(init=False)
-    sp: ServiceProvider = field(init=False)
-    response: bytes = b""
-    published: list[tuple[datetime, bytes, bytes]] = field(default_factory=list)
-
-    def reload(self, now: datetime) -> None:
-        """Read the keys again, and publish what both roles are from now on."""
-        self.ring = key_ring.load(self.folder)
-        upstream = self.parties.upstreams["wayf"]
-        description = replace(ROLE_DESCRIPTION, entity_id=upstream.sp_entity_id)
-        idp, sp = (
-            own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, self.ring.idp, [], now),
-            own_metadata.write_sp_descriptor(upstream, description, self.ring.sp, now),
-        )
-        self.published.append((now, idp, sp))
-        keys = self.ring.sp
-        loaded: dict[str, Any] = {"key": keys.load_signing_key(), "decryption": keys.load_decryption_keys()}
-        self.sp = replace(self.parties.sp, **loaded)
-        self.response = self._write_response()
-
-    def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
-        """Give both descriptors as they were published then."""
-        return next(each[1:] for each in reversed(self.published) if each[0] <= fetched)
-
-    def _write_response(self) -> bytes:
-        """Write a signed Response."""
-        of = self.parties
-        role = replace(of.idp, key=self.ring.idp.load_signing_key())
-        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.make_ids()))
-
-
-def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:
-    """Say what a peer with this copy could not do: verify our Response or our AuthnRequest, or encrypt to us."""
-    found, (idp, sp) = set(), copy
-    if not any(is_verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
-        found.add("response")
-    query = redirect_url(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
-    signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
-    assert signed is not None
-    known = tuple(signature.VerifyKey.load(each) for each in certificates_in(sp, "signing"))
-    try:
-        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, known)
-    except MessageRefused:
-        found.add("request")
-    (target,) = certificates_in(sp, "encryption")
-    sealed = encryption.encrypt(broker.parties.response().find("{*}Assertion"), target)
-    try:
-        encryption.decrypt(sealed, broker.sp.decryption, allow_cbc=False)
-    except MessageRefused:
-        found.add("encryption")
-    return found
-
-
-def is_verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
-    """Let the xmlsec1 program verify a Response's signature."""
-    (folder / "message.xml").write_bytes(xml)
-    (folder / "peer.crt").write_bytes(certificate)
-    node = "urn:oasis:names:tc:SAML:2.0:protocol:Response"
-    command = ["xmlsec1", "--verify", "--enabled-key-data", "rsa", "--pubkey-cert-pem", str(folder / "peer.crt")]
-    ran = subprocess.run(
-        [*command, "--id-attr:ID", node, str(folder / "message.xml")], capture_output=True, check=False
-    )
-    return ran.returncode == 0
-
-
-@pytest.mark.server
-@pytest.mark.profile(8)
-def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_path: Path) -> None:
-    """A whole rotation, each reload as late as allowed, each peer's copy as old as it may be: nobody is refused.
-
-    They fetch every six hours, every two weeks, or when the copy expires. A peer that never does is refused from the switch
-    of the signing keys on, and its ciphertext from the drop of the old key on, and not a moment before.
-    """
-    broker, now = Running(parties, folder), NOW
-    broker.reload(now - HELD)
-    ages = [rotation.CACHED_FOR, 14 * DAY, HELD]
-    refused: dict[str, datetime] = {}
-    taken: dict[tuple[str, str], datetime] = {}
-    late = RELOADED - timedelta(seconds=1)
-
-    def look() -> None:
-        for age in ages:
-            assert notices(broker.copy(now - age), broker, tmp_path) == set(), (now - NOW, age)
-        for what in notices(broker.copy(NOW), broker, tmp_path):
-            refused.setdefault(what, now)
-
-    while len(taken) < 12:
-        look()
-        turns = rotate(folder, now, ROLES)
-        taken |= {(each.track, each.did): now + late for each in turns if each.did}
-        now += late
-        look()  # right before the reload, and right after it
-        broker.reload(now)
-        look()
-        now = max(now, min(each.earliest for each in turns if (each.track, "finish") not in taken or each.did))
-    look()
-    assert refused["response"] == taken["idp-signing", "switch"]
-    assert refused["request"] == taken["sp-signing", "switch"]
-    assert refused["encryption"] == taken["sp-encryption", "finish"]
-    assert taken["sp-encryption", "switch"] < taken["sp-signing", "switch"] < taken["sp-encryption", "finish"] + HELD

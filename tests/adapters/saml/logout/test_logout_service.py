@@ -83,7 +83,7 @@ def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding:
 def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, peer: LogoutPeer) -> None:
     """To ResponseLocation, signed, with the status, what it answers, and RelayState verbatim."""
     role = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
-    asked = LogoutRequest(peer, "_theirs", NAMED, relay_state="state/1", issued_by=NOW)
+    asked = LogoutRequest(peer, "_theirs", NAMED, relay_state="state/1", latest_issue_time=NOW)
     leaving = role.respond(asked, "_r9", PARTIAL_LOGOUT, NOW)
     assert isinstance(leaving, str) is (binding == "redirect")
     root, place, state = read_sent(parties, leaving, "SAMLResponse", peer)
@@ -98,7 +98,9 @@ def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, 
     """A peer may lose its endpoint during a logout: the broker reports that, and sends nobody there."""
     role = facing(parties, None)
     assert not role.can_reach(peer, NOW)
-    assert role.respond(LogoutRequest(peer, "_theirs", NAMED, issued_by=NOW), "_r9", PARTIAL_LOGOUT, NOW) is None
+    assert (
+        role.respond(LogoutRequest(peer, "_theirs", NAMED, latest_issue_time=NOW), "_r9", PARTIAL_LOGOUT, NOW) is None
+    )
     with pytest.raises(MessageRefused, match=r"logout\.no_endpoint"):
         role.request(Participant(peer, NAMED, ()), "_l9", NOW)
 

@@ -205,21 +205,6 @@ def test_a_fault_names_its_file(folder: Path, name: str, spoil: Callable[[str], 
     assert len(load(folder).upstreams) + len(load(folder).services) == 5
 
 
-@pytest.mark.parametrize("host", ["localhost:8080", "loans.localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
-def test_plain_http_stays_on_the_machine(folder: Path, host: str) -> None:
-    """A service under development on this machine needs no certificate: what is posted to it never leaves."""
-    path = folder / "loans.xml"
-    path.write_text(path.read_text().replace("https://my-loans.example/acs", f"http://{host}/acs"))
-    assert load(folder).services[LOANS].acs == (Endpoint(f"http://{host}/acs", 1),)
-
-
-def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:
-    """Older algorithms beside it are the service's own affair."""
-    path = folder / "loans.xml"
-    path.write_text(path.read_text().replace("</md:KeyDescriptor>", CBC + GCM + "</md:KeyDescriptor>"))
-    assert load(folder).services[LOANS].encryption_certificate
-
-
 def test_everything_is_told_at_once(folder: Path) -> None:
     """One run reports a duplicate, a broken and an unreadable file, and reads all other parties."""
     shutil.copy(folder / "hub.xml", folder / "again.xml")
@@ -233,13 +218,6 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     }
     read = load(folder)
     assert (set(read.upstreams), set(read.services)) == ({DIRECT, EID}, {LOANS})
-
-
-@pytest.mark.parametrize("place", ["empty", "missing"])
-def test_an_empty_folder_holds_nothing(tmp_path: Path, place: str) -> None:
-    """Whether that is a fault is decided where the feeds are known too."""
-    (tmp_path / "empty").mkdir()
-    assert contents(tmp_path / place).metadata == metadata_folder.Metadata({}, {})
 
 
 def test_an_encryption_key_must_be_rsa(parties: Parties, folder: Path) -> None:
@@ -279,16 +257,6 @@ def test_an_edit_that_breaks_a_party_leaves_it_as_it_was(folder: Path, how: str,
     first = contents(folder).metadata  # a start has nothing to fall back on
     assert {HUB, DIRECT, EID} - first.upstreams.keys() == ({HUB} if name == "hub" else set())
     assert {LOANS, OPEN, PRINT} - first.services.keys() == ({LOANS} if name == "loans" else set())
-
-
-def test_what_is_taken_out_is_out(folder: Path) -> None:
-    """A party that is removed from the folder is not kept from the earlier content."""
-    before = contents(folder)
-    (folder / "hub.xml").unlink()
-    (folder / "loans.xml").write_text((folder / "loans.xml").read_text().replace(LOANS, "https://other.example"))
-    after = contents(folder, before)
-    assert (set(after.metadata.upstreams), set(after.metadata.services)) == ({DIRECT, EID}, {OPEN, PRINT})
-    assert after.faults == {}
 
 
 @pytest.mark.attack(33)

@@ -12,7 +12,7 @@ from broker.adapters.saml.xml_security import safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from tests.plugins.saml_messages import load_keys
-from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, read_folder, stamp
+from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, stamp
 
 SPACES = {
     "md": MD,
@@ -72,11 +72,6 @@ def test_services_learn_where_to_ask(parties: Parties) -> None:
     assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleLogoutService/@Binding")] == ["Redirect", "POST"]
     assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/idp/slo"}
     assert read(xml, "//md:ArtifactResolutionService") == []
-
-
-def test_a_privacy_notice_that_is_not_there_is_not_named(parties: Parties) -> None:
-    """Every advertised address is served (SDP-MD04)."""
-    assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
 
 
 @pytest.mark.profile(9)
@@ -152,14 +147,3 @@ def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     assert read(xml, "md:SPSSODescriptor/@AuthnRequestsSigned | //@WantAssertionsSigned") == ["true", "true"]
     assert read(xml, "//md:NameIDFormat/text()") == [TRANSIENT]
     assert read(sp(parties, "eid"), "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
-
-
-def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
-    """A broker may stand behind another: both roles are metadata like any other's."""
-    (tmp_path / "idp.xml").write_bytes(idp(parties))
-    (tmp_path / "sp.xml").write_bytes(sp(parties))
-    found = read_folder(tmp_path, [IDP], [WAYF_ID])
-    assert found.upstreams[IDP].sso == SSO
-    assert found.services[WAYF_ID].signs_requests
-    assert found.services[WAYF_ID].display_name == ROLE_DESCRIPTION.display_name
-    assert found.services[WAYF_ID].privacy_statement == ROLE_DESCRIPTION.privacy_statement

@@ -139,14 +139,6 @@ def test_no_alias_names_two(theirs: Institution) -> None:
     assert len(completed.notices) >= 2
 
 
-def test_aliases_that_are_written_are_all() -> None:
-    """An empty list too."""
-    written = Institution(AU, unwritten=frozenset(("scopes",)))
-    published = {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
-    completed = complete_upstreams(upstreams(written, FED[1]), published, {})
-    assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [()]
-
-
 @pytest.mark.parametrize("published", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
 def test_what_one_upstream_may_read_another_may_not(published: dict[str, PublishedInstitution]) -> None:
     """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""

@@ -28,7 +28,7 @@ EVERYTHING: dict[str, Any] = {
 def write_request(parties: Parties, changed: dict[str, Any], request_id: str = "_q1") -> Any:
     """Give our unsigned AuthnRequest to the hub, for a service's request that was changed."""
     asked = replace(parties.upstreams["wayf"], subject_hint=True, requester_id=True)
-    message = authn_request_writer.authn_request(
+    message = authn_request_writer.write_authn_request(
         asked,
         replace(parties.request, **changed),
         request_id=request_id,

@@ -6,11 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
@@ -20,26 +15,13 @@ from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication
 from tests.adapters.saml.idp.test_assertions import values
 from tests.plugins.eid_messages import NSIS, message
-from tests.plugins.saml_parties import (
-    EID,
-    NOW,
-    PASSWORD,
-    Parties,
-    edit,
-    idp_entity,
-    key_descriptor,
-    read_folder,
-    redirect_url,
-    say,
-    stamp,
-)
+from tests.plugins.saml_parties import NOW, PASSWORD, Parties, edit, redirect_url, say, stamp
 
 LEVEL = f"{NSIS}loa/"
 PERSON = "https://data.gov.dk/eid/Person"
 MFA = "https://refeds.org/profile/mfa"
 STATEMENT = "saml:Assertion/saml:AuthnStatement"
 CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
-SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
 LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
 
 
@@ -138,37 +120,6 @@ def outcome(parties: Parties, xml: bytes, upstream: str, **more: Any) -> str:
     except MessageRefused as refused:
         return refused.cause.removeprefix("response.")
     return ""
-
-
-def pss_certificate() -> tuple[rsa.RSAPrivateKey, bytes]:
-    """Give an rsaEncryption key in a certificate that is signed with RSASSA-PSS, as OCES3 signs them."""
-    key, authority = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nemlogin")])
-    building = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    building = building.serial_number(7).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=30))
-    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
-    return key, building.sign(authority, hashes.SHA256(), rsa_padding=pss).public_bytes(Encoding.PEM)
-
-
-def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) -> None:
-    """Only the certificate's own signature is PSS; its key verifies messages as any other.
-
-    Source: docs/reference/nemlog-in.md#certificates.
-    """
-    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
-
-    key, certificate = pss_certificate()
-    (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
-    read = read_folder(tmp_path, {EID}, ())
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    signing = signature.SigningKey.load(private, certificate)
-    role = replace(
-        parties.sp, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
-    )
-    root = parties.response(upstream="eid")
-    sealed = replace(parties, sp=role).encrypt_response(root, replace(parties.direct, key=signing))
-    answer = replace(parties, sp=role).receive(etree.tostring(sealed), "eid").answer
-    assert isinstance(answer, Authentication)
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -100,14 +100,6 @@ def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, .
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == scoped
 
 
-def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
-    """A hub that knows an institution by another name is asked by that name, and the list still narrows it."""
-    only = replace(parties.upstreams["wayf"], only=(AU_ALIAS,))
-    role = replace(parties.sp, upstreams={"wayf": only})
-    root = write_request(replace(parties, sp=role), idp_list=(AU,))
-    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == [AU_ALIAS]
-
-
 def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
     """Its only institution is itself; the requesting service is named unless configured otherwise."""
     direct, eid = write_request(parties, "kb"), write_request(parties, "eid")

@@ -15,16 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 
 from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile
-from broker.adapters.saml.xml_security.xml_names import (
-    ASSERTION,
-    AUTHN_REQUEST,
-    DS,
-    ENTITY,
-    ISSUER,
-    MD,
-    RESPONSE,
-    SIGNATURE,
-)
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, AUTHN_REQUEST, DS, ISSUER, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, load_keys, octets, remove_signature
 
@@ -52,16 +43,6 @@ def test_a_request_is_signed_after_its_issuer(forge: Forge) -> None:
     assert [child.tag for child in found] == [ISSUER, SIGNATURE]
     assert found.findtext(f".//{{{DS}}}X509Certificate") == forge.upstream.key.certificate
     assert xmlsec1(octets(request), forge, "q1") == 0
-
-
-def test_metadata_is_signed_in_the_first_place(forge: Forge) -> None:
-    """The schema of metadata has the signature before everything else."""
-    entity = etree.fromstring(
-        f'<EntityDescriptor xmlns="{MD}" ID="e1" entityID="urn:e"><Organization/></EntityDescriptor>'
-    )
-    signature.sign(entity, forge.upstream.key)
-    assert (entity.tag, entity[0].tag) == (ENTITY, SIGNATURE)
-    signature.verify(entity, load_keys(forge.upstream.certificate))
 
 
 @pytest.mark.attack(6, control=True)
@@ -197,39 +178,6 @@ def test_ecdsa_over_octets_is_r_and_s_side_by_side(curve: ec.EllipticCurve) -> N
     for wrong in (der, plain[:half] + b"\0" + plain[half:], b""):
         with pytest.raises(MessageRefused, match=r"xml\.signature$"):
             signature.verify_bytes(b"octets", wrong, MORE + "ecdsa-sha256", load_keys(private.public_key()))
-
-
-def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
-    """A peer may publish both kinds: each is held against its own methods, and the other is no error."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    by_rsa = signature.sign_bytes(b"octets", forge.upstream.key)
-    r, s = decode_dss_signature(private.sign(b"octets", ec.ECDSA(hashes.SHA256())))
-    by_ec = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    for made, method, other, own in (
-        (by_rsa, MORE + "rsa-sha256", private.public_key(), forge.upstream.certificate),
-        (by_ec, MORE + "ecdsa-sha256", forge.upstream.certificate, private.public_key()),
-    ):
-        signature.verify_bytes(b"octets", made, method, load_keys(other, own))
-        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(b"octets", made, method, load_keys(other))
-        renamed = MORE + ("ecdsa-sha256" if "#rsa-" in method else "rsa-sha256")
-        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
-            signature.verify_bytes(b"octets", made, renamed, load_keys(own))
-
-
-@pytest.mark.parametrize("method", sorted(each for each in signature_profile.SIGNATURE_METHODS if "#ecdsa-" in each))
-def test_our_key_signs_as_what_it_is(method: str, forge: Forge) -> None:
-    """An RSA signature under the name of another kind would be refused by every peer."""
-    with pytest.raises(ValueError, match="an RSA key signs"):
-        signature.sign_bytes(b"x", forge.upstream.key, method)
-
-
-def test_a_signing_key_is_an_rsa_key(forge: Forge) -> None:
-    """Another kind, which could not carry what our metadata promises, is no signing key."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with pytest.raises(TypeError, match="RSA"):
-        signature.SigningKey.load(pem, forge.upstream.certificate)
 
 
 def test_keys_are_not_shown(forge: Forge) -> None:

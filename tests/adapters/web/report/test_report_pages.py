@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from functools import cache
 from html.parser import HTMLParser
 
@@ -11,7 +10,7 @@ import pytest
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.core.policy.model import MailDomain, RegisterRule
+from broker.core.policy.model import RegisterRule
 from tests.plugins.sample_report import NASTY, build_sample_report
 
 LANGUAGES = ("da", "en")
@@ -105,20 +104,3 @@ def test_the_register_of_persons_is_a_receiver_with_its_purpose(rule: RegisterRu
     page = dict(report_pages.files(changed, ("en",)))["report-en.html"]
     assert students
     assert (said in page, "whether their number still holds" in page) == (True, rule is not None)
-
-
-def test_mailboxes_are_listed_with_their_domains() -> None:
-    """A domain that ends has its last day, until that day has passed; a mailbox without a rule has only its name."""
-    report = build_sample_report()
-    given = next(each for each in report.leaves.given if each.proofs)
-    (rule,) = given.policy.proofs
-    domains = (rule.domains[0], MailDomain("ps.rm.dk", date(2027, 12, 31)))
-    policy = replace(given.policy, proofs=(replace(rule, domains=domains),))
-    given = replace(given, policy=policy, proofs={rule.name, "mail"})
-    ending = replace(report, leaves=replace(report.leaves, given=(given,)))
-    for day, language, shown in (
-        (date(2027, 12, 31), "en", "kaldemail: auh.rm.dk, ps.rm.dk (up to and including 2027-12-31); mail"),
-        (date(2028, 1, 1), "da", "kaldemail: auh.rm.dk; mail"),
-    ):
-        pages = dict(report_pages.files(replace(ending, day=day), (language,)))
-        assert shown in pages[f"report-{language}.html"]

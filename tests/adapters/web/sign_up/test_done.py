@@ -96,14 +96,6 @@ def test_without_a_pin_mail_the_page_offers_to_choose_a_pin_now(deployment: Depl
     assert "Choose a PIN" in said
 
 
-def test_a_lowered_account_is_called_what_it_has_become(deployment: Deployment) -> None:
-    """A person who has left the university keeps the account with other terms, and the page says so (R47)."""
-    sign_up(deployment, "otto")
-    _, page = sign_up(deployment, "otto-left")
-    assert read_result(page) == ("lowered", "Private user")
-    assert "so your account has other loan terms now" in words(page.get_data(as_text=True))
-
-
 @pytest.mark.parametrize(
     ("environment", "typed"),
     [

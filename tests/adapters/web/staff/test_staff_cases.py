@@ -11,9 +11,7 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
-from broker.core.staff.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
-from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.storage.records import Records
 from tests.plugins.deployment import Deployment, Person, find_text, mark
@@ -104,16 +102,6 @@ def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) 
     assert all(number in text for number in pair)
     assert ASTA not in text
     assert SPELLED not in text
-
-
-def test_more_about_a_case_shows_the_case_before_the_search(desk: Person) -> None:
-    """The button of the list leads to the case, not to an empty search; after a retry the page says where to look."""
-    person_id, _borrowers = several_borrowers(desk.deployment)
-    page = find(desk, person_id)
-    source = page.get_data(as_text=True)
-    assert source.index('data-state="case"') < source.index('id="find"')
-    tried = send(desk, "/admin/person", find=person_id, do="try_again").get_data(as_text=True)
-    assert tried.index('value="find">') < tried.index("data-state")
 
 
 def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
@@ -265,14 +253,6 @@ def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person)
     assert find(enter(deployment, DESK), code).status_code == 422
 
 
-def test_the_code_of_a_login_leads_to_its_account(desk: Person) -> None:
-    """A person who has a borrower, and asks for help at the next login."""
-    account(desk.deployment)
-    person = desk.deployment.person()
-    page = person.log_in("asta", service="myprint")
-    assert state(find(desk, find_text(page, SMALL_CODE))) == "done"
-
-
 def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
     """Before the authentication it says time and page, and the login's own code is not shown."""
     person = desk.deployment.person()
@@ -320,26 +300,3 @@ def test_an_identity_admin_sees_no_borrower(deployment: Deployment) -> None:
     admin = enter(deployment, ADMIN)
     assert "data-case" not in admin.get("/admin").get_data(as_text=True)
     assert mark(admin.get("/admin/person"))[1] == "staff_role_missing"
-
-
-def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
-    """The enrolment was deleted since: the sentence of the page's reason is left."""
-    code, _ = several_borrowers(desk.deployment)
-    person_id, _ = add_enrolment(desk.deployment)
-    desk.deployment.parts.enrolment_ports.persons.delete(person_id, None, desk.deployment.clock.now())
-    assert SupportTraces(desk.deployment.parts.store).find(code, desk.deployment.clock.now())
-    text = find(desk, code).get_data(as_text=True)
-    assert "Merge them in the library system" in text
-    assert 'value="try_again"' not in text
-
-
-def test_a_note_of_the_register_of_persons_is_shown(deployment: Deployment, desk: Person) -> None:
-    """Staff read that the number is not active; nothing is asked of them."""
-    number = account(deployment)
-    person_id, _ = add_enrolment(deployment)
-    now = deployment.clock.now()
-    deployment.parts.enrolment_ports.persons.change(
-        person_id, lambda record: record.end_look_up("number_changed", now), now
-    )
-    page = find(desk, number)
-    assert texts(page, "//p[@data-register-note='number_changed']/text()") == [REGISTER_NOTES["number_changed"]]

@@ -2,24 +2,14 @@
 
 import pytest
 from click.testing import CliRunner
-from lxml import html
-from werkzeug.test import TestResponse
 
 from broker.app import assembly
 from broker.cli.audit import find_events
 from broker.cli.main import broker
-from broker.core.staff.staff_sentences import PAGES
 from broker.demo.people.personas import persona
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from tests.plugins.deployment import Deployment, Person, find_text, mark
 from tests.plugins.staff_logins import ADMIN, enter, read_audit_log, read_shown_lines, send
-
-
-def find_texts(page: TestResponse, path: str) -> list[str]:
-    """Give the texts that a path finds on a page."""
-    hits = html.fromstring(page.get_data()).xpath(path)
-    assert isinstance(hits, list)
-    return [str(each).strip() for each in hits]
 
 
 def refuse(deployment: Deployment, name: str = "lars") -> str:
@@ -46,18 +36,6 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
     printed = CliRunner().invoke(broker, ("policy", "explain", *spoken.split())).stdout.splitlines()
     assert read_shown_lines(page) == printed
     assert printed[0].startswith("refused ")
-
-
-def test_sentences_for_a_librarian_come_first(admin: Person) -> None:
-    """The page names the refused login, the text that the person read and the advice; rule and facts are folded."""
-    admin.get("/admin?lang=en")
-    page = send(admin, "/admin/explain", reference=refuse(admin.deployment, "ib"), do="find")
-    said = " ".join(find_texts(page, "//section[@aria-labelledby='found']/*[not(self::details)]//text()"))
-    assert "The person wanted to log in to My loans with University login (WAYF), and was not let in." in said
-    assert "Your login has no CPR number." in said
-    assert PAGES["cpr_required"] in said
-    assert "The rules in force now would not let the person in either." in said
-    assert find_text(page, "//details/pre/text()").startswith("refused ")
 
 
 @pytest.mark.parametrize(
