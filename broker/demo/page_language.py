@@ -1,7 +1,10 @@
-"""The language of the demo's pages, from the URL, the cookie or the browser; the library's name."""
+"""The language of the demo's pages, the library's name, and how the pages show values."""
 
+import re
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from flask import Flask, request
 from werkzeug.wrappers import Response
@@ -10,6 +13,9 @@ LANGUAGES: Final = ("en", "da")
 # The one name of the library, on its own pages and on those of the broker.
 LIBRARY_NAME: Final = ("Royal Danish Library", "Det Kgl. Bibliotek")
 _COOKIE: Final = "library-language"
+# Not a part of a random identifier.
+_CPR_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(\d{6})[- ]?[0-9A-Za-z]{4}(?![0-9A-Za-z])")
+_TIME_ZONE: Final = ZoneInfo("Europe/Copenhagen")
 
 
 def language() -> str:
@@ -32,11 +38,22 @@ def _language_link(chosen: str) -> str:
     return "?" + urlencode({**request.args, "lang": chosen})
 
 
+def mask_cpr_numbers(text: str) -> str:
+    """Return ``text`` with the last four characters of every CPR number hidden."""
+    return _CPR_NUMBER.sub(r"\1-••••", text)
+
+
+def _local_time(at: datetime) -> str:
+    """Return the time of day in Denmark, to the second."""
+    return f"{at.astimezone(_TIME_ZONE):%H:%M:%S}"
+
+
 def create_demo_app() -> Flask:
     """Return an application whose templates speak both languages; a cookie keeps the choice."""
     app = Flask("broker.demo")
     for shared in (say, language, _language_link):
         app.add_template_global(shared, shared.__name__.lstrip("_"))
+    app.add_template_filter(_local_time, "local_time")
     app.jinja_env.globals["library_name"] = LIBRARY_NAME
 
     @app.after_request

@@ -49,7 +49,8 @@ def answer(deployment: Deployment, url: str, choice: PersonaChoice | None) -> tu
     """Let NemLog-in answer the AuthnRequest in ``url``; return ACS and fields."""
     known = peer(deployment)
     asked = read(urlsplit(url).query, known)
-    xml = NemLogin(EID, deployment.setting.nemlogin.signing).response(asked, choice, known, deployment.clock.now())
+    nemlogin = NemLogin(EID, deployment.setting.nemlogin.signing)
+    xml, _ = nemlogin.answer(asked, choice, known, deployment.clock.now())
     return asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
 
 

@@ -107,14 +107,14 @@ If you did not ask for this, you do not need to do anything: your PIN stays as i
         ),
     ),
     WelcomeMail: MailText(
-        subject=_("Welcome to %(library)s: choose your PIN"),
+        subject=_("Welcome to %(library)s"),
         text=_(
             """Hello
 
 You now have a library account at %(library)s.
 
-You need a PIN of four digits for the self-service machines and to log in with your
-library account. If you have not chosen one yet, open this link:
+You use a PIN of four digits at the self-service machines and to log in with your
+library account. If you have not yet chosen your PIN, open this link:
 %(link)s
 
 The link works for seven days. After that you get a new one at %(pin_url)s

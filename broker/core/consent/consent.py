@@ -42,7 +42,7 @@ _ENDS: Final = {
 }
 _YES: Final = frozenset(_ENDS)
 _INSTANT: Final = timedelta(microseconds=1)
-_DIGITS: Final = 32  # of the keyed hash of a part
+_DIGITS: Final = 32  # of a keyed hash, for one person and service
 _WITHDRAWAL_EVENTS: Final = frozenset(_ENDS.values())
 
 
@@ -96,10 +96,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A page that asks for consent or informs. ``changed`` says that something has changed."""
+    """A page that asks for consent or informs.
+
+    ``changed_since`` is the latest answer, if what is sent is not the same as it was then.
+    """
 
     disclosure: Disclosure
-    changed: bool = False
+    changed_since: Receipt | None = None
 
     @property
     def variant(self) -> Variant:
@@ -124,21 +127,22 @@ def find_question(
     names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
     if names_nobody and not disclosure.looked_up:
         return None
+    latest = own
     if own and own.is_yes:
         if own.shown == disclosure.page_digest(hmacs):
             return None
-        return Question(disclosure, _has_changed(own, disclosure, hmacs))
-    if find_valid_answer(disclosure, receipts, hmacs, now):
+    elif find_valid_answer(disclosure, receipts, hmacs, now):
         return None
-    latest = newest_first(receipts)[:1]
-    changed = any(_has_changed(made, disclosure, hmacs) for made in latest)
-    return Question(disclosure, changed)
+    else:
+        latest = next(iter(newest_first(receipts)), None)
+    has_changed = latest is not None and _has_changed(latest, disclosure, hmacs)
+    return Question(disclosure, latest if has_changed else None)
 
 
 def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     # A person who withdrew an answer knows why the page is shown. After an answer that expired the
     # page reports no change.
-    if latest.event in _WITHDRAWAL_EVENTS:
+    if latest.event in _ENDS.values():
         return False
     if latest.terms != disclosure.terms_digest(hmacs):
         return True
@@ -237,6 +241,11 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
     # released only if the person ticks it.
     whole = (ALWAYS, *part[1:])
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
+
+
+def is_pseudonym_sent(made: Receipt, hmacs: LookupHmacs) -> bool:
+    """Return whether the pseudonym of the person at the service belongs to the answer."""
+    return _digest((ALWAYS, PERSISTENT, ""), made.person, hmacs) in made.parts
 
 
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:

@@ -35,10 +35,9 @@ class _Loopback(HTTPAdapter):
 
 @dataclass(frozen=True, slots=True)
 class PageForm:
-    """A form of a page: its action, its method, its hidden fields and its buttons."""
+    """A form of a page: its action, its hidden fields and its buttons."""
 
     action: str
-    method: str
     fields: Mapping[str, str]
     buttons: tuple[tuple[str, str], ...]
 
@@ -109,5 +108,4 @@ def _page_form(form: html.HtmlElement, url: str) -> PageForm:
             fields[str(node.get("name"))] = node.get("value") or ""
     buttons = [(node.get("name") or "", node.get("value") or "") for node in form.iter("button")]
     action = urljoin(url, form.get("action") or url)
-    method = form.get("method") or "get"
-    return PageForm(action, method.lower(), fields, tuple(buttons))
+    return PageForm(action, fields, tuple(buttons))

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final
 
 from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
@@ -17,7 +16,6 @@ from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
 
-_CPR: Final = "schacPersonalUniqueID"
 Accounts = Mapping[str, Account]
 
 
@@ -85,8 +83,7 @@ class _FinishedWalk:
     @property
     def number(self) -> str | None:
         """Return the number of the borrower who has the persona's CPR number in any field."""
-        asserted = "".join(self.person.attributes.get(_CPR, ()))
-        cpr = asserted.rpartition(":")[2]
+        cpr = self.person.cpr
         for number, row in self.after.items():
             if cpr and cpr in {value.replace("-", "") for value in row.numbers}:
                 return number
@@ -140,13 +137,14 @@ def _report(running: Running, person: Persona) -> PersonaReport:
     before = _borrowers(running)
     mails = len(running.mailbox.mails())
     logged = len(_events(running))
-    browser = Browser()
+    browser, fault = Browser(), ""
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
     except AssertionError as error:
-        walked = _FinishedWalk(running, person, browser, mails, before, _borrowers(running))
-        return walked.report_refusal(f"unfinished: {error}", ok=False)
+        fault = f"unfinished: {error}"
     walked = _FinishedWalk(running, person, browser, mails, before, _borrowers(running))
+    if fault:
+        return walked.report_refusal(fault, ok=False)
     step, reason = browser.mark()
     if step == "done":
         affiliation = _first(browser, "//@data-affiliation")

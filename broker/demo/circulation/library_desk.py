@@ -1,10 +1,8 @@
-"""The desk of a simulated library: borrowers as staff and the library's own pages see them."""
+"""A borrower as the desk and the library's own pages see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-from broker.demo.circulation.loan_table import LoanTable
+from typing import Final
 
 CONTACTS: Final = ("email", "phone", "address")
 
@@ -30,32 +28,3 @@ class Account:
     def email(self) -> str:
         """Return the mail address, "" for none."""
         return self.contacts.get("email", "")
-
-
-class Desk(Protocol):
-    """The interface of a library system for its desk and the library's own pages."""
-
-    @property
-    def table(self) -> LoanTable:
-        """Return the loans and the print balances."""
-        ...
-
-    def accounts(self) -> Sequence[Account]:
-        """Return all borrowers, oldest first."""
-        ...
-
-    def find_borrower(self, typed: str) -> Account | None:
-        """Return the borrower with this card number or user name, or None."""
-        ...
-
-    def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
-        """Save contacts and PIN from the library's profile page. An empty PIN keeps the old one."""
-        ...
-
-
-def account(desk: Desk, number: str) -> Account | None:
-    """Return the borrower of this number, or None."""
-    for found in desk.accounts():
-        if found.number == number:
-            return found
-    return None

@@ -35,13 +35,6 @@ class LoanTable:
         with self._lock:
             return tuple(self._loans.get(str(number), ()))
 
-    def move(self, kept: Number, merged: Number) -> None:
-        """Move all loans of one borrower to another."""
-        with self._lock:
-            moving = self._loans.pop(str(merged), [])
-            held = self._loans.setdefault(str(kept), [])
-            held.extend(book for book in moving if book not in held)
-
     def balance(self, number: Number) -> int:
         """Return a borrower's print balance in kroner."""
         with self._lock:

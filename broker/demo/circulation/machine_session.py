@@ -1,14 +1,14 @@
-"""The server side of one SIP2 connection: login, answers, and repetition of the last answer."""
+"""The server side of one SIP2 connection: login and answers."""
 
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from broker.demo.circulation.sip2_messages import ChecksumWrong, Message, read_message
 
-_RESEND: Final = "96"
-_RESEND_DAMAGED: Final = b"96AZFEF6\r"
+_RESEND: Final = "96"  # please send that again
 
 Answers = Mapping[str, Callable[[Message], Message]]
 
@@ -24,7 +24,6 @@ class MachineSession(ABC):
         self._terminals = terminals
         self._is_logged_in = False
         self.is_over = False
-        self._last = Message(_RESEND, "")
 
     @abstractmethod
     def answers(self) -> Answers:
@@ -42,15 +41,11 @@ class MachineSession(ABC):
         try:
             message = read_message(self.cut_message(line))
         except ChecksumWrong:
-            return _RESEND_DAMAGED
-        if message.code == "97":
-            return self._last.encode_message()
+            return Message(_RESEND, "").encode_message()
         if message.code != "93" and not self._is_logged_in:
             return None
-        answer = self._answer(message)
-        self._last = answer
-        sent = Message(answer.code, answer.fixed, answer.fields, message.sequence)
-        return sent.encode_message()
+        answer = replace(self._answer(message), sequence=message.sequence)
+        return answer.encode_message()
 
     def _answer(self, message: Message) -> Message:
         if message.code == "93":

@@ -1,7 +1,7 @@
 """Encodes and parses SIP2 messages: fixed part, fields, sequence number and checksum."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from socket import socket
@@ -16,18 +16,11 @@ _LONGEST_WITHOUT_CHECKSUM: Final = 11  # Koha looks for a checksum only in longe
 _FIXED: Final[Mapping[str, int]] = {
     "11": 38,
     "12": 22,
-    "23": 21,
-    "24": 35,
-    "35": 18,
-    "36": 19,
     "63": 31,
     "64": 59,
     "93": 2,
     "94": 1,
     "96": 0,
-    "97": 0,
-    "98": 34,
-    "99": 8,
 }
 
 
@@ -108,11 +101,6 @@ def receive_lines(connection: socket) -> Iterator[bytes]:
         *lines, rest = (rest + received).split(b"\r")
         for line in lines:
             yield line.strip(b"\n")
-
-
-def drop_absent_fields(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
-    """Return the fields whose value is not None."""
-    return tuple((name, value) for name, value in fields if value is not None)
 
 
 def _escape_delimiters(value: str) -> str:

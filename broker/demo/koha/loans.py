@@ -29,6 +29,10 @@ class Circulation:
             return None
         return _account(row)
 
+    def find_by_number(self, number: str) -> Account | None:
+        """Return the borrower with this internal number, or None."""
+        return next((found for found in self.accounts() if found.number == number), None)
+
     def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
         """Save contacts and PIN from the library's profile page. An empty PIN keeps the old one."""
         row = self.patrons.row(int(number))
@@ -37,23 +41,6 @@ class Circulation:
         self.patrons.change(int(number), body)
         if pin:
             self.patrons.set_password(int(number), pin, pin)
-
-    def lend(self, number: int, book: str) -> bool:
-        """Lend ``book``, one of ``BOOKS``; False where the borrower has it already."""
-        return self.table.lend(number, book)
-
-    def loans(self, number: int) -> tuple[str, ...]:
-        """Return the loans of a borrower, oldest first."""
-        return self.table.loans(number)
-
-    def merge(self, kept: int, merged: int) -> None:
-        """Merge one borrower into another as staff do: loans and attributes move."""
-        self.patrons.merge(kept, merged)
-        self.table.move(kept, merged)
-
-    def balance(self, number: int) -> int:
-        """Return a borrower's print balance in kroner."""
-        return self.table.balance(number)
 
 
 def _account(row: PatronRow) -> Account:

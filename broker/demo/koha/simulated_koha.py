@@ -1,6 +1,5 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,7 @@ from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.database.refusals import Refused, internal_error
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
-from broker.demo.page_language import create_demo_app, say
-
-_CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
+from broker.demo.page_language import create_demo_app, mask_cpr_numbers, say
 
 __all__ = ["Client", "Simulation", "create_app"]
 
@@ -41,7 +38,6 @@ def create_app(
     administration: Administration | None = None,
     faults: InjectedFaults | None = None,
     clients: Mapping[str, Client] | None = None,
-    token_lifetime: int = 3600,
 ) -> Flask:
     """Return the application with the patrons of ``seed``: bodies of POST /patrons with a password.
 
@@ -56,8 +52,7 @@ def create_app(
         created = patrons.create(body)
         if password is not None:
             patrons.set_password(created["patron_id"], password, password)
-    clients = clients or {"broker": Client("demo")}
-    tokens = IssuedTokens(clients, token_lifetime, patrons)
+    tokens = IssuedTokens(clients or {"broker": Client("demo")})
     app = create_demo_app()
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
@@ -71,11 +66,6 @@ def _build_refusal(operation: str) -> Refused:
     if operation == "token":
         return Refused(403, error="access_denied")
     return Refused(400, error="Refused as it was planned")
-
-
-def _hide_cpr(value: object) -> str:
-    """Return a value as text, with the last four digits of CPR numbers hidden."""
-    return _CPR_NUMBER.sub(r"\1-••••", str(value or ""))
 
 
 def _strike(app: Flask, koha: Simulation) -> None:
@@ -135,4 +125,4 @@ def _show(app: Flask, koha: Simulation) -> None:
         koha.patrons.merge(kept, merged)
         return redirect("/", 303)
 
-    app.add_template_filter(_hide_cpr, "hidden")
+    app.add_template_filter(lambda value: mask_cpr_numbers(str(value or "")), "hidden")

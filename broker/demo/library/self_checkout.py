@@ -6,8 +6,9 @@ from typing import Final
 
 from flask import Flask, render_template, request
 
-from broker.demo.circulation.library_desk import CONTACTS, Account, Desk
+from broker.demo.circulation.library_desk import CONTACTS, Account
 from broker.demo.circulation.loan_table import BOOKS
+from broker.demo.koha.loans import Circulation
 from broker.demo.library.sip2_client import Machine, MachineFailed
 from broker.demo.page_language import say
 
@@ -18,7 +19,7 @@ _LONGEST: Final = 200
 ViewResultOfDemo = tuple[str, int]
 
 
-def serve(app: Flask, machine: Machine, desk: Desk) -> None:
+def serve(app: Flask, machine: Machine, desk: Circulation) -> None:
     """Add ``/machine`` and ``/profile`` to the library.
 
     Both check number and PIN over SIP2, as a machine does. The profile is saved at the ``desk``,
@@ -71,7 +72,7 @@ def _lend(machine: Machine) -> ViewResultOfDemo:
     ), 200
 
 
-def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
+def _edit(machine: Machine, desk: Circulation) -> ViewResultOfDemo:
     # Every form contains number and PIN: this page has no session.
     account = _account(machine, desk)
     wanted = {name: request.form[name].strip() for name in CONTACTS if name in request.form}
@@ -87,7 +88,7 @@ def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
     return render_template("profile.html", values=wanted, saved=True), 200
 
 
-def _account(machine: Machine, desk: Desk) -> Account | None:
+def _account(machine: Machine, desk: Circulation) -> Account | None:
     """Return the borrower with the number and PIN of the form, or None."""
     number = _read_number()
     if not machine.borrower(number, request.form.get("pin", "")).is_proven:

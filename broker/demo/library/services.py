@@ -1,6 +1,5 @@
 """The simulated library: SAML services that show their assertion and the borrower's account."""
 
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from broker.adapters.saml.xml_security import (
     signature,
     written_message,
 )
-from broker.demo.circulation.library_desk import Desk, account
+from broker.demo.koha.loans import Circulation
 from broker.demo.library import information_pages, self_checkout
 from broker.demo.library.sip2_client import Machine
-from broker.demo.page_language import create_demo_app
+from broker.demo.page_language import create_demo_app, mask_cpr_numbers
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
-_CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?[0-9A-Za-z]{4}(?!\d)")
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _JOURNALS: Final = (
@@ -34,11 +32,6 @@ _JOURNALS: Final = (
     "Nordic Letters on Moss",
     "The Slow Review of Fast Things",
 )
-
-
-def mask_cpr_numbers(text: str) -> str:
-    """Return ``text`` with the last four characters of every CPR number hidden."""
-    return _CPR_NUMBER.sub(r"\1-••••", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +140,7 @@ def create_app(
     services: Mapping[str, Site],
     peer: Callable[[], BrokerAsIdp],
     keys: encryption.DecryptionKeys,
-    desk: Desk,
+    desk: Circulation,
     broker: str,
     *,
     machine: Machine,
@@ -209,7 +202,7 @@ def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response
     return redirect(url)
 
 
-def _landing_page(landing: Landing, service: str, site: Site, desk: Desk) -> Response:
+def _landing_page(landing: Landing, service: str, site: Site, desk: Circulation) -> Response:
     attributes = {}
     for name, values in landing.attributes.items():
         attributes[name] = [mask_cpr_numbers(value) for value in values]
@@ -218,7 +211,7 @@ def _landing_page(landing: Landing, service: str, site: Site, desk: Desk) -> Res
     balance = 0
     numbers = landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))
     if numbers and numbers[0]:
-        borrower = account(desk, numbers[0])
+        borrower = desk.find_by_number(numbers[0])
     if borrower:
         loans = desk.table.loans(borrower.number)
         balance = desk.table.balance(borrower.number)

@@ -11,8 +11,8 @@ from broker.demo.circulation.sip2_messages import Message, read_message, receive
 
 _WITHIN: Final = 10.0  # seconds for a connection, and for each answer
 _LOANS_WANTED: Final = "  Y       "
-_FLAGS: Final = 14
-_ANSWERS: Final = {"93": "94", "99": "98", "63": "64", "35": "36", "11": "12"}
+_FLAGS: Final = 14  # of the patron status; one that is set forbids something
+_ANSWERS: Final = {"93": "94", "63": "64", "11": "12"}
 
 
 class MachineFailed(BrokerError):
@@ -25,26 +25,14 @@ class MachineFailed(BrokerError):
 class BorrowerAtMachine:
     """A borrower as a machine sees them: the fields of a 64, without the internal number.
 
-    ``flags`` are the fourteen flags of the patron status.
+    ``is_proven`` says that number and PIN match.
     """
 
-    valid_patron: bool
-    valid_pin: bool
-    flags: str
-    card: str
+    is_proven: bool
+    may_borrow: bool
     name: str
     message: str
-    loans: tuple[str, ...] = ()
-
-    @property
-    def is_proven(self) -> bool:
-        """Return whether number and PIN match."""
-        return self.valid_patron and self.valid_pin
-
-    @property
-    def may_borrow(self) -> bool:
-        """Return whether this borrower may borrow books."""
-        return self.is_proven and not self.flags.strip()
+    loans: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +50,7 @@ class Machine:
         The number is sent as typed, but stripped.
         """
         with self._connect() as session:
-            borrower = self._information(session, typed, pin)
-            session.ask("35", timestamp(), ("AO", ""), ("AA", typed.strip()))
-        return borrower
+            return self._information(session, typed, pin)
 
     def lend(self, typed: str, pin: str, book: str) -> tuple[BorrowerAtMachine, bool]:
         """Lend a book if number and PIN match. Return the borrower, and whether it was lent."""
@@ -76,18 +62,16 @@ class Machine:
             times = timestamp() + timestamp()
             answer = session.ask("11", f"NN{times}", ("AO", ""), ("AA", number), ("AB", book))
             after = self._information(session, typed, pin)
-            session.ask("35", timestamp(), ("AO", ""), ("AA", number))
         return after, answer.fixed.startswith("1")
 
     def _information(self, session: "_Session", typed: str, pin: str) -> BorrowerAtMachine:
         number = typed.strip()
         fixed = f"009{timestamp()}{_LOANS_WANTED}"
         answer = session.ask("63", fixed, ("AO", ""), ("AA", number), ("AC", ""), ("AD", pin))
+        is_proven = (answer.field("BL"), answer.field("CQ")) == ("Y", "Y")
         return BorrowerAtMachine(
-            valid_patron=answer.field("BL") == "Y",
-            valid_pin=answer.field("CQ") == "Y",
-            flags=answer.fixed[:_FLAGS],
-            card=answer.field("AA") or "",
+            is_proven=is_proven,
+            may_borrow=is_proven and not answer.fixed[:_FLAGS].strip(),
             name=(answer.field("AE") or "").strip(),
             message=answer.field("AF") or "",
             loans=answer.list_values("AU"),
@@ -101,7 +85,6 @@ class Machine:
                 login = session.ask("93", "00", ("CN", self.user), ("CO", self.password))
                 if login.fixed != "1":
                     raise MachineFailed("the machine's own login was refused")
-                session.ask("99", "0" + "080" + "2.00")
                 yield session
         except OSError as error:
             raise MachineFailed(str(error)) from None

@@ -60,14 +60,6 @@ class Persona:
         own = {self.mailbox} if self.mailbox else set()
         return frozenset({*own, *self.attributes.get("mail", ())})
 
-    @property
-    def plain(self) -> bool:
-        """Return whether this person logs in at My loans and sees no page but the consent page."""
-        if self.service != "my-loans" or self.way == "library":
-            return False
-        more_pages = (self.sign_up, self.after, self.mailbox, self.claims)
-        return self.upgrade is None and not any(more_pages)
-
 
 def university_attributes(
     name: str,
@@ -79,24 +71,18 @@ def university_attributes(
     primary: str = "",
 ) -> dict[str, tuple[str, ...]]:
     """Return the attributes that Aarhus University asserts of a person."""
-    given, _, family = full.rpartition(" ")
-    attributes: dict[str, tuple[str, ...]] = {
-        "eduPersonPrincipalName": (f"{name}@au.dk",),
-        "cn": (full,),
-        "gn": (given,),
-        "sn": (family,),
-        "eduPersonPrimaryAffiliation": (primary or affiliations[0].partition("@")[0],),
-        "eduPersonScopedAffiliation": affiliations,
-        "organizationName": ("Aarhus Universitet",),
-        "schacHomeOrganization": ("au.dk",),
-        "eduPersonAssurance": ("2",),
-        "preferredLanguage": ("da",),
-    }
-    if mail:
-        attributes["mail"] = (f"{name}@post.au.example",)
-    if cpr:
-        attributes["schacPersonalUniqueID"] = (_CPR + cpr,)
-    return attributes
+    attributes = _attributes(
+        full,
+        cpr,
+        f"{name}@post.au.example" if mail else "",
+        eduPersonPrincipalName=f"{name}@au.dk",
+        eduPersonPrimaryAffiliation=primary or affiliations[0].partition("@")[0],
+        organizationName="Aarhus Universitet",
+        schacHomeOrganization="au.dk",
+        eduPersonAssurance="2",
+        preferredLanguage="da",
+    )
+    return attributes | {"eduPersonScopedAffiliation": affiliations}
 
 
 def eid_attributes(
@@ -109,23 +95,27 @@ def eid_attributes(
     mail: bool = True,
 ) -> dict[str, tuple[str, ...]]:
     """Return the attributes that the national eID asserts of the person with this ``number``."""
+    first = full.split(maxsplit=1)[0].lower()
+    return _attributes(
+        full,
+        cpr,
+        f"{first}{number}@post.example" if mail else "",
+        eduPersonPrincipalName=eppn or f"PID:9208-2002-2-{number:012d}@sikker-adgang.dk",
+        eduPersonPrimaryAffiliation="member",
+        organizationName="NemLog-in",
+        schacHomeOrganization="sikker-adgang.dk",
+        eduPersonAssurance=level,
+    )
+
+
+def _attributes(full: str, cpr: str | None, mail: str, **values: str) -> dict[str, tuple[str, ...]]:
     given, _, family = full.rpartition(" ")
-    attributes: dict[str, tuple[str, ...]] = {
-        "eduPersonPrincipalName": (eppn or f"PID:9208-2002-2-{number:012d}@sikker-adgang.dk",),
-        "cn": (full,),
-        "gn": (given,),
-        "sn": (family,),
-        "eduPersonPrimaryAffiliation": ("member",),
-        "organizationName": ("NemLog-in",),
-        "schacHomeOrganization": ("sikker-adgang.dk",),
-        "eduPersonAssurance": (level,),
-    }
+    named = {**values, "cn": full, "gn": given, "sn": family}
     if mail:
-        first = given.split()[0].lower()
-        attributes["mail"] = (f"{first}{number}@post.example",)
+        named["mail"] = mail
     if cpr:
-        attributes["schacPersonalUniqueID"] = (_CPR + cpr,)
-    return attributes
+        named["schacPersonalUniqueID"] = _CPR + cpr
+    return {name: (value,) for name, value in named.items()}
 
 
 def staff_record(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:

@@ -9,15 +9,18 @@ from broker.demo.page_language import create_demo_app
 from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 
-# The switches that each choice of the page turns on; all others are off.
-_CHOICES: Final[dict[str, dict[str, object]]] = {
-    "None: it answers": {},
-    "Down": {"down": True},
-    "Slow: a minute to each answer": {"slow": 60.0},
-    "Quota gone": {"quota_gone": True},
-    "Certificate of another authority": {"wrong_certificate": True},
-    "Knows nobody": {"unknown": True},
-    "Half a record of everybody": {"half_a_record": True},
+# The Danish name of each choice, and the switches that it turns on; all others are off.
+_CHOICES: Final[dict[str, tuple[str, dict[str, object]]]] = {
+    "Nothing: it answers": ("Intet: Det svarer", {}),
+    "Down": ("Ude af drift", {"down": True}),
+    "Slow: a minute to each answer": ("Langsomt: et minut pr. svar", {"slow": 60.0}),
+    "Quota gone": ("Kvoten er brugt", {"quota_gone": True}),
+    "Certificate of another authority": (
+        "Certifikat fra en anden udsteder",
+        {"wrong_certificate": True},
+    ),
+    "Knows nobody": ("Kender ingen", {"unknown": True}),
+    "Half a record of everybody": ("En halv post om alle", {"half_a_record": True}),
 }
 _OFF: Final[dict[str, object]] = {
     "down": False,
@@ -39,7 +42,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
             "register.html",
             rows=register.rows,
             looked_up=register.looked_up,
-            choices=tuple(_CHOICES),
+            choices=_CHOICES,
             chosen=_chosen(register.faults),
         )
 
@@ -47,7 +50,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
     def choose() -> Response:
         wanted = _CHOICES.get(request.form.get("fault", ""))
         if wanted is not None:
-            for name, value in (_OFF | wanted).items():
+            for name, value in (_OFF | wanted[1]).items():
                 setattr(register.faults, name, value)
         return redirect("/", 303)
 
@@ -57,7 +60,7 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
 def _chosen(faults: RegisterFaults) -> str:
     """Return the choice that matches the switches, "" if no choice does."""
     now = {name: getattr(faults, name) for name in _OFF}
-    for choice, switches in _CHOICES.items():
+    for choice, (_, switches) in _CHOICES.items():
         if now == _OFF | switches:
             return choice
     return ""

@@ -17,22 +17,17 @@ from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.register_rows import RegisterRow, node
 
 TOKEN_PATH: Final = "/realms/distribution/protocol/openid-connect/token"
+_LIFETIME: Final = 300  # seconds of a token
 _SERVICE: Final = "CPRCustom_PublicSectorPerson"
 
 
 @dataclass
 class SimulatedDatafordeler:
-    """The people by number, the faults, the registered client, and the look-ups so far.
-
-    ``unknown_fields`` are fields that this version of the schema does not have.
-    """
+    """The people by number, the faults, the registered client, and the look-ups so far."""
 
     rows: Mapping[str, RegisterRow]
     client_id: str = "broker"
     client_secret: str = ""
-    version: str = "v1"
-    unknown_fields: frozenset[str] = frozenset()
-    lifetime: int = 300
     faults: RegisterFaults = field(default_factory=RegisterFaults)
     looked_up: list[str] = field(default_factory=list)
     _tokens: set[str] = field(default_factory=set)
@@ -51,7 +46,7 @@ class SimulatedDatafordeler:
             return {"error": "unauthorized_client"}, 401
         token = secrets.token_urlsafe(32)
         self._tokens.add(token)
-        return {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}, 200
+        return {"access_token": token, "expires_in": _LIFETIME, "token_type": "Bearer"}, 200
 
     def is_valid_token(self, authorization: str) -> bool:
         """Return whether a request's bearer token was issued here and is not revoked."""
@@ -68,9 +63,6 @@ class SimulatedDatafordeler:
             return _errors(f"the field {_SERVICE} is missing")
         if "beskyttelser" not in people:
             return _errors("Required fields are missing in query selection: beskyttelser")
-        for name in people:
-            if name in self.unknown_fields:
-                return _errors(f"The field `{name}` does not exist on the type `{_SERVICE}`.")
         self.looked_up += numbers
         nodes = [_select_fields(each, people) for each in self._nodes(numbers)]
         return {"data": {_SERVICE: {"nodes": nodes}}}
@@ -94,8 +86,8 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
         granted, status = register.grant(request.form)
         return jsonify(granted), status
 
-    @app.post("/CPR/custom/PublicSector/<version>")
-    def look_up(version: str) -> Response:
+    @app.post("/CPR/custom/PublicSector/v1")
+    def look_up() -> Response:
         time.sleep(register.faults.slow)
         if register.faults.down:
             abort(503)
@@ -103,8 +95,6 @@ def create_app(register: SimulatedDatafordeler) -> Flask:
             abort(429)
         if not register.is_valid_token(request.headers.get("Authorization", "")):
             abort(401)
-        if version != register.version:
-            abort(404)
         if register.faults.answer is not None:
             return Response(register.faults.answer, mimetype="application/json")
         body = request.get_json()

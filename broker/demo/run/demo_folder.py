@@ -239,7 +239,6 @@ def write(
     now: datetime,
     *,
     store: str = "sqlite:state/broker.db",
-    key_size: int = 2048,
     national_eid: str = "wayf",
     register: bool = False,
     rules: bool = False,
@@ -258,7 +257,7 @@ def write(
     (folder / "state").mkdir(mode=0o700)
     (folder / "pictures").mkdir()
     shutil.copyfile(_LOGO, folder / "pictures" / "logo.svg")
-    key_ring.generate(folder / "keys", now, size=key_size)
+    key_ring.generate(folder / "keys", now)
     hub = KeyPair.generate("hub", now)
     library = KeyPair.generate("library", now)
     nemlogin = KeyPair.generate("nemlogin", now)

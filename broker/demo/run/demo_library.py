@@ -1,18 +1,15 @@
 """The library system of a demo: a simulated Koha with the borrowers of the personas."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Flask
 
-from broker.demo.circulation.library_desk import Desk
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.loans import Circulation
-from broker.demo.koha.sip2_server import serve_sip2
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS
 
@@ -34,11 +31,10 @@ pin_categories = ["TEMP"]
 
 @dataclass(frozen=True, slots=True)
 class DemoLibrary:
-    """A simulated library system: its application, its desk, and its server for machines."""
+    """A simulated library system: its application, and its desk."""
 
     app: Flask
-    desk: Desk
-    serve_machines: Callable[[int], AbstractContextManager[int]]
+    desk: Circulation
 
 
 def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
@@ -48,13 +44,7 @@ def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
 
 def create_circulation(patrons: Patrons) -> Circulation:
     """Return the desk of a Koha, with the loans of the registered borrowers."""
-    circulation = Circulation(patrons)
-    lend_to_personas(circulation)
-    return circulation
-
-
-def lend_to_personas(desk: Desk) -> None:
-    """Lend the personas' books to their registered borrowers."""
+    desk = Circulation(patrons)
     for person in PERSONAS:
         if person.loans:
             borrower = desk.find_borrower(person.registered[0]["userid"])
@@ -62,6 +52,7 @@ def lend_to_personas(desk: Desk) -> None:
                 raise LookupError(person.name)
             for book in person.loans:
                 desk.table.lend(borrower.number, book)
+    return desk
 
 
 def simulate_koha(people: Sequence[Persona]) -> DemoLibrary:
@@ -72,5 +63,4 @@ def simulate_koha(people: Sequence[Persona]) -> DemoLibrary:
         clients={"broker": simulated_koha.Client(CLIENT_SECRET)},
     )
     koha: simulated_koha.Simulation = app.extensions["koha"]
-    circulation = create_circulation(koha.patrons)
-    return DemoLibrary(app, circulation, lambda port: serve_sip2(circulation, port))
+    return DemoLibrary(app, create_circulation(koha.patrons))

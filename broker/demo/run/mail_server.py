@@ -1,24 +1,22 @@
 """The demo's mailbox: a mail server that keeps mails in memory, and a page that shows them."""
 
-import threading
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import default
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Arrivals
 from flask import Flask, Response, jsonify, render_template
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from broker.demo.page_language import create_demo_app
+from broker.demo.run.loopback_server import serve_on_loopback
 
 _KEPT: Final = 200
-_TIME_ZONE: Final = ZoneInfo("Europe/Copenhagen")
 _READY_WITHIN: Final = 60.0  # seconds, on a busy machine
 
 
@@ -32,11 +30,6 @@ class ReceivedMail:
     received: datetime
     octets: bytes = field(repr=False, default=b"")
 
-    @property
-    def local_time(self) -> str:
-        """Return the time of day in Denmark, to the second."""
-        return f"{self.received.astimezone(_TIME_ZONE):%H:%M:%S}"
-
 
 class Mailbox:
     """A mail server that keeps the last 200 mails, and its page, both on ports of loopback."""
@@ -49,25 +42,17 @@ class Mailbox:
             drop, hostname="127.0.0.1", port=port, ready_timeout=_READY_WITHIN
         )
         self._page_port = page_port
-        self._server: BaseWSGIServer | None = None
+        self._stack = ExitStack()
 
     def start(self) -> None:
         """Listen on both ports in threads. Raise OSError if a port is in use."""
-        self._server = make_server(
-            "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
-        )
+        self._stack.enter_context(serve_on_loopback(page(self), self._page_port))
         self._controller.start()
-        often = {"poll_interval": 0.02}  # stop() waits for the next poll
-        threading.Thread(
-            target=self._server.serve_forever, kwargs=often, name="mailbox page", daemon=True
-        ).start()
 
     def stop(self) -> None:
         """Stop listening."""
         self._controller.stop(no_assert=True)
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+        self._stack.close()
 
     def mails(self) -> tuple[ReceivedMail, ...]:
         """Return the mails, newest first."""
@@ -126,10 +111,3 @@ def _text(mail: Message) -> str:
     if body is None:
         return ""
     return str(body.get_content())
-
-
-class _Quiet(WSGIRequestHandler):
-    """Serves without writing request lines on the terminal."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing."""

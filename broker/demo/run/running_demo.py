@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,10 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import encryption, signature
 from broker.core.errors import BrokerError
-from broker.demo.circulation.machine_server import TERMINALS
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
-from broker.demo.people.persona import Persona
 from broker.demo.people.register_people import people_with
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run import demo_register
@@ -59,14 +58,12 @@ def _check_ports(ports: Ports, parties: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A running demo: its setting, processes, library system, mailbox, perhaps a register."""
+class RunningParties:
+    """The simulated parties around a broker: library system, mailbox, perhaps a register."""
 
     setting: Setting
     library: DemoLibrary
     mailbox: Mailbox
-    broker: subprocess.Popen[bytes]
-    work: subprocess.Popen[bytes]
     register: SimulatedDatafordeler | None = None
 
     @property
@@ -85,15 +82,35 @@ class Running:
         return _peer(self.setting)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running(RunningParties):
+    """A running demo: the parties, and the processes of the broker."""
+
+    broker: subprocess.Popen[bytes]
+    work: subprocess.Popen[bytes]
+
+
 def _peer(setting: Setting) -> services.BrokerAsIdp:
     """Read the broker's IdP metadata as a service does."""
-    port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=60)
-    root = etree.fromstring(answer.content)
+    root = _read_metadata(setting, "idp")
     keys = tuple(map(signature.VerifyKey.load, _certificates(root, "signing")))
     sso = _redirect_location(root, "SingleSignOnService")
     slo = _redirect_location(root, "SingleLogoutService")
     return services.BrokerAsIdp(str(root.get("entityID")), sso, keys, slo)
+
+
+def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
+    """Read the broker's metadata toward NemLog-in as NemLog-in does."""
+    root = _read_metadata(setting, "sp/nemid")
+    keys = tuple(map(signature.VerifyKey.load, _certificates(root, "signing")))
+    acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
+    return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
+
+
+def _read_metadata(setting: Setting, role: str) -> etree._Element:
+    port = setting.ports.number("broker")
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/{role}/metadata", timeout=60)
+    return etree.fromstring(answer.content)
 
 
 def _certificates(root: etree._Element, use: str) -> list[bytes]:
@@ -102,27 +119,14 @@ def _certificates(root: etree._Element, use: str) -> list[bytes]:
 
 
 def _redirect_location(root: etree._Element, kind: str) -> str:
-    for node in root.iterfind(f"{_MD}IDPSSODescriptor/{_MD}{kind}"):
-        if str(node.get("Binding")).endswith("Redirect"):
-            return str(node.get("Location"))
-    raise LookupError(f"no {kind} by Redirect")
+    found = root.iterfind(f"{_MD}IDPSSODescriptor/{_MD}{kind}")
+    locations = {str(node.get("Binding")): str(node.get("Location")) for node in found}
+    return locations["urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"]
 
 
-def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
-    """Read the broker's metadata toward NemLog-in as NemLog-in does."""
-    port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=60)
-    root = etree.fromstring(answer.content)
-    keys = tuple(map(signature.VerifyKey.load, _certificates(root, "signing")))
-    acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
-    return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
-
-
-def _parties(
-    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary]
-) -> tuple[Mapping[str, Flask], DemoLibrary]:
+def _parties(setting: Setting) -> tuple[Mapping[str, Flask], DemoLibrary]:
     people = people_with(register=setting.has_register)
-    library = simulate(people)
+    library = simulate_koha(people)
     origin = setting.ports.origin
     broker = origin("broker")
     acs_addresses = {
@@ -200,21 +204,13 @@ def _is_ready(port: int) -> bool:
     return answer.status_code == 200
 
 
-@dataclass(frozen=True, slots=True)
-class RunningParties:
-    """The simulated parties around a broker: library system, mailbox, perhaps a register."""
-
-    library: DemoLibrary
-    mailbox: Mailbox
-    register: SimulatedDatafordeler | None
-
-
 def _tell_stories(setting: Setting, parties: Mapping[str, Flask], mailbox: Mailbox) -> None:
     """Record what the parties send each other, and add stories and timeline to the library."""
 
     def list_mails() -> Iterator[Entry]:
         for mail in mailbox.mails():
-            yield Entry(mail.received, BROKER, "Mailbox", f"Mail: {mail.subject}", mail.text)
+            title = f"Mail: {mail.subject}"
+            yield Entry(mail.received, BROKER, "Mailbox", (title, title), mail.text)
 
     timeline = Timeline(_log_file(setting), list_mails)
     timeline.watch_identity_provider(parties["hub"], "WAYF")
@@ -227,22 +223,20 @@ def _tell_stories(setting: Setting, parties: Mapping[str, Flask], mailbox: Mailb
 
 
 @contextmanager
-def run_parties(
-    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
-) -> Iterator[RunningParties]:
+def run_parties(setting: Setting) -> Iterator[RunningParties]:
     """Run the simulated parties while the block runs; the caller starts the broker.
 
     Raise DemoFailed if a port is in use.
     """
     ports = setting.ports
     _check_ports(ports, setting.parties[1:])
-    parties, library = _parties(setting, simulate)
+    parties, library = _parties(setting)
     mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
     _tell_stories(setting, parties, mailbox)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
-        stack.enter_context(library.serve_machines(ports.number("sip2")))
+        stack.enter_context(serve_sip2(library.desk, ports.number("sip2")))
         mailbox.start()
         stack.callback(mailbox.stop)
         register = None
@@ -251,26 +245,26 @@ def run_parties(
             register = stack.enter_context(
                 demo_register.serve_register(setting.folder, page, service)
             )
-        yield RunningParties(library, mailbox, register)
+        yield RunningParties(setting, library, mailbox, register)
 
 
 @contextmanager
-def run_demo(
-    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
-) -> Iterator[Running]:
+def run_demo(setting: Setting) -> Iterator[Running]:
     """Run the demo while the block runs; yield it when the broker answers.
 
     Raise DemoFailed if a port is in use or the broker does not start.
     """
     _check_ports(setting.ports, PARTIES[:1])
     with ExitStack() as stack:
-        found = stack.enter_context(run_parties(setting, simulate))
+        found = stack.enter_context(run_parties(setting))
         broker = start_command(setting, "serve")
         stack.callback(_stop, broker)
         work = start_command(setting, "work")
         stack.callback(_stop, work)
         _wait_until_ready(broker, setting.ports.number("broker"), _log_file(setting))
-        yield Running(setting, found.library, found.mailbox, broker, work, found.register)
+        yield Running(
+            setting, found.library, found.mailbox, found.register, broker=broker, work=work
+        )
 
 
 def _stop(broker: subprocess.Popen[bytes]) -> None:

@@ -30,9 +30,10 @@ class KnownSession:
 
 @dataclass(frozen=True, slots=True)
 class LogoutMessage:
-    """A logout message: the id of the request, the NameID and SessionIndexes, and the status."""
+    """A logout message: the id of the request, the issuer, the NameID, its indexes, the status."""
 
     id: str
+    issuer: str
     name_id: str
     indexes: tuple[str, ...]
     status: str
@@ -98,46 +99,30 @@ def response(
     return etree.tostring(written_message.tree(message), encoding="utf-8")
 
 
-def peek(query: str) -> tuple[str, LogoutMessage]:
-    """Return the issuer and the LogoutRequest without verifying it, as WAYF's hub does."""
-    message = http_bindings.read_redirect(query, "SAMLRequest")
-    root = safe_parser.parse(message.xml, _SAMLP + "LogoutRequest")
-    issuer = root.findtext(_SAML + "Issuer") or ""
-    return issuer, _message(root, "SAMLRequest", message.relay_state)
-
-
-def status(query: str) -> str:
-    """Return the status of a LogoutResponse without verifying it."""
-    message = http_bindings.read_redirect(query, "SAMLResponse")
-    root = safe_parser.parse(message.xml, _SAMLP + "LogoutResponse")
-    return _message(root, "SAMLResponse", None).status
-
-
 def read(
-    query: str, kind: http_bindings.MessageField, keys: Iterable[signature.VerifyKey]
+    query: str, kind: http_bindings.MessageField, keys: Iterable[signature.VerifyKey] | None
 ) -> LogoutMessage:
-    """Verify and read a Redirect logout message. Raise LookupError if it is unsigned."""
+    """Read a Redirect logout message; verify it unless ``keys`` is None.
+
+    Raise LookupError if it should be signed and is not.
+    """
     message = http_bindings.read_redirect(query, kind)
     root = safe_parser.parse(message.xml, _SAMLP + _ROOTS[kind])
-    if message.signed is None:
-        raise LookupError("an unsigned logout message")
-    signed = message.signed
-    signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, tuple(keys))
-    return _message(root, kind, message.relay_state)
-
-
-def _message(
-    root: etree._Element, kind: http_bindings.MessageField, relay_state: str | None
-) -> LogoutMessage:
+    if keys is not None:
+        signed = message.signed
+        if signed is None:
+            raise LookupError("an unsigned logout message")
+        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, tuple(keys))
     request_id = "ID" if kind == "SAMLRequest" else "InResponseTo"
     indexes = [node.text or "" for node in root.findall(_SAMLP + "SessionIndex")]
     codes = [str(node.get("Value")) for node in root.iter(_SAMLP + "StatusCode")]
     return LogoutMessage(
         id=str(root.get(request_id)),
+        issuer=root.findtext(_SAML + "Issuer") or "",
         name_id=root.findtext(_SAML + "NameID") or "",
         indexes=tuple(indexes),
         status=" / ".join(code.rpartition(":")[2] for code in codes),
-        relay_state=relay_state,
+        relay_state=message.relay_state,
     )
 
 

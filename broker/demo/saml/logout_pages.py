@@ -10,9 +10,8 @@ from flask import Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings, signature
-from broker.core.errors import MessageRefused
 from broker.demo.saml import logout_messages
-from broker.demo.saml.logout_messages import KnownSession
+from broker.demo.saml.logout_messages import KnownSession, LogoutMessage
 
 _UNKNOWN: Final = (
     "urn:oasis:names:tc:SAML:2.0:status:Requester",
@@ -22,25 +21,11 @@ _COOKIE: Final = "logged-in-"
 
 
 class LogoutBroker(Protocol):
-    """The broker as a service knows it."""
+    """The broker as a party knows it."""
 
     @property
     def slo(self) -> str:
         """Return the address of its SLO endpoint."""
-        ...
-
-    @property
-    def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Return the broker's signing keys."""
-        ...
-
-
-class RequestingBroker(Protocol):
-    """The broker as NemLog-in knows it."""
-
-    @property
-    def acs(self) -> str:
-        """Return the address of its ACS; its SLO endpoint has the same base."""
         ...
 
     @property
@@ -82,26 +67,40 @@ class SessionTable:
             if value in self.by_cookie:
                 yield value, *self.by_cookie[value]
 
-    def end(self, party: str, name_id: str, indexes: tuple[str, ...]) -> bool:
-        """End the sessions with this NameID and these indexes. Return whether there were any."""
+    def end(self, party: str, asked: LogoutMessage) -> tuple[str, ...]:
+        """End the sessions that a LogoutRequest names. Return the status codes of the answer."""
         ended = []
         for value, (owner, session) in self.by_cookie.items():
-            if (owner, session.name_id) != (party, name_id):
+            if (owner, session.name_id) != (party, asked.name_id):
                 continue
-            if not indexes or session.index in indexes:
+            if not asked.indexes or session.index in asked.indexes:
                 ended.append(value)
         for value in ended:
             del self.by_cookie[value]
-        return bool(ended)
+        return (logout_messages.SUCCESS,) if ended else _UNKNOWN
 
 
-def _codes(*, ended: bool) -> tuple[str, ...]:
-    if ended:
-        return (logout_messages.SUCCESS,)
-    return _UNKNOWN
+@dataclass(frozen=True, slots=True)
+class LogoutSender:
+    """Sends the browser to the broker with logout messages that ``key`` signs."""
+
+    key: signature.SigningKey
+
+    def ask(self, own: str, slo: str, session: KnownSession, state: str | None = None) -> Response:
+        """Redirect with the LogoutRequest of the party ``own``."""
+        written = logout_messages.request(own, slo, session)
+        url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, state, self.key)
+        return redirect(url)
+
+    def answer(self, own: str, slo: str, asked: LogoutMessage, codes: tuple[str, ...]) -> Response:
+        """Redirect with the LogoutResponse of the party ``own``."""
+        written = logout_messages.response(own, slo, asked.id, codes)
+        state = asked.relay_state
+        url = http_bindings.build_redirect_url(slo, "SAMLResponse", written, state, self.key)
+        return redirect(url)
 
 
-def _find_slo_address(acs: str) -> str:
+def find_slo_address(acs: str) -> str:
     """Return the SLO endpoint with the same base as an ACS."""
     return acs.removesuffix("/acs") + "/slo"
 
@@ -116,16 +115,14 @@ def add_library_logout(
     sessions = SessionTable()
     if key is None:  # a library that cannot sign offers no logout
         return sessions
+    sender = LogoutSender(key)
 
     @app.get("/<service>/log-out")
     def log_out(service: str) -> Response:
         for value, party, session in list(sessions.list_for_browser()):
             if party == service:
                 del sessions.by_cookie[value]
-                slo = peer().slo
-                written = logout_messages.request(services[service].entity_id, slo, session)
-                url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, service, key)
-                return redirect(url)
+                return sender.ask(services[service].entity_id, peer().slo, session, service)
         return redirect("/")
 
     @app.get("/<service>/slo")
@@ -133,90 +130,49 @@ def add_library_logout(
         if service not in services:
             abort(404)
         query = request.query_string.decode()
-        broker = peer()
+        broker, site = peer(), services[service]
         if "SAMLResponse" in request.args:
             message = logout_messages.read(query, "SAMLResponse", broker.keys)
-            titles = services[service].titles
-            return render_template("logged_out.html", status=message.status, titles=titles)
+            return render_template("logged_out.html", status=message.status, titles=site.titles)
         asked = logout_messages.read(query, "SAMLRequest", broker.keys)
-        codes = _codes(ended=sessions.end(service, asked.name_id, asked.indexes))
-        issuer, to = services[service].entity_id, broker.slo
-        written = logout_messages.response(issuer, to, asked.id, codes)
-        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
-        return redirect(url)
+        return sender.answer(site.entity_id, broker.slo, asked, sessions.end(service, asked))
 
     return sessions
 
 
-def add_hub_logout(
-    app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]
+def add_upstream_logout(
+    app: Flask,
+    own: str,
+    key: signature.SigningKey,
+    read: Callable[[str, http_bindings.MessageField], LogoutMessage],
+    find_slo: Callable[[str], str],
+    *,
+    party: str = "",
 ) -> SessionTable:
-    """Add a log-out link and an SLO endpoint to the hub; ``addresses`` are ACSs by entityID."""
-    sessions = SessionTable()
+    """Add a log-out link and an SLO endpoint to an upstream.
+
+    ``read`` reads a message of the broker, ``find_slo`` returns the SLO endpoint of one of the
+    broker's entityIDs. ``party`` is the name of the upstream on its pages.
+    """
+    sessions, sender = SessionTable(), LogoutSender(key)
+
+    def show(status: str) -> str:
+        return render_template("hub_logged_out.html", party=party, status=status)
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, party, session in list(sessions.list_for_browser()):
+        for value, sp, session in list(sessions.list_for_browser()):
             del sessions.by_cookie[value]
-            to = _find_slo_address(addresses[party])
-            written = logout_messages.request(hub, to, session)
-            return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
-        return render_template("hub_logged_out.html", status="")
+            return sender.ask(own, find_slo(sp), session)
+        return show("")
 
     @app.get("/slo")
     def slo() -> Response | str:
         query = request.query_string.decode()
         if "SAMLResponse" in request.args:
-            # WAYF verifies no logout message either (docs/reference/wayf.md#logout).
-            return render_template("hub_logged_out.html", status=logout_messages.status(query))
-        issuer, asked = logout_messages.peek(query)
-        if issuer not in addresses:
-            abort(500, "no common federations")
-        codes = _codes(ended=sessions.end(issuer, asked.name_id, asked.indexes))
-        to = _find_slo_address(addresses[issuer])
-        written = logout_messages.response(hub, to, asked.id, codes)
-        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
-        return redirect(url)
-
-    return sessions
-
-
-def add_nemlogin_logout(
-    app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], RequestingBroker]
-) -> SessionTable:
-    """Add a log-out link and an SLO endpoint to NemLog-in, which requires signed messages."""
-    sessions = SessionTable()
-
-    def verify_message(
-        kind: http_bindings.MessageField,
-    ) -> tuple[str, logout_messages.LogoutMessage]:
-        broker = peer()
-        try:
-            message = logout_messages.read(request.query_string.decode(), kind, broker.keys)
-        except (LookupError, MessageRefused):
-            abort(400, "the message is not signed by a system that we know")
-        return _find_slo_address(broker.acs), message
-
-    @app.get("/log-out")
-    def log_out() -> Response | str:
-        for value, _, session in list(sessions.list_for_browser()):
-            del sessions.by_cookie[value]
-            to = _find_slo_address(peer().acs)
-            written = logout_messages.request(own, to, session)
-            return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
-        return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
-
-    @app.get("/slo")
-    def slo() -> Response | str:
-        if "SAMLResponse" in request.args:
-            _, answer = verify_message("SAMLResponse")
-            return render_template(
-                "hub_logged_out.html", party="Simulated NemLog-in", status=answer.status
-            )
-        to, asked = verify_message("SAMLRequest")
-        codes = _codes(ended=sessions.end(own, asked.name_id, asked.indexes))
-        written = logout_messages.response(own, to, asked.id, codes)
-        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
-        return redirect(url)
+            return show(read(query, "SAMLResponse").status)
+        asked = read(query, "SAMLRequest")
+        to = find_slo(asked.issuer)
+        return sender.answer(own, to, asked, sessions.end(asked.issuer, asked))
 
     return sessions

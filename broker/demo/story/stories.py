@@ -6,9 +6,7 @@ from typing import Final
 
 from flask import Flask, render_template
 
-from broker.demo.story.timeline import Timeline
-
-Texts = tuple[str, str]  # English, Danish
+from broker.demo.story.timeline import Texts, Timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,20 @@ import re
 from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
 from lxml import etree
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings
+from broker.demo.page_language import mask_cpr_numbers
+
+Texts = tuple[str, str]  # English, Danish
 
 _KEPT: Final = 300
 _SHOWN: Final = 60
@@ -25,30 +27,39 @@ _LOG_OCTETS: Final = 60_000  # of the end of the broker's log
 _LONGEST_VALUE: Final = 200
 BROKER: Final = "Broker"
 _RESPONSE: Final = re.compile(r'name="SAMLResponse" value="([^"]+)"')
-# Not a part of a random identifier.
-_CPR_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])(\d{6})[- ]?[0-9A-Z]{4}(?![0-9A-Za-z])")
 _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
 # Fields of the broker's log lines that are no part of the story.
 _HIDDEN: Final = frozenset({"event", "timestamp", "level", "reference", "policy", "near_misses"})
 _EVENTS: Final = {
-    "issued": "Policy decision: access for {affiliation}",
-    "refused": "Policy decision: refused, {reason}",
-    "pin_changed": "The person has chosen a PIN",
-    "proof_mailed": "A code is mailed, to prove a mailbox",
-    "proved": "The mailbox is proved",
-    "policies_changed": "The edited policies are in force in one of the broker's processes",
-    "policies_stale": "The edited policies are refused; the earlier ones stay in force",
-    "register_looked_up": "The register of persons is asked",
+    "issued": (
+        "Policy decision: access for {affiliation}",
+        "Politikkens afgørelse: adgang som {affiliation}",
+    ),
+    "refused": ("Policy decision: refused, {reason}", "Politikkens afgørelse: afvist, {reason}"),
+    "pin_changed": ("The person has chosen a PIN", "Personen har valgt en pinkode"),
+    "proof_mailed": (
+        "A code is mailed, to prove a mailbox",
+        "En kode er sendt til en mailadresse for at bekræfte den",
+    ),
+    "proved": ("The mailbox is proved", "Mailadressen er bekræftet"),
+    "policies_changed": (
+        "The edited policies are in force in one of the broker's processes",
+        "De ændrede politikker gælder i en af brokerens processer",
+    ),
+    "policies_stale": (
+        "The edited policies are refused; the earlier ones stay in force",
+        "De ændrede politikker er afvist; de tidligere gælder stadig",
+    ),
+    "register_looked_up": ("The register of persons is asked", "Personregisteret bliver spurgt"),
 }
 
 _CALLS: Final = {
-    "GET": "Looks for borrowers",
-    "POST": "Creates a borrower",
-    "PUT": "Changes a borrower",
-    "PATCH": "Changes a borrower",
-    "DELETE": "Deletes a borrower",
+    "GET": ("Looks for borrowers", "Søger efter lånere"),
+    "POST": ("Creates a borrower", "Opretter en låner"),
+    "PUT": ("Changes a borrower", "Ændrer en låner"),
+    "PATCH": ("Changes a borrower", "Ændrer en låner"),
+    "DELETE": ("Deletes a borrower", "Sletter en låner"),
 }
-_TIME_ZONE: Final = ZoneInfo("Europe/Copenhagen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +69,8 @@ class Entry:
     at: datetime
     sender: str
     receiver: str
-    title: str
+    title: Texts
     detail: str = ""
-
-    @property
-    def local_time(self) -> str:
-        """Return the time of day in Denmark, to the second."""
-        return f"{self.at.astimezone(_TIME_ZONE):%H:%M:%S}"
 
 
 class Timeline:
@@ -75,7 +81,7 @@ class Timeline:
         self._log, self._list_mails = log, list_mails
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
 
-    def add(self, sender: str, receiver: str, title: str, detail: str = "") -> None:
+    def add(self, sender: str, receiver: str, title: Texts, detail: str = "") -> None:
         """Add a message that was sent just now."""
         self._entries.append(Entry(datetime.now(UTC), sender, receiver, title, detail))
 
@@ -92,12 +98,19 @@ class Timeline:
         def record(response: Response) -> Response:
             if request.path == "/sso" and request.method == "GET":
                 query = request.query_string.decode()
-                title = "Asks who the person is (AuthnRequest)"
+                title = (
+                    "Asks who the person is (AuthnRequest)",
+                    "Spørger, hvem personen er (AuthnRequest)",
+                )
                 self.add(BROKER, name, title, _read_query(query))
             if response.mimetype == "text/html":
                 for value in _RESPONSE.findall(response.get_data(as_text=True)):
                     text = _read_post(html.unescape(value))
-                    self.add(name, BROKER, "Says who the person is (Response)", text)
+                    title = (
+                        "Says who the person is (Response)",
+                        "Fortæller, hvem personen er (Response)",
+                    )
+                    self.add(name, BROKER, title, text)
             return response
 
     def watch_library(self, app: Flask, name: str) -> None:
@@ -107,14 +120,21 @@ class Timeline:
         def record(response: Response) -> Response:
             query = urlsplit(response.headers.get("Location", "")).query
             if "SAMLRequest=" in query:
-                title = f"Asks for a login to {request.path[1:]} (AuthnRequest)"
+                to = f"{request.path[1:]} (AuthnRequest)"
+                title = f"Asks for a login to {to}", f"Beder om login til {to}"
                 self.add(name, BROKER, title, _read_query(query))
             if "SAMLResponse" in request.form:
                 text = _read_post(request.form["SAMLResponse"])
-                self.add(BROKER, name, "Says who has logged in (Response)", text)
+                title = (
+                    "Says who has logged in (Response)",
+                    "Fortæller, hvem der er logget på (Response)",
+                )
+                self.add(BROKER, name, title, text)
                 values = g.landing.attributes.items()
                 lines = [f"{attribute}: {', '.join(found)}" for attribute, found in values]
-                self.add(name, "", f"Opens the assertion: {g.landing.status}", "\n".join(lines))
+                status = g.landing.status
+                title = f"Opens the assertion: {status}", f"Åbner svaret: {status}"
+                self.add(name, "", title, "\n".join(lines))
             return response
 
     def watch_library_system(self, app: Flask, name: str) -> None:
@@ -127,10 +147,10 @@ class Timeline:
                 path = urlsplit(url).path.removeprefix("/api/v1")
                 what = _CALLS[request.method]
                 if path.startswith("/auth"):
-                    what = "Checks a PIN"
+                    what = ("Checks a PIN", "Kontrollerer en pinkode")
                 elif path.endswith("/password"):
-                    what = "Sets a PIN"
-                title = f"{what} ({request.method} {path})"
+                    what = ("Sets a PIN", "Sætter en pinkode")
+                title = _append(what, f"({request.method} {path})")
                 parts = [url, _format_json(request.get_data(as_text=True))]
                 answer = _format_json(response.get_data(as_text=True))
                 parts += [f"Answer: {response.status_code}", answer]
@@ -139,8 +159,14 @@ class Timeline:
 
 
 def _mask(entry: Entry) -> Entry:
-    title, detail = (_CPR_NUMBER.sub(r"\1-••••", text) for text in (entry.title, entry.detail))
-    return Entry(entry.at, entry.sender, entry.receiver, title, _PIN.sub(r'\1"••••"', detail))
+    texts = (*entry.title, entry.detail)
+    en, da, detail = map(mask_cpr_numbers, texts)
+    return replace(entry, title=(en, da), detail=_PIN.sub(r'\1"••••"', detail))
+
+
+def _append(title: Texts, more: str) -> Texts:
+    en, da = title
+    return f"{en} {more}", f"{da} {more}"
 
 
 def _read_events(log: Path) -> Iterator[Entry]:
@@ -159,11 +185,13 @@ def _read_events(log: Path) -> Iterator[Entry]:
 
 
 def _describe(fields: Mapping[str, Any]) -> Entry:
-    title = _EVENTS[fields["event"]].format_map({"affiliation": "", "reason": "", **fields})
+    known = {"affiliation": "", "reason": "", **fields}
+    en, da = (text.format_map(known) for text in _EVENTS[fields["event"]])
     rule = fields.get("rule")
     shown = [f"{name}: {value}" for name, value in fields.items() if name not in _HIDDEN]
     at = datetime.fromisoformat(fields["timestamp"])
-    return Entry(at, BROKER, "", f"{title} ({rule})" if rule else title, "\n".join(shown))
+    title = _append((en, da), f"({rule})") if rule else (en, da)
+    return Entry(at, BROKER, "", title, "\n".join(shown))
 
 
 def _read_query(query: str) -> str:

@@ -22,6 +22,7 @@ from broker.demo.upstreams.assertion_writer import CORE, EID_NAMES, NSIS
 
 _CPR_NUMBER: Final = EID_NAMES["schacPersonalUniqueID"]
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_PARTY: Final = "Simulated NemLog-in"
 LEVELS: Final = ("Low", "Substantial", "High")
 ROLES: Final = ("person", "professional")
 
@@ -86,16 +87,6 @@ class NemLogin:
     entity_id: str
     key: signature.SigningKey
 
-    def response(
-        self,
-        asked: wayf_hub.ReceivedAuthnRequest,
-        choice: PersonaChoice | None,
-        peer: BrokerAsSp,
-        now: datetime,
-    ) -> bytes:
-        """Write the unsigned Response: with a signed, encrypted Assertion, or an error status."""
-        return self.answer(asked, choice, peer, now)[0]
-
     def answer(
         self,
         asked: wayf_hub.ReceivedAuthnRequest,
@@ -103,7 +94,10 @@ class NemLogin:
         peer: BrokerAsSp,
         now: datetime,
     ) -> tuple[bytes, logout_messages.KnownSession | None]:
-        """Write the Response, and return the session that it begins."""
+        """Write the unsigned Response: with a signed, encrypted Assertion, or an error status.
+
+        Return also the session that it begins.
+        """
         inner = None
         if choice:
             inner = assertion_writer.assertion(self.entity_id, asked, choice.subject, now)
@@ -153,7 +147,19 @@ def create_app(
 ) -> Flask:
     """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
     app = create_demo_app()
-    sessions = logout_pages.add_nemlogin_logout(app, own.entity_id, own.key, peer)
+
+    def read_logout(query: str, kind: http_bindings.MessageField) -> logout_messages.LogoutMessage:
+        try:
+            return logout_messages.read(query, kind, peer().keys)
+        except (LookupError, MessageRefused):
+            abort(400, "the message is not signed by a system that we know")
+
+    def find_slo(_: str) -> str:
+        return logout_pages.find_slo_address(peer().acs)
+
+    sessions = logout_pages.add_upstream_logout(
+        app, own.entity_id, own.key, read_logout, find_slo, party=_PARTY
+    )
 
     @app.get("/sso")
     def sso() -> Response | str:
@@ -174,13 +180,6 @@ def create_app(
 
     def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
         xml, session = own.answer(received, choice, peer(), datetime.now(UTC))
-        fields = http_bindings.build_post_fields(xml, "SAMLResponse", received.relay_state)
-        page = render_template(
-            "hub_post.html", party="Simulated NemLog-in", action=received.acs, fields=fields
-        )
-        response = Response(page, mimetype="text/html")
-        if session:
-            sessions.begin(response, own.entity_id, session)
-        return response
+        return wayf_hub.post_answer(received, xml, session, sessions, _PARTY)
 
     return app

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -125,6 +126,36 @@ def _read_known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
     return authn_request
 
 
+def _read_logout(query: str, kind: http_bindings.MessageField) -> logout_messages.LogoutMessage:
+    # WAYF verifies no logout message (docs/reference/wayf.md#logout).
+    return logout_messages.read(query, kind, None)
+
+
+def _find_slo(descriptors: Mapping[str, str], issuer: str) -> str:
+    if issuer not in descriptors:
+        abort(500, "no common federations")
+    return logout_pages.find_slo_address(descriptors[issuer])
+
+
+def post_answer(
+    received: ReceivedAuthnRequest,
+    xml: bytes,
+    session: logout_messages.KnownSession | None,
+    sessions: logout_pages.SessionTable,
+    party: str = "",
+) -> Response:
+    """Return the page that posts the Response ``xml``, and begin its session.
+
+    ``party`` is as for ``add_upstream_logout``.
+    """
+    fields = http_bindings.build_post_fields(xml, "SAMLResponse", received.relay_state)
+    page = render_template("hub_post.html", party=party, action=received.acs, fields=fields)
+    answer = Response(page, mimetype="text/html")
+    if session:
+        sessions.begin(answer, received.issuer, session)
+    return answer
+
+
 def create_app(
     hub: str,
     key: signature.SigningKey,
@@ -136,7 +167,8 @@ def create_app(
     The login page offers ``people``.
     """
     app = create_demo_app()
-    sessions = logout_pages.add_hub_logout(app, hub, key, descriptors)
+    find_slo = partial(_find_slo, descriptors)
+    sessions = logout_pages.add_upstream_logout(app, hub, key, _read_logout, find_slo)
 
     @app.get("/sso")
     def sso() -> Response | str:
@@ -159,12 +191,10 @@ def create_app(
 
     def _answer(authn_request: ReceivedAuthnRequest, person: Persona | None) -> Response:
         xml = response(hub, authn_request, person, key, datetime.now(UTC))
-        fields = http_bindings.build_post_fields(xml, "SAMLResponse", authn_request.relay_state)
-        page = render_template("hub_post.html", action=authn_request.acs, fields=fields)
-        answer = Response(page, mimetype="text/html")
+        session = None
         if person:
             written = next(etree.fromstring(xml).iter(_SAML + "Assertion"))
-            sessions.begin(answer, authn_request.issuer, logout_messages.session_of(written))
-        return answer
+            session = logout_messages.session_of(written)
+        return post_answer(authn_request, xml, session, sessions)
 
     return app

@@ -10,6 +10,7 @@ from broker.core.consent.consent import (
     Receipt,
     ReceiptEvent,
     compute_answer_time,
+    is_pseudonym_sent,
     make_withdrawal,
     select_yes_in_force,
 )
@@ -86,6 +87,10 @@ class GivenConsents:
                 if receipt.record_id == record_id:
                     return given.service, receipt
         return None
+
+    def has_pseudonym(self, made: Receipt) -> bool:
+        """Return whether the answer is also about a pseudonym of the person at the service."""
+        return is_pseudonym_sent(made, self.hmacs)
 
     def take_back(
         self, person_id: str | None, service_name: str, language: str, now: datetime

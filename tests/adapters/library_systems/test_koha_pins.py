@@ -96,7 +96,7 @@ def test_an_expired_pin_is_wrong(koha: Simulation, library: Koha, soon: Soon, an
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
     if another:
         _desk(koha, "5182", **another)
-    koha.patrons.end_password(int(borrower.number))
+    koha.patrons.passwords.expire(int(borrower.number))
     assert not library.check_pin(borrower, "4071", soon())
     assert not library.check_pin(borrower, "4072", soon())
 

@@ -16,7 +16,7 @@ from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import Action
-from broker.core.consent.consent import Question
+from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Profile, Service, Text, Upstream
 from broker.core.identity.mailbox_proofs import Mailing
@@ -124,7 +124,8 @@ def make_question(
         items=items,
         policy="d" * 64,
     )
-    question = Question(disclosure, changed)
+    earlier = Receipt("r1", ReceiptEvent.INFORMED, NOW, "en", "p", "d" * 64, basis, ("borrower_number",), "", None)
+    question = Question(disclosure, earlier if changed else None)
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
@@ -201,7 +202,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose_token": "t~t", "choose_action": "/pin?login=0",
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
-    consent = {"step": "ask", "token": "t~t", "shared": False, "logo": ""}
+    consent = {"step": "ask", "token": "t~t", "shared": False, "logo": "", "service": service}
     inform = make_question("public_task", ITEMS[:3], changed=True, transient=True)
     mismatch = replace(
         make_question("contract", ITEMS[:3]), decision=replace(make_question().decision, mismatch="hospital")

@@ -105,7 +105,7 @@ def test_more_or_other_terms_are_asked(hmacs: LookupHmacs, now: datetime, yes: A
     """One more part or other terms ask again, even if another part is gone."""
     asked = find_question(WIDER[name], [yes()], None, hmacs, now)
     assert asked is not None
-    assert asked.changed
+    assert asked.changed_since
 
 
 def test_an_address_as_nameid_covers_no_other_name(hmacs: LookupHmacs, yes: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, n
     own = yes()
     assert find_question(ASKED, (), own, hmacs, now) is None
     asked = find_question(items(SN), [yes(items(SN))], own, hmacs, now)
-    assert asked == Question(items(SN), changed=True)
+    assert asked == Question(items(SN), own)
 
 
 def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.demo.circulation.loan_table import BOOKS
-from broker.demo.circulation.machine_server import TERMINALS
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import PERSONAS, persona
 from broker.demo.run import demo_library
@@ -15,7 +15,7 @@ def test_the_koha_has_the_borrowers_of_the_personas_and_lends_to_them() -> None:
     library = demo_library.simulate_koha(PERSONAS)
     vera = persona("vera")
     ((login, password),) = TERMINALS.items()
-    with library.serve_machines(0) as port:
+    with serve_sip2(library.desk) as port:
         machine = Machine(port, login, password)
         proven = machine.borrower(vera.types, vera.pin or "")
         _, is_lent = machine.lend(vera.types, vera.pin or "", BOOKS[0])

@@ -16,7 +16,7 @@ from flask import Flask
 from broker.app import assembly
 from broker.demo.run import running_demo
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.demo_library import DemoLibrary, simulate_koha
+from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
@@ -52,7 +52,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr("broker.app.application.now", clock.now)
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
-    parties, _ = running_demo._parties(setting, simulate_koha)
+    parties, _ = running_demo._parties(setting)
     with ExitStack() as stack:
         deployment = stack.enter_context(run_deployment(setting, tmp_path, clock, environment))
         for name, app in {**parties, "broker": deployment.app}.items():
@@ -64,8 +64,8 @@ def _as_demo(deployment: Deployment) -> Running:
     no_process: Any = None
     app = Flask("koha")
     app.extensions["koha"] = deployment.koha
-    library = DemoLibrary(app, deployment.circulation, no_process)
-    return Running(deployment.setting, library, deployment.mailbox, no_process, no_process)
+    library = DemoLibrary(app, deployment.circulation)
+    return Running(deployment.setting, library, deployment.mailbox, broker=no_process, work=no_process)
 
 
 def open_consent_page(person: Visitor, name: str = "asta") -> str:

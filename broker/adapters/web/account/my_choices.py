@@ -124,6 +124,7 @@ class MyChoices(OwnRecordPages):
             "choices.html",
             ended.latest.event if ended else reason,
             choices=choices,
+            has_pseudonym=self.consents.has_pseudonym,
             ended=ended,
             kept={"login": transaction.id},
             token=ports.forms.token(transaction, "choices"),
@@ -140,6 +141,7 @@ class MyChoices(OwnRecordPages):
             "receipt",
             service=self.ports.services[service],
             line=receipt,
+            has_pseudonym=self.consents.has_pseudonym,
             record=self._record(transaction, service, receipt),
             kept={"login": transaction.id, "receipt": receipt.record_id},
         )

@@ -100,11 +100,10 @@ class LibraryLoginPages(LoginPages):
     def _origin(self) -> str:
         if self.ports.shared():
             return str(_("one of the library's own computers"))
-        network = self.ports.network()
-        begins = network.partition("/")[0].removesuffix(".0").partition("::")[0]
-        if "/" not in network or not begins:
+        network, is_known, _bits = self.ports.network().partition("/")
+        if not is_known:
             return str(_("a place that we cannot name"))
-        return str(_("an internet address that begins with %(begins)s", begins=begins))
+        return str(_("a device on the network %(network)s", network=network))
 
     def _code(self, context: LoginContext, form: SubmittedForm) -> Response:
         try:

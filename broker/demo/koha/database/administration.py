@@ -14,19 +14,15 @@ class SystemPreferences:
     """Koha's system preferences that change an answer to the broker, with Koha's own defaults.
 
     ``failed_login_attempts`` 0 turns the lock-out off. ``notices`` are the codes of all notices.
-    ``rest_oauth2_client_credentials`` differs from Koha's default: without it the API issues no
-    token. ``patron_duplicate_matching`` is empty in releases without that check.
+    ``patron_duplicate_matching`` is empty in releases without that check.
 
     Source: docs/reference/koha.md#preferences.
     """
 
     min_password_length: int = 8
     require_strong_password: bool = True
-    notify_password_change: bool = True
     auto_member_num: bool = False
     failed_login_attempts: int = 0
-    rest_default_page_size: int = 20
-    rest_oauth2_client_credentials: bool = True
     patron_duplicate_matching: tuple[str, ...] = ()
     auto_email_new_user: bool = False
     notices: frozenset[str] = frozenset({PASSWORD_CHANGE})
@@ -34,22 +30,17 @@ class SystemPreferences:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A patron category: its validity in months, and its password rules if it has any.
-
-    ``password_expiry_days`` is the lifetime of a password, None if it does not expire.
-    """
+    """A patron category: its validity in months, and its password rules if it has any."""
 
     months: int = 24
     min_password_length: int | None = None
     require_strong_password: bool | None = None
-    password_expiry_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeType:
     """A type of extended attributes."""
 
-    repeatable: bool = False
     unique: bool = False
     mandatory: bool = False
 

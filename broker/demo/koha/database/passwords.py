@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import date, timedelta
 from typing import Final
 
 from broker.demo.koha.database.administration import Category, SystemPreferences
@@ -21,7 +20,10 @@ def password_fault(password: str, category: Category, preferences: SystemPrefere
 
     Source: docs/reference/koha.md#pin-rules.
     """
-    shortest = _shortest(category, preferences)
+    shortest = category.min_password_length
+    if shortest is None:
+        shortest = preferences.min_password_length
+    shortest = max(_LEAST, shortest)
     if len(password) < shortest:
         return f"Password length ({len(password)}) is shorter than required ({shortest})"
     strong = category.require_strong_password
@@ -34,31 +36,22 @@ def password_fault(password: str, category: Category, preferences: SystemPrefere
     return ""
 
 
-def _shortest(category: Category, preferences: SystemPreferences) -> int:
-    wanted = category.min_password_length
-    if wanted is None:
-        wanted = preferences.min_password_length
-    return max(_LEAST, wanted)
-
-
 class PasswordTable:
-    """The digest and the expiry date of each patron's password, by patron number."""
+    """The digest of each patron's password, by patron number, and the passwords that expired."""
 
     def __init__(self) -> None:
         self._pepper = secrets.token_bytes(32)
         self._digests: dict[int, bytes] = {}
-        self._ends: dict[int, date] = {}
+        self._expired: set[int] = set()
 
-    def set(self, number: int, password: str, days: int | None, today: date) -> None:
-        """Store a password that expires after ``days``, or never with None."""
+    def set(self, number: int, password: str) -> None:
+        """Store a password."""
         self._digests[number] = self._digest(password)
-        self._ends.pop(number, None)
-        if days is not None:
-            self._ends[number] = today + timedelta(days=days)
+        self._expired.discard(number)
 
-    def end(self, number: int, day: date) -> None:
-        """Make a password expire on a day."""
-        self._ends[number] = day
+    def expire(self, number: int) -> None:
+        """Let a patron's password have expired."""
+        self._expired.add(number)
 
     def holds(self, number: int) -> bool:
         """Return whether a patron has a password."""
@@ -69,14 +62,13 @@ class PasswordTable:
         digest = self._digests.get(number, b"")
         return hmac.compare_digest(digest, self._digest(password))
 
-    def has_ended(self, number: int, today: date) -> bool:
-        """Return whether a patron's password has expired; it has on the expiry date itself."""
-        return self._ends.get(number, date.max) <= today
+    def has_expired(self, number: int) -> bool:
+        """Return whether a patron's password has expired."""
+        return number in self._expired
 
     def drop(self, number: int) -> None:
         """Delete a patron's password."""
         self._digests.pop(number, None)
-        self._ends.pop(number, None)
 
     def _digest(self, password: str) -> bytes:
         return hashlib.blake2b(password.encode(), key=self._pepper).digest()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from broker.core.policy.expiry import add_months
@@ -25,8 +25,6 @@ from broker.demo.koha.database.user_names import next_card_number, user_names
 _UNIQUE: Final = ("cardnumber", "userid")
 # The notice about a changed password goes to the first of these addresses that is set.
 _MAIL_FIELDS: Final = ("email", "secondary_email", "altaddress_email")
-_NOT_FOUND: Final = "Patron not found."
-_NOT_FOUND_AT_WRITE: Final = "Patron not found"  # of all calls except reading and passwords
 
 
 class Patrons:
@@ -41,7 +39,7 @@ class Patrons:
         self._lock = threading.RLock()
         self.welcome_mails: list[int] = []
         self._rows = create_patron_table()
-        self._passwords = PasswordTable()
+        self.passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
         self._under_way: Counter[tuple[str, str]] = Counter()
 
@@ -54,26 +52,25 @@ class Patrons:
         """Return how many patrons there are."""
         return len(self._rows)
 
-    def find_candidates(self, queries: Sequence[Any]) -> list[PatronRow]:
-        """Return a copy of every patron that may match all JSON queries, oldest first."""
+    def find_candidates(self, query: Any) -> list[PatronRow]:
+        """Return a copy of every patron that may match a JSON query, oldest first."""
         with self._lock:
-            for query in queries:
-                numbers = find_candidates(self._rows, query)
-                if numbers is not None:
-                    return [_copy_row(self._rows[number]) for number in sorted(numbers)]
-            return self.rows()
+            numbers = find_candidates(self._rows, query)
+            if numbers is None:
+                return self.rows()
+            return [_copy_row(self._rows[number]) for number in sorted(numbers)]
 
-    def list_after(self, number: int, most: int) -> tuple[int, list[PatronRow]]:
-        """Return how many patrons have a higher number, and copies of the first ``most``."""
+    def list_after(self, number: int, most: int) -> list[PatronRow]:
+        """Return copies of the first ``most`` patrons with a higher number."""
         with self._lock:
             numbers = sorted(other for other in self._rows if other > number)
-            return len(numbers), [_copy_row(self._rows[other]) for other in numbers[:most]]
+            return [_copy_row(self._rows[other]) for other in numbers[:most]]
 
-    def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
-        """Return a patron; 404 with the message ``missing`` if there is none."""
+    def row(self, number: int) -> PatronRow:
+        """Return a patron; 404 if there is none."""
         with self._lock:
             if number not in self._rows:
-                raise Refused(404, error=missing)
+                raise Refused(404, error="Patron not found.")
             return dict(self._rows[number])
 
     def find_patron(
@@ -162,7 +159,7 @@ class Patrons:
     def change(self, number: int, body: Mapping[str, Any]) -> PatronRow:
         """Merge the body into a patron; the expiry stays. Attributes in the body are a 500."""
         with self._lock:
-            row = self.row(number, _NOT_FOUND_AT_WRITE)
+            row = self.row(number)
             if "extended_attributes" in body:
                 raise internal_error()
             wanted = {name: value for name, value in body.items() if name != "patron_id"}
@@ -181,27 +178,27 @@ class Patrons:
     def drop(self, number: int) -> None:
         """Delete a patron."""
         with self._lock:
-            self.row(number, _NOT_FOUND_AT_WRITE)
+            self.row(number)
             del self._rows[number]
-            self._passwords.drop(number)
+            self.passwords.drop(number)
 
     def merge(self, kept: int, merged: int) -> None:
         """Merge one patron into another as staff do: its attributes move, then it is deleted.
 
-        A non-repeatable attribute that the kept patron has already is lost.
+        An attribute of a type that the kept patron has already is lost.
         """
         with self._lock:
             moving = self.row(merged)["extended_attributes"]
             self.drop(merged)
             for attribute in moving:
-                if not self._is_repeated(self.row(kept), attribute["type"]):
+                if not _has_type(self.row(kept), attribute["type"]):
                     self.add_attribute(kept, attribute["type"], attribute["value"])
 
     def add_attribute(self, number: int, kind: str, value: str) -> dict[str, Any]:
         """Add an attribute. A duplicate is a 409 here, but a 400 in a create."""
         with self._lock:
-            row = self.row(number, _NOT_FOUND_AT_WRITE)
-            self._check_attribute(kind, value, number, repeated=self._is_repeated(row, kind))
+            row = self.row(number)
+            self._check_attribute(kind, value, number, repeated=_has_type(row, kind))
             made = self._attribute({"type": kind, "value": value})
             self.edit(number, extended_attributes=[*row["extended_attributes"], made])
             return made
@@ -209,7 +206,7 @@ class Patrons:
     def drop_attribute(self, number: int, attribute: int) -> None:
         """Delete one attribute of a patron."""
         with self._lock:
-            before = self.row(number, _NOT_FOUND_AT_WRITE)["extended_attributes"]
+            before = self.row(number)["extended_attributes"]
             after = [row for row in before if row["extended_attribute_id"] != attribute]
             if after == before:
                 raise Refused(404, error="Attribute not found")
@@ -233,31 +230,17 @@ class Patrons:
         if notified and PASSWORD_CHANGE not in preferences.notices:
             return
         with self._lock:
-            days = category.password_expiry_days
-            self._passwords.set(number, password, days, _now().date())
+            self.passwords.set(number, password)
             self.edit(number, login_attempts=0)
 
     def _is_notified(self, row: PatronRow, password: str) -> bool:
         """Return whether Koha sends a notice: the password is new, and there is an address."""
-        if not self.administration.preferences.notify_password_change:
-            return False
         has_address = any(row[name] for name in _MAIL_FIELDS)
-        return has_address and not self._passwords.matches(row["patron_id"], password)
+        return has_address and not self.passwords.matches(row["patron_id"], password)
 
     def has_password(self, number: int) -> bool:
         """Return whether a patron has a password."""
-        with self._lock:
-            return self._passwords.holds(number)
-
-    def end_password(self, number: int, day: date | None = None) -> None:
-        """Make a password expire on ``day``, or yesterday."""
-        with self._lock:
-            self._passwords.end(number, day or _now().date() - timedelta(days=1))
-
-    def password_has_ended(self, number: int) -> bool:
-        """Return whether a patron's password has expired."""
-        with self._lock:
-            return self._passwords.has_ended(number, _now().date())
+        return self.passwords.holds(number)
 
     def find_by_password(self, identifier: str, password: str) -> PatronRow | None:
         """Return the patron with this user name or card number and this password, or None.
@@ -267,7 +250,7 @@ class Patrons:
         with self._lock:
             for column in ("userid", "cardnumber"):
                 row: PatronRow | None = self.find_patron(identifier, (column,))
-                if row and self._passwords.matches(row["patron_id"], password):
+                if row and self.passwords.matches(row["patron_id"], password):
                     return row
         return None
 
@@ -302,9 +285,8 @@ class Patrons:
         types = self.administration.attribute_types
         met: set[str] = set()
         for kind, value in values:
-            repeated = kind in met and not types[kind].repeatable
             try:
-                self._check_attribute(kind, value, None, repeated=repeated)
+                self._check_attribute(kind, value, None, repeated=kind in met)
             except Refused as error:
                 raise Refused(400, **error.body) from None
             met.add(kind)
@@ -336,12 +318,6 @@ class Patrons:
                     return True
         return False
 
-    def _is_repeated(self, row: PatronRow, kind: str) -> bool:
-        rule = self.administration.attribute_types.get(kind)
-        if rule is None or rule.repeatable:
-            return False
-        return any(attribute["type"] == kind for attribute in row["extended_attributes"])
-
     def _attribute(self, body: Mapping[str, str]) -> dict[str, Any]:
         self._last_attribute += 1
         return {
@@ -353,6 +329,10 @@ class Patrons:
 
 def _copy_row(row: PatronRow) -> PatronRow:
     return dict(row, extended_attributes=list(row["extended_attributes"]))
+
+
+def _has_type(row: PatronRow, kind: str) -> bool:
+    return any(attribute["type"] == kind for attribute in row["extended_attributes"])
 
 
 def _now() -> datetime:

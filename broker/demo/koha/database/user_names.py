@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Final
 
-_LEFT_OUT: Final = frozenset("PSZNC")  # punctuation, symbols, blanks, digits, controls
 _NUMBER: Final = re.compile(r"-?[0-9]+")
 
 
@@ -17,10 +16,8 @@ def user_names(firstname: str, surname: str) -> Iterator[str]:
 
     Source: docs/reference/koha.md#user-names.
     """
-    given = _letters(firstname)
-    family = _letters(surname)
-    full = f"{given}.{family}" if given else family
-    decomposed = unicodedata.normalize("NFKD", full.lower())
+    parts = ("".join(filter(str.isalpha, part.lower())) for part in (firstname, surname))
+    decomposed = unicodedata.normalize("NFKD", ".".join(filter(None, parts)))
     name = "".join(letter for letter in decomposed if unicodedata.category(letter) != "Mn")
     if name:
         yield name
@@ -32,9 +29,3 @@ def next_card_number(taken: Iterable[str | None]) -> str:
     """Return the largest numeric card number plus one, or "1"."""
     numbers = [int(card) for card in taken if card and _NUMBER.fullmatch(card)]
     return str(max(numbers, default=0) + 1)
-
-
-def _letters(text: str) -> str:
-    return "".join(
-        character for character in text if unicodedata.category(character)[0] not in _LEFT_OUT
-    )
