@@ -157,8 +157,7 @@ def _find_unmet_requirements(require: Requirement, login: LoginFacts) -> tuple[R
     keys: dict[str, str] = {}  # the key of the requirement by reason code, in the order to act on
     if not _has_allowed_upstream(require, login):
         keys["national_eid_required"] = "upstream"
-    least = require.assurance
-    if least is not None and (login.assurance is None or login.assurance < least):
+    if not _has_assurance(require, login):
         keys["assurance_too_low"] = "assurance"
     if require.cpr and login.cpr != _REAL:
         keys[missing_cpr_reason(login.cpr)] = "cpr"
@@ -166,6 +165,12 @@ def _find_unmet_requirements(require: Requirement, login: LoginFacts) -> tuple[R
     if age_code:
         keys.setdefault(age_code, "age")
     return tuple(Reason(code, require.line_of(key)) for code, key in keys.items())
+
+
+def _has_assurance(require: Requirement, login: LoginFacts) -> bool:
+    if require.assurance is None:
+        return True
+    return login.assurance is not None and login.assurance >= require.assurance
 
 
 def _age_failure(require: Requirement, login: LoginFacts) -> str | None:
@@ -235,11 +240,9 @@ def _release_attribute(
     values = login.attributes.get(listed.name, ())
     if not values:
         return None, login.withheld.get(listed.name, "not_sent")
-    is_usable = login.cpr == _REAL and has_usable_cpr(login.ground)
-    if listed.name == CPR_ATTRIBUTE and not is_usable:
+    if listed.name == CPR_ATTRIBUTE and not _has_usable_cpr(login):
         return None, NOT_REAL.get(login.cpr, NOT_USABLE)
-    allowed = listed.values
-    leaving = tuple(value for value in values if not allowed or value_allowed(value, allowed))
+    leaving = _filter_values(values, listed)
     if not leaving:
         return None, "value_not_allowed"
     if len(leaving) < len(values):
@@ -264,11 +267,21 @@ def _withheld_from_service(
     return None
 
 
+def _filter_values(values: Values, listed: ReleasedAttribute) -> Values:
+    if not listed.values:
+        return values
+    return tuple(value for value in values if value_allowed(value, listed.values))
+
+
 def _roles(login: LoginFacts) -> set[str]:
     roles: set[str] = set()
     for name in AFFILIATIONS:
         roles.update(map(read_role, login.attributes.get(name, ())))
     return roles
+
+
+def _has_usable_cpr(login: LoginFacts) -> bool:
+    return login.cpr == _REAL and has_usable_cpr(login.ground)
 
 
 def _cpr_withheld_from_service(service: Service) -> str | None:
