@@ -373,3 +373,15 @@ def test_a_disk_that_cannot_be_written_is_an_alarm_and_no_end(station: Station) 
     station.folder.write_text("a file where the folder was")
     assert results(turn(worker, force=True)) == ["feed.disk"]
     assert set(worker.entities(NOW)) == {HUB}
+
+
+def test_an_older_copy_is_not_read(station: Station) -> None:
+    """A running worker refuses an older copy that an attacker puts into the folder."""
+    worker = station.worker()
+    turn(worker)
+    old = station.copy.read_bytes()
+    station.publish(idp_entity(OTHER), until=NOW + timedelta(days=8))
+    turn(worker, force=True)
+    station.copy.write_bytes(old)
+    worker.read_changes(NOW)
+    assert set(worker.entities(NOW)) == {OTHER}
