@@ -10,7 +10,7 @@ from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_links
 from broker.adapters.web.sign_up.sign_up_pages import SignUp
 from broker.configuration.settings.config import Config
-from broker.configuration.settings.tables import optional_text
+from broker.configuration.settings.value_types import optional_text
 from broker.core.entities import Service, Text
 from broker.core.marked_text import mark as _
 

@@ -20,8 +20,8 @@ from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
-from broker.configuration.settings.tables import optional_text
 from broker.configuration.settings.toml_and_environment import CONFIG
+from broker.configuration.settings.value_types import optional_text
 from broker.core.borrowers.library_system import ExpectedSetup, ignore_call
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault

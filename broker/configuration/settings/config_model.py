@@ -6,12 +6,10 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.configuration.settings.page_colour import Colour
 from broker.configuration.settings.pictures import find_pictures
 from broker.configuration.settings.tables import (
-    AddressPerLanguage,
     AdminTable,
     Contact,
     IdpTable,
@@ -20,14 +18,20 @@ from broker.configuration.settings.tables import (
     LimitsTable,
     MailTable,
     MessageLogTable,
-    Name,
     PlacesTable,
     RecordTable,
     RegisterTable,
     ServeTable,
-    SettingsTable,
     SignUpTable,
     StoreTable,
+)
+from broker.configuration.settings.value_types import (
+    AddressPerLanguage,
+    BaseUrl,
+    Name,
+    Network,
+    SettingsTable,
+    Url,
     optional_text,
 )
 from broker.core.entities import Service, Upstream

@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath
 
-from broker.configuration.settings.address_types import EntityId, FeedUrl
-from broker.configuration.settings.tables import (
+from broker.configuration.settings.value_types import (
     AddressPerLanguage,
+    EntityId,
+    FeedUrl,
     Filled,
     Name,
     SettingsTable,

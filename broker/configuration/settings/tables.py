@@ -1,42 +1,32 @@
 """The tables of broker.toml: keys, types and defaults, and their values for the core."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from broker.configuration.checked_files import Shape, Span
-from broker.configuration.settings.address_types import (
+from broker.configuration.checked_files import Span
+from broker.configuration.settings.value_types import (
+    AddressPerLanguage,
     AttributeScope,
     BindAddress,
     EntityId,
+    Filled,
+    LinkName,
     MailUrl,
+    Name,
     Network,
+    Printed,
+    PrintedWording,
+    SettingsTable,
     StoreUrl,
     Url,
+    Wording,
 )
 from broker.core.entities import Assurance, Text
 from broker.core.staff.staff_rules import StaffRole, StaffRules, eppn_fault
-
-# A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
-NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
-LinkName = Annotated[str, StringConstraints(pattern="^[a-z_]+$")]
-Filled = Annotated[str, StringConstraints(min_length=1)]
-
-
-def _printable(value: str) -> str:
-    """Refuse a text with a line break: a mail with such a subject is never sent."""
-    if not value.isprintable():
-        raise ValueError("holds a line break or another character that cannot be printed")
-    return value.strip()
-
-
-Printed = Annotated[str, AfterValidator(_printable)]
 
 
 def _check_trust(trust: timedelta) -> timedelta:
@@ -47,40 +37,6 @@ def _check_trust(trust: timedelta) -> timedelta:
 
 
 Trust = Annotated[Span, AfterValidator(_check_trust)]
-
-
-class SettingsTable(Shape):
-    """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
-
-
-class Wording(SettingsTable):
-    """A text in both languages."""
-
-    en: Filled
-    da: Filled
-
-    def text(self) -> Text:
-        """Return the text as a value of the core."""
-        return Text(self.en, self.da)
-
-
-class PrintedWording(Wording):
-    """A text in both languages that fits into one line."""
-
-    en: Annotated[Printed, Field(min_length=1)]
-    da: Annotated[Printed, Field(min_length=1)]
-
-
-class AddressPerLanguage(Wording):
-    """An address per language."""
-
-    en: Url
-    da: Url
-
-
-def optional_text(wording: Wording | None) -> Text | None:
-    """Return the text as a value of the core; None if none is written."""
-    return wording.text() if wording else None
 
 
 class Contact(SettingsTable):

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from broker.core.borrowers.pins import suggest_by_birth_date, suggest_by_cpr
 from broker.core.entities import Names
 from broker.core.identity import cpr
 
@@ -38,15 +37,6 @@ class Borrower:
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born
-
-    def list_suggested_pins(self) -> frozenset[str]:
-        """Return the PINs that the borrower's birth date and CPR number suggest."""
-        pins: set[str] = set()
-        if self.born:
-            pins |= suggest_by_birth_date(self.born)
-        if self.cpr:
-            pins |= suggest_by_cpr(self.cpr)
-        return frozenset(pins)
 
 
 def list_numbers(borrowers: Iterable[Borrower]) -> Names:

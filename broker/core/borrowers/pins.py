@@ -6,6 +6,7 @@ from datetime import date
 from itertools import permutations
 from typing import Final
 
+from broker.core.borrowers.borrower import Borrower
 from broker.core.input_normalization import remove_spaces
 
 PIN_LENGTH: Final = 4
@@ -47,6 +48,16 @@ def suggest_by_birth_date(born: date) -> frozenset[str]:
 
 def _pairs(*parts: str) -> set[str]:
     return set(map("".join, permutations(parts, 2)))
+
+
+def list_suggested_pins(borrower: Borrower) -> frozenset[str]:
+    """Return the PINs that the borrower's birth date and CPR number suggest."""
+    pins: set[str] = set()
+    if borrower.born:
+        pins |= suggest_by_birth_date(borrower.born)
+    if borrower.cpr:
+        pins |= suggest_by_cpr(borrower.cpr)
+    return frozenset(pins)
 
 
 def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:

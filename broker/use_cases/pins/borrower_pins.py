@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_system import LibraryCapability
-from broker.core.borrowers.pins import find_pin_fault
+from broker.core.borrowers.pins import find_pin_fault, list_suggested_pins
 from broker.core.errors import (
     CallNotMade,
     LibraryError,
@@ -88,7 +88,7 @@ class BorrowerPins:
                 raise LinkGone("the borrower is gone")
             if not self.can_choose(borrower):
                 return PinChoice("refused", "pin_not_here")
-            fault = find_pin_fault(pin, borrower.list_suggested_pins())
+            fault = find_pin_fault(pin, list_suggested_pins(borrower))
             if fault:
                 return PinChoice("refused", fault)
             return self._choose_under_lease(borrower, pin, language, link_token)

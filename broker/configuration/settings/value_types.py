@@ -1,11 +1,14 @@
-"""The types of addresses in the settings. No error quotes an address: it may hold a password."""
+"""The types of values in the settings. No error quotes an address: it may hold a password."""
 
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, StringConstraints
+
+from broker.configuration.checked_files import Shape
+from broker.core.entities import Text
 
 STORES: Final = (
     "sqlite:",
@@ -149,3 +152,54 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BindAddress = Annotated[str, AfterValidator(_bind)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
 Network = Annotated[str, AfterValidator(_network)]
+
+# A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
+NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+LinkName = Annotated[str, StringConstraints(pattern="^[a-z_]+$")]
+Filled = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _printable(value: str) -> str:
+    """Refuse a text with a line break: a mail with such a subject is never sent."""
+    if not value.isprintable():
+        raise ValueError("holds a line break or another character that cannot be printed")
+    return value.strip()
+
+
+Printed = Annotated[str, AfterValidator(_printable)]
+
+
+class SettingsTable(Shape):
+    """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
+
+
+class Wording(SettingsTable):
+    """A text in both languages."""
+
+    en: Filled
+    da: Filled
+
+    def text(self) -> Text:
+        """Return the text as a value of the core."""
+        return Text(self.en, self.da)
+
+
+class PrintedWording(Wording):
+    """A text in both languages that fits into one line."""
+
+    en: Annotated[Printed, Field(min_length=1)]
+    da: Annotated[Printed, Field(min_length=1)]
+
+
+class AddressPerLanguage(Wording):
+    """An address per language."""
+
+    en: Url
+    da: Url
+
+
+def optional_text(wording: Wording | None) -> Text | None:
+    """Return the text as a value of the core; None if none is written."""
+    return wording.text() if wording else None
