@@ -37,7 +37,7 @@ def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
             yield from _check_release(policy, release)
         yield from _check_match(policy)
         yield from _check_required_upstreams(policy)
-        # An exception repeats the faults of its file.
+        # The variants of a policy share its borrower section: report each fault once.
         yield from dict.fromkeys(chain.from_iterable(map(_check_borrower, policy.variants)))
     yield from _find_doubles(policies)
     yield from _check_lowering_upstreams(policies)
@@ -46,7 +46,7 @@ def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
 
 
 def find_overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
-    """Find days of review that have passed: an administrator should look, and nothing stops."""
+    """Find policies whose review_by has passed: a reminder; the policy stays in force."""
     for policy in policies:
         if policy.review_by < today:
             what = f"was to be reviewed by {policy.review_by}"

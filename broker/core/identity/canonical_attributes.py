@@ -43,7 +43,8 @@ ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
 CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
-# Where policies look at a CPR number: whether there is one, and of what kind, decides; never which.
+# Policies see this text instead of a CPR number: they depend on its presence and kind, never on its
+# digits.
 CPR_STAND_IN: Final = ("(a CPR number)",)
 EPPN: Final = "eduPersonPrincipalName"
 # Attributes that no upstream may assert: one comes from a proof, the others from the library system
@@ -206,9 +207,10 @@ def read_attributes(
     """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
 
     ``named_affiliations`` are those that a policy names beside eduPerson's own words.
-    AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
-    where two CPR numbers disagree, or where the person logged in for a company; other faults
-    withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
+    Raises AttributesRefused if an identifier is malformed, if an identity attribute has the scope
+    of another institution, if two CPR numbers differ, or if the person logged in for a company.
+    Other faults withhold the value. Only scopes are changed, to small letters
+    (docs/reference/attacks.md#21).
     A caller must pass the result to ``drop_unusable_cpr`` once the assurance is known.
     """
     gathered = _gather(wire, map)
@@ -251,7 +253,10 @@ def drop_unusable_cpr(reading: AttributeReading, institution: Institution) -> At
 
 
 def assume_ground(reading: AttributeReading) -> AttributeReading:
-    """Return the reading of a described login of no known institution, as a live one is read."""
+    """Return the reading of a login that an example or the analysis describes.
+
+    No institution is known, so a suitable one is assumed.
+    """
     described = _apply_cpr_ground(
         reading, assume_cpr_ground(reading.assurance, list_affiliations(reading))
     )
@@ -309,7 +314,7 @@ def _gather(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> _Gath
 
 
 def _may_assert_uuid(institution: Institution) -> bool:
-    """Return whether a cprUuid of this institution is believed: the national eID's alone is.
+    """Return whether a cprUuid of this institution is accepted: only the national eID's is.
 
     It leads to a borrower as a CPR number does, so asserting it needs the same permission.
     """
@@ -346,8 +351,7 @@ def _accept(
         if fault is None:
             accepted.append(value)
         elif properties.identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
-            # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
-            # sent on.
+            # An eppn that is a CPR number refuses too: it would be stored and sent to services.
             raise AttributesRefused(fault, name)
         else:
             withheld.append((name, fault))
@@ -407,7 +411,7 @@ def _assurance(
 
 
 def find_stated_assurance(institution: Institution) -> Assurance | None:
-    """Return what a login without eduPersonAssurance is worth.
+    """Return the assurance that broker.toml states for logins without eduPersonAssurance.
 
     A level that came and cannot be read may be lower, so this does not apply to it. A national eID
     always asserts a level.

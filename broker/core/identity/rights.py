@@ -1,7 +1,8 @@
 """The rules for a usable CPR number, and the rights of a person by the proof of identity.
 
-``RIGHTS`` is the only place that says who may do what. No other identifier leads to a borrower: no
-eduPersonPrincipalName, cprUuid, name or mail address. A CPR number that is not usable counts as
+``RIGHTS`` says what a login permits; a mailed link permits a new PIN without a login. Only a usable
+CPR number, or a library number with its PIN, leads to a borrower: never eduPersonPrincipalName,
+cprUuid, name or mail address. A CPR number that is not usable counts as
 absent everywhere, because institutions let guests type a number.
 """
 
@@ -27,15 +28,16 @@ class Ground(StrEnum):
 class Right(StrEnum):
     """An action that a login may permit."""
 
-    USE_BORROWER = "use_borrower"  # be led to one's borrower; log in to services that need one
-    WRITE_BORROWER = "write_borrower"  # create or raise a borrower, write its fields
+    USE_BORROWER = "use_borrower"  # find the own borrower; log in to services that need one
+    WRITE_BORROWER = "write_borrower"  # create a borrower, raise its category, write its fields
     LOWER_CATEGORY = "lower_category"
     CHOOSE_PIN = "choose_pin"
     MANAGE_STORED_DATA = "manage_stored_data"  # see and delete the stored data
     WITHDRAW_CONSENT = "withdraw_consent"
 
 
-# Institutions identify these people. Another CPR number may have been typed by its sender.
+# The national eID or an institution has identified the person. By the other grounds the person may
+# have typed the number.
 _IDENTIFIED: Final = frozenset({Ground.NATIONAL_EID, Ground.INSTITUTION})
 _USABLE_CPR: Final = _IDENTIFIED | {Ground.ALUMNI}
 

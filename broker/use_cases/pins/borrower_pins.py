@@ -33,7 +33,7 @@ from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.mailed_codes import LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
-_CALL: Final = timedelta(seconds=15)
+_CALL_TIMEOUT: Final = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class BorrowerPins:
         if not self.live:
             raise LibraryUnavailable("library.mode is not live: no PIN is set")
         with self.waiting_slot():
-            borrower = self.library.read(borrower_number, self.now() + _CALL)
+            borrower = self.library.read(borrower_number, self.now() + _CALL_TIMEOUT)
             if borrower is None:
                 raise LinkGone("the borrower is gone")
             if not self.can_choose(borrower):
@@ -106,11 +106,12 @@ class BorrowerPins:
         """Mail a link to the borrower whose number was typed, unless three links are valid.
 
         No mail is sent if the number belongs to nobody or to several borrowers, or if the library
-        system has no address. The page before it says the same in every case.
+        system has no address. The person sees the same page in every case, so it does not reveal
+        who has an account.
         """
         if not self.live:
             return
-        found = self.library.find_typed(typed, self.now() + _CALL)
+        found = self.library.find_typed(typed, self.now() + _CALL_TIMEOUT)
         if len(found) == 1:
             self._mail(found[0], language, asked_at, always=False)
 
@@ -121,7 +122,7 @@ class BorrowerPins:
         """
         if not self.live:
             return False
-        borrower = self.library.read(borrower_number, self.now() + _CALL)
+        borrower = self.library.read(borrower_number, self.now() + _CALL_TIMEOUT)
         return borrower is not None and self._mail(borrower, language, asked_at, always=True)
 
     def draft_welcome_mail(
@@ -156,7 +157,7 @@ class BorrowerPins:
             if link_token is not None:
                 self.codes.find_link(link_token)
             notice = self._queue_notice(borrower, language, again_at)
-            self.library.set_pin(borrower.number, pin, self.now() + _CALL)
+            self.library.set_pin(borrower.number, pin, self.now() + _CALL_TIMEOUT)
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
             # The call was not sent, or the library system refused: the PIN is unchanged.
             self._settle(notice, self.outbox.cancel_mail)
@@ -177,11 +178,15 @@ class BorrowerPins:
         return PinChoice("set")
 
     def _is_verified(self, borrower: Borrower, pin: str) -> bool:
-        """Return whether the new PIN works; if it cannot be checked, the answer counts."""
+        """Return whether the new PIN works.
+
+        True if the library system cannot check PINs at all, because its answer to the change counts
+        then. False if the check fails or gets no answer.
+        """
         if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
             return True
         try:
-            return self.library.check_pin(borrower, pin, self.now() + _CALL)
+            return self.library.check_pin(borrower, pin, self.now() + _CALL_TIMEOUT)
         except LibraryError:
             return False
 
@@ -194,7 +199,10 @@ class BorrowerPins:
         return self.outbox.queue_mail(draft)
 
     def _settle(self, notice: Key | None, settle: Callable[[Key], None]) -> None:
-        """Release or cancel the notice, if there is one; it becomes due by itself later."""
+        """Release or cancel the notice, if there is one.
+
+        If the store does not answer, the notice is mailed when it is due.
+        """
         if notice is not None:
             with suppress(StoreUnavailable):
                 settle(notice)

@@ -38,7 +38,7 @@ class StaffLogins:
     def begin(self, browser: str, now: datetime) -> tuple[LoginContext, Outstanding]:
         """Store a login of this browser, with the request that is to be sent.
 
-        It asks for a new login at the one institution.
+        The request has ForceAuthn and names the institution of [admin].
         """
         request = AuthnRequest(
             id="",

@@ -59,7 +59,7 @@ class PersonResolution:
     has_borrower: Callable[[str, str], bool]
 
     def find(self, login: EvaluatedLogin) -> Person:
-        """Return the person. A login without an identifier is a person of its own.
+        """Return the person. A login without an identifier gets a new id each time.
 
         A login with the library account has the person id of its borrower number. It has that of
         the CPR number in the borrower's record only if that person has logged in with the CPR
