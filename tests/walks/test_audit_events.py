@@ -63,7 +63,7 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
 def test_a_refusal_names_the_line_that_decided(
     deployment: Deployment, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]
 ) -> None:
-    """In log, audit log and page: the requirement, not the entry; where none fits the nearest, none of them blamed."""
+    """In log and audit log, for staff: the requirement, not the entry; where none fits the nearest."""
     name, way, reason, rule = refusal
     page = deployment.person().log_in(name, way)
     assert mark(page) == ("refuse", reason)
@@ -73,9 +73,7 @@ def test_a_refusal_names_the_line_that_decided(
     assert "attribute" not in line
     nearest = "student.yaml:10 value_not_matched"
     assert (nearest in line.get("near_misses", ""), nearest in kept.get("near_misses", ())) == (rule is None,) * 2
-    shown = page.get_data(as_text=True)
-    assert (rule or "student.yaml:10") in shown
-    assert ("Ingen regel passer." in shown) is (rule is None)
+    assert "yaml" not in page.get_data(as_text=True)
 
 
 def _ends(deployment: Deployment) -> list[tuple[str, int | None, str | None]]:

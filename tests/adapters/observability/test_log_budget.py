@@ -79,6 +79,6 @@ def test_lines_of_authenticated_persons_are_not_limited(log: Log) -> None:
 def test_no_limited_event_is_in_the_audit_log() -> None:
     """A visitor without a login fills neither the audit log nor the store."""
     budgeted = [kind.value for kind in EventKind if kind.value.budgeted]
-    assert len(budgeted) == 8
+    assert len(budgeted) == 7
     assert all(Sink.LOG in route.sinks for route in budgeted)
     assert not any({Sink.AUDIT_LOG, Sink.TRACE}.intersection(route.sinks) for route in budgeted)

@@ -33,9 +33,7 @@ def test_the_start_page_leads_wherever_a_person_may_want_to_go(deployment: Deplo
     page = person.get(f"/?lang={language}")
     assert (page.status_code, mark(page), find_text(page, "//html/@lang")) == (200, ("start", ""), language)
     places = texts(page, "//main//ul[@class='destinations']//a/@href")
-    assert [urlsplit(each).path for each in places] == [
-        "/my-loans", "/sign-up", "/pin", "/my-choices", FAQ, "/locations",
-    ]  # fmt: skip
+    assert [urlsplit(each).path for each in places] == ["/my-loans", "/sign-up", "/pin", "/my-choices", FAQ]
     for own in places[1:5]:
         assert person.get(own).status_code == 200
 
