@@ -104,8 +104,8 @@ class Source:
         )
 
     @property
-    def unknown_affiliation(self) -> str:
-        """Return an affiliation in its scope that no policy is likely to name."""
+    def value_in_scope(self) -> str:
+        """Return an affiliation or mail address in its scope that no policy is likely to name."""
         return f"x7q@{_list_domains(self, ())[0]}"
 
     def put_new_scopes_first(self, others: Collection["Source"]) -> "Source":
