@@ -37,7 +37,7 @@ _LEVELS: Final = (
 _EVERY_VALUE: Final = "*"
 # Values that meet the pattern of some attribute, and endings of a value whose beginning is named.
 # Policies are unlikely to name them. Several are alike, so that one is unused.
-_USUAL_VALUES: Final = (
+USUAL_VALUES: Final = (
     "something",
     "other@mail.example",
     "x7q",
@@ -199,7 +199,7 @@ def _iter_candidates(pattern: str, domains: Names) -> Iterator[str]:
     if beginning == pattern:
         yield pattern
         return
-    yield from (f"{beginning}{ending}" for ending in _USUAL_VALUES)
+    yield from (f"{beginning}{ending}" for ending in USUAL_VALUES)
     words = (*_WORDS, *map(str.upper, _WORDS), beginning.partition("@")[0] or "someone")
     for domain in domains:
         yield from (f"{word}@{domain}" for word in words)
