@@ -109,6 +109,32 @@ def test_an_edit_has_its_row(tmp_path: Path, file: str, old: str, new: str, row:
         assert f"People who answered before are asked again at {again}." in lines
 
 
+def play(persona: str, service: str, folder: Path) -> object:
+    """Return what ``try`` says of the login at the service, by the policies of a folder, without lines of files."""
+    options = [*shlex.split(persona), "--service", service, "--from", str(folder), "--json"]
+    result = CliRunner().invoke(broker, ["policy", "try", *options])
+    assert result.exit_code == 0, result.output
+    return json.loads(re.sub(r":\d+", "", result.stdout))["services"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("student.yaml", "{none: [", "{none: [eduPersonEntitlement: {values: urn:x:*, why: {en: x, da: x}}, "),
+        ("hospital.yaml", "{none: [schacHomeOrganization: au.dk", "{none: [schacHomeOrganization"),
+    ],
+    ids=["a new attribute", "any value"],
+)
+def test_the_login_of_each_row_shows_its_change(tmp_path: Path, edit: tuple[str, str, str]) -> None:
+    """Tried with both sets, it has two results: also where no condition names the attribute that leaves."""
+    after = copy_with_edit(tmp_path, *edit)
+    rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
+    tries = {(row["persona"], row["service"]) for row in rows}
+    assert tries
+    for persona, service in tries:
+        assert play(persona, service, POLICIES) != play(persona, service, after), (persona, service)
+
+
 def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     """The output has the change and the failing example; exit 78."""
     after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))

@@ -35,7 +35,7 @@ from broker.core.policy.model import PolicySet
 # The category of a borrower that no policy rule changes.
 UNNAMED_CATEGORY: Final = "(another category)"
 HOME: Final = "schacHomeOrganization"
-_MADE_UP: Final = {
+MADE_UP: Final = {
     "gn": "Kim",
     "sn": "Example",
     "cn": "Kim Example",
@@ -195,7 +195,7 @@ def _make_up_attributes(
     given: GivenFacts, institution: Institution | None, policies: PolicySet
 ) -> Iterator[tuple[str, str]]:
     """Yield the made-up attributes."""
-    yield from _MADE_UP.items()
+    yield from MADE_UP.items()
     if not given.affiliations:
         return
     scope = given.affiliations[0].rpartition("@")[2]

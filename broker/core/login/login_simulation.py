@@ -245,12 +245,16 @@ def agree(question: Question, now: datetime) -> Receipt:
 
 
 def _answer_proof(scene: _Scene, step: ProveMailbox) -> _Scene:
-    """Prove the described mailbox, or continue without it if the page allows that."""
+    """Prove the described mailbox, or continue without it if the page allows that.
+
+    A proof that a condition does not accept is asked for again: the person has no other mailbox.
+    """
     address = scene.login.addresses.get(step.name)
     if address is None and step.name == MAIL_PROOF:
         address = _MAILBOX
     transaction = scene.transaction
-    if address is None or not _is_accepted(address, step.domains):
+    is_proved = any(each.name == step.name for each in transaction.proofs)
+    if address is None or is_proved or not _is_accepted(address, step.domains):
         return replace(scene, transaction=replace(transaction, unproved=True))
     proved = Proved(step.name, address, scene.now, scene.now + _LASTS)
     proofs = (*transaction.proofs, proved)

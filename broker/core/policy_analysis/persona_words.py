@@ -1,15 +1,16 @@
 """Write a persona as options of ``broker policy try``."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
-from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts
+from broker.core.entities import Assurance, Names
+from broker.core.identity.attribute_values import SCOPED_AFFILIATION
+from broker.core.identity.canonical_attributes import EPPN
+from broker.core.login.given_facts import HOME, MADE_UP, UNNAMED_CATEGORY, GivenFacts
 from broker.core.login.site import CATEGORY
-from broker.core.policy.matching import value_allowed
 from broker.core.policy.model import Condition, PolicySet
+from broker.core.policy_analysis.sources import USUAL_VALUES
 
 
 def write_options(
@@ -17,12 +18,13 @@ def write_options(
 ) -> str:
     """Return the deciding facts: ``--upstream wayf --as student@au.dk --cpr real --age 22``.
 
-    Of the attributes, only affiliations and values that the sets or ``conditions`` name are
-    written.
+    Attributes that no set and no condition names are left out where ``try`` makes them up alike.
     """
-    looking = chain(conditions, *(each.conditions for each in sets))
+    named = {each.name for each in chain(conditions, *(each.conditions for each in sets))}
     options = [("--upstream", facts.upstream)]
-    options += map(_write_value, dict.fromkeys(_find_named_values(facts, looking)))
+    options += _write_attributes(facts, named)
+    missing = named.difference(facts.attributes)
+    options += [("--without", name) for name in (HOME, *MADE_UP) if name in missing]
     account = facts.attributes.get(CATEGORY, (None,))[0]
     account = facts.borrower.category if facts.borrower else account
     more = {
@@ -37,23 +39,22 @@ def write_options(
     return shlex.join(chain.from_iterable(options))
 
 
-def _write_value(named: tuple[str, str]) -> tuple[str, str]:
-    name, value = named
-    if name == SCOPED_AFFILIATION and "@" in value:
-        return "--as", value
-    return "--attribute", f"{name}={value}"
+def _write_attributes(facts: GivenFacts, named: set[str]) -> Iterator[tuple[str, str]]:
+    for name, values in facts.attributes.items():
+        if name == CATEGORY or (name not in named and _is_made_up(name, values, facts)):
+            continue  # the category has its own option
+        for value in values:
+            if name == SCOPED_AFFILIATION and "@" in value:
+                yield "--as", value
+            else:
+                yield "--attribute", f"{name}={value}"
 
 
-def _find_named_values(
-    facts: GivenFacts, conditions: Iterable[Condition]
-) -> Iterator[tuple[str, str]]:
-    """Yield the values that conditions name, then all affiliations."""
-    for each in conditions:
-        if each.name != CATEGORY:  # it has its own option
-            values = facts.attributes.get(each.name, ())
-            yield from ((each.name, of) for of in values if value_allowed(of, each.values))
-    for name in AFFILIATIONS:
-        yield from ((name, value) for value in facts.attributes.get(name, ()))
+def _is_made_up(name: str, values: Names, facts: GivenFacts) -> bool:
+    """Return whether ``try`` makes up values that decide as these do."""
+    if name in {HOME, EPPN}:
+        return SCOPED_AFFILIATION in facts.attributes
+    return name in MADE_UP and values[0] in USUAL_VALUES
 
 
 def _level(assurance: Assurance | None) -> str | None:

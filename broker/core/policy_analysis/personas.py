@@ -289,7 +289,7 @@ class PersonaChooser:
                 kinds[find_rank(name, value), known] = (name, value)
         extras = [*kinds.values()]
         if self.source.has_attribute(SCOPED_AFFILIATION):
-            extras.append((SCOPED_AFFILIATION, self.source.unknown_affiliation))
+            extras.append((SCOPED_AFFILIATION, self.source.value_in_scope))
         proofs = (name for name in self.values if name.endswith(PROOF_DOMAIN))
         return (*extras, *((name, self.values[name][-1]) for name in proofs))
 

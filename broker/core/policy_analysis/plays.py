@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Names, Service
-from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import (
@@ -20,6 +20,7 @@ from broker.core.login.given_facts import (
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
+from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import Policy, Release
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
@@ -30,7 +31,7 @@ from broker.core.policy_analysis.personas import (
     find_field_sources,
 )
 
-_ADDRESS: Final = "someone@x7q.example"
+_MAIL: Final = "mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,7 @@ class _PersonaAtService:
         usual, *others = self.chooser.numbers(self.persona)
         facts = self.chooser.make_facts(self.persona, usual)
         yield from self._vary_borrowers(facts, self._list_categories())
-        if any(entry and entry.subject for entry in self._entries):
-            proved = {**facts.proved, MAIL_PROOF: _ADDRESS}
-            yield from self._vary_borrowers(replace(facts, proved=proved))
-        for shown in self._vary_values():
+        for shown in chain(self._add_own_address(), self._vary_values()):
             varied = replace(self.persona, shown=shown)
             yield from self._vary_borrowers(self.chooser.make_facts(varied, usual))
         if self.trial.given is ANY_LOGIN and not self._is_looked_up:
@@ -104,6 +102,24 @@ class _PersonaAtService:
             for entry, policy in zip(self._entries, self._policies, strict=True)
         )
         return old == new
+
+    def _add_own_address(self) -> Iterator[ShownValues]:
+        """Yield the persona's values with a verified address, if it is sent as NameID.
+
+        The institution asserts an address in its scope, or the person proves one for a policy. The
+        same policies still decide.
+        """
+        if not any(entry and entry.subject for entry in self._entries):
+            return
+        source = self.chooser.source
+        more = [(_MAIL, source.value_in_scope)] if source.has_attribute(_MAIL) else []
+        for name, values in self.chooser.values.items():
+            if name.endswith(PROOF_DOMAIN):
+                more += [(name, value) for value in values]
+        for name, value in more:
+            shown = {**self.persona.shown, name: (value,)}
+            if self.chooser.decides_alike(self.persona, shown):
+                yield shown
 
     def _vary_values(self) -> Iterator[ShownValues]:
         """Yield the persona's values with one attribute changed that leaves or fills a field.

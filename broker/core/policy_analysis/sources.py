@@ -37,7 +37,7 @@ _LEVELS: Final = (
 _EVERY_VALUE: Final = "*"
 # Values that meet the pattern of some attribute, and endings of a value whose beginning is named.
 # Policies are unlikely to name them. Several are alike, so that one is unused.
-_USUAL_VALUES: Final = (
+USUAL_VALUES: Final = (
     "something",
     "other@mail.example",
     "x7q",
@@ -104,8 +104,8 @@ class Source:
         )
 
     @property
-    def unknown_affiliation(self) -> str:
-        """Return an affiliation in its scope that no policy is likely to name."""
+    def value_in_scope(self) -> str:
+        """Return an affiliation or mail address in its scope that no policy is likely to name."""
         return f"x7q@{_list_domains(self, ())[0]}"
 
     def put_new_scopes_first(self, others: Collection["Source"]) -> "Source":
@@ -199,7 +199,7 @@ def _iter_candidates(pattern: str, domains: Names) -> Iterator[str]:
     if beginning == pattern:
         yield pattern
         return
-    yield from (f"{beginning}{ending}" for ending in _USUAL_VALUES)
+    yield from (f"{beginning}{ending}" for ending in USUAL_VALUES)
     words = (*_WORDS, *map(str.upper, _WORDS), beginning.partition("@")[0] or "someone")
     for domain in domains:
         yield from (f"{word}@{domain}" for word in words)

@@ -232,6 +232,22 @@ def test_every_login_has_an_end_and_no_step_comes_twice(
     assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
 
 
+def test_a_person_whose_proof_is_not_accepted_continues_without_it() -> None:
+    """The condition names fewer domains than the proof: the page asks again, and the person has no other mailbox."""
+    hospital = POLICIES.policy_by_affiliation["hospital"]
+    asking, *others = hospital.match
+    named = (
+        replace(each, values=("ps.rm.dk",)) if each.name == "kaldemail_domain" else each for each in asking.conditions
+    )
+    match = (replace(asking, conditions=tuple(named)), *others)
+    policies = [replace(each, match=match) if each is hospital else each for each in POLICIES.policies]
+
+    end = simulate_login(eid(intent="hospital", addresses=NURSE), MY_LOANS, PolicySet(tuple(policies), "d"), NOW, SITE)
+
+    assert list_steps(end)[:2] == ["ProveMailbox", "ProveMailbox"]
+    assert end.decision.affiliation == "private"
+
+
 def add_register(affiliation: str) -> PolicySet:
     """Give the shipped policies, with the register asked about the people of one file."""
     policies = [

@@ -8,7 +8,7 @@ import pytest
 from broker.core.entities import Service
 from broker.core.login.given_facts import DescribedLogin
 from broker.core.login.login_simulation import simulate_login
-from broker.core.policy.model import NAME_ID, PolicySet, ReleasedAttribute
+from broker.core.policy.model import PolicySet, ReleasedAttribute
 from broker.core.policy_analysis.personas import Analysis
 from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_logins import SERVICES, SITE, draw_policies, random_logins
@@ -33,17 +33,13 @@ def test_all_that_leaves_is_listed_and_nothing_else(seed: int) -> None:
     for service in SERVICES:
         for entry in found.to(service.name):
             for name, login in entry.released.items():
-                assert name == NAME_ID or (service.name, entry.affiliation, name) in find_released(
-                    policies, login, service
-                )
+                assert (service.name, entry.affiliation, name) in find_released(policies, login, service)
 
 
 def find_released(policies: PolicySet, login: DescribedLogin, service: Service) -> set[tuple[str, str, str]]:
-    """Return what the engine lets leave: service, affiliation, attribute; a mail address as NameID is left out."""
+    """Return what the engine lets leave: service, affiliation, attribute."""
     played = simulate_login(login, service, policies, NOW, SITE)
-    return {
-        (service.name, played.decision.affiliation or "", each.name) for each in played.leaving if each.name != NAME_ID
-    }
+    return {(service.name, played.decision.affiliation or "", each.name) for each in played.leaving}
 
 
 def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
