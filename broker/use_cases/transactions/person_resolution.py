@@ -59,7 +59,7 @@ class PersonResolution:
     has_borrower: Callable[[str, str], bool]
 
     def find(self, login: EvaluatedLogin) -> Person:
-        """Return the person. A login without an identifier gets a new id each time.
+        """Return the person. A login without an identifier gets a new id at each arrival.
 
         A login with the library account has the person id of its borrower number. It has that of
         the CPR number in the borrower's record only if that person has logged in with the CPR
@@ -67,7 +67,9 @@ class PersonResolution:
         """
         person_id = self._compute(login)
         if person_id is None:
-            return Person(self.hmacs.compute("nobody", login.transaction.id))
+            # Two people may log in one after the other in a transaction.
+            arrival = login.transaction.arrival or ""
+            return Person(self.hmacs.compute("nobody", login.transaction.id, arrival))
         if login.reading.ground is not Ground.LIBRARY_ACCOUNT:
             return Person(person_id)
         number, holder = login.authentication.name_id, login.authentication.cpr_person_id

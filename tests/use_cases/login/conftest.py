@@ -31,7 +31,7 @@ from tests.use_cases.memory_library import AASE
 MINUTE: Final = timedelta(minutes=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
 NAMING: Final = LookupHmacs("n1", b"n" * 32)
-AU: Final = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
+AU: Final = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr", "alumni_cpr"}))
 WIRES: Final = {
     "role": "eduPersonScopedAffiliation",
     "assurance": "eduPersonAssurance",

@@ -106,6 +106,14 @@ def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     assert logins.audit_log.events == []
 
 
+def test_two_people_without_an_identifier_in_one_transaction_are_two_persons(logins: Any) -> None:
+    """The second one came by the Back button: the first one's consent, NameID and proofs are not theirs."""
+    now, nobody = logins.world.now, logins.answer("other")
+    first = came(logins, nobody)
+    second = logins.flow.transactions.change(first, lambda each: each.add_answer(nobody, "", "b", now), now)
+    assert owner(logins, first) != owner(logins, second)
+
+
 # Proofs of a mailbox
 
 
@@ -131,6 +139,15 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
     joined, _ = logins.flow.join_verified_pin(context, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
+
+
+@pytest.mark.parametrize("role", ["student", "alum"])
+def test_an_alumni_login_with_an_address_brings_no_earlier_proof(logins: Any, role: str) -> None:
+    """A portal at which people register themselves lets them type another person's CPR number."""
+    now = logins.world.now
+    keep_proof(logins.world.ports.persons, owner(logins, came(logins, logins.student())), proof(now), now)
+    context = look_up(logins, logins.student(role=f"{role}@au.dk", mail="mallory@au.dk"))
+    assert context.transaction.proofs == ((proof(now),) if role == "student" else ())
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
