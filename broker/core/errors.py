@@ -159,7 +159,7 @@ class TokenRefused(BrokerError):
 
 
 class FormRefused(BrokerError):
-    """One of our forms with a field that is missing, repeated or of an unknown value."""
+    """A form of ours has a field that is missing, repeated or of an unknown value."""
 
     reason = "form_refused"
     http = 422

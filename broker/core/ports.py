@@ -72,7 +72,7 @@ class StoredRecord(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One compare-and-set: ``record`` is written if ``expected_version`` is the stored one.
+    """A compare-and-set: ``record`` is written if ``expected_version`` is the stored one.
 
     Without ``expected_version``, it is written if there is no record.
     """

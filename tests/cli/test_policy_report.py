@@ -36,7 +36,7 @@ def report(folder: Path) -> Report:
 
 @pytest.mark.long("analyses the shipped policies")
 def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
-    """One for all in each language, one for each owner, and none of a service that went."""
+    """The command writes a report for all in each language, one for each owner, and none of a service that went."""
     into = tmp_path / "new" / "out"
     into.mkdir(parents=True)
     (into / "service-gone-da.html").write_text("a service that was")

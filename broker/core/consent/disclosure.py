@@ -38,7 +38,7 @@ _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that is sent: name, values and purpose."""
+    """An attribute that is sent: name, values and purpose."""
 
     name: str
     values: Values

@@ -1,4 +1,4 @@
-"""One login in progress: the facts that came from outside, and the methods that add them."""
+"""A login in progress: the facts that came from outside, and the methods that add them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -148,7 +148,7 @@ class PatronSearches:
         The attributes may hold the CPR number. The query is sent in the body, which is not logged
         (docs/reference/koha.md#search).
         """
-        # One page is enough: as soon as two borrowers match, staff must decide.
+        # A single page is enough: as soon as two borrowers match, staff must decide.
         path = f"{PATRONS}?_per_page={most}{order}"
         answer = self.calls.call(operation, "GET", path, deadline, headers=self._embed, body=query)
         return koha_patrons.read_patrons(answer, operation)

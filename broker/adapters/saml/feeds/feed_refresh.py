@@ -217,7 +217,7 @@ class FeedRefresh:
         """
         last = list(self._list_last_publications(before, held, now))
         if any(publication.name not in {"", found.name} for publication in last):
-            # One key may sign all feeds of a publisher, including those of test federations.
+            # A publisher may sign all its feeds, those of test federations too, with the same key.
             raise MessageRefused("feed.other_feed")
         if found.digest in before.replaced:
             raise MessageRefused(_OLDER)

@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.server
 
 _LONGEST = 256 * 1024
-# Each message has a process with a limit of processor time: quadratic work is killed, not measured.
+# The script forks for each message and limits its processor time: quadratic work is killed, not measured.
 _CHILD = """
 import os, resource, sys
 from pathlib import Path
