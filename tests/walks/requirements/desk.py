@@ -26,8 +26,8 @@ _STUDENT_WITHOUT = persona("ib")
 
 
 def r27(deployment: Deployment) -> None:
-    """Tell exchange students that documentation gets them a provisional card, and let that card in."""
-    for language, said in (("en", "get a provisional library card"), ("da", "får et foreløbigt lånerkort")):
+    """Tell exchange students that documentation gets them a temporary card, and let that card in."""
+    for language, said in (("en", "get a temporary library card"), ("da", "får et midlertidigt lånerkort")):
         [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='login']]")
         assert said in entry
     row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")
