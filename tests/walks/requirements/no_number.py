@@ -72,7 +72,12 @@ def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
     for page in (log_in(person, who), sign_up(person, who, affiliation)):
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
-        assert link == texts(page, "//div[@class='first-actions']/a/@href")[0]
+        first = texts(page, "//div[@class='first-actions']/a/@href")
+        assert first[0] == link
+        assert urlsplit(first[1]).path == "/e-resources"
+        assert "Return to My loans" not in texts(page, "//div[@class='first-actions']//button")
+        before_the_leaf = texts(person.get(link), "//p[@class='back']/a/@href")
+        assert mark(person.get(before_the_leaf[0])) == ("refuse", "cpr_required")
         assert "get a temporary library card at a service location" in words(page)
         assert "health insurance card" not in words(page)
         assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
