@@ -14,6 +14,8 @@ from broker.adapters.web.report import report_pages
 from broker.core.policy.model import RegisterRule
 from tests.plugins.sample_report import NASTY, build_sample_report
 
+pytestmark = pytest.mark.long("analyses a site for the report")
+
 LANGUAGES = ("da", "en")
 STEMS = ("report", "service-my-loans", "service-myprint", "service-e-resources", "service-unheard-of")
 NAMES = [f"{stem}-{language}.html" for stem in STEMS for language in LANGUAGES]
