@@ -147,7 +147,7 @@ RECEIPT: Final = Retention(
     "person",
     _("consents, refusals, notices and withdrawals: names of attributes without values; hashes"),
     2 * _YEAR,
-    _("the answer"),
+    _("the last login; a login deletes answers that are older"),
     _("to prove a consent (GDPR article 7(1)), and to avoid asking again"),
 )
 LEASE: Final = Retention(

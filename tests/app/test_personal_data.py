@@ -23,6 +23,7 @@ from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import PersonIds, compute_person_id_of_identifier
+from broker.core.logout.sessions import Session
 from broker.core.ports import Key, NewerRelease, StoredRecord, lease_key
 from broker.core.retention import RecordKind
 from broker.use_cases.logout.sessions import Sessions
@@ -133,6 +134,18 @@ def test_the_export_holds_everything_and_no_secret(parts_with_persons: Parts) ->
     assert ASTA.address in text
     for secret in (ASTA.cpr, "secret-hash", KARLA.address, KARLA.number):
         assert secret not in text
+
+
+def test_a_service_of_a_session_is_a_recipient_without_an_audit_log(parts_with_persons: Parts) -> None:
+    """Another machine may have logged what was sent: the shared store has its sessions."""
+    data = parts_with_persons.stored_data
+    (session,) = [each.value for each in data.list_records(asta(parts_with_persons)) if isinstance(each.value, Session)]
+    later = replace(session, id="later", at=session.at + timedelta(hours=1))
+    Sessions(parts_with_persons.store, parts_with_persons.keys.index).add(later, now())
+    for path in (parts_with_persons.config.state / "audit").iterdir():
+        path.unlink()
+    [recipient] = data.export(asta(parts_with_persons))["recipients"]
+    assert recipient == {"service": "my-loans", "last": later.at.isoformat(timespec="seconds")}
 
 
 def test_an_export_names_no_borrower_of_another_person(parts_with_persons: Parts) -> None:

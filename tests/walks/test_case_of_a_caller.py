@@ -82,17 +82,3 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
         lambda: show_enrolment(staff, pair[0]).get("borrowers") == [pair[0]], "the number finds the person"
     )
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
-
-
-def test_the_code_of_a_page_that_waits_names_the_enrolment(deployment: Deployment, staff: Staff) -> None:
-    """With the library system's own answer; it goes on by itself."""
-    person = deployment.person()
-    question = person.log_in("asta")
-    deployment.koha.faults.down = True
-    page = person.agree(question)
-    assert mark(page)[0] == "enrol"
-    deployment.parts.person_worker.step()
-    described = show_enrolment(staff, reference(page))
-    assert (described["state"], described["reason"]) == ("pending", "library_unavailable")
-    assert "503" in described["library_answer"]
-    assert json.loads(staff("enrolments", "list", "--json").stdout) == []  # it has not failed for 15 minutes

@@ -59,14 +59,6 @@ def turn_counter(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return made
 
 
-def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
-    """Beside the write that begins: twice the transaction is read, once it is bound and its AuthnRequest recorded."""
-    person = deployment.person()
-    with turn_counter.expect(2, 2, 0):
-        asked = person.get(f"{person.base}/sign-up/begin?affiliation=student&upstream=wayf")
-    assert "SAMLRequest=" in asked.location
-
-
 @pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])
 def test_a_whole_login_is_seven_turns_and_one_line(deployment: Deployment, turn_counter: Counted) -> None:
     """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
@@ -77,14 +69,3 @@ def test_a_whole_login_is_seven_turns_and_one_line(deployment: Deployment, turn_
         arrived = person.deliver_answer(person.ask().location, "asta")
         page = person.get(arrived.location)
     deployment.landing(page)
-
-
-def test_an_assertion_that_left_is_given_again_by_one_write(deployment: Deployment, turn_counter: Counted) -> None:
-    """The same address opened again reads the transaction, and writes its session if that is still to be written."""
-    person = deployment.person()
-    person.agree(person.log_in("asta"), remember=True)
-    arrived = person.deliver_answer(person.choose(person.ask()), "asta")
-    first = deployment.landing(person.get(arrived.location))
-    with turn_counter.expect(2, 1, 0):
-        page = person.get(arrived.location)
-    assert deployment.landing(page).session == first.session

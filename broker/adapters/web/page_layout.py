@@ -18,8 +18,8 @@ from broker.adapters.web.pages.page_links import file_url, help_url, switch_link
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.report.report_terms import spell_limit
+from broker.core import retention
 from broker.core.entities import Text
-from broker.core.retention import RECEIPT
 
 _WEB_FOLDER: Final = Path(__file__).parent
 # English as Europe writes it: the day before the month.
@@ -81,7 +81,8 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         "static": _static_urls(base_url),
         "end_url": f"{base_url}/end",
         "explain": explain,
-        "receipt_span": lambda: spell_limit(RECEIPT, language.language()),
+        "retention": retention,
+        "kept_for": lambda row: spell_limit(row, language.language()),
     }
     app.context_processor(lambda: _template_names(imprint))
 

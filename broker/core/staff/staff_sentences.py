@@ -71,7 +71,9 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
     ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {
-    "pending": StaffSentence(_("The account is being made."), _WAIT),
+    "pending": StaffSentence(
+        _("The account is being checked, and made or changed if needed."), _WAIT
+    ),
     "done": StaffSentence(_("The account is in order."), _("There is nothing to do.")),
     "unknown": StaffSentence(
         _("Nobody has logged in here as this borrower."),

@@ -154,7 +154,7 @@ class StoredData:
             "made": self.now().isoformat(timespec="seconds"),
             "kept": [row for record in records for row in _describe(record)],
             "events": events,
-            "recipients": _list_recipients(events),
+            "recipients": _list_recipients(records, events),
         }
 
     def export_own(self, person_id: str) -> dict[str, Any]:
@@ -262,10 +262,16 @@ class StoredData:
             yield from mails.list("mail", mail_group(self.persons.hmacs, about), self.now())
 
 
-def _list_recipients(events: Iterable[Row]) -> list[Row]:
-    """Return each service that received something; a deletion is reported to it (article 19)."""
-    last = {each["service"]: each["at"] for each in events if each["event"] == "released"}
-    return [{"service": service, "last": at} for service, at in sorted(last.items())]
+def _list_recipients(records: Iterable[Record[Any]], events: Iterable[Row]) -> list[Row]:
+    """Return each service that received something; a deletion is reported to it (article 19).
+
+    The sessions in the store come from all machines, the events from this machine only.
+    """
+    sessions = [each.value for each in records if isinstance(each.value, Session)]
+    received = [(each.service, each.at.isoformat(timespec="seconds")) for each in sessions]
+    received += [(each["service"], each["at"]) for each in events if each["event"] == "released"]
+    # The latest time of each service comes last, and stays.
+    return [{"service": name, "last": at} for name, at in dict(sorted(received)).items()]
 
 
 def _write_time(record: Record[Any]) -> datetime:

@@ -1,7 +1,7 @@
 """A simulated Koha over real HTTP, and the connector to it."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pytest
 from flask import Flask
@@ -16,21 +16,11 @@ CPR = "0101800000"
 MARK = "a" * 32
 
 
-def _settings(url: str, **more: object) -> dict[str, object]:
+def make_settings(url: str, **more: object) -> dict[str, object]:
     """Give sound settings for a Koha at ``url``."""
     keys = {"url": url, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
     keys["card_number"] = "cpr"
     return keys | more
-
-
-@pytest.fixture(name="sound")
-def _sound() -> Callable[..., dict[str, object]]:
-    return _settings
-
-
-@pytest.fixture(name="settings")
-def _sound_settings() -> Callable[..., dict[str, object]]:
-    return _settings
 
 
 @pytest.fixture(name="app")
@@ -58,20 +48,12 @@ def _url(app: Flask) -> Iterator[str]:
 
 @pytest.fixture(name="opened")
 def _make_opener(url: str) -> Callable[..., Koha]:
-    return lambda **more: KohaSettings.read(_settings(url) | more).open()
+    return lambda **more: KohaSettings.read(make_settings(url) | more).open()
 
 
 @pytest.fixture(name="library")
 def _library(opened: Callable[..., Koha]) -> Koha:
     return opened()
-
-
-@pytest.fixture(name="soon")
-def _soon() -> Callable[..., datetime]:
-    def soon(seconds: float = 20) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=seconds)
-
-    return soon
 
 
 @pytest.fixture(name="wanted")

@@ -12,21 +12,47 @@ from broker.adapters.library_systems.alma.alma_library import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.adapters.library_systems.sip2_port import accept_pin, answer_with, right, run_sip2_port
+from tests.conformance.library_suite.values import soon
 from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
 from tests.conformance.simulated_alma.user_object import UserRow
 
 pytestmark = pytest.mark.server
 
-Soon = Callable[..., datetime]
 Opened = Callable[..., Alma]
 
 CPR, OTHER = "0101800000", "0202810000"
 MARK = "a" * 32
 NUMBER = f"L-{MARK}"
 UNTIL = date(2028, 8, 31)
+UPGRADE = Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31))
+WRITES: dict[str, Callable[[Alma, datetime], object]] = {
+    "change": lambda library, by: library.change(UPGRADE, by),
+    "set_pin": lambda library, by: library.set_pin(NUMBER, "4071", by),
+}
+BLOCK = {"block_type": "GENERAL", "block_description": "", "block_status": "ACTIVE", "block_note": "owes"}
+BLOCK |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
+
+
+class Moments:
+    """Changes that a simulated Alma makes after its next read or write."""
+
+    def __init__(self, alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let nothing happen yet."""
+        self.after: dict[str, Callable[[], object]] = {}
+        for name in ("read", "change"):
+            monkeypatch.setattr(alma.users, name, self._call_then_change(name, getattr(alma.users, name)))
+
+    def _call_then_change(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def call_then_change(*given: object, **options: object) -> object:
+            happens = self.after.pop(name, lambda: None)
+            answer = call(*given, **options)
+            happens()
+            return answer
+
+        return call_then_change
 
 
 @pytest.fixture(name="app")
@@ -38,6 +64,11 @@ def _app() -> Flask:
 def _alma(app: Flask) -> Simulation:
     simulation: Simulation = app.extensions["alma"]
     return simulation
+
+
+@pytest.fixture(name="moments")
+def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
+    return Moments(alma, monkeypatch)
 
 
 @pytest.fixture(name="opened")
@@ -54,7 +85,7 @@ def _library(opened: Opened) -> Alma:
 
 
 @pytest.fixture(name="made")
-def _make_borrower(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+def _make_borrower(library: Alma, wanted: WantedBorrower) -> Borrower:
     borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
@@ -88,7 +119,7 @@ def test_a_borrower_is_made_with_numbers_of_our_own(alma: Simulation, made: Borr
     assert alma.users.pin_letters == []
 
 
-def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wanted: WantedBorrower, soon: Soon, alma: Simulation) -> None:
+def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wanted: WantedBorrower, alma: Simulation) -> None:
     """A letter and thirteen digits, the same at each try of one enrolment, typed in any case."""
     library = opened(card_number="system")
     borrower = library.create(wanted, MARK, soon())
@@ -103,7 +134,7 @@ def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wanted: WantedBorrower
 
 
 @pytest.mark.usefixtures("made")
-def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, library: Alma) -> None:
     """The error says so for what was sent; a look that is not answered has written nothing."""
     for work in (lambda: library.set_pin(NUMBER, "4071", soon()), lambda: library.change(Change(NUMBER, ()), soon())):
         alma.faults.lose_answer = 1
@@ -116,15 +147,13 @@ def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, l
 
 
 @pytest.mark.usefixtures("made")
-def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Alma) -> None:
     """An update swaps everything, so that everything goes back: blocks, notes, other addresses, identifiers."""
-    block = {"block_type": "GENERAL", "block_description": "", "block_status": "ACTIVE", "block_note": "owes"}
-    block |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
     mine = {"email_address": "mine@post.example", "preferred": False, "email_type": ("work",)}
     mine |= {"segment_type": "Internal", "description": ""}
     row = user(alma)
     staff = {"id_type": "INST_ID", "value": "au-1", "note": "", "status": "ACTIVE", "segment_type": "Internal"}
-    alma.users.edit(NUMBER, user_block=[block], email=[mine, *row["email"]])
+    alma.users.edit(NUMBER, user_block=[BLOCK], email=[mine, *row["email"]])
     alma.users.edit(NUMBER, user_identifier=[*row["user_identifier"], staff], job_description="retired")
     before = user(alma)
     after = library.change(Change(NUMBER, (("firstname", "Åse"), ("email", "new@post.example"))), soon())
@@ -136,10 +165,10 @@ def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Al
 
 
 @pytest.mark.usefixtures("made")
-def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma) -> None:
     """Edits of staff stay, except fields that the policy names; the roles follow the group."""
     alma.users.edit(NUMBER, user_group="PRIVATE", pref_first_name="Asa", user_role=[])
-    after = library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31)), soon())
+    after = library.change(UPGRADE, soon())
     row = user(alma)
     assert (after.category, row["user_group"], row["pref_first_name"]) == ("EMPLOYEE", "EMPLOYEE", "Asa")
     assert [role["role_type"] for role in row["user_role"]] == ["200"]
@@ -147,7 +176,7 @@ def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma, s
 
 
 @pytest.mark.usefixtures("made")
-def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, library: Alma) -> None:
     """Staff took the role away for a reason."""
     alma.users.edit(NUMBER, user_group="PRIVATE", user_role=[])
     library.change(Change(NUMBER, (("surname", "Ny"),)), soon())
@@ -156,7 +185,7 @@ def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, 
 
 
 @pytest.mark.usefixtures("made")
-def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma) -> None:
     """They keep somebody on purpose."""
     alma.users.edit(NUMBER, purge_date="2040-01-01Z")
     library.change(Change(NUMBER, (), expires=date(2029, 1, 31)), soon())
@@ -164,7 +193,7 @@ def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma
 
 
 @pytest.mark.usefixtures("made")
-def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library: Alma) -> None:
     """A yes that brings another day is no yes."""
     alma.faults.plan("change", "wrong fields", field="expiry_date")
     with pytest.raises(LibraryRefused, match="has not stored expiry_date") as raised:
@@ -172,7 +201,7 @@ def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library:
     assert raised.value.setting is None
 
 
-def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma) -> None:
     """Services would see it: a case, whose sentence does not hold it."""
     desk_user(alma, CPR, user_identifier=make_identifiers(CPR=CPR))
     with pytest.raises(LibraryRefused, match="number_identifier_type") as raised:
@@ -191,7 +220,7 @@ def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, l
     ],
 )
 def test_a_number_that_stands_elsewhere_alone_is_a_case(
-    alma: Simulation, opened: Opened, soon: Soon, card: str, numbers: tuple[str, str]
+    alma: Simulation, opened: Opened, card: str, numbers: tuple[str, str]
 ) -> None:
     """As primary id or barcode, in any spelling: the person would be made a second time."""
     library = opened(card_number=card)
@@ -205,9 +234,7 @@ def test_a_number_that_stands_elsewhere_alone_is_a_case(
     assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
 
 
-def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
-    alma: Simulation, opened: Opened, soon: Soon
-) -> None:
+def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(alma: Simulation, opened: Opened) -> None:
     """Found by the CPR number, read and changed by the other number."""
     library = opened(number_identifier_type="OTHER_ID_1")
     desk_user(alma, OTHER, user_identifier=make_identifiers(OTHER_ID_1="N-77", CPR=OTHER))
@@ -218,7 +245,7 @@ def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
 
 
 def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
-    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
+    alma: Simulation, library: Alma, wanted: WantedBorrower
 ) -> None:
     """A known borrower is read by number, and the log of addresses shows no CPR number."""
     made = library.create(wanted, MARK, soon())
@@ -235,7 +262,7 @@ def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
 @pytest.mark.usefixtures("made")
 @pytest.mark.parametrize("kind", ["failed before", "dropped after", "not JSON", "huge", "wrong fields", "refused"])
 def test_no_failure_shows_a_person(
-    alma: Simulation, library: Alma, soon: Soon, kind: str, caplog: pytest.LogCaptureFixture
+    alma: Simulation, library: Alma, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither the error, nor what it came from, nor the log of any library holds number, name or PIN."""
     calls: dict[str, Callable[[], object]] = {
@@ -253,7 +280,7 @@ def test_no_failure_shows_a_person(
     assert CPR not in caplog.text
 
 
-def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library: Alma) -> None:
     """The administrator of the library raises them."""
     alma.faults.quota_gone = True
     with pytest.raises(LibraryUnavailable) as raised:
@@ -261,7 +288,7 @@ def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library
     assert raised.value.setting == "calls of the day"
 
 
-def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrower, soon: Soon) -> None:
+def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrower) -> None:
     """With a profile that asks for no PIN, any number would open its account by any PIN."""
     with run_sip2_port(answer_with(right(CPR))) as (port, _client, _observed):
         keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
@@ -277,7 +304,7 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
         assert len(port.seen) == asked + 2
 
 
-def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
+def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, made: Borrower) -> None:
     """Alma takes none without its first line; a line that is emptied is gone."""
     library.change(Change(NUMBER, (("city", "Aarhus C"),)), soon())
     assert user(alma)["address"] == []
@@ -299,3 +326,41 @@ def test_neither_roles_nor_pin_nor_password_go_back() -> None:
     """A read may show them, and what was right then would be written over what is right now."""
     shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
     assert alma_changes.copy_user(shown) == {"primary_id": NUMBER, "x": 1}
+
+
+def lines(alma: Simulation) -> list[str]:
+    """Give method and status of each call."""
+    return [f"{line.split()[0]} {line.split()[-1]}" for line in alma.access.lines()]
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("fault", ["quota", "key"])
+def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
+    alma: Simulation, library: Alma, moments: Moments, *, write: str, fault: str
+) -> None:
+    """The day's calls used up, the key withdrawn behind the look: nothing was written, nobody waits for it."""
+    nobody = alma.users.administration.replace_keys({})
+    faults: dict[str, Callable[[], object]] = {
+        "quota": lambda: setattr(alma.faults, "quota_gone", True),
+        "key": lambda: setattr(alma.users, "administration", nobody),
+    }
+    before = user(alma)
+    moments.after["read"] = faults[fault]
+    with pytest.raises(CallNotMade):
+        WRITES[write](library, soon())
+    assert lines(alma)[1] == "GET 200"
+    assert user(alma) == before
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("listed", ["user_block", "user_note"])
+def test_a_block_or_a_note_that_is_gone_behind_a_change_is_a_case(alma: Simulation, library: Alma, listed: str) -> None:
+    """Alma has not taken it back: staff must look."""
+    note = {"note_type": "GENERAL", "note_text": "asked", "user_viewable": False, "popup_note": False}
+    note |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
+    alma.users.edit(NUMBER, user_block=[BLOCK], user_note=[note])
+    alma.faults.plan("change", "wrong fields", field=listed)
+    with pytest.raises(LibraryRefused, match=f"has not stored 1 {listed.removeprefix('user_')}s") as raised:
+        library.change(UPGRADE, soon())
+    assert raised.value.setting is None

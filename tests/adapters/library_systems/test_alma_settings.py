@@ -20,14 +20,9 @@ MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
     ("more", "where", "says"),
     [
         ({"url": "http://api-eu.hosted.exlibrisgroup.com"}, "library.url", "https"),
-        ({"url": "https://api-eu.hosted.exlibrisgroup.com/almaws/v1"}, "library.url", "before /almaws/v1"),
-        ({"api_key": ""}, "library.api_key", ""),
         ({"external_id": ""}, "library.external_id", "SIS profile"),
-        ({"cpr_identifier_type": "A B"}, "library.cpr_identifier_type", "User Identifier Type"),
         ({"card_number": "series"}, "library.card_number", '"system"'),
         ({"cpr_identifier_type": "BARCODE", "card_number": "system"}, "library", "card_number"),
-        ({"series_prefix": "0"}, "library.series_prefix", ""),
-        ({"timeout": 0}, "library.timeout", ""),
         ({"sip2": {**MACHINE, "host": "192.0.2.7"}}, "library.sip2", "tls"),
         ({"client_id": "broker"}, "library.client_id", "api_key"),
     ],
@@ -40,13 +35,6 @@ def test_a_faulty_key_is_named_with_what_would_do(more: dict[str, object], where
     assert fault.where == where
     assert says in str(fault)
     assert "l8xx" not in str(fault)
-
-
-@pytest.mark.parametrize("key", ["external_id", "cpr_identifier_type", "card_number", "api_key"])
-def test_what_only_the_library_knows_has_no_default(key: str) -> None:
-    """A guessed value would be written to accounts."""
-    with pytest.raises(ConfigurationFaults, match=f"library.{key}"):
-        AlmaSettings.read({name: value for name, value in KEYS.items() if name != key})
 
 
 @pytest.mark.parametrize(

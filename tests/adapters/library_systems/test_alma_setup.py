@@ -1,7 +1,6 @@
 """The check of an Alma's set-up, by reads only."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -18,12 +17,12 @@ from tests.adapters.library_systems.sip2_port import (
     right,
     run_sip2_port,
 )
+from tests.conformance.library_suite.values import soon
 from tests.conformance.simulated_alma.administration import Administration, ApiKey
 from tests.conformance.simulated_alma.simulated_alma import create_app
 
 pytestmark = pytest.mark.server
 
-Soon = Callable[..., datetime]
 Proved = Callable[..., dict[str, str]]
 
 CPR = "0101800000"
@@ -38,7 +37,7 @@ def _app() -> Flask:
 
 
 @pytest.fixture(name="proved")
-def _make_prover(app: Flask, soon: Soon) -> Iterator[Proved]:
+def _make_prover(app: Flask) -> Iterator[Proved]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
@@ -48,19 +47,6 @@ def _make_prover(app: Flask, soon: Soon) -> Iterator[Proved]:
             return {fault.setting: fault.sentence for fault in faults}
 
         yield prove
-
-
-def test_a_sound_alma_has_no_faults(proved: Proved, app: Flask) -> None:
-    """And nothing is written to prove it."""
-    assert proved() == {}
-    assert {line.split()[0] for line in app.extensions["alma"].access.lines()} == {"GET"}
-
-
-def test_a_group_that_is_not_there_is_named_with_its_line(proved: Proved) -> None:
-    """With what was meant, where something is near."""
-    faults = proved(ExpectedSetup({"STUDNT": "student.yaml:7"}))
-    assert faults.keys() == {"user_group STUDNT"}
-    assert "student.yaml:7: Alma has no user group STUDNT (did you mean 'STUDENT'?)" in faults.values()
 
 
 @pytest.mark.parametrize("setting", ["cpr_identifier_type", "number_identifier_type", "user_name_identifier_type"])

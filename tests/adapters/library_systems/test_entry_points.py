@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.adapters.library_systems.library_settings import read_settings
 from broker.configuration.settings.tables import LibraryTable
 from broker.core.borrowers.library_system import LibraryCapability, ignore_call
@@ -43,13 +42,6 @@ def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(f"[broker.library_systems]\n{lines}")
     monkeypatch.syspath_prepend(tmp_path)
-
-
-@pytest.mark.usefixtures("installed")
-def test_an_installed_system_is_opened(settings: Settings) -> None:
-    """The entry point's settings type reads the keys and opens the system."""
-    opened = read_settings("tried", settings("https://koha.library.example")).open(ignore_call)
-    assert isinstance(opened, Koha)
 
 
 @pytest.mark.usefixtures("installed")

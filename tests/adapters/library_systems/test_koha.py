@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 from flask import Flask, request
@@ -17,6 +17,7 @@ from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
+from tests.conformance.library_suite.values import soon
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +26,6 @@ SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
 MARK = "a" * 32
 
 
-Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 Asked = Callable[[], tuple[Borrower | None, ...]]
 
@@ -38,9 +38,7 @@ def register_at_desk(koha: Simulation, **more: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("field", ["cardnumber", "userid", "attribute"])
 @pytest.mark.parametrize("spelled", SPELLINGS)
-def test_each_spelling_in_each_field_is_found(
-    koha: Simulation, library: Koha, soon: Soon, field: str, spelled: str
-) -> None:
+def test_each_spelling_in_each_field_is_found(koha: Simulation, library: Koha, field: str, spelled: str) -> None:
     """A desk may have written the number anywhere Koha has room for it."""
     attribute = {"extended_attributes": [{"type": "CPR", "value": spelled}]}
     made = register_at_desk(koha, **(attribute if field == "attribute" else {field: spelled}))
@@ -49,7 +47,7 @@ def test_each_spelling_in_each_field_is_found(
 
 @pytest.mark.parametrize("field", ["cardnumber", "userid"])
 def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
-    *, koha: Simulation, opened: Opened, soon: Soon, field: str
+    *, koha: Simulation, opened: Opened, field: str
 ) -> None:
     """A CPR equal to the card number of somebody else must not find somebody else."""
     system = {"card_number": "system"} if field == "userid" else {}
@@ -61,7 +59,7 @@ def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
 
 
-def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
+def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened) -> None:
     """If card numbers of ten digits are no CPR numbers, the typed number may be either: none is chosen."""
     library = opened(cpr_fields=["userid"], card_number="system")
     person = register_at_desk(koha, userid=CPR)["patron_id"]
@@ -72,9 +70,7 @@ def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, open
 
 
 @pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "read"])
-def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
-    koha: Simulation, library: Koha, soon: Soon, by: str
-) -> None:
+def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(koha: Simulation, library: Koha, by: str) -> None:
     """The attribute is read each time: by number and PIN at a terminal the person of a login would else be another."""
     attribute = [{"type": "CPR", "value": "010180-0000"}]
     number = str(
@@ -90,13 +86,13 @@ def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
 
 
 @pytest.mark.parametrize("typed", [CPR, "0202800000"], ids=["the attribute's", "the card's"])
-def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, soon: Soon, typed: str) -> None:
+def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, typed: str) -> None:
     """Ten digits of a card may be a stranger's number, who is not the person of this borrower."""
     register_at_desk(koha, cardnumber="0202800000", extended_attributes=[{"type": "CPR", "value": CPR}])
     assert [each.cpr for each in library.find(typed, soon())] == [CPR]
 
 
-def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha) -> None:
     """It distinguishes the person from another one whose card number equals the CPR number."""
     register_at_desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
     register_at_desk(koha, userid=CPR, date_of_birth="1980-01-01")
@@ -106,9 +102,7 @@ def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, l
     ]
 
 
-def test_a_dropped_query_is_noticed(
-    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dropped_query_is_noticed(koha: Simulation, library: Koha, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
     for each in range(3):
         register_at_desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
@@ -124,7 +118,7 @@ def test_a_dropped_query_is_noticed(
     assert "drop the query" in library.prove(ExpectedSetup({}), soon())[0].sentence
 
 
-def test_the_query_stands_in_the_body_alone(app: Flask, opened: Opened, soon: Soon) -> None:
+def test_the_query_stands_in_the_body_alone(app: Flask, opened: Opened) -> None:
     """No answer repeats the body, and no log holds it."""
     seen: list[tuple[str, str, str]] = []
 
@@ -141,7 +135,7 @@ def test_the_query_stands_in_the_body_alone(app: Flask, opened: Opened, soon: So
 
 
 @pytest.mark.parametrize("number", ["", "abc", "0101", "2 1", "../1", "1/password", "１", "99999999999"])  # noqa: RUF001
-def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Koha, soon: Soon, number: str) -> None:
+def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Koha, number: str) -> None:
     """Only Koha's own kind of number stands in a path."""
     with pytest.raises(LibraryRefused):
         library.read(number, soon())
@@ -149,25 +143,14 @@ def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Ko
 
 
 @pytest.mark.parametrize("cpr", ["", "010180000", "01018000001", "120180ABC1", '"},{"', "010180--0000"])
-def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha, soon: Soon, cpr: str) -> None:
+def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha, cpr: str) -> None:
     """A constructed number, or none at all, finds nobody."""
     with pytest.raises(LibraryRefused):
         library.find(cpr, soon())
     assert koha.access.lines() == []
 
 
-def test_a_create_carries_the_unique_field_and_the_mark(
-    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """User name and card number are the CPR, the mark lies in its field."""
-    library.create(wanted, MARK, soon())
-    (row,) = koha.patrons.rows()
-    assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, CPR, MARK)
-    assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
-    assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
-
-
-def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha) -> None:
     """Home branch, card number and attributes of a desk's borrower survive; an echo of the object would be a 500."""
     values = [{"type": "CPR", "value": CPR}]
     made = register_at_desk(koha, cardnumber="010180-0000", extended_attributes=values, expiry_date="2031-11-24")
@@ -179,7 +162,7 @@ def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library
     assert {name: row[name] for name in kept} == {name: made[name] for name in kept}
 
 
-def _everything(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon) -> list[BaseException]:
+def _everything(koha: Simulation, library: Koha, wanted: WantedBorrower) -> list[BaseException]:
     """Use every call, well and badly, and give the errors."""
     caught: list[BaseException] = []
     made = library.create(wanted, MARK, soon())
@@ -207,7 +190,6 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     koha: Simulation,
     library: Koha,
     wanted: WantedBorrower,
-    soon: Soon,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -216,7 +198,7 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     Source: docs/reference/design.md#invariant-4.
     """
     with caplog.at_level(logging.DEBUG):
-        errors = _everything(koha, library, wanted, soon)
+        errors = _everything(koha, library, wanted)
     assert len(errors) >= 10
     shown = ["".join(traceback.format_exception(each)) for each in errors]
     shown += [repr(each) + str(each.__context__) + str(each.__cause__) for each in errors]
@@ -226,7 +208,7 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     assert not [text for text in (*shown, *lines) if any(spelled in text for spelled in SPELLINGS)]
 
 
-def test_similar_borrowers_with_the_mail_address_are_never_cut_off(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_similar_borrowers_with_the_mail_address_are_never_cut_off(koha: Simulation, library: Koha) -> None:
     """A birth date that stands for "unknown" may be in more records than one page of the search holds."""
     for place in range(201):
         register_at_desk(koha, userid=f"u{place}", date_of_birth="1900-01-01")

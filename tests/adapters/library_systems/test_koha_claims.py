@@ -1,7 +1,7 @@
 """A CPR that a Koha patron gets later: where it is written, in which order, and what stops it."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,13 +10,13 @@ from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
+from tests.conformance.library_suite.values import soon
 
 pytestmark = pytest.mark.server
 
 CPR = "0101800000"
 UNTIL = date(2028, 8, 31)
 
-Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
@@ -54,7 +54,7 @@ ADOPTED = {"category_id": "STUDENT", "expiry_date": "2028-08-31"}
     ],
 )
 def test_the_number_goes_where_those_of_created_borrowers_lie(
-    koha: Simulation, opened: Opened, soon: Soon, settings: dict[str, object], expected: dict[str, str]
+    koha: Simulation, opened: Opened, settings: dict[str, object], expected: dict[str, str]
 ) -> None:
     """Unique field, card number and attribute as configured; the borrower found by it is the one that was changed."""
     library, number = opened(**settings), _temporary(koha)
@@ -65,7 +65,7 @@ def test_the_number_goes_where_those_of_created_borrowers_lie(
     assert library.read(number, soon()) == after
 
 
-def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulation, library: Koha) -> None:
     """Two carry the number then: the next look finds both."""
     number = _temporary(koha)
     _temporary(koha, userid="b", cardnumber="b", extended_attributes=[{"type": "CPR", "value": CPR}])
@@ -90,13 +90,7 @@ def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulati
     ],
 )
 def test_a_borrower_brings_the_cpr_that_koha_holds(
-    *,
-    koha: Simulation,
-    opened: Opened,
-    soon: Soon,
-    fields: dict[str, Any],
-    settings: dict[str, object],
-    cpr: str | None,
+    *, koha: Simulation, opened: Opened, fields: dict[str, Any], settings: dict[str, object], cpr: str | None
 ) -> None:
     """Ten digits that are a date, in a field where they are a CPR; a replacement number is none."""
     borrower = opened(**settings).read(_temporary(koha, **fields), soon())
@@ -106,9 +100,7 @@ def test_a_borrower_brings_the_cpr_that_koha_holds(
 
 
 @pytest.mark.parametrize("constructed", ["6101800000", "3113800000", "unknown"])
-def test_a_number_that_is_no_cpr_number_gives_way(
-    *, koha: Simulation, library: Koha, soon: Soon, constructed: str
-) -> None:
+def test_a_number_that_is_no_cpr_number_gives_way(*, koha: Simulation, library: Koha, constructed: str) -> None:
     """A replacement or constructed number counts as none, in the attribute and in the card number."""
     number = _temporary(koha, cardnumber=constructed, extended_attributes=[{"type": "CPR", "value": constructed}])
     library.change(_change(number), soon())

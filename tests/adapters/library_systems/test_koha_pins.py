@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 import pytest
 import responses
@@ -11,17 +10,14 @@ from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS
-from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
-from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from tests.adapters.library_systems.sip2_port import answer_with, right, run_sip2_port
+from tests.conformance.library_suite.values import soon
 
 pytestmark = pytest.mark.server
 
 CPR = "0101800000"
 VALIDATION = "/api/v1/auth/password/validation"
-
-Soon = Callable[..., datetime]
 
 
 def _desk(koha: Simulation, pin: str, **more: object) -> Borrower:
@@ -30,7 +26,7 @@ def _desk(koha: Simulation, pin: str, **more: object) -> Borrower:
     return Borrower(str(made["patron_id"]), "PRIVATE", card=made["cardnumber"])
 
 
-def test_a_pin_is_checked_by_one_call_with_the_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_a_pin_is_checked_by_one_call_with_the_card_number(koha: Simulation, library: Koha) -> None:
     """A right PIN takes one call. No number of a person stands in an address."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber="C1")
     library.read(borrower.number, soon())
@@ -69,7 +65,7 @@ NO = (400, {"error": "Validation failed"})
     ],
 )
 def test_a_pin_that_koha_does_not_take_is_wrong(
-    *, koha: Simulation, library: Koha, soon: Soon, card: str | None, answers: list[tuple[int, object]]
+    *, koha: Simulation, library: Koha, card: str | None, answers: list[tuple[int, object]]
 ) -> None:
     """No card number, and an expired password, each in the answers that Koha gives to a right PIN only.
 
@@ -82,7 +78,7 @@ def test_a_pin_that_koha_does_not_take_is_wrong(
 
 @pytest.mark.parametrize("second", [BROKEN, (201, {"patron_id": 1}), NULL])
 def test_a_koha_that_is_not_well_is_no_expired_pin(
-    *, koha: Simulation, library: Koha, soon: Soon, second: tuple[int, object]
+    *, koha: Simulation, library: Koha, second: tuple[int, object]
 ) -> None:
     """A PIN that cannot be right is refused in order by a sound Koha, and by it alone."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber="C1")
@@ -91,7 +87,7 @@ def test_a_koha_that_is_not_well_is_no_expired_pin(
 
 
 @pytest.mark.parametrize("another", [{}, {"userid": "another", "cardnumber": None}])
-def test_an_expired_pin_is_wrong(koha: Simulation, library: Koha, soon: Soon, another: dict[str, object]) -> None:
+def test_an_expired_pin_is_wrong(koha: Simulation, library: Koha, another: dict[str, object]) -> None:
     """It is refused whether or not there is a borrower without a card number to be found instead."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
     if another:
@@ -101,7 +97,7 @@ def test_an_expired_pin_is_wrong(koha: Simulation, library: Koha, soon: Soon, an
     assert not library.check_pin(borrower, "4072", soon())
 
 
-def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha, soon: Soon) -> None:
+def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha) -> None:
     """Koha refuses the right PIN like a wrong one. A new PIN opens the account."""
     koha.patrons.administration = FOUR_DIGIT_PINS.change_preferences(failed_login_attempts=2)
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
@@ -110,17 +106,7 @@ def test_a_locked_borrower_has_no_right_pin(koha: Simulation, library: Koha, soo
     assert library.check_pin(borrower, "5182", soon())
 
 
-def test_with_a_machine_both_must_say_yes(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
-    """The library system's own SIP2 port takes the card number and the PIN, as a machine gives them."""
-    with serve_sip2(Circulation(koha.patrons)) as port:
-        machine = {"host": "127.0.0.1", "port": port, "login": "machine", "password": TERMINALS["machine"]}
-        library = opened(sip2=machine)
-        borrower = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
-        assert library.check_pin(borrower, "4071", soon())
-        assert not library.check_pin(borrower, "4072", soon())
-
-
-def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
+def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callable[..., Koha]) -> None:
     """The machine is asked with the card number, but only about a PIN that Koha accepted."""
     with run_sip2_port(answer_with(right("C-1").replace("CQY", "CQN"))) as (port, _, _observed):
         machine = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
@@ -136,7 +122,7 @@ def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callabl
 @pytest.mark.parametrize(
     ("status", "body"), [(200, {"patron_id": 1}), (400, {"error": "Other"}), (404, {}), (429, {}), (503, {}), (201, [])]
 )
-def test_other_answers_are_no_verdict(koha: Simulation, library: Koha, soon: Soon, status: int, body: object) -> None:
+def test_other_answers_are_no_verdict(koha: Simulation, library: Koha, status: int, body: object) -> None:
     """Every other answer is LibraryUnavailable, without a quotation."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
     with _answering(library.settings.url, (status, body)), pytest.raises(LibraryUnavailable) as raised:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 import responses
@@ -18,6 +18,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 from tests.adapters.library_systems.test_koha import register_at_desk
+from tests.conformance.library_suite.values import soon
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +26,6 @@ CPR = "0101800000"
 MARK = "a" * 32
 
 
-Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
@@ -35,7 +35,7 @@ Opened = Callable[..., Koha]
     ids=["user name taken, 400", "attribute taken, 400"],
 )
 def test_a_taken_value_means_look_again(
-    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, there: dict[str, object]
+    koha: Simulation, library: Koha, wanted: WantedBorrower, there: dict[str, object]
 ) -> None:
     """Each form of a uniqueness error differs from a refusal."""
     register_at_desk(koha, **there)
@@ -55,7 +55,7 @@ def test_a_taken_value_means_look_again(
     ],
 )
 def test_a_refusal_names_the_field_and_nothing_else(
-    *, koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, change: dict[str, object], named: str
+    *, koha: Simulation, library: Koha, wanted: WantedBorrower, change: dict[str, object], named: str
 ) -> None:
     """Enough to fix a policy by, and no value of the person's."""
     with pytest.raises(LibraryRefused, match=named) as caught:
@@ -64,7 +64,7 @@ def test_a_refusal_names_the_field_and_nothing_else(
     assert koha.patrons.rows() == []
 
 
-def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon) -> None:
+def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wanted: WantedBorrower) -> None:
     """A 401 fetches a new token and repeats the call, which Koha had refused before any work."""
     library.find(CPR, soon())
     koha.tokens.revoke()
@@ -83,7 +83,7 @@ def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wante
     ],
 )
 def test_the_causes_of_a_missing_token_are_told_apart(
-    *, library: Koha, url: str, soon: Soon, status: int, error: object, setting: str | None, words: str
+    *, library: Koha, url: str, status: int, error: object, setting: str | None, words: str
 ) -> None:
     """The error names the setting at fault and never shows the secret."""
     with responses.RequestsMock() as odd:
@@ -94,7 +94,7 @@ def test_the_causes_of_a_missing_token_are_told_apart(
     assert words in str(caught.value)
 
 
-def test_a_missing_right_is_named(opened: Opened, wanted: WantedBorrower, soon: Soon) -> None:
+def test_a_missing_right_is_named(opened: Opened, wanted: WantedBorrower) -> None:
     """edit_borrowers makes borrowers, but PINs and changes need the whole module.
 
     Source: docs/reference/koha.md#rights.
@@ -117,7 +117,7 @@ def test_a_missing_right_is_named(opened: Opened, wanted: WantedBorrower, soon: 
     ],
 )
 def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
-    *, koha: Simulation, library: Koha, soon: Soon, pin: str, words: str, setting: str | None
+    *, koha: Simulation, library: Koha, pin: str, words: str, setting: str | None
 ) -> None:
     """Koha's password rules are a refusal that names the rule's setting, and the PIN is in no text."""
     number = str(register_at_desk(koha)["patron_id"])
@@ -128,7 +128,7 @@ def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
 
 
 @pytest.mark.parametrize("body", ["<h1>Not Found</h1>", '{"message": "no route"}', '["error"]', '"error"'])
-def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, soon: Soon, body: str) -> None:
+def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, body: str) -> None:
     """A proxy's own 404 must not make anyone's account vanish."""
     with responses.RequestsMock() as odd:
         odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
@@ -149,22 +149,10 @@ PERSON = {
 }
 QUOTING = [
     ("Problem with 0101990000", "Problem with …", None),
-    ("Problem with åse", "Problem with …", None),
-    (
-        "Your action breaks a unique constraint on the attribute. type=CPR value=0101990000",
-        "Your action breaks a unique constraint on the attribute. … …",
-        None,
-    ),
     (
         "Given category_id does not exist",
         "category_id STUDENT: Given category_id does not exist",
         "category_id STUDENT",
-    ),
-    ("Given library_id does not exist", "library_id AUL: Given library_id does not exist", "library_id AUL"),
-    (
-        "Tried to use an invalid attribute type. type=CPR",
-        "patron attribute type CPR: Tried to use an invalid attribute type. …",
-        "patron attribute type CPR",
     ),
     (
         "Missing mandatory extended attribute (type=FACULTY)",
@@ -172,7 +160,6 @@ QUOTING = [
         "mandatory patron attribute type FACULTY",
     ),
     ("[Password is too weak]", "RequireStrongPassword: [Password is too weak]", "RequireStrongPassword"),
-    ("Something went wrong, check Koha logs for details.", "Something went wrong, check Koha logs for details.", None),
     ("Duplicate entry '0101990000' for key 'borrowers.userid'", "Duplicate entry … for key …", None),
     ("Patron Hans Hansen (010199-0000) exists", "Patron … … … exists", None),
     ("010199 0000 and 010199.0000 and 01.01.99-0000", "… and … and …", None),

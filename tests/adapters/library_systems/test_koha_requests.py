@@ -25,7 +25,6 @@ pytestmark = pytest.mark.server
 CPR = "0101800000"
 MARK = "a" * 32
 
-Soon = Callable[..., datetime]
 Settings = Callable[..., dict[str, object]]
 Raw = Callable[..., AbstractContextManager[str]]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
@@ -12,6 +11,7 @@ from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administra
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
+from tests.conformance.library_suite.values import soon
 
 pytestmark = pytest.mark.server
 
@@ -19,15 +19,14 @@ POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31
 STUDENT = FOUR_DIGIT_PINS.categories["STUDENT"]
 UNIQUE = AttributeType(unique=True)
 
-Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
-def _faults(library: Koha, soon: Soon) -> tuple[SetupFault, ...]:
+def _faults(library: Koha) -> tuple[SetupFault, ...]:
     return library.try_setup(POLICIES, soon()).faults
 
 
-def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, soon: Soon) -> None:
+def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened) -> None:
     """One in each category is made, asked for by REST and SIP2, and deleted."""
     with serve_sip2(Circulation(koha.patrons)) as port:
         login, password = next(iter(TERMINALS.items()))
@@ -60,21 +59,15 @@ def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, 
     ],
 )
 def test_a_trial_shows_what_would_meet_the_first_borrower(
-    *,
-    koha: Simulation,
-    opened: Opened,
-    soon: Soon,
-    administration: Administration,
-    settings: dict[str, object],
-    setting: str,
+    *, koha: Simulation, opened: Opened, administration: Administration, settings: dict[str, object], setting: str
 ) -> None:
     """A password rule without any patron of the category, a missing card number, an attribute type."""
     koha.patrons.administration = administration
-    assert ", ".join(sorted(fault.setting for fault in _faults(opened(**settings), soon))) == setting
+    assert ", ".join(sorted(fault.setting for fault in _faults(opened(**settings)))) == setting
     assert koha.patrons.count() == 0
 
 
-def test_a_right_that_is_missing_is_a_fault_and_nothing_is_raised(opened: Opened, soon: Soon) -> None:
+def test_a_right_that_is_missing_is_a_fault_and_nothing_is_raised(opened: Opened) -> None:
     """Without the right to delete patrons a trial borrower would stay, so its number is named."""
-    assert _faults(opened(client_id="none"), soon) != ()
-    assert _faults(opened(url="http://127.0.0.1:1"), soon) != ()
+    assert _faults(opened(client_id="none")) != ()
+    assert _faults(opened(url="http://127.0.0.1:1")) != ()

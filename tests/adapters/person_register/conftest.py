@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -112,11 +112,3 @@ def _one_datafordeler(own: Certificates) -> Iterator[Stage]:
 def _one_serviceplatformen(own: Certificates) -> Iterator[Stage]:
     with _serviceplatformen(own) as stage:
         yield stage
-
-
-@pytest.fixture(name="soon")
-def _soon() -> Callable[..., datetime]:
-    def soon(seconds: float = 20) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=seconds)
-
-    return soon

@@ -1,8 +1,6 @@
 """Datafordeler: tokens, versions of the schema, and missing fields."""
 
 import json
-from collections.abc import Callable
-from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -13,8 +11,7 @@ from broker.core.borrowers.registered_person import RegisterError, RegisterRefus
 from broker.demo.register.register_rows import make_person_node
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from tests.adapters.person_register.conftest import ROWS, Stage
-
-Soon = Callable[..., datetime]
+from tests.conformance.library_suite.values import soon
 
 CPR = "0101800000"
 
@@ -26,7 +23,7 @@ def get_simulation(stage: Stage) -> SimulatedDatafordeler:
 
 
 @pytest.mark.server
-def test_a_token_that_has_expired_is_fetched_anew(datafordeler: Stage, soon: Soon) -> None:
+def test_a_token_that_has_expired_is_fetched_anew(datafordeler: Stage) -> None:
     """A 401 in the middle of its lifetime costs one more request and no look-up."""
     register = datafordeler.opened()
     register.look_up(CPR, soon())
@@ -35,7 +32,7 @@ def test_a_token_that_has_expired_is_fetched_anew(datafordeler: Stage, soon: Soo
 
 
 @pytest.mark.server
-def test_another_version_is_another_service(datafordeler: Stage, soon: Soon) -> None:
+def test_another_version_is_another_service(datafordeler: Stage) -> None:
     """A version that is gone is a fault of the configuration, with its key."""
     with pytest.raises(RegisterRefused) as caught:
         datafordeler.opened(version="v9").look_up(CPR, soon())
@@ -47,7 +44,7 @@ def test_another_version_is_another_service(datafordeler: Stage, soon: Soon) -> 
     ("more", "setting"), [({"client_id": "nobody"}, "person_register.client_id"), ({}, "person_register.certificate")]
 )
 def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
-    datafordeler: Stage, soon: Soon, more: dict[str, object], setting: str
+    datafordeler: Stage, more: dict[str, object], setting: str
 ) -> None:
     """The check names the key of the one that is wrong."""
     get_simulation(datafordeler).client_secret = "" if more else "another"
@@ -68,7 +65,7 @@ def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
         '[{"beskyttelser": []}, {"beskyttelser": []}]',
     ],
 )
-def test_half_a_record_is_refused(datafordeler: Stage, soon: Soon, nodes: str) -> None:
+def test_half_a_record_is_refused(datafordeler: Stage, nodes: str) -> None:
     """A person whose protection is not told is not taken as unprotected; nor are two persons for one number."""
     answer = f'{{"data": {{"CPRCustom_PublicSectorPerson": {{"nodes": {nodes}}}}}}}'
     datafordeler.simulated.faults.answer = answer.encode()

@@ -1,7 +1,5 @@
 """Serviceplatformen: agreement, faults, and incomplete elements."""
 
-from collections.abc import Callable
-from datetime import datetime
 from xml.sax.saxutils import escape
 
 import pytest
@@ -11,14 +9,13 @@ from hypothesis import strategies as st
 from broker.adapters.person_register import serviceplatformen as connector
 from broker.core.borrowers.registered_person import RegisteredPerson, RegisterError, RegisterRefused
 from tests.adapters.person_register.conftest import Stage
-
-Soon = Callable[..., datetime]
+from tests.conformance.library_suite.values import soon
 
 CPR = "0101800000"
 
 
 @pytest.mark.server
-def test_another_municipality_has_no_agreement(serviceplatformen: Stage, soon: Soon) -> None:
+def test_another_municipality_has_no_agreement(serviceplatformen: Stage) -> None:
     """The error has the fault's code, but not its text, which may repeat the number."""
     with pytest.raises(RegisterRefused, match="a fault: NO_AGREEMENT"):
         serviceplatformen.opened(municipality="87654321").look_up(CPR, soon())

@@ -19,6 +19,7 @@ MARKER = b"0101010000-and-more-that-nobody-may-read"
 CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
     "put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW),
+    "durable put": lambda store: store.put(KEY, StoredRecord(MARKER, "1", LATER), None, NOW, durable=True),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("person", None, NOW)),
     "list group": lambda store: list(store.list("person", "g", NOW)),

@@ -54,8 +54,8 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("Which service got which number for you, so that you can be logged out there."),
     ),
     "transaction": (
-        _("Logins under way"),
-        _("What your university or MitID said about you, for 30 minutes."),
+        _("Your logins of the last half hour"),
+        _("What your university or MitID said about you, with this login."),
     ),
     "reference": (
         _("Pages with a help code"),

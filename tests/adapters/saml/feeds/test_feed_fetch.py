@@ -130,10 +130,3 @@ def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:
     assert document.url == publisher.base + path
     assert fetch_feed(asked, document=document)[0] == BODY
     assert document.name.isalnum()
-
-
-def test_an_entity_that_is_not_there_is_told_apart(publisher: Publisher) -> None:
-    """Half of what is asked for may be nowhere; that is no fault of the server's."""
-    asked = replace(feed(publisher.base), mdq=True)
-    (document,) = asked.list_documents(iter(["https://nobody.example"]))
-    assert refusal(asked, document) == "feed.absent"

@@ -143,9 +143,7 @@ BAD: Final[dict[str, tuple[Callable[[Station], object], str]]] = {
         "feed.digest",
     ),
     "a page": (lambda s: s.publisher.publish(b"<html>"), "feed.unreadable"),
-    "nothing": (lambda s: s.publisher.publish(b""), "feed.unreadable"),
     "gone": (lambda s: setattr(s.publisher, "status", "404 No"), "feed.status"),
-    "sent away": (lambda s: setattr(s.publisher, "status", "302 Away"), "feed.status"),
 }
 
 
@@ -355,14 +353,6 @@ def test_an_answer_holds_nothing_beside(station: Station) -> None:
     worker = station.worker()
     assert results(turn(worker)) == ["feed.other_entity", "feed.other_entity"]
     assert not worker.entities(NOW)
-
-
-def test_a_copy_that_is_gone_is_fetched(station: Station) -> None:
-    """When the feed is due, and whole: the server's mark would only say that it has not changed."""
-    worker = station.worker()
-    turn(worker)
-    station.copy.unlink()
-    assert results(turn(worker, NOW + timedelta(hours=1))) == ["new"]
 
 
 def test_a_disk_that_cannot_be_written_is_an_alarm_and_no_end(station: Station) -> None:

@@ -176,6 +176,13 @@ def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
     assert b"pairwise-1" not in xml
 
 
+def test_a_service_without_a_key_gets_a_plain_assertion(parties: Parties) -> None:
+    """The Response and its Assertion are both signed."""
+    disclosure = parties.disclosure(service="open", entity=OPEN)
+    root, assertion = respond(parties, disclosure, request=make_request_of_open(parties))
+    assert root.find("{*}Assertion") is assertion
+
+
 @pytest.mark.profile(29)
 def test_a_cpr_never_leaves_in_clear(parties: Parties) -> None:
     """The last line of defence, whatever a policy says, and the error does not say the number.

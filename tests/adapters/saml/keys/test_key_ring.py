@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from broker.adapters.saml.keys.key_ring import SIZE, generate, list_keys, load, make_pair
+from broker.adapters.saml.keys.key_ring import generate, load, make_pair
 from broker.core.errors import ConfigurationFaults
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -53,12 +53,6 @@ def _strip_certificate(folder: Path) -> None:
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     """Write a private key as the folder has it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-@pytest.mark.profile(7)
-def test_the_size_in_service_is_3072() -> None:
-    """RSA-3072 is what the deployment profile recommends; 2048 is for benchmarks and tests."""
-    assert SIZE == 3072
 
 
 @pytest.mark.profile(7)
@@ -153,7 +147,6 @@ def _elliptic(folder: Path) -> None:
         ),
         (lambda keys: keys.chmod(0o750), "keys: is open to its group or others"),
         (lambda keys: (keys / "index.key").unlink(), "index.key: is missing or empty"),
-        (lambda keys: (keys / "audit.key").unlink(), "audit.key: is missing or empty"),
         (lambda keys: (keys / "person.key").write_bytes(b"short"), "person.key: holds 5 octets where 32 are a key"),
         (lambda keys: (keys / "store" / "current").write_text("other"), "current: names no key of this folder"),
         (lambda keys: (keys / "store" / "current").unlink(), "current: names no key of this folder"),
@@ -170,21 +163,3 @@ def test_a_fault_is_told_with_its_file(keys: Path, spoil: Callable[[Path], objec
 def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:
     """A first start says how keys are generated_keys."""
     assert faults(tmp_path / "none") == [f"{tmp_path}/none: is no folder (broker keys generate)"]
-
-
-def test_the_listing_shows_every_key_and_no_secret(keys: Path) -> None:
-    """``broker keys list`` prints use, slot, bits, fingerprint and expiry date."""
-    write_slot(keys / "idp-signing" / "next.pem")
-    listed = list(list_keys(keys))
-    assert [(each.use, each.slot, each.bits) for each in listed] == [
-        ("idp-signing", "current", 2048),
-        ("idp-signing", "next", 2048),
-        ("idp-encryption", "current", 2048),
-        ("sp-signing", "current", 2048),
-        ("sp-encryption", "current", 2048),
-        ("store", "current", 256),
-        ("index", "current", 256),
-        ("person", "current", 256),
-        ("audit", "current", 256),
-    ]
-    assert load(keys).index.key.hex() not in repr(listed)

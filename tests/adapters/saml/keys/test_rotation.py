@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.saml.keys import key_ring, rotation
-from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
+from broker.adapters.saml.keys.rotation import RELOADED, STORE, refuse_clock_in_the_past, rotate
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import ConfigurationFaults
@@ -200,3 +200,28 @@ def test_two_do_not_rotate_at_once(folder: Path) -> None:
     with rotation._lock(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
+
+
+@pytest.mark.parametrize("named", ["20200101-00000000", "", "../index"])
+def test_a_sealing_key_that_is_not_there_is_not_switched_to(folder: Path, named: str) -> None:
+    """The switch would leave the broker without sealing key: it is refused, and the folder still loads."""
+    rotate(folder, NOW, [STORE])
+    (folder / STORE / "next").write_text(named)
+    before = files(folder)
+    with pytest.raises(ConfigurationFaults, match="names no key of this folder"):
+        rotate(folder, NOW + RELOADED, [STORE])
+    assert files(folder) == before
+    key_ring.load(folder)
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(180, False), (181, True)])
+def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refused: bool) -> None:
+    """Files are never written after now: a wait that begins by that clock would be over once it is set right."""
+    for each in folder.rglob("*"):
+        os.utime(each, (NOW.timestamp(), NOW.timestamp()))
+    now = NOW - timedelta(seconds=seconds)
+    if refused:
+        with pytest.raises(ConfigurationFaults, match="is newer than the clock"):
+            refuse_clock_in_the_past(folder, now)
+    else:
+        refuse_clock_in_the_past(folder, now)

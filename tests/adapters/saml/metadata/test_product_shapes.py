@@ -1,6 +1,6 @@
 """Metadata in the shapes that products write it in, from public descriptions of them; every name is invented.
 
-The tests read each from a file of the folder and from a signed feed alike.
+Further products are in metadata/examples, which test_shipped_metadata.py reads.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import entity_roles, metadata_folder
+from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.adapters.saml.metadata.wanted_entities import WantedIds
-from tests.plugins import metadata_feeds
-from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import NOW, Parties
 
 IDP, SP = "https://login.peer.example/saml", "https://app.peer.example/saml"
@@ -79,35 +77,6 @@ def _sso(*bindings: str) -> str:
     return "".join(f'<SingleSignOnService Binding="{_BINDING}:{each}" Location="{IDP}/sso"/>' for each in bindings)
 
 
-def _entra_id(held: Certificates) -> str:
-    """Three roles, one of them SAML; its own signature; keys in rotation; no logout Response address."""
-    keys = _key(held.good, "signing") + _key(held.ended, "signing")
-    return f"""<EntityDescriptor ID="_e1" entityID="{IDP}" {_SPACES}><ds:Signature><ds:SignedInfo/></ds:Signature>
-{_sts("SecurityTokenServiceType", held.good)}{_sts("ApplicationServiceType", held.good)}
-<IDPSSODescriptor {_SAML2}>{keys}
-<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{IDP}/out"/>{_sso("HTTP-Redirect", "HTTP-POST")}
-</IDPSSODescriptor></EntityDescriptor>"""
-
-
-def _ad_fs(held: Certificates) -> str:
-    """Attributes with FriendlyNames, SOAP, artifacts, both SAML roles, an organisation and a contact."""
-    offered = """<Attribute xmlns="urn:oasis:names:tc:SAML:2.0:assertion" Name="http://claims.peer.example/upn"
- NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" FriendlyName="UPN"/>"""
-    format_ = "<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>"
-    return f"""<EntityDescriptor ID="_a1" entityID="{IDP}" {_SPACES}>
-{_sts("ApplicationServiceType", held.good)}
-<SPSSODescriptor WantAssertionsSigned="true" {_SAML2}>{_key(held.good, "encryption")}{format_}
-<AssertionConsumerService index="0" isDefault="true" Binding="{_BINDING}:HTTP-POST" Location="{IDP}/acs"/>
-<AssertionConsumerService index="1" Binding="{_BINDING}:HTTP-Artifact" Location="{IDP}/acs"/></SPSSODescriptor>
-<IDPSSODescriptor {_SAML2}>{_key(held.good, "encryption")}{_key(held.good, "signing")}
-<ArtifactResolutionService index="0" Binding="{_BINDING}:SOAP" Location="{IDP}/artifact"/>
-<SingleLogoutService Binding="{_BINDING}:HTTP-POST" Location="{IDP}/out"/>
-{format_}{_sso("HTTP-Redirect", "HTTP-POST")}{offered}</IDPSSODescriptor>
-<Organization><OrganizationName xml:lang="en">Peer</OrganizationName><OrganizationDisplayName xml:lang="en">Peer
-</OrganizationDisplayName><OrganizationURL xml:lang="en">https://peer.example</OrganizationURL></Organization>
-<ContactPerson contactType="support"><GivenName/><SurName/></ContactPerson></EntityDescriptor>"""
-
-
 def _okta(held: Certificates) -> str:
     """Prefixes, no whitespace, POST before Redirect, requests unsigned."""
     xml = f"""<EntityDescriptor entityID="{IDP}" {_SPACES}><IDPSSODescriptor WantAuthnRequestsSigned="false" {_SAML2}>
@@ -131,19 +100,6 @@ def _google(held: Certificates) -> str:
 <IDPSSODescriptor WantAuthnRequestsSigned="false" {_SAML2}>{_key(held.ended)}{_key(held.good)}
 <NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</NameIDFormat>
 {_sso("HTTP-Redirect", "HTTP-POST")}</IDPSSODescriptor></EntityDescriptor>"""
-
-
-def _keycloak(held: Certificates) -> str:
-    """Write a collection of one, with KeyNames; logout and artifact addresses by SOAP too."""
-    return f"""<EntitiesDescriptor Name="urn:peer" {_SPACES}><EntityDescriptor entityID="{IDP}">
-<IDPSSODescriptor WantAuthnRequestsSigned="true" {_SAML2}>
-{_key(held.good, "signing", "<ds:KeyName>k1</ds:KeyName>")}
-<ArtifactResolutionService Binding="{_BINDING}:SOAP" Location="{IDP}/resolve" index="0"/>
-<SingleLogoutService Binding="{_BINDING}:SOAP" Location="{IDP}/out"/>
-<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{IDP}/out"/>
-<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</NameIDFormat>
-{_sso("HTTP-POST", "HTTP-Redirect", "SOAP", "HTTP-Artifact")}</IDPSSODescriptor>
-</EntityDescriptor></EntitiesDescriptor>"""
 
 
 def _shibboleth(held: Certificates) -> str:
@@ -190,11 +146,8 @@ def _dot_net(held: Certificates) -> str:
 
 
 SHAPES: Final[dict[str, Callable[[Certificates], str]]] = {
-    "Entra ID": _entra_id,
-    "AD FS": _ad_fs,
     "Okta": _okta,
     "Google": _google,
-    "Keycloak": _keycloak,
     "Shibboleth": _shibboleth,
     ".NET": _dot_net,
 }
@@ -228,18 +181,6 @@ def test_a_file_in_another_encoding_is_read(encoding: str, certificates: Certifi
     """UTF-8 and UTF-16 with a byte order mark, as Windows programs write them."""
     found = _read(tmp_path, _dot_net(certificates).encode(encoding))
     assert set(found.metadata.services) == {SP}
-
-
-@pytest.mark.parametrize("product", [each for each in SHAPES if each != "Keycloak"])
-def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Certificates, forge: Forge) -> None:
-    """A federation copies what its members write, foreign roles and all."""
-    entity = SHAPES[product](certificates)
-    entity = entity[entity.index("<EntityDescriptor" if product != "Okta" else "<md:EntityDescriptor") :]
-    octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity), forge.upstream.key)
-    kept = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), IDP, SP).entities
-    found = entity_roles.read_feed_descriptors(kept, [IDP], [SP])
-    assert found.notices == []
-    assert _sound(found.upstreams.get(IDP), found.services.get(SP))
 
 
 def _remove_prefix(xml: str) -> str:

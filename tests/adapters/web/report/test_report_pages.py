@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from lxml import html
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
@@ -24,29 +25,11 @@ def write_files() -> Mapping[str, str]:
     return dict(report_pages.files(build_sample_report(), LANGUAGES))
 
 
-class Outline(HTMLParser):
-    """Collects the levels of the headings, the ids and the links within the page."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        super().__init__()
-        self.levels: list[int] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a heading, an id, a link."""
-        if re.fullmatch("h[1-6]", tag):
-            self.levels.append(int(tag[1]))
-        self.ids += [value for name, value in attrs if name == "id" and value]
-        self.links += [value for name, value in attrs if name == "href" and value]
-
-
-def outline(text: str) -> Outline:
-    """Read a page."""
-    found = Outline()
-    found.feed(text)
-    return found
+def find(name: str, path: str) -> list[str]:
+    """Return what a path finds on a page."""
+    found = html.document_fromstring(write_files()[name]).xpath(path)
+    assert isinstance(found, list)
+    return [str(each) for each in found]
 
 
 def test_there_is_a_page_for_all_and_one_for_each_owner() -> None:
@@ -59,12 +42,13 @@ def test_a_file_needs_no_other(name: str) -> None:
     """No script, no form, nothing fetched; one heading of the first level and none left out; links lead somewhere."""
     text = write_files()[name]
     assert re.findall(r"<(?:script|link|img|iframe|form|object)|\son[a-z]+=|javascript:|@import|url\(", text) == []
-    found = outline(text)
-    assert found.levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(found.levels, found.levels[1:], strict=False))
-    assert len(found.ids) == len(set(found.ids))
-    for link in found.links:
-        assert link in write_files() or link[1:] in found.ids, link
+    levels = [int(each) for each in re.findall("<h([1-6])", text)]
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    ids = find(name, "//@id")
+    assert len(ids) == len(set(ids))
+    for link in find(name, "//@href"):
+        assert link in write_files() or link[1:] in ids, link
 
 
 @pytest.mark.parametrize("name", NAMES)
