@@ -17,7 +17,7 @@ from tests.plugins.example_counts import choose_size
 pytestmark = pytest.mark.slow(seconds=10)
 
 # The normal test run needs fewer: a broker that accepts a Response twice does so within the first few posts.
-LOGINS = choose_size(200, otherwise=500)
+LOGINS = choose_size(80, otherwise=500)
 
 
 @pytest.mark.attack(15)

@@ -43,7 +43,7 @@ def read(printed: bytes) -> Any:
 
 
 def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
-    """Yield the outputs for staff and programs: lists and cases, their events, the report, and metrics."""
+    """Yield the outputs for staff and programs: lists and cases, their events, and metrics."""
     yield "enrolments list", run_command(demo, "enrolments", "list")
     rows = run_command(demo, "enrolments", "list", "--json")
     yield "enrolments list --json", rows
@@ -52,10 +52,6 @@ def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
             shown = run_command(demo, "person", "show", row["person"], *shape)
             yield f"person show {shape}", shown
     yield from events_of_borrowers(demo)
-    folder = demo.setting.folder / "report"
-    run_command(demo, "policy", "report", "--html", str(folder))
-    for page in folder.iterdir():
-        yield f"policy report {page.name}", page.read_bytes()
     yield "metrics", Browser().get(f"{demo.setting.ports.origin('broker')}/metrics").content
 
 
@@ -123,7 +119,7 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
 ) -> None:
     """No page, assertion, log line, mail, audit log, store file or borrower holds what only the register has of them.
 
-    Nor does any output of a command, the report, a metric, a case, their own choices or the file of those.
+    Nor does any output of a command, a metric, a case, their own choices or the file of those.
 
     All else ends as it should, though the register is down at first: no login waits for it, and addresses arrive later.
     """
@@ -148,7 +144,6 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     assert b'"receipts"' in spoken["my choices' file"] or b"my-loans" in spoken["my choices' file"]
     assert b"register_asked" in spoken["audit show dagny--json"]
     assert b"register_asked" in spoken["audit show runa"]
-    assert b"my-loans" in spoken["policy report report-en.html"]
     assert all(b"my-loans" in spoken[f"person export {each.name}"] for each in (RUNA, DAGNY))
     found = {(place, mark) for place, octets in everything for mark in marks if mark.encode() in octets}
     assert found == set()

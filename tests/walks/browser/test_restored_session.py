@@ -106,21 +106,10 @@ def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: P
 
 
 @pytest.mark.slow
-def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_path: Path) -> None:
-    """The restored tab tells nothing of the one before."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        open_consent_page(place.sit_down(computer))
-        computer.leave()
-    place.clock.ahead += _IDLE
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        following.wait_for_page("error")
-        assert _NAME not in following.page.content()
-
-
-@pytest.mark.slow
-def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
-    """At once after the restart the question still stands, without a way to the whole number."""
+def test_a_question_left_open_hides_the_number_and_is_nobody_s_after_three_minutes(
+    place: Place, tmp_path: Path
+) -> None:
+    """At once after the restart the question stands without a way to the whole number; later it tells nothing."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
         open_consent_page(place.sit_down(computer))
         computer.leave()
@@ -129,6 +118,12 @@ def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
         following.wait_for_page("ask")
         assert _WHOLE not in following.page.content()
         assert following.page.query_selector("button[name=reveal]") is None
+        computer.leave()
+    place.clock.ahead += _IDLE
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        following.wait_for_page("error")
+        assert _NAME not in following.page.content()
 
 
 @pytest.mark.slow

@@ -133,8 +133,8 @@ def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place
     ("name", "address", "ways"),
     [
         ("dorte", "dorte@auh.rm.dk", {}),
-        pytest.param("nils", "nils@ps.rm.dk", {"scripts": False}, marks=pytest.mark.slow),
-        pytest.param("eva", "eva@aarhus.rm.dk", {"keys": True}, marks=pytest.mark.slow),
+        pytest.param("nils", "nils@ps.rm.dk", {"scripts": False}, marks=pytest.mark.full),
+        pytest.param("eva", "eva@aarhus.rm.dk", {"keys": True}, marks=pytest.mark.full),
     ],
 )
 def test_the_last_end_asks_for_a_kaldemail(visit: Visit, name: str, address: str, ways: dict[str, bool]) -> None:
@@ -171,7 +171,7 @@ def test_the_mailed_code_proves_in_its_own_browser_only(visit: Visit) -> None:
 
 @pytest.mark.parametrize(
     ("name", "answer", "category"),
-    [("jens", "yes", "STUDENT"), pytest.param("jytte", "no", "PRIVATE", marks=pytest.mark.slow)],
+    [("jens", "yes", "STUDENT"), pytest.param("jytte", "no", "PRIVATE", marks=pytest.mark.full)],
 )
 def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: str, category: str) -> None:
     """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
