@@ -159,7 +159,7 @@ LEASE: Final = Retention(
 )
 KNOWN_BROWSER: Final = Retention(
     "person",
-    _("a browser that the person marked as their own: borrower number, keyed hash of a secret"),
+    _("a browser that needs no mailed code: borrower number, keyed hash of a secret"),
     90 * _DAY,
     _("the mark"),
     _("to let number and PIN be enough there"),

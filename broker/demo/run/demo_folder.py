@@ -80,8 +80,8 @@ institutions = [
 profile = "library"
 
 [upstreams.library.label]
-en = "Library account (CPR number, card number or borrower ID, and PIN)"
-da = "Lånerkonto (CPR-nummer, kortnummer eller låner-id og pinkode)"
+en = "Library account (CPR number or card number, and PIN)"
+da = "Lånerkonto (CPR-nummer eller kortnummer og pinkode)"
 
 {services}
 [sign_up]

@@ -42,7 +42,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("So that you are not asked for a code at every login."),
     ),
     "browsers": (
-        _("Browsers you have called your own"),
+        _("Browsers that need no code by email"),
         _("So that number and PIN are enough there."),
     ),
     "mail": (
