@@ -14,7 +14,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.configuration.settings import new_folder
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.demo.page_language import LIBRARY_NAME
+from broker.demo.demo_app import LIBRARY_NAME
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
@@ -80,8 +80,8 @@ institutions = [
 profile = "library"
 
 [upstreams.library.label]
-en = "Library account (CPR number, card number or borrower ID, and PIN)"
-da = "Lånerkonto (CPR-nummer, kortnummer eller låner-id og pinkode)"
+en = "Library account (CPR number or card number, and PIN)"
+da = "Lånerkonto (CPR-nummer eller kortnummer og pinkode)"
 
 {services}
 [sign_up]

@@ -137,7 +137,7 @@ def test_no_page_of_a_borrower_names_a_policy_file(app: Flask, specimen: str) ->
 
 def test_the_rule_for_a_pin_stands_at_its_field_once(app: Flask) -> None:
     """A PIN that breaks the rule gets the rule as the error, in the place of the hint and in the same words."""
-    rule = "Choose four digits that are not a year"
+    rule = "It cannot be digits in order"
     assert page(app, "pin-choose").count(rule) == 2  # the summary, and the error at the field
     assert page(app, "done").count(rule) == 1
 
