@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,9 +12,8 @@ from broker.cli.main import broker as command
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUNA, rows
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.programs import wait_until
 
@@ -26,7 +24,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Yield a demo with Datafordeler."""
     folder = tmp_path_factory.mktemp("register") / "demo"
-    with run_demo(write(folder, Ports(free_base()), datetime.now(UTC), register=True)) as found:
+    with run_demo(write_demo(folder, register=True)) as found:
         yield found
 
 

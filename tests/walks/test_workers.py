@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import pytest
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.people.personas import PERSONAS, Persona, persona
-from broker.demo.run.demo_folder import SERVICES, Ports, write
+from broker.demo.run.demo_folder import SERVICES
 from broker.demo.run.running_demo import Running, run_demo, start_command
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.programs import list_children, wait_until
 
@@ -31,7 +30,7 @@ CPRS = tuple(
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Yield a separate demo for each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=store)
+    setting = write_demo(tmp_path / "demo", store=store)
     with run_demo(setting) as demo:
         yield demo
 
@@ -93,7 +92,7 @@ def test_every_persona_ends_as_expected_and_leaves_nothing_personal(
     After that no CPR number stands in log, store file or any page that the broker sent.
     """
     # A demo of its own: codes are mailed three times a day, and other walks need them too.
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path / "demo")
     seen: list[bytes] = []
     monkeypatch.setattr(persona_check, "Browser", partial(Browser, seen=seen))
     with run_demo(setting) as demo:

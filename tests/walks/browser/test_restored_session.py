@@ -6,7 +6,7 @@ Source: docs/reference/design.md#4a.
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -15,11 +15,10 @@ from flask import Flask
 
 from broker.app import assembly
 from broker.demo.run import running_demo
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.firefox import Context, restoring
 from tests.plugins.visitor import Visitor
@@ -50,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     clock = Clock()
     monkeypatch.setattr(assembly, "now", clock.now)
     monkeypatch.setattr("broker.app.application.now", clock.now)
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path / "demo")
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
     parties, _ = running_demo._parties(setting)
     with ExitStack() as stack:
