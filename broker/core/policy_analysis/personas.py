@@ -135,7 +135,7 @@ class Analysis:
         sources: list[Source] = []
         for site in self.sites:  # an institution that differs between the sites is a source twice
             new = [each for each in list_sources(site) if each not in sources]
-            sources += [each.put_new_scopes_first(sources) for each in new]
+            sources += [one for each in new for one in each.split_by_scopes(sources)]
         for position, source in enumerate(sources):
             self.report_progress(position, len(sources))
             if not self.given.upstreams or source.upstream.name in self.given.upstreams:

@@ -108,14 +108,20 @@ class Source:
         """Return an affiliation or mail address in its scope that no policy is likely to name."""
         return f"x7q@{_list_domains(self, ())[0]}"
 
-    def put_new_scopes_first(self, others: Collection["Source"]) -> "Source":
-        """Return the source with the scopes first that its institution lacks at another site."""
-        if self.institution is None:
-            return self
+    def split_by_scopes(self, others: Collection["Source"]) -> Iterator["Source"]:
+        """Yield the source with the scopes first that it lacks at another site, then with those alone.
+
+        Personas choose their values in these scopes, the first ones first.
+        """
         same = [each.institution for each in others if each.key == self.key]
+        if self.institution is None or not same:
+            yield self
+            return
         known = {scope for each in same if each for scope in each.scopes}
         scopes = sorted(self.institution.scopes, key=known.__contains__)
-        return replace(self, institution=replace(self.institution, scopes=tuple(scopes)))
+        added = [scope for scope in scopes if scope not in known]
+        for chosen in filter(None, (scopes, added)):
+            yield replace(self, institution=replace(self.institution, scopes=tuple(chosen)))
 
     def has_attribute(self, name: str) -> bool:
         """Return whether it may assert an attribute."""

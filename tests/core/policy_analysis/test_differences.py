@@ -105,9 +105,10 @@ def test_a_login_with_a_withheld_affiliation_lowers_nobody(tmp_path: Path) -> No
     assert any(row.startswith(lowered) for row in rows), rows
 
 
-def test_a_new_scope_of_an_institution_is_reported(tmp_path: Path) -> None:
-    """Its people were refused with a value in that scope, although no policy names the scope."""
-    listed = "      - schacHomeOrganization: {why: {en: x, da: x}}\n"
+@pytest.mark.parametrize("values", ["", "values: [new.example], "])
+def test_a_new_scope_of_an_institution_is_reported(tmp_path: Path, values: str) -> None:
+    """Its people were refused with a value in that scope, whether or not a policy names the scope."""
+    listed = f"      - schacHomeOrganization: {{{values}why: {{en: x, da: x}}}}\n"
     policies = load_policies(tmp_path / "policies", FILES | {"student.yaml": STUDENT + listed})
     university = replace(TWO_SOURCES["wayf"].institutions[0], scopes=("au.dk", "old.example"))
     both = (university, replace(university, scopes=(*university.scopes, "new.example")))
