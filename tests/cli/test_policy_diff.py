@@ -101,7 +101,7 @@ def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("age: 18, ", "age: 17, ", 1))
     result = diff(POLICIES, after)
     assert result.exit_code == 78
-    assert "WIDER     Private user: my-loans: let in, where it was too_young" in result.stdout
+    assert "WIDER     Private user: my-loans: now let in; was refused: too_young" in result.stdout
     assert "private.yaml" in result.stderr
     assert "lets in" in result.stderr
 

@@ -125,7 +125,7 @@ def test_every_way_to_describe_a_login_is_played(
 
 def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(try_login: Try) -> None:
     """A sign-up releases nothing; with a service named, the same person logs in there."""
-    assert "the sign-up is done; nothing leaves" in try_login("--persona", "dorte").stdout
+    assert "the sign-up is done; nothing is sent" in try_login("--persona", "dorte").stdout
     assert "as private" in try_login("--persona", "dorte", "--service", "my-loans").stdout
 
 

@@ -17,7 +17,7 @@ from lxml import etree
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings
-from broker.demo.page_language import mask_cpr_numbers
+from broker.demo.demo_app import mask_cpr_numbers
 
 Texts = tuple[str, str]  # English, Danish
 
@@ -130,6 +130,7 @@ class Timeline:
                     "Fortæller, hvem der er logget på (Response)",
                 )
                 self.add(BROKER, name, title, text)
+                # demo/library/services.py sets g.landing when it opens the Response.
                 values = g.landing.attributes.items()
                 lines = [f"{attribute}: {', '.join(found)}" for attribute, found in values]
                 status = g.landing.status

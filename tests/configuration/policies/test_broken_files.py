@@ -329,10 +329,7 @@ BROKEN = [
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
         "[borrower_number, displayName: {optional: true}, mail]}\n  e",
-        (
-            "student.yaml:25: displayName is optional without consent (a choice is only a choice unde"
-            "r legal_basis: consent)"
-        ),
+        ("student.yaml:25: displayName is optional without consent (optional attributes need legal_basis: consent)"),
     ),
     (
         "a typo that many examples cover",

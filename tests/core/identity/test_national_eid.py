@@ -244,6 +244,7 @@ def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tu
         (None, "1968-02-30", None),
         (None, "2026-11-25", "20261125"),  # born today
         (None, "2026-11-26", None),
+        (None, "30/11/1968", None),
     ],
 )
 def test_a_birth_date_is_read_in_every_form(number: str | None, written: str, read_as: str | None) -> None:
