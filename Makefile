@@ -121,7 +121,7 @@ kills: $(VENV)/test.stamp programs
 machines: $(VENV)/test.stamp programs peers
 	$(BIN)/python -m tests.simulations.machines $(ARGS)
 
-# Ten minutes of logins at 16 at once behind nginx, beside strangers, 1,000 slow heads and two reloads; prints memory,
+# Ten minutes of logins at 16 at once behind nginx, and two reloads; prints memory,
 # descriptors and what was lost. ARGS="--seconds 60" for a short one.
 soak: $(VENV)/test.stamp programs peers
 	$(BIN)/python -m tests.simulations.soak $(ARGS)

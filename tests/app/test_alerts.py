@@ -324,6 +324,7 @@ FAULTS: Final[Mapping[str, Callable[[Site], None]]] = {
 _OF_TIME: Final = {"BrokerSlow", "BrokerStoreSlow", "BrokerLibrarySlow"}
 
 
+@pytest.mark.long("causes the fault of each alert")
 def test_every_alert_fires_when_its_fault_is_there_and_not_before(site: Site) -> None:
     """An alert that nobody has seen fire may never fire."""
     before, after = site.scrape(), site.scrape()

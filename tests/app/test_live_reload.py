@@ -67,15 +67,6 @@ def test_policies_that_cannot_be_loaded_are_an_error_line(parts: Parts, capsys: 
     assert (line["event"], line["level"]) == ("policies_stale", "error")
 
 
-def test_metrics_and_readyz_show_the_digest(parts: Parts) -> None:
-    """Machines that differ raise an alert."""
-    edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")
-    digest = parts.policies.current.digest[:12]
-    found = [gauge.labels for gauge in list_gauges(parts) if gauge.name == "broker_policies_loaded"]
-    assert found == [(digest,)]
-    assert readiness.notes(parts)["policy_set"] == digest
-
-
 def test_a_worker_that_hangs_is_a_note_and_does_not_count_as_running(parts: Parts) -> None:
     """It holds its lock and no longer reports to the store."""
     with hold_work_lock(parts.config.state):

@@ -57,15 +57,6 @@ def test_a_folder_is_checked_against_the_configuration(site: Path, tmp_path: Pat
     assert policy_configuration.load_checked(None, NOW).warnings == ()
 
 
-def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
-    """An administrator sees all faults at once, as at a start."""
-    edit(site / "attribute_maps" / "wayf.yaml", "reads:", "raeds:")
-    edit(site / "policies" / "student.yaml", "precedence", "precedense")
-    with pytest.raises(ConfigurationFaults) as found:
-        policy_configuration.load_checked(None, NOW)
-    assert {fault.where.partition("/")[0] for fault in found.value.faults} == {"attribute_maps", "policies"}
-
-
 def test_a_start_refuses_a_folder_that_breaks_a_site_rule(site: Path) -> None:
     """As one whose example fails; the last good set of the machine stays in force, whatever a new rule finds in it."""
     rules = site / "policy_properties.yaml"

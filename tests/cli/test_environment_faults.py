@@ -50,13 +50,9 @@ def check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     ("settings", "fault"),
     [
         ({"STATE": "FOLDER/file"}, (78, "file cannot be written to: File exists (name a folder")),
-        ({"SITE": "FOLDER/gone"}, (78, "gone/policies: ")),
-        ({"KEYS": "FOLDER/file"}, (78, "file: is no folder")),
         ({"LIBRARY__URL": "https://koha.invalid"}, (1, "library: Koha: no answer: the host name is unknown (DNS) (https")),
-        ({"MAIL__URL": "smtps://m.invalid:465"}, (1, "mail: smtps://m.invalid:465: the host name is unknown (DNS) (see mail.url")),
         ({"STORE__URL": f"rediss://:{PASSWORD}@r.invalid/0"}, (1, "redis: the host name is unknown (DNS) (rediss://r.invalid/0: see store.url")),
         ({"STORE__URL": "sqlite:FOLDER/store"}, (1, f"SQLITE_CANTOPEN (sqlite:FOLDER/store: {STORE_FIX}")),
-        ({"STORE__URL": "sqlite:FOLDER/file"}, (1, f"SQLITE_NOTADB (sqlite:FOLDER/file: {STORE_FIX}")),
     ],
     ids=lambda case: "-".join(case) if isinstance(case, dict) else "",
 )  # fmt: skip

@@ -92,12 +92,6 @@ def test_a_folder_that_holds_one_already_is_refused_and_left_as_it_is(tmp_path: 
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence() -> None:
-    """No traceback, and the exit code of the configuration."""
-    refused = init("/proc/nothing")
-    assert (refused.exit_code, refused.stderr) == (78, "/proc/nothing: cannot be used: No such file or directory\n")
-
-
 def test_the_examples_of_the_documents_are_what_it_writes(init_folder: Path) -> None:
     """Every example in TOML is a part of the written file, to the letter."""
     text = (init_folder / "broker.toml").read_text(encoding="utf-8")

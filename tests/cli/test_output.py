@@ -1,7 +1,6 @@
 """How commands print: tables where a person looks, plain lines in a pipe, JSON for programs."""
 
 import json
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -15,29 +14,12 @@ KEYS = [
 ]
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001 - before it
-    """Let standard output and error be a terminal of 80 columns without colours."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True)
-
-
 def test_a_pipe_gets_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     """A pipe gets name=value pairs with two spaces between them, and no empty values."""
     output.show(KEYS, as_json=False)
     assert capsys.readouterr().out == (
         "use=idp-signing  bits=3072  until=2031-05-01 12:30:00+00:00\nuse=store [red]  bits=256\n"
     )
-
-
-@pytest.mark.usefixtures("terminal")
-def test_a_terminal_gets_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Names once, above their columns; what stands in brackets is no markup."""
-    output.show(KEYS, as_json=False)
-    head, _, *rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert head == ["use", "bits", "until"]
-    assert rows == [["idp-signing", "3072", "2031-05-01", "12:30"], ["store", "[red]", "256"]]
 
 
 @pytest.mark.parametrize(("findings", "code", "said"), [([], None, "all well\n"), (["a", "b"], 1, "a\nb\n")])

@@ -32,6 +32,7 @@ def test_untried_decisions_are_listed_with_a_login() -> None:
     assert all(each in printed for each in found["untried"])
 
 
+@pytest.mark.long("analyses the shipped policies")
 def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
     """With its line; the rest is well."""
     copy = tmp_path / "policies"

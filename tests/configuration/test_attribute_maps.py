@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from broker.configuration import attribute_maps
 from broker.core.errors import ConfigurationFaults
@@ -126,9 +124,3 @@ def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wayf.yaml").write_text(MAP + "  x: sn\n")
     with pytest.raises(ConfigurationFaults, match=r"labels\.yaml: cannot be read"):
         attribute_maps.load(tmp_path)
-
-
-@given(st.sampled_from(SHIPPED.maps["wayf"].rows))
-def test_the_wire_name_alone_finds_a_row(row: object) -> None:
-    """Every shipped row is reachable by its Name."""
-    assert any(SHIPPED.maps["wayf"].find_row(each.wire) is row for each in SHIPPED.maps["wayf"].rows)

@@ -38,6 +38,7 @@ def keys(mapping: JsonSchema) -> Iterator[tuple[str, JsonSchema]]:
         yield ANY_ATTRIBUTE, mapping["additionalProperties"]
 
 
+@pytest.mark.long("makes the schema of each kind of file")
 def test_every_key_has_a_description_and_every_description_a_key() -> None:
     """One sentence for each key of each kind of file, and an example of that very key."""
     found: dict[str, set[str]] = {}

@@ -49,7 +49,6 @@ def test_lines_are_found_by_path() -> None:
     ("written", "expected"),
     [
         (b"a: 1\nb: 2\na: 3\n", ["f.yaml:3: has 'a' twice (the first is in line 1)"]),
-        (b"a: {b: 1, 'b': 2}\n", ["f.yaml:1: has 'b' twice (the first is in line 1)"]),
         (b"a: &x 1\n", ["f.yaml:1: sets an anchor (remove the word that begins with &)"]),
         (b"a: !!str 1\n", ["f.yaml:1: sets a tag (remove the word that begins with !)"]),
         (b"!!python/object:os.system {}\n", ["f.yaml:1: sets a tag (remove the word that begins with !)"]),
@@ -58,11 +57,8 @@ def test_lines_are_found_by_path() -> None:
         (b"? [a]\n: 1\n", ["f.yaml:1: has a key that is not a text"]),
         (b"a: 1\n---\nb: 2\n", ["f.yaml:2: holds a second document (one file is one document)"]),
         (b"%YAML 1.1\n---\na: no\n", ["f.yaml:1: carries a directive (remove the line that begins with %)"]),
-        (b"%TAG ! tag:x,2000:\n---\na: 1\n", ["f.yaml:1: carries a directive (remove the line that begins with %)"]),
         (b"a: 1\nb: \xff\n", ["f.yaml:2: is not UTF-8 (save the file as UTF-8)"]),
-        ("a: 1\n".encode("utf-16"), ["f.yaml:1: is not UTF-8 (save the file as UTF-8)"]),
         (b"", ["f.yaml:1: is empty"]),
-        (b"# nothing\n", ["f.yaml:1: is empty"]),
         (b"a: \x00\n", ["f.yaml:1: is not YAML: a forbidden character"]),
         (
             b"a: [1\nb: 2\n",
@@ -79,13 +75,9 @@ def test_lines_are_found_by_path() -> None:
             ["f.yaml:2: holds U+0085, a line break that editors do not show (remove it)"],
         ),
         ("a: 1\u2028b: 2\n".encode(), ["f.yaml:1: holds U+2028, a line break that editors do not show (remove it)"]),
-        ("# x\u2029b: 2\n".encode(), ["f.yaml:1: holds U+2029, a line break that editors do not show (remove it)"]),
-        (b"{", ["f.yaml:1: is not YAML: did not find expected node content"]),
         (b"a:\n\tb: 1\n", ["f.yaml:2: is not YAML: a tab before the text (indent by blanks)"]),
         (b"[" * 100_000, ["f.yaml:1: is not YAML: exceeded maximum nesting depth"]),
         (b"{a: " * 60_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),
-        (b"- " * 100_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),
-        (b"? " * 100_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),
     ],
 )
 def test_what_could_surprise_is_refused_with_its_line(written: bytes, expected: list[str]) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.help_codes import LENGTH, REASONS, SPEAKABLE, STEPS, ShownPage, StatelessReferences, normalize_code
+from broker.core.help_codes import LENGTH, REASONS, SPEAKABLE, STEPS, ShownPage, StatelessReferences
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
@@ -22,12 +22,6 @@ def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
     spoken = f" {reference[:4].lower()} {reference[4:]}"
     for later in (timedelta(0), timedelta(days=30), timedelta(days=45)):
         assert REFERENCES.read(spoken, NOW + later) == ShownPage(MINUTE, step, reason, is_visitor=True)
-
-
-def test_a_reference_may_be_typed_as_it_is_heard() -> None:
-    """In small letters, in groups, with hyphens between them."""
-    for typed in ("gszh psw6", "GSZH-PSW6", " gszh - psw6 "):
-        assert normalize_code(typed) == "GSZHPSW6"
 
 
 def test_a_mistyped_or_invented_reference_says_nothing() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 BROKER: Final = Path(__file__).resolve().parents[2] / "broker"
 MOST: Final = 12
 _BRANCHES: Final = (ast.If, ast.IfExp, ast.For, ast.While, ast.ExceptHandler, ast.Assert, ast.match_case)
@@ -36,6 +38,7 @@ def find_functions(tree: ast.AST, name: str = "") -> Iterator[tuple[str, ast.AST
             yield from find_functions(node, f"{name}{node.name}.")
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_a_function_has_at_most_twelve_paths() -> None:
     """A function above the limit must be divided into named steps."""
     paths = {

@@ -17,6 +17,7 @@ def find_hits(folder: str) -> list[str]:
     return [hit for path in paths for hit in find_in_file(path)]
 
 
+@pytest.mark.long("reads the whole repository")
 @pytest.mark.parametrize("folder", _FOLDERS)
 def test_sentences_name_their_subject_and_functions_begin_with_a_verb(folder: str) -> None:
     """A vague subject, a retired word or a participle as a function name is reworded."""

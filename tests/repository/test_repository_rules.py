@@ -58,6 +58,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     assert found == []
 
 
+@pytest.mark.long("reads the whole repository")
 def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
     """Ten digits that begin with a date are a person, even in a comment or a policy file."""
     found = []

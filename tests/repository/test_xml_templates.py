@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 # An element with a prefix, a declaration of a namespace, or an XML declaration, which HTML has none of. A route of
 # Flask has <path:name>, and the lookbehind of an expression that reads has (?<=<name.
@@ -34,6 +36,7 @@ def find_markup(source: str) -> Iterator[str]:
                 yield value
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_no_string_of_the_code_is_xml() -> None:
     """Neither a template nor a piece that is put together: values would need an escape at each place."""
     found = {}

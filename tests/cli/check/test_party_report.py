@@ -67,13 +67,6 @@ def test_an_upstream_is_described(setting: Setting, tmp_path: Path) -> None:
         assert part in text
 
 
-def test_the_library_account_and_a_missing_descriptor_are_described(setting: Setting, tmp_path: Path) -> None:
-    """There is nothing to say about messages."""
-    assert "It speaks no SAML." in check_party(setting, tmp_path, "library").stdout
-    without = check_party(setting, tmp_path, "wayf", UPSTREAMS__WAYF__ENTITY_ID="https://other.example")
-    assert "No descriptor of it is in force" in without.stdout
-
-
 def test_an_unknown_name_is_an_error_with_the_known_names(setting: Setting, tmp_path: Path) -> None:
     """The command ends as for every error of the configuration."""
     unknown = check_party(setting, tmp_path, "my-loan")

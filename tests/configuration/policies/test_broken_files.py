@@ -12,26 +12,10 @@ from tests.plugins.policy_names import NAMES
 SHIPPED = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 # Mistakes that cause more than one fault, and how many.
-SEVERAL = {
-    "no dash": 4,
-    "no-break spaces for an indent": 3,
-    "another language": 2,
-    "an entry of the old format": 2,
-    "a service at the indent of a key": 3,
-}
+SEVERAL = {"no-break spaces for an indent": 3}
 
 # The mistake, the file, the text before and after it, and the message.
 BROKEN = [
-    (
-        "no account where one is made",
-        "student.yaml",
-        "borrower: {category: STUDENT}, releases",
-        "borrower: none, releases",
-        (
-            "student.yaml:29: example 'a student is lent books': makes an account of the category STUDENT"
-            " (see student.yaml:16)"
-        ),
-    ),
     (
         "a word in place of a text's two languages",
         "student.yaml",
@@ -40,28 +24,11 @@ BROKEN = [
         "student.yaml:4: label: must be a mapping (write {en: ..., da: ...})",
     ),
     (
-        "a category in place of its key",
-        "student.yaml",
-        "borrower: {category: STUDENT}, releases",
-        "borrower: STUDENT, releases",
-        "student.yaml:32: examples.1.expect.borrower: must be a mapping (write {category: ...})",
-    ),
-    (
         "a last day in a line of match",
         "hospital.yaml",
         "kaldemail_domain: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, ps.rm.dk]",
         "kaldemail_domain: [auh.rm.dk, {name: ps.rm.dk, until: 2027-12-31}]",
         "hospital.yaml:11: match.1.kaldemail_domain.2: must be a text (put it between quotes)",
-    ),
-    (
-        "a colon in a text in braces",
-        "student.yaml",
-        "en: Student at Aarhus University",
-        "en: Student: at Aarhus University",
-        (
-            "student.yaml:4: is not YAML: a comma or the closing } is missing (close what { opens, an"
-            "d put the text between quotes, as in 'this: one')"
-        ),
     ),
     (
         "a colon in a text",
@@ -85,13 +52,6 @@ BROKEN = [
         "student.yaml:24: is not YAML: a value that begins with * or & (put it between quotes)",
     ),
     (
-        "a value that begins with !",
-        "student.yaml",
-        "owner: identity@",
-        "owner: !identity",
-        "student.yaml:5: sets a tag (remove the word that begins with !)",
-    ),
-    (
         "a value that begins with |",
         "student.yaml",
         "owner: identity@library.example",
@@ -106,16 +66,6 @@ BROKEN = [
         (
             "student.yaml:5: is not YAML: a quote that does not end in its line (end it in the same l"
             "ine; in a text between '...' a single ' is written '')"
-        ),
-    ),
-    (
-        "a double quote that is not ended",
-        "services.yaml",
-        "purpose: {en: 'To lend you",
-        'purpose: {en: "To lend you',
-        (
-            "services.yaml:5: is not YAML: a quote that does not end in its line (end it in the same "
-            "line; in a text between '...' a single ' is written '')"
         ),
     ),
     (
@@ -153,23 +103,6 @@ BROKEN = [
         "student.yaml:13: is not YAML: a } that closes nothing (remove it, or open it with {)",
     ),
     (
-        "a comma that is missing",
-        "student.yaml",
-        "{cpr: real, assurance: low}",
-        "{cpr: real assurance: low}",
-        (
-            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
-            "nd put the text between quotes, as in 'this: one')"
-        ),
-    ),
-    (
-        "a tab for an indent",
-        "student.yaml",
-        "  upgrades",
-        "\tupgrades",
-        "student.yaml:17: is not YAML: a tab before the text (indent by blanks)",
-    ),
-    (
         "no blank after the colon",
         "student.yaml",
         "precedence: 20",
@@ -182,13 +115,6 @@ BROKEN = [
         "  - {upstream: wayf",
         "  -{upstream: wayf",
         "student.yaml:10: is not YAML: a - without a blank after it (write a blank between the two)",
-    ),
-    (
-        "no dash",
-        "student.yaml",
-        "  - name: no CPR number yet",
-        "    name: no CPR number yet",
-        "student.yaml:35: has 'service' twice (the first is in line 31)",
     ),
     (
         "one blank too few",
@@ -218,49 +144,11 @@ BROKEN = [
         "student.yaml:21: unknown key 'register' (register stands under borrower: mind the indent)",
     ),
     (
-        "a key of the borrower in a release",
-        "student.yaml",
-        "{need: [",
-        "{pin: mail, need: [",
-        "student.yaml:25: unknown key 'pin' (pin stands under borrower: mind the indent)",
-    ),
-    (
-        "a requirement of one service",
-        "student.yaml",
-        "{need: [",
-        "{require: {cpr: real}, need: [",
-        "student.yaml:25: unknown key 'require' (make, need, none, legal_basis, purpose, name_id, name_id_why, notice)",
-    ),
-    (
-        "a last day of an entry",
-        "student.yaml",
-        "{need: [",
-        "{until: 2027-12-31, need: [",
-        ("student.yaml:25: unknown key 'until' (until stands under proofs.NAME.domains: mind the indent)"),
-    ),
-    (
         "a comma in a text in braces",
         "services.yaml",
         "da: Vises på printeren",
         "da: Vises på printeren, når du har gemt",
         "services.yaml:21: unknown key 'når du har gemt' (a comma? put the text in quotes)",
-    ),
-    (
-        "a way to get an account by which nobody comes",
-        "student.yaml",
-        "require: {cpr: real,",
-        "require: {upstream: nemid, cpr: real,",
-        (
-            "student.yaml:13: no alternative of match names the upstream 'nemid' (name it in an alternati"
-            "ve of match, or take it out here)"
-        ),
-    ),
-    (
-        "an example that says there is an account where none may be",
-        "student.yaml",
-        "borrower: false, ",
-        "borrower: true, ",
-        "student.yaml:57: example 'printing needs an account': lets in (see student.yaml:25)",
     ),
     (
         "no-break spaces for an indent",
@@ -290,25 +178,11 @@ BROKEN = [
         ),
     ),
     (
-        "a key twice",
-        "student.yaml",
-        "precedence: 20",
-        "precedence: 20\nprecedence: 21",
-        "student.yaml:4: has 'precedence' twice (the first is in line 3)",
-    ),
-    (
         "a key that is missing",
         "student.yaml",
         "owner: identity@library.example\n",
         "",
         "student.yaml:2: owner is missing",
-    ),
-    (
-        "a text in one language",
-        "student.yaml",
-        ", da: Studerende på Aarhus Universitet",
-        "",
-        "student.yaml:4: label.da is missing",
     ),
     (
         "a word for a number",
@@ -388,13 +262,6 @@ BROKEN = [
         "student.yaml:20: borrower.fields.email.set: input should be 'create', 'if_empty' or 'always'",
     ),
     (
-        "a level that there is not",
-        "student.yaml",
-        "assurance: low}  # only where a borrower would be made\n\nborrower",
-        "assurance: medium}\n\nborrower",
-        ("student.yaml:13: require.assurance: input should be 'self_asserted', 'low', 'substantial' or 'high'"),
-    ),
-    (
         "an affiliation with a capital",
         "student.yaml",
         "affiliation: student\n",
@@ -421,13 +288,6 @@ BROKEN = [
         "[borrower_number, displayName, mail]}\n  e",
         "[borrower_number, {shoeSize: {why: {en: a b, da: c d}}}, mail]}\n  e",
         ("student.yaml:25: unknown attribute 'shoeSize' (attribute_maps/labels.yaml lists those there are)"),
-    ),
-    (
-        "an upstream misspelt",
-        "student.yaml",
-        "- {upstream: wayf, schac",
-        "- {upstream: wafy, schac",
-        "student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)",
     ),
     (
         "a proof that is not in the file",
@@ -458,13 +318,6 @@ BROKEN = [
         ("student.yaml:1: affiliation private is also that of private.yaml (each affiliation belongs to one file)"),
     ),
     (
-        "a service twice",
-        "student.yaml",
-        "  myprint: {need",
-        "  my-loans: {need",
-        "student.yaml:25: has 'my-loans' twice (the first is in line 24)",
-    ),
-    (
         "a borrower that no entry needs",
         "student.yaml",
         "myprint: {need",
@@ -489,33 +342,6 @@ BROKEN = [
         ),
     ),
     (
-        "a level too high for the examples",
-        "student.yaml",
-        "require: {cpr: real, assurance: low}",
-        "require: {cpr: real, assurance: high}",
-        (
-            "student.yaml:13: refuses for assurance_too_low, and 6 examples "
-            "fail (the first is 'unless the sign-up was begun as a student' in employee.yaml:37)"
-        ),
-    ),
-    (
-        "another category than the examples expect",
-        "student.yaml",
-        "  category: STUDENT\n",
-        "  category: STUDENTS\n",
-        (
-            "student.yaml:16: makes the category STUDENTS, not STUDENT, and 3 examples fail"
-            " (the first is 'unless the sign-up was begun as a student' in employee.yaml:37)"
-        ),
-    ),
-    (
-        "an entry that needs no borrower any more",
-        "private.yaml",
-        "myprint: {need",
-        "myprint: {make",
-        "private.yaml:87: example 'printing needs an account': lets in (see private.yaml:28)",
-    ),
-    (
         "a precedence below another",
         "student.yaml",
         "precedence: 20",
@@ -527,135 +353,11 @@ BROKEN = [
         ),
     ),
     (
-        "a value that may not leave any more",
-        "student.yaml",
-        "[student@*, member@*]",
-        "employee@*",
-        (
-            "student.yaml:61: example 'electronic resources need neither number nor account': does"
-            " not release eduPersonScopedAffiliation (see student.yaml:26)"
-        ),
-    ),
-    (
-        "an attribute that is not listed any more",
-        "student.yaml",
-        "[borrower_number, displayName, mail]}\n  e",
-        "[borrower_number, mail]}\n  e",
-        (
-            "student.yaml:53: example 'a student with an account prints': does not release display"
-            "Name (see student.yaml:25)"
-        ),
-    ),
-    (
-        "a tab in a list",
-        "student.yaml",
-        "  - {upstream: library",
-        "\t- {upstream: library",
-        "student.yaml:11: is not YAML: a tab before the text (indent by blanks)",
-    ),
-    (
-        "a tab in services.yaml",
-        "services.yaml",
-        "  legal_basis: consent",
-        "\tlegal_basis: consent",
-        "services.yaml:6: is not YAML: a tab before the text (indent by blanks)",
-    ),
-    (
-        "yes for an account",
-        "student.yaml",
-        "login: {upstream: library, borrower: true,",
-        "login: {upstream: library, borrower: yes,",
-        "student.yaml:82: examples.14.login.borrower: must be true or false",
-    ),
-    (
-        "no for an account",
-        "student.yaml",
-        "cpr: real, borrower: false",
-        "cpr: real, borrower: no",
-        "student.yaml:58: examples.8.login.borrower: must be true or false",
-    ),
-    (
-        "an age in words",
-        "private.yaml",
-        "require: {cpr: real, age: 18,",
-        "require: {cpr: real, age: eighteen,",
-        "private.yaml:16: require.age: must be a whole number",
-    ),
-    (
-        "an age with a unit",
-        "private.yaml",
-        "require: {cpr: real, age: 18,",
-        "require: {cpr: real, age: 18 years,",
-        "private.yaml:16: require.age: must be a whole number",
-    ),
-    (
-        "a precedence with a sign",
-        "student.yaml",
-        "precedence: 20",
-        "precedence: +20",
-        "student.yaml:3: precedence: must be a whole number",
-    ),
-    (
         "a time for a span",
         "hospital.yaml",
         "ps.rm.dk]}\n",
         "ps.rm.dk], remembered_for: 00:30}\n",
         ("hospital.yaml:16: proofs.kaldemail.remembered_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
-    ),
-    (
-        "a number for a span",
-        "hospital.yaml",
-        "ps.rm.dk]}\n",
-        "ps.rm.dk], remembered_for: 365}\n",
-        ("hospital.yaml:16: proofs.kaldemail.remembered_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
-    ),
-    (
-        "a day in the Danish order",
-        "student.yaml",
-        "2027-06-30",
-        "30-06-2027",
-        "student.yaml:6: review_by: must be a day like 2027-06-30",
-    ),
-    (
-        "a real day that is not there",
-        "student.yaml",
-        "2027-06-30",
-        "2027-06-31",
-        "student.yaml:6: review_by: must be a day like 2027-06-30",
-    ),
-    (
-        "yes for a requirement",
-        "student.yaml",
-        "{cpr: real, assurance",
-        "{cpr: yes, assurance",
-        "student.yaml:13: require.cpr: input should be 'real'",
-    ),
-    (
-        "a CPR number demanded by its format",
-        "student.yaml",
-        "{cpr: real, assurance",
-        "{cpr: ddmmyyxxxx, assurance",
-        "student.yaml:13: require.cpr: input should be 'real'",
-    ),
-    (
-        "a list for a release",
-        "student.yaml",
-        "release:\n  my-loans: {make",
-        "release:\n  - my-loans: {make",
-        (
-            "student.yaml:25: is not YAML: a line that breaks the list above (begin it with a - in li"
-            "ne with the other items, or at the left edge)"
-        ),
-    ),
-    (
-        "a list for an entry",
-        "student.yaml",
-        "my-loans: {make: [borrower_number, cpr,",
-        "my-loans: [{make: [borrower_number, cpr,",
-        (
-            "student.yaml:24: is not YAML: a comma or the closing ] is missing (close what [ opens, a"
-            "nd put the text between quotes, as in 'this: one')"
-        ),
     ),
     (
         "attributes without an access",
@@ -672,27 +374,6 @@ BROKEN = [
         "student.yaml:25: release.myprint: one of make, need and none must list the attributes that leave",
     ),
     (
-        "no access",
-        "student.yaml",
-        "myprint: {need: [borrower_number, displayName, mail]}",
-        "myprint: {legal_basis: consent}",
-        "student.yaml:25: release.myprint: one of make, need and none must list the attributes that leave",
-    ),
-    (
-        "a word for the attributes",
-        "student.yaml",
-        "myprint: {need: [borrower_number, displayName, mail]}",
-        "myprint: {need: displayName}",
-        "student.yaml:25: release.myprint.need: must be a list: write [one, another]",
-    ),
-    (
-        "a map for the attributes",
-        "student.yaml",
-        "{none: [schacHomeOrganization, eduPersonScopedAffiliation: [student@*, member@*]]}",
-        "{none: {schacHomeOrganization: all}}",
-        "student.yaml:26: release.e-resources.none: must be a list: write [one, another]",
-    ),
-    (
         "an attribute twice",
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
@@ -707,66 +388,11 @@ BROKEN = [
         "student.yaml:24: unknown key 'value' (did you mean 'values'?)",
     ),
     (
-        "a match that is no list",
-        "student.yaml",
-        "  - {upstream: wayf, schac",
-        "  {upstream: wayf, schac",
-        (
-            "student.yaml:11: is not YAML: a line that is not in line with the keys above (indent it "
-            "by as many blanks as those, and close each quote and bracket before it)"
-        ),
-    ),
-    (
-        "fields in a list",
-        "student.yaml",
-        "fields: {surname: sn, firstname: gn, email: mail}",
-        "fields: [surname, firstname, email]",
-        "student.yaml:20: borrower.fields: must be a mapping (write key: value)",
-    ),
-    (
-        "a legal basis misspelt",
-        "services.yaml",
-        "legal_basis: public_task\n  attributes",
-        "legal_basis: public-task\n  attributes",
-        (
-            "services.yaml:18: myprint.legal_basis: input should be 'consent', 'public_task', 'legal_"
-            "obligation' or 'contract'"
-        ),
-    ),
-    (
-        "a level misspelt",
-        "student.yaml",
-        "{cpr: real, assurance: low}",
-        "{cpr: real, assurance: lov}",
-        ("student.yaml:13: require.assurance: input should be 'self_asserted', 'low', 'substantial' or 'high'"),
-    ),
-    (
-        "a key of a service misspelt",
-        "services.yaml",
-        "  purpose: {en: To let you print",
-        "  pourpose: {en: To let you print",
-        "services.yaml:17: unknown key 'pourpose' (did you mean 'purpose'?)",
-    ),
-    (
-        "a service of an entry misspelt",
-        "student.yaml",
-        "  myprint: {need",
-        "  mypirnt: {need",
-        "student.yaml:25: services.yaml has no service 'mypirnt' (did you mean 'myprint'?)",
-    ),
-    (
         "another service than is stated",
         "student.yaml",
         "  myprint: {need",
         "  booking: {need",
         "student.yaml:25: services.yaml has no service 'booking' (add it to services.yaml)",
-    ),
-    (
-        "an attribute without a reason",
-        "student.yaml",
-        "[borrower_number, displayName, mail]}\n  e",
-        "[borrower_number, displayName, mail, uid]}\n  e",
-        "student.yaml:25: services.yaml has no reason for uid under myprint (add it there)",
     ),
     (
         "languages swapped",
@@ -783,13 +409,6 @@ BROKEN = [
         ("services.yaml:21: myprint.attributes.displayName: en and da are the same text: translate one of them"),
     ),
     (
-        "another language",
-        "services.yaml",
-        "{en: Shown at the printer, da: Vises på printeren}",
-        "{en: Shown at the printer, dk: Vises på printeren}",
-        "services.yaml:21: myprint.attributes.displayName.da is missing",
-    ),
-    (
         "eppn",
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
@@ -804,16 +423,6 @@ BROKEN = [
         "student.yaml:17: STUDENT upgrades itself (name the categories that become this one)",
     ),
     (
-        "marks of a merge in services.yaml",
-        "services.yaml",
-        "my-loans:\n",
-        "<<<<<<< HEAD\nmy-loans:\n=======\nloans:\n>>>>>>> draft\n",
-        (
-            "services.yaml:4: is not YAML: a mark of an unfinished merge (keep one of the two texts, "
-            "and remove the marks)"
-        ),
-    ),
-    (
         "a version of the old format",
         "student.yaml",
         "affiliation: student\n",
@@ -822,40 +431,6 @@ BROKEN = [
             "student.yaml:2: unknown key 'version' (affiliation, precedence, label, owner, review_by,"
             " match, proofs, require, borrower, exceptions, release, examples)"
         ),
-    ),
-    (
-        "an entry of the old format",
-        "student.yaml",
-        "  myprint: {need: [borrower_number, displayName, mail]}",
-        "  myprint: {borrower: need, attributes: [displayName]}",
-        (
-            "student.yaml:25: unknown key 'borrower' (make, need, none, legal_basis, purpose, name_id"
-            ", name_id_why, notice)"
-        ),
-    ),
-    (
-        "a service at the indent of a key",
-        "services.yaml",
-        "\nmyprint:",
-        "\n  myprint:",
-        "services.yaml:17: has 'purpose' twice (the first is in line 5)",
-    ),
-    (
-        "an example that is no list",
-        "student.yaml",
-        "examples:\n  - name: a student is lent",
-        "examples:\n    name: a student is lent",
-        (
-            "student.yaml:33: is not YAML: a line that is not in line with the keys above (indent it "
-            "by as many blanks as those, and close each quote and bracket before it)"
-        ),
-    ),
-    (
-        "an empty list of ways to match",
-        "student.yaml",
-        "require: {cpr",
-        "match: []\nrequire: {cpr",
-        "student.yaml:13: has 'match' twice (the first is in line 9)",
     ),
 ]
 

@@ -252,12 +252,6 @@ def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:
     assert "was to be reviewed by 2027-06-30" in late.warnings[0].what
 
 
-def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
-    """No policies is a mistake, not a request."""
-    assert "holds no policy file" in faults(tmp_path)[0]
-    assert "holds no policy file" in faults(tmp_path / "nowhere")[0]
-
-
 def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
     """A bad edit is reported once and leaves the set in force; only ``refresh`` loads files."""
     told: list[BrokerEvent | AuditEvent] = []

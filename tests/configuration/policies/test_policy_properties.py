@@ -78,7 +78,6 @@ DID = "(did you mean "
 MISTAKES = [
     (rule(service="my-lones"), f"unknown service 'my-lones' {DID}'my-loans'?)"),
     (rule("{upstream: wafy}"), f"unknown upstream 'wafy' {DID}'wayf'?)"),
-    (rule("{mial: a}"), f"unknown attribute 'mial' {DID}'mail'?)"),
     (rule("{intent: studnt}"), f"unknown affiliation 'studnt' {DID}'student'?)"),
     (rule(expect="{reason: to_young}"), f"unknown reason 'to_young' {DID}'too_young'?)"),
     (rule(expect="{borrower: {category: STUDNET}}"), f"unknown category 'STUDNET' {DID}'STUDENT'?)"),
@@ -86,17 +85,13 @@ MISTAKES = [
     (rule(expect="{}"), "expect: says nothing of what must come of it"),
     (rule("{age: {from: 18, under: 18}}"), "when.age: nobody has such an age: under must be more than from"),
     (rule("{age: old}"), "when.age: must be a whole number, or {under: 15}"),
-    (rule("{age: under 15}"), "when.age: must be a whole number, or {under: 15}"),
-    (rule("{age: {unter: 3}}"), f"unknown key 'unter' {DID}'under'?)"),
     (rule("{cpr: " + "010190-" + "1234}"), "policy_properties.yaml:2: holds what looks like a CPR number"),
     (rule().replace("expect", "expct"), f"unknown key 'expct' {DID}'expect'?)"),
     ("name: x\n", "policy_properties.yaml:1: must be a list of rules (write - name: ..., one for each rule)"),
-    ("# nothing\n", "policy_properties.yaml:1: is empty"),
     (
         rule("{upstream: wayf, schacHomeOrganization: lu.se}"),
         "'a rule': no login at its services matches its conditions",
     ),
-    (rule("{upstream: library}", service="e-resources"), "'a rule': no login at its services matches its conditions"),
 ]
 
 
@@ -109,9 +104,9 @@ def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Pat
 @pytest.mark.long("proves site rules of whole policy sets")
 def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
     """A person with an account breaks no such rule."""
-    none = "{borrower: none}"
-    assert list_faults(around, folder, rule("{borrower: true}", none)) == []
-    told = list_faults(around, folder, rule("{upstream: wayf}", none))
+    none, student = "{borrower: none}", "upstream: wayf, eduPersonScopedAffiliation: student@au.dk"
+    assert list_faults(around, folder, rule(f"{{{student}, borrower: true}}", none)) == []
+    told = list_faults(around, folder, rule(f"{{{student}}}", none))
     assert any(
         "my-loans makes an account of the category STUDENT (student.yaml:16) (e.g. --upstream wayf" in each
         for each in told
@@ -127,8 +122,7 @@ def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path
 BROKEN = [
     rule("{upstream: nemid}", "{never_releases: [cpr]}"),
     rule("{age: {under: 16}}", service="myprint"),
-    rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
-    rule("{upstream: wayf, borrower: true}", "{effect: permit}", "myprint"),
+    rule("{upstream: wayf, schacHomeOrganization: au.dk, borrower: true}", "{effect: permit}", "myprint"),
 ]
 
 
@@ -162,6 +156,7 @@ def confirm(site: TrialSite, breach: Breach) -> None:
         assert played.is_permitted == (breach.deviation.what == "lets in") or played.place == breach.deviation.place
 
 
+@pytest.mark.long("proves a site rule of a whole policy set")
 def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: PolicySurroundings, folder: Path) -> None:
     """Without a key it gets none today, and one as soon as it publishes a key."""
     path = folder / "student.yaml"

@@ -39,6 +39,7 @@ def test_no_borrower_is_made_without_a_card_number(stage: Stage) -> None:
     assert make_borrower(stage).card
 
 
+@pytest.mark.long("sixty threads at each library system")
 @pytest.mark.library("race", needs=LibraryCapability.UNIQUE_CPR)
 def test_sixty_concurrent_creates_of_a_person_make_one_borrower(stage: Stage) -> None:
     """One enrolment creates; the others must search again or retry."""

@@ -181,6 +181,7 @@ def test_a_failed_pin_change_can_be_repeated(stage: Stage, trouble: Trouble) -> 
     assert stage.desk.proves(CPR, PIN)
 
 
+@pytest.mark.long("lets each request of every call fail")
 @pytest.mark.library(over_http=True)
 @pytest.mark.parametrize("trouble", NO_VERDICT)
 def test_an_answer_of_a_proxy_is_temporary(stage: Stage, trouble: Trouble) -> None:

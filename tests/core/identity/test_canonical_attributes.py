@@ -77,24 +77,16 @@ def test_values_come_under_our_names() -> None:
         ({"mail": "no address"}, ("mail", "bad_value")),
         ({"sn": "Ravn\n"}, ("sn", "blanks_around")),
         ({"sn": "\u202envaR"}, ("sn", "bad_characters")),
-        ({"sn": "R" * 257}, ("sn", "too_long")),
         ({"mail": tuple(f"m{at}@b.dk" for at in range(101))}, ("mail", "several_values")),
-        ({"scoped": "140304.4004@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
         ({"uid": "140304\u20134004"}, ("uid", "cpr_shaped")),
-        ({"sn": "Ravn 010190-1234"}, ("sn", "cpr_shaped")),
         ({"sn": "０１０１９０１２３４"}, ("sn", "cpr_shaped")),  # noqa: RUF001 - full-width digits
         ({"mail": "0101901234@au.dk"}, ("mail", "cpr_shaped")),
-        ({"scoped": "0101901234@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
         ({"targeted": "id-0101901234"}, ("eduPersonTargetedID", "cpr_shaped")),
         ({"scoped": "student@ku.dk"}, ("eduPersonScopedAffiliation", "scope_mismatch")),
         ({"scoped": "superuser@au.dk"}, ("eduPersonScopedAffiliation", "unknown_affiliation")),
         ({"scoped": "stu\u00addent@au.dk"}, ("eduPersonScopedAffiliation", "bad_characters")),
-        ({"mail": "asta\uff20au.dk"}, ("mail", "bad_characters")),
-        ({"mail": "a" * 250 + "@b.dk"}, ("mail", "too_long")),
         ({"home": " au.dk"}, ("schacHomeOrganization", "blanks_around")),
         ({"assurance": "https://refeds.org/assurance/IAP/high"}, ("eduPersonAssurance", "above_cap")),
-        ({"assurance": "https://other.example/loa4"}, ("eduPersonAssurance", "above_cap")),
-        ({"assurance": "4"}, ("eduPersonAssurance", "above_cap")),
         ({"schac": URN + "3202004000"}, ("cpr", "invalid")),
     ],
 )
@@ -121,9 +113,7 @@ def test_a_random_id_may_hold_the_shape_by_chance() -> None:
     ("sent", "kind", "age"),
     [
         ({"schac": URN + "1403044004"}, "real", 22),
-        ({"schac": URN + "0101650000"}, "real", 61),
         ({"schac": URN + "1403044004", "nin": "1403044004"}, "real", 22),
-        ({"nin": "1403044004"}, "real", 22),
         ({"schac": URN + "6703004768"}, "replacement", 26),
         ({"schac": URN + "120180ABC1"}, "constructed", None),
         ({"schac": (URN + "1403044004", "urn:schac:personalUniqueID:se:NIN:8001011234")}, "real", 22),
@@ -133,7 +123,7 @@ def test_the_number_and_its_kind_are_read(sent: Sent, kind: str, age: int | None
     """The norEduPersonNIN is an alias; another country's number is passed over; the age comes from the number."""
     reading = read_attributes(wires(sent), MAP, AU, TODAY)
     assert (reading.cpr, reading.age) == (kind, age)
-    assert reading.attributes.one("cpr") in {"1403044004", "0101650000", "6703004768", "120180ABC1"}
+    assert reading.attributes.one("cpr") in {"1403044004", "6703004768", "120180ABC1"}
 
 
 def test_without_trust_a_number_counts_as_not_sent() -> None:
@@ -148,15 +138,12 @@ def test_without_trust_a_number_counts_as_not_sent() -> None:
     [
         (("1",), Assurance.SELF_ASSERTED),
         (("2",), Assurance.LOW),
-        (("Low",), Assurance.LOW),
         (("3",), Assurance.SUBSTANTIAL),
-        (("Substantial",), Assurance.SUBSTANTIAL),
         (("https://data.gov.dk/concept/core/nsis/Substantial",), Assurance.SUBSTANTIAL),
         (("https://data.gov.dk/concept/core/nsis/loa/High",), Assurance.HIGH),
         (("High", "2"), Assurance.LOW),
         (("https://refeds.org/assurance", "3"), Assurance.SUBSTANTIAL),
         (("https://evil.example/High",), None),
-        (("5",), None),
         ((), None),
     ],
 )
@@ -175,7 +162,6 @@ STATED = Institution("i", assurance=Assurance.LOW)
         (STATED, {"assurance": "1"}, Assurance.SELF_ASSERTED),
         (STATED, {"assurance": "High"}, Assurance.HIGH),
         (STATED, {"assurance": "https://refeds.org/assurance"}, None),
-        (STATED, {"assurance": "none"}, None),
         (STATED, {"assurance": " "}, None),
         (replace(STATED, max_assurance=Assurance.SELF_ASSERTED), {}, Assurance.SELF_ASSERTED),
         (replace(STATED, national_eid=True), {}, None),
@@ -193,7 +179,6 @@ def test_a_stated_assurance_counts_only_if_none_came(institution: Institution, s
     ("sent", "kept", "withheld"),
     [
         (("3",), ("3",), ()),
-        (("2", "Substantial"), ("2", "Substantial"), ()),
         (("4", "3"), ("3",), (("eduPersonAssurance", "above_cap"),)),
         (
             ("https://refeds.org/assurance", "4"),

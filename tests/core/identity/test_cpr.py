@@ -18,19 +18,14 @@ TODAY = date(2026, 11, 25)
     [
         ("0101601234", CprKind.REAL),
         ("1403044004", CprKind.REAL),
-        ("0101650000", CprKind.REAL),
         ("0101010110", CprKind.REAL),
         ("6703004768", CprKind.REPLACEMENT),
         ("6101014000", CprKind.REPLACEMENT),
-        ("9112004000", CprKind.REPLACEMENT),
         ("120180ABC1", CprKind.CONSTRUCTED),
         ("1201800BB1", CprKind.CONSTRUCTED),
-        ("290200ABC2", CprKind.CONSTRUCTED),
         ("310280ABC1", CprKind.INVALID),  # no such day in any century
-        ("6707610000", CprKind.REPLACEMENT),
         ("9212004000", CprKind.INVALID),  # day 32
         ("6002004000", CprKind.INVALID),  # day 60 is neither a day nor a replacement's
-        ("3202004000", CprKind.INVALID),
         ("0013004000", CprKind.INVALID),
         ("2902010000", CprKind.INVALID),  # 1901 was no leap year
         ("2902004000", CprKind.REAL),  # 2000 was
@@ -40,14 +35,11 @@ TODAY = date(2026, 11, 25)
         ("0101585000", CprKind.INVALID),  # born 1858
         ("0101000000", CprKind.INVALID),  # born 1900: 126 years old
         ("010101-0110", CprKind.INVALID),
-        ("010101 011", CprKind.INVALID),
         ("0101010110\n", CprKind.INVALID),
         (" 101010110", CprKind.INVALID),
         ("010101011", CprKind.INVALID),
-        ("01010101100", CprKind.INVALID),
         ("٠١٠١٠١٠١١٠", CprKind.INVALID),  # noqa: RUF001 - digits, but not ours
         ("０１０１０１０１１０", CprKind.INVALID),  # noqa: RUF001 - as above
-        ("ABCDEFGHIJ", CprKind.INVALID),
         ("120180ÆØÅ1", CprKind.INVALID),
         ("", CprKind.INVALID),
     ],
@@ -78,16 +70,12 @@ def test_who_has_a_kind_has_a_bearable_age(value: str, today: date) -> None:
     ("value", "born"),
     [
         ("0101003999", date(1900, 1, 1)),
-        ("0101993999", date(1999, 1, 1)),
         ("0101364000", date(2036, 1, 1)),
         ("0101374000", date(1937, 1, 1)),
-        ("0101369000", date(2036, 1, 1)),
-        ("0101379000", date(1937, 1, 1)),
         ("0101575000", date(2057, 1, 1)),
         ("0101588000", date(1858, 1, 1)),
         ("6101364000", date(2036, 1, 1)),
         ("120180ABC1", None),
-        ("3102004000", None),
     ],
 )
 def test_the_seventh_digit_tells_the_century(value: str, born: date | None) -> None:
@@ -126,19 +114,14 @@ def test_the_number_stands_behind_the_danish_prefix(value: str, number: str | No
     [
         ("user_0101901234x", False, True),
         ("user_0101901234x", True, False),
-        ("user:0101901234@au.dk", True, True),
         ("010190 1234", False, True),
-        ("010190-1234", True, True),
-        ("01-01-90-12-34", True, True),
         ("01.01.90 - 12.34", False, True),
         ("010190-12 34", False, True),
         ("2012-06-30 12-34", False, False),
-        ("12.10.2030 20.45", False, False),
         ("10.11.12.13", False, False),
         ("6703004768", False, True),
         ("1732487362", False, False),  # a time in seconds
         ("4512345678", False, False),  # a telephone number
-        ("00101901234", False, False),
         ("01019012345", False, False),
         ("0113901234", False, False),
         ("9208-2002-2-000000000000", False, False),
@@ -217,7 +200,6 @@ def test_a_random_id_is_no_number(value: UUID) -> None:
         ("user_1403044004x", "user_#x"),
         ("120180ABC1, 1201800BB1", "#, #"),
         ("120180-ABC1", "#"),
-        ("14-03-04-40-04@au.dk", "#@au.dk"),
         ("x120180abc1d2", "x120180abc1d2"),
         ("Jens Høj – 0000", "Jens Høj – 0000"),  # nothing found, nothing changed
         ("Høj – 140304 – 4004", "Høj - #"),  # found, so plain

@@ -71,18 +71,13 @@ def test_a_person_is_read_under_wayfs_names() -> None:
     ("version", "known"),
     [
         ("OIO-SAML-3.0", True),
-        ("OIO-SAML-3.0.3", True),
         ("OIO-SAML-4.0.0", True),
         ("OIO-SAML-12.1", True),
         ("OIO-SAML-2.1", False),
-        ("OIO-SAML-2.9", False),
         ("DK-SAML-1.9", False),
         ("DK-SAML-2.0", True),
-        ("DK-SAML-2.1", True),
-        ("XX-SAML-3.0", False),
         ("OIO-SAML-", False),
         ("OIO-SAML-3.0\n", False),
-        ("3.0", False),
         ("", False),
         (None, False),
     ],
@@ -155,9 +150,6 @@ def test_an_institutions_cap_holds_here_too() -> None:
         ("rid", "87654321"),
         ("uuid/persistent", "urn:uuid:5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a10"),
         ("orgName", "Firma ApS"),
-        ("productionUnit", "1000000000"),
-        ("seNumber", "12345678"),
-        ("authorizedToRepresent", "12345678"),
         ("somethingNew", "x"),
     ],
 )
@@ -180,10 +172,7 @@ def test_a_professional_name_id_is_refused(name_id: str) -> None:
     [
         ("dk:gov:saml:attribute:CvrNumberIdentifier", "12345678"),
         ("dk:gov:saml:attribute:RidNumberIdentifier", "87654321"),
-        ("dk:gov:saml:attribute:ProductionUnitIdentifier", "1000000000"),
-        ("dk:gov:saml:attribute:SENumberIdentifier", "12345678"),
         ("urn:oid:0.9.2342.19200300.100.1.1", "CVR:12345678-RID:87654321"),
-        ("urn:oid:2.5.4.5", "cvr:12345678-rid:87654321"),
         ("eduPersonPrincipalName", "CVR:12345678-RID:87654321@sikker-adgang.dk"),
         ("cvr", "12345678"),
         ("rid", "87654321"),
@@ -234,11 +223,9 @@ def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
     ("sent", "names"),
     [
         ({"fullName": "Eva Maria Storgaard", "firstName": None, "lastName": None}, ("Eva Maria", "Storgaard")),
-        ({"fullName": None}, ("Eva", "Storgaard")),
         ({"lastName": ""}, ("Eva", "Storgaard")),
         ({"fullName": "Madonna", "firstName": None, "lastName": None}, (None, "Madonna")),
         ({"fullName": None, "lastName": None}, ("Eva", None)),
-        ({"fullName": None, "firstName": None}, (None, "Storgaard")),
     ],
 )
 def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:
@@ -253,10 +240,8 @@ def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tu
     [
         (None, "1968-11-30", "19681130"),
         (None, "30-11-1968", "19681130"),
-        (None, "19681130", "19681130"),
         ("3011681300", "1970-01-01", "19681130"),
         (None, "1968-02-30", None),
-        (None, "2031-01-01", None),
         (None, "2026-11-25", "20261125"),  # born today
         (None, "2026-11-26", None),
         (None, "30/11/1968", None),

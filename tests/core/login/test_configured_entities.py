@@ -88,7 +88,6 @@ def class_of(rules: ConfiguredEntities, came: Authentication) -> str | None:
 @pytest.mark.parametrize(
     ("values", "level"),
     [
-        ({"loa": "Low"}, "Low"),
         ({"loa": "High"}, "High"),
         ({"loa": "High", f"{NSIS}ial": "Low"}, "Low"),
         ({"loa": "Low", f"{NSIS}ial": "High", f"{NSIS}aal": "High"}, "Low"),
@@ -161,19 +160,15 @@ def asking(service: str = "my-loans", *classes: str, idp_list: tuple[str, ...] =
     ("request_", "purpose", "ways"),
     [
         (asking(), LoginPurpose.LOGIN, ("nemid", "wayf", "library")),
-        (asking(), LoginPurpose.CHOICES, ("nemid", "wayf", "library")),
         (asking(), LoginPurpose.SIGN_UP, ("nemid", "wayf")),
-        (asking(), LoginPurpose.PIN, ("nemid", "wayf")),
         (asking(), LoginPurpose.PIN_BY_MAIL, ()),
         (asking("none"), LoginPurpose.LOGIN, ()),
-        (asking(idp_list=("https://wayf.example",)), LoginPurpose.LOGIN, ("wayf",)),
         (asking(idp_list=("https://idp.au.example",)), LoginPurpose.LOGIN, ("wayf",)),
         (asking(idp_list=("https://au-alias.example",)), LoginPurpose.LOGIN, ("wayf",)),
         (asking(idp_list=("https://eid.example", "https://unknown.example")), LoginPurpose.LOGIN, ("nemid",)),
         (asking("wayf-only", idp_list=("https://wayf.example", "https://eid.example")), LoginPurpose.LOGIN, ("wayf",)),
         (asking("my-loans", PASSWORD), LoginPurpose.LOGIN, ("nemid", "wayf", "library")),
         (asking("my-loans", MFA), LoginPurpose.LOGIN, ("nemid", "wayf")),
-        (asking("none", MFA, idp_list=("https://wayf.example",)), LoginPurpose.LOGIN, ()),
     ],
 )
 def test_a_request_may_take_the_ways_of_its_service(
@@ -258,7 +253,6 @@ FORMATS = "urn:oasis:names:tc:SAML:"
         (f"{FORMATS}2.0:nameid-format:transient", (), True),
         (f"{FORMATS}2.0:nameid-format:persistent", (), False),
         (f"{FORMATS}2.0:nameid-format:persistent", ("https://refeds.org/category/anonymous",), True),
-        (f"{FORMATS}1.1:nameid-format:emailAddress", (), False),
     ],
 )
 @pytest.mark.profile(40)

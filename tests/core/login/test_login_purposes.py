@@ -17,7 +17,6 @@ from broker.core.policy.model import Decision, Effect, Reason
 from tests.core.login.transaction_strategies import LACKING, terms_of, transactions
 
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
-KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), None, optional=True)
 
 
 @pytest.fixture

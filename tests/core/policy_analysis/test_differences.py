@@ -1,6 +1,5 @@
 """The differences between two policy sets: each key is reported, and no random login shows more than the rows."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from broker.core.policy_analysis.personas import Analysis
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, FILES, GUEST, STUDENT, load_policies
 from tests.core.policy_analysis.random_logins import MAPS, SERVICES, SITE, UPSTREAMS, edit_keys, random_logins
 from tests.plugins.core_values import NOW
+
+pytestmark = pytest.mark.long("compares sets of policies by their logins")
 
 TWO_SOURCES = {
     "wayf": replace(UPSTREAMS["wayf"], institutions=UPSTREAMS["wayf"].institutions[:1]),
@@ -145,7 +146,6 @@ def read_again(row: Row, policies: PolicySet) -> DescribedLogin:
 class Counts:
     """Counts over pairs of sets: WIDER that random logins show, those without a row, and false rows."""
 
-    pairs: int = 0
     shown: int = 0
     missed: int = 0
     false: int = 0
@@ -162,21 +162,18 @@ class Counts:
         for row in rows:
             shown = find_wider(trial, SITE.services[row.service], [read_again(row, each) for each in sets])
             self.false += (row.service, row.change.text) not in shown
-        self.pairs += 1
 
 
-@pytest.mark.long("plays thousands of logins")
 def test_what_random_logins_show_to_be_wider_has_a_row(tmp_path: Path) -> None:
     """Of all pairs together at least 99 of 100, and each row is shown by its own login."""
     draw, counts = Random(1), Counts()
     before = load_policies(tmp_path / "before", FILES)
-    for at in range(12):
+    for at in range(6):
         try:
             after = load_policies(tmp_path / f"after-{at}", edit_keys(draw, 1 + at % 3))
         except ConfigurationFaults:
             continue  # these changes exclude each other
         counts.add((before, after), draw)
-    sys.stdout.write(f"{counts}\n")
     assert counts.shown
     assert 100 * counts.missed <= counts.shown
     assert counts.false == 0

@@ -161,6 +161,7 @@ def shipped_policies() -> PolicySet:
     return live_policies.load(POLICIES, NOW)
 
 
+@pytest.mark.long("analyses the shipped policies")
 def test_the_shipped_policies_have_no_findings(shipped_policies: PolicySet) -> None:
     """At a site as they are written for nothing is without effect."""
     assert analyze(shipped_policies) == []

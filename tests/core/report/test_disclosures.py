@@ -20,7 +20,8 @@ def triples(found: Disclosures) -> set[tuple[str, str, str]]:
     return {(each.service, each.affiliation, listed.name) for each in found.releases for listed in each.attributes}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.long("plays hundreds of logins")
+@pytest.mark.parametrize("seed", range(2))
 def test_all_that_leaves_is_listed_and_nothing_else(seed: int) -> None:
     """No random login is given more, and a login that the engine lets go with it stands behind each line."""
     draw = Random(seed)

@@ -42,18 +42,6 @@ def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, 
     assert not breaker.is_open
 
 
-def test_a_trial_without_an_answer_keeps_it_open(world: Any, breaker: GuardedLibrary) -> None:
-    """One status request in ten seconds is all that a silent library system gets."""
-    silence(world, breaker)
-    for _ in range(3):
-        world.now += timedelta(seconds=11)
-        silence(world, breaker, 1)
-        world.library.calls.clear()
-        with pytest.raises(CallNotSent):
-            breaker.read("1", world.now)
-        assert world.library.calls == []
-
-
 def test_the_status_request_is_sent_to_a_real_connector(world: Any) -> None:
     """A connector refuses a number that it never gives without a call, which would look like an answer."""
     sent: list[str] = []

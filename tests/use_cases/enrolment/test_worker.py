@@ -6,24 +6,13 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibraryUnavailable
 from tests.use_cases.enrolment.conftest import make_wanted_for
 from tests.use_cases.memory_library import AASE, AASE_CPR
 
 IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
-
-
-def test_a_person_without_a_borrower_gets_one(world: Any) -> None:
-    """The finished enrolment keeps no CPR number, and the record names the borrower."""
-    done = world.enrol()
-    assert (done.state, done.outcome, done.wanted) == (EnrolmentState.DONE, EnrolmentOutcome.CREATED, None)
-    (borrower,) = world.library.borrowers.values()
-    assert (borrower.cpr, borrower.mark) == (AASE_CPR, done.id)
-    record = world.persons.read("aase", world.now)
-    assert record.value.borrower_number == borrower.number
-    assert AASE_CPR not in str(world.store.get(record.key, world.now).value)
 
 
 @pytest.mark.parametrize(

@@ -517,7 +517,8 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
 
 
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(choose_size(200, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
+    "examples",
+    [choose_size(5, otherwise=40), pytest.param(choose_size(200, otherwise=2000), marks=pytest.mark.slow(seconds=15))],
 )
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """The rules hold for every interleaving of two workers."""

@@ -15,7 +15,6 @@ from tests.plugins.core_values import make_authentication, make_transaction
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 INSTANT, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
-HOUR: Final = timedelta(hours=1)
 MARKED: Final = timedelta(minutes=33)  # as long as a transaction lives, and the difference of clocks
 LOGIN: Final = make_authentication(issuer="i", name_id="_t", session_index="_i")
 TRANSACTION: Final = make_transaction(
