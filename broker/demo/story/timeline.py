@@ -33,7 +33,7 @@ _RESPONSE: Final = re.compile(r'name="SAMLResponse" value="([^"]+)"')
 _PIN: Final = re.compile(r'("password(?:_2)?": )"[^"]*"')
 # Fields of the broker's log lines that are no part of the story.
 _HIDDEN: Final = frozenset({"event", "timestamp", "level", "reference", "policy", "near_misses"})
-# Each process of the broker logs an edit of the policies within this time: it is told once.
+# Every process of the broker logs an edit of the policies within this time; one line is shown.
 _SAME_EDIT: Final = timedelta(seconds=20)
 _AFFILIATIONS: Final[Mapping[str, Texts]] = {
     "student": ("student", "studerende"),
@@ -62,7 +62,7 @@ _EVENTS: Final = {
     "register_looked_up": ("The register of persons is asked", "Personregisteret bliver spurgt"),
 }
 
-# What only the broker's checks of the set-up send: they look for nobody and create nobody.
+# Parts of the calls by which the broker checks the set-up; they concern no borrower.
 _CHECKS: Final = ("0000000000", "/patrons/0/password", "Dry run")
 _CALLS: Final = {
     "GET": ("Looks for borrowers", "Søger efter lånere"),
@@ -157,7 +157,7 @@ class Timeline:
     def watch_library_system(self, app: Flask, name: str) -> None:
         """Add each call of the library system's interface, with its body and answer.
 
-        The broker's checks of the set-up are left out: they are about no borrower.
+        Calls that check the set-up are left out, because they concern no borrower.
         """
 
         @app.after_request
