@@ -1,6 +1,7 @@
 """The plugins that all tests may use, and the profiles of random tests."""
 
 import prometheus_client  # noqa: F401 - read before a test names a folder of shared counts: it looks only once
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # Hypothesis changes its settings where the variable CI is set. These are the same on every machine.
@@ -17,6 +18,18 @@ settings.register_profile("few", settings.get_profile("whole"), max_examples=20)
 # and finds such faults.
 settings.register_profile("gate", settings.get_profile("whole"), derandomize=True, database=None)
 settings.load_profile("untimed")
+
+
+def uses_session_server(item: pytest.Item) -> bool:
+    """Return whether a test uses a server that takes seconds to start and that each worker starts for itself."""
+    return not {"interop", "demo"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that use such a server first, so that one worker runs them all."""
+    items.sort(key=lambda item: not uses_session_server(item))
+
 
 pytest_plugins = [
     f"tests.plugins.{name}"

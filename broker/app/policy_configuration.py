@@ -261,7 +261,7 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
         base_url=settings.base_url,
         digest=policies.digest,
         folder=str(folder) if folder else None,
-        leaves=find_disclosures(trial),
+        disclosures=find_disclosures(trial),
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=_find_answers(settings),

@@ -9,7 +9,7 @@ from flask import Blueprint
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.staff.staff_access import StaffAccess
 from broker.adapters.web.staff.staff_cases import StaffCases
-from broker.adapters.web.staff.staff_policies import StaffPolicies
+from broker.adapters.web.staff.staff_policies import StaffPolicyPages
 from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
@@ -30,7 +30,7 @@ def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
         sessions.drop_unlisted(now())
     access = StaffAccess(ports, found, sessions)
     routes = access.routes()
-    StaffPolicies(access, parts.make_trial_site).add_to(routes)
+    StaffPolicyPages(access, parts.make_trial_site).add_to(routes)
     url = partial(borrower_url, parts)
     cases = StaffCases(access, parts.staff_search, parts.pins, parts.make_explainer, url)
     cases.add_to(routes)

@@ -133,7 +133,10 @@ def load(folder: Path) -> AttributeMaps:
             faults += error.faults
             continue
         maps[path.stem] = AttributeMap(
-            path.stem, written.rows(), outgoing=bool(written.writes), complete=written.complete
+            path.stem,
+            written.rows(),
+            outgoing=bool(written.writes),
+            completes_names=written.complete,
         )
     labels: Mapping[str, Text] = {}
     try:

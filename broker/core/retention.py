@@ -35,7 +35,7 @@ class Retention:
 
     ``holds`` is the content of such a record, ``lasts`` the longest time that it is kept, ``since``
     the beginning of that time, ``why`` the purpose. If ``lasts`` is None, the writer of a record
-    sets its end, and ``long`` says in words when that is.
+    sets its end, and ``end_in_words`` says in words when that is.
     """
 
     kind: RecordKind
@@ -43,13 +43,13 @@ class Retention:
     lasts: timedelta | None
     since: str
     why: str
-    long: str = ""
+    end_in_words: str = ""
 
     @property
     def span(self) -> timedelta:
         """Return ``lasts``. Raises ValueError if it is None."""
         if self.lasts is None:
-            raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
+            raise ValueError(f"how long a {self.kind} of this row is kept: {self.end_in_words}")
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
@@ -64,7 +64,7 @@ class Retention:
 
         Raises ValueError if the row has no ``long``.
         """
-        if not self.long:
+        if not self.end_in_words:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end
 
@@ -159,7 +159,7 @@ LEASE: Final = Retention(
 )
 KNOWN_BROWSER: Final = Retention(
     "person",
-    _("a browser that the person marked as their own: borrower number, keyed hash of a secret"),
+    _("a browser that needs no mailed code: borrower number, keyed hash of a secret"),
     90 * _DAY,
     _("the mark"),
     _("to let number and PIN be enough there"),

@@ -108,12 +108,12 @@ def test_a_no_invalidates_links_and_browsers_of_the_other_mailbox(deployment: De
     known = browsers.remember(number)
     person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
-    assert deployment.parts.codes.find_link(token) == number
+    assert deployment.parts.codes.require_link(token) == number
     if lost:
         deployment.koha.faults.plan("change", "failed after", 9)
     prove_mailbox(person, page, OWN)
     with pytest.raises(LinkGone):
-        deployment.parts.codes.find_link(token)
+        deployment.parts.codes.require_link(token)
     assert browsers.find([known]) == {}
 
 

@@ -3,21 +3,19 @@
 Source: docs/reference/attacks.md#15.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import run_demo
 from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.example_counts import choose_size
 
 pytestmark = pytest.mark.slow(seconds=10)
 
 # The normal test run needs fewer: a broker that accepts a Response twice does so within the first few posts.
-LOGINS = choose_size(200, otherwise=500)
+LOGINS = choose_size(80, otherwise=500)
 
 
 @pytest.mark.attack(15)
@@ -27,7 +25,7 @@ def test_each_response_is_accepted_once(
 ) -> None:
     """Of three parallel posts exactly one is accepted, and each login issues one assertion."""
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)
+    setting = write_demo(tmp_path / "demo", store=url)
     configure_single_method(setting)
     with run_demo(setting) as demo:
         replays = Replays(demo)

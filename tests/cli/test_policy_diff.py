@@ -26,9 +26,9 @@ EDITS = [
         "private.yaml",
         "library-walk-in@au.dk], assurance: low",
         "library-walk-in@au.dk, member@au.dk], assurance: low",
-        "WIDER myprint nobody -> private: let in, where it was no_affiliation (private.yaml:",
+        "WIDER myprint nobody -> private: now let in; was refused: no_affiliation (private.yaml:",
     ),
-    ("private.yaml", "age: 18, ", "age: 17, ", "WIDER my-loans private: let in, where it was too_young"),
+    ("private.yaml", "age: 18, ", "age: 17, ", "WIDER my-loans private: now let in; was refused: too_young"),
     (
         "employee.yaml",
         "[employee@au.dk, staff@au.dk, faculty@au.dk]",
@@ -142,7 +142,7 @@ def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("age: 18, ", "age: 17, ", 1))
     result = diff(POLICIES, after)
     assert result.exit_code == 78
-    assert "WIDER     Private user: my-loans: let in, where it was too_young" in result.stdout
+    assert "WIDER     Private user: my-loans: now let in; was refused: too_young" in result.stdout
     assert "private.yaml" in result.stderr
     assert "lets in" in result.stderr
 

@@ -83,9 +83,9 @@ def test_a_refusal_names_its_rule(try_login: Try) -> None:
 def test_a_login_that_matches_no_file_shows_the_nearest_conditions(try_login: Try) -> None:
     """The output has the attribute, the values and the line of each."""
     result = try_login("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans").stdout
-    assert "near      student.yaml:10 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
+    assert "nearest   student.yaml:10 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
     many = (
-        "near      employee.yaml:10 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
+        "nearest   employee.yaml:10 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
     )
     assert many in result
 
@@ -150,7 +150,7 @@ def test_every_way_to_describe_a_login_is_played(
 
 def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(try_login: Try) -> None:
     """A sign-up releases nothing; with a service named, the same person logs in there."""
-    assert "the sign-up is done; nothing leaves" in try_login("--persona", "dorte").stdout
+    assert "the sign-up is done; nothing is sent" in try_login("--persona", "dorte").stdout
     assert "as private" in try_login("--persona", "dorte", "--service", "my-loans").stdout
 
 

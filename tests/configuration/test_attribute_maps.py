@@ -78,7 +78,7 @@ def test_only_what_is_read_is_completed(tmp_path: Path) -> None:
     assert faults(tmp_path, out=out) == [
         "out.yaml:1: the file: complete is for reading: remove it from a service's map"
     ]
-    assert {name for name, each in SHIPPED.maps.items() if each.complete} == {"oiosaml2", "oiosaml3"}
+    assert {name for name, each in SHIPPED.maps.items() if each.completes_names} == {"oiosaml2", "oiosaml3"}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from broker.configuration.settings.new_folder import SHIPPED
-from broker.demo.page_language import create_demo_app
+from broker.demo.demo_app import create_demo_app
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.story import stories

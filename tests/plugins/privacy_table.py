@@ -35,7 +35,7 @@ def spell_span(span: timedelta) -> str:
 def table() -> str:
     """Return the rows as Markdown."""
     rows = [
-        (f"`{row.kind}`", row.holds, row.long or spell_span(row.lasts or timedelta()), row.since, row.why)
+        (f"`{row.kind}`", row.holds, row.end_in_words or spell_span(row.lasts or timedelta()), row.since, row.why)
         for row in TABLE
     ]
     lines = [f"| {' | '.join(cells)} |" for cells in (_HEAD, ("---",) * len(_HEAD), *rows)]

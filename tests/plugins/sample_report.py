@@ -57,7 +57,7 @@ def build_sample_report() -> PolicyReport:
         base_url="https://login.library.example",
         digest=policies.digest,
         folder=None,
-        leaves=find_disclosures(Analysis((policies,), (site,), NOW)),
+        disclosures=find_disclosures(Analysis((policies,), (site,), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,

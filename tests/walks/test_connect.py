@@ -19,12 +19,12 @@ from broker.cli.main import broker
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import onward, texts
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import Ports, Setting, write
+from broker.demo.run.demo_folder import Setting
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import run_demo
 from broker.demo.saml.key_pair import KeyPair
 from tests.interop.parties import lasso_peer, passport_peer, python3_saml_service
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.ports import free_port
 from tests.plugins.programs import wait_until
 
@@ -166,7 +166,7 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
 def connected_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
     """Type the document in, put the descriptors into the folder, and introduce the broker to everybody."""
     folder = tmp_path_factory.mktemp("connect")
-    setting = write(folder / "library", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(folder / "library")
     type_in(folder)
     # Lasso encrypts whatever it sends, as Entra ID does with token encryption.
     setting.config.write_text(setting.config.read_text().replace('# encryption = "cbc"', 'encryption = "cbc"'))

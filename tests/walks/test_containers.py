@@ -14,15 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from broker.demo.run.demo_folder import Ports, write
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.locked_packages import link_locked_packages
 from tests.plugins.ports import free_port
 from tests.plugins.programs import run_program, wait_until
@@ -105,8 +103,7 @@ def store(tmp_path: Path) -> Iterator[str]:
 
 def test_the_services_of_the_containers_become_ready(image: Image, store: str, tmp_path: Path) -> None:
     """The commands of the image and of compose.yaml start the broker, its work and Redis."""
-    base = free_base()
-    setting = write(tmp_path / "demo", Ports(base), datetime.now(UTC))
+    setting = write_demo(tmp_path / "demo")
     environ = image.shell({"BROKER_STORE__URL": store, "BROKER_CONFIG": str(setting.config)})
     services = COMPOSE["services"]
     assert services["broker"]["command"] == image.commands["CMD"]
@@ -115,7 +112,7 @@ def test_the_services_of_the_containers_become_ready(image: Image, store: str, t
         run_program(services["broker"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
         run_program(services["work"]["command"], environ, cwd=tmp_path, stdout=log, stderr=log),
     ):
-        wait_until(lambda: is_ready(base))
+        wait_until(lambda: is_ready(setting.ports.number("broker")))
         healthy = subprocess.run(
             image.commands["HEALTHCHECK"], env=environ, check=False, capture_output=True, text=True
         )

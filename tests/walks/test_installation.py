@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +12,10 @@ import pytest
 from broker.configuration.checked_files import FILL_IN
 from broker.configuration.settings import new_folder
 from broker.demo.people.personas import AU
-from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import run_parties
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.programs import wait_until
 from tests.plugins.served_broker import is_ready, log_in
 from tests.walks.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
@@ -44,7 +43,7 @@ def installed_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Insta
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Setting]:
     """Yield a hub, a library and a mail server that wait for a broker."""
-    setting = write(tmp_path / "world", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path / "world")
     with run_parties(setting):
         yield setting
 

@@ -94,7 +94,7 @@ class _From(_Loopback):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a demo behind nginx, where everything from the rude network is a computer that several people use."""
     ports = PortsBehind(free_base(), free_port())
-    setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
+    setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC), key_size=2048)
     text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
     setting.config.write_text('shared_networks = ["127.0.66.0/24", "198.51.100.0/24"]\n' + text, encoding="utf-8")
     with run_demo(setting) as demo, nginx(ports.front, free_port(), ports.number("broker")) as front:

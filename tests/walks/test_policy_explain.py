@@ -179,6 +179,6 @@ def test_an_unknown_reference_is_a_sentence(deployment: Deployment, explain: Exp
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "no page of the last thirty days had this reference" in unknown.stderr
     stranger = deployment.ports.make_stranger_reference("/login/<name>", "transaction_gone")
-    assert "of strangers nothing is kept" in explain(stranger).stdout
+    assert "nothing is stored about visitors who are not" in explain(stranger).stdout
     number = explain("1403044004")
     assert (number.exit_code, "4004" in number.stderr) == (2, False)

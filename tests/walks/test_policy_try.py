@@ -133,7 +133,7 @@ def compare(deployment: Deployment, played: PlayedLogin, walked: Walked) -> None
     assert [step for step in asked if step in STEPS.values()] == walked.steps
     names = deployment.parts.maps.maps["library"]
     leaving = {}
-    for each in played.leaving:
+    for each in played.attributes_sent:
         row = find_outgoing_row(names, each.name)
         assert row
         leaving[row.friendly_name] = each.values

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -13,9 +12,8 @@ from broker.cli.main import broker as command
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUNA, rows
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.folder_contents import read_folder_contents
 from tests.plugins.programs import wait_until
 
@@ -26,7 +24,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Yield a demo with Datafordeler."""
     folder = tmp_path_factory.mktemp("register") / "demo"
-    with run_demo(write(folder, Ports(free_base()), datetime.now(UTC), register=True)) as found:
+    with run_demo(write_demo(folder, register=True)) as found:
         yield found
 
 
@@ -43,7 +41,7 @@ def read(printed: bytes) -> Any:
 
 
 def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
-    """Yield the outputs for staff and programs: lists and cases, their events, the report, and metrics."""
+    """Yield the outputs for staff and programs: lists and cases, their events, and metrics."""
     yield "enrolments list", run_command(demo, "enrolments", "list")
     rows = run_command(demo, "enrolments", "list", "--json")
     yield "enrolments list --json", rows
@@ -52,10 +50,6 @@ def list_staff_outputs(demo: Running) -> Iterator[tuple[str, bytes]]:
             shown = run_command(demo, "person", "show", row["person"], *shape)
             yield f"person show {shape}", shown
     yield from events_of_borrowers(demo)
-    folder = demo.setting.folder / "report"
-    run_command(demo, "policy", "report", "--html", str(folder))
-    for page in folder.iterdir():
-        yield f"policy report {page.name}", page.read_bytes()
     yield "metrics", Browser().get(f"{demo.setting.ports.origin('broker')}/metrics").content
 
 
@@ -123,7 +117,7 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
 ) -> None:
     """No page, assertion, log line, mail, audit log, store file or borrower holds what only the register has of them.
 
-    Nor does any output of a command, the report, a metric, a case, their own choices or the file of those.
+    Nor does any output of a command, a metric, a case, their own choices or the file of those.
 
     All else ends as it should, though the register is down at first: no login waits for it, and addresses arrive later.
     """
@@ -148,7 +142,6 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     assert b'"receipts"' in spoken["my choices' file"] or b"my-loans" in spoken["my choices' file"]
     assert b"register_asked" in spoken["audit show dagny--json"]
     assert b"register_asked" in spoken["audit show runa"]
-    assert b"my-loans" in spoken["policy report report-en.html"]
     assert all(b"my-loans" in spoken[f"person export {each.name}"] for each in (RUNA, DAGNY))
     found = {(place, mark) for place, octets in everything for mark in marks if mark.encode() in octets}
     assert found == set()

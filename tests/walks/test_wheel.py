@@ -24,9 +24,7 @@ from tests.plugins.served_broker import is_ready, log_in
 pytestmark = pytest.mark.server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-GUNICORN: Final = (
-    "gunicorn --worker-class gthread --threads 4 --worker-connections 4 --keep-alive 0 --bind 127.0.0.1:{port} {app}"
-)
+GUNICORN: Final = "gunicorn --worker-class gthread --threads 4 --worker-connections 4 --keep-alive 0 --bind 127.0.0.1:{port} broker.wsgi:app"
 NOT_OURS: Final = ("BROKER_CONFIG", "PYTHONPATH")
 
 
@@ -121,23 +119,24 @@ def commands(installed_broker: Installed) -> Iterator[tuple[Ports, str, dict[str
         yield ports, config, {"serve": serve, "work": work}
 
 
-@pytest.mark.parametrize("server", ["serve", "broker.wsgi:app"])
 def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
-    installed_broker: Installed, commands: tuple[Ports, str, dict[str, list[str]]], server: str
+    installed_broker: Installed, commands: tuple[Ports, str, dict[str, list[str]]]
 ) -> None:
     """By ``broker serve``, and by gunicorn with ``broker.wsgi:app``."""
     ports, config, typed = commands
-    port = ports.number("broker")
-    serve = typed.get(server) or shlex.split(GUNICORN.format(port=port, app=server))
+    port, folder = ports.number("broker"), installed_broker.folder
     environ = {**installed_broker.environ, "BROKER_CONFIG": config}
+    servers = (typed["serve"], shlex.split(GUNICORN.format(port=port)))
     with (
-        (installed_broker.folder / "log").open("wb") as log,
-        run_program(serve, environ, cwd=installed_broker.folder, stdout=log, stderr=log),
-        run_program(typed["work"], environ, cwd=installed_broker.folder, stdout=log, stderr=log),
+        (folder / "work.log").open("wb") as work,
+        (folder / "serve.log").open("wb") as log,
+        run_program(typed["work"], environ, cwd=folder, stdout=work, stderr=work),
     ):
-        wait_until(lambda: is_ready(port))
-        assert log_in(ports) == "Success"
-    if server == "serve":
-        # Both outputs are the log of programs: no line of gunicorn's own stands among them.
-        for line in (installed_broker.folder / "log").read_text(encoding="utf-8").splitlines():
+        for serve, output in zip(servers, (log, subprocess.DEVNULL), strict=True):
+            with run_program(serve, environ, cwd=folder, stdout=output, stderr=output):
+                wait_until(lambda: is_ready(port))
+                assert log_in(ports) == "Success"
+    # Both outputs of our own commands are the log of programs: no line of gunicorn's stands among them.
+    for name in ("work.log", "serve.log"):
+        for line in (folder / name).read_text(encoding="utf-8").splitlines():
             json.loads(line)

@@ -12,10 +12,10 @@ from broker.app.named_configuration import configuration
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
 from broker.configuration.policies.examples import find_failed_examples, noon, run_examples
-from broker.configuration.policies.file_checks import faults_at
+from broker.configuration.policies.file_checks import make_faults
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.findings import Findings, find_results
+from broker.core.policy_analysis.findings import Findings, simulate_personas
 from broker.core.policy_analysis.persona_words import write_options
 from broker.core.policy_analysis.personas import Analysis
 
@@ -60,7 +60,7 @@ def check_policies(
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
         trial = Analysis((policies,), (checked.site,), moment, report_progress=show_progress)
-        analysed = find_results(trial)
+        analysed = simulate_personas(trial)
         warnings += map(str, analysed.find_useless_rules(policies, trial.services))
         logins = _list_untried(analysed, policies, moment)
         found |= {"logins": analysed.logins, "untried": logins}
@@ -114,7 +114,7 @@ def test_policies(folder: Path | None, day: datetime | None) -> None:
     moment = datetime.now(UTC)
     policies = policy_configuration.load_checked(folder, moment).policies
     results = run_examples(policies, noon((day or moment).date()))
-    failed = list(faults_at("", find_failed_examples(results)))
+    failed = list(make_faults("", find_failed_examples(results)))
     if failed:
         raise ConfigurationFaults(failed)
     for result in results:

@@ -1,4 +1,4 @@
-"""Faults of policies that the files alone show: within one file, and between two of them."""
+"""Checks of policies that need only the policy files, not broker.toml."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -24,8 +24,8 @@ PolicyProblem = tuple[PolicyLine, str, str]
 UPSTREAM: Final = "upstream"
 
 
-def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
-    """Yield the faults of files in ``folder``, or in no named one."""
+def make_faults(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
+    """Turn problems into faults; ``folder``, if not empty, is put before the name of the file."""
     for place, what, fix in problems:
         yield Fault(str(PurePath(folder, str(place))), what, fix)
 
@@ -89,10 +89,10 @@ def _check_release(policy: Policy, release: Release) -> Iterator[PolicyProblem]:
             yield listed.place, what, fix
 
 
-_Faults = Iterator[tuple[str, str]]  # what is wrong, and how to fix it
+_Problems = Iterator[tuple[str, str]]  # what is wrong, and how to fix it
 
 
-def _check_listed(release: Release, listed: ReleasedAttribute) -> _Faults:
+def _check_listed(release: Release, listed: ReleasedAttribute) -> _Problems:
     name, bundle = listed.name, BUNDLES.get(release.service)
     if is_category(release) and name in NEVER_BY_CATEGORY:
         yield f"{name} is never released to a category", "list it under the service's own name"
@@ -100,7 +100,7 @@ def _check_listed(release: Release, listed: ReleasedAttribute) -> _Faults:
         what = f"{name} is none of the attributes of {release.service}"
         yield what, f"those are {', '.join(sorted(bundle))}"
     if listed.optional and release.legal_basis != "consent":
-        fix = "a choice is only a choice under legal_basis: consent"
+        fix = "optional attributes need legal_basis: consent"
         yield f"{name} is optional without consent", fix
     if name == CPR_ATTRIBUTE and listed.values:
         fix = "a policy never sees the digits; require: {cpr: real} asks for one"
@@ -110,7 +110,7 @@ def _check_listed(release: Release, listed: ReleasedAttribute) -> _Faults:
         yield "borrower_number without a borrower", fix
 
 
-def _check_stated(listed: ReleasedAttribute) -> _Faults:
+def _check_stated(listed: ReleasedAttribute) -> _Problems:
     """Find a constant that the files cannot state, or that the attribute cannot have."""
     if not listed.states:
         return
@@ -119,7 +119,7 @@ def _check_stated(listed: ReleasedAttribute) -> _Faults:
     if _is_vouched_for(name) or any(map(looks_like_cpr, listed.states)):
         yield f"{name} cannot be stated", "leave states out: the value comes with the login"
     elif listed.values or any("*" in value for value in listed.states):
-        yield f"{name}: states is exact, and stands without values", "write states: the value"
+        yield f"{name}: states takes no * and no values beside it", "write states: the value"
     elif not all(re.fullmatch(pattern, value) for value in listed.states):
         yield f"{name}: no such value is possible", f"it must match {pattern}"
     elif known.single and len(listed.states) > 1:
@@ -141,7 +141,7 @@ def _check_match(policy: Policy) -> Iterator[PolicyProblem]:
     yield from _check_proof_domains(policy, conditions)
     for condition in conditions:
         if condition.name in NEVER_BY_CATEGORY:
-            fix = "require: {cpr: real} asks for one; affiliation never hangs on a number"
+            fix = "require: {cpr: real} asks for one; a policy cannot match on a number"
             yield condition.place, f"match on {condition.name}", fix
     listed = chain.from_iterable(release.attributes for release in policy.releases)
     valued_lines: list[Condition | ReleasedAttribute] = [*conditions, *listed]
@@ -188,12 +188,15 @@ def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
 
 
 def _check_required_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
-    """Find an upstream that makes accounts, and by which nobody has the affiliation."""
+    """Find an upstream in require.upstream that no alternative of match names.
+
+    Nobody could meet that requirement.
+    """
     matched = [each.values for each in policy.conditions if each.name == UPSTREAM]
     place = policy.require.line_of("upstream")
     for upstream in policy.require.upstream:
         if upstream not in chain.from_iterable(matched):
-            what = f"nobody of this affiliation comes by {upstream!r}"
+            what = f"no alternative of match names the upstream {upstream!r}"
             yield place, what, "name it in an alternative of match, or take it out here"
 
 
@@ -224,13 +227,13 @@ def _check_lowering_upstreams(policies: Collection[Policy]) -> Iterator[PolicyPr
     for rule in (policy.borrower for policy in policies if policy.borrower):
         for upstream in rule.lowers.by if rule.lowers else ():
             if upstream not in asserting:
-                head = f"lowers by {upstream}, of whom no file asks an affiliation:"
-                what = f"{head} everybody who comes so has none"
-                yield rule.place, what, "name a university's way in"
+                head = f"lowers.by names {upstream}, but no policy matches an affiliation from it:"
+                what = f"{head} every login by it would look as if the person had left"
+                yield rule.place, what, "name an upstream that asserts affiliations"
 
 
 def _find_shared_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
-    """Find two proofs that cover one domain: a mailbox belongs to one person per proof only."""
+    """Find two proofs that cover one domain: a mailbox belongs to one person only by each proof."""
     first: dict[str, str] = {}
     for policy in policies:
         for proof in policy.proofs:

@@ -12,7 +12,7 @@ from broker.configuration.checked_files import S, validate_node
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.examples import find_failed_examples, run_examples
-from broker.configuration.policies.file_checks import faults_at
+from broker.configuration.policies.file_checks import make_faults
 from broker.configuration.policies.file_schema import PolicyShape, Services, ServicesShape
 from broker.configuration.policies.policy_folder import (
     SERVICES,
@@ -65,13 +65,13 @@ def compile_set(
     folder = found.place
     policies, faults = _compile_files(found.files, folder)
     problems, warnings = site_checks.find_problems(policies, now, names)
-    faults += [*faults_at(folder, problems), *found.misnamed]
+    faults += [*make_faults(folder, problems), *found.misnamed]
     faults = faults or list(policy_folder.find_missing_affiliations(found, policies, in_force))
     if faults:
         raise ConfigurationFaults(faults)
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
-    return PolicySet(tuple(policies), found.digest, tuple(faults_at(folder, warnings)))
+    return PolicySet(tuple(policies), found.digest, tuple(make_faults(folder, warnings)))
 
 
 def _compile_files(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], list[Fault]]:
@@ -105,7 +105,7 @@ def _compile_policy(name: str, octets: bytes, texts: bytes, folder: str) -> Poli
     """
     shape = _read_shape(PolicyShape, name, octets, folder)
     services = _compile_services(texts, folder)
-    faults = tuple(faults_at(folder, shape.find_faults(services)))
+    faults = tuple(make_faults(folder, shape.find_faults(services)))
     if faults:
         raise ConfigurationFaults(faults)
     return shape.policy(services)
@@ -120,7 +120,7 @@ def find_failures(
     policies: PolicySet, folder: str, now: datetime, names: NameableInPolicies
 ) -> tuple[Fault, ...]:
     """Return the failed examples of a set, and the site rules that it breaks."""
-    failed = tuple(faults_at(folder, find_failed_examples(run_examples(policies, now))))
+    failed = tuple(make_faults(folder, find_failed_examples(run_examples(policies, now))))
     if names.site_rules is None:
         return failed
     # Import the analysis only for a proposed set: it is slow to import.

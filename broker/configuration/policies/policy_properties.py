@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from broker.configuration.checked_files import Flag, Shape, Whole, is_whole, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.policies.file_checks import UPSTREAM, faults_at
+from broker.configuration.policies.file_checks import UPSTREAM, make_faults
 from broker.configuration.policies.known_names import WrittenName, find_unknown_names, write_names
 from broker.configuration.policies.site_checks import NameableInPolicies, add_proofs
 from broker.configuration.policies.value_syntax import (
@@ -176,7 +176,7 @@ def find_broken_rules(
     known = add_proofs(names.list_known(policies.policies), policies.policies)
     for rule in rules:
         unknown, unconfigured = find_unknown_names(_list_names(rule), known)
-        yield from faults_at("", [*unknown, *unconfigured])
+        yield from make_faults("", [*unknown, *unconfigured])
         if not unknown:
             yield from _report_breaches(rule, policies, find_breaches(rule, policies, site, now))
 

@@ -145,7 +145,7 @@ class AttributeMap:
     name: str
     rows: tuple[MapRow, ...]
     outgoing: bool = False
-    complete: bool = False  # whether names and date of birth are completed as WAYF completes them
+    completes_names: bool = False  # names and date of birth too, as WAYF completes them
     _by_wire: dict[str, MapRow] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -225,7 +225,7 @@ def read_attributes(
         accepted[name] = _accept(name, values, institution, withheld)
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
-    assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    assurance, accepted[ASSURANCE] = _limit_assurance(asserted, institution, withheld)
     if ASSURANCE not in gathered:
         assurance = find_stated_assurance(institution)
     number, kind = _read_cpr(numbers, institution, today, withheld)
@@ -245,17 +245,18 @@ def read_attributes(
 def drop_unusable_cpr(reading: AttributeReading, institution: Institution) -> AttributeReading:
     """Return the reading without a CPR number that is not usable.
 
-    A real number that is not usable counts as not sent. Other kinds keep their name, because the
-    person gets other advice.
+    A real number that is not usable counts as not sent: ``cpr`` becomes "none". A replacement or
+    constructed number keeps its kind in ``cpr``, because the person gets other advice.
     """
     ground = find_cpr_ground(institution, reading.assurance, list_affiliations(reading))
     return _apply_cpr_ground(reading, ground)
 
 
 def assume_ground(reading: AttributeReading) -> AttributeReading:
-    """Return the reading of a login that an example or the analysis describes.
+    """Return the reading of a login that a policy example or the analysis describes.
 
-    No institution is known, so a suitable one is assumed.
+    Its ground is that of a real login with these attributes. No institution is known, so a suitable
+    one is assumed.
     """
     described = _apply_cpr_ground(
         reading, assume_cpr_ground(reading.assurance, list_affiliations(reading))
@@ -390,7 +391,7 @@ def _drop_unknown_affiliations(
             withheld.append((name, "unknown_affiliation"))
 
 
-def _assurance(
+def _limit_assurance(
     values: Values, institution: Institution, withheld: Withheld
 ) -> tuple[Assurance | None, Values]:
     """Return the lowest level asserted, at most the institution's cap, and the values up to it."""

@@ -78,8 +78,8 @@ def check_typed_address(text: str, domains: tuple[str, ...]) -> str:
         return address
     if not _PERSONAL_LOCAL.fullmatch(address.rpartition("@")[0]):
         raise AddressRefused("address_not_plain")
-    # As it was typed and before IDNA, which reads full-width letters and a Kelvin sign as plain
-    # ones.
+    # Compare the domain as it was typed: IDNA turns full-width letters and a Kelvin sign into plain
+    # letters.
     domain = trimmed.rpartition("@")[2]
     if not domain.isascii() or domain.lower() not in domains:
         raise AddressRefused("address_other_domain")

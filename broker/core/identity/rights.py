@@ -2,8 +2,8 @@
 
 ``RIGHTS`` says what a login permits; a mailed link permits a new PIN without a login. Only a usable
 CPR number, or a library number with its PIN, leads to a borrower: never eduPersonPrincipalName,
-cprUuid, name or mail address. A CPR number that is not usable counts as
-absent everywhere, because institutions let guests type a number.
+cprUuid, name or mail address. A CPR number that is not usable counts as absent everywhere, because
+institutions let guests type a number.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -141,4 +141,5 @@ def _find_by_roles(roles: set[str], assurance: Assurance | None, *, alumni: bool
 
 
 def _is_own(affiliation: str, institution: Institution) -> bool:
+    """Return whether an affiliation has no scope, or one of the institution or a part of it."""
     return "@" not in affiliation or is_in_scope(affiliation, "sub", institution.scopes)

@@ -131,7 +131,7 @@ def _read_asserted(
     if is_eid:
         reading = check_eid_assertion(reading, wire, authentication.name_id, upstream)
     reading = drop_unusable_cpr(reading, institution)
-    if is_eid or attribute_map.complete:
+    if is_eid or attribute_map.completes_names:
         return complete_eid_attributes(reading, today)
     return reading
 

@@ -169,7 +169,7 @@ class ConfiguredEntities:
         """Return the service of this name. It exists, because the request was checked for it."""
         return self.services[name]
 
-    def giver(self, authentication: Authentication | None) -> Controller | None:
+    def find_giver(self, authentication: Authentication | None) -> Controller | None:
         """Return the institution that answered: the source of attributes on the consent page."""
         if authentication is None:
             return None

@@ -76,7 +76,7 @@ class PlayedLogin:
 
     @property
     def disclosure(self) -> Disclosure | None:
-        """Return the disclosure to the service; None if no assertion leaves."""
+        """Return the disclosure to the service; None if no assertion is sent."""
         end = self.end
         return end.disclosure if isinstance(end, Issue) else None
 
@@ -101,18 +101,21 @@ class PlayedLogin:
         return policy.borrower.register
 
     @property
-    def leaving(self) -> tuple[Item, ...]:
-        """Return the attributes that leave, in the order of the file."""
+    def attributes_sent(self) -> tuple[Item, ...]:
+        """Return the attributes that the service receives, in the order of the file."""
         return self.disclosure.items if self.disclosure else ()
 
     @property
-    def staying(self) -> tuple[Fate, ...]:
+    def attributes_not_sent(self) -> tuple[Fate, ...]:
         """Return the attributes that are not released, with reason code and line."""
-        leaving = {each.name for each in self.leaving}
-        staying = (fate for fate in self.decision.fates if fate.name not in leaving)
-        return tuple(_mark_not_made(fate) for fate in staying)
+        sent = {each.name for each in self.attributes_sent}
+        unsent = (fate for fate in self.decision.fates if fate.name not in sent)
+        return tuple(_mark_not_made(fate) for fate in unsent)
 
 
 def _mark_not_made(fate: Fate) -> Fate:
-    """Return the fate of an attribute that could not be made: there is no borrower number."""
+    """Return ``fate`` with the code not_made if the policy releases the attribute.
+
+    It is not in the disclosure then, because it had no value: there is no borrower number.
+    """
     return replace(fate, code="not_made") if fate.code in _RELEASED else fate

@@ -30,7 +30,7 @@ class Direction(StrEnum):
 
 
 # Topics whose effects widen a login if they are added, and narrow it if they are removed.
-_GIVING: Final = (Topic.RECEIVES, Topic.WRITES, Topic.REGISTER)
+_WIDENING_TOPICS: Final = (Topic.RECEIVES, Topic.WRITES, Topic.REGISTER)
 # Topics that are compared even if only one of the two sets admits the person.
 _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
@@ -39,15 +39,15 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 class Change:
     """A change for a persona: its direction, its text, and the line that causes it.
 
-    ``value`` is an attribute value that is now released, or no longer is. ``was``: ``place`` is a
-    line of the old set.
+    ``value`` is an attribute value that is now released, or no longer is. ``in_old_set`` is True if
+    ``place`` is a line of the old set.
     """
 
     direction: Direction
     text: str
     place: PolicyLine | None = None
     value: str = ""
-    was: bool = False
+    in_old_set: bool = False
     topic: Topic | None = None
 
 
@@ -84,7 +84,7 @@ def find_differences(trial: Analysis) -> Differences:
     again: set[str] = set()
     for play in iter_plays(trial):
         logins += 1
-        service, affiliation = play.service.name, _write_affiliation(play)
+        service, affiliation = play.service.name, _describe_affiliation(play)
         if service not in again and _is_asked_again(play, trial.now):
             again.add(service)
         for change in find_changes(play.played, trial):
@@ -107,13 +107,16 @@ def find_differences(trial: Analysis) -> Differences:
 
 
 def _measure_effort(facts: GivenFacts) -> tuple[object, ...]:
-    """Return how hard a login is to describe to ``try``; the easiest login is shown."""
+    """Return how many options ``broker policy try`` needs for a login; the easiest is shown."""
     values = sum(map(len, facts.attributes.values()))
     return facts.assurance is None, facts.intent is not None, values
 
 
-def _write_affiliation(play: Play) -> str:
-    """Return the affiliation, or that before and after; ``student at via.dk`` by an exception."""
+def _describe_affiliation(play: Play) -> str:
+    """Return the affiliation, or ``before -> after``.
+
+    The institution follows, as in ``student at via.dk``, if an exception for it decided.
+    """
     old, new = map(_find_affiliation, play.played)
     policies = (each.decision.policy for each in reversed(play.played))
     institution = next((each.institution for each in policies if each and each.institution), "")
@@ -168,16 +171,16 @@ def _compare_effects(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterat
 
 def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     if new.is_permitted and not old.is_permitted:
-        yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
+        yield Change(Direction.WIDER, f"now let in; was refused: {old.reason}", new.place)
     elif old.is_permitted and not new.is_permitted:
         yield Change(Direction.REFUSED, new.reason, new.place)
     elif not new.is_permitted and old.reason != new.reason:
-        text = f"refused for {new.reason}, where it was {old.reason}"
+        text = f"refused: {new.reason}; was: {old.reason}"
         yield Change(Direction.OTHER, text, new.place)
 
 
 def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:
-    if now.topic in _GIVING:
+    if now.topic in _WIDENING_TOPICS:
         yield Change(Direction.WIDER, f"+ {now.title}", now.place, topic=now.topic)
     elif now.topic is Topic.ASKS:
         yield Change(Direction.OTHER, f"asks {now.name}", new.place)
@@ -186,11 +189,12 @@ def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:
 
 
 def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
-    if was.topic in _GIVING:
+    if was.topic in _WIDENING_TOPICS:
         place = was.place if new.is_permitted else new.place
         text = f"- {was.title}"
-        yield Change(Direction.NARROWER, text, place, was=new.is_permitted, topic=was.topic)
+        yield Change(Direction.NARROWER, text, place, in_old_set=new.is_permitted, topic=was.topic)
     elif was.topic is Topic.ASKS and new.is_permitted:
+        # Without the proof of a mailbox more people get in.
         is_proof = old.is_permitted and was.name.startswith("mailbox")
         direction = Direction.WIDER if is_proof else Direction.OTHER
         yield Change(direction, f"no longer asks {was.name}", new.place)
@@ -202,7 +206,7 @@ def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
         yield Change(Direction.WIDER, f"+ {now.title}", now.place, value, topic=now.topic)
     for value in sorted(before - after):
         text = f"- {now.title}"
-        yield Change(Direction.NARROWER, text, was.place, value, was=True, topic=now.topic)
+        yield Change(Direction.NARROWER, text, was.place, value, in_old_set=True, topic=now.topic)
     if was.text == now.text and was.rank == now.rank:
         return
     direction = Direction.OTHER

@@ -129,7 +129,7 @@ def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Itera
 def _leaving(played: PlayedLogin) -> Iterator[Effect]:
     fates = {fate.name: fate for fate in played.decision.fates}
     stated = {listed.name for listed, _values in played.decision.released if listed.states}
-    for each in played.leaving:
+    for each in played.attributes_sent:
         is_number = each.name == CPR_ATTRIBUTE
         possible = {
             _("masked"): is_number,

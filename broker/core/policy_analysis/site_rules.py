@@ -84,6 +84,6 @@ def _make_outcome(played: PlayedLogin) -> Outcome:
         played.decision,
         played.reason,
         played.place,
-        tuple(each.name for each in played.leaving),
+        tuple(each.name for each in played.attributes_sent),
         made is not None and made.outcome is EnrolmentOutcome.CREATED,
     )

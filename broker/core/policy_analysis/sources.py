@@ -157,7 +157,7 @@ def _list_names(attribute_map: AttributeMap | None) -> frozenset[str] | None:
     if attribute_map is None:
         return None
     names = frozenset(row.name for row in attribute_map.rows)
-    return names | _COMPLETED if attribute_map.complete else names
+    return names | _COMPLETED if attribute_map.completes_names else names
 
 
 def find_rank(name: str, value: str) -> int:

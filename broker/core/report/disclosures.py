@@ -78,22 +78,22 @@ class WrittenBorrower:
 
 @dataclass(frozen=True, slots=True)
 class Disclosures:
-    """All that leaves by one policy set.
+    """All data that one policy set releases or writes.
 
     ``logins`` is the number of simulated logins.
     """
 
-    given: tuple[ServiceDisclosure, ...]
+    releases: tuple[ServiceDisclosure, ...]
     borrowers: tuple[WrittenBorrower, ...]
     logins: int
 
     def to(self, service: str) -> tuple[ServiceDisclosure, ...]:
         """Return what one service receives, the affiliation of highest precedence first."""
-        return tuple(each for each in self.given if each.service == service)
+        return tuple(each for each in self.releases if each.service == service)
 
 
 def find_disclosures(analysis: Analysis) -> Disclosures:
-    """Return what leaves by the one policy set of ``analysis``, on its day."""
+    """Return the data that the one policy set of ``analysis`` releases or writes on its day."""
     (policies,) = analysis.sets
     given: dict[tuple[str, str], ServiceDisclosure] = {}
     borrowers: dict[tuple[str, str], WrittenBorrower] = {}
@@ -126,7 +126,7 @@ def find_disclosures(analysis: Analysis) -> Disclosures:
 def _note_disclosure(entry: ServiceDisclosure, play: Play) -> None:
     (played,) = play.played
     entry.upstreams[play.login.upstream] = None
-    for each in played.leaving:
+    for each in played.attributes_sent:
         entry.released.setdefault(each.name, play.login)
     entry.proofs.update(_find_proofs(played))
     entry.told.add(played.question.question.variant if played.question else _NO_PAGE)

@@ -17,7 +17,7 @@ MAIL_SERVER: Final = "mail_server"
 
 @dataclass(frozen=True, slots=True)
 class LibraryAnswers:
-    """The answers in the configuration, about the library and about each receiver.
+    """The statements of broker.toml for the report, about the library and about each receiver.
 
     ``receivers`` says by name how long a receiver keeps the data, whether it takes them out of the
     EU and the EEA, and by which law it may have CPR numbers.
@@ -47,7 +47,7 @@ class PolicyReport:
     base_url: str
     digest: str
     folder: str | None
-    leaves: Disclosures
+    disclosures: Disclosures
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
     answers: LibraryAnswers
@@ -57,25 +57,25 @@ class PolicyReport:
     message_log: bool
     shared_store: bool
     labels: Mapping[str, Text] = field(repr=False)
-    register: str = ""  # the register of persons, where one is configured
+    register: str = ""  # the register of persons, if one is configured
 
     @property
     def receiving(self) -> tuple[Service, ...]:
         """Return the services that receive anything."""
-        given = {each.service for each in self.leaves.given}
+        given = {each.service for each in self.disclosures.releases}
         return tuple(service for service in self.services if service.name in given)
 
     @property
     def policies(self) -> tuple[Policy, ...]:
-        """Return the policies by which anything leaves."""
-        found = [each.policy for each in self.leaves.given]
-        found += [each.policy for each in self.leaves.borrowers]
+        """Return the policies by which anything is sent or written."""
+        found = [each.policy for each in self.disclosures.releases]
+        found += [each.policy for each in self.disclosures.borrowers]
         return tuple({policy.affiliation: policy for policy in found}.values())
 
     def purposes(self, language: str) -> dict[str, tuple[str, ...]]:
         """Return every purpose with its services."""
         found: dict[str, dict[str, None]] = {}
-        for each in self.leaves.given:
+        for each in self.disclosures.releases:
             service = self.service_label(each.service)[language]
             found.setdefault(each.release.purpose[language], {})[service] = None
         return {purpose: tuple(names) for purpose, names in found.items()}
@@ -83,9 +83,9 @@ class PolicyReport:
     def categories(self, language: str) -> tuple[str, ...]:
         """Return the labels of all attributes that are released or written."""
         names: dict[str, None] = {}
-        for given in self.leaves.given:
+        for given in self.disclosures.releases:
             names |= {listed.name: None for listed in given.attributes}
-        for written in self.leaves.borrowers:
+        for written in self.disclosures.borrowers:
             names[CPR_ATTRIBUTE] = None
             for each in written.fields:
                 names |= {_attribute(source): None for source in each.sources}

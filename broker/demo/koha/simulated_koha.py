@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from broker.demo.demo_app import create_demo_app, mask_cpr_numbers, say
 from broker.demo.faults.fault_injector import FaultInjector
 from broker.demo.faults.planned_faults import AccessLog
 from broker.demo.koha.database.administration import Administration
@@ -17,7 +18,6 @@ from broker.demo.koha.database.patrons import Patrons
 from broker.demo.koha.database.refusals import Refused, internal_error
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
-from broker.demo.page_language import create_demo_app, mask_cpr_numbers, say
 
 __all__ = ["Client", "Simulation", "create_app"]
 

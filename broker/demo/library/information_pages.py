@@ -33,12 +33,12 @@ PLACES: Final[Mapping[str, PlainPage]] = {
             ),
             (
                 (
-                    "No CPR number? Bring identification and your AU ID. Students also bring "
-                    "their student card."
+                    "No CPR number? Bring identification and your AU ID (au and a number). "
+                    "Students also bring their student card."
                 ),
                 (
-                    "Intet CPR-nummer? Tag legitimation og dit AU-id med. Studerende tager også "
-                    "studiekortet med."
+                    "Intet CPR-nummer? Tag legitimation og dit AU-id (au og et tal) med. "
+                    "Studerende tager også studiekortet med."
                 ),
             ),
         ),

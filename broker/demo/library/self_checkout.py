@@ -8,9 +8,9 @@ from flask import Flask, render_template, request
 
 from broker.demo.circulation.library_desk import CONTACTS, Account
 from broker.demo.circulation.loan_table import BOOKS
+from broker.demo.demo_app import say
 from broker.demo.koha.loans import Circulation
 from broker.demo.library.sip2_client import Machine, MachineFailed
-from broker.demo.page_language import say
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _PIN: Final = re.compile(r"[0-9]{4}")

@@ -18,11 +18,11 @@ from broker.adapters.saml.xml_security import (
     signature,
     written_message,
 )
+from broker.demo.demo_app import create_demo_app, mask_cpr_numbers
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import information_pages, self_checkout
 from broker.demo.library.attribute_labels import LABELS, read_attributes
 from broker.demo.library.sip2_client import Machine
-from broker.demo.page_language import create_demo_app, mask_cpr_numbers
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 

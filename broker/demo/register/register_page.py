@@ -5,7 +5,7 @@ from typing import Final
 from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.demo.page_language import create_demo_app
+from broker.demo.demo_app import create_demo_app
 from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 

@@ -1,10 +1,12 @@
-"""The people of the simulated register, with the field names of the CPR register."""
+"""The type of a person in the simulated register, and the GraphQL node made of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-_OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
+_PROTECTIONS_WITHOUT_SECRECY: Final = frozenset(
+    {"lokal_vejviser", "markedsfoering", "kreditadvarsel"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,14 @@ class RegisterRow:
     @property
     def is_protected(self) -> bool:
         """Return whether name and address are protected."""
-        return bool(set(self.protections) - _OTHER_PROTECTIONS)
+        return bool(set(self.protections) - _PROTECTIONS_WITHOUT_SECRECY)
 
 
-def node(number: str, row: RegisterRow) -> dict[str, Any]:
-    """Return the GraphQL node of a person, with a former name and address as traps."""
+def make_person_node(number: str, row: RegisterRow) -> dict[str, Any]:
+    """Return the GraphQL node of a person.
+
+    It has a former name and a former address too, which a correct client ignores.
+    """
     former = {
         "fornavne": "Tidligere",
         "mellemnavn": None,

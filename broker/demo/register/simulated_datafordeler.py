@@ -14,7 +14,7 @@ from flask import Flask, Response, abort, jsonify, request
 
 from broker.demo.register.graphql_selection import NotUnderstood, Selection, selection
 from broker.demo.register.register_faults import RegisterFaults
-from broker.demo.register.register_rows import RegisterRow, node
+from broker.demo.register.register_rows import RegisterRow, make_person_node
 
 TOKEN_PATH: Final = "/realms/distribution/protocol/openid-connect/token"
 _LIFETIME: Final = 300  # seconds of a token
@@ -71,7 +71,7 @@ class SimulatedDatafordeler:
         for number in numbers:
             if self.faults.unknown or number not in self.rows:
                 continue
-            found = node(number, self.rows[number])
+            found = make_person_node(number, self.rows[number])
             if self.faults.half_a_record:
                 found["beskyttelser"] = None
             yield found

@@ -14,7 +14,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.configuration.settings import new_folder
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.demo.page_language import LIBRARY_NAME
+from broker.demo.demo_app import LIBRARY_NAME
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
@@ -80,8 +80,8 @@ institutions = [
 profile = "library"
 
 [upstreams.library.label]
-en = "Library account (CPR number, card number or borrower ID, and PIN)"
-da = "Lånerkonto (CPR-nummer, kortnummer eller låner-id og pinkode)"
+en = "Library account (CPR number or card number, and PIN)"
+da = "Lånerkonto (CPR-nummer eller kortnummer og pinkode)"
 
 {services}
 [sign_up]
@@ -242,11 +242,13 @@ def write(
     national_eid: str = "wayf",
     register: bool = False,
     rules: bool = False,
+    key_size: int = key_ring.SIZE,
 ) -> Setting:
     """Write the demo into ``folder``, which must be empty or absent, and return the setting.
 
     ``national_eid`` is "wayf", or "direct" for a connection to NemLog-in itself. ``register`` adds
-    a register of persons, ``rules`` the shipped site rules.
+    a register of persons, ``rules`` the shipped site rules. ``key_size`` is the size of the
+    broker's RSA keys in bits.
     """
     configuration = _configuration(ports, store, national_eid)
     if register:
@@ -257,7 +259,7 @@ def write(
     (folder / "state").mkdir(mode=0o700)
     (folder / "pictures").mkdir()
     shutil.copyfile(_LOGO, folder / "pictures" / "logo.svg")
-    key_ring.generate(folder / "keys", now)
+    key_ring.generate(folder / "keys", now, key_size)
     hub = KeyPair.generate("hub", now)
     library = KeyPair.generate("library", now)
     nemlogin = KeyPair.generate("nemlogin", now)

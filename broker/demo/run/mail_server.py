@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Arrivals
 from flask import Flask, Response, jsonify, render_template
 
-from broker.demo.page_language import create_demo_app
+from broker.demo.demo_app import create_demo_app
 from broker.demo.run.loopback_server import serve_on_loopback
 
 _KEPT: Final = 200

@@ -19,8 +19,8 @@ from werkzeug.wrappers import Response
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.translations.catalogue import make_text
 from broker.adapters.web.pages.reason_texts import explain
+from broker.demo.demo_app import mask_cpr_numbers
 from broker.demo.library.attribute_labels import LABELS, read_attributes
-from broker.demo.page_language import mask_cpr_numbers
 
 Texts = tuple[str, str]  # English, Danish
 
@@ -147,6 +147,7 @@ class Timeline:
                     "Fortæller, hvem der er logget på (Response)",
                 )
                 self.add(BROKER, name, title, raw=raw)
+                # demo/library/services.py sets g.landing when it opens the Response.
                 title = "Reads the answer: logged in", "Læser svaret: logget på"
                 if g.landing.status != "Success":
                     title = "Reads the answer: not logged in", "Læser svaret: ikke logget på"

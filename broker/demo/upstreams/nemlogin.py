@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.core.errors import MessageRefused
-from broker.demo.page_language import create_demo_app
+from broker.demo.demo_app import create_demo_app
 from broker.demo.people.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer, wayf_hub

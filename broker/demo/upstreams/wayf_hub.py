@@ -13,7 +13,7 @@ from saml2 import saml
 from werkzeug.wrappers import Response
 
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
-from broker.demo.page_language import create_demo_app
+from broker.demo.demo_app import create_demo_app
 from broker.demo.people.persona import university_attributes
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages

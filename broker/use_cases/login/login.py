@@ -367,7 +367,7 @@ class LoginFlow:
         transaction, login, rules = context.transaction, context.evaluated, self.rules
         inputs = StepInputs(
             service=rules.service(transaction.request.service),
-            giver=rules.giver(transaction.authentication),
+            giver=rules.find_giver(transaction.authentication),
             hmacs=self.hmacs,
             decision=deny("no_affiliation", rules.policies()),
             missing_proof=None,

@@ -54,7 +54,8 @@ class BorrowerPins:
     """Sets PINs in the library system, and queues PIN mails and notices to borrowers.
 
     ``pin_categories`` returns the borrower categories that may get a PIN here. Accounts of staff
-    are in none of them.
+    are in none of them. ``waiting_slot`` limits how many requests of this process wait for the
+    library system at once.
     """
 
     library: LibrarySystem
@@ -102,7 +103,7 @@ class BorrowerPins:
         self.codes.end_codes(borrower_number)
         self.browsers.end_all(borrower_number)
 
-    def request(self, typed: str, language: str, asked_at: str) -> None:
+    def mail_link_to_typed_number(self, typed: str, language: str, asked_at: str) -> None:
         """Mail a link to the borrower whose number was typed, unless three links are valid.
 
         No mail is sent if the number belongs to nobody or to several borrowers, or if the library
@@ -113,9 +114,9 @@ class BorrowerPins:
             return
         found = self.library.find_typed(typed, self.now() + _CALL_TIMEOUT)
         if len(found) == 1:
-            self._mail(found[0], language, asked_at, always=False)
+            self._mail(found[0], language, asked_at, ignore_limit=False)
 
-    def request_by_staff(self, borrower_number: str, language: str, asked_at: str) -> bool:
+    def mail_link_for_staff(self, borrower_number: str, language: str, asked_at: str) -> bool:
         """Mail a link, whatever was mailed before; raises LibraryUnavailable.
 
         Return False if there is no such borrower, or it has no mail address or gets no PIN here.
@@ -123,7 +124,7 @@ class BorrowerPins:
         if not self.live:
             return False
         borrower = self.library.read(borrower_number, self.now() + _CALL_TIMEOUT)
-        return borrower is not None and self._mail(borrower, language, asked_at, always=True)
+        return borrower is not None and self._mail(borrower, language, asked_at, ignore_limit=True)
 
     def draft_welcome_mail(
         self, borrower_number: str, address: str, language: str
@@ -155,7 +156,7 @@ class BorrowerPins:
         notice: Key | None = None
         try:
             if link_token is not None:
-                self.codes.find_link(link_token)
+                self.codes.require_link(link_token)
             notice = self._queue_notice(borrower, language, again_at)
             self.library.set_pin(borrower.number, pin, self.now() + _CALL_TIMEOUT)
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
@@ -199,7 +200,7 @@ class BorrowerPins:
         return self.outbox.queue_mail(draft)
 
     def _settle(self, notice: Key | None, settle: Callable[[Key], None]) -> None:
-        """Release or cancel the notice, if there is one.
+        """Release or cancel the notice with ``settle``, if there is a notice.
 
         If the store does not answer, the notice is mailed when it is due.
         """
@@ -207,10 +208,12 @@ class BorrowerPins:
             with suppress(StoreUnavailable):
                 settle(notice)
 
-    def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
+    def _mail(
+        self, borrower: Borrower, language: str, asked_at: str, *, ignore_limit: bool
+    ) -> bool:
         if borrower.email is None or not self.can_choose(borrower):
             return False
-        token = self.codes.make_link(borrower.number, always=always)
+        token = self.codes.make_link(borrower.number, ignore_limit=ignore_limit)
         if token is None:
             return False
         content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)

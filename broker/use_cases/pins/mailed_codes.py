@@ -125,17 +125,17 @@ class MailedCodes:
             self._end_mark_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
         )
 
-    def make_link(self, borrower_number: str, *, always: bool = False) -> str | None:
+    def make_link(self, borrower_number: str, *, ignore_limit: bool = False) -> str | None:
         """Store a new PIN link and return its token; None if three links are valid.
 
-        ``always`` ignores the limit, for requests by staff.
+        ``ignore_limit`` ignores the limit, for requests by staff.
         """
         now = self.now()
         token, code = self._draw_link(borrower_number, LINK_LASTS)
 
         def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             links = _list_live(record, now)
-            if len(links.codes) >= MOST_LINKS and not always:
+            if len(links.codes) >= MOST_LINKS and not ignore_limit:
                 return None
             after = links.add_code(code)
             ends = max(each.expires_at for each in after.codes)
@@ -150,7 +150,7 @@ class MailedCodes:
         held = Content(StoredCodes((code,)), PIN_LINK.ends(code.expires_at))
         return token, self._stored_codes.draft(self._links_key(borrower_number), held, None)
 
-    def find_link(self, token: str) -> str:
+    def require_link(self, token: str) -> str:
         """Return the borrower number of a PIN link without using it up; raises LinkGone."""
         now = self.now()
         record = self._stored_codes.get(self._handle_key(token[:_HANDLE]), now)

@@ -1,4 +1,7 @@
-"""The one renderer of ``try``, ``explain``, ``diff`` and the staff pages: lines and rows."""
+"""The results of ``policy try``, ``explain`` and ``diff`` as text and, for --json, as dicts.
+
+The terminal and the staff pages show the same lines.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,10 +40,11 @@ _NUMBER_NOT_USABLE: Final = _(
 _NUMBER_NOT_ALLOWED: Final = _(
     "note: a CPR number of this institution counts as not sent: it has no may_assert in broker.toml"
 )
-_STRANGER: Final = _("nobody was logged in: %(reason)s, at %(step)s; of strangers nothing is kept")
-_NO_FACTS: Final = _(
-    "no facts of it were kept: the login was held up before the policies, or after them"
+_STRANGER: Final = _(
+    "nobody was logged in: %(reason)s, at %(step)s; nothing is stored about visitors who are not"
+    " logged in"
 )
+_NO_FACTS: Final = _("no facts were stored: no decision of the policies caused this page")
 
 Sets = tuple[PolicySet, ...]
 
@@ -114,7 +118,7 @@ def trial_lines(
 def result_row(
     played: PlayedLogin, upstream: str, policies: PolicySet, today: date
 ) -> dict[str, Any]:
-    """Return the result of a login by ``upstream`` at one service for programs."""
+    """Return the result of a login by ``upstream`` at one service as a dict for --json."""
     return {
         "offered": upstream in played.service.methods,
         "service": played.service.name,
@@ -135,7 +139,7 @@ def result_row(
         ],
         "stays": [
             {"name": fate.name, "reason": fate.code, "line": _write_line(fate.place)}
-            for fate in played.staying
+            for fate in played.attributes_not_sent
         ],
     }
 
@@ -149,7 +153,8 @@ def _result_lines(
 ) -> Iterator[str]:
     """Yield the result at one service: what is asked, made, released and withheld, with lines.
 
-    An attribute that was ``made_up`` and is not listed is left out.
+    ``made_up`` are attributes that the trial invented. Those that the policy does not list are not
+    shown.
     """
     decision = played.decision
     title = played.service.name
@@ -161,17 +166,17 @@ def _result_lines(
         return
     yield from _effect_lines([*find_effects(played, policies, today)], words)
     if isinstance(played.end, Done):
-        done = words.say(_("the sign-up is done; nothing leaves"))
+        done = words.say(_("the sign-up is done; nothing is sent"))
         yield f"  {done}"
         return
     unlisted = {*made_up, ASSURANCE, SPEC_VERSION}
-    kept = [
+    not_sent = [
         f"{each.name} ({each.code})"
-        for each in played.staying
+        for each in played.attributes_not_sent
         if each.code != "not_listed" or each.name not in unlisted
     ]
-    if kept:
-        yield from _write_labelled(words.say(_("keeps")), ", ".join(kept))
+    if not_sent:
+        yield from _write_labelled(words.say(_("not sent")), ", ".join(not_sent))
 
 
 def _effect_lines(effects: Sequence[Effect], words: Wording) -> Iterator[str]:
@@ -216,11 +221,13 @@ def _refusal_lines(
         return
     for reason, condition in find_near_misses(policies, played.facts, today)[:_MOST_NEAR]:
         wanted = f"{condition.name}: {_list_some(condition.values, _MOST_NEAR)}"
-        yield from _write_labelled(words.say(_("near")), f"{reason.place} {reason.code}   {wanted}")
+        yield from _write_labelled(
+            words.say(_("nearest")), f"{reason.place} {reason.code}   {wanted}"
+        )
 
 
 def explanation_lines(found: Explanation, today: date, words: Wording) -> Iterator[str]:
-    """Yield how the login was refused then, its facts, and its result by other sets."""
+    """Yield how the login was refused then, its facts, and its result under other policy sets."""
     refused = found.refused
     if found.stranger:
         reason, step = words.say(found.reason), words.say(found.step)
@@ -285,9 +292,10 @@ def _iter_facts(refused: RefusedFacts, words: Wording) -> Iterator[str]:
 
 
 def change_sentences(found: Differences, sets: Sets, labels: Mapping[str, Text]) -> Iterator[str]:
-    """Yield a sentence for each service and affiliation with a login to try, the widest first.
+    """Yield a sentence and a login to try for each direction, service and affiliation.
 
-    Ten sentences, and twenty lines, at most. ``labels`` are those of the services.
+    They are in the order of ``found.rows``: changes that release more come first. At most ten
+    sentences and twenty lines are printed. ``labels`` are those of the services.
     """
     groups: dict[object, list[Row]] = {}
     for row in found.rows:
@@ -309,15 +317,15 @@ def every_change(found: Differences, sets: Sets) -> Iterator[str]:
     """Yield a line for each change, with the line of the file and a login to try."""
     for row in found.rows:
         change = row.change
-        was = "was " if change.was else ""
+        was = "was " if change.in_old_set else ""
         place = f"  ({was}{change.place})" if change.place else ""
-        head = f"{change.direction:<8} {row.service} {row.affiliation}: {_add_values(row)}"
+        head = f"{change.direction:<8} {row.service} {row.affiliation}: {_describe_change(row)}"
         yield f"{head}{place}  e.g. {write_options(row.login, sets)}"
     yield from _closing_lines(found)
 
 
 def change_row(row: Row, sets: Sets) -> dict[str, Any]:
-    """Return a change for programs."""
+    """Return a change as a dict for --json."""
     return {
         "direction": row.change.direction,
         "service": row.service,
@@ -325,7 +333,7 @@ def change_row(row: Row, sets: Sets) -> dict[str, Any]:
         "change": row.change.text,
         "values": row.values,
         "line": _write_line(row.change.place),
-        "was": row.change.was,
+        "was": row.change.in_old_set,
         "persona": write_options(row.login, sets),
     }
 
@@ -334,7 +342,7 @@ def _write_sentence(rows: Sequence[Row], sets: Sets, labels: Mapping[str, Text])
     first = rows[0]
     received, lost, parts = [], [], []
     for row in rows:
-        text = _add_values(row)
+        text = _describe_change(row)
         if row.change.topic is not Topic.RECEIVES:
             parts.append(text)
         elif text.startswith("+ "):
@@ -352,13 +360,17 @@ def _write_sentence(rows: Sequence[Row], sets: Sets, labels: Mapping[str, Text])
     return [*_write_labelled(first.change.direction, text, 0), *_write_labelled("", persona, 0)]
 
 
-def _add_values(row: Row) -> str:
+def _describe_change(row: Row) -> str:
     text = row.change.text
     return f"{text} ({_list_some(row.values, _MOST_PARTS)})" if row.values else text
 
 
 def _name_people(affiliation: str, sets: Sets) -> str:
-    """Return the label of an affiliation; of people who move, the labels of both."""
+    """Return the label of an affiliation.
+
+    ``student -> private at INSTITUTION`` is a person whose affiliation differs between two policy
+    sets: both labels are returned.
+    """
     labels = {
         policy.affiliation: policy.label.en for policies in sets for policy in policies.policies
     }
@@ -373,4 +385,4 @@ def _closing_lines(found: Differences) -> Iterator[str]:
     if found.asked_again:
         again = ", ".join(found.asked_again)
         yield from wrap(f"People who answered before are asked again at {again}.", WIDTH)
-    yield f"{found.logins} logins were tried by both sets"
+    yield f"{found.logins} logins were tried under both policy sets"

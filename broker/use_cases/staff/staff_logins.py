@@ -1,4 +1,4 @@
-"""Logins to the staff view. No policy decides about them, and nothing is looked up of a person."""
+"""Logins to the staff view. No policy decides about them, and no record of a person is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -63,6 +63,7 @@ def _append_and_kill(files: AuditFiles, step: int, *, half: bool) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.long("kills a process at each system call")
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("before", [_first, _same_month, _next_month, _after_half_a_line])
 def test_a_writer_killed_at_any_step_breaks_nothing(

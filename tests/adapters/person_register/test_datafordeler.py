@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.adapters.person_register import datafordeler as connector
 from broker.core.borrowers.registered_person import RegisterError, RegisterRefused
-from broker.demo.register.register_rows import node
+from broker.demo.register.register_rows import make_person_node
 from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from tests.adapters.person_register.conftest import ROWS, Stage
 from tests.conformance.library_suite.values import soon
@@ -88,7 +88,7 @@ def test_half_a_record_is_refused(datafordeler: Stage, nodes: str) -> None:
 )
 def test_a_protection_counts_until_it_has_ended(row: dict[str, str | None], *, protected: bool) -> None:
     """A status that is missing, or that nobody has told us of, is not taken as an end."""
-    written = {**node(CPR, ROWS[CPR]), "beskyttelser": [{"beskyttelsestype": "navne_og_adresse", **row}]}
+    written = {**make_person_node(CPR, ROWS[CPR]), "beskyttelser": [{"beskyttelsestype": "navne_og_adresse", **row}]}
     assert connector.read_person(written).protected is protected
 
 
@@ -107,13 +107,13 @@ ANOTHER = {"status": "aktuel", "cprAdresse": {"vejnavn": "Andenvej"}}
 def test_two_of_one_another_person_and_what_is_no_text_are_refused(rows: list[object]) -> None:
     """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
     with pytest.raises(RegisterRefused, match=r"not as documented"):
-        connector.read_person({**node(CPR, ROWS[CPR]), "adresseoplysninger": rows})
+        connector.read_person({**make_person_node(CPR, ROWS[CPR]), "adresseoplysninger": rows})
 
 
 def test_a_row_without_a_danish_address_is_passed_over() -> None:
     """The others count, though they say the same twice."""
     rows = [{"status": "aktuel", "cprAdresse": None}, ROAD, ROAD]
-    assert connector.read_person({**node(CPR, ROWS[CPR]), "adresseoplysninger": rows}).address is not None
+    assert connector.read_person({**make_person_node(CPR, ROWS[CPR]), "adresseoplysninger": rows}).address is not None
 
 
 JUNK = st.recursive(
@@ -126,7 +126,7 @@ JUNK = st.recursive(
 @given(st.sampled_from(sorted(ROWS)), st.data())
 def test_any_field_may_be_of_any_shape(cpr: str, data: st.DataObject) -> None:
     """It is read as a person or refused: never another error, and never unprotected where it was protected."""
-    written = json.loads(json.dumps(node(cpr, ROWS[cpr])))
+    written = json.loads(json.dumps(make_person_node(cpr, ROWS[cpr])))
     spoilt = data.draw(st.sampled_from(sorted(set(written) - {"beskyttelser"})))
     written[spoilt] = data.draw(JUNK)
     try:

@@ -28,14 +28,10 @@ def test_an_unknown_register_is_told_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("system", "keys", "where"),
     [
-        ("datafordeler", CERTIFICATE, "client_id"),
-        ("datafordeler", {"client_id": "x"}, ""),
         ("datafordeler", {"client_id": "x", "certificate": "c.pem"}, ""),
         ("datafordeler", CERTIFICATE | {"client_id": "x", "url": "http://127.0.0.1"}, "url"),
         ("datafordeler", CERTIFICATE | {"client_id": "x", "token_url": "https://user:pass@x.example"}, "token_url"),
-        ("datafordeler", CERTIFICATE | {"client_id": "x", "version": "1"}, "version"),
         ("serviceplatformen", CERTIFICATE, "municipality"),
-        ("serviceplatformen", {"municipality": "12345678", "key": "k.pem"}, "certificate"),
         ("serviceplatformen", CERTIFICATE | {"municipality": "0101800000"}, "municipality"),
         ("serviceplatformen", CERTIFICATE | {"municipality": "12345678", "verify": False}, "verify"),
     ],

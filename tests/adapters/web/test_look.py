@@ -46,7 +46,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     [
         ("da", [FIRST], False),
         pytest.param("da", LOOKS[1:], False, marks=pytest.mark.slow(seconds=15)),
-        pytest.param("da", [FIRST], True, marks=pytest.mark.slow(seconds=15)),
+        pytest.param("da", [FIRST], True, marks=pytest.mark.full),
         pytest.param("da", LOOKS, True, marks=pytest.mark.full),
         pytest.param("en", LOOKS, True, marks=pytest.mark.full),
     ],

@@ -74,8 +74,8 @@ def test_a_campus_counts_as_one_network_with_its_own_ceiling(world: World) -> No
 
 
 def test_no_ceiling_stands_over_all(world: World) -> None:
-    """It would be the attacker's to reach: from a thousand networks each of the others is let in as before."""
-    assert sum(world.begun(f"198.{number // 250}.{number % 250}.1", 12) for number in range(1000)) == 10_000
+    """It would be the attacker's to reach: from three hundred networks each of the others is let in as before."""
+    assert sum(world.begun(f"198.{number // 250}.{number % 250}.1", 12) for number in range(300)) == 3_000
     assert world.begun("203.0.113.7", 10) == 10
 
 

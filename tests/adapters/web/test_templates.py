@@ -121,25 +121,9 @@ def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
     assert re.findall(r'name="(?:optional|remember)" value="(\w+)"', source) == ["mail", "yes"]
 
 
-def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
-    """Asking again names what is new, a problem stands on top with the title marked, another affiliation is named."""
-    assert "What we send is not the same as last time. New: CPR number, Affiliation." in spoken(page(app, "inform"))
-    assert "You chose something else" in page(app, "inform-contract")
-    assert 'data-problem="token_refused"' in page(app, "ask-problem")
-    assert "<title>Error: " in page(app, "ask-problem")
-    assert "WAYF stops waiting after three minutes." in page(app, "choose-again")
-
-
 def test_no_page_of_a_borrower_names_a_policy_file(app: Flask, specimen: str) -> None:
     """Staff find the rule by the help code; the page of the person has no file and line of it."""
     assert "yaml:" not in page(app, specimen)
-
-
-def test_the_rule_for_a_pin_stands_at_its_field_once(app: Flask) -> None:
-    """A PIN that breaks the rule gets the rule as the error, in the place of the hint and in the same words."""
-    rule = "Choose four digits that are not a year"
-    assert page(app, "pin-choose").count(rule) == 2  # the summary, and the error at the field
-    assert page(app, "done").count(rule) == 1
 
 
 def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None:

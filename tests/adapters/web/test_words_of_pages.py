@@ -14,6 +14,8 @@ from tests.adapters.web.readability import english_grade, lix
 from tests.plugins.reason_pages import render_reason
 from tests.plugins.signup_pages import PATHS, usual_site
 
+pytestmark = pytest.mark.long("renders every page in both languages")
+
 TERMS = Path(__file__).parents[3] / "docs" / "texts.md"
 BLOCKS = {"h1", "h2", "h3", "p", "li", "dt", "dd", "label", "button", "summary", "legend", "th", "td"}
 LANGUAGES = ["da", "en"]

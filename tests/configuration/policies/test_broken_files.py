@@ -251,7 +251,7 @@ BROKEN = [
         "require: {cpr: real,",
         "require: {upstream: nemid, cpr: real,",
         (
-            "student.yaml:13: nobody of this affiliation comes by 'nemid' (name it in an alternati"
+            "student.yaml:13: no alternative of match names the upstream 'nemid' (name it in an alternati"
             "ve of match, or take it out here)"
         ),
     ),
@@ -476,10 +476,7 @@ BROKEN = [
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
         "[borrower_number, displayName: {optional: true}, mail]}\n  e",
-        (
-            "student.yaml:25: displayName is optional without consent (a choice is only a choice unde"
-            "r legal_basis: consent)"
-        ),
+        ("student.yaml:25: displayName is optional without consent (optional attributes need legal_basis: consent)"),
     ),
     (
         "a typo that many examples cover",

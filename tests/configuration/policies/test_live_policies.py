@@ -50,7 +50,9 @@ def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
     """It asserts no affiliation, so each of its logins would seem to have left."""
     folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
     (fault,) = faults(folder)
-    assert fault.startswith("policies/private.yaml:18: lowers by nemid, of whom no file asks an affiliation")
+    assert fault.startswith(
+        "policies/private.yaml:18: lowers.by names nemid, but no policy matches an affiliation from it"
+    )
 
 
 def start(folder: Path, state: Path, now: datetime) -> tuple[PolicySet, tuple[Fault, ...]]:
@@ -150,7 +152,11 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("email: mail}", "phone: {from: mail, set: always}}", "phone with set: always"),
         ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
-        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:13: nobody of this affiliation comes by 'nemid'"),
+        (
+            "{cpr: real,",
+            "{upstream: nemid, cpr: real,",
+            "student.yaml:13: no alternative of match names the upstream 'nemid'",
+        ),
         (
             "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
@@ -159,13 +165,13 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         (
             "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: wyaf, categories: [EMPLOYEE]}",
-            "policies/student.yaml:15: lowers by wyaf, of whom no file asks an affiliation",
+            "policies/student.yaml:15: lowers.by names wyaf, but no policy matches an affiliation from it",
         ),
         ("upstream: wayf, ", "", "policies/student.yaml:10: match.1.upstream is missing"),
         (
             "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: library, categories: [EMPLOYEE]}",
-            "policies/student.yaml:15: lowers by library, of whom no file asks an affiliation",
+            "policies/student.yaml:15: lowers.by names library, but no policy matches an affiliation from it",
         ),
         ("owner:", "owner: 0101901234\n#", "policies/student.yaml:5: holds what looks like a CPR number"),
         (

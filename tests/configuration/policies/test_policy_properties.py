@@ -154,7 +154,7 @@ def confirm(site: TrialSite, breach: Breach) -> None:
     facts = {each.name: getattr(breach.login, each.name) for each in fields(GivenFacts)}
     trial = try_login(site, GivenFacts(**facts | {"whole": True}), (breach.service,), NOW)
     (played,) = trial.played
-    leaving = {each.name for each in played.leaving}
+    leaving = {each.name for each in played.attributes_sent}
     verb, _, name = breach.deviation.what.partition(" ")
     if verb == "releases":
         assert name in leaving

@@ -294,4 +294,4 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert find_outgoing_row(outgoing, "sn") is None
-    assert (MAP.outgoing, MAP.complete) == (False, False)
+    assert (MAP.outgoing, MAP.completes_names) == (False, False)

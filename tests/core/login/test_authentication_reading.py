@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 AU = Institution("https://idp.au.example", ("au-alias",), scopes=("au.dk",))
 WAYF = Upstream("wayf", "wayf", "https://wayf.example", "https://broker.example", "plain", Text("x", "x"), (AU,))
 ROWS = (MapRow("cn", "cn"), MapRow("uid", "uid"))
-MAPS = {"plain": AttributeMap("plain", ROWS), "whole": AttributeMap("whole", ROWS, complete=True)}
+MAPS = {"plain": AttributeMap("plain", ROWS), "whole": AttributeMap("whole", ROWS, completes_names=True)}
 
 
 @pytest.fixture

@@ -242,8 +242,8 @@ def test_the_giver_is_the_institution_that_answered(institution: str, label: Tex
     """By its own name where it has one, else by its hub's; before a login nobody gives anything."""
     hub = replace(RULES.upstreams["wayf"], institutions=(replace(AU, label=label),))
     rules = replace(RULES, upstreams={"wayf": hub})
-    assert rules.giver(replace(CAME, institution=institution)) == Controller(named)
-    assert rules.giver(None) is None
+    assert rules.find_giver(replace(CAME, institution=institution)) == Controller(named)
+    assert rules.find_giver(None) is None
 
 
 TRANSIENT_ENTRY = make_release(name_id="transient")

@@ -114,7 +114,7 @@ def test_the_planned_borrower_is_that_of_an_enrolment(
 def test_a_fault_ends_the_login_and_plans_nothing() -> None:
     """Its reason is shown, nothing leaves, and no borrower is planned."""
     end = simulate(eid(fault=("cpr_disagrees", "cpr")))
-    assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, "cpr_disagrees", None, ())
+    assert (end.is_permitted, end.reason, end.borrower, end.attributes_sent) == (False, "cpr_disagrees", None, ())
 
 
 def test_only_a_usable_cpr_number_finds_the_borrower() -> None:
@@ -143,7 +143,7 @@ def test_every_example_ends_as_it_expects(example: Example) -> None:
         assert end.reason == example.expect.reason
     if example.expect.releases is not None:
         proved = {"mail"} if "ProveMailbox" in list_steps(end) else set()  # an account needs an address
-        assert {each.name for each in end.leaving} - proved == set(example.expect.releases) - proved
+        assert {each.name for each in end.attributes_sent} - proved == set(example.expect.releases) - proved
 
 
 def set_email_sources(*sources: str) -> PolicySet:
@@ -228,8 +228,8 @@ def test_every_login_has_an_end_and_no_step_comes_twice(
 
     steps = [(type(step), getattr(step, "name", "")) for step in end.steps]
     assert len(steps) == len(set(steps))
-    assert end.is_permitted or not end.leaving
-    assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
+    assert end.is_permitted or not end.attributes_sent
+    assert {each.name for each in end.attributes_sent}.isdisjoint(fate.name for fate in end.attributes_not_sent)
 
 
 def test_a_person_whose_proof_is_not_accepted_continues_without_it() -> None:

@@ -109,7 +109,7 @@ CHANGES: Final = [
         "student",
         "{upstream: nemid, kaldemail_domain",
         "{upstream: [nemid, wayf], kaldemail_domain",
-        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)",
+        "WIDER my-loans nobody -> student: now let in; was refused: no_affiliation (student.yaml:34)",
     ),
     (
         "match.[].assurance",
@@ -144,7 +144,7 @@ CHANGES: Final = [
         "student",
         "  cpr: real\n",
         "",
-        "other my-loans student: refused for cpr_required, where it was constructed_number",
+        "other my-loans student: refused: cpr_required; was: constructed_number",
     ),
     ("require.age", "student", "age: 15", "age: 18", "refused my-loans student: too_young (student.yaml:18)"),
     (

@@ -38,7 +38,7 @@ def keys() -> Iterator[str]:
 
 def write_row(row: Row) -> str:
     """Write a row on one line."""
-    was = "was " if row.change.was else ""
+    was = "was " if row.change.in_old_set else ""
     values = f" {', '.join(row.values)}" if row.values else ""
     return (
         f"{row.change.direction} {row.service} {row.affiliation}: {row.change.text}{values} ({was}{row.change.place})"
@@ -93,7 +93,7 @@ def test_an_affiliation_that_a_line_begins_to_name_is_not_withheld(tmp_path: Pat
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
     before = {"student.yaml": student, "guest.yaml": GUEST}
     rows = compare_files(tmp_path, before, before | {"guest.yaml": guest})
-    assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)" in rows
+    assert "WIDER my-loans nobody -> student: now let in; was refused: no_affiliation (student.yaml:34)" in rows
     assert "WIDER my-loans student: + eduPersonScopedAffiliation studying@au.dk (student.yaml:47)" in rows
 
 
@@ -114,7 +114,7 @@ def test_a_new_scope_of_an_institution_is_reported(tmp_path: Path) -> None:
     sites = [Site(SITE.services, {"wayf": replace(TWO_SOURCES["wayf"], institutions=(each,))}, MAPS) for each in both]
     rows = find_differences(Analysis((policies, policies), tuple(sites), NOW)).rows
     assert any(
-        "WIDER my-loans nobody -> student: let in, where it was scope_mismatch" in write_row(row) for row in rows
+        "WIDER my-loans nobody -> student: now let in; was refused: scope_mismatch" in write_row(row) for row in rows
     )
 
 

@@ -10,7 +10,7 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.findings import find_results
+from broker.core.policy_analysis.findings import simulate_personas
 from broker.core.policy_analysis.personas import Analysis
 from tests.core.policy_analysis.random_logins import EID, MAPS
 from tests.plugins.core_values import NOW, WORDS
@@ -97,19 +97,21 @@ SEEDS = [
     ),
     # entries and attributes
     below_release("employee.yaml", entry("eid-only", "sn"), f"employee.yaml:24: {UNREACHED}"),
-    below_release("student.yaml", entry("unkeyed", "sn", "specVersion"), "24: specVersion leaves for nobody: not_sent"),
+    below_release(
+        "student.yaml", entry("unkeyed", "sn", "specVersion"), "24: specVersion is released to nobody: not_sent"
+    ),
     Seed(
         "employee.yaml",
         "eduPersonScopedAffiliation: [employee@*, staff@*, faculty@*]",
         "",
-        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed",
+        "eduPersonScopedAffiliation is released to nobody: value_not_allowed",
         "eduPersonScopedAffiliation: staff@ku.dk",
     ),
     below_release(
-        "student.yaml", ENTRY_OF_CPR.replace("NAME", "uncontrolled") % CPR, "cpr leaves for nobody: no_controller"
+        "student.yaml", ENTRY_OF_CPR.replace("NAME", "uncontrolled") % CPR, "cpr is released to nobody: no_controller"
     ),
     below_release(
-        "employee.yaml", ENTRY_OF_CPR.replace("NAME", "unkeyed") % CPR, "cpr leaves for nobody: no_encryption_key"
+        "employee.yaml", ENTRY_OF_CPR.replace("NAME", "unkeyed") % CPR, "cpr is released to nobody: no_encryption_key"
     ),
     # requirements
     Seed("student.yaml", "require: {", "upstream: wayf, ", "student.yaml:13: require upstream refuses nobody"),
@@ -142,7 +144,7 @@ def load_with_fault(seed: Seed, folder: Path) -> PolicySet:
 def analyze(policies: PolicySet) -> list[str]:
     """Return the rules of a set that have no effect at the site of these tests."""
     trial = Analysis((policies,), (SITE,), NOW)
-    return list(map(str, find_results(trial).find_useless_rules(policies, trial.services)))
+    return list(map(str, simulate_personas(trial).find_useless_rules(policies, trial.services)))
 
 
 @pytest.mark.slow

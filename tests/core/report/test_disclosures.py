@@ -17,7 +17,7 @@ from tests.plugins.core_values import NOW, PLACE, WORDS, make_alternative, make_
 
 def triples(found: Disclosures) -> set[tuple[str, str, str]]:
     """Give what is listed: service, affiliation, attribute."""
-    return {(each.service, each.affiliation, listed.name) for each in found.given for listed in each.attributes}
+    return {(each.service, each.affiliation, listed.name) for each in found.releases for listed in each.attributes}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -39,7 +39,7 @@ def test_all_that_leaves_is_listed_and_nothing_else(seed: int) -> None:
 def find_released(policies: PolicySet, login: DescribedLogin, service: Service) -> set[tuple[str, str, str]]:
     """Return what the engine lets leave: service, affiliation, attribute."""
     played = simulate_login(login, service, policies, NOW, SITE)
-    return {(service.name, played.decision.affiliation or "", each.name) for each in played.leaving}
+    return {(service.name, played.decision.affiliation or "", each.name) for each in played.attributes_sent}
 
 
 def test_a_value_that_the_people_cannot_have_is_not_given() -> None:

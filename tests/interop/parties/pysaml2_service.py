@@ -13,7 +13,7 @@ from saml2.config import SPConfig
 from saml2.metadata import entity_descriptor
 from saml2.response import StatusError
 
-from tests.interop.parties.pysaml2_settings import SIGNED, common, redirect_to, show_lines
+from tests.interop.parties.pysaml2_settings import SIGNED, common, make_app, redirect_to, show_lines
 
 
 class Service:
@@ -51,12 +51,7 @@ class Service:
 
     def app(self) -> Flask:
         """Return a Flask app with the pages."""
-        app = Flask(__name__)
-        app.add_url_rule("/protected/", "protected", self.show_attributes)
-        app.add_url_rule("/acs", "acs", self.acs, methods=["POST"])
-        app.add_url_rule("/logout", "logout", self.logout)
-        app.add_url_rule("/slo", "slo", self.slo)
-        return app
+        return make_app(self)
 
     def show_attributes(self) -> Response:
         """Show the session's attributes, or send an AuthnRequest as the query says: force, passive, way, binding."""

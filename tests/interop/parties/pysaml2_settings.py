@@ -1,10 +1,10 @@
-"""pysaml2 settings that the service and the identity provider share, and two responses they both send."""
+"""pysaml2 settings that the service and the identity provider share, and the pages of the services in Python."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Response, make_response, redirect
+from flask import Flask, Response, make_response, redirect
 from markupsafe import escape
 
 XMLSEC: Final = "/usr/bin/xmlsec1"
@@ -18,6 +18,16 @@ def common(entity_id: str, key: Path) -> dict[str, Any]:
     """Return the shared settings; ``key`` is the path of the key and certificate files without the suffix."""
     pair = {"key_file": f"{key}.key", "cert_file": f"{key}.crt"}
     return {"entityid": entity_id, "xmlsec_binary": XMLSEC, "allow_unknown_attributes": True, **pair}
+
+
+def make_app(service: Any) -> Flask:
+    """Return a Flask app with the pages of a service."""
+    app = Flask(__name__)
+    app.add_url_rule("/protected/", "protected", service.show_attributes)
+    app.add_url_rule("/acs", "acs", service.acs, methods=["POST"])
+    app.add_url_rule("/logout", "logout", service.logout)
+    app.add_url_rule("/slo", "slo", service.slo)
+    return app
 
 
 def redirect_to(sent: Mapping[str, Any]) -> Response:

@@ -10,7 +10,7 @@ from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
 
 from broker.core.entities import PERSISTENT
-from tests.interop.parties.pysaml2_settings import show_lines
+from tests.interop.parties.pysaml2_settings import make_app, show_lines
 
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -56,12 +56,7 @@ class Service:
 
     def app(self) -> Flask:
         """Return a Flask app with the pages."""
-        app = Flask(__name__)
-        app.add_url_rule("/protected/", "protected", self.show_attributes)
-        app.add_url_rule("/acs", "acs", self.acs, methods=["POST"])
-        app.add_url_rule("/logout", "logout", self.logout)
-        app.add_url_rule("/slo", "slo", self.slo)
-        return app
+        return make_app(self)
 
     def show_attributes(self) -> Response:
         """Show the session's attributes, or send an AuthnRequest with the options of the query (force, passive, class)."""

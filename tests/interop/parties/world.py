@@ -13,13 +13,13 @@ import requests
 
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
+from broker.demo.run.demo_folder import SERVICES, Setting
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running, run_demo
 from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.interop.parties import apache, lasso_peer, passport_peer, python3_saml_service
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.ports import free_port
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def world(folder: Path) -> Iterator[World]:
     # Import here: pysaml2 needs half a second to read its schemas.
     from tests.interop.parties import pysaml2_provider, pysaml2_service
 
-    setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(folder / "demo")
     entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
     key = KeyPair.generate("interop", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)

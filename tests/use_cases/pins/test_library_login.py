@@ -74,4 +74,4 @@ def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: PinBench) -> 
     [text] = desk.due_mails()
     token = re.findall(r"link=([0-9a-f]{48})", text)[0]
     desk.pass_time(days=6)
-    assert desk.codes.find_link(token) == "20"
+    assert desk.codes.require_link(token) == "20"

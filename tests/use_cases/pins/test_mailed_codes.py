@@ -42,7 +42,7 @@ class Bench:
     def is_valid(self, token: str) -> bool:
         """Return whether a PIN link is valid."""
         try:
-            return self.codes.find_link(token) == "17"
+            return self.codes.require_link(token) == "17"
         except LinkGone:
             return False
 

@@ -70,7 +70,7 @@ def test_a_library_that_is_not_live_is_not_written_to(desk: PinBench) -> None:
     object.__setattr__(desk.pins, "live", False)
     with pytest.raises(LibraryUnavailable):
         desk.pins.choose(NUMBER, PIN, "en")
-    desk.pins.request("0101990000", "en", "now")
+    desk.pins.mail_link_to_typed_number("0101990000", "en", "now")
     assert desk.due_mails() == []
 
 

@@ -1,15 +1,13 @@
 """A demo for each file of walks and browser, in which nobody has been before."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.visitor import Visitor, visitor
 
 
@@ -17,7 +15,7 @@ from tests.plugins.visitor import Visitor, visitor
 def fresh(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Running]:
     """Yield a demo that no other file's tests, and none in another browser, have signed anybody up at."""
     del browser
-    setting = write(tmp_path_factory.mktemp("fresh") / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path_factory.mktemp("fresh") / "demo")
     with run_demo(setting) as found:
         yield found
 

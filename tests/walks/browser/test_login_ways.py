@@ -233,7 +233,10 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "heading"), [("da", "Vil du slette dine data?"), ("en", "Delete your data?")])
+@pytest.mark.parametrize(
+    ("language", "heading"),
+    [("da", "Vil du slette dine data?"), pytest.param("en", "Delete your data?", marks=pytest.mark.full)],
+)
 def test_a_person_sees_and_deletes_what_is_kept(visit: Visit, language: str, heading: str) -> None:
     """After one fresh login, in two presses; the next login asks for the consent again."""
     person = visit()

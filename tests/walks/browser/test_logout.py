@@ -97,7 +97,7 @@ def abort_redirect(route: Route) -> None:
 
 @chromium_only
 @pytest.mark.slow
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bool) -> None:
     """The hub logs its person out; the services end as the person says, with and without scripts."""
     person = visit(keys=True, scripts=scripts, looking=scripts)

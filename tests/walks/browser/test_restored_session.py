@@ -6,7 +6,7 @@ Source: docs/reference/design.md#4a.
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -15,11 +15,10 @@ from flask import Flask
 
 from broker.app import assembly
 from broker.demo.run import running_demo
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.firefox import Context, restoring
 from tests.plugins.visitor import Visitor
@@ -50,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     clock = Clock()
     monkeypatch.setattr(assembly, "now", clock.now)
     monkeypatch.setattr("broker.app.application.now", clock.now)
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path / "demo")
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
     parties, _ = running_demo._parties(setting)
     with ExitStack() as stack:
@@ -106,21 +105,10 @@ def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: P
 
 
 @pytest.mark.slow
-def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_path: Path) -> None:
-    """The restored tab tells nothing of the one before."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        open_consent_page(place.sit_down(computer))
-        computer.leave()
-    place.clock.ahead += _IDLE
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        following.wait_for_page("error")
-        assert _NAME not in following.page.content()
-
-
-@pytest.mark.slow
-def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
-    """At once after the restart the question still stands, without a way to the whole number."""
+def test_a_question_left_open_hides_the_number_and_is_nobody_s_after_three_minutes(
+    place: Place, tmp_path: Path
+) -> None:
+    """At once after the restart the question stands without a way to the whole number; later it tells nothing."""
     with restoring(tmp_path / "profile", "about:blank") as computer:
         open_consent_page(place.sit_down(computer))
         computer.leave()
@@ -129,6 +117,12 @@ def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
         following.wait_for_page("ask")
         assert _WHOLE not in following.page.content()
         assert following.page.query_selector("button[name=reveal]") is None
+        computer.leave()
+    place.clock.ahead += _IDLE
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        following.wait_for_page("error")
+        assert _NAME not in following.page.content()
 
 
 @pytest.mark.slow

@@ -1,21 +1,19 @@
 """A computer that others use too, in a real browser: what it asks for once more, how it ends, and what is left then."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
-from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, run_demo
-from tests.plugins.demo import free_base
+from tests.plugins.demo import write_demo
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Yield a demo whose every computer is a shared one."""
-    setting = write(tmp_path_factory.mktemp("shared") / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write_demo(tmp_path_factory.mktemp("shared") / "demo")
     setting.config.write_text('shared_networks = ["127.0.0.0/8"]\n' + setting.config.read_text())
     with run_demo(setting) as found:
         yield found

@@ -133,14 +133,14 @@ def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place
     ("name", "address", "ways"),
     [
         ("dorte", "dorte@auh.rm.dk", {}),
-        pytest.param("nils", "nils@ps.rm.dk", {"scripts": False}, marks=pytest.mark.slow),
-        pytest.param("eva", "eva@aarhus.rm.dk", {"keys": True}, marks=pytest.mark.slow),
+        pytest.param("nils", "nils@ps.rm.dk", {"scripts": False}, marks=pytest.mark.full),
+        pytest.param("eva", "eva@aarhus.rm.dk", {"keys": True}, marks=pytest.mark.full),
     ],
 )
 def test_the_last_end_asks_for_a_kaldemail(visit: Visit, name: str, address: str, ways: dict[str, bool]) -> None:
     """National eID and the code of a real mail make a hospital borrower: by mouse, without scripts, by keyboard."""
     person = visit(**ways)
-    go_to(person, "hospital.kaldemail", back=not person.keys)
+    go_to(person, "hospital.kaldemail")
     person.press("[data-action=login_eid_hospital]")
     person.pick(name)
     prove(person, address)
@@ -153,7 +153,7 @@ def test_the_mailed_code_proves_in_its_own_browser_only(visit: Visit) -> None:
     """The code of another browser is wrong; in its own browser it proves."""
     kim, other = visit(), visit()
     for person, address in ((kim, "kim@skejby.rm.dk"), (other, "other@skejby.rm.dk")):
-        go_to(person, "hospital.kaldemail")
+        person.open("broker", PAGES["hospital.kaldemail"].address)
         person.press("[data-action=login_eid_hospital]")
         person.pick("kim")
         person.wait_for_page("proof")
@@ -171,14 +171,14 @@ def test_the_mailed_code_proves_in_its_own_browser_only(visit: Visit) -> None:
 
 @pytest.mark.parametrize(
     ("name", "answer", "category"),
-    [("jens", "yes", "STUDENT"), pytest.param("jytte", "no", "PRIVATE", marks=pytest.mark.slow)],
+    [("jens", "yes", "STUDENT"), pytest.param("jytte", "no", "PRIVATE", marks=pytest.mark.full)],
 )
 def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: str, category: str) -> None:
     """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
     person = visit()
     before = {each["patron_id"]: each for each in person.demo.patrons.patrons.rows()}
     desk = next(each for each in before.values() if each["userid"] == persona(name).registered[0]["userid"])
-    go_to(person, "student.pin")
+    person.open("broker", PAGES["student.pin"].address)
     person.press("[data-action=login_wayf]")
     person.pick(name)
     person.wait_for_page("upgrade")

@@ -11,11 +11,16 @@ from playwright.sync_api import Browser, Page
 from broker.demo.run.running_demo import Running
 from tests.plugins.visitor import go_back_and_forward
 
-LOOKS = [
-    ("chromium", "da-DK", "light", 1280),
-    pytest.param(("firefox", "en-GB", "light", 1280), marks=pytest.mark.slow),
-    pytest.param(("chromium", "en-GB", "dark", 320), marks=pytest.mark.full),
-]
+USUAL = ("chromium", "da-DK", "light", 1280)
+FIREFOX = ("firefox", "en-GB", "light", 1280)
+DARK = pytest.param(("chromium", "en-GB", "dark", 320), marks=pytest.mark.full)
+LOOKS = [USUAL, pytest.param(FIREFOX, marks=pytest.mark.full), DARK]
+in_each_browser = pytest.mark.parametrize(
+    "page",
+    [USUAL, pytest.param(FIREFOX, marks=pytest.mark.slow), DARK],
+    indirect=True,
+    ids=["chromium", "firefox", "dark"],
+)
 
 
 @pytest.fixture(params=LOOKS, ids=lambda each: "-".join(map(str, each)))
@@ -42,12 +47,12 @@ def walk(page: Page, demo: Running, persona: str, way: str) -> None:
     page.goto(demo.setting.ports.origin("library"))
     page.click("a[href='/my-loans']")
     page.wait_for_selector("main[data-step=choose]")
-    sound(page)
     page.click(f"button[name=upstream][value={way}]")
     page.click(f"button[name=persona][value={persona}]")
     page.wait_for_selector("main[data-step]")
 
 
+@in_each_browser
 @pytest.mark.parametrize(("persona", "way", "category"), [("asta", "wayf", "STUDENT"), ("eva", "nemid", "PRIVATE")])
 def test_a_person_lands_in_my_loans(page: Page, demo: Running, persona: str, way: str, category: str) -> None:
     """The person sees what is sent and why, agrees, and lands with a borrower account."""
@@ -94,6 +99,7 @@ def test_a_refusal_is_a_page(page: Page, demo: Running) -> None:
     sound(page)
 
 
+@in_each_browser
 def test_back_and_reload_lose_nothing(page: Page, demo: Running) -> None:
     """Back from the question and forward again, and a reload of it, still end at the service."""
     walk(page, demo, "bo", "wayf")
@@ -118,10 +124,10 @@ def test_it_works_without_javascript(browser: Browser, demo: Running) -> None:
 
 
 @pytest.mark.slow
-def test_twelve_first_tabs_of_one_browser_all_land(browser: Browser, demo: Running) -> None:
+def test_six_first_tabs_of_one_browser_all_land(browser: Browser, demo: Running) -> None:
     """Opened side by side before any cookie was there, each logged in, then Yes in each: all end at the service."""
     window: Any = browser.new_context()
-    tabs = [window.new_page() for _ in range(12)]
+    tabs = [window.new_page() for _ in range(6)]
     for tab in tabs:
         tab.goto(demo.setting.ports.origin("library") + "/my-loans", wait_until="commit")
     for tab, persona in zip(tabs, itertools.cycle(("asta", "bo")), strict=False):

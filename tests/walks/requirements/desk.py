@@ -26,8 +26,8 @@ _STUDENT_WITHOUT = persona("ib")
 
 
 def r27(deployment: Deployment) -> None:
-    """Tell exchange students that documentation gets them a provisional card, and let that card in."""
-    for language, said in (("en", "get a provisional library card"), ("da", "får et foreløbigt lånerkort")):
+    """Tell exchange students that documentation gets them a temporary card, and let that card in."""
+    for language, said in (("en", "get a temporary library card"), ("da", "får et midlertidigt lånerkort")):
         [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='login']]")
         assert said in entry
     row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")
@@ -61,13 +61,13 @@ def r28(deployment: Deployment) -> None:
 def r29(deployment: Deployment) -> None:
     """Without a number one brings identification and AU ID, then borrows and prints by borrower ID and PIN."""
     for language, said in (
-        ("en", ("identification", "AU ID", "borrower ID")),
-        ("da", ("legitimation", "AU-id", "låner-id")),
+        ("en", ("identification", "AU ID", "borrower ID", "library card")),
+        ("da", ("legitimation", "AU-id", "låner-id", "lånerkort")),
     ):
         [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='no-cpr']]")
         assert all(each in entry for each in said)
         [label] = texts(pin_page(visitor(deployment, language)), "//label[@for='identifier']")
-        assert said[2] in label
+        assert said[-1] in label
     number = str(next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")["patron_id"])
     for service in ("my-loans", "myprint"):
         person = visitor(deployment)

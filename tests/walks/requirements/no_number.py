@@ -72,8 +72,13 @@ def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
     for page in (log_in(person, who), sign_up(person, who, affiliation)):
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
-        assert link == texts(page, "//div[@class='first-actions']/a/@href")[0]
-        assert "get a temporary borrower ID at a service location" in words(page)
+        first = texts(page, "//div[@class='first-actions']/a/@href")
+        assert first[0] == link
+        assert urlsplit(first[1]).path == "/e-resources"
+        assert "Return to My loans" not in texts(page, "//div[@class='first-actions']//button")
+        before_the_leaf = texts(person.get(link), "//p[@class='back']/a/@href")
+        assert mark(person.get(before_the_leaf[0])) == ("refuse", "cpr_required")
+        assert "get a temporary library card at a service location" in words(page)
         assert "health insurance card" not in words(page)
         assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
     leaf = answer_sign_up(person, affiliation, "no", "yes")
@@ -84,11 +89,11 @@ def _collect_refusals(deployment: Deployment, affiliation: str) -> str:
 
 
 def r11(deployment: Deployment) -> None:
-    """Make a student without a number no account online, but name what gets a temporary borrower ID: card and AU ID."""
+    """Make a student without a number no account online, but name what gets a temporary library card: card and AU ID."""
     text = _collect_refusals(deployment, "student")
-    assert all(each in text for each in ("student card", "AU ID", "temporary borrower ID"))
+    assert all(each in text for each in ("student card", "AU ID", "temporary library card"))
     danish = words(answer_sign_up(visitor(deployment, "da"), "student", "no", "yes"))
-    assert all(each in danish for each in ("studiekort", "AU-id", "midlertidigt låner-id"))
+    assert all(each in danish for each in ("studiekort", "AU-id", "midlertidigt lånerkort"))
     got = visitor(deployment)
     assert mark(finish_login(got, sign_up(got, ASTA, "student"))) == ("done", "created")
 

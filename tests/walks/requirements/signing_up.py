@@ -77,6 +77,7 @@ def r02(deployment: Deployment) -> None:
     before = borrower(deployment, pia)["patron_id"]
     asked = person.press(sign_up(person, pia, "student"), answer="yes")  # the masked address is hers
     assert mark(asked)[0] == "ask"
+    assert "Pia Engel" in texts(asked, "//dl[@class='groups']//dd")
     page = finish_login(person, asked)
     assert (mark(page)[0], find_text(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
     assert count_creates(deployment) == 0

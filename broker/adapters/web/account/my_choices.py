@@ -85,19 +85,19 @@ class MyChoices(OwnRecordPages):
         self.ports.broker.transactions.end(context)
         return self.account_page("choices_left.html", "left", over=True)
 
-    def _begin(self, way: str | None) -> Response:
-        """Begin a login at the upstream ``way``; without it, list the upstreams."""
+    def _begin(self, upstream_name: str | None) -> Response:
+        """Begin a login at the upstream that was chosen; without one, list the upstreams."""
         ports = self.ports
-        by = ports.broker.sign_up_service
-        if by is None:
+        sign_up = ports.broker.sign_up_service
+        if sign_up is None:
             abort(404)
-        if way is not None:
-            return self.redirect_to(self.begin_for(LoginPurpose.CHOICES, way).transaction)
-        ways = [ports.upstreams[name] for name in ports.services[by].methods]
+        if upstream_name is not None:
+            return self.redirect_to(self.begin_for(LoginPurpose.CHOICES, upstream_name).transaction)
+        ways = [ports.upstreams[name] for name in ports.services[sign_up].methods]
         return self.account_page("choices_begin.html", "begin", ways=ways)
 
     def _enter(self) -> LoginContext | Response:
-        """Return the transaction that the query names, if both cookies belong to it.
+        """Return the transaction that the query names, if the cookies of browser and login fit it.
 
         Return a refusal page if the policies no longer admit the person. Raises TransactionGone if
         the transaction is a login for another purpose.
@@ -110,13 +110,15 @@ class MyChoices(OwnRecordPages):
         step = self.ports.next_step(context)
         return self.show_refusal(context, step) if isinstance(step, Refuse) else context
 
-    def _page(self, transaction: Transaction, done: str = "") -> Response:
-        """Show every choice; ``done`` is the service whose choice was just withdrawn."""
+    def _page(self, transaction: Transaction, withdrawn_service: str = "") -> Response:
+        """Show every choice; a choice at ``withdrawn_service`` was withdrawn just now."""
         ports = self.ports
         now = ports.now()
         choices = self.consents.list_all(transaction.person_id, now)
         taken_back = (
-            each for each in choices if each.service == done and not each.find_action(now)
+            each
+            for each in choices
+            if each.service == withdrawn_service and not each.find_action(now)
         )
         ended = next(taken_back, None)
         reason = "" if choices else "none"
@@ -126,7 +128,7 @@ class MyChoices(OwnRecordPages):
             choices=choices,
             has_pseudonym=self.consents.has_pseudonym,
             ended=ended,
-            kept={"login": transaction.id},
+            carried={"login": transaction.id},
             token=ports.forms.token(transaction, "choices"),
         )
 
@@ -143,7 +145,7 @@ class MyChoices(OwnRecordPages):
             line=receipt,
             has_pseudonym=self.consents.has_pseudonym,
             record=self._record(transaction, service, receipt),
-            kept={"login": transaction.id, "receipt": receipt.record_id},
+            carried={"login": transaction.id, "receipt": receipt.record_id},
         )
 
     def _file(self, transaction: Transaction) -> Response:
@@ -160,13 +162,15 @@ class MyChoices(OwnRecordPages):
         It stores only digests of the earlier texts.
         """
         ports, rules = self.ports, self.ports.broker.rules
-        there = replace(transaction, request=replace(transaction.request, service=service))
-        arrived = evaluate_login(rules, there, ports.now())
+        transaction_at_service = replace(
+            transaction, request=replace(transaction.request, service=service)
+        )
+        arrived = evaluate_login(rules, transaction_at_service, ports.now())
         release = arrived.decision.release if arrived else None
         return self.consents.as_record(
             receipt,
             ports.services[service],
             ports.base_url + PATH,
             release.purpose if release else None,
-            rules.giver(transaction.authentication),
+            rules.find_giver(transaction.authentication),
         )

@@ -42,7 +42,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("So that you are not asked for a code at every login."),
     ),
     "browsers": (
-        _("Browsers you have called your own"),
+        _("Browsers that need no code by email"),
         _("So that number and PIN are enough there."),
     ),
     "mail": (
@@ -84,12 +84,17 @@ class OwnRecordPages(LoginPages):
             return self.account_page("kept_unknown.html", "unknown", over=True)
         export = self.stored.export_own(person_id)
         do = request.args["do"]
-        kept = {"login": transaction.id, "do": do}
+        carried = {"login": transaction.id, "do": do}
         parts = _list_parts(export)
         if do == "forget":
             token = ports.forms.token(transaction, "forget")
             return self.account_page(
-                "forget_confirm.html", "confirm", token=token, export=export, parts=parts, kept=kept
+                "forget_confirm.html",
+                "confirm",
+                token=token,
+                export=export,
+                parts=parts,
+                carried=carried,
             )
         shared = transaction.shared
         as_file = request.args.get("format") == "json" and not shared
@@ -105,7 +110,7 @@ class OwnRecordPages(LoginPages):
             export=export,
             parts=parts,
             shared=shared,
-            kept=kept,
+            carried=carried,
             upstreams=ports.upstreams,
             wire_label=self._find_label,
         )

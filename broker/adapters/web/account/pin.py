@@ -74,7 +74,7 @@ class PinPages(LoginPages):
         if form.choice("do", ("ask", "choose")) == "ask":
             return self._answer_request(context, form)
         token = form.value("link")
-        return self._chosen(context, self.pins.codes.find_link(token), form, token)
+        return self._chosen(context, self.pins.codes.require_link(token), form, token)
 
     def _address(self, transaction: Transaction) -> str:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
@@ -94,7 +94,7 @@ class PinPages(LoginPages):
 
     def _follow_link(self, token: str) -> Response:
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
-        self.pins.codes.find_link(token)
+        self.pins.codes.require_link(token)
         ports = self.ports
         context = self.begin_for(LoginPurpose.PIN_BY_MAIL)
         with_cookie = Response()
@@ -116,7 +116,7 @@ class PinPages(LoginPages):
             return self._asking(context, problem)
         at, spoken_language = format_datetime(ports.now(), "long"), language()
         if ports.limits.count_pin_request() and not ports.submit(
-            lambda: self.pins.request(typed, spoken_language, at)
+            lambda: self.pins.mail_link_to_typed_number(typed, spoken_language, at)
         ):
             return self._asking(context, "account_busy")
         ports.tell_login(EventKind.PIN_ASKED, context.transaction)
@@ -201,7 +201,7 @@ class PinPages(LoginPages):
             problem,
             link=link,
             rememberable=link is not None and not context.transaction.shared,
-            kept={"link": link} if link else {"login": context.transaction.id},
+            carried={"link": link} if link else {"login": context.transaction.id},
         )
 
     def _page(

@@ -104,7 +104,7 @@ class ClaimPages(LoginPages):
 
     def _code_page(self, context: LoginContext, step: Step, problem: str = "") -> Response:
         return self._page(
-            context, step, problem or "code", problem, asking=False, kept={"code": "1"}
+            context, step, problem or "code", problem, asking=False, carried={"code": "1"}
         )
 
     def _page(

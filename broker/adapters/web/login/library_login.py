@@ -144,7 +144,7 @@ class LibraryLoginPages(LoginPages):
             problem,
             reason=problem or "code",
             rememberable=not context.transaction.shared and self.logins.mail_code != "always",
-            kept={"code": "1"},
+            carried={"code": "1"},
         )
 
     def _page(

@@ -227,7 +227,7 @@ class SingleLogoutPages(OutgoingSaml):
             can_go_back=not asked.asynchronous
             and self.role.can_reach(asked.peer, self.ports.now()),
             shared=self.ports.shared(),
-            kept={},
+            carried={},
         )
         return Response(page, mimetype="text/html")
 

@@ -242,7 +242,7 @@ FAILURES: Final[Mapping[str, ReasonText]] = {
 _ADDRESS_EXAMPLE: Final = _("For example name@library.example.")
 _NEW_CODE: Final = _("Ask for a new code.")
 _LOOK_FOR_CODE: Final = _("Look for the latest email from us, also in your spam folder.")
-_NUMBERS: Final = _("Enter your CPR number, your library card number or your borrower ID.")
+_NUMBERS: Final = _("Enter your CPR number or your library card number.")
 _ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 
 _NOT_AN_ADDRESS: Final = ReasonText(
@@ -361,7 +361,7 @@ _PINS: Final[Mapping[str, ReasonText]] = {
     "pin_throttled": ReasonText(
         _("Too many wrong attempts"),
         _("To protect your account, we have stopped checking PINs here for an hour."),
-        (_("Try again in an hour, or use a browser that you have marked as your own."), _ELSEWHERE),
+        (_("Try again in an hour, or use a browser that needs no code."), _ELSEWHERE),
     ),
     "account_busy": ReasonText(
         _("We are busy right now"),
@@ -380,8 +380,8 @@ _PINS: Final[Mapping[str, ReasonText]] = {
     "pin_trivial": ReasonText(
         _("This PIN is too easy to guess"),
         _(
-            "Choose four digits that are not a year, a pattern "
-            "or part of your date of birth or CPR number."
+            "It cannot be digits in order (1234, 4321) or a pair twice (4747). It cannot begin "
+            "with 19 or 20, or come from your date of birth or CPR number."
         ),
     ),
     "pin_differs": ReasonText(

@@ -12,12 +12,15 @@ _HOME: Final = _("Contact the IT support of the place where you log in, and give
 _OTHER_WAY: Final = _("Choose another way to log in.")
 _WITHOUT_CPR: Final = _(
     "If you study or work at the university, come to a service location with identification and "
-    "your AU ID. Students also bring their student card. You get a temporary borrower ID there."
+    "your AU ID (au and a number). Students also bring their student card. "
+    "You get a temporary library card there."
 )
 _IN_PERSON: Final = _(
     "Come to the library with your yellow health insurance card and another form of ID."
 )
-_HAS_ACCOUNT: Final = _("If you have a library account, log in with its number and PIN.")
+_HAS_ACCOUNT: Final = _(
+    "If you have a library card, also a temporary one, log in with its number and your PIN."
+)
 _AGAIN_WITH_CPR: Final = _("When you have your CPR number, log in here again.")
 _UNTRUSTED: Final = ReasonText(
     _("We cannot use the information from your login"),
@@ -107,7 +110,7 @@ REFUSALS: Final[Mapping[str, ReasonText]] = {
                 "can do without a CPR number."
             ),
         ),
-        main="way",
+        main="sign_up",
         error_url_code="IDENTIFICATION_FAILURE",
     ),
     "replacement_number": ReasonText(
@@ -123,7 +126,7 @@ REFUSALS: Final[Mapping[str, ReasonText]] = {
         main="sign_up",
     ),
     "national_eid_required": ReasonText(
-        _("Sign up with MitID first"),
+        _("You need to sign up with MitID"),
         _(
             "Your university does not say that you study or work there, "
             "so this login does not give you a library account."

@@ -20,7 +20,8 @@ from broker.use_cases.transactions.transactions import LoginContext
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
-_NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
+_SUBSTITUTES: Final = frozenset({"replacement_number", "constructed_number"})
+_NUMBERLESS: Final = _SUBSTITUTES | {"cpr_required"}
 # Reasons for which another upstream can help: this login lacks a usable CPR number or name.
 _BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required", "name_required", "address_not_own"}
 # Reasons for which the page lists the people who may use the service.
@@ -97,14 +98,15 @@ def order_actions(
 ) -> tuple[Action, ...]:
     """Return the main action of ``reason``, a sign-up page, the way back, and the others.
 
-    The others keep their order; contact to the library is always among them.
+    The others keep their order; contact to the library is always among them. Without a CPR number
+    the way back comes last: the service would only refuse the person again.
     """
     main = explain(reason).main
     if main == "return" and back:
         return (back, *actions, _CONTACT)
     first, *others = sorted((*actions, _CONTACT), key=lambda action: action.kind != main)
     if back:
-        others.insert(0, back)
+        others.insert(len(others) if reason in _NUMBERLESS else 0, back)
     return (first, *sorted(others, key=lambda action: action.kind != "sign_up"))
 
 
@@ -133,14 +135,17 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
         path = None
     if path is None or sign_up is None:
         return None
-    url = add_query(sign_up + path, {"service": transaction.service_before})
+    # The Back link of that page leads to the refusal, not to a question nobody has answered.
+    came = {"service": transaction.service_before, "login": transaction.id, "from": "login"}
+    url = add_query(sign_up + path, came)
     return Action("sign_up", label, url)
 
 
 def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
     """Return the upstreams with which a person who is refused here can get to a borrower.
 
-    They are the national eID and the library account, if the request may use them.
+    They are the national eID and the library account, if the request may use them. A person with a
+    substitute for a CPR number has no national eID, but may have a temporary library card.
     """
     if step.reason not in _BY_ANOTHER_WAY:
         return []
@@ -150,7 +155,8 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
         upstream = ports.upstreams[name]
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
             leading.append(upstream)
-    return sorted(leading, key=lambda upstream: upstream.local)
+    has_substitute = step.reason in _SUBSTITUTES
+    return sorted(leading, key=lambda upstream: upstream.local != has_substitute)
 
 
 def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple[Policy, ...]:

@@ -44,43 +44,43 @@ class ReleaseTerms:
 
     language: str
 
-    def basis(self, given: ServiceDisclosure) -> str:
+    def describe_legal_basis(self, disclosure: ServiceDisclosure) -> str:
         """Return the legal basis."""
-        return translate(_BASES[given.release.legal_basis], self.language)
+        return translate(_BASES[disclosure.release.legal_basis], self.language)
 
-    def name_id(self, given: ServiceDisclosure) -> str:
+    def describe_name_id(self, disclosure: ServiceDisclosure) -> str:
         """Return the kind of identifier by which the service knows the person."""
-        return translate(_NAME_IDS[given.release.name_id], self.language)
+        return translate(_NAME_IDS[disclosure.release.name_id], self.language)
 
-    def describe_notice(self, given: ServiceDisclosure) -> str:
+    def describe_notice(self, disclosure: ServiceDisclosure) -> str:
         """Return whether people are asked or informed, and by whom."""
-        said = [text for kind, text in _TOLD.items() if kind in given.told]
-        if "none" in given.told and given.release.notice == "upstream":
+        said = [text for kind, text in _TOLD.items() if kind in disclosure.told]
+        if "none" in disclosure.told and disclosure.release.notice == "upstream":
             said.append(_UPSTREAM)
         return " ".join(translate(text, self.language) for text in said)
 
-    def account(self, given: ServiceDisclosure) -> str:
+    def describe_account(self, disclosure: ServiceDisclosure) -> str:
         """Return how the login affects the person's library account."""
-        if given.account:
+        if disclosure.account:
             return translate(_MADE, self.language)
-        found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
+        found = _NO_ACCOUNT if disclosure.release.borrower == "none" else _UNCHANGED
         return translate(found, self.language)
 
-    def expiry(self, expires: Expiry) -> str:
+    def describe_expiry(self, expires: Expiry) -> str:
         """Return when an account expires."""
         if expires.day_of_year is None:
             return translate(_AFTER_MONTHS, self.language) % {"months": expires.months}
         month, day = expires.day_of_year
         return translate(_DAY_OF_YEAR, self.language) % {"day": day, "month": month}
 
-    def mailboxes(self, given: ServiceDisclosure, day: date) -> str:
+    def describe_mailboxes(self, disclosure: ServiceDisclosure, day: date) -> str:
         """Return the mailbox proofs that some people must give, each with its mail domains.
 
         Domains that no longer count on ``day`` are left out. A domain with an end date is shown
         with its last day.
         """
-        rules = {proof.name: proof for proof in given.policy.proofs}
-        shown = (self._mailbox(name, rules.get(name), day) for name in sorted(given.proofs))
+        rules = {proof.name: proof for proof in disclosure.policy.proofs}
+        shown = (self._mailbox(name, rules.get(name), day) for name in sorted(disclosure.proofs))
         return "; ".join(shown)
 
     def _mailbox(self, name: str, rule: ProofRule | None, day: date) -> str:
@@ -111,8 +111,8 @@ def spell_limit(row: Retention, language: str) -> str:
     The unit is the largest one that gives a whole number.
     """
     span = row.lasts
-    if span is None or row.long:
-        return translate(row.long, language)
+    if span is None or row.end_in_words:
+        return translate(row.end_in_words, language)
     for unit, length in _UNITS.items():
         count, rest = divmod(span, length)
         if count and not rest:

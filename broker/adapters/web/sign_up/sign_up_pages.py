@@ -83,7 +83,7 @@ class SignUpPages:
             view=self,
             came=came,
             anchors=sign_up_links.ANCHORS,
-            kept={**self.query_fields, "from": came} if came else self.query_fields,
+            carried={**self.query_fields, "from": came} if came else self.query_fields,
             help=self.href("faq", came),
         )
 
@@ -106,7 +106,7 @@ class SignUpPages:
             if name == sign_up_links.START
             else self.texts.back.get(name, sign_up_links.START),
             # The link to the other language shows the error again, but not the answer sent.
-            kept={**self.query_fields, "answer": ""} if answers else self.query_fields,
+            carried={**self.query_fields, "answer": ""} if answers else self.query_fields,
             wrong=bool(answers),
             help=self.href("faq", name),
         )

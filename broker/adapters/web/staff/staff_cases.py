@@ -110,7 +110,7 @@ class StaffCases:
 
     def _send_pin_mail(self, found: FoundPerson) -> str:
         number, at = found.pin_mail_number, format_datetime(self.access.ports.now(), "long")
-        if number and self.pins.request_by_staff(number, language(), at):
+        if number and self.pins.mail_link_for_staff(number, language(), at):
             return "pin_mail"
         return "no_pin_mail"
 

@@ -28,7 +28,7 @@ Typed = Mapping[str, str]  # the values in the fields of the page that tries a l
 
 
 @dataclass(frozen=True, slots=True)
-class StaffPolicies:
+class StaffPolicyPages:
     """The endpoints of the page. ``access`` admits only staff with the right role."""
 
     access: StaffAccess

@@ -36,7 +36,8 @@ def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str,
     """The link carries the service that the person came from; without our sign-up pages there is no link."""
     step = Refuse(reason, REQUEST_DENIED, Decision(Effect.DENY, (), who))
     found = find_sign_up_page(step, login, PAGES)
-    assert (found.url if found else None) == (None if path is None else f"{PAGES}{path}?service=my-loans")
+    query = f"?service=my-loans&login={login.id}&from=login"
+    assert (found.url if found else None) == (None if path is None else f"{PAGES}{path}{query}")
     assert find_sign_up_page(step, login, None) is None
 
 
@@ -49,7 +50,8 @@ def test_a_sign_up_leads_back_to_the_service_before_it(login: Transaction) -> No
     )
     assert bare
     assert back
-    assert (bare.url, back.url) == (PAGES, f"{PAGES}?service=myprint")
+    query = f"login={login.id}&from=login"
+    assert (bare.url, back.url) == (f"{PAGES}?{query}", f"{PAGES}?service=myprint&{query}")
 
 
 def ports(methods: tuple[str, ...]) -> Any:
@@ -70,7 +72,7 @@ def ports(methods: tuple[str, ...]) -> Any:
     ("reason", "came", "methods", "ways"),
     [
         ("cpr_required", "wayf", ("library", "wayf", "nemid"), ["nemid", "library"]),
-        ("replacement_number", "wayf", ("library", "wayf", "nemid"), ["nemid", "library"]),
+        ("replacement_number", "wayf", ("library", "wayf", "nemid"), ["library", "nemid"]),
         ("constructed_number", "wayf", ("wayf", "hub"), ["hub"]),
         ("national_eid_required", "wayf", ("wayf", "nemid"), ["nemid"]),
         ("cpr_required", "nemid", ("library", "wayf", "nemid"), ["library"]),

@@ -14,6 +14,8 @@ from broker.adapters.web.report import report_pages
 from broker.core.policy.model import RegisterRule
 from tests.plugins.sample_report import NASTY, build_sample_report
 
+pytestmark = pytest.mark.long("analyses a site for the report")
+
 LANGUAGES = ("da", "en")
 STEMS = ("report", "service-my-loans", "service-myprint", "service-e-resources", "service-unheard-of")
 NAMES = [f"{stem}-{language}.html" for stem in STEMS for language in LANGUAGES]
@@ -82,9 +84,9 @@ def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
 def test_the_register_of_persons_is_a_receiver_with_its_purpose(rule: RegisterRule | None, said: str) -> None:
     """For each affiliation whose people are looked up: what is asked for, and when."""
     report = build_sample_report()
-    students = [each for each in report.leaves.borrowers if each.policy.affiliation == "student"]
+    students = [each for each in report.disclosures.borrowers if each.policy.affiliation == "student"]
     asked = tuple(replace(each, rule=replace(each.rule, register=rule)) for each in students)
-    changed = replace(report, leaves=replace(report.leaves, borrowers=asked))
+    changed = replace(report, disclosures=replace(report.disclosures, borrowers=asked))
     page = dict(report_pages.files(changed, ("en",)))["report-en.html"]
     assert students
     assert (said in page, "whether their number still holds" in page) == (True, rule is not None)

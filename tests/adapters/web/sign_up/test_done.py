@@ -66,15 +66,6 @@ def test_who_declines_is_told_that_nobody_was_signed_up(deployment: Deployment) 
     assert rows(deployment, "1403044004") == []
 
 
-def test_a_sign_up_asks_for_the_library_and_not_for_a_service(deployment: Deployment) -> None:
-    """A person who signs up came from no service: the question names the library."""
-    person = deployment.person()
-    person.client.set_cookie("lang", "en", domain="broker.localhost")
-    asked = person.sign_up("asta", "student")
-    assert mark(asked)[0] == "ask"
-    assert find_text(asked, "//h1/text()") == "Send your information to Royal Danish Library?"
-
-
 @pytest.fixture
 def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path) -> dict[str, str]:
     """Give what the environment says; with the parameter "no PIN", policies under which none is mailed."""

@@ -83,6 +83,17 @@ def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path
         assert not address.fragment or f'id="{address.fragment}"' in found.text, href
 
 
+def test_back_leads_to_the_refusal_that_sent_the_person(client: FlaskClient) -> None:
+    """Back of the page a refusal links to is the refusal, in both languages; without a login it is the page before."""
+    login = "0" * 32
+    for address in ("/sign-up/student/temporary", "/sign-up/hospital"):
+        page = client.get(f"{address}?lang=en&login={login}&from=login").text
+        assert re.findall(r'class="back"><a href="([^"]*)"', page) == [f"/login/{login}"]
+        assert f'href="?lang=da&amp;login={login}&amp;from=login"' in page
+        elsewhere = client.get(f"{address}?lang=en&from=login").text
+        assert 'class="back"><a href="/sign-up' in elsewhere
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_the_service_is_carried_through_every_link(client: FlaskClient, path: str) -> None:
     """The service that a person came from stays in every link, also to the login; an unknown one is dropped."""

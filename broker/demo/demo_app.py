@@ -1,4 +1,4 @@
-"""The language of the demo's pages, the library's name, and how the pages show values."""
+"""The Flask application of the demo: its pages' language, the library's name, shown values."""
 
 import re
 from datetime import datetime
@@ -53,10 +53,13 @@ def create_demo_app() -> Flask:
     """Return an application whose templates speak both languages; a cookie keeps the choice."""
     app = Flask("broker.demo")
     Babel(app)  # for texts of the broker
-    for shared in (say, language, _language_link):
-        app.add_template_global(shared, shared.__name__.lstrip("_"))
+    app.jinja_env.globals |= {
+        "say": say,
+        "language": language,
+        "language_link": _language_link,
+        "library_name": LIBRARY_NAME,
+    }
     app.add_template_filter(_local_time, "local_time")
-    app.jinja_env.globals["library_name"] = LIBRARY_NAME
 
     @app.after_request
     def remember(response: Response) -> Response:
