@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Flask, request
+from flask_babel import Babel
 from werkzeug.wrappers import Response
 
 LANGUAGES: Final = ("en", "da")
@@ -51,6 +52,7 @@ def _local_time(at: datetime) -> str:
 def create_demo_app() -> Flask:
     """Return an application whose templates speak both languages; a cookie keeps the choice."""
     app = Flask("broker.demo")
+    Babel(app)  # for texts of the broker
     app.jinja_env.globals |= {
         "say": say,
         "language": language,

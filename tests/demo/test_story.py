@@ -1,14 +1,18 @@
 """The pages of a demo visitor: the timeline without CPR numbers and PINs, and a person of their own."""
 
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
+from broker.configuration.settings.new_folder import SHIPPED
+from broker.demo.demo_app import create_demo_app
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
+from broker.demo.story import stories
 from broker.demo.story.timeline import BROKER, Timeline
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, form
@@ -31,10 +35,10 @@ def test_a_decision_names_affiliation_file_and_line(log: Path) -> None:
     """The broker's log shows which policy decided."""
     [entry] = Timeline(log, list).list_latest()
     assert entry.title == (
-        "Policy decision: access for student (student.yaml:24)",
-        "Politikkens afgørelse: adgang som student (student.yaml:24)",
+        "The policy lets the person in as student (student.yaml:24)",
+        "Reglerne giver adgang som studerende (student.yaml:24)",
     )
-    assert "83XSNQC4" not in entry.detail
+    assert "83XSNQC4" not in entry.raw
 
 
 def test_calls_of_the_library_system_show_no_number_and_no_pin(log: Path) -> None:
@@ -50,9 +54,53 @@ def test_calls_of_the_library_system_show_no_number_and_no_pin(log: Path) -> Non
     body = {"userid": "140304-4004", "password": "4071", "password_2": "4071"}
     app.test_client().post("/api/v1/patrons?q=1403044004", json=body)
     entry = timeline.list_latest()[0]
-    assert (entry.receiver, entry.title[0]) == ("Library system", "Creates a borrower (POST /patrons)")
-    assert "140304-••••" in entry.detail
-    assert not [each for each in ("1403044004", "140304-4004", "4071") if each in entry.detail]
+    assert (entry.receiver, entry.title[0]) == ("Library system", "Creates a borrower")
+    assert "140304-••••" in entry.raw
+    assert not [each for each in ("1403044004", "140304-4004", "4071") if each in entry.raw]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/patrons/0/password", {}),
+        ("/api/v1/patrons", {"surname": "Dry run"}),
+        ("/api/v1/patrons?q=0000000000", {}),
+    ],
+)
+def test_a_check_of_the_set_up_is_no_registration(path: str, body: dict[str, str]) -> None:
+    """The calls that the broker makes at its start are about no borrower."""
+    app = Flask("library system")
+    timeline = Timeline(Path("none"), list)
+    timeline.watch_library_system(app, "Library system")
+    app.test_client().post(path, json=body)
+    assert timeline.list_latest() == []
+
+
+def test_an_edit_is_told_once_and_a_faulty_one_without_english_in_danish(tmp_path: Path) -> None:
+    """Each process logs the edit; the timeline names the place of a fault, and keeps its words for technicians."""
+    changed = {"event": "policies_changed", "digest": "b", "from": "a"}
+    stale = {"event": "policies_stale", "fault": "student.yaml:30: the example fails"}
+    lines = []
+    for second, line in enumerate((changed, changed, {**changed, "digest": "a", "from": "b"}, stale, stale)):
+        lines.append(json.dumps({**line, "timestamp": f"2026-12-01T12:00:0{second}Z"}))
+    log = tmp_path / "broker.log"
+    log.write_text("\n".join(lines), encoding="utf-8")
+    refused, *edits = Timeline(log, list).list_latest()
+    assert refused.title[1] == "De ændrede regler er afvist; de tidligere gælder stadig (student.yaml:30)"
+    assert [edit.title[0] for edit in edits] == ["The edited policies are in force"] * 2
+
+
+def test_the_button_edits_a_policy_and_undoes_it(tmp_path: Path) -> None:
+    """The mail address leaves both lines of the shipped file, and comes back."""
+    shutil.copy(SHIPPED / "policies" / "student.yaml", tmp_path)
+    app, timeline, file = create_demo_app(), Timeline(Path("none"), list), tmp_path / "student.yaml"
+    stories.serve(app, timeline, tmp_path, "", "")
+    before = file.read_text(encoding="utf-8")
+    app.test_client().post("/policy")
+    assert before.count("sn, mail, eduPerson") == file.read_text(encoding="utf-8").count("sn, eduPerson") == 2
+    assert timeline.list_latest()[0].text.count("\n-") == 1
+    app.test_client().post("/policy")
+    assert file.read_text(encoding="utf-8") == before
 
 
 def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -> None:
@@ -65,14 +113,14 @@ def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -
     _, fields = form(finish_login(person, log_in(person, persona("asta"))))
     client.post("/my-loans/acs", data=fields)
     read, response, request = timeline.list_latest()
-    assert (request.title[0], "AuthnRequest" in request.detail) == ("Asks for a login to my-loans (AuthnRequest)", True)
-    assert (response.sender, response.title[0], "EncryptedAssertion" in response.detail) == (
+    assert (request.title[0], "AuthnRequest" in request.raw) == ("Asks for a login to my-loans (AuthnRequest)", True)
+    assert (response.sender, response.title[0], "EncryptedAssertion" in response.raw) == (
         BROKER,
         "Says who has logged in (Response)",
         True,
     )
-    assert (read.title[0], "Ravn" in read.detail) == ("Opens the assertion: Success", True)
-    assert "1403044004" not in read.detail
+    assert (read.title[0], (("Surname", "Efternavn"), "Ravn") in read.facts) == ("Reads the answer: logged in", True)
+    assert "1403044004" not in str(read)
 
 
 def test_a_visitor_logs_in_as_a_person_of_their_own(deployment: Deployment) -> None:

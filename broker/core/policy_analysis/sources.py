@@ -109,7 +109,7 @@ class Source:
         return f"x7q@{_list_domains(self, ())[0]}"
 
     def split_by_scopes(self, others: Collection["Source"]) -> Iterator["Source"]:
-        """Yield the source with the scopes first that it lacks at another site, then with those alone.
+        """Yield the source with the scopes first that another site lacks, then with those alone.
 
         Personas choose their values in these scopes, the first ones first.
         """

@@ -21,6 +21,7 @@ from broker.adapters.saml.xml_security import (
 from broker.demo.demo_app import create_demo_app, mask_cpr_numbers
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import information_pages, self_checkout
+from broker.demo.library.attribute_labels import LABELS, read_attributes
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
@@ -118,22 +119,13 @@ def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> 
     authorities = assertion.iter(_SAML + "AuthenticatingAuthority")
     return Landing(
         "Success",
-        _attributes(assertion),
+        read_attributes(assertion),
         assertion.findtext(f"{_SAML}Subject/{_SAML}NameID"),
         root.get("InResponseTo"),
         assertion.findtext(class_ref),
         tuple(node.text or "" for node in authorities),
         logout_messages.session_of(assertion),
     )
-
-
-def _attributes(assertion: etree._Element) -> dict[str, tuple[str, ...]]:
-    attributes = {}
-    for node in assertion.iter(_SAML + "Attribute"):
-        name = node.get("FriendlyName") or node.get("Name")
-        values = node.iter(_SAML + "AttributeValue")
-        attributes[str(name)] = tuple(value.text or "" for value in values)
-    return attributes
 
 
 def create_app(
@@ -219,6 +211,7 @@ def _landing_page(landing: Landing, service: str, site: Site, desk: Circulation)
         "landing.html",
         landing=landing,
         attributes=attributes,
+        labels=LABELS,
         account=borrower,
         loans=loans,
         balance=balance,

@@ -210,7 +210,7 @@ def _tell_stories(setting: Setting, parties: Mapping[str, Flask], mailbox: Mailb
     def list_mails() -> Iterator[Entry]:
         for mail in mailbox.mails():
             title = f"Mail: {mail.subject}"
-            yield Entry(mail.received, BROKER, "Mailbox", (title, title), mail.text)
+            yield Entry(mail.received, BROKER, "Mailbox", (title, title), text=mail.text)
 
     timeline = Timeline(_log_file(setting), list_mails)
     timeline.watch_identity_provider(parties["hub"], "WAYF")

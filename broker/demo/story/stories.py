@@ -1,10 +1,11 @@
-"""The six short stories on the demo's start page, and the page of the timeline."""
+"""The six short stories on the demo's start page, the page of the timeline, and a policy edit."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, render_template
+from flask import Flask, redirect, render_template
+from werkzeug.wrappers import Response
 
 from broker.demo.story.timeline import Texts, Timeline
 
@@ -14,12 +15,14 @@ class Story:
     """A story: its title, what to do and see, the address where it begins, and its button.
 
     ``start`` may hold ``{broker}``, and a step ``{policies}``, the folder of the policy files.
+    ``command`` does the same in a terminal as the button of ``edit_policy``.
     """
 
     title: Texts
     steps: tuple[Texts, ...]
     start: str
     button: Texts = ("Begin", "Begynd")
+    command: str = ""
 
 
 STORIES: Final = (
@@ -63,7 +66,7 @@ STORIES: Final = (
         (
             (
                 "Choose Eva Storgaard. The timeline shows which policy let her in.",
-                "Vælg Eva Storgaard. Tidslinjen viser, hvilken politik der gav adgang.",
+                "Vælg Eva Storgaard. Tidslinjen viser, hvilken regel der gav adgang.",
             ),
         ),
         "/my-loans?way=nemid",
@@ -76,8 +79,8 @@ STORIES: Final = (
                 "Vælg Ib Waters. Mine lån afviser ham og fortæller, hvad han kan gøre.",
             ),
             (
-                "He can still read online: log in at Electronic resources.",
-                "Han kan stadig læse online: log på Elektroniske ressourcer.",
+                "He can still read online: log in at Electronic resources with his university.",
+                "Han kan stadig læse online: log på Elektroniske ressourcer med universitetslogin.",
             ),
         ),
         "/my-loans?way=wayf",
@@ -101,28 +104,51 @@ STORIES: Final = (
         "/my-loans?way=nemid",
     ),
     Story(
-        ("A policy is edited", "En politik bliver ændret"),
+        ("A policy is edited", "En regel bliver ændret"),
         (
             (
-                "Edit {policies}/student.yaml: take mail out of my-loans and the first releases.",
-                "Ret {policies}/student.yaml: Fjern mail fra my-loans og fra første releases.",
+                (
+                    "The file student.yaml says what My loans gets about a student. Take the mail "
+                    "address out of it."
+                ),
+                (
+                    "Filen student.yaml bestemmer, hvad Mine lån får at vide om en studerende. "
+                    "Tag mailadressen ud af den."
+                ),
             ),
             (
-                "Save the file. The timeline says whether it is in force: no example may fail.",
-                "Gem filen. Tidslinjen viser, om den gælder: Intet eksempel må fejle.",
+                (
+                    "The timeline shows the two lines before and after. In a few seconds it says "
+                    "that they are in force."
+                ),
+                (
+                    "Tidslinjen viser de to linjer før og efter. Efter få sekunder fortæller den, "
+                    "at de gælder."
+                ),
             ),
             (
-                "Log in as Asta Ravn again: she is asked about less.",
-                "Log på som Asta Ravn igen: Hun bliver spurgt om mindre.",
+                (
+                    "Log in as Asta Ravn again: the mail address is no longer sent. Her library "
+                    "account keeps the one that it has: another line of the file is about that."
+                ),
+                (
+                    "Log på som Asta Ravn igen: Mailadressen bliver ikke længere sendt. Hendes "
+                    "lånerkonto beholder den, den har: Det er en anden linje i filen."
+                ),
             ),
         ),
         "/my-loans?way=wayf&force",
+        ("Log in as Asta", "Log på som Asta"),
+        "sed -i 's/sn, mail, eduPerson/sn, eduPerson/' {policies}/student.yaml",
     ),
 )
 
+_WITH_MAIL: Final = "sn, mail, eduPerson"
+_WITHOUT_MAIL: Final = "sn, eduPerson"
+
 
 def serve(app: Flask, timeline: Timeline, policies: Path, mailbox: str, patrons: str) -> None:
-    """Add the page /timeline to the library's pages, and the stories to its start page.
+    """Add the page /timeline and the edit to the library, and the stories to its start page.
 
     ``policies`` is the folder of the policy files; ``mailbox`` and ``patrons`` are addresses of
     pages.
@@ -133,3 +159,17 @@ def serve(app: Flask, timeline: Timeline, policies: Path, mailbox: str, patrons:
     @app.get("/timeline")
     def show_timeline() -> str:
         return render_template("timeline.html", entries=timeline.list_latest())
+
+    @app.post("/policy")
+    def edit_policy() -> Response:
+        """Take the mail address out of what My loans gets about a student, or put it back."""
+        file = policies / "student.yaml"
+        before = file.read_text(encoding="utf-8")
+        after = before.replace(_WITH_MAIL, _WITHOUT_MAIL)
+        if after == before:
+            after = before.replace(_WITHOUT_MAIL, _WITH_MAIL)
+        file.write_text(after, encoding="utf-8")
+        lines = zip(before.splitlines(), after.splitlines(), strict=True)
+        changes = [f"-{line}\n+{new}" for line, new in lines if line != new]
+        timeline.add("You", "", ("Edits a policy", "Retter en regel"), text="\n".join(changes))
+        return redirect("/timeline", 303)
