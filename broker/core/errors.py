@@ -159,7 +159,7 @@ class TokenRefused(BrokerError):
 
 
 class FormRefused(BrokerError):
-    """A form of ours has a field that is missing, repeated or of an unknown value."""
+    """A form of the broker has a field that is missing, repeated or of an unknown value."""
 
     reason = "form_refused"
     http = 422

@@ -190,7 +190,7 @@ def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
 def _check_required_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
     """Find an upstream in require.upstream that no alternative of match names.
 
-    Nobody could meet that requirement.
+    No login could meet that requirement.
     """
     matched = [each.values for each in policy.conditions if each.name == UPSTREAM]
     place = policy.require.line_of("upstream")
