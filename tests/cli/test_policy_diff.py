@@ -139,6 +139,12 @@ def test_an_unconfigured_service_is_named(configured_folder: Path, tmp_path: Pat
     [
         (
             "broker.toml",
+            r', may_assert = \["cpr", "alumni_cpr"\]',
+            "",
+            "refused Student at Aarhus University: My loans: ",
+        ),
+        (
+            "broker.toml",
             r'methods = \["wayf", "nemid"\]',
             'methods = ["wayf"]',
             "refused Employee at Aarhus University Hospital -> nobody: Electronic resources: not_offered.",

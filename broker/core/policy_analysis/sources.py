@@ -120,7 +120,7 @@ class Source:
         known = {scope for each in same if each for scope in each.scopes}
         scopes = sorted(self.institution.scopes, key=known.__contains__)
         added = [scope for scope in scopes if scope not in known]
-        for chosen in filter(None, (scopes, added)):
+        for chosen in (scopes, added) if added else (scopes,):
             yield replace(self, institution=replace(self.institution, scopes=tuple(chosen)))
 
     def has_attribute(self, name: str) -> bool:

@@ -120,6 +120,16 @@ def test_a_new_scope_of_an_institution_is_reported(tmp_path: Path, values: str) 
     )
 
 
+def test_more_trust_in_an_institution_without_scopes_is_reported(tmp_path: Path) -> None:
+    """The national eID has no scopes, and an institution whose scopes stand in its metadata has none here."""
+    policies = load_policies(tmp_path / "policies", FILES)
+    eid = replace(TWO_SOURCES["nemid"].institutions[0], scopes=())
+    both = (replace(eid, may_assert=frozenset()), eid)
+    sites = [Site(SITE.services, {"nemid": replace(TWO_SOURCES["nemid"], institutions=(each,))}, MAPS) for each in both]
+    rows = find_differences(Analysis((policies, policies), tuple(sites), NOW)).rows
+    assert any(row.change.direction is Direction.WIDER for row in rows)
+
+
 def test_a_look_up_at_an_entry_with_need_is_reported(tmp_path: Path) -> None:
     """The look-up writes the address of a borrower that is there, whatever the entry makes."""
     rule = "  register: set_if_empty\n"

@@ -71,8 +71,12 @@ ASKED = [
     ((LEVEL + "High",), "minimum", "substantial", "High"),
     ((LEVEL + "Substantial",), "better", "substantial", "High"),
     ((PASSWORD, LEVEL + "High"), "exact", "substantial", "Substantial"),
+    ((LEVEL + "High",), "maximum", "substantial", "Substantial"),
     ((LEVEL + "Low",), "exact", "substantial", None),
+    ((LEVEL + "Low",), "maximum", "substantial", None),
+    ((LEVEL + "High",), "better", "substantial", None),
     ((PASSWORD,), "exact", "substantial", "Substantial"),
+    (("https://data.gov.dk/eid/Professional",), "minimum", "substantial", None),
     (("<b>",), "minimum", "substantial", None),
 ]
 
