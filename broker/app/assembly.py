@@ -31,9 +31,9 @@ from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.web.client_address import find_present_network
 from broker.adapters.web.sign_up.content_files import Texts
-from broker.app import policy_configuration
+from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
-from broker.app.policy_configuration import collect_faults, read_library_settings
+from broker.app.policy_surroundings import collect_faults, read_library_settings
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
@@ -355,7 +355,7 @@ def assemble(settings: config.Config) -> Parts:
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
     tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
-    around = policy_configuration.load(settings, tell, now())
+    around = policy_surroundings.load(settings, tell, now())
     faults += around.faults
     records = collect_faults(faults, lambda: _open_store(settings, metrics))
     library = collect_faults(

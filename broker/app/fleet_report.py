@@ -1,73 +1,18 @@
-"""The report of this process about itself, and what it finds in the reports of the others."""
+"""The reports of the processes about themselves, and what this one finds in the others'."""
 
-import json
-import os
-import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from typing import Final
 
 from broker.app.assembly import Parts, now
-from broker.configuration.policies.live_policies import DIGEST_LENGTH
+from broker.app.readiness import STORE_LOST, describe_process, list_differences, list_missing_keys
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind
-from broker.use_cases.storage.fleet import LIVE, ProcessStatus, describe_differences
+from broker.use_cases.storage.fleet import LIVE
 
-RELEASE: Final = version("library-identity-broker")
-STORE_LOST: Final = (
-    "the store lacks what the audit log of this machine says of it: it was emptied, replaced or "
-    "put back. Restore it, or accept the loss: broker audit accept"
-)
 _EVERY: Final = timedelta(minutes=1)
-_MEGABYTE: Final = 1024 * 1024
-# Settings that may differ between machines.
-_OF_THE_MACHINE: Final = {"serve", "state", "keys", "site"}
-
-
-def describe_process(parts: Parts, part: str) -> ProcessStatus:
-    """Return the status of this process: ``part`` is serve, work, or empty for a command."""
-    disk = os.statvfs(parts.config.state)
-    settings = parts.config.model_dump(exclude=_OF_THE_MACHINE)
-    text = json.dumps(settings, sort_keys=True, default=_write_setting)
-    configuration = parts.keys.index.compute("configuration", text)
-    return ProcessStatus(
-        machine=parts.audit_log.anchors.machine,
-        host=platform.node(),
-        part=part,
-        at=now(),
-        release=RELEASE,
-        configuration=configuration[-DIGEST_LENGTH:],
-        policies=parts.policies.current.digest[:DIGEST_LENGTH],
-        free_megabytes=disk.f_bavail * disk.f_frsize // _MEGABYTE,
-        keys=parts.keys.fingerprints,
-        used_keys=parts.keys.used_fingerprints,
-    )
-
-
-def _write_setting(value: object) -> object:
-    """Return what JSON can write; the order of a set differs from process to process."""
-    return sorted(value) if isinstance(value, frozenset) else str(value)
-
-
-def list_missing_keys(parts: Parts) -> list[str]:
-    """Return why logins fail between this machine and the others.
-
-    Raises StoreUnavailable if the store does not answer.
-    """
-    return list(parts.fleet.describe_missing_keys(describe_process(parts, ""), now()))
-
-
-def list_differences(parts: Parts) -> list[str]:
-    """Return how the processes that run differ from this one.
-
-    Raises StoreUnavailable if the store does not answer.
-    """
-    moment = now()
-    own = describe_process(parts, "")
-    return list(describe_differences(own, parts.fleet.list_live(moment), moment))
 
 
 def list_rows(parts: Parts) -> list[dict[str, object]]:

@@ -1,31 +1,30 @@
-"""Load policies and the configuration around them, for the policy commands and at startup."""
+"""Load policies and the configuration around them, for the policy commands."""
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final
 
-from werkzeug.local import LocalProxy
-
-from broker.adapters.library_systems.library_settings import LibrarySettings, read_settings
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata
-from broker.app import open_metadata
 from broker.app.named_configuration import configuration
+from broker.app.policy_surroundings import (
+    PolicySurroundings,
+    collect_faults,
+    load,
+    read_library_settings,
+)
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
 from broker.configuration.policies.examples import noon
 from broker.configuration.policies.policy_folder import PolicyFolder
-from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
+from broker.configuration.policies.site_checks import ANY_NAMES
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.configuration.settings.value_types import optional_text
 from broker.core.borrowers.library_system import ExpectedSetup, ignore_call
-from broker.core.entities import Service, Upstream
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events.broker_events import EventPort, discard_event
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.events.broker_events import discard_event
 from broker.core.login.site import Site
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.personas import Analysis, Progress
@@ -33,7 +32,6 @@ from broker.core.report.disclosures import find_disclosures
 from broker.core.report.policy_report import LibraryAnswers, PolicyReport
 from broker.use_cases.policy_trials.login_trials import TrialSite
 
-T = TypeVar("T")
 _TIMEOUT: Final = timedelta(seconds=10)  # of the library system, at a check of policies
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 # Without a configuration the commands read this folder below the working directory.
@@ -42,81 +40,6 @@ _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # Environment variables that are ignored when a configuration folder is loaded.
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySurroundings:
-    """The parts of a configuration that policies are checked against, with their faults.
-
-    ``services`` and ``upstreams`` are as the current metadata completes them. A part that cannot
-    be loaded is None, and nothing is checked against it.
-    """
-
-    metadata: LiveMetadata | None
-    maps: attribute_maps.AttributeMaps | None
-    services: Mapping[str, Service]
-    upstreams: Mapping[str, Upstream]
-    names: NameableInPolicies
-    faults: tuple[Fault, ...]
-
-
-def load(
-    settings: Config, tell: EventPort, moment: datetime, *, proving: bool = True
-) -> PolicySurroundings:
-    """Return the surroundings of policies with all their faults; raise nothing.
-
-    ``proving``: policies must meet the site rules too.
-    """
-    faults: list[Fault] = []
-    metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
-    maps = collect_faults(faults, lambda: _load_maps(settings))
-    library = collect_faults([], lambda: read_library_settings(settings))
-    services: Mapping[str, Service] = settings.core_services()
-    upstreams: Mapping[str, Upstream] = settings.core_upstreams()
-    if metadata:
-        services = _follow(lambda: metadata.snapshot.services)
-        upstreams = _follow(lambda: metadata.current.completed_upstreams)
-    names = NameableInPolicies(
-        services=services,
-        attributes=maps.attributes if maps else None,
-        maps=maps.maps if maps else None,
-        upstreams=upstreams,
-        # A fault of the library system is one of the start, and not of the policies.
-        borrower_fields=library.fields if library else None,
-        person_register=settings.person_register is not None,
-        site_rules=settings.policy_properties if proving else None,
-    )
-    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults))
-
-
-def collect_faults(faults: list[Fault], opening: Callable[[], T]) -> T | None:
-    """Return the result of ``opening``, or None with its faults added to ``faults``."""
-    try:
-        return opening()
-    except ConfigurationFaults as found:
-        faults.extend(found.faults)
-    except BrokerError as error:
-        faults.append(Fault(error.reason, str(error)))
-    return None
-
-
-def _follow(current: Callable[[], T]) -> T:
-    """Return a proxy that calls ``current`` at each use."""
-    return cast("T", LocalProxy(current))
-
-
-def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
-    maps = attribute_maps.load(settings.attribute_maps)
-    faults = list(attribute_maps.map_faults(settings.core_upstreams().values(), maps))
-    if faults:
-        raise ConfigurationFaults(faults)
-    return maps
-
-
-def read_library_settings(settings: Config) -> LibrarySettings:
-    """Return the settings of the library system; raises ConfigurationFaults."""
-    table = settings.library
-    return read_settings(table.system, table.connector_settings())
 
 
 def _load_surroundings(moment: datetime, *, proving: bool) -> PolicySurroundings:

@@ -1,17 +1,21 @@
-"""Whether logins would succeed now, what needs attention although they do, and the gauges."""
+"""Whether logins would succeed now, what needs attention although they do, and the gauges.
 
+Also the status of this process, and how the other processes that share the store differ from it.
+"""
+
+import json
 import os
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from typing import Final
 
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import Parts, now
-from broker.app.fleet_report import RELEASE, STORE_LOST, list_differences, list_missing_keys
 from broker.app.work_lock import HANGS, NOT_RUNNING, is_work_running
 from broker.configuration.policies.live_policies import DIGEST_LENGTH
 from broker.core.borrowers.enrolment import EnrolmentState
@@ -26,13 +30,22 @@ from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention import TURN
 from broker.use_cases.enrolment.cases import StaffEnrolment
+from broker.use_cases.storage.fleet import ProcessStatus, describe_differences
 from broker.use_cases.transactions.person_resolution import has_other_keys
 
+RELEASE: Final = version("library-identity-broker")
+STORE_LOST: Final = (
+    "the store lacks what the audit log of this machine says of it: it was emptied, replaced or "
+    "put back. Restore it, or accept the loss: broker audit accept"
+)
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
 _RELOAD_LATE: Final = timedelta(minutes=1)
 _WORK_LATE: Final = timedelta(minutes=10)
 _CERTIFICATE_SOON: Final = timedelta(days=30)
+_MEGABYTE: Final = 1024 * 1024
+# Settings that may differ between machines.
+_OF_THE_MACHINE: Final = {"serve", "state", "keys", "site"}
 
 
 def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
@@ -192,6 +205,49 @@ def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent
     faults = error.faults if isinstance(error, ConfigurationFaults) else [error]
     for fault in faults:
         yield BrokerEvent(kind, {"reason": error.reason, "fault": str(fault)})
+
+
+def describe_process(parts: Parts, part: str) -> ProcessStatus:
+    """Return the status of this process: ``part`` is serve, work, or empty for a command."""
+    disk = os.statvfs(parts.config.state)
+    settings = parts.config.model_dump(exclude=_OF_THE_MACHINE)
+    text = json.dumps(settings, sort_keys=True, default=_write_setting)
+    configuration = parts.keys.index.compute("configuration", text)
+    return ProcessStatus(
+        machine=parts.audit_log.anchors.machine,
+        host=platform.node(),
+        part=part,
+        at=now(),
+        release=RELEASE,
+        configuration=configuration[-DIGEST_LENGTH:],
+        policies=parts.policies.current.digest[:DIGEST_LENGTH],
+        free_megabytes=disk.f_bavail * disk.f_frsize // _MEGABYTE,
+        keys=parts.keys.fingerprints,
+        used_keys=parts.keys.used_fingerprints,
+    )
+
+
+def _write_setting(value: object) -> object:
+    """Return what JSON can write; the order of a set differs from process to process."""
+    return sorted(value) if isinstance(value, frozenset) else str(value)
+
+
+def list_missing_keys(parts: Parts) -> list[str]:
+    """Return why logins fail between this machine and the others.
+
+    Raises StoreUnavailable if the store does not answer.
+    """
+    return list(parts.fleet.describe_missing_keys(describe_process(parts, ""), now()))
+
+
+def list_differences(parts: Parts) -> list[str]:
+    """Return how the processes that run differ from this one.
+
+    Raises StoreUnavailable if the store does not answer.
+    """
+    moment = now()
+    own = describe_process(parts, "")
+    return list(describe_differences(own, parts.fleet.list_live(moment), moment))
 
 
 def list_gauges(parts: Parts) -> Iterator[Gauge]:

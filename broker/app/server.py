@@ -24,7 +24,8 @@ from broker.adapters.observability import application_log, metrics
 from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.application import create_app
-from broker.app.fleet_report import RELEASE, FleetReport
+from broker.app.fleet_report import FleetReport
+from broker.app.readiness import RELEASE
 from broker.configuration import durable_files
 from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config

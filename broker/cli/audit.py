@@ -10,7 +10,7 @@ from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.verification import AuditFinding, VerificationReport, verify
 from broker.app import assembly
 from broker.app.assembly import Parts, now
-from broker.app.fleet_report import STORE_LOST
+from broker.app.readiness import STORE_LOST
 from broker.cli.output import FINDINGS, Row, as_json, folder, printing_faults, show, show_done
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import PersonIds

@@ -179,11 +179,11 @@ def fleet(*, as_json: bool) -> None:
 
     Exit 1 with the differences between the processes that run and this machine.
     """
-    from broker.app import assembly, fleet_report  # noqa: PLC0415 - other commands start faster
+    from broker.app import assembly, fleet_report, readiness  # noqa: PLC0415 - other commands start faster
 
     parts = assembly.open_broker()
     show(fleet_report.list_rows(parts), as_json=as_json)
-    found = [*fleet_report.list_missing_keys(parts), *fleet_report.list_differences(parts)]
+    found = [*readiness.list_missing_keys(parts), *readiness.list_differences(parts)]
     if found:
         click.echo("\n".join(found), err=True)
         raise SystemExit(FINDINGS)

@@ -19,7 +19,7 @@ import yaml
 from werkzeug.serving import make_server
 
 from broker.adapters.observability.metric_table import TABLE
-from broker.app.fleet_report import describe_process
+from broker.app.readiness import describe_process
 from broker.app.server import refresh
 from broker.app.work_lock import hold_work_lock
 from broker.core.borrowers.registered_person import RegisterUnavailable

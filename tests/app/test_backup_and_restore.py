@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from broker.app.assembly import Parts, assemble, now
-from broker.app.fleet_report import STORE_LOST
-from broker.app.readiness import fit_to_serve, notes
+from broker.app.readiness import STORE_LOST, fit_to_serve, notes
 from broker.cli.check.checks import find_restored_persons
 from broker.cli.main import broker
 from broker.configuration.settings.config import load

@@ -14,7 +14,8 @@ from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import rotation
 from broker.app import fleet_report, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.fleet_report import FleetReport, describe_process, list_differences, refuse_late_machines
+from broker.app.fleet_report import FleetReport, refuse_late_machines
+from broker.app.readiness import describe_process, list_differences
 from broker.cli.check.checks import find_all
 from broker.cli.main import broker
 from broker.configuration.settings.config import load
@@ -57,7 +58,8 @@ def test_a_process_reports_once_a_minute(open_machine: Open, monkeypatch: pytest
     """The processes of one machine report apart; a report replaces the last one."""
     parts = open_machine("a")
     reporting, moments = FleetReport(parts, "serve"), [now()]
-    monkeypatch.setattr(fleet_report, "now", lambda: moments[-1])
+    for module in (fleet_report, readiness):
+        monkeypatch.setattr(module, "now", lambda: moments[-1])
     report(parts, "work")
     for seconds in (0, 59, 60, 61):
         moments.append(moments[0] + timedelta(seconds=seconds))
@@ -137,12 +139,12 @@ def test_a_store_that_was_emptied_is_named_until_staff_accept_it(
     for path in tmp_path.glob("broker.db*"):
         path.unlink()
     parts = open_machine("a")
-    assert readiness.notes(parts)["store"] == fleet_report.STORE_LOST
+    assert readiness.notes(parts)["store"] == readiness.STORE_LOST
     assert Gauge("broker_store_lost", 1) in readiness.list_gauges(parts)
     assert not any(readiness.readiness(parts).values())
-    assert f"store: {fleet_report.STORE_LOST}" in find_all(parts)
+    assert f"store: {readiness.STORE_LOST}" in find_all(parts)
     verified = CliRunner().invoke(broker, ["audit", "verify"], env=environ("a"))
-    assert (verified.exit_code, fleet_report.STORE_LOST in verified.output) == (1, True)
+    assert (verified.exit_code, readiness.STORE_LOST in verified.output) == (1, True)
     assert CliRunner().invoke(broker, ["audit", "accept"], env=environ("a")).exit_code == 0
     assert "store" not in readiness.notes(open_machine("a"))
     assert CliRunner().invoke(broker, ["audit", "verify"], env=environ("a")).exit_code == 0

@@ -17,8 +17,7 @@ from broker.adapters.observability import application_log
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.app import assembly, background_work, readiness, work_lock
 from broker.app.assembly import Parts, assemble, now
-from broker.app.fleet_report import describe_process
-from broker.app.readiness import list_gauges
+from broker.app.readiness import describe_process, list_gauges
 from broker.app.server import refresh
 from broker.app.work_lock import hold_work_lock
 from broker.configuration.settings.config import load

@@ -5,7 +5,7 @@ import tomllib
 
 from click.testing import CliRunner
 
-from broker.app.fleet_report import RELEASE
+from broker.app.readiness import RELEASE
 from broker.cli.main import broker
 from tests.plugins.released_records import FOLDER
 from tests.plugins.source_files import ROOT, text_of

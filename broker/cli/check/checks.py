@@ -11,8 +11,13 @@ from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, now
-from broker.app.fleet_report import STORE_LOST, list_differences
-from broker.app.readiness import describe_own_certificates, key_faults, readiness
+from broker.app.readiness import (
+    STORE_LOST,
+    describe_own_certificates,
+    key_faults,
+    list_differences,
+    readiness,
+)
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.cli.check.party_report import find_releases, shorten
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability

@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import PurePath
 from typing import Final
 
-from broker.configuration.policies.value_syntax import PERSONS_OWN
 from broker.core.errors import Fault
 from broker.core.identity.attribute_properties import find_properties
 from broker.core.identity.attribute_values import AFFILIATIONS
@@ -22,6 +21,8 @@ from broker.core.policy.model import Condition, Policy, PolicyLine, Release, Rel
 PolicyProblem = tuple[PolicyLine, str, str]
 
 UPSTREAM: Final = "upstream"
+# Fields that the person tells the library and that staff correct: no upstream knows them better.
+PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
 
 
 def make_faults(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:

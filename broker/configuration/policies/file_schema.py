@@ -14,10 +14,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from broker.configuration.checked_files import Day, Flag, Shape, Span, Whole, did_you_mean
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.policies.file_checks import PolicyProblem
+from broker.configuration.policies.file_checks import PERSONS_OWN, PolicyProblem
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import (
-    PERSONS_OWN,
     CprKind,
     ExpectedDecisionShape,
     ExpiryText,

@@ -128,10 +128,6 @@ def expand_short_form(key: str) -> Callable[[object], object]:
     return expand
 
 
-# Fields that the person tells the library and that staff correct: no upstream knows them better.
-PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
-
-
 def _drop_description(schema: JsonSchema) -> None:
     """Remove the description: an editor would show it in place of that of the key."""
     schema.pop("description", None)

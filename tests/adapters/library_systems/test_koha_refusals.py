@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha import koha_refusals
+from broker.adapters.library_systems.koha import koha_calls
 from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -177,10 +177,10 @@ QUOTING = [
 def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str, setting: str | None) -> None:
     """One row a message that was seen, and some that were not: the name of a setting stays, a value never."""
     answer = HttpAnswer(400, json.dumps({"error": error}).encode())
-    refusal = koha_refusals.make_refusal(answer, "create", PERSON)
+    refusal = koha_calls.make_refusal(answer, "create", PERSON)
     assert str(refusal) == f"create: 400: {words}"
     assert refusal.setting == setting
-    assert str(koha_refusals.make_unavailable(answer, "create", PERSON)) == str(refusal)
+    assert str(koha_calls.make_unavailable(answer, "create", PERSON)) == str(refusal)
 
 
 @given(
@@ -195,5 +195,5 @@ def test_no_value_that_was_sent_stands_in_a_text(sent: dict[str, str], around: s
             continue
         error = f"{around} {value} {around} {value.upper()}"
         answer = HttpAnswer(409, json.dumps({"error": error}).encode())
-        text = str(koha_refusals.make_refusal(answer, "", sent | configured)).removeprefix(": 409: ")
+        text = str(koha_calls.make_refusal(answer, "", sent | configured)).removeprefix(": 409: ")
         assert value.strip().casefold() not in text.casefold()

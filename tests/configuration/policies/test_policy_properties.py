@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.app import policy_configuration
-from broker.app.policy_configuration import PolicySurroundings
+from broker.app import policy_surroundings
+from broker.app.policy_surroundings import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
@@ -30,7 +30,7 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     """Give what policies are checked against in the demo, with a separate place for the rules."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
-    return policy_configuration.load(load(folder / "broker.toml", {}), discard_event, NOW)
+    return policy_surroundings.load(load(folder / "broker.toml", {}), discard_event, NOW)
 
 
 def find_rules(around: PolicySurroundings) -> Path:

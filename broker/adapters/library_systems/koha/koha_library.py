@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons
 from broker.adapters.library_systems.koha.koha_calls import Calls
 from broker.adapters.library_systems.koha.koha_patrons import Patron
 from broker.adapters.library_systems.koha.koha_searches import PatronSearches
@@ -68,7 +68,7 @@ class Koha(PatronSearches):
         if koha_patrons.is_taken(answer):
             return None
         if answer.status != 201:
-            raise koha_refusals.make_refusal(answer, "create", body)
+            raise koha_calls.make_refusal(answer, "create", body)
         made = self._read_borrower(answer.json())
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
@@ -109,7 +109,7 @@ class Koha(PatronSearches):
         body = {"password": pin, "password_2": pin}
         answer = self.calls.call("set_pin", "POST", path, deadline, body=body)
         if answer.status != 200:
-            raise koha_refusals.make_refusal(answer, "set_pin", body)
+            raise koha_calls.make_refusal(answer, "set_pin", body)
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> bool:
         """Ask Koha about a PIN, and a self-service machine if ``[library.sip2]`` is configured.
@@ -131,7 +131,7 @@ class Koha(PatronSearches):
         if answer.status == 400 and (error == "Validation failed" or _EXPIRED in error.casefold()):
             return False
         sent = {"password": pin, "cardnumber": card}
-        raise koha_refusals.make_unavailable(answer, "check_pin", sent)
+        raise koha_calls.make_unavailable(answer, "check_pin", sent)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return the faults of Koha's set-up, without writing anything."""
@@ -175,7 +175,7 @@ class Koha(PatronSearches):
             one = f"{path}/{attribute.get('extended_attribute_id')}"
             answer = self.calls.call("change", "DELETE", one, deadline)
             if answer.status not in {204, 404}:
-                raise koha_refusals.make_refusal(answer, "change", {})
+                raise koha_calls.make_refusal(answer, "change", {})
         if has_number:
             return
         body = {"type": kind, "value": written[0]}
@@ -183,7 +183,7 @@ class Koha(PatronSearches):
         if answer.status == 409:
             raise LibraryUnavailable("change: the attribute is another patron's by now")
         if answer.status != 201:
-            raise koha_refusals.make_refusal(answer, "change", body)
+            raise koha_calls.make_refusal(answer, "change", body)
 
     def _put(self, patron: Patron, body: Mapping[str, Any], deadline: datetime) -> Any:
         path = koha_calls.patron_path(str(patron.get("patron_id")))
@@ -191,7 +191,7 @@ class Koha(PatronSearches):
         if koha_patrons.is_taken(answer):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
-            raise koha_refusals.make_refusal(answer, "change", body)
+            raise koha_calls.make_refusal(answer, "change", body)
         koha_patrons.check_stored(answer.fields(), body, "change")
         return answer.json()
 

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha import koha_refusals
 from broker.adapters.library_systems.koha.koha_settings import FIELDS, KohaKeys
 from broker.adapters.library_systems.record_values import (
     find_real_cpr,
@@ -65,15 +64,6 @@ def list_values(patron: Patron, fields: Sequence[str], kind: str) -> list[str]:
     found = [str(attribute.get("value")) for attribute in list_attributes(patron, kind)]
     found += [read_text(patron, field) or "" for field in fields]
     return [value.strip() for value in found]
-
-
-def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
-    """Return the patron objects of a search. Raises LibraryUnavailable for any other answer."""
-    body = answer.json()
-    is_list = answer.status == 200 and isinstance(body, list)
-    if is_list and all(isinstance(element, Mapping) for element in body):
-        return [*body]
-    raise koha_refusals.make_unavailable(answer, operation)
 
 
 def is_taken(answer: HttpAnswer) -> bool:

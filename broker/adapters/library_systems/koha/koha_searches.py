@@ -1,11 +1,12 @@
 """Searches of Koha patrons: by CPR number, ``patron_id``, similarity or typed text."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.http_exchange import HttpAnswer
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons
 from broker.adapters.library_systems.koha.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha.koha_patrons import Patron
 from broker.adapters.library_systems.koha.koha_settings import KohaKeys
@@ -134,7 +135,7 @@ class PatronSearches:
         if answer.status == 404 and "error" in patron:  # from Koha, not from a proxy
             return None
         if answer.status != 200 or not patron:
-            raise koha_refusals.make_unavailable(answer, "read")
+            raise koha_calls.make_unavailable(answer, "read")
         # A cache on the way may answer with another patron, which the broker would change.
         if str(patron.get("patron_id")) != number:
             raise LibraryUnavailable("read: an answer about another patron")
@@ -151,7 +152,7 @@ class PatronSearches:
         # A single page is enough: as soon as two borrowers match, staff must decide.
         path = f"{PATRONS}?_per_page={most}{order}"
         answer = self.calls.call(operation, "GET", path, deadline, headers=self._embed, body=query)
-        return koha_patrons.read_patrons(answer, operation)
+        return _read_patrons(answer, operation)
 
     def _find_patrons_with_cpr(
         self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
@@ -172,6 +173,15 @@ class PatronSearches:
             if set(spelled).isdisjoint(koha_patrons.list_values(patron, fields, kind)):
                 raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
         return found
+
+
+def _read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
+    """Return the patron objects of a search. Raises LibraryUnavailable for any other answer."""
+    body = answer.json()
+    is_list = answer.status == 200 and isinstance(body, list)
+    if is_list and all(isinstance(element, Mapping) for element in body):
+        return [*body]
+    raise koha_calls.make_unavailable(answer, operation)
 
 
 def _select_similar(

@@ -14,7 +14,7 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems.koha import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha import koha_calls, koha_patrons
 from broker.adapters.library_systems.koha.koha_calls import PATRONS
 from broker.adapters.library_systems.koha.koha_searches import PatronSearches
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
@@ -77,7 +77,7 @@ class SetupCheck:
         empty = {"password": "", "password_2": ""}
         answer = self.koha.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
-            raise koha_refusals.make_unavailable(answer, _OPERATION)
+            raise koha_calls.make_unavailable(answer, _OPERATION)
         yield from ()  # makes this a generator, as run_steps expects; a failed call raises
 
     def _check_categories(self) -> Iterator[SetupFault]:
@@ -112,7 +112,7 @@ class SetupCheck:
             answer = create()
         if answer.status == 201:
             raise self._undo(answer)
-        refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
+        refusal = koha_calls.make_refusal(answer, _OPERATION, body)
         if refusal.setting == f"patron attribute type {impossible}":
             return None
         return refusal
@@ -158,7 +158,7 @@ class TrialBorrowers:
         body |= {"surname": _SURNAME, "email": _EMAIL}
         answer = self.koha.calls.create(_TRIAL, body, self.deadline)
         if answer.status != 201:
-            refusal = koha_refusals.make_refusal(answer, "create", body)
+            refusal = koha_calls.make_refusal(answer, "create", body)
             setting = refusal.setting or f"category_id {category}"
             yield SetupFault(setting, f"{place}: Koha: no borrower can be made: {refusal}")
             return
@@ -199,7 +199,7 @@ def _draw_card_number() -> str:
 def _draw_attribute_type() -> str:
     """Return ten letters, the length of an attribute type; no library has this type.
 
-    Letters only: ``koha_refusals`` masks digits, and the dry run recognises Koha's refusal by this
+    Letters only: ``koha_calls`` masks digits, and the dry run recognises Koha's refusal by this
     value.
     """
     return "".join(secrets.choice(ascii_uppercase) for _ in range(10))
