@@ -155,6 +155,10 @@ def create_app(
             abort(404)
         return _redirect_to_broker(service, services[service], peer())
 
+    @app.get("/<service>/acs")  # the language link of a page that a Response has led to
+    def go_to_start(service: str) -> Response:
+        return redirect("/?" + request.query_string.decode())
+
     @app.post("/<service>/acs")
     def acs(service: str) -> Response:
         if service not in services:
