@@ -3,12 +3,9 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ from click.testing import CliRunner, Result
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.running_demo import Running
-from tests.plugins.demo import free_base
 from tests.plugins.programs import run_program, wait_until
 
 # Commands over one person.
@@ -256,40 +252,12 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     assert "1403044004" not in result.stderr
 
 
-def program(*words: str, optimise: bool = False, **environ: str) -> AbstractContextManager["subprocess.Popen[str]"]:
-    """Start the command line as people do."""
-    command = [sys.executable, *(["-O"] if optimise else []), "-m", "broker.cli.main", *words]
-    return run_program(command, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 @pytest.mark.server
 @pytest.mark.attack(34)
 def test_python_without_assertions_is_refused() -> None:
     """Under -O checks of pysaml2 vanish (docs/reference/attacks.md#34)."""
-    with program("check", optimise=True) as running:
+    command = [sys.executable, "-O", "-m", "broker.cli.main", "check"]
+    with run_program(command, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         out, err = running.communicate(timeout=180)
     assert (running.returncode, out) == (78, "")
     assert err == "broker does not run under python -O: assertions are checks in libraries it uses\n"
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.full) for each in (signal.SIGTERM, signal.SIGHUP))]
-)
-def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
-    """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.
-
-    A broker in service that the same environment describes is not the demo's: its keys would be faults here.
-    """
-    base = free_base()
-    with program("demo", "--port-base", str(base), TMPDIR=str(tmp_path), BROKER_UNKNOWN="1") as running:
-        assert running.stdout is not None
-        while "Ctrl-C" not in (line := running.stdout.readline()):
-            assert line
-        running.send_signal(end)
-        _, err = running.communicate(timeout=180)
-    assert (running.returncode, err) == (0, "")
-    assert list(tmp_path.iterdir()) == []
-    for offset in range(6):
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", base + offset)) != 0

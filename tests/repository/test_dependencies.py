@@ -1,25 +1,13 @@
 """The dependencies are locked for each purpose, explained, and no more than the server needs."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from deploy import sbom
 
 ROOT = Path(__file__).resolve().parents[2]
-# Runs the demo as if the package of its extra were not installed.
-WITHOUT_EXTRA = """
-import sys
-sys.modules["aiosmtpd"] = None
-sys.argv = ["broker", "demo"]
-from broker.cli.main import main
-main()
-"""
 
 
 def normalise(requirement: str) -> str:
@@ -47,16 +35,6 @@ def test_each_dependency_is_explained() -> None:
     rows = [re.findall(r"^\| `([^`]+)` \| .+ \|$", table, re.MULTILINE) for table in tables]
     explained = {head: {normalise(name) for name in table} for head, table in zip(heads, rows, strict=True)}
     assert explained == read_requirements()
-
-
-@pytest.mark.server
-def test_the_demo_without_its_extra_says_what_to_install() -> None:
-    """One sentence, no traceback."""
-    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRA], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr == 'Error: aiosmtpd is not installed: the demo needs the extra "demo", which "make demo" installs\n'
-    )
 
 
 def test_the_bill_of_materials_has_every_package_that_runs() -> None:

@@ -11,7 +11,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Institution, Profile, Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
+from broker.core.login.transaction import Authentication, AuthnRequest, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, MailDomain, PolicySet, ProofRule, Requirement
@@ -109,6 +109,10 @@ class Logins:
         """Begin a login and bind it to a browser."""
         context, _ = self.flow.begin(self.request(service, **facts), self.world.now)
         return self.flow.bind(context, browser, self.world.now)
+
+    def read_stored(self, context: LoginContext) -> Transaction:
+        """Give the transaction as the store has it."""
+        return self.flow.read(context.transaction.id, self.world.now).transaction
 
     def answer(self, upstream: str = "wayf", **said: str) -> Authentication:
         """Give the assertion of an upstream that says so much of a person."""

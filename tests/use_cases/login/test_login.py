@@ -8,18 +8,11 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, RequestRefused
-from broker.core.login.transaction import MOST_OCTETS, LoginPurpose, Transaction
+from broker.core.login.transaction import MOST_OCTETS, LoginPurpose
 from broker.use_cases.storage.records import dump
-from broker.use_cases.transactions.transactions import LoginContext
 
 MINUTE: Final = timedelta(minutes=1)
 CPR: Final = "0101990000"
-
-
-def read_stored(logins: Any, context: LoginContext) -> Transaction:
-    """Give the transaction as the store has it."""
-    found: Transaction = logins.flow.read(context.transaction.id, logins.world.now).transaction
-    return found
 
 
 # Begun
@@ -60,7 +53,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
     puts = logins.world.hooks.calls.count("put")
     context, sent = logins.flow.begin(logins.request(service), logins.world.now, browser)
     assert logins.world.hooks.calls.count("put") == puts + 1
-    begun = read_stored(logins, context)
+    begun = logins.read_stored(context)
     assert begun == context.transaction
     assert (begun.browser, begun.upstream, sent is not None) == (browser, upstream, asks)
     assert begun.outstanding == ((sent,) if asks else ())
@@ -76,7 +69,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
 def test_a_login_for_a_page_of_ours_goes_by_the_policy_of_one_service(logins: Any, purpose: LoginPurpose) -> None:
     """It answers no request of a service, and the person logs in afresh."""
     context = logins.flow.begin_for(purpose, logins.world.now, intent="nurse", back="e-resources")
-    begun = read_stored(logins, context)
+    begun = logins.read_stored(context)
     assert (begun.purpose, begun.request.service, begun.intent, begun.back) == (
         purpose,
         "my-loans",
@@ -104,7 +97,7 @@ def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
     assert (sent.upstream, sent.sent) == ("other", logins.world.now)
     assert sent.id.startswith(f"_{joined.transaction.id}")
     assert len(sent.id) == 65
-    assert read_stored(logins, asked) == replace(joined.transaction, outstanding=(sent,), sent=2)
+    assert logins.read_stored(asked) == replace(joined.transaction, outstanding=(sent,), sent=2)
     _, another = logins.flow.ask_upstream(asked, "other", logins.world.now)
     assert another.id != sent.id
 
@@ -119,7 +112,7 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
     joined = logins.log_in(asked, logins.student())
     logins.flow.consume_request(asked, sent, logins.world.now)
-    assert read_stored(logins, context) == replace(joined.transaction, outstanding=(other,))
+    assert logins.read_stored(context) == replace(joined.transaction, outstanding=(other,))
 
 
 # By a PIN
@@ -140,7 +133,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
         context = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
     with pytest.raises(FormRefused):
         logins.flow.join_verified_pin(context, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
-    assert read_stored(logins, context).authentication is None
+    assert logins.read_stored(context).authentication is None
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
@@ -152,6 +145,6 @@ def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
     for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
         context = logins.log_in(logins.begun(), answer)
         assert logins.flow.enrol(context, logins.world.now, language="en", patience=0) == context
-        assert read_stored(logins, context) == context.transaction
+        assert logins.read_stored(context) == context.transaction
     assert not logins.world.worker.step()
     assert not any(each.value.enrolment for each in logins.world.persons.list_all(logins.world.now))

@@ -47,12 +47,6 @@ def owner(logins: Any, context: LoginContext) -> str:
     return pseudonym
 
 
-def store_person(logins: Any, context: LoginContext) -> Transaction:
-    """Give the transaction as the store has it."""
-    found: Transaction = logins.flow.read(context.transaction.id, logins.world.now).transaction
-    return found
-
-
 # Looked up
 
 
@@ -71,7 +65,7 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     assert (context.transaction.person, context.transaction.account) == (None, None)
     assert context.evaluated
     assert not context.evaluated.is_permitted
-    assert store_person(logins, context) == context.transaction
+    assert logins.read_stored(context) == context.transaction
     assert not {"find", "read"} & set(logins.world.hooks.calls)
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
@@ -101,7 +95,7 @@ def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     logins.world.hooks.calls.clear()
     found = look_up(logins, logins.student(), purpose=LoginPurpose.CHOICES)
     assert (found.transaction.person, found.transaction.account) == (known, None)
-    assert store_person(logins, found).person == known
+    assert logins.read_stored(found).person == known
     assert "find" not in logins.world.hooks.calls
     assert logins.audit_log.events == []
 
@@ -128,7 +122,7 @@ def test_a_proof_of_before_counts(logins: Any, upstream: str, said: dict[str, st
     assert context.transaction.proofs == (proof(now),)
     assert context.evaluated
     assert context.evaluated.is_permitted == (upstream == "other")
-    assert store_person(logins, context) == context.transaction
+    assert logins.read_stored(context) == context.transaction
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:
