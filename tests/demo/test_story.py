@@ -99,8 +99,10 @@ def test_the_button_edits_a_policy_and_undoes_it(tmp_path: Path) -> None:
     app.test_client().post("/policy")
     assert before.count("sn, mail, eduPerson") == file.read_text(encoding="utf-8").count("sn, eduPerson") == 2
     assert timeline.list_latest()[0].text.count("\n-") == 1
+    assert not app.config["sends_mail"]()
     app.test_client().post("/policy")
     assert file.read_text(encoding="utf-8") == before
+    assert app.config["sends_mail"]()
 
 
 def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -> None:
