@@ -1,10 +1,14 @@
 """The timeline of a demo visitor: a login from request to assertion, without CPR numbers and PINs."""
 
+import shutil
 from pathlib import Path
 
 from flask import Flask
 
+from broker.configuration.settings.new_folder import SHIPPED
+from broker.demo.demo_app import create_demo_app
 from broker.demo.people.personas import persona
+from broker.demo.story import stories
 from broker.demo.story.timeline import BROKER, Timeline
 from tests.plugins.deployment import Deployment, form
 from tests.walks.requirements.visits import finish_login, log_in, open_library, visitor
@@ -26,6 +30,21 @@ def test_calls_of_the_library_system_show_no_number_and_no_pin() -> None:
     assert (entry.receiver, entry.title[0]) == ("Library system", "Creates a borrower")
     assert "140304-••••" in entry.raw
     assert not [each for each in ("1403044004", "140304-4004", "4071") if each in entry.raw]
+
+
+def test_the_button_edits_a_policy_and_undoes_it(tmp_path: Path) -> None:
+    """The mail address leaves both lines of the shipped file, and comes back."""
+    shutil.copy(SHIPPED / "policies" / "student.yaml", tmp_path)
+    app, timeline, file = create_demo_app(), Timeline(Path("none"), list), tmp_path / "student.yaml"
+    stories.serve(app, timeline, tmp_path, "", "")
+    before = file.read_text(encoding="utf-8")
+    app.test_client().post("/policy")
+    assert before.count("sn, mail, eduPerson") == file.read_text(encoding="utf-8").count("sn, eduPerson") == 2
+    assert timeline.list_latest()[0].text.count("\n-") == 1
+    assert not app.config["sends_mail"]()
+    app.test_client().post("/policy")
+    assert file.read_text(encoding="utf-8") == before
+    assert app.config["sends_mail"]()
 
 
 def test_a_login_is_recorded_from_request_to_assertion(deployment: Deployment) -> None:

@@ -133,6 +133,16 @@ PLACES: Final[Mapping[str, PlainPage]] = {
                     "når demoen slutter."
                 ),
             ),
+            (
+                (
+                    "The library's own privacy notice would be here. What the login service stores "
+                    "is under Your consents and your data."
+                ),
+                (
+                    "Her ville bibliotekets egen privatlivspolitik stå. Hvad loginservicen gemmer, "
+                    "står under Dine samtykker og dine data."
+                ),
+            ),
         ),
     ),
     "accessibility": PlainPage(

@@ -155,8 +155,8 @@ def create_app(
             abort(404)
         return _redirect_to_broker(service, services[service], peer())
 
-    @app.get("/<service>/acs")  # the language link of a page that a Response has led to
-    def go_to_start(service: str) -> Response:
+    @app.get("/<_>/acs")  # the language link of a page that a Response has led to
+    def go_to_start(_: str) -> Response:
         return redirect("/?" + request.query_string.decode())
 
     @app.post("/<service>/acs")

@@ -46,8 +46,8 @@ STORIES: Final = (
     ),
     Story(
         (
-            "A nurse with an email address at the hospital (kaldemail)",
-            "En sygeplejerske med en mailadresse på hospitalet (kaldemail)",
+            "A nurse with a kaldemail (an email address that shows that she works there)",
+            "En sygeplejerske med kaldemail (en mailadresse, der viser, at hun er ansat)",
         ),
         (
             (
@@ -98,7 +98,7 @@ STORIES: Final = (
             ),
             (
                 "Merge one into the other on the page of borrowers, then press Try again.",
-                "Slå dem sammen på siden med lånere, og tryk på Prøv igen i sagen.",
+                "Læg den ene ind under den anden på siden med lånere. Tryk på Prøv igen i sagen.",
             ),
         ),
         "/my-loans?way=nemid",
@@ -118,22 +118,23 @@ STORIES: Final = (
             ),
             (
                 (
-                    "The timeline shows the two lines before and after. In a few seconds it says "
-                    "that they are in force."
+                    "Open the line “Edits a policy”: - is before, + is after. In a few seconds "
+                    "the timeline says that the edit is in force."
                 ),
                 (
-                    "Tidslinjen viser de to linjer før og efter. Efter få sekunder fortæller den, "
-                    "at de gælder."
+                    "Åbn linjen ”Retter en regel”: - er før, + er efter. Efter få sekunder "
+                    "fortæller tidslinjen, at ændringen gælder."
                 ),
             ),
             (
                 (
-                    "Log in as Asta Ravn again: the mail address is no longer sent. Her library "
-                    "account keeps the one that it has: another line of the file is about that."
+                    "Log in as Asta Ravn again: the mail address is no longer sent. The mail "
+                    "address in her library account stays; another line of the file governs it."
                 ),
                 (
-                    "Log på som Asta Ravn igen: Mailadressen bliver ikke længere sendt. Hendes "
-                    "lånerkonto beholder den, den har: Det er en anden linje i filen."
+                    "Log på som Asta Ravn igen: Mailadressen bliver ikke længere sendt. "
+                    "Mailadressen i hendes lånerkonto bliver stående; den styres af en anden linje "
+                    "i filen."
                 ),
             ),
         ),
@@ -153,7 +154,9 @@ def serve(app: Flask, timeline: Timeline, policies: Path, mailbox: str, patrons:
     ``policies`` is the folder of the policy files; ``mailbox`` and ``patrons`` are addresses of
     pages.
     """
+    file = policies / "student.yaml"
     app.config["stories"] = STORIES
+    app.config["sends_mail"] = lambda: _WITH_MAIL in file.read_text(encoding="utf-8")
     app.config["places"] = {"policies": policies, "mailbox": mailbox, "patrons": patrons}
 
     @app.get("/timeline")
@@ -163,7 +166,6 @@ def serve(app: Flask, timeline: Timeline, policies: Path, mailbox: str, patrons:
     @app.post("/policy")
     def edit_policy() -> Response:
         """Take the mail address out of what My loans gets about a student, or put it back."""
-        file = policies / "student.yaml"
         before = file.read_text(encoding="utf-8")
         after = before.replace(_WITH_MAIL, _WITHOUT_MAIL)
         if after == before:
