@@ -33,6 +33,7 @@ from broker.adapters.web.client_address import find_present_network
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
+from broker.app.open_metadata import open_metadata
 from broker.app.policy_surroundings import collect_faults, read_library_settings
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
@@ -355,7 +356,7 @@ def assemble(settings: config.Config) -> Parts:
     sinks = {Sink.LOG: log, Sink.METRIC: metrics.count}
     tell = EventSinks(sinks).tell
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
-    around = policy_surroundings.load(settings, tell, now())
+    around = policy_surroundings.load(settings, lambda: open_metadata(settings, tell, now()))
     faults += around.faults
     records = collect_faults(faults, lambda: _open_store(settings, metrics))
     library = collect_faults(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.app.named_configuration import configuration
+from broker.app.open_metadata import open_metadata
 from broker.app.policy_surroundings import (
     PolicySurroundings,
     collect_faults,
@@ -42,9 +43,13 @@ _CONFIGURATION: Final = "broker.toml"
 _OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 
 
+def _load_around(settings: Config, moment: datetime, *, proving: bool) -> PolicySurroundings:
+    return load(settings, lambda: open_metadata(settings, discard_event, moment), proving=proving)
+
+
 def _load_surroundings(moment: datetime, *, proving: bool) -> PolicySurroundings:
     """Load the configured surroundings; raises ConfigurationFaults with all faults."""
-    found = load(configuration(), discard_event, moment, proving=proving)
+    found = _load_around(configuration(), moment, proving=proving)
     if found.faults:
         raise ConfigurationFaults(found.faults)
     return found
@@ -84,7 +89,7 @@ def load_checked(
         warnings = (_NAMES_UNCHECKED, *map(str, loaded.warnings))
         return CheckedPolicies(loaded, warnings, Site.from_policies((loaded,)))
     settings = configuration()
-    found = load(settings, discard_event, moment, proving=proving)
+    found = _load_around(settings, moment, proving=proving)
     faults = list(found.faults)
     read = folder or settings.policies
     state = settings.state / "policies" if in_force else None

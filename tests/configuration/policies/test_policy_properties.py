@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.app import policy_surroundings
+from broker.app.open_metadata import open_metadata
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
 from broker.configuration.settings.config import load
@@ -30,7 +31,8 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     """Give what policies are checked against in the demo, with a separate place for the rules."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
-    return policy_surroundings.load(load(folder / "broker.toml", {}), discard_event, NOW)
+    settings = load(folder / "broker.toml", {})
+    return policy_surroundings.load(settings, lambda: open_metadata(settings, discard_event, NOW))
 
 
 def find_rules(around: PolicySurroundings) -> Path:
