@@ -328,7 +328,7 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment
     assert [mark(deployment.person().get(url)) for url in urls] == [("pin", "")] * 3
 
 
-@pytest.mark.parametrize("networks", [25, pytest.param(choose_size(100, otherwise=10_000), marks=pytest.mark.slow(60))])
+@pytest.mark.parametrize("networks", [25, pytest.param(choose_size(500, otherwise=10_000), marks=pytest.mark.slow(60))])
 def test_guesses_from_many_networks_do_not_lock_out_the_owner(deployment: Deployment, networks: int) -> None:
     """Brute force from many networks: the attacker sees one page for all guesses, and the owner can still log in.
 

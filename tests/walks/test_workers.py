@@ -87,7 +87,7 @@ def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
 def test_every_persona_ends_as_expected_and_leaves_nothing_personal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each persona is refused with its reason, or gets one borrower of its category.
+    """A persona is refused with its reason, or gets one borrower of its category.
 
     After that no CPR number stands in log, store file or any page that the broker sent.
     """

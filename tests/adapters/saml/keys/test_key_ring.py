@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from broker.adapters.saml.keys.key_ring import generate, load, make_pair
+from broker.adapters.saml.keys.key_ring import generate, list_keys, load, make_pair
 from broker.core.errors import ConfigurationFaults
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -163,3 +163,8 @@ def test_a_fault_is_told_with_its_file(keys: Path, spoil: Callable[[Path], objec
 def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:
     """A first start says how keys are generated_keys."""
     assert faults(tmp_path / "none") == [f"{tmp_path}/none: is no folder (broker keys generate)"]
+
+
+def test_the_listing_shows_no_secret(keys: Path) -> None:
+    """``broker keys list`` prints fingerprints."""
+    assert load(keys).index.key.hex() not in repr(list(list_keys(keys)))

@@ -168,7 +168,10 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
         "has the Location 'javascript://hub.example/%0aalert(1)' (SingleSignOnService, line 3)",
     ),
     ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://my-loans.example/acs"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://localhost.example/"), "https address"),
     ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://evil-localhost/"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://10.0.0.1/acs"), "https address"),
     ("hub", lambda xml: xml.replace("https://hub.example/sso", "http://hub.example/sso"), "https address"),
     (
         "loans",
