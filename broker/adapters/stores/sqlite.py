@@ -317,8 +317,8 @@ def _set_up(connection: sqlite3.Connection) -> None:
     # No erased value may stay in a free page, although it is encrypted.
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
-    # 512 kB of pages: a worker has a connection for each thread, and the system caches the file.
-    connection.execute("PRAGMA cache_size = -512")
+    # 128 kB of pages: a worker has a connection for each thread, and the system caches the file.
+    connection.execute("PRAGMA cache_size = -128")
 
 
 @contextmanager
