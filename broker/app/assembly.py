@@ -38,7 +38,7 @@ from broker.app.policy_surroundings import collect_faults, read_library_settings
 from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
-from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault, LibraryUnavailable
 from broker.core.events.broker_events import EventPort, Sink

@@ -23,7 +23,7 @@ from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.configuration.settings.value_types import optional_text
-from broker.core.borrowers.library_system import ExpectedSetup, ignore_call
+from broker.core.borrowers.library_setup import ExpectedSetup, ignore_call
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.broker_events import discard_event
 from broker.core.login.site import Site

@@ -6,8 +6,8 @@ import click
 
 from broker.app import assembly
 from broker.cli.output import as_json, printing_faults, waiting
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.library_survey import LibrarySurvey
-from broker.core.borrowers.library_system import ExpectedSetup
 
 _MEANINGS = {
     "borrowers": "borrowers in the library system",

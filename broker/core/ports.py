@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import (
+from broker.core.borrowers.library_setup import (
     ExpectedSetup,
     LibraryCapability,
     SetupFault,

@@ -9,7 +9,7 @@ from typing import Any
 from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.library_system import ALL_CAPABILITIES
+from broker.core.borrowers.library_setup import ALL_CAPABILITIES
 from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, LibraryCapability, SetupFault
+from broker.core.borrowers.library_setup import ALL_CAPABILITIES, ExpectedSetup, LibraryCapability, SetupFault
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent

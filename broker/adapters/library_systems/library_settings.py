@@ -10,7 +10,7 @@ from broker.adapters import connectors
 from broker.adapters.connectors import ConnectorKeys, check_address
 from broker.adapters.http_exchange import Exchange
 from broker.adapters.library_systems.sip2 import PinMachine, Sip2Keys
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
 from broker.core.ports import LibrarySystem
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from broker.core.borrowers.library_system import SetupFault
+from broker.core.borrowers.library_setup import SetupFault
 from broker.core.errors import LibraryError
 
 UNAVAILABLE: Final = "unavailable"

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from broker.adapters.connectors import LOOPBACK
 from broker.adapters.deadline_sockets import seconds_left, set_deadline
 from broker.adapters.http_exchange import moment
-from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
+from broker.core.borrowers.library_setup import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable, name_cause
 
 _SETTING: Final = "library.sip2"

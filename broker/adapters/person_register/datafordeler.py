@@ -19,7 +19,7 @@ from broker.adapters.person_register.register_answers import (
     open_exchange,
     read_text,
 )
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.borrowers.registered_person import (
     DEAD,
     NOT_ACTIVE,

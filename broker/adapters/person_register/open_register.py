@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import PersonRegister
 

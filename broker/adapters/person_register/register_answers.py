@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from broker.adapters.connectors import ConnectorKeys
 from broker.adapters.http_exchange import Exchange, moment
-from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
+from broker.core.borrowers.library_setup import LibraryCallObserver, SetupFault
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredPerson,

@@ -19,7 +19,7 @@ from broker.adapters.person_register.register_answers import (
     read_number,
     read_text,
 )
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.borrowers.registered_person import (
     DEAD,
     NOT_ACTIVE,
@@ -153,7 +153,7 @@ def _parse(answer: bytes) -> etree._Element:
     info: Any = root.getroottree().docinfo if root is not None else None
     # Raise outside ``except``: the parser's error quotes the answer.
     if root is None or info.doctype:
-        raise RegisterRefused("the answer is not as the interface has it")
+        raise RegisterRefused("the answer is not an XML message of the interface")
     return root
 
 

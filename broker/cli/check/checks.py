@@ -20,7 +20,7 @@ from broker.app.readiness import (
 )
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.cli.check.party_report import find_releases, shorten
-from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Service
 from broker.core.errors import AuditUnavailable, StoreUnavailable
 from broker.core.identity.attribute_values import is_in_scope

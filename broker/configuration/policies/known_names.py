@@ -40,7 +40,6 @@ _USUAL_NAMES: Final = {
     "affiliation": "eduPersonScopedAffiliation",
     "entitlement": "eduPersonEntitlement",
 }
-_MANY_NAMES: Final = 30  # that no message can list
 
 KnownNames = Mapping[str, Collection[str] | None]  # by kind; None: any name will do
 # A name in a file, after its kind: a service, an upstream, an attribute, ...
@@ -64,17 +63,17 @@ def find_unknown_names(
         usual = _USUAL_NAMES.get(name.casefold().replace("_", ""), "")
         fix = f"did you mean {usual!r}?" if usual in names else did_you_mean(name, names)
         if fix or kind not in _OPEN:
-            faults.append((place, f"unknown {kind} {name!r}", fix or _suggest(name, names)))
+            faults.append((place, f"unknown {kind} {name!r}", fix or _suggest(kind, name, names)))
         elif _OPEN[kind]:
             warnings.append((place, f"no {kind} {name!r} is configured", _OPEN[kind]))
     return faults, warnings
 
 
-def _suggest(name: str, names: Collection[str]) -> str:
+def _suggest(kind: str, name: str, names: Collection[str]) -> str:
     if name.startswith("proof."):
         return "name it under proofs in this file"
-    if len(names) > _MANY_NAMES:
-        return "attribute_maps/labels.yaml lists those there are"
+    if kind == "attribute":
+        return "attribute_maps/labels.yaml lists the known attributes"
     return f"known are {', '.join(sorted(names))}"
 
 
@@ -84,19 +83,21 @@ def list_policy_names(policy: Policy) -> Iterator[WrittenName]:
         yield from _list_release(release)
     for condition in policy.conditions:
         if condition.name == UPSTREAM:
-            yield from write_names(UPSTREAM, condition.values, condition.place)
+            yield from names_at_line(UPSTREAM, condition.values, condition.place)
         elif condition.name not in NO_ATTRIBUTES:
             yield "attribute", condition.name, condition.place
     for variant in policy.variants:
         require = variant.require
-        yield from write_names(UPSTREAM, require.upstream, require.line_of("upstream"))
+        yield from names_at_line(UPSTREAM, require.upstream, require.line_of("upstream"))
         if variant.borrower:
             yield from _list_borrower(variant.borrower)
     for example in policy.examples:
         yield from _list_example(example)
 
 
-def write_names(kind: str, names: Iterable[str | None], place: PolicyLine) -> Iterator[WrittenName]:
+def names_at_line(
+    kind: str, names: Iterable[str | None], place: PolicyLine
+) -> Iterator[WrittenName]:
     """Yield the names of one kind at one line."""
     return ((kind, name, place) for name in names if name is not None)
 
@@ -111,14 +112,14 @@ def _list_release(release: Release) -> Iterator[WrittenName]:
 def _list_borrower(rule: BorrowerRule) -> Iterator[WrittenName]:
     for field in rule.fields:
         yield "field", field.name, field.place
-        yield from write_names("attribute", field.sources, field.place)
+        yield from names_at_line("attribute", field.sources, field.place)
     if rule.lowers:
-        yield from write_names(UPSTREAM, rule.lowers.by, rule.line_of("lowers"))
+        yield from names_at_line(UPSTREAM, rule.lowers.by, rule.line_of("lowers"))
 
 
 def _list_example(example: Example) -> Iterator[WrittenName]:
     login, expect, place = example.login, example.expect, example.place
-    yield from write_names(UPSTREAM, (login.upstream,), place)
-    yield from write_names("intent", (login.intent,), place)
-    yield from write_names("reason", (expect.reason,), place)
-    yield from write_names("attribute", (*login.attributes, *(expect.releases or ())), place)
+    yield from names_at_line(UPSTREAM, (login.upstream,), place)
+    yield from names_at_line("intent", (login.intent,), place)
+    yield from names_at_line("reason", (expect.reason,), place)
+    yield from names_at_line("attribute", (*login.attributes, *(expect.releases or ())), place)

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from broker.configuration.checked_files import Flag, Shape, Whole, is_whole, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.policies.file_checks import UPSTREAM, make_faults
-from broker.configuration.policies.known_names import WrittenName, find_unknown_names, write_names
+from broker.configuration.policies.known_names import WrittenName, find_unknown_names, names_at_line
 from broker.configuration.policies.site_checks import NameableInPolicies, add_proofs
 from broker.configuration.policies.value_syntax import (
     CprKinds,
@@ -197,12 +197,12 @@ def _list_names(rule: SiteRule) -> Iterator[WrittenName]:
         *(expect.releases or ()),
         *expect.never_releases,
     )
-    yield from write_names(UPSTREAM, when.upstreams, rule.place)
-    yield from write_names("service", (*rule.services, *rule.excepted), rule.place)
-    yield from write_names("affiliation", (*when.intents, expect.affiliation), rule.place)
-    yield from write_names("reason", (expect.reason,), rule.place)
-    yield from write_names("category", (expect.category,), rule.place)
-    yield from write_names("attribute", attributes, rule.place)
+    yield from names_at_line(UPSTREAM, when.upstreams, rule.place)
+    yield from names_at_line("service", (*rule.services, *rule.excepted), rule.place)
+    yield from names_at_line("affiliation", (*when.intents, expect.affiliation), rule.place)
+    yield from names_at_line("reason", (expect.reason,), rule.place)
+    yield from names_at_line("category", (expect.category,), rule.place)
+    yield from names_at_line("attribute", attributes, rule.place)
 
 
 def _report_breaches(

@@ -13,25 +13,25 @@ from broker.core.policy.model import RegisterRule
 
 # Every connector that can write an address knows them by these names.
 _STREET: Final = "address"
-_BESIDE: Final = "address2"
+_SECOND_LINE: Final = "address2"
 _POSTAL_CODE: Final = "postal_code"
 _CITY: Final = "city"
-ADDRESS_FIELDS: Final[Names] = (_STREET, _BESIDE, _POSTAL_CODE, _CITY)
+ADDRESS_FIELDS: Final[Names] = (_STREET, _SECOND_LINE, _POSTAL_CODE, _CITY)
 
 
 def address_fields(address: RegisteredAddress) -> Mapping[str, str] | None:
     """Return every address field with its text, or None if mail would not arrive.
 
-    Without a street the place takes its line. An address needs a street or place, a postal code and
-    a city.
+    If there is no street, the place goes into the street line. An address needs a street or place,
+    a postal code and a city.
     """
     street = address.street or address.place
-    beside = [f"c/o {address.care_of}"] if address.care_of else []
+    second_line = [f"c/o {address.care_of}"] if address.care_of else []
     if address.street and address.place:
-        beside.append(address.place)
+        second_line.append(address.place)
     lines = {
         _STREET: street,
-        _BESIDE: ", ".join(beside),
+        _SECOND_LINE: ", ".join(second_line),
         _POSTAL_CODE: address.postal_code,
         _CITY: address.city,
     }
@@ -47,7 +47,7 @@ REFRESH_AFTER: Final = timedelta(days=90)
 
 
 class LookUpReason(StrEnum):
-    """The reason of a look-up, which the law requires (CPR law section 31)."""
+    """The task that a look-up serves, because the CPR law (section 31) allows no other look-ups."""
 
     ENROLMENT = "enrolment"  # a borrower was found or made
     REFRESH = "refresh"  # a login after ``REFRESH_AFTER``
@@ -82,7 +82,7 @@ class RegisterLookUp:
     attempts: int = 0
 
     def is_too_old(self, now: datetime) -> bool:
-        """Return whether the look-up has been due for so long that it is given up."""
+        """Return whether the look-up was requested so long ago that it is given up."""
         return now - self.requested_at >= GIVE_UP_AFTER
 
     def postpone(self, due_at: datetime) -> "RegisterLookUp":

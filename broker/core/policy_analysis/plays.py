@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Final
 
-from broker.core.borrowers.library_system import list_categories
+from broker.core.borrowers.library_setup import list_categories
 from broker.core.entities import Names, Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.described_login import DescribedBorrower

@@ -29,7 +29,7 @@ from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.storage.records import Lease
 from broker.use_cases.storage.worker_loop import retry_delay
 
-# So many creates of one request may have no effect before staff must look.
+# After this many creates without effect, staff must look at the enrolment.
 _MOST_CREATES: Final = 3
 _MOST_CONFLICTS: Final = 2
 
@@ -77,7 +77,7 @@ class _Attempt:
             if wanted:
                 self._try(wanted)
             else:
-                # A case of a login that asked for nothing: the next login looks again.
+                # The login that led to this case wanted no borrower: the next login checks again.
                 self._end_without_borrower()
         self.lease.end(self.ports.now())
 
@@ -93,7 +93,10 @@ class _Attempt:
             self._postpone(error)
 
     def _carry_out(self, wanted: WantedBorrower) -> None:
-        """Do the three steps. If a unique field rejects a create, start again once."""
+        """Find the borrower, or claim or create one, and change it as wanted.
+
+        If a unique field rejects a create, start again once.
+        """
         for _ in range(_MOST_CONFLICTS):
             found = self._find(wanted)
             if found:
@@ -105,12 +108,12 @@ class _Attempt:
             claimed = self._read_claimed(wanted)
             similar = self._find_possible_duplicates(wanted) if claimed is None else (claimed,)
             if claimed is not None and self._can_still_claim(claimed, wanted):
-                self._write_number(claimed, wanted)
+                self._write_cpr(claimed, wanted)
             elif similar:
                 self._open_case(CaseReason.POSSIBLE_DUPLICATE, list_numbers(similar))
                 return
             elif self._create(wanted):
-                self._count_after_create(wanted)
+                self._confirm_create(wanted)
                 return
         what = "the unique field of the person's number is in another borrower"
         self._open_case(CaseReason.LIBRARY_REFUSED, last_error=what)
@@ -130,24 +133,24 @@ class _Attempt:
             return
         borrower, claim = found[0], self.enrolment.claimed
         change = plan_change(borrower, wanted, self.ports.now().date())
-        made = describe_outcome(borrower, change, wanted)
+        outcome = describe_outcome(borrower, change, wanted)
         if self._is_created_by_us(borrower):
-            made = EnrolmentOutcome.CREATED
+            outcome = EnrolmentOutcome.CREATED
         elif claim and borrower.number == claim.borrower_number:
-            made = EnrolmentOutcome.CLAIMED
+            outcome = EnrolmentOutcome.CLAIMED
         language, question = wanted.language, None
         mails: tuple[Write, ...] = ()
-        if made is not EnrolmentOutcome.CREATED:
+        if outcome is not EnrolmentOutcome.CREATED:
             question, mails = self.ports.check_first_match(
                 self.person, borrower, wanted.email, language
             )
         elif wanted.pin_to:
             mails = self.ports.pins.draft_welcome_mail(borrower.number, wanted.pin_to, language)
-        if made is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card:
+        if outcome is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card:
             question = None  # the person typed the code that was mailed to the address
         if change:
             borrower = self.ports.library.change(change, self._hold())
-        self._finish(borrower, made, wanted, mails, question)
+        self._finish(borrower, outcome, wanted, mails, question)
 
     def _is_created_by_us(self, borrower: Borrower) -> bool:
         return self.enrolment.creates > 0 and borrower.mark == self.enrolment.id
@@ -155,8 +158,8 @@ class _Attempt:
     def _read_claimed(self, wanted: WantedBorrower) -> Borrower | None:
         """Return the borrower that the person has claimed; None if there is none.
 
-        It is not found by the CPR number yet. Raises LibraryUnavailable if the number is in it
-        already.
+        Raises LibraryUnavailable if it has the CPR number already: the search, which did not find
+        it, is behind, and the enrolment is tried again later.
         """
         claim = self.enrolment.claimed
         if claim is None:
@@ -171,7 +174,7 @@ class _Attempt:
         is_by_card = claim is None or claim.is_by_card
         return can_be_claimed(wanted.person, borrower, is_by_card=is_by_card)
 
-    def _write_number(self, borrower: Borrower, wanted: WantedBorrower) -> None:
+    def _write_cpr(self, borrower: Borrower, wanted: WantedBorrower) -> None:
         """Write the CPR number into a claimed borrower.
 
         The library system refuses the change if another person has claimed it meanwhile.
@@ -194,11 +197,11 @@ class _Attempt:
     def _create(self, wanted: WantedBorrower) -> bool:
         """Create the borrower; False if a unique field rejected it."""
         self._write(replace(self.enrolment, creates=self.enrolment.creates + 1))
-        made = self.ports.library.create(wanted, self.enrolment.id, self._hold())
-        return made is not None
+        created = self.ports.library.create(wanted, self.enrolment.id, self._hold())
+        return created is not None
 
-    def _count_after_create(self, wanted: WantedBorrower) -> None:
-        """Count the borrowers with the CPR number: the answer to a create proves nothing."""
+    def _confirm_create(self, wanted: WantedBorrower) -> None:
+        """Search again, because the answer to a create does not prove that the borrower exists."""
         found = self._find(wanted)
         if found:
             self._finish_with(found, wanted)
@@ -211,13 +214,13 @@ class _Attempt:
     def _finish(
         self,
         borrower: Borrower,
-        made: EnrolmentOutcome,
+        outcome: EnrolmentOutcome,
         wanted: WantedBorrower,
         mails: tuple[Write, ...],
         question: AddressQuestion | None = None,
     ) -> None:
         ports = self.ports
-        done = self.enrolment.finish(made)
+        done = self.enrolment.finish(outcome)
         hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
         now = ports.now()
 
@@ -233,7 +236,7 @@ class _Attempt:
         self._change(end, mails)
         if mails:
             ports.pins.outbox.wake_worker()
-        ports.record_event(AuditEventKind.ENROLMENT_DONE, self.person_id, done, made.value)
+        ports.record_event(AuditEventKind.ENROLMENT_DONE, self.person_id, done, outcome.value)
 
     def _end_without_borrower(self) -> None:
         """End a request that may not create a borrower; the next login says so."""

@@ -8,7 +8,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.entities import Names
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 from broker.core.ports import Key, LibrarySystem, Store

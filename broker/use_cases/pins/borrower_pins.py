@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.borrowers.pins import find_pin_fault, list_suggested_pins
 from broker.core.errors import (
     CallNotMade,

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import ConfigurationFaults
 
 KEYS: dict[str, object] = {

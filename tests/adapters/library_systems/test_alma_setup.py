@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.adapters.library_systems.sip2_port import (
     STATUS,

@@ -1,4 +1,4 @@
-"""Malformed users in Alma's answers, and names in any script."""
+"""Alma users whose primary id holds a CPR number, and the barcode that is the card."""
 
 import pytest
 
@@ -33,14 +33,14 @@ HOLDS = [
 ]
 
 
-@pytest.mark.parametrize(("number", "by_own"), HOLDS)
-def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own: bool) -> None:
-    """In every spelling, also between letters if it is the user's CPR number."""
+@pytest.mark.parametrize(("number", "only_if_own"), HOLDS)
+def test_a_primary_id_with_the_cpr_number_is_refused(number: str, *, only_if_own: bool) -> None:
+    """Every spelling is refused; between letters only the user's own CPR number is recognised."""
     own = {"primary_id": number, "user_identifier": [{"id_type": {"value": "CPR"}, "value": "010180-0000"}]}
     with pytest.raises(LibraryRefused) as raised:
         alma_users.find_number(own, KEYS)
     assert CPR not in str(raised.value)
-    if not by_own:
+    if not only_if_own:
         assert not alma_calls.is_possible_number(number)
         with pytest.raises(LibraryRefused):
             alma_users.find_number({"primary_id": number}, KEYS)
@@ -49,8 +49,8 @@ def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own:
 @pytest.mark.parametrize(
     "number", [f"L-{MARK}", "L-01018000001234567890123456789012", "AU123456", "N-77", "20261126011"]
 )
-def test_a_number_that_holds_none_stays(number: str) -> None:
-    """A number of the series does, whatever digits are in it."""
+def test_other_primary_ids_are_accepted(number: str) -> None:
+    """An enrolment id is accepted too if it happens to contain the digits of a CPR number."""
     assert alma_users.find_number({"primary_id": number}, KEYS) == number
     assert alma_calls.is_possible_number(number)
 
@@ -59,8 +59,8 @@ def test_a_number_that_holds_none_stays(number: str) -> None:
     ("identifiers", "card"),
     [([("1", "ACTIVE")], "1"), ([("1", "INACTIVE"), ("2", "ACTIVE")], "2"), ([("1", "INACTIVE")], "1"), ([], None)],
 )
-def test_the_card_is_the_barcode_in_use(identifiers: list[tuple[str, str]], card: str | None) -> None:
-    """One that staff have set aside lends nothing."""
+def test_the_card_is_the_active_barcode_else_any(identifiers: list[tuple[str, str]], card: str | None) -> None:
+    """An active barcode comes before an inactive one."""
     listed = [{"id_type": {"value": "BARCODE"}, "value": value, "status": status} for value, status in identifiers]
     borrower = alma_users.read_borrower({"primary_id": "L-1", "user_identifier": listed}, KEYS)
     assert borrower.card == card

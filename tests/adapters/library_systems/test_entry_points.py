@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.library_systems.library_settings import read_settings
 from broker.configuration.settings.tables import LibraryTable
-from broker.core.borrowers.library_system import LibraryCapability, ignore_call
+from broker.core.borrowers.library_setup import LibraryCapability, ignore_call
 from broker.core.errors import ConfigurationFaults
 from tests.conformance import third_party
 

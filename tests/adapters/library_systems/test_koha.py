@@ -13,7 +13,7 @@ from broker.adapters.library_systems.koha.koha_calls import Calls
 from broker.adapters.library_systems.koha.koha_library import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation

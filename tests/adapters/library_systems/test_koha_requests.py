@@ -15,7 +15,7 @@ from broker.adapters.library_systems.koha.koha_library import KohaSettings
 from broker.adapters.library_systems.koha.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
 from tests.plugins.example_counts import scale_examples

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from broker.adapters.library_systems.koha.koha_library import Koha
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from broker.adapters.library_systems.koha.koha_library import Koha
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation

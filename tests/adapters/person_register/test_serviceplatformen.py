@@ -54,7 +54,7 @@ def read(*written: str) -> RegisteredPerson | None:
     ],
 )
 def test_an_odd_protection_protects(written: str, protected: object) -> None:
-    """An element that is empty, has dates alone or has another name is not taken for none."""
+    """A protection element that is empty, has only dates or has an unknown name counts as protection."""
     found = read(PERSON.format(written))
     assert found is not None
     assert found.protected is protected
@@ -76,8 +76,8 @@ def test_an_odd_protection_protects(written: str, protected: object) -> None:
         PERSON.format("<gaeldendePersonnummer>0202</gaeldendePersonnummer>"),
     ],
 )
-def test_two_of_one_or_another_person_are_refused(answer: str) -> None:
-    """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
+def test_repeated_elements_and_another_person_are_refused(answer: str) -> None:
+    """The broker does not guess which of two elements is right, and never takes another person's address."""
     with pytest.raises(RegisterRefused, match="not as documented"):
         read(answer)
 
@@ -87,14 +87,14 @@ def test_two_of_one_or_another_person_are_refused(answer: str) -> None:
     [b"", b"<html>", b"\xff\xfe", b'<!DOCTYPE x [<!ENTITY e "0">]>' + ANSWER.format(PERSON.format("&e;")).encode()],
 )
 def test_an_answer_that_is_no_message_is_refused(answer: bytes) -> None:
-    """A document type could define what it likes."""
-    with pytest.raises(RegisterRefused, match="not as the interface has it"):
+    """A DOCTYPE is refused too: its entities could define any content."""
+    with pytest.raises(RegisterRefused, match="not an XML message of the interface"):
         connector.read_answer(answer, CPR)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=300))
-def test_any_element_may_be_of_any_text(junk: str) -> None:
-    """It is read as a person or refused, and a protected person stays protected."""
+def test_any_text_in_an_element_is_read_or_refused(junk: str) -> None:
+    """In both cases a protected person stays protected."""
     protection = f"<adressebeskyttelse>{MARK}</adressebeskyttelse>"
     text = escape(junk)
     address = f"<adresse><aktuelAdresse><vejnavn>{text}</vejnavn><conavn>{text}</conavn></aktuelAdresse></adresse>"

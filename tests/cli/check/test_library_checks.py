@@ -11,7 +11,7 @@ from broker.cli.check import checks
 from broker.cli.check.checks import find_all
 from broker.cli.check.checks import find_library_faults as findings
 from broker.configuration.settings.config import load
-from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
+from broker.core.borrowers.library_setup import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Deployment
 

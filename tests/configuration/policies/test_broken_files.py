@@ -287,7 +287,7 @@ BROKEN = [
         "student.yaml",
         "[borrower_number, displayName, mail]}\n  e",
         "[borrower_number, {shoeSize: {why: {en: a b, da: c d}}}, mail]}\n  e",
-        ("student.yaml:25: unknown attribute 'shoeSize' (attribute_maps/labels.yaml lists those there are)"),
+        ("student.yaml:25: unknown attribute 'shoeSize' (attribute_maps/labels.yaml lists the known attributes)"),
     ),
     (
         "a proof that is not in the file",

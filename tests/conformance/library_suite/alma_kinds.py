@@ -7,7 +7,7 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma.alma_library import AlmaSettings
-from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCallObserver, LibraryCapability
 from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.conformance.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble

@@ -7,7 +7,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.koha.koha_library import KohaSettings
-from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCallObserver
+from broker.core.borrowers.library_setup import ALL_CAPABILITIES, LibraryCallObserver
 from broker.demo.koha.database.administration import FOUR_DIGIT_PINS, Administration
 from broker.demo.koha.database.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCallObserver, LibraryCapability
 from broker.core.ports import LibrarySystem
 
 MANY: Final = 1_000_000  # more requests than any test makes

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from tests.conformance.library_suite.stage import Kind
 
 OURS: Final = (

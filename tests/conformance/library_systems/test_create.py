@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.conformance.library_suite.stage import Stage
 from tests.conformance.library_suite.values import MARK, OTHER_MARK, make_borrower, make_request, soon

@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import LibrarySystem
 from tests.conformance.library_suite.observed_calls import Observations

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from tests.conformance.library_suite.stage import Stage
 from tests.conformance.library_suite.values import MARK, make_borrower, make_request_with_birth_date, soon
 

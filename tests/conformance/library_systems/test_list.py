@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import LibraryRefused
 from tests.conformance.library_suite.stage import Stage
 from tests.conformance.library_suite.values import make_borrower

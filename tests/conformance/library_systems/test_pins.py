@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from tests.conformance.library_suite.stage import Stage
 from tests.conformance.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, make_borrower, soon
 

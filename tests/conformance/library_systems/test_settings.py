@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.core.borrowers.library_system import ignore_call
+from broker.core.borrowers.library_setup import ignore_call
 from broker.core.errors import ConfigurationFaults, Fault
 from tests.conformance.library_suite.stage import Kind
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, LibraryCapability
 from tests.conformance.library_suite.stage import Stage, Trouble
 from tests.conformance.library_suite.table import kinds
 from tests.conformance.library_suite.values import PERSONAL, make_borrower, soon

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import (
+from broker.core.borrowers.library_setup import (
     ALL_CAPABILITIES,
     ExpectedSetup,
     LibraryCallObserver,

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCallObserver, LibraryCapability
+from broker.core.borrowers.library_setup import ALL_CAPABILITIES, LibraryCallObserver, LibraryCapability
 from tests.conformance.library_suite.stage import MANY, Kind, SoundKeys, Stage, Trouble
 from tests.conformance.library_suite.values import QUOTED
 from tests.conformance.third_party.paper_shelf import TABLES, ShelfSettings

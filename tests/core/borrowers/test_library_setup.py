@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Decision, Field, Lowering, PolicyLine, PolicySet
 

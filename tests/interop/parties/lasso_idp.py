@@ -3,9 +3,6 @@
 Debian's own Python runs it, because Lasso has no package for other Pythons. Arguments: port, folder. The folder holds
 idp.xml, key.pem, key.crt and people.json ({name: {attribute: [values]}}). From the first request on it also holds
 sp.xml, the broker's descriptor.
-
-Arguments: port, folder. The folder holds idp.xml, key.pem and key.crt, people.json ({name: {attribute: [values]}}),
-and sp.xml, the broker's descriptor, from the first request on.
 """
 
 import json

@@ -8,7 +8,7 @@ import pytest
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.events.audit_events import AuditEvent
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.use_cases.library_system.setup_check import LibraryProof, make_proof_due

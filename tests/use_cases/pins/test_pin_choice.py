@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from broker.adapters.stores import sqlite
-from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.borrowers.library_setup import LibraryCapability
 from broker.core.errors import LibraryUnavailable, PinUnderWay
 from tests.plugins.example_counts import scale_examples
 from tests.plugins.pin_bench import NUMBER, Killed, PinBench

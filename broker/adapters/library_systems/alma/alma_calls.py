@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems.alma import alma_users
 from broker.adapters.library_systems.alma.alma_settings import AlmaKeys
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.errors import (
     GATEWAY_ERRORS,
     CallNotMade,

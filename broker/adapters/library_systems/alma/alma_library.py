@@ -13,7 +13,7 @@ from broker.adapters.library_systems.alma.alma_setup import SetupCheck
 from broker.adapters.library_systems.alma.alma_users import User
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import (
+from broker.core.borrowers.library_setup import (
     ExpectedSetup,
     LibraryCallObserver,
     LibraryCapability,

@@ -13,7 +13,7 @@ from broker.adapters.library_systems.record_values import read_text
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.configuration.checked_files import did_you_mean
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 
 _OPERATION: Final = "prove"

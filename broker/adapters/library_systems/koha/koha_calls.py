@@ -14,7 +14,7 @@ from typing import Any, Final
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems.koha.koha_settings import FIELDS, KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause
-from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.borrowers.library_setup import LibraryCallObserver
 from broker.core.errors import (
     GATEWAY_ERRORS,
     CallNotMade,

@@ -21,7 +21,7 @@ from broker.adapters.library_systems.record_values import (
 )
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_system import (
+from broker.core.borrowers.library_setup import (
     ALL_CAPABILITIES,
     ExpectedSetup,
     LibraryCallObserver,

@@ -1,8 +1,8 @@
-"""Checks of Koha's set-up: a proof that writes nothing, and a trial with borrowers that it deletes.
+"""Checks Koha's set-up by dry runs, and tries it with trial borrowers that are deleted again.
 
-The proof searches, and sends creates that Koha always rolls back. A create with an attribute type
-that does not exist is refused in any case, and Koha names a wrong category, a wrong branch and a
-wrong attribute type before that one (docs/reference/koha.md#check).
+Each dry run names an attribute type that does not exist, so Koha refuses and rolls back the create.
+Koha reports a wrong category, a wrong branch and a wrong attribute type for the CPR number before
+that, so these faults are found (docs/reference/koha.md#check).
 """
 
 import secrets
@@ -19,7 +19,7 @@ from broker.adapters.library_systems.koha.koha_calls import PATRONS
 from broker.adapters.library_systems.koha.koha_searches import PatronSearches
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
-from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PIN_LENGTH
 from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
@@ -39,7 +39,7 @@ _NOT_PROVEN: Final = (
     "the login forms of OPAC and staff client are closed, because a PIN is a weak password",
     "FailedLoginAttempts is empty, unless library_account.mail_code is never",
     "PatronSelfRegistration is off",
-    "OPACPatronDetails: a PIN alone does not allow to change mail address and CPR attribute",
+    "OPACPatronDetails: a PIN alone does not allow changing the mail address or the CPR attribute",
     "librarians' working accounts have a category that no policy names",
 )
 _NO_MACHINE: Final = "self-service machines accept the PIN: there is no [library.sip2]"
@@ -122,7 +122,7 @@ class SetupCheck:
         number = str(answer.fields().get("patron_id"))
         path = koha_calls.patron_path(number)
         self.koha.calls.call(_OPERATION, "DELETE", path, self.deadline)
-        sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
+        sentence = f"set-up check: Koha created patron {number} in a dry run; it was deleted again"
         return LibraryRefused(sentence, "patron attribute types")
 
 

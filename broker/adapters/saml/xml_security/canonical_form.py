@@ -9,9 +9,10 @@ from broker.adapters.saml.xml_security.xml_names import INCLUSIVE, SIGNATURE
 
 
 def build_parser(*, keeps_comments: bool = True) -> etree.XMLParser:
-    """Return a new parser for UTF-8 that loads nothing else.
+    """Return a new UTF-8 parser that loads no DTD, no entity and nothing from the network.
 
-    It is not shared, because threads would block each other at a shared parser.
+    ``keeps_comments`` decides on processing instructions too. The parser is not shared, because
+    threads would block each other at a shared parser.
     """
     return etree.XMLParser(
         encoding="utf-8",

@@ -1,4 +1,4 @@
-"""The report as HTML files, each complete without any other file."""
+"""The policy report (``broker policy report``) as self-contained HTML files."""
 
 from collections.abc import Iterator
 from functools import cache, partial
@@ -23,7 +23,7 @@ _NAMELESS: Final = _("The library")
 
 
 def files(report: PolicyReport, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each file: the whole, and a sheet for each service's owner."""
+    """Yield name and text of each file: the whole report, and one sheet per service's owner."""
     for language in languages:
         yield _name("report", language), _file(report, language, languages)
         for service in report.services:

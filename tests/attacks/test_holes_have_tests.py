@@ -1,4 +1,4 @@
-"""Holes that the rules for persons and borrowers once had, each with the tests that fail if it returns."""
+"""Checks that the regression tests of earlier security holes still exist; HOLES lists each hole with its tests."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 TESTS: Final = Path(__file__).parent.parent
 HOLES: Final[dict[str, tuple[str, ...]]] = {
-    "a guest with somebody's typed CPR number reads, lowers, withdraws and deletes": (
+    "a guest who typed another person's CPR number sees or deletes their data, or withdraws a consent": (
         "attacks/test_guests.py::test_a_guest_gets_neither_loans_nor_a_lower_category",
         "attacks/test_guests.py::test_a_guest_withdraws_no_consent",
         "attacks/test_guests.py::test_a_guest_sees_and_deletes_nothing_of_the_person",
@@ -63,8 +63,8 @@ HOLES: Final[dict[str, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("hole", HOLES)
-def test_each_hole_has_its_tests(hole: str) -> None:
-    """The named tests exist. A test that is renamed or deleted is reported here."""
+def test_the_regression_tests_of_a_hole_exist(hole: str) -> None:
+    """A test that is renamed or deleted is reported here."""
     for each in HOLES[hole]:
         path, _, name = each.partition("::")
         functions = ast.walk(ast.parse((TESTS / path).read_text()))

@@ -1,4 +1,4 @@
-"""The table of metrics: its document, alert rules and dashboard, and the names that a running broker has."""
+"""The metrics document, alert rules and dashboard are written from the table that a running broker uses."""
 
 import re
 
@@ -18,7 +18,7 @@ def test_the_files_are_written_from_the_table() -> None:
 
 
 def test_every_name_in_the_files_is_a_metric_of_a_running_broker(deployment: Deployment) -> None:
-    """An alert over a name that nobody writes never fires."""
+    """An alert on a metric that does not exist would never fire."""
     person = deployment.person()
     person.agree(person.log_in("asta"))
     page = deployment.app.test_client().get("/metrics").text

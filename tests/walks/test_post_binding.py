@@ -1,4 +1,4 @@
-"""A frozen library, and the ways a request and a login can come about."""
+"""AuthnRequests by HTTP-POST: from a service, and to an upstream."""
 
 import base64
 from collections.abc import Iterator

@@ -23,15 +23,15 @@ def ignore_call(call: str, outcome: str, seconds: float) -> None:
 
 
 class LibraryCapability(StrEnum):
-    """A capability that some library systems lack. The broker has a behaviour for its absence.
+    """A capability that some library systems lack.
 
-    Source: docs/library-systems.md#capabilities.
+    docs/library-systems.md#capabilities says how the broker works without it.
     """
 
-    UNIQUE_CPR = "unique_cpr"  # of creates of one person at one time it lets one through
+    UNIQUE_CPR = "unique_cpr"  # of simultaneous creates for one person, only one succeeds
     PIN_CHECKED = "pin_checked"  # it tells a right PIN from a wrong one
-    SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
-    USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
+    SETUP_TRIED = "setup_tried"  # the categories that policies name can be tested in advance
+    USER_NAMES = "user_names"  # a borrower may also log in with a user name
     FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
     LISTED = "listed"  # all borrowers can be read one after the other
 
@@ -83,6 +83,6 @@ class SetupTrial:
 
 
 def list_categories(rule: BorrowerRule) -> tuple[str, ...]:
-    """Return every category that the rule makes, moves or lowers, as often as it is named."""
+    """Return every category that the rule names, with duplicates."""
     lowered = rule.lowers.categories if rule.lowers else ()
     return (rule.category, *rule.upgrades, *lowered)
