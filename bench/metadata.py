@@ -64,11 +64,11 @@ def write(folder: Path, entities: int = _ENTITIES, others: str = "") -> None:
 def verify_feed(folder: Path) -> int:
     """Verify and read the feed as the broker does."""
     key = signature.VerifyKey.load((folder / "publisher.pem").read_bytes())
-    trust = aggregates.Trust((key,), timedelta(days=14), 1 << 30)
+    trust = aggregates.FeedTrust((key,), timedelta(days=14), 1 << 30)
     with (folder / "feed.xml").open("rb") as stream:
         feed = aggregates.read(stream, trust, [_WANTED], datetime.now(UTC))
     assert feed.entities[_WANTED].octets
-    return feed.size
+    return feed.entity_count
 
 
 def parse_feed(folder: Path) -> int:

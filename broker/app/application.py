@@ -128,13 +128,13 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
-    local = (name for name, upstream in parts.upstreams.items() if upstream.local)
+    library_accounts = (name for name, upstream in parts.upstreams.items() if upstream.local)
     sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
     own_entity_ids = frozenset((config.idp_entity_id, *sp_entity_ids))
     table = config.limits
     campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
     return WebPorts(
-        broker=broker,
+        login_flow=broker,
         idp_role=IdentityProvider(
             base_url,
             config.idp_entity_id,
@@ -168,11 +168,11 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
             table.beginnings, campuses, lambda: cookies.login_mark(now()), now, parts.tell
         ),
         submit=AccountChecks().submit,
-        library=configured_texts.library_name_in_sentence(config),
+        library_name=configured_texts.library_name_in_sentence(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.find_sign_up_url(config),
         logo=lambda service: pictures.url(f"service-{service}"),
-        local=next(local, None),
+        library_account=next(library_accounts, None),
     )
 
 

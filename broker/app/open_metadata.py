@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.feeds.aggregates import Trust
+from broker.adapters.saml.feeds.aggregates import FeedTrust
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, MetadataFolder
@@ -62,7 +62,7 @@ def _read_feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     return Feed(
         name=name,
         url=table.url,
-        trust=Trust(tuple(keys), table.window, _LARGEST_FEED),
+        trust=FeedTrust(tuple(keys), table.window, _LARGEST_FEED),
         mdq=table.mdq,
         speaks_for=frozenset(table.speaks_for),
         ca_file=table.ca_file,

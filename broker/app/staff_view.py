@@ -1,4 +1,4 @@
-"""The staff view over the parts; it exists only if broker.toml has a table [admin]."""
+"""Wires the staff view, which exists only if broker.toml has a table [admin]."""
 
 from contextlib import suppress
 from functools import partial
@@ -19,16 +19,19 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 
 
 def make_blueprint(parts: Parts, ports: WebPorts) -> Blueprint | None:
-    """Return everything below ``/admin``, or None without a staff view."""
+    """Return everything below ``/admin``, or None without a staff view.
+
+    Sessions of staff who are no longer listed end here.
+    """
     rules = parts.config.staff_rules()
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
-    found = StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
+    logins = StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
     sessions = StaffSessions(parts.store, parts.keys.index, rules)
     with suppress(StoreUnavailable):  # the next login does it
         sessions.drop_unlisted(now())
-    access = StaffAccess(ports, found, sessions)
+    access = StaffAccess(ports, logins, sessions)
     routes = access.routes()
     StaffPolicyPages(access, parts.make_trial_site).add_to(routes)
     url = partial(borrower_url, parts)

@@ -15,7 +15,7 @@ from flask import Flask
 from broker.adapters.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import CallNotMade, LibraryUnavailable
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.feed_server import authority
+from tests.plugins.feed_server import make_tls
 
 pytestmark = pytest.mark.server
 
@@ -263,7 +263,7 @@ def test_a_call_that_gets_no_connection_in_time_is_not_made(keeping: KeepingServ
 
 def test_tls_is_verified(tmp_path: Path) -> None:
     """A certificate that no trusted authority signed is no library system; a private authority can be named."""
-    tls, trusted = authority(tmp_path)
+    tls, trusted = make_tls(tmp_path)
     with serve_on_loopback(Flask(__name__), tls=tls) as url:
         with pytest.raises(LibraryUnavailable, match="no answer: SSLError"):
             _call(url, 20)

@@ -21,7 +21,7 @@ from broker.demo.run.demo_folder import HUB, SERVICES, Setting
 from broker.demo.run.running_demo import Running
 from broker.demo.upstreams import wayf_hub
 
-TIMES: Final = 3
+POSTS_PER_RESPONSE: Final = 3
 _FORM: Final = re.compile(rb'name="SAMLResponse" value="([^"]+)"')
 
 
@@ -80,8 +80,8 @@ class Replays:
 
         def browse() -> None:
             origin = self.demo.setting.ports.origin("broker")
-            wires = [Wire(origin) for _ in range(TIMES + 1)]
-            with ThreadPoolExecutor(TIMES) as pool, ExitStack() as ending:
+            wires = [Wire(origin) for _ in range(POSTS_PER_RESPONSE + 1)]
+            with ThreadPoolExecutor(POSTS_PER_RESPONSE) as pool, ExitStack() as ending:
                 for each in wires:
                     ending.callback(each.connection.close)
                 while True:
@@ -95,6 +95,8 @@ class Replays:
                 each.result()
 
     def _once(self, wires: list[Wire], pool: ThreadPoolExecutor) -> None:
+        # The posters send no cookies, as in a cross-site POST. Of the browser's cookies, only the one
+        # that makes it known (b-) is kept for the next login.
         browser, *posters = wires
         url = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
         while not url.startswith(self.demo.setting.ports.origin("hub")):
@@ -102,7 +104,7 @@ class Replays:
         asked = wayf_hub.read(urlsplit(url).query)
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
         fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
-        together = threading.Barrier(TIMES)
+        together = threading.Barrier(POSTS_PER_RESPONSE)
 
         def post(wire: Wire) -> tuple[int, str]:
             together.wait(60)

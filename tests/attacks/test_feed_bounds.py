@@ -197,7 +197,7 @@ def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -
     octets = metadata_feeds.sign_feed(
         metadata_feeds.build_feed(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key
     )
-    assert metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).size == 10
+    assert metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), ONE).entity_count == 10
 
 
 POISON: Final[dict[str, tuple[str, str]]] = {

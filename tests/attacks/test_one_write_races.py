@@ -81,7 +81,7 @@ def list_open_sessions(deployment: Deployment) -> list[bytes]:
 def join_only(self: LoginEndpoints, matched: LoginContext) -> Response:
     """Join the Response to the login without returning an assertion."""
     ports = self.ports
-    joined = ports.broker.matching.join(matched, ports.now())
+    joined = ports.login_flow.matching.store(matched, ports.now())
     assert joined
     return redirect(self.url(joined.transaction), 303)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.demo.run.running_demo import run_demo
-from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
+from tests.attacks.parallel_replays import POSTS_PER_RESPONSE, Replays, configure_single_method
 from tests.plugins.demo import write_demo
 from tests.plugins.example_counts import choose_size
 
@@ -32,7 +32,7 @@ def test_each_response_is_accepted_once(
         replays.run(logins)
     log = (setting.folder / "broker.log").read_text()
     assert replays.statuses[303] == logins
-    assert sum(replays.statuses.values()) == TIMES * logins
+    assert sum(replays.statuses.values()) == POSTS_PER_RESPONSE * logins
     assert set(replays.statuses) <= {303, 400, 410}
     assert len(set(replays.assertions)) == logins
     assert log.count('"event": "issued"') == logins + 1  # plus the login that stored the consent

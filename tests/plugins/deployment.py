@@ -86,7 +86,7 @@ class Deployment:
     @property
     def broker(self) -> LoginFlow:
         """Return the login flow."""
-        return self.ports.broker
+        return self.ports.login_flow
 
     @property
     def mailbox(self) -> Mailbox:

@@ -43,20 +43,20 @@ class Publisher:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path, marks = str(environ["REQUEST_URI"]), str(environ.get("HTTP_IF_NONE_MATCH", ""))
-        self.asked.append((path, marks))
-        status, body, headers = self._answer(path, marks)
+        path, if_none_match = str(environ["REQUEST_URI"]), str(environ.get("HTTP_IF_NONE_MATCH", ""))
+        self.asked.append((path, if_none_match))
+        status, body, headers = self._answer(path, if_none_match)
         start_response(status, [*headers, *self.headers])
         return self.trickle(body) if self.trickle else [body]
 
-    def _answer(self, path: str, marks: str) -> Answer:
+    def _answer(self, path: str, if_none_match: str) -> Answer:
         if not self.status.startswith("200"):
             return self.status, b"", []
         body = self.documents.get(path)
         if body is None:
             return "404 Not Found", b"", []
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        if marks == etag:
+        if if_none_match == etag:
             return "304 Not Modified", b"", [("ETag", etag)]
         return "200 OK", body, [("ETag", etag), ("Content-Type", "application/samlmetadata+xml")]
 
@@ -77,12 +77,12 @@ def publishing(tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
         server.server_close()
 
 
-def authority(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+def make_tls(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext, Path]:
     """Make a self-signed certificate for ``host``; return the server's TLS context and the certificate file."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "publisher.example")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -96,7 +96,7 @@ def authority(folder: Path, host: str = "127.0.0.1") -> tuple[ssl.SSLContext, Pa
     )
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "tls.pem", folder / "tls.key"
-    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
     key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)

@@ -76,13 +76,13 @@ class ProofBench:
 
     def mail_code(self, context: LoginContext, owner: str = "ann", address: str = NURSE, **how: Any) -> LoginContext:
         """Queue a mail with a code."""
-        said = {"asker": "Ann Holm", "language": "en", "now": self.now, **how}
+        said = {"claimant": "Ann Holm", "language": "en", "now": self.now, **how}
         return self.open_proofs().mail_code(
             context,
             owner,
             _make_step(how),
             address,
-            asker=str(said["asker"]),
+            claimant=str(said["claimant"]),
             language=str(said["language"]),
             now=said["now"],
         )

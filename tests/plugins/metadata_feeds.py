@@ -64,12 +64,12 @@ def sign_feed_with(
     return etree.tostring(root, encoding="utf-8")
 
 
-def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.Trust:
+def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.FeedTrust:
     """Return the trust settings of a feed that one of these keys signs."""
     loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.load(each) for each in keys)
-    return aggregates.Trust(loaded, WINDOW, largest)
+    return aggregates.FeedTrust(loaded, WINDOW, largest)
 
 
-def read(octets: bytes, held: aggregates.Trust, *wanted: str, now: datetime = NOW) -> aggregates.Aggregate:
+def read(octets: bytes, held: aggregates.FeedTrust, *wanted: str, now: datetime = NOW) -> aggregates.Aggregate:
     """Read a feed."""
     return aggregates.read(BytesIO(octets), held, wanted, now)

@@ -63,7 +63,7 @@ Type="%(type)s"><xenc:EncryptionMethod Algorithm="%(content)s"/><ds:KeyInfo><xen
 
 
 def load_keys(*keys: Any) -> list[signature.VerifyKey]:
-    """Load certificates and public keys, of which the latter are objects."""
+    """Load certificates (PEM) and public keys (key objects)."""
     form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     octets = [key if isinstance(key, bytes) else key.public_bytes(*form) for key in keys]
     return [signature.VerifyKey.load(each) for each in octets]

@@ -27,7 +27,7 @@ MAIL_TEXTS: Final[Mapping[type[MailContent], MailText]] = {
         text=_(
             """Hello
 
-%(asker)s is logging in at %(library)s and has asked us to send a code to this mail
+%(claimant)s is logging in at %(library)s and has asked us to send a code to this mail
 address. The code shows that the address is yours.
 
 The code is: %(code)s
@@ -47,7 +47,7 @@ We never ask for the code in a mail or on the telephone.
         text=_(
             """Hello
 
-%(asker)s has logged in at %(library)s and says that the library account with this mail
+%(claimant)s has logged in at %(library)s and says that the library account with this mail
 address is theirs. With the code the account is connected to that login.
 
 The code is: %(code)s
@@ -188,6 +188,6 @@ class LibraryMailTexts:
             **asdict(mail),
         }
         if isinstance(mail, MailboxCodeMail | ClaimCodeMail):
-            values["asker"] = sanitize_name(mail.asker) or translate(_SOMEBODY, language)
+            values["claimant"] = sanitize_name(mail.claimant) or translate(_SOMEBODY, language)
         subject, text = (translate(part, language) % values for part in MAIL_TEXTS[type(mail)])
         return MailText(subject, text)

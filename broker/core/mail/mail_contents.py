@@ -25,20 +25,20 @@ class MailText(NamedTuple):
 class MailboxCodeMail:
     """The code that proves a mailbox.
 
-    ``asker`` is the name of the person who claims it, as the upstream sent it, so that the owner of
-    the mailbox can recognise it.
+    ``claimant`` is the name of the person who claims it, as the upstream sent it, so that the owner
+    of the mailbox can recognise it.
     """
 
     code: str
-    asker: str
+    claimant: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClaimCodeMail:
-    """The code with which the person ``asker`` connects an existing account to their login."""
+    """The code with which the person ``claimant`` connects an existing account to their login."""
 
     code: str
-    asker: str
+    claimant: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +67,7 @@ class WelcomeMail:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPinMail:
-    """Notice that a new PIN was chosen, or may have been."""
+    """Notice that the PIN was changed, or may be: the library system gave no clear answer."""
 
 
 @dataclass(frozen=True, slots=True)

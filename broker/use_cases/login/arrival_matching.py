@@ -1,4 +1,4 @@
-"""Joins the answer of an upstream to the transaction of the browser that brings it.
+"""Matches the answer of an upstream with the transaction of the browser that brings it.
 
 An arrival is an answer that the ACS has accepted. The ACS redirects the browser to the page of the
 transaction, with the arrival token.
@@ -20,17 +20,17 @@ from broker.use_cases.transactions.transactions import LoginContext, Transaction
 class TransactionAndArrival:
     """A transaction and the arrival that a browser brings; None if there is no such arrival.
 
-    ``mark`` is the keyed hash of the arrival token.
+    ``token_hash`` is the keyed hash of the arrival token.
     """
 
     context: LoginContext
-    mark: str
+    token_hash: str
     arrival: Record[Arrival] | None
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivalMatching:
-    """Joins arrivals to transactions.
+    """Adds the answers in arrivals to their transactions.
 
     Source: docs/reference/design.md#4a-3.
     """
@@ -47,12 +47,12 @@ class ArrivalMatching:
         context, arrival = self.arrivals.read_both(name, arrival_token, now)
         if context.transaction.purpose is LoginPurpose.STAFF:
             raise TransactionGone("a login of staff")
-        return TransactionAndArrival(context, self.arrivals.compute_mark(arrival_token), arrival)
+        return TransactionAndArrival(context, self.arrivals.hash_token(arrival_token), arrival)
 
     def match(
         self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
     ) -> LoginContext | None:
-        """Join an arrival to its transaction for the browser that asked; ``join`` stores it.
+        """Match an arrival with its transaction and add the answer; ``store`` writes the result.
 
         Return None if the arrival was used, is too old, belongs to another transaction or answers a
         request that is not outstanding. If the transaction has this arrival already, look up the
@@ -62,25 +62,27 @@ class ArrivalMatching:
         context, arrival = brought.context, brought.arrival
         transaction = context.transaction
         self.arrivals.require_browser(transaction, arrival, browsers, now)
-        if transaction.arrival == brought.mark:
+        if transaction.arrival == brought.token_hash:
             return self.person_at_login.look_up_and_store(context, now)
         answer = arrival.value.find_answer_for(transaction, now) if arrival else None
         if arrival is None or answer is None:
             return None
-        authenticated = transaction.add_answer(answer, arrival.value.request, brought.mark, now)
+        authenticated = transaction.add_answer(
+            answer, arrival.value.request, brought.token_hash, now
+        )
         # The answer and the look-up of the person are written together.
         learned = self.person_at_login.look_up(replace(context, transaction=authenticated), now)
         return replace(learned, others=(self.arrivals.draft_spent(arrival),))
 
-    def join(self, context: LoginContext, now: datetime) -> LoginContext | None:
-        """Write what ``match`` joined, unless it is written already.
+    def store(self, context: LoginContext, now: datetime) -> LoginContext | None:
+        """Write the result of ``match``, unless it is written already.
 
         Return None if another request wrote first. The caller then reads again.
         """
         if not context.others:
             return context
-        joined = self.transactions.put(context.transaction, context.version, now, context.others)
-        if joined is None:
+        stored = self.transactions.put(context.transaction, context.version, now, context.others)
+        if stored is None:
             return None
         self.person_at_login.log_permitted(context, now)
-        return replace(joined, evaluated=context.evaluated)
+        return replace(stored, evaluated=context.evaluated)

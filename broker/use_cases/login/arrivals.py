@@ -101,7 +101,7 @@ class Arrivals:
         spent = replace(record.value, answer=None)
         return self._records.draft(record.key, Content(spent, record.until), record.version)
 
-    def compute_mark(self, arrival_token: str) -> str:
+    def hash_token(self, arrival_token: str) -> str:
         """Return the keyed hash of the arrival token, which is stored in the transaction.
 
         The login cookie contains the token. It is valid if its hash is the one in the transaction.

@@ -50,8 +50,8 @@ class ConsentAnswers:
         """Read the stored answers again if the login began more than five seconds ago.
 
         The person may have withdrawn a consent on another screen meanwhile, for example while this
-        login waited for the library system. Then neither an earlier answer counts nor the one given
-        in this login. The answer of this login stays valid only if every later answer is a yes.
+        login waited for the library system. Then the earlier answers no longer count, nor does the
+        answer given in this login. That one counts only if every later answer is a yes.
         """
         transaction = context.transaction
         authenticated = transaction.authenticated
@@ -102,7 +102,7 @@ class ConsentAnswers:
                 context.transaction, step, history, shown, now, language=language
             )
             return self._store_answer(context, refusal, now) if refusal else context
-        made = make_receipt(
+        receipt = make_receipt(
             secrets.token_hex(16),
             asked,
             answer == "yes",
@@ -116,7 +116,7 @@ class ConsentAnswers:
             # An answer from a machine whose clock is ahead must stay the earlier one.
             now=compute_answer_time(history, now),
         )
-        return self._store_answer(context, made, now)
+        return self._store_answer(context, receipt, now)
 
     def _find_lifetime(self, context: LoginContext, now: datetime) -> timedelta | None:
         """Return how long a yes is remembered; None if it counts for this login only."""
@@ -163,10 +163,10 @@ class ConsentAnswers:
             return None
         record_id = secrets.token_hex(16)
         own = transaction.receipt
-        over = own if own and own.is_yes else next(iter(select_yes_in_force(history)), None)
-        if over:
-            at = compute_answer_time([over, *history], now)
-            return make_refusal(over, record_id, shown, language, at)
+        refused = own if own and own.is_yes else next(iter(select_yes_in_force(history)), None)
+        if refused:
+            at = compute_answer_time([refused, *history], now)
+            return make_refusal(refused, record_id, shown, language, at)
         if own or not isinstance(step, _CONTINUING_STEPS) or step.decision is None:
             return None
         return make_refusal_of_decision(
@@ -178,27 +178,31 @@ class ConsentAnswers:
             now=compute_answer_time(history, now),
         )
 
-    def _store_answer(self, context: LoginContext, made: Receipt, now: datetime) -> LoginContext:
+    def _store_answer(self, context: LoginContext, receipt: Receipt, now: datetime) -> LoginContext:
         # Write the person record first: nothing may be sent on an answer that is not stored.
         service = context.transaction.request.service
-        self._change(context, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
+        self._change(
+            context, lambda each: each.mark_seen(now).add_receipt(service, receipt, now), now
+        )
 
         def add_receipt_to(each: Transaction) -> Transaction:
             if each.issued:
                 return each
-            return replace(each, receipt=made)
+            return replace(each, receipt=receipt)
 
         is_accepted = False
         try:
             done = self.transactions.change(context, add_receipt_to, now)
-            is_accepted = done.transaction.receipt == made
+            is_accepted = done.transaction.receipt == receipt
         finally:
             if not is_accepted:
                 # An assertion was sent before this answer, or another authentication has joined the
                 # transaction. So this answer does not count.
-                self._change(context, lambda each: each.drop_receipt(service, made.record_id), now)
+                self._change(
+                    context, lambda each: each.drop_receipt(service, receipt.record_id), now
+                )
         if is_accepted:
-            self._record(done.transaction, made, now)
+            self._record(done.transaction, receipt, now)
         return done
 
     def _change(
@@ -208,15 +212,15 @@ class ConsentAnswers:
         if person_id:
             self.person_at_login.records.change(person_id, change, now)
 
-    def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
+    def _record(self, transaction: Transaction, receipt: Receipt, now: datetime) -> None:
         self.person_at_login.tell(
             make_login_event(
-                _KINDS[made.event],
+                _KINDS[receipt.event],
                 now,
                 transaction.names,
-                attributes=made.agreed_names,
-                digest=made.policy[:12],
-                about=made.record_id,
+                attributes=receipt.agreed_names,
+                digest=receipt.policy[:12],
+                about=receipt.record_id,
             )
         )
 
@@ -226,7 +230,7 @@ def _is_in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
     if own is None:
         return False
     return not any(
-        made.event_time >= own.event_time and made.record_id != own.record_id
-        for made in answers
-        if not made.is_yes
+        each.event_time >= own.event_time and each.record_id != own.record_id
+        for each in answers
+        if not each.is_yes
     )

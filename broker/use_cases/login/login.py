@@ -323,11 +323,11 @@ class LoginFlow:
         # A new token, as after an assertion, makes an earlier login cookie invalid
         # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
-        mark = self.arrivals.compute_mark(arrival_token)
+        token_hash = self.arrivals.hash_token(arrival_token)
         cpr_person_id = self.person_at_login.persons.find_cpr_person_of(borrower, now)
         answer = make_pin_authentication(upstream, borrower, now, cpr_person_id)
         joined = self.transactions.change(
-            context, lambda each: each.add_answer(answer, "", mark, now), now, of_person=False
+            context, lambda each: each.add_answer(answer, "", token_hash, now), now, of_person=False
         )
         return self.person_at_login.look_up_and_store(joined, now), arrival_token
 

@@ -44,8 +44,8 @@ class AffectedSessions:
         """
         if request.peer.side == "upstream":
             return ()
-        asker = self.services[request.peer.name]
-        return self.sessions.find_named(asker.entity_id, request, now)
+        service = self.services[request.peer.name]
+        return self.sessions.find_named(service.entity_id, request, now)
 
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
         """End the named sessions, and the open consent pages of the same people."""
@@ -117,19 +117,19 @@ class AffectedSessions:
     def _find_by_service(self, logout: Logout, now: datetime) -> Logout:
         """Add the other sessions, in this browser, of the people whose sessions a service named."""
         request = logout.request
-        asker = request.peer.name
+        service_name = request.peer.name
         until = request.latest_issue_time
         self._mark_over(logout, until)
         reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
         last = _find_latest_begin((each for each in named if each in reached), until)
-        at_asker = [each for each in reached if each.service == asker]
+        at_service = [each for each in reached if each.service == service_name]
         # A newer login at the asking service has replaced the cookie of its older sessions.
-        replaced = _select_begun_by(last, at_asker)
+        replaced = _select_begun_by(last, at_service)
         self.sessions.end(replaced, now)
         latest = max(until, last)
         affected = _select_begun_by(latest, reached)
-        elsewhere = [each for each in affected if each.service != asker]
+        elsewhere = [each for each in affected if each.service != service_name]
         services = self._list_services(_select_open(elsewhere), now)
         upstreams = self._list_upstreams(affected, now)
         participants = (*services, *upstreams)

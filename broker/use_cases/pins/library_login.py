@@ -19,7 +19,7 @@ from broker.use_cases.storage.mail_outbox import MailOutbox
 
 MailCode = Literal["unknown_browsers", "always", "never"]
 
-_CALL: Final = timedelta(seconds=8)
+_CALL_TIMEOUT: Final = timedelta(seconds=8)
 _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set PINs that are longer than ours
 
 
@@ -27,7 +27,8 @@ _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set PINs that are lo
 class LoginAttempt:
     """A number and PIN as typed in a browser, with the time and place for the mail.
 
-    ``code`` are the digits of the decoy that was stored before the page was answered.
+    ``code`` is the code that ``make_decoy`` returned. Only if number and PIN are right, it becomes
+    valid and is mailed.
     """
 
     typed: str
@@ -52,7 +53,10 @@ class LibraryLogins:
     waiting_slot: WaitingSlot = nullcontext
 
     def find_known(self, brought: Sequence[BrowserToken]) -> Mapping[str, BrowserToken]:
-        """Return the known tokens by borrower number; none if every login needs a code."""
+        """Return the known tokens by borrower number.
+
+        Return none with ``mail_code`` "always" or "never": then the browser makes no difference.
+        """
         return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else {}
 
     def log_in_at_once(
@@ -95,7 +99,7 @@ class LibraryLogins:
     def try_code(self, typed_code: str, browser: str) -> Borrower:
         """Return the borrower of a typed code; raises CodeRefused or LibraryUnavailable."""
         number = self.codes.try_code(CodeOwner("library_account", browser), typed_code)
-        borrower = self.library.read(number, self.now() + _CALL)
+        borrower = self.library.read(number, self.now() + _CALL_TIMEOUT)
         if borrower is None:
             raise CodeRefused("code_wrong")
         return borrower
@@ -111,10 +115,10 @@ class LibraryLogins:
         self.outbox.queue_mail(draft)
 
     def _find(self, typed: str) -> Borrower | None:
-        found = self.library.find_typed(typed, self.now() + _CALL)
+        found = self.library.find_typed(typed, self.now() + _CALL_TIMEOUT)
         return found[0] if len(found) == 1 else None
 
     def _is_right(self, borrower: Borrower | None, pin: str) -> bool:
         if borrower is None or not _PIN.fullmatch(pin):
             return False
-        return self.library.check_pin(borrower, pin, self.now() + _CALL)
+        return self.library.check_pin(borrower, pin, self.now() + _CALL_TIMEOUT)

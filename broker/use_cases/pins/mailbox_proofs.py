@@ -38,7 +38,7 @@ class MailboxProof:
         step: ProveMailbox,
         address: str,
         *,
-        asker: str,
+        claimant: str,
         language: str,
         now: datetime,
     ) -> LoginContext:
@@ -50,7 +50,7 @@ class MailboxProof:
         mailing = Mailing(step.name, address, now + CODE_LASTS)
         context = self._change(context, lambda each: replace(each, mailing=mailing), now)
         code = self.codes.make_code(_find_code_owner(context, owner), f"{step.name} {address}")
-        content = MailboxCodeMail(code=spell_code(code), asker=asker)
+        content = MailboxCodeMail(code=spell_code(code), claimant=claimant)
         draft = self.outbox.draft_mail(address, content, language, about=owner, lasts=CODE_LASTS)
         self.outbox.queue_mail(draft)
         return context

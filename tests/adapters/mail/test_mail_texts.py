@@ -23,7 +23,7 @@ from broker.core.mail.mail_contents import (
 NAME = "AU Library {0} 100%"
 TEXTS = LibraryMailTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87 15 00 00")
 EVERY_LETTER: tuple[MailContent, ...] = (
-    MailboxCodeMail(code="0042 1789", asker="Ann"),
+    MailboxCodeMail(code="0042 1789", claimant="Ann"),
     ClaimCodeMail("0042 1789", "Ann"),
     LoginCodeMail("0042 1789", "26 November 2026", "a desk"),
     PinLinkMail("https://login.example/pin?link=1", "26 November 2026"),
@@ -36,7 +36,7 @@ COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 
 def test_a_name_in_a_letter_is_no_address() -> None:
     """A name from an upstream is reduced to letters before it is mailed to another person."""
-    letter = MailboxCodeMail(code="1", asker="Win\r\nhttps://evil.example <b>")
+    letter = MailboxCodeMail(code="1", claimant="Win\r\nhttps://evil.example <b>")
     assert "\nWin https evil example b is logging in at" in TEXTS.render(letter, "en").text
 
 

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 
 from broker.adapters.mail.smtp import Smtp, encode_address
 from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
-from tests.plugins.feed_server import authority
+from tests.plugins.feed_server import make_tls
 from tests.plugins.ports import free_port
 
 TO = "aase@example.org"
@@ -166,7 +166,7 @@ def test_a_subject_cannot_add_a_header(smtp: Smtp, server: Server) -> None:
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", "tls_context"), ("smtps", "ssl_context")])
 def test_tls_is_used_and_its_certificate_checked(server: Server, tmp_path: Path, scheme: str, option: str) -> None:
     """Mail is sent only to a server with a trusted certificate."""
-    tls, trusted = authority(tmp_path)
+    tls, trusted = make_tls(tmp_path)
     with serving(server, **{option: tls}) as port:
         url = f"{scheme}://127.0.0.1:{port}"
         send(Smtp(url, "library@au.example", trust=ssl.create_default_context(cafile=trusted)))

@@ -35,7 +35,7 @@ def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
         LoginCodeMail("0058 5837", "now", "a place"),
         PinLinkMail("https://login.example/pin?link=5837", "now"),
         WelcomeMail("https://login.example/pin?link=5837"),
-        MailboxCodeMail(code="0058 5837", asker="Ann"),
+        MailboxCodeMail(code="0058 5837", claimant="Ann"),
     ],
 )
 def test_what_works_in_a_letter_is_not_in_its_repr(letter: MailContent) -> None:

@@ -158,7 +158,7 @@ class Logins:
         matched = self.flow.matching.match(self.brought(context, token), browsers, now)
         if matched is None:
             return None
-        joined = self.flow.matching.join(matched, now)
+        joined = self.flow.matching.store(matched, now)
         return joined or self.match(self.flow.read(context.transaction.id, now), token, browsers, now)
 
     def put_on_shelf(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:

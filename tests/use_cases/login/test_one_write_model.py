@@ -366,7 +366,7 @@ class OneWriteMachine(RuleBasedStateMachine):
             write()
 
     def _mark(self, token: str) -> str:
-        return str(self.flow.arrivals.compute_mark(token))
+        return str(self.flow.arrivals.hash_token(token))
 
     def _sessions(self) -> dict[str, Session]:
         """Give the sessions in the store by their index at the service."""

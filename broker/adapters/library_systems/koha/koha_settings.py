@@ -40,8 +40,8 @@ class KohaKeys(ConnectionKeys):
     broker makes, ``mark_field`` the field reserved for the enrolment id. With ``card_number`` "cpr"
     the CPR number is the card number too, with "system" Koha gives one. ``cpr_attribute`` is the
     extended attribute with the CPR number, if the library has one. ``cpr_fields`` are the fields in
-    which ten digits are a CPR number. A library with other card numbers of ten digits leaves out
-    the card number.
+    which ten digits are a CPR number: leave out "cardnumber" if the library has other card numbers
+    of ten digits.
     """
 
     api_path = "/api/v1"
@@ -76,7 +76,7 @@ class KohaKeys(ConnectionKeys):
             written.add("cardnumber")
         missing = sorted(written - {"", *fields})
         if missing:
-            why = "the CPR of those we make is written there"
+            why = "the broker writes the CPR number of new borrowers there"
             raise ValueError(f"must name {', '.join(missing)}: {why}")
         return fields
 

@@ -50,7 +50,7 @@ class FeedPublication:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class FeedTrust:
     """The keys that may sign a feed, its longest validity, and its largest size in octets."""
 
     keys: tuple[signature.VerifyKey, ...]
@@ -71,14 +71,15 @@ class Entity:
 class Aggregate:
     """A verified feed: its publication, its cacheDuration, and the wanted entities.
 
-    ``twice`` are the wanted entityIDs that the feed contains more than once; they are not used.
+    ``duplicates`` are the wanted entityIDs that the feed contains more than once; they are not
+    used.
     """
 
     edition: FeedPublication
     cached_for: timedelta | None
     entities: Mapping[str, Entity]
-    twice: frozenset[str]
-    size: int  # entities in all
+    duplicates: frozenset[str]
+    entity_count: int  # also those that are not wanted
 
     @property
     def until(self) -> datetime:
@@ -86,7 +87,7 @@ class Aggregate:
         return self.edition.until
 
 
-def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
+def read(stream: BinaryIO, trust: FeedTrust, wanted: Collection[str], now: datetime) -> Aggregate:
     """Verify a feed, or the document of one entity, and return the entities of ``wanted`` IDs.
 
     The root must be the signed element; KeyInfo is not read. Raises MessageRefused with
@@ -107,8 +108,8 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
 def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
     """Yield the EntityDescriptors of a document, or of a part of it, outside Extensions.
 
-    A federation may publish the Extensions of a member without checking them. By an
-    EntityDescriptor in there, a member could replace the metadata of another one
+    A federation may publish the Extensions of a member without checking them. With an
+    EntityDescriptor in its Extensions, a member could replace the metadata of another member
     (docs/reference/attacks.md#33).
     """
     if element.tag == ENTITY:
@@ -131,14 +132,14 @@ def read_ends(element: etree._Element) -> list[datetime]:
 class _Pass:
     """Reads one feed from its start to its end."""
 
-    def __init__(self, trust: Trust, wanted: frozenset[str], now: datetime) -> None:
+    def __init__(self, trust: FeedTrust, wanted: frozenset[str], now: datetime) -> None:
         self.trust = trust
         self.wanted = wanted
         self.now = now
         self.found: dict[str, Entity] = {}
-        self.twice: set[str] = set()
+        self.duplicates: set[str] = set()
         self.extensions: list[etree._Element] = []  # of the root
-        self.size = 0
+        self.entity_count = 0
         self.whole: list[bytes] = []  # of a document that is one entity
 
     def read_stream(self, stream: BinaryIO) -> Aggregate:
@@ -173,10 +174,10 @@ class _Pass:
     def _look(self, child: etree._Element) -> None:
         """Keep the wanted entities of a child, which may be a collection itself."""
         for entity in entity_descriptors(child):
-            self.size += 1
+            self.entity_count += 1
             name = entity.get("entityID", "")
             if name in self.found:
-                self.twice.add(name)
+                self.duplicates.add(name)
             elif name in self.wanted:
                 self._keep(name, canonicalize(entity), entity)
 
@@ -194,18 +195,18 @@ class _Pass:
         )
         if root.tag == ENTITY:
             self._keep_root(signed, root)
-        once = {name: entity for name, entity in self.found.items() if name not in self.twice}
+        once = {name: entity for name, entity in self.found.items() if name not in self.duplicates}
         return Aggregate(
             edition=edition,
             cached_for=read_duration(root.get("cacheDuration", "")),
             entities=once,
-            twice=frozenset(self.twice),
-            size=self.size,
+            duplicates=frozenset(self.duplicates),
+            entity_count=self.entity_count,
         )
 
     def _keep_root(self, signed: EnvelopedSignature, root: etree._Element) -> None:
         """Keep a document of one entity, if it is wanted."""
-        self.size = 1
+        self.entity_count = 1
         name = root.get("entityID", "")
         if name in self.wanted:
             octets = b"".join((signed.pieces.start, *self.whole, signed.pieces.end))

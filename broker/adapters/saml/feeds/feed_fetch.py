@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from broker.adapters.deadline_sockets import apply_deadline, seconds_left, set_deadline
-from broker.adapters.saml.feeds.aggregates import Trust
+from broker.adapters.saml.feeds.aggregates import FeedTrust
 from broker.core.errors import MessageRefused
 
 _FETCH_TIMEOUT_S: Final = 60.0
@@ -45,7 +45,7 @@ class Feed:
 
     name: str
     url: str
-    trust: Trust
+    trust: FeedTrust
     mdq: bool = False
     speaks_for: frozenset[str] = frozenset(("upstreams", "institutions", "services"))
     ca_file: Path | None = None

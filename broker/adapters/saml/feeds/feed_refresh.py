@@ -102,9 +102,9 @@ class FeedRefresh:
 
     def notices(self) -> Iterator[str]:
         """Yield why entities of the copies in force are not used."""
-        twice = [name for copy in self._copies_in_force() for name in copy.twice]
-        for name in sorted(twice):
-            yield f"{name} is in it twice, and neither descriptor is used"
+        duplicates = [name for copy in self._copies_in_force() for name in copy.duplicates]
+        for name in sorted(duplicates):
+            yield f"{name} is in it more than once, and none of its descriptors is used"
 
     def until(self) -> datetime | None:
         """Return when the first of the copies in force expires, None if there is none."""
@@ -117,7 +117,7 @@ class FeedRefresh:
 
     def size(self) -> int:
         """Return the number of entities in the copies in force."""
-        return sum(copy.size for copy in self._copies_in_force())
+        return sum(copy.entity_count for copy in self._copies_in_force())
 
     def alarms(self, now: datetime) -> list[str]:
         """Return what is wrong with the feed, although a good copy may be in force."""
@@ -270,7 +270,7 @@ class FeedRefresh:
         """Verify a document; with MDQ, refuse a document about another entity."""
         found = aggregates.read(file, self.feed.trust, self._wanted, now)
         asked = document.entity_id
-        if asked and (found.size != 1 or asked not in found.entities):
+        if asked and (found.entity_count != 1 or asked not in found.entities):
             raise MessageRefused("feed.other_entity")
         return found
 

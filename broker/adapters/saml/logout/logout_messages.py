@@ -1,4 +1,4 @@
-"""Checks, reads and writes LogoutRequests and LogoutResponses with verified signatures.
+"""Checks and reads logout messages whose signature is verified, and writes ours, unsigned.
 
 Each check returns True if the message must be refused.
 Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/attacks.md#29,
@@ -61,7 +61,7 @@ def _is_expired(received: ReceivedLogoutMessage) -> bool:
     return received.has_passed(xml_times.read(received.expires))
 
 
-def _has_not_one_name_id(received: ReceivedLogoutMessage) -> bool:
+def _lacks_single_name_id(received: ReceivedLogoutMessage) -> bool:
     """Return whether a request does not have exactly one NameID, plain or encrypted."""
     message = received.message
     return message.base_id is not None or (message.name_id is None) == (
@@ -77,7 +77,7 @@ def _is_unsolicited(received: ReceivedLogoutMessage) -> bool:
 LOGOUT_REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,
     "expired": _is_expired,
-    "identifier": _has_not_one_name_id,
+    "identifier": _lacks_single_name_id,
 }
 LOGOUT_RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     **MESSAGE_CHECKS,

@@ -82,13 +82,13 @@ class MyChoices(OwnRecordPages):
 
     def _leave(self, context: LoginContext) -> Response:
         """End the transaction, so that the Back button of the browser shows the choices no more."""
-        self.ports.broker.transactions.end(context)
+        self.ports.login_flow.transactions.end(context)
         return self.account_page("choices_left.html", "left", over=True)
 
     def _begin(self, upstream_name: str | None) -> Response:
         """Begin a login at the upstream that was chosen; without one, list the upstreams."""
         ports = self.ports
-        sign_up = ports.broker.sign_up_service
+        sign_up = ports.login_flow.sign_up_service
         if sign_up is None:
             abort(404)
         if upstream_name is not None:
@@ -161,7 +161,7 @@ class MyChoices(OwnRecordPages):
 
         It stores only digests of the earlier texts.
         """
-        ports, rules = self.ports, self.ports.broker.rules
+        ports, rules = self.ports, self.ports.login_flow.rules
         transaction_at_service = replace(
             transaction, request=replace(transaction.request, service=service)
         )

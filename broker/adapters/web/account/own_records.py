@@ -77,7 +77,7 @@ class OwnRecordPages(LoginPages):
         ports = self.ports
         transaction = context.transaction
         if not self._is_fresh(transaction):
-            ports.broker.transactions.end(context)
+            ports.login_flow.transactions.end(context)
             return redirect(f"{ports.base_url}{PATH}", 303)
         person_id = transaction.person_id
         if person_id is None or not self._has_right(context):
@@ -133,7 +133,7 @@ class OwnRecordPages(LoginPages):
             self.stored.forget(found)
         except PersonBusy:
             return self.account_page("forget_busy.html", "busy", over=True)
-        ports.broker.transactions.end(context)
+        ports.login_flow.transactions.end(context)
         return self.account_page("forgotten.html", "forgotten", export=export, over=True)
 
     def account_page(self, template: str, reason: str, **values: object) -> Response:
@@ -153,7 +153,7 @@ class OwnRecordPages(LoginPages):
 
     def _find_label(self, wire_name: str) -> Text:
         """Return what people call an attribute of an assertion; its own name if no map has it."""
-        rows = (each.find_row(wire_name) for each in self.ports.broker.rules.maps.values())
+        rows = (each.find_row(wire_name) for each in self.ports.login_flow.rules.maps.values())
         name = next((row.name for row in rows if row), "")
         return self.ports.labels.get(name, Text(wire_name, wire_name))
 

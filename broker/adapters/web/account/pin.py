@@ -100,7 +100,7 @@ class PinPages(LoginPages):
         with_cookie = Response()
         browsers = ports.cookies.browsers()
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
-        context = ports.broker.bind(context, browser, ports.now())
+        context = ports.login_flow.bind(context, browser, ports.now())
         response = self._choosing(context, link=token)
         for cookie in with_cookie.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
@@ -169,7 +169,7 @@ class PinPages(LoginPages):
             browser = self.pins.browsers.remember(number)
             ports.cookies.remember_browser(response, browser)
         # End the login: Back must not lead to a form that changes the PIN.
-        ports.broker.transactions.end(context)
+        ports.login_flow.transactions.end(context)
         return response
 
     def _number(self, context: LoginContext) -> str | None:
@@ -189,7 +189,7 @@ class PinPages(LoginPages):
     def _ways(self, context: LoginContext) -> list[Upstream]:
         """Return the ways to log in after which a PIN is chosen."""
         ports = self.ports
-        ways = ports.broker.rules.ways(context.transaction.request, LoginPurpose.PIN)
+        ways = ports.login_flow.rules.ways(context.transaction.request, LoginPurpose.PIN)
         return [ports.upstreams[name] for name in ways]
 
     def _choosing(

@@ -91,7 +91,7 @@ class ClaimPages(LoginPages):
         return redirect(f"{self.url(context.transaction, _PURPOSE)}?code=1", 303)
 
     def _claim(self, context: LoginContext, claim: Claim) -> Response:
-        context = self.ports.broker.add_claim(context, claim, self.ports.now())
+        context = self.ports.login_flow.add_claim(context, claim, self.ports.now())
         self.ports.tell_proved(context.transaction, _PURPOSE, borrower=claim.borrower_number)
         return self.show_next(context)
 

@@ -56,9 +56,9 @@ class LibraryLoginPages(LoginPages):
         """Return the transaction where people may log in so; FormRefused otherwise."""
         context = self.require_browser(name)
         transaction = context.transaction
-        ways = self.ports.broker.rules.ways(transaction.request, transaction.purpose)
+        ways = self.ports.login_flow.rules.ways(transaction.request, transaction.purpose)
         passing = transaction.purpose in {LoginPurpose.LOGIN, LoginPurpose.CHOICES}
-        if transaction.request.is_passive or not passing or self.ports.local not in ways:
+        if transaction.request.is_passive or not passing or self.ports.library_account not in ways:
             raise FormRefused("the library account is not a way to log in here")
         return context
 
@@ -118,8 +118,8 @@ class LibraryLoginPages(LoginPages):
 
     def _join(self, context: LoginContext, borrower: Borrower) -> Response:
         ports = self.ports
-        context, arrival_token = ports.broker.join_verified_pin(
-            context, str(ports.local), borrower, ports.now()
+        context, arrival_token = ports.login_flow.join_verified_pin(
+            context, str(ports.library_account), borrower, ports.now()
         )
         transaction = context.transaction
         ports.tell_login(

@@ -72,7 +72,7 @@ class LoginEndpoints(LoginPages):
         else:
             asked = ports.idp_role.read_post(list_form_fields(request), now)
         shared = ports.shared()
-        context, pending_request = ports.broker.begin(asked, now, browser, shared=shared)
+        context, pending_request = ports.login_flow.begin(asked, now, browser, shared=shared)
         if pending_request:
             return self.send_request(context, pending_request)
         return self.redirect_to(context.transaction)
@@ -84,7 +84,7 @@ class LoginEndpoints(LoginPages):
         """
         query = request.args
         affiliation = query.get("affiliation", "")
-        if affiliation not in self.ports.broker.rules.affiliations():
+        if affiliation not in self.ports.login_flow.rules.affiliations():
             raise FormRefused("no such affiliation")
         context = self.begin_for(LoginPurpose.SIGN_UP, query.get("upstream"), affiliation)
         return self.redirect_to(context.transaction)
@@ -96,7 +96,7 @@ class LoginEndpoints(LoginPages):
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.sp_role.parse_response(upstream, list_form_fields(request))
-        context, pending_request = ports.broker.find_awaited_request(request_id, upstream, now)
+        context, pending_request = ports.login_flow.find_awaited_request(request_id, upstream, now)
         transaction = context.transaction
         try:
             asked, reference = transaction.upstream_request, transaction.reference
@@ -104,12 +104,12 @@ class LoginEndpoints(LoginPages):
                 ports.sp_role, message, asked, pending_request, reference
             )
             identity = received.message_id, received.until
-            arrival_token = ports.broker.arrivals.add(
+            arrival_token = ports.login_flow.arrivals.add(
                 transaction.id, pending_request.id, received.answer, identity, now
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                ports.broker.consume_request(context, pending_request, now)
+                ports.login_flow.consume_request(context, pending_request, now)
             raise
         return redirect(add_query(self.url(transaction), {"arrival": arrival_token}), 303)
 
@@ -125,7 +125,7 @@ class LoginEndpoints(LoginPages):
         transaction = context.transaction
         if transaction.upstream is None:
             remembered = self._find_remembered(transaction)
-            if remembered in ports.broker.rules.local:
+            if remembered in ports.login_flow.rules.local:
                 return self.redirect_to(transaction, "pin")
             if remembered:
                 return self.send_to_upstream(context, remembered)
@@ -135,7 +135,7 @@ class LoginEndpoints(LoginPages):
             transaction
         ):
             return self.redirect_to(transaction, "upstream")
-        return self.show_next(ports.broker.resume(context, ports.now()))
+        return self.show_next(ports.login_flow.resume(context, ports.now()))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or continue with the chosen upstream."""
@@ -158,7 +158,7 @@ class LoginEndpoints(LoginPages):
         """
         ports = self.ports
         shared = ports.shared()
-        bound, pending_request = ports.broker.bind_and_ask(
+        bound, pending_request = ports.login_flow.bind_and_ask(
             context, browser, ports.now(), shared=shared
         )
         if pending_request is None:
@@ -170,7 +170,7 @@ class LoginEndpoints(LoginPages):
 
         A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
-        if upstream in self.ports.broker.rules.local:
+        if upstream in self.ports.login_flow.rules.local:
             return self.url(transaction, "pin")
         token = self.ports.forms.token(transaction, _token_scope(upstream))
         query = urlencode({"to": upstream, "token": token})
@@ -190,7 +190,7 @@ class LoginEndpoints(LoginPages):
         """Return the upstream that this browser remembers, if this request allows it; else ""."""
         asked = transaction.request
         # Raises RequestRefused if no upstream is possible: call it even if none is remembered.
-        ways = self.ports.broker.rules.ways(asked, transaction.purpose)
+        ways = self.ports.login_flow.rules.ways(asked, transaction.purpose)
         if transaction.purpose is not LoginPurpose.LOGIN or transaction.shared or asked.is_passive:
             return ""
         upstream = self.ports.cookies.upstream()
@@ -211,7 +211,7 @@ class LoginEndpoints(LoginPages):
     def _try_to_join_arrival(self, name: str, arrival_token: str) -> Response | None:
         """Join the arrival once; return None if another request wrote first."""
         ports = self.ports
-        matching = ports.broker.matching
+        matching = ports.login_flow.matching
         brought = matching.read_both(name, arrival_token, ports.now())
         g.context = brought.context
         browsers = ports.cookies.browsers()
@@ -236,7 +236,7 @@ class LoginEndpoints(LoginPages):
         step = ports.next_step(matched)
         if isinstance(step, Issue):
             return self.issue(matched, step)
-        joined = ports.broker.matching.join(matched, ports.now())
+        joined = ports.login_flow.matching.store(matched, ports.now())
         return self.redirect_to(joined.transaction) if joined else None
 
     def _send_to_chosen(self, context: LoginContext, form: SubmittedForm) -> Response:
@@ -248,13 +248,13 @@ class LoginEndpoints(LoginPages):
         browser = context.transaction.browser
         is_ticked = bool(form.value("shared", ""))
         if is_ticked and browser:
-            context = ports.broker.bind(context, browser, ports.now(), shared=True)
+            context = ports.login_flow.bind(context, browser, ports.now(), shared=True)
         transaction = context.transaction
         upstream = form.value("upstream")
         response = self.onward(context, self.url_to(transaction, upstream))
         if is_ticked:
             ports.cookies.mark_shared(response)
-        if upstream in ports.broker.rules.ways(transaction.request, transaction.purpose):
+        if upstream in ports.login_flow.rules.ways(transaction.request, transaction.purpose):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
             ports.cookies.remember_upstream(response, remembered)

@@ -27,7 +27,7 @@ class LoginPages(StepPages):
         """Begin a transaction without a service's request; the query may name one to return to."""
         ports = self.ports
         ports.limits.count_beginning()
-        return ports.broker.begin_for(
+        return ports.login_flow.begin_for(
             purpose,
             ports.now(),
             intent=intent,
@@ -38,7 +38,7 @@ class LoginPages(StepPages):
 
     def read(self, name: str) -> LoginContext:
         """Return the transaction ``name``, and keep it in ``g`` for a possible error page."""
-        context = self.ports.broker.read(name, self.ports.now())
+        context = self.ports.login_flow.read(name, self.ports.now())
         g.context = context
         return context
 
@@ -64,7 +64,7 @@ class LoginPages(StepPages):
     def bind(self, context: LoginContext, browser: str) -> LoginContext | Response:
         """Bind the transaction to its first browser; a subclass may return a page instead."""
         shared = self.ports.shared()
-        return self.ports.broker.bind(context, browser, self.ports.now(), shared=shared)
+        return self.ports.login_flow.bind(context, browser, self.ports.now(), shared=shared)
 
     def require_browser(self, name: str) -> LoginContext:
         """Return the transaction; raises BrowserUnmatched without its browser cookie."""
@@ -86,7 +86,7 @@ class LoginPages(StepPages):
         context = self.require_browser(name)
         if not self.ports.cookies.brings_login_cookie(context.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
-        return self.ports.broker.resume(context, self.ports.now())
+        return self.ports.login_flow.resume(context, self.ports.now())
 
     def show_at(
         self, kind: type[S], show: Callable[[LoginContext, S], Response]
@@ -123,7 +123,7 @@ class LoginPages(StepPages):
         browser = context.transaction.browser
         if browser is None or context.transaction.shared or not self.ports.shared():
             return context
-        return self.ports.broker.bind(context, browser, self.ports.now(), shared=True)
+        return self.ports.login_flow.bind(context, browser, self.ports.now(), shared=True)
 
     def _introduce(self, context: LoginContext, url: Callable[[Transaction], str]) -> Response:
         """Set the browser cookie and redirect once, to check that the browser keeps it."""

@@ -82,7 +82,7 @@ class MailboxProofPages(LoginPages):
             self.persons.proof_owner(context, now),
             step,
             address,
-            asker=display_name(login.reading) if login else "",
+            claimant=display_name(login.reading) if login else "",
             language=language(),
             now=now,
         )

@@ -53,10 +53,10 @@ class StepAnswers(LoginPages):
         if form.value("reconsider", ""):
             receipt = context.transaction.receipt
             if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
-                context = ports.broker.answers.undo_refusal(context, now)
+                context = ports.login_flow.answers.undo_refusal(context, now)
             return self.redirect_to(context.transaction, "consent")
         answer = form.choice("answer", _YES_OR_NO)
-        context = ports.broker.answers.record_answer(
+        context = ports.login_flow.answers.record_answer(
             context,
             ports.next_step(context),
             form.shown,
@@ -88,7 +88,7 @@ class StepAnswers(LoginPages):
         ports = self.ports
         answer = form.choice("answer", _YES_OR_NO)
         wanted = answer == "yes"
-        answered = ports.broker.answer_upgrade(context, ports.now(), wanted=wanted)
+        answered = ports.login_flow.answer_upgrade(context, ports.now(), wanted=wanted)
         # Else nothing was offered any more: a form sent again, or after Back.
         if answered is not context:
             kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
@@ -98,13 +98,13 @@ class StepAnswers(LoginPages):
 
     def go_on(self, context: LoginContext, _form: SubmittedForm) -> Response:
         """Store that the person has been told of another category."""
-        return self.show_next(self.ports.broker.mark_told(context, self.ports.now()))
+        return self.show_next(self.ports.login_flow.mark_told(context, self.ports.now()))
 
     def own_address(self, context: LoginContext, form: SubmittedForm) -> Response:
         """Store whether the address in a borrower that matches for the first time is own."""
         ports = self.ports
         is_own = form.choice("answer", _YES_OR_NO) == "yes"
-        answered = ports.broker.answer_address(context, ports.now(), is_own=is_own)
+        answered = ports.login_flow.answer_address(context, ports.now(), is_own=is_own)
         if answered is not context and is_own:
             ports.tell_proved(answered.transaction, "address")
         elif answered is not context:
@@ -122,7 +122,7 @@ class StepAnswers(LoginPages):
             raise TokenRefused("a form of another site")
         with suppress(TransactionGone, BrowserUnmatched):
             context = self.require_browser(request.form.get("login", ""))
-            self.ports.broker.transactions.end(context)
+            self.ports.login_flow.transactions.end(context)
         response = Response(render_template("ended.html", step="end"), mimetype="text/html")
         self.ports.cookies.drop_all(response)
         return response
@@ -135,7 +135,7 @@ class StepAnswers(LoginPages):
         number = shown = None
         if isinstance(step, Ask) and consent_screen.may_reveal(context.transaction, now):
             number = consent_screen.whole_number(step.question.disclosure)
-            shown = ports.broker.reveal_cpr(context, now) if number else None
+            shown = ports.login_flow.reveal_cpr(context, now) if number else None
         if shown is None:
             return self.onward(context, self.url(context.transaction))
         transaction = shown.transaction

@@ -36,7 +36,7 @@ class OutgoingSaml:
         ports = self.ports
         if context.transaction.sent and context.transaction.authentication is None:
             ports.limits.count_beginning()
-        return self.send_request(*ports.broker.ask_upstream(context, upstream, ports.now()))
+        return self.send_request(*ports.login_flow.ask_upstream(context, upstream, ports.now()))
 
     def send_request(self, context: LoginContext, outstanding: Outstanding) -> Response:
         """Send the browser to the upstream with the AuthnRequest ``outstanding``."""
@@ -76,7 +76,7 @@ class OutgoingSaml:
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
-        return self.send_message(form, "authenticate", ports.library)
+        return self.send_message(form, "authenticate", ports.library_name)
 
     def post_to_service(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

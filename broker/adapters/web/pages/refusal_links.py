@@ -149,7 +149,7 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
     """
     if step.reason not in _BY_ANOTHER_WAY:
         return []
-    rules = ports.broker.rules
+    rules = ports.login_flow.rules
     leading = []
     for name in rules.ways(transaction.request, transaction.purpose):
         upstream = ports.upstreams[name]
@@ -167,7 +167,7 @@ def list_admitted(step: Refuse, context: LoginContext, ports: WebPorts) -> tuple
     names = {service.name, *service.categories}
     return tuple(
         policy
-        for policy in ports.broker.person_at_login.policies(context).policies
+        for policy in ports.login_flow.person_at_login.policies(context).policies
         if any(release.service in names for release in policy.releases)
     )
 
@@ -176,7 +176,7 @@ def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -
     """Return the upstream's errorURL for ``step``; None if it has none or could not help."""
     code = explain(step.reason).error_url_code
     upstream = transaction.upstream
-    if not code or upstream is None or upstream in ports.broker.rules.local:
+    if not code or upstream is None or upstream in ports.login_flow.rules.local:
         return None
     names = _ATTRIBUTES.get(step.reason, "")
     return ports.sp_role.error_url(upstream, code, transaction.reference, names, ports.now())

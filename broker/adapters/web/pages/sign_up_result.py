@@ -22,7 +22,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.person_at_login.policies(context), policy, transaction)
+    label = _account_label(ports.login_flow.person_at_login.policies(context), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:
@@ -35,7 +35,7 @@ def sign_up_result(step: Done, context: LoginContext, ports: WebPorts) -> dict[s
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
-        "address": ports.broker.find_account_address(context, ports.now()),
+        "address": ports.login_flow.find_account_address(context, ports.now()),
         "here": here,
         "pin": pin_url(ports, transaction.back),
         "choose_action": f"{ports.base_url}/pin?login={transaction.id}",

@@ -110,7 +110,7 @@ class StepPages(OutgoingSaml):
         transaction = context.transaction
         if transaction.request.is_passive:
             return self.show_refusal(context, Refuse("passive", NO_PASSIVE))
-        rules = ports.broker.rules
+        rules = ports.login_flow.rules
         names = rules.ways(transaction.request, transaction.purpose)
         entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
@@ -163,7 +163,7 @@ class StepPages(OutgoingSaml):
         ports = self.ports
         if transaction.purpose is LoginPurpose.SIGN_UP:
             if not sign_up_result.may_choose_pin(step, transaction):
-                context = ports.broker.transactions.mark_finished(context, ports.now())
+                context = ports.login_flow.transactions.mark_finished(context, ports.now())
             values = sign_up_result.sign_up_result(step, context, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.purpose is LoginPurpose.CHOICES else "pin"
@@ -181,7 +181,7 @@ class StepPages(OutgoingSaml):
         ports = self.ports
         transaction = context.transaction
         now = ports.now()
-        shown = step.question.disclosure.page_digest(ports.broker.hmacs)
+        shown = step.question.disclosure.page_digest(ports.login_flow.hmacs)
         service = ports.services[transaction.request.service]
         upstream = ports.upstreams.get(transaction.upstream or "")
         return self.page(
@@ -194,7 +194,7 @@ class StepPages(OutgoingSaml):
             ),
             choices=f"{ports.base_url}/my-choices",
             claim=self.url(transaction, "claim") if step.offers_claim else "",
-            account_address=ports.broker.find_account_address(context, now),
+            account_address=ports.login_flow.find_account_address(context, now),
             is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
         )
@@ -291,7 +291,7 @@ class StepPages(OutgoingSaml):
         )
 
     def _render(self, template: str, step: str, transaction: Transaction, **values: object) -> str:
-        label = self.ports.library
+        label = self.ports.library_name
         if transaction.purpose is LoginPurpose.LOGIN:
             label = self.ports.services[transaction.request.service].label
         return render_template(
@@ -314,7 +314,7 @@ class StepPages(OutgoingSaml):
     def _enrol(self, context: LoginContext) -> Response:
         """Wait for the enrolment, and show what follows it, or a page that continues to wait."""
         ports = self.ports
-        context = ports.broker.enrol(
+        context = ports.login_flow.enrol(
             context, ports.now(), language=language(), patience=ports.patience
         )
         transaction = context.transaction
@@ -344,7 +344,7 @@ class StepPages(OutgoingSaml):
             response = self.issue(context, step)
             if response is not None:
                 return response
-            context = ports.broker.transactions.reread(context, ports.now())
+            context = ports.login_flow.transactions.reread(context, ports.now())
             following = ports.next_step(context)
             if not isinstance(following, Issue):
                 return self.show_next(context, following)
@@ -362,9 +362,9 @@ class StepPages(OutgoingSaml):
         now = ports.now()
         transaction = context.transaction
         request = transaction.request
-        if ports.broker.answers.reread(context, now) is not context:
+        if ports.login_flow.answers.reread(context, now) is not context:
             return None
-        issuance = ports.broker.issuance
+        issuance = ports.login_flow.issuance
         authentication = issuance.authentication_for_service(context, now)
         issued = issuance.make_ids(context, step, now)
         if authentication is None or issued is None or now > issued.at + _SENT_AGAIN_FOR:
@@ -406,7 +406,7 @@ class StepPages(OutgoingSaml):
             reason=step.reason,
         )
         if not transaction.request.is_passive:
-            refused = ports.broker.collect_refused_facts(context, step, ports.now())
+            refused = ports.login_flow.collect_refused_facts(context, step, ports.now())
             self.trace_delay(transaction, "refuse", step.reason, refused)
         return transaction.reference
 

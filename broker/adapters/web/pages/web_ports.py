@@ -25,7 +25,7 @@ from broker.use_cases.transactions.transactions import LoginContext
 class WebPorts:
     """Everything that an endpoint may use. Other adapters are behind ports."""
 
-    broker: LoginFlow
+    login_flow: LoginFlow
     idp_role: IdpRole
     sp_role: SpRole
     messages: MessageRecorder
@@ -42,20 +42,20 @@ class WebPorts:
     network: Callable[[], str]  # the network of the request, as limits count
     limits: NetworkLimits
     submit: Callable[[Callable[[], None]], bool]  # queues a check of an account; False if full
-    library: Text  # the name of the library
+    library_name: Text
     cpr_cards: bool  # whether CPR numbers are card numbers; else the library system draws them
     logo: Callable[[str], str]  # the address of a service's picture, or ""
     sign_up: str | None  # the address of the sign-up pages, if there are any
-    local: str | None  # the upstream that is the library account, if there is one
+    library_account: str | None  # the upstream that is the library account, if there is one
     patience: float = 2.0  # seconds that a request waits for its enrolment
 
     def next_step(self, context: LoginContext) -> Step:
         """Return what comes next in a login."""
-        return self.broker.next_step(context, self.now())
+        return self.login_flow.next_step(context, self.now())
 
     def make_stranger_reference(self, step: str, reason: str) -> str:
         """Return a help code that encodes step, reason and time, so that nothing is stored."""
-        return StatelessReferences(self.broker.hmacs).encode(step, reason, self.now())
+        return StatelessReferences(self.login_flow.hmacs).encode(step, reason, self.now())
 
     def tell_login(
         self,

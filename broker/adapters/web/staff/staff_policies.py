@@ -68,7 +68,7 @@ class StaffPolicyPages:
             "age": ("", *_AGES),
             "assurance": ("", *_LEVELS),
             "service": ("", *ports.services),
-            "intent": ("", *sorted(ports.broker.rules.affiliations())),
+            "intent": ("", *sorted(ports.login_flow.rules.affiliations())),
         }
 
     def _read_login(self, form: SubmittedForm) -> tuple[Typed, str]:

@@ -74,7 +74,7 @@ def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, m
     monkeypatch.setattr(streamed_signature, "_PIECE", piece)
     octets = metadata_feeds.sign_feed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
-    assert found.size == octets.count(b"EntityDescriptor ")
+    assert found.entity_count == octets.count(b"EntityDescriptor ")
     assert found.entities[ONE].entity_id == ONE
     assert etree.fromstring(found.entities[ONE].octets).get("entityID") == ONE
 
@@ -107,7 +107,7 @@ def test_nothing_that_was_not_asked_for_is_kept(forge: Forge) -> None:
     """Others are counted, whatever they are called and however often."""
     octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(entity(), entity(TWO), entity(TWO)), forge.upstream.key)
     found = _read(octets, forge, ONE, "https://nobody.example")
-    assert (set(found.entities), found.twice, found.size) == ({ONE}, frozenset(), 3)
+    assert (set(found.entities), found.duplicates, found.entity_count) == ({ONE}, frozenset(), 3)
 
 
 def test_one_entity_may_be_the_document(forge: Forge) -> None:
@@ -120,7 +120,7 @@ def test_one_entity_may_be_the_document(forge: Forge) -> None:
         "Extensions",
         "IDPSSODescriptor",
     ]
-    assert (found.size, kept.until) == (1, xml_times.read("2026-12-01T00:00:00Z"))
+    assert (found.entity_count, kept.until) == (1, xml_times.read("2026-12-01T00:00:00Z"))
 
 
 @pytest.mark.parametrize(

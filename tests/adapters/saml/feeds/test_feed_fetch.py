@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.saml.feeds import feed_fetch
-from broker.adapters.saml.feeds.aggregates import Trust
+from broker.adapters.saml.feeds.aggregates import FeedTrust
 from broker.adapters.saml.feeds.feed_fetch import Document, Feed
 from broker.core.errors import MessageRefused
-from tests.plugins.feed_server import Publisher, authority, publishing
+from tests.plugins.feed_server import Publisher, make_tls, publishing
 
 pytestmark = pytest.mark.server
 
@@ -30,7 +30,7 @@ def publisher() -> Iterator[Publisher]:
 
 def feed(url: str, *, largest: int = 100_000, ca_file: Path | None = None) -> Feed:
     """Give a feed; what it is signed by is nothing to the fetch."""
-    return Feed("f", url, Trust((), timedelta(days=14), largest), ca_file=ca_file)
+    return Feed("f", url, FeedTrust((), timedelta(days=14), largest), ca_file=ca_file)
 
 
 def fetch_feed(asked: Feed, etag: str = "", document: Document | None = None) -> tuple[bytes, str | None]:
@@ -112,12 +112,12 @@ def test_a_coded_answer_is_refused(publisher: Publisher) -> None:
 
 def test_https_is_believed_by_the_authority_named(tmp_path: Path) -> None:
     """A private authority's file is trusted in place of the public ones, which do not know it."""
-    tls, certificate = authority(tmp_path / "one")
+    tls, certificate = make_tls(tmp_path / "one")
     with publishing(tls) as publisher:
         publisher.publish(BODY)
         assert fetch_feed(feed(publisher.url, ca_file=certificate))[0] == BODY
         assert refusal(feed(publisher.url)) == "feed.unreachable"
-        other = authority(tmp_path / "other")[1]
+        other = make_tls(tmp_path / "other")[1]
         assert refusal(feed(publisher.url, ca_file=other)) == "feed.unreachable"
 
 

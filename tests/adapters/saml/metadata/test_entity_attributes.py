@@ -53,7 +53,7 @@ def test_a_hidden_entity_is_none_of_the_feeds(place: str, beside: bool, forge: F
     octets = metadata_feeds.sign_feed(metadata_feeds.build_feed(hidden, *listed), forge.upstream.key)
     found = metadata_feeds.read(octets, metadata_feeds.trust(forge.upstream.certificate), HUB)
     assert [b"_hidden" in each.octets for each in found.entities.values()] == [False] * beside
-    assert not found.twice
+    assert not found.duplicates
 
 
 @pytest.mark.attack(33, control=True)

@@ -178,8 +178,8 @@ def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> N
     assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ()
     assert (set(live.current.upstreams), set(live.current.services)) == ({HUB}, set())
     assert live.snapshot.services["my-loans"].categories == ()
-    assert [each for each in live.snapshot.notices if "twice" in each] == [
-        f"wayf: {name} is in it twice, and neither descriptor is used" for name in sorted((AU, LOANS))
+    assert [each for each in live.snapshot.notices if "more than once" in each] == [
+        f"wayf: {name} is in it more than once, and none of its descriptors is used" for name in sorted((AU, LOANS))
     ]
 
 

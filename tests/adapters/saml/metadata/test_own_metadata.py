@@ -76,7 +76,7 @@ def test_services_learn_where_to_ask(parties: Parties) -> None:
 
 @pytest.mark.profile(9)
 def test_scopes_are_published(parties: Parties) -> None:
-    """Mod_shib drops values of a scope that is not; none is a pattern.
+    """The module mod_shib drops values whose scope is not published. No scope is a pattern.
 
     Source: docs/reference/interop.md#scopes.
     """
@@ -121,8 +121,8 @@ def test_no_weak_algorithm_is_offered(parties: Parties, role: str) -> None:
 
 @pytest.mark.parametrize(("name", "cbc"), [("wayf", False), ("kb", True), ("eid", False)])
 @pytest.mark.profile(10)
-def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) -> None:
-    """GCM comes first for everyone; what we would refuse is not offered, as CBC in NemLog-in's unsigned Responses."""
+def test_cbc_is_offered_only_where_it_is_needed(parties: Parties, name: str, cbc: bool) -> None:
+    """GCM comes first. CBC that we would refuse is not offered, as to NemLog-in, whose Responses are unsigned."""
     offered = [each.rpartition("#")[2] for each in read(sp(parties, name), "//md:EncryptionMethod/@Algorithm")]
     middle = ["aes256-cbc", "aes128-cbc"] if cbc else []
     assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
