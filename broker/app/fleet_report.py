@@ -1,4 +1,4 @@
-"""The reports of the processes about themselves, and what this one finds in the others'."""
+"""Each process stores a report of its status, and compares it with the others' reports."""
 
 from collections.abc import Iterator
 from contextlib import suppress

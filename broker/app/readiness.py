@@ -87,7 +87,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["reload"] = f"no file was read for {seconds} seconds: see whether a disk hangs"
     if sentences := list(describe_own_certificates(parts, moment)):
         found["keys"] = "; ".join(sentences)
-    if parts.policies.stale:
+    if parts.policies.file_faults:
         found["policies"] = "stale"
     found["policy_set"] = parts.policies.current.digest[:DIGEST_LENGTH]
     if lost := parts.audit_log.count_lost():
@@ -267,7 +267,7 @@ def list_gauges(parts: Parts) -> Iterator[Gauge]:
         if key.until:
             name = "broker_own_certificate_ends_timestamp_seconds"
             yield Gauge(name, key.until.timestamp(), (key.use, key.slot))
-    yield Gauge("broker_policies_stale", bool(parts.policies.stale))
+    yield Gauge("broker_policies_stale", bool(parts.policies.file_faults))
     digest = parts.policies.current.digest[:DIGEST_LENGTH]
     yield Gauge("broker_policies_loaded", 1, (digest,))
     yield Gauge("broker_work_running", _find_work_fault(parts, moment) is None)

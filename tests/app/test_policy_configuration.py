@@ -65,7 +65,7 @@ def test_a_start_refuses_a_folder_that_breaks_a_site_rule(site: Path) -> None:
     environ = {"BROKER_STORE__URL": f"sqlite:{site / 'broker.db'}"}
     policies = assemble(load(site / "broker.toml", environ)).policies
     assert policies.current.policies
-    assert "'nobody prints' does not hold: myprint lets in" in str(policies.stale[0])
+    assert "'nobody prints' does not hold: myprint lets in" in str(policies.file_faults[0])
     shutil.rmtree(site / "state")
     with pytest.raises(ConfigurationFaults):
         assemble(load(site / "broker.toml", environ))

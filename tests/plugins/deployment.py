@@ -426,7 +426,7 @@ def run_deployment(
         # A check per second would only make the tests wait.
         patch.setattr(application, "CHECK_EVERY_S", 0.0)
         # Look-ups and PIN checks do not time out on a busy machine.
-        for room, lasts in ((find_borrower, "REQUEST_CALL"), (library_login, "_CALL")):
+        for room, lasts in ((find_borrower, "REQUEST_CALL"), (library_login, "_CALL_TIMEOUT")):
             patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
             "BROKER_LIBRARY__URL": url,

@@ -1,9 +1,8 @@
-"""Logs staff in to the staff view: requests to the upstream, and genuine and forged answers."""
+"""Logs staff in to the staff view, and reads its pages and the audit log afterwards."""
 
 import json
 from base64 import b64decode
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress
@@ -11,7 +10,7 @@ from zlib import decompress
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.xml_security import http_bindings, signature, xml_times
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import assertion_writer, wayf_hub
@@ -22,19 +21,19 @@ DESK: Final = "cilla"
 
 
 @dataclass(frozen=True)
-class AskedUpstream:
+class SentRequest:
     """The AuthnRequest that the broker sends to an upstream."""
 
     force: bool
     institutions: tuple[str, ...]
 
 
-def read_sent_request(url: str) -> AskedUpstream:
+def read_sent_request(url: str) -> SentRequest:
     """Read the AuthnRequest in a URL."""
     (packed,) = parse_qs(urlsplit(url).query)["SAMLRequest"]
     root = etree.fromstring(decompress(b64decode(packed), -15))
     listed = tuple(each.get("ProviderID", "") for each in root.iter("{*}IDPEntry"))
-    return AskedUpstream(root.get("ForceAuthn") == "true", listed)
+    return SentRequest(root.get("ForceAuthn") == "true", listed)
 
 
 def change_persona(name: str, **attributes: str) -> Persona:
@@ -44,14 +43,11 @@ def change_persona(name: str, **attributes: str) -> Persona:
     return replace(person, attributes={**person.attributes, **told})
 
 
-def answer(
-    deployment: Deployment, url: str, person: Persona, ago: timedelta = timedelta()
-) -> tuple[str, dict[str, str]]:
-    """Let the hub answer for a person who logged in ``ago``; return ACS and fields."""
+def answer(deployment: Deployment, url: str, person: Persona) -> tuple[str, dict[str, str]]:
+    """Let the hub answer for a person; return ACS and fields."""
     request = wayf_hub.read(urlsplit(url).query)
     now = deployment.clock.now()
     inner = wayf_hub.assertion(HUB, request, person, now)
-    inner.authn_statement[0].authn_instant = xml_times.write(now - ago)
     root = assertion_writer.response(HUB, request, inner, now)
     signature.sign(next(root.iter("{*}Assertion")), deployment.hub_key())
     return request.acs, http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", request.relay_state)

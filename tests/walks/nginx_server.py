@@ -124,7 +124,7 @@ def nginx(port: int, plain_port: int, *brokers: int) -> Iterator[Front]:
             "-c",
             str(folder / "nginx.conf"),
         ]
-        with run_program(command, {}, **_somebody(folder)) as running:
+        with run_program(command, {}, **_as_unprivileged_user(folder)) as running:
             _await(front, running)
             yield front
     finally:
@@ -160,8 +160,8 @@ def _replace_all(text: str, own: Mapping[str, str]) -> str:
     return text
 
 
-def _somebody(folder: Path) -> dict[str, Any]:
-    """Return the options that start a program as somebody who may do nothing else, and the folder to them."""
+def _as_unprivileged_user(folder: Path) -> dict[str, Any]:
+    """Give the folder to an unprivileged user, and return the options that start a program as that user."""
     if os.getuid():
         return {}
     who = pwd.getpwnam(_USER)

@@ -230,5 +230,5 @@ def test_a_job_is_done_by_the_document(
     for path in draft.iterdir():
         shutil.copy(path, policies)
     deployment.parts.policies.refresh(deployment.clock.now())
-    assert deployment.parts.policies.stale == ()
+    assert deployment.parts.policies.file_faults == ()
     verify(deployment)

@@ -143,18 +143,18 @@ def test_the_set_that_refused_is_read_from_git(
     git(policies, "add", "-A")
     git(policies, "commit", "-q", "-m", "Begin")
     reference = refuse_login(deployment, "finn")
-    assert "by the set that decided" not in explain(reference, "--git").stdout
+    assert "policies that decided then" not in explain(reference, "--git").stdout
     edit(policies, "private.yaml", "identity@", "other@")
     git(policies, "commit", "-q", "-a", "-m", "Another address")
     deployment.parts.policies.refresh(clock.now())
     plain = explain(reference)
     assert "no longer in force" in plain.stdout
-    assert "by the set that decided" not in plain.stdout
-    assert plain.stderr == "--git plays the login by the set that decided\n"
+    assert "policies that decided then" not in plain.stdout
+    assert plain.stderr == "--git tries the login with the policies that decided\n"
     outcome = "refused: too_young, private.yaml:16"
     found = explain(reference, "--git")
     assert re.search(
-        rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\):\n.*\n  {re.escape(outcome)}', found.stdout
+        rf'policies that decided then \(commit \w{{12}} of [\d-]+, "Begin"\):\n.*\n  {re.escape(outcome)}', found.stdout
     )
     assert found.stderr == ""
 

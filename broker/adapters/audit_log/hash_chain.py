@@ -120,7 +120,8 @@ class Anchors:
                 return None
         except BrokerError as error:
             return str(error)
-        return f"line {head.number} was another before: the audit log was cut, or put back"
+        what = "the audit log was cut, or restored from a copy"
+        return f"line {head.number} differs from the line that the store remembers: {what}"
 
     def has_any(self, head: ChainHead, now: datetime) -> bool:
         """Return whether one of the last two anchors before ``head`` is in the store.

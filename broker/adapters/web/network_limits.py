@@ -40,8 +40,9 @@ class NetworkLimits:
     """The counts of one worker.
 
     ``beginnings`` is how many logins may begin in a minute from one network. ``mark`` returns the
-    mark of an earlier login that the browser sends, or None. Browsers with a mark have separate
-    limits, by mark and by network, so that an attacker's flood does not lock them out.
+    value of the cookie that a browser gets at a login (cookies.py), or None. Browsers with a mark
+    have separate limits, by mark and by network, so that an attacker's flood does not lock them
+    out.
     """
 
     beginnings: int

@@ -105,7 +105,7 @@ def _find_reported_faults(parts: Parts) -> Iterator[str]:
     moment = now()
     for finding in find_metadata_faults(parts):
         yield f"metadata: {finding}"
-    for fault in (*parts.policies.stale, *parts.policies.current.warnings):
+    for fault in (*parts.policies.file_faults, *parts.policies.current.warnings):
         yield f"policies: {fault}"
     if parts.register is not None:
         for found in parts.register.prove(moment + PROOF):

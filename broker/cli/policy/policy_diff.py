@@ -26,7 +26,8 @@ from broker.core.policy_analysis.personas import Analysis
 from broker.use_cases.policy_trials.rendering import change_row, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared
-_CATEGORY: Final = "://"  # an entity category may have no member yet
+# In the URI of an entity category, which is not reported: it may have no member yet.
+_CATEGORY: Final = "://"
 
 
 @click.command("diff", short_help="Show what changes from one set of policies to another.")
@@ -36,7 +37,7 @@ _CATEGORY: Final = "://"  # an entity category may have no member yet
     "revisions",
     metavar="REV",
     multiple=True,
-    help="Compare with NEW as of a Git revision, in place of OLD; twice: compare two revisions.",
+    help="Compare NEW with this Git revision of it; given twice, compare two revisions.",
 )
 @click.option("--all", "all_rows", is_flag=True, help="List each change by itself, with its line.")
 @as_json
@@ -46,12 +47,12 @@ def diff_policies(
 ) -> None:
     """Show what changes for whom from the policies of folder OLD to those of folder NEW.
 
-    Two folders with a broker.toml are compared with their institutions, methods and attribute maps.
-    With --git REV the old set is NEW as of that revision. NEW is by default the configured folder,
-    or ./policies without BROKER_CONFIG. Every kind of login is tried at every service by both sets.
-    WIDER means one more attribute, value, service or receiver, a longer memory, or one proof or
-    requirement less. Exit 0 without a change, 3 with changes, 78 if an example or a site rule
-    fails.
+    If both folders have a broker.toml, their institutions, methods and attribute maps are compared
+    too. With --git REV the old set is NEW as of that revision. NEW is by default the configured
+    folder, or ./policies without BROKER_CONFIG. Every kind of login is tried at every service by
+    both sets. WIDER means one more attribute, value, service or receiver, a longer memory, or one
+    proof or requirement less. Exit 0 without a change, 3 with changes, 78 if an example or a site
+    rule fails.
     """
     now = datetime.now(UTC)
     with _open_folders(folders, revisions) as both:
@@ -100,7 +101,7 @@ def _open_folders(
     if not revisions and len(folders) != _SETS:
         raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
     if revisions and (len(folders) > 1 or len(revisions) > _SETS):
-        raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
+        raise click.UsageError("with --git, name at most one folder (NEW) and two revisions")
     with ExitStack() as extracted:
         if revisions:
             folder = folders[0] if folders else policy_configuration.default_folder()

@@ -40,7 +40,7 @@ def explain(reference: tuple[str, ...], *, git: bool) -> None:
     for line in explanation_lines(found, now.date(), Wording()):
         click.echo(line)
     if found.is_by_another_set and found.earlier is None:
-        click.echo("--git plays the login by the set that decided", err=True)
+        click.echo("--git tries the login with the policies that decided", err=True)
 
 
 def show_login(parts: Parts, typed: str, *, as_json: bool) -> None:

@@ -137,7 +137,7 @@ def _drop_register(policy: Policy) -> Policy:
 
 
 class LivePolicies:
-    """The policy set in force: a good edit replaces it at once, a bad edit only sets ``stale``."""
+    """The policy set in force: a good edit replaces it at once, a bad one sets ``file_faults``."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class LivePolicies:
         self._state = state
         self._tell = tell
         # Before reading: an edit meanwhile is seen at the first refresh.
-        self._seen = self._signature()
+        self._seen = self._file_state()
         kept = last_good.last_good_files(state) if state else None
         in_force, _ = _compile_files(kept or {}, folder.name)
         faults: tuple[Fault, ...] = ()
@@ -170,7 +170,8 @@ class LivePolicies:
             if not kept:
                 raise
             try:
-                # No example runs: one that fails as time passes must not end every login.
+                # Run no examples: one that fails only because time has passed must not prevent the
+                # start.
                 policies = compile_set(FoundFiles(kept, folder.name), now, names)
             except ConfigurationFaults:
                 raise refused from None
@@ -184,7 +185,7 @@ class LivePolicies:
         return self._held[0]
 
     @property
-    def stale(self) -> tuple[Fault, ...]:
+    def file_faults(self) -> tuple[Fault, ...]:
         """Return the faults of the files; none if they are the set in force."""
         return self._held[1]
 
@@ -194,16 +195,16 @@ class LivePolicies:
         An unexpected error, such as a full disk, is raised for the caller to log, and the next
         refresh loads the files again. Requests never call this method: they read ``current``.
         """
-        seen = self._signature()
+        seen = self._file_state()
         if seen != self._seen:
             self._reload(now)
             self._seen = seen
         return self.current
 
-    def _signature(self) -> object:
+    def _file_state(self) -> object:
         """Return a value that changes when the policy files or the site rules change."""
         rules = self._names.site_rules
-        return self._folder.signature(), file_marks(rules) if rules else None
+        return self._folder.file_state(), file_marks(rules) if rules else None
 
     def _reload(self, now: datetime) -> None:
         policies, faults_before = self._held
@@ -227,7 +228,7 @@ class LivePolicies:
             self._tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))
 
     def _tell_faults(self) -> None:
-        for fault in self.stale:
+        for fault in self.file_faults:
             self._tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
 
     def _load_at_start(self, now: datetime, in_force: Iterable[Policy]) -> PolicySet:

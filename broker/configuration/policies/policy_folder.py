@@ -59,7 +59,7 @@ class PolicyFolder:
 
     path: Path
 
-    def signature(self) -> object:
+    def file_state(self) -> object:
         """Return name, time, size and inode of every file."""
         return tuple((path.name, file_marks(path)) for path in self._list_files())
 
@@ -146,6 +146,6 @@ def find_missing_affiliations(
         if name in kept or name in found.removed:
             continue
         where = f"{found.place}/{policy.file}"
-        what = f"the affiliation {name} is in force, and no file is of it any more"
+        what = f"the affiliation {name} is in force, but no file defines it any more"
         fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
         yield Fault(where, what, fix)

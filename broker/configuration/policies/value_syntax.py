@@ -79,7 +79,7 @@ class PlacedShape(Shape):
 
     @property
     def place(self) -> PolicyLine:
-        """Return the line of the mapping; without a file, the first line of none."""
+        """Return the line of the mapping; line 1 of an empty name if it is not from a file."""
         return self._place or PolicyLine("", 1)
 
     @property
@@ -108,7 +108,7 @@ class PlacedShape(Shape):
         self._place, self._nodes = place, nodes
 
     def override(self, other: "PlacedShape") -> Self:
-        """Return this mapping with the values and lines of those of its keys that ``other`` has."""
+        """Return a copy where each key that ``other`` also sets has its value and line of there."""
         keys = other.model_fields_set.intersection(type(self).model_fields)
         if not keys:
             return self

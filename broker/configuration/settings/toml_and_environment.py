@@ -90,10 +90,9 @@ def _set_key(tree: SettingsTree, key: KeyPath, value: object) -> None:
 
 
 def _read_secret_files(raw: RawSettings, base: Path) -> Iterator[Fault]:
-    """Replace each ``..._file`` key by the secret in the file.
+    """Replace each ``..._file`` key by the secret in the file. Faults of the secret name the file.
 
-    A variable overrules the file broker.toml. The file with the secret becomes its place, for its
-    faults.
+    A variable overrules the file broker.toml.
     """
     for path, table, value in list_values(raw.tree):
         key = str(path[-1])
@@ -114,7 +113,7 @@ def _read_secret_files(raw: RawSettings, base: Path) -> Iterator[Fault]:
             # inside.
             table[secret] = named.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
-            fix = f"make {named}, with nothing else in it, for the broker's user to read"
+            fix = f"write only the secret into {named}, and let the broker's user read it"
             yield Fault(raw.where(*path), "names a file that cannot be read", fix)
             table[secret] = _UNREADABLE
         raw.variables[*path[:-1], secret] = str(named)

@@ -10,8 +10,8 @@ from broker.core.identity.cpr import looks_like_cpr
 LONGEST: Final = 254  # RFC 5321 4.5.3.1.3, less the angle brackets of the path
 _LONGEST_LOCAL: Final = 64  # RFC 5321 4.5.3.1.1
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-# Where the mailbox proves something: what mail systems give people. A "%" or "!" may be routed on
-# by an old server to a mailbox elsewhere, and a tag after "+" is one mailbox's many names.
+# Required where the mailbox is a proof: local parts as mail systems assign them. An old server may
+# forward an address with "%" or "!" to another mailbox, and "+" gives one mailbox many addresses.
 _PERSONAL_LOCAL: Final = re.compile(r"[A-Za-z0-9._'-]+")
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _SCHEME: Final = "mailto:"

@@ -1,5 +1,6 @@
-"""The proof that a mailbox is the person's own, and the mail address that counts as theirs.
+"""The proof that a mailbox is the person's own, and their verified mail address.
 
+A policy may release the verified address as the person's identifier.
 An address that an upstream only passes on was typed by its user and proves nothing.
 """
 
@@ -55,10 +56,10 @@ def find_asserted_address(
 ) -> str | None:
     """Return the address in one of the institution's own domains, or None.
 
-    A domain below one of its scopes may belong to one of ``others``, whose people it cannot name:
-    ``lib.au.dk`` and ``au.dk``. Of several addresses the alphabetically first counts, so that the
-    next login finds the same one. At a self-asserted level, and at a national eID, the person typed
-    the address.
+    A subdomain of its scope may be the scope of one of ``others`` (``lib.au.dk`` below ``au.dk``):
+    it cannot vouch for addresses there. Of several addresses the alphabetically first counts, so
+    that the next login finds the same one. At a self-asserted level, and at a national eID, the
+    person typed the address.
     """
     if institution is None or institution.national_eid:
         return None

@@ -16,7 +16,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, AttributeRea
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, describe_unmet, nsis_class
 from broker.core.login.transaction import (
-    WITHOUT_PIN_PURPOSES,
+    PURPOSES_WITHOUT_PIN_LOGIN,
     Authentication,
     AuthnRequest,
     LoginPurpose,
@@ -106,7 +106,7 @@ class ConfiguredEntities:
         methods = self.services[request.service].methods
         if purpose is LoginPurpose.PIN_BY_MAIL:
             return ()
-        if purpose in WITHOUT_PIN_PURPOSES:
+        if purpose in PURPOSES_WITHOUT_PIN_LOGIN:
             local = self.local
             return tuple(name for name in methods if name not in local)
         ways = self._select_by_idp_list(methods, request)

@@ -37,8 +37,8 @@ class LoginPurpose(StrEnum):
     STAFF = "staff"  # to open the staff view; no policy decides about it
 
 
-# A PIN may be guessed: a login for these is not by PIN.
-WITHOUT_PIN_PURPOSES: Final = frozenset({LoginPurpose.SIGN_UP, LoginPurpose.PIN})
+# A PIN may be guessed, so a login for these purposes must not use one.
+PURPOSES_WITHOUT_PIN_LOGIN: Final = frozenset({LoginPurpose.SIGN_UP, LoginPurpose.PIN})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -253,7 +253,7 @@ class Transaction:
     upstream: str | None = None
     outstanding: tuple[Outstanding, ...] = ()
     sent: int = 0
-    arrival: str | None = None  # pseudonym of the login cookie
+    arrival: str | None = None  # keyed hash of the arrival token, which is in the login cookie
     authentication: Authentication | None = None
     failure: UpstreamRefusal | None = None
     authenticated: datetime | None = None

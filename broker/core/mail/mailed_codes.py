@@ -1,4 +1,4 @@
-"""Codes that are mailed to a person and typed in the browser that asked for them."""
+"""Codes that are mailed and typed in the browser that asked for them, and tokens of PIN links."""
 
 import re
 import secrets
@@ -11,7 +11,7 @@ from broker.core.input_normalization import remove_spaces
 
 CODE_LASTS: Final = timedelta(minutes=30)
 TRIES: Final = 5
-# More codes of one browser are no person's: the oldest makes room.
+# No person needs more codes in one browser: the oldest is dropped.
 MOST_CODES: Final = 8
 _LENGTH: Final = 8
 _CODE: Final = re.compile(rf"[0-9]{{{_LENGTH}}}")

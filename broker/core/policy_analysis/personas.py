@@ -154,11 +154,14 @@ class Analysis:
 
     @cached_property
     def rematched_affiliations(self) -> frozenset[str]:
-        """The affiliations whose policies other logins match, by one set than by the other."""
+        """The affiliations whose match rules differ between the sets."""
         return self._find_different(_list_matching_rules)
 
     def _find_different(self, select: Callable[[Policy], object]) -> frozenset[str]:
-        """Return the affiliations with another selection in each set; all without a comparison."""
+        """Return the affiliations for which ``select`` returns different values in the two sets.
+
+        Return all affiliations if no sets are compared.
+        """
         old, new = (
             {policy.affiliation: select(policy) for policy in policies.policies}
             for policies in (self.sets[0], self.sets[-1])
@@ -265,7 +268,7 @@ class PersonaChooser:
     def _alternatives(self) -> dict[tuple[Condition, ...], bool]:
         """The conditions of each alternative that a login from this source can meet.
 
-        The value says whether other logins match a policy with the alternative than before.
+        The value says whether a policy with the alternative is in ``rematched_affiliations``.
         """
         changed: dict[tuple[Condition, ...], bool] = {}
         for policy in chain.from_iterable(each.policies for each in self.trial.sets):
@@ -277,7 +280,7 @@ class PersonaChooser:
 
     @cached_property
     def _extras(self) -> tuple[tuple[str, str], ...]:
-        """The further values of personas: affiliations of each kind, and proofs of no condition.
+        """Further values: one affiliation of each kind, and one proved domain for each proof.
 
         Affiliations of one kind have the same rank and are known to the same sets. The last of them
         meets the fewest conditions. Among them is an affiliation that no set names.
@@ -384,7 +387,10 @@ class PersonaChooser:
             yield {name: of for name, of in zip(choices, combined, strict=True) if of}
 
     def _list_choices(self, condition: Condition, before: list[Names] | None) -> list[Names]:
-        """Return the values that meet a condition, and the one ``before`` on the attribute."""
+        """Return the sets of values that meet a condition and the earlier ones on its attribute.
+
+        ``before`` are those that meet the earlier conditions; None if there are none.
+        """
         known = self.values.get(condition.name, ())
         meeting = [value for value in known if value_allowed(value, condition.values)]
         if before is None:

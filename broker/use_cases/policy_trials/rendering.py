@@ -250,10 +250,10 @@ def explanation_lines(found: Explanation, today: date, words: Wording) -> Iterat
     yield from _write_labelled(words.say(_("facts")), facts)
     if found.earlier:
         origin = found.earlier.origin
-        yield words.say(_("by the set that decided (%(origin)s):"), origin=origin)
+        yield words.say(_("result by the policies that decided then (%(origin)s):"), origin=origin)
         yield from _replay_lines(found.earlier, today, words)
     if found.replay:
-        yield words.say(_("in force now:"))
+        yield words.say(_("result by the policies in force now:"))
         yield from _replay_lines(found.replay, today, words)
 
 

@@ -455,7 +455,7 @@ def find_messages(folder: Path, name: str, octets: bytes) -> list[str]:
     (folder / name).write_bytes(octets)
     live.refresh(NOW + timedelta(seconds=2))
     assert live.current is before
-    return [str(fault).removeprefix("policies/") for fault in live.stale]
+    return [str(fault).removeprefix("policies/") for fault in live.file_faults]
 
 
 STUDENT = (SHIPPED / "student.yaml").read_text()

@@ -1,4 +1,4 @@
-"""Unknown and useless names: a fault or a warning with its line, and the known name that is near."""
+"""Unknown and unusable names in policies: a fault or a warning with its line and the nearest known name."""
 
 import shutil
 from collections.abc import Callable
@@ -59,10 +59,10 @@ def warnings(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("several", [True, False])
-def test_what_any_institution_may_assert_is_told(
+def test_a_condition_that_any_institution_can_meet_gets_a_warning(
     edited: Edited, conditions: str, *, warned: bool, several: bool
 ) -> None:
-    """A value without a scope, with nothing beside it that says whose it is; one institution alone is no other."""
+    """No warning if another condition names the institution, or if there is only one institution."""
     folder = edited("private.yaml", "match:\n", f"match:\n  - {{upstream: wayf, {conditions}}}\n")
     other = Institution("https://idp.ku.example", scopes=("ku.dk",))
     of_wayf = upstream("wayf", "wayf", AARHUS, *((other,) if several else ()))
@@ -72,8 +72,8 @@ def test_what_any_institution_may_assert_is_told(
     assert told == ([f"{said} (write schacHomeOrganization beside it)"] if warned and several else [])
 
 
-def test_the_shipped_policies_lead_nowhere_wrong() -> None:
-    """With all that a library configures there is nothing to say."""
+def test_the_shipped_policies_have_no_warnings() -> None:
+    """All services and upstreams that they name are configured here."""
     assert warnings(ROOT / "policies") == []
 
 

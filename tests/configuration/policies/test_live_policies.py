@@ -58,7 +58,7 @@ def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
 def start(folder: Path, state: Path, now: datetime) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Give the set that a start puts in force, and the faults of the files."""
     live = LivePolicies(folder, NameableInPolicies(), now, state=state)
-    return live.current, live.stale
+    return live.current, live.file_faults
 
 
 def faults(folder: Path) -> list[str]:
@@ -259,14 +259,14 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     first = live.current
     edit("precedence: 20", "precedence: high")
     assert live.current is first
-    assert live.stale == ()
+    assert live.file_faults == ()
     assert live.refresh(NOW + timedelta(seconds=2)) is first
-    assert len(live.stale) == 1
+    assert len(live.file_faults) == 1
     live.refresh(NOW + timedelta(seconds=4))
     edit("precedence: high", "precedence: 25")
     second = live.refresh(NOW + timedelta(seconds=6))
     assert second.policies[2].precedence == 25
-    assert (second.digest == first.digest, live.stale) == (False, ())
+    assert (second.digest == first.digest, live.file_faults) == (False, ())
     kinds = [EventKind.POLICIES_STALE, EventKind.POLICIES_RECOVERED, EventKind.POLICIES_CHANGED]
     assert [event.kind for event in told] == kinds
     assert live.refresh(NOW + timedelta(seconds=8)) is second
@@ -309,7 +309,7 @@ def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit
     assert kept.digest == good.digest
     assert len(why) == 1
     live = LivePolicies(folder, NameableInPolicies(), NOW, state=state)
-    assert (live.current.digest, len(live.stale)) == (good.digest, 1)
+    assert (live.current.digest, len(live.file_faults)) == (good.digest, 1)
     edit("precedence: high", "precedence: 21")
     assert live.refresh(NOW + timedelta(seconds=2)).policies[2].precedence == 21
     assert start(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21

@@ -44,10 +44,10 @@ def test_what_lies_beside_the_policies_is_left_alone(folder: Path) -> None:
 )
 def test_a_file_that_was_meant_to_be_read_says_what_to_rename(folder: Path, name: str, said: str) -> None:
     """Silence would let everybody of that affiliation be refused, or a copy be edited in its place."""
-    before = PolicyFolder(folder).signature()
+    before = PolicyFolder(folder).file_state()
     (folder / name).write_text("x")
     assert [str(each) for each in PolicyFolder(folder).files().misnamed] == [f"policies/{name}: {said}"]
-    assert PolicyFolder(folder).signature() != before
+    assert PolicyFolder(folder).file_state() != before
 
 
 @pytest.mark.parametrize("name", ["policy_properties.yaml", "policy_properties.yml", "Policy_Properties.YAML"])

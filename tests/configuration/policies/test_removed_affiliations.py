@@ -1,4 +1,4 @@
-"""A file that goes is a change: the set in force stays until the affiliation is named to go."""
+"""A policy file that disappears: its set stays in force until policies/REMOVED names the affiliation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from broker.core.policy.model import PolicySet
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 GONE = (
-    "policies/hospital.yaml: the affiliation hospital is in force, and no file is of it any more"
+    "policies/hospital.yaml: the affiliation hospital is in force, but no file defines it any more"
     " (put it back, or write the line hospital into policies/REMOVED)"
 )
 
@@ -23,7 +23,7 @@ GONE = (
 def start(folder: Path, state: Path, now: datetime) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Give the set that a start puts in force, and the faults of the files."""
     live = LivePolicies(folder, ANY_NAMES, now, state=state)
-    return live.current, live.stale
+    return live.current, live.file_faults
 
 
 def move_file_away(folder: Path) -> None:
@@ -31,8 +31,8 @@ def move_file_away(folder: Path) -> None:
     (folder / "hospital.yaml").rename(folder.parent / "hospital.yaml")
 
 
-def hidden(folder: Path) -> None:
-    """Give the file a name that is not looked at."""
+def hide_file(folder: Path) -> None:
+    """Give the file a name that is ignored."""
     (folder / "hospital.yaml").rename(folder / ".hospital.yaml")
 
 
@@ -42,37 +42,37 @@ def rename_affiliation(folder: Path) -> None:
     file.write_text(file.read_text().replace("affiliation: hospital", "affiliation: clinic"))
 
 
-@pytest.mark.parametrize("go", [move_file_away, hidden, rename_affiliation], ids=lambda go: go.__name__)
-def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go: Callable[[Path], None]) -> None:
-    """Doctors are let in as before, and the fault says what to do; with the word they go."""
+@pytest.mark.parametrize("go", [move_file_away, hide_file, rename_affiliation], ids=lambda go: go.__name__)
+def test_an_affiliation_stays_in_force_until_removed_names_it(folder: Path, go: Callable[[Path], None]) -> None:
+    """Hospital staff are let in as before, and the fault says what to do."""
     live = LivePolicies(folder, ANY_NAMES, NOW)
     first = live.current
     go(folder)
     assert live.refresh(NOW + timedelta(seconds=2)) is first
-    assert [str(fault) for fault in live.stale] == [GONE]
+    assert [str(fault) for fault in live.file_faults] == [GONE]
     (folder / "REMOVED").write_text("hospital\n")
     gone = live.refresh(NOW + timedelta(seconds=4))
     assert "hospital" not in {policy.affiliation for policy in gone.policies}
-    assert live.stale == ()
+    assert live.file_faults == ()
 
 
-def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
-    """The fault is the name that it was given, and not that it has gone."""
+def test_a_file_with_a_wrong_ending_changes_nothing(folder: Path) -> None:
+    """The fault is about the file's new name, not about a missing affiliation."""
     live = LivePolicies(folder, ANY_NAMES, NOW)
     first = live.current
     (folder / "hospital.yaml").rename(folder / "hospital.YAML")
     assert live.refresh(NOW + timedelta(seconds=2)) is first
-    (fault,) = live.stale
+    (fault,) = live.file_faults
     assert (fault.where, fault.fix[:23]) == ("policies/hospital.YAML", "rename it to hospital.y")
 
 
 def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothing(folder: Path, tmp_path: Path) -> None:
-    """Without a state there is nothing in force yet."""
+    """Without a state folder no set is in force yet."""
     state = tmp_path / "state"
     start(folder, state, NOW)
     move_file_away(folder)
-    held, stale = start(folder, state, NOW)
-    assert ([str(fault) for fault in stale], len(held.policies)) == ([GONE], 4)
+    held, file_faults = start(folder, state, NOW)
+    assert ([str(fault) for fault in file_faults], len(held.policies)) == ([GONE], 4)
     with pytest.raises(ConfigurationFaults, match="the affiliation hospital is in force"):
         live_policies.load(folder, NOW, state=state)
     assert len(start(folder, tmp_path / "another", NOW)[0].policies) == 3
@@ -82,10 +82,10 @@ def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothin
     assert start(folder, state, NOW)[1] == ()
 
 
-def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
+def test_a_typo_in_removed_leaves_the_fault_in_place(folder: Path) -> None:
     """The fault names the line to write."""
     live = LivePolicies(folder, ANY_NAMES, NOW)
     move_file_away(folder)
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
-    assert str(live.stale[0]).endswith("or write the line hospital into policies/REMOVED)")
+    assert str(live.file_faults[0]).endswith("or write the line hospital into policies/REMOVED)")

@@ -1,4 +1,4 @@
-"""A person's choices in a real store: found again, taken back once, nobody else's, and nothing of them in clear."""
+"""Consents in a real store: each person withdraws only their own, and the files contain nothing in clear text."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ LOANS = Service(
     privacy_notice=Text("https://library.example/en/privacy", "https://library.example/privatliv"),
 )
 PRINT = Service("myprint", "https://print.library.example/saml", Text("MyPrint", "MyPrint"), ("wayf",))
-Given = Callable[..., Receipt]
+FileAnswer = Callable[..., Receipt]
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def choices(store: Store) -> GivenConsents:
-    """Give the choices over two services."""
+    """Return the consents at two services."""
     return GivenConsents(PersonRecords(store, HMACS), HMACS, {each.name: each for each in (LOANS, PRINT)})
 
 
 @pytest.fixture
-def file_answer(choices: GivenConsents) -> Given:
-    """Give what files an answer of a person's."""
+def file_answer(choices: GivenConsents) -> FileAnswer:
+    """Return a function that stores a person's answer."""
 
     def file(
         person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
@@ -66,16 +66,16 @@ def file_answer(choices: GivenConsents) -> Given:
     return file
 
 
-def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, file_answer: Given) -> None:
-    """Another person's answer, and one for another service, stand."""
+def test_another_persons_consent_is_not_withdrawn(choices: GivenConsents, file_answer: FileAnswer) -> None:
+    """A consent at another service is not withdrawn either."""
     file_answer(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
     assert choices.list_all(ASTA, NOW)[0].find_remembered(NOW) is not None
 
 
-def test_the_record_says_what_a_receipt_must(choices: GivenConsents, file_answer: Given) -> None:
-    """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
+def test_the_record_has_the_fields_of_the_standard(choices: GivenConsents, file_answer: FileAnswer) -> None:
+    """The fields of ISO/IEC TS 27560 as JSON: attribute names and pseudonyms, but no person id and no entityID."""
     file_answer(ASTA, remember=True)
     receipts = [choices.list_all(ASTA, NOW)[0].receipts[0]]
     file_answer(ASTA, "myprint", remember=True)
@@ -97,7 +97,9 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, file_answer
     assert [each for each in (ASTA, LOANS.entity_id) if each in written] == []
 
 
-def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, file_answer: Given, tmp_path: Path) -> None:
+def test_the_files_of_the_store_contain_no_clear_text(
+    choices: GivenConsents, file_answer: FileAnswer, tmp_path: Path
+) -> None:
     """The files of the store name no person, service, attribute or action.
 
     Source: docs/reference/consent.md#check-5.

@@ -101,7 +101,7 @@ class MailboxProofPages(LoginPages):
 
     def _go_on_without(self, context: LoginContext, step: ProveMailbox) -> Response:
         if not step.optional:
-            raise FormRefused("this proof cannot be done without")
+            raise FormRefused("this proof is required and cannot be skipped")
         now = self.ports.now()
         context = self.proving.skip(context, now)
         return self.show_next(self.persons.look_up_and_store(context, now))

@@ -1,4 +1,4 @@
-"""The pages of a login with one question: consent, another category, whose address it is."""
+"""The pages of a login with one question: consent, another category, own mail address."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class StepAnswers(LoginPages):
         )
         transaction = context.transaction
         if answer == "no" and transaction.issued:
-            # A sent assertion cannot be called back, and a no sends nothing again.
+            # The assertion was already sent and cannot be recalled; a no sends nothing else.
             service = transaction.request.service
             return self.error("finished", 410, transaction.reference, None, service)
         if transaction.purpose is not LoginPurpose.LOGIN:
@@ -101,7 +101,7 @@ class StepAnswers(LoginPages):
         return self.show_next(self.ports.login_flow.mark_told(context, self.ports.now()))
 
     def own_address(self, context: LoginContext, form: SubmittedForm) -> Response:
-        """Store whether the address in a borrower that matches for the first time is own."""
+        """Store whether the mail address of a borrower matched for the first time is their own."""
         ports = self.ports
         is_own = form.choice("answer", _YES_OR_NO) == "yes"
         answered = ports.login_flow.answer_address(context, ports.now(), is_own=is_own)
@@ -114,9 +114,8 @@ class StepAnswers(LoginPages):
     def end(self) -> Response:
         """End the login of the page whose button was pressed, and drop what the browser keeps.
 
-        For a computer that others use too. It has no token of a transaction, which may be over:
-        that the form is our own page's, and the browser cookie for the transaction, are all it
-        takes to end something of one's own.
+        Meant for shared computers. The form has no transaction token, because the transaction may
+        have ended already. A form of our own origin and the browser cookie are enough.
         """
         if not same_origin(request.headers, self.ports.base_url):
             raise TokenRefused("a form of another site")

@@ -1,4 +1,4 @@
-"""Where a refusal leads on: to one of our own pages, where there are any, and back to the service."""
+"""The links of a refusal: to a sign-up page, and to upstreams by which the person can get a borrower."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str,
 
 
 def test_a_sign_up_leads_back_to_the_service_before_it(login: Transaction) -> None:
-    """Not to the one by whose policy people sign up."""
+    """The link does not name the service whose policy decides the sign-up."""
     step = Refuse("no_affiliation", REQUEST_DENIED)
     bare, back = (
         find_sign_up_page(step, replace(login, purpose=LoginPurpose.SIGN_UP, back=each), PAGES)
@@ -65,7 +65,7 @@ def ports(methods: tuple[str, ...]) -> Any:
     }
     service = Service("my-loans", "https://loans.example", Text("My loans", "Mine lån"), methods)
     rules = ConfiguredEntities({"my-loans": service}, upstreams, {}, lambda: PolicySet((), ""))
-    return SimpleNamespace(broker=SimpleNamespace(rules=rules), upstreams=upstreams)
+    return SimpleNamespace(login_flow=SimpleNamespace(rules=rules), upstreams=upstreams)
 
 
 @pytest.mark.parametrize(
@@ -80,17 +80,17 @@ def ports(methods: tuple[str, ...]) -> Any:
         ("too_young", "wayf", ("library", "wayf", "nemid"), []),
     ],
 )
-def test_who_lacks_a_number_is_led_to_the_ways_that_bring_one(
+def test_a_person_without_cpr_number_is_offered_upstreams_that_send_one(
     login: Transaction, reason: str, came: str, methods: tuple[str, ...], ways: list[str]
 ) -> None:
-    """The national eID and the library account, if this service may be reached by them; not the way that failed."""
+    """The national eID and the library account, if the service accepts them; not the upstream just used."""
     step = Refuse(reason, REQUEST_DENIED)
     found = ways_to_borrower(step, replace(login, upstream=came), ports(methods))
     assert [upstream.name for upstream in found] == ways
 
 
-def test_nobody_who_signs_up_is_sent_to_the_library_account(login: Transaction) -> None:
-    """It is what they are about to get."""
+def test_a_sign_up_does_not_offer_the_library_account(login: Transaction) -> None:
+    """The person has none yet."""
     signing_up = replace(login, upstream="wayf", purpose=LoginPurpose.SIGN_UP)
     found = ways_to_borrower(Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid")))
     assert [upstream.name for upstream in found] == ["nemid"]

@@ -107,8 +107,8 @@ def test_the_service_is_carried_through_every_link(client: FlaskClient, path: st
     assert "service=" not in unknown
 
 
-def test_ends_begin_the_right_login(client: FlaskClient) -> None:
-    """Each end's button carries its affiliation as the intent, and the configured upstream (R03-R10, R15)."""
+def test_last_pages_begin_the_right_login(client: FlaskClient) -> None:
+    """The button of a last page carries the affiliation as the intent, and the configured upstream (R03-R10, R15)."""
     setting = replace(SETTING, university="hub", national_eid="eid")
     client = signup_site(setting=setting).test_client()
     begin = "/sign-up/begin?affiliation="
@@ -126,8 +126,8 @@ def test_ends_begin_the_right_login(client: FlaskClient) -> None:
     assert {name: each for name, each in found.items() if each} == expected
 
 
-def test_was_leads_to_the_accessibility_statement() -> None:
-    """The short address is a redirect to the statement, and not found where there is none."""
+def test_the_short_address_was_leads_to_the_accessibility_statement() -> None:
+    """The address /was redirects to the statement, and answers 404 if there is none."""
     assert usual_site().test_client().get("/was").headers["Location"] == STATEMENT
     assert usual_site().test_client().get("/was").status_code == 303
     assert signup_site(accessibility="").test_client().get("/was").status_code == 404

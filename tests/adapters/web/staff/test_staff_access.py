@@ -62,7 +62,7 @@ def test_the_desk_sees_its_own_pages_and_no_others(shared_deployment: Deployment
 
 
 def test_without_the_table_there_is_no_staff_view(shared_deployment: Deployment) -> None:
-    """Off is 404, on every one of its addresses."""
+    """Every address of the staff view answers 404."""
     config = shared_deployment.parts.config.model_copy(update={"admin": None})
     client = create_app(config).test_client()
     for path in (*PATHS, "/admin/login", "/admin/logout"):
@@ -70,16 +70,16 @@ def test_without_the_table_there_is_no_staff_view(shared_deployment: Deployment)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_whoever_is_not_logged_in_is_shown_where(shared_deployment: Deployment, path: str) -> None:
-    """No page says anything before; none is cached or framed."""
+def test_without_a_login_each_page_shows_the_login_page(shared_deployment: Deployment, path: str) -> None:
+    """The page shows nothing else, is not cached and cannot be framed."""
     page = shared_deployment.person().get(path)
     assert (page.status_code, mark(page)) == (403, ("admin", "login"))
     assert page.headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
 
 
-def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(shared_deployment: Deployment) -> None:
-    """SameSite=Strict, HttpOnly, and gone when the browser closes; what it opens is cached nowhere."""
+def test_the_cookie_is_strict_and_hidden_from_scripts(shared_deployment: Deployment) -> None:
+    """SameSite=Strict, HttpOnly, and gone when the browser closes; the pages are not cached."""
     staff = enter(shared_deployment, ADMIN)
     (cookie,) = staff.cookies("staff")
     assert (cookie.same_site, cookie.http_only, cookie.max_age) == ("Strict", True, None)
@@ -87,7 +87,7 @@ def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(shared_deploy
 
 
 def test_logging_out_ends_the_session_itself(shared_deployment: Deployment) -> None:
-    """A cookie that somebody has copied is worth nothing afterwards."""
+    """A copied cookie opens nothing afterwards."""
     staff = enter(shared_deployment, ADMIN)
     (cookie,) = staff.cookies("staff")
     assert mark(staff.press(staff.get("/admin"))) == ("admin", "left")
@@ -96,8 +96,8 @@ def test_logging_out_ends_the_session_itself(shared_deployment: Deployment) -> N
     assert mark(staff.get("/admin/try")) == ("admin", "login")
 
 
-def test_logging_out_takes_a_form_of_this_very_session(shared_deployment: Deployment) -> None:
-    """Neither another site's form nor another session's ends it (CWE-352)."""
+def test_logging_out_needs_a_form_of_the_same_session(shared_deployment: Deployment) -> None:
+    """A form of another site or of another session does not end the session (CWE-352)."""
     staff = enter(shared_deployment, ADMIN)
     foreign = find_text(enter(shared_deployment, DESK).get("/admin"), "//form//input[@name='token']/@value")
     own = find_text(staff.get("/admin"), "//form//input[@name='token']/@value")
@@ -118,7 +118,7 @@ def test_a_role_that_is_taken_away_ends_with_the_next_request(shared_deployment:
 
 
 def elsewhere(staff: Person, deployment: Deployment, prefix: str = "") -> Person:
-    """Give another browser, or the same at another broker, with those cookies whose name begins so."""
+    """Return another browser at ``deployment`` with the cookies of ``staff`` whose names begin with ``prefix``."""
     other = deployment.person()
     for each in staff.cookies(prefix):
         other.client.set_cookie(each.key, each.value, domain=each.domain)
@@ -127,7 +127,7 @@ def elsewhere(staff: Person, deployment: Deployment, prefix: str = "") -> Person
 
 @pytest.mark.parametrize("prefix", ["staff", "b-"])
 def test_one_of_the_two_cookies_opens_nothing(shared_deployment: Deployment, prefix: str) -> None:
-    """The session is the browser's that began it: a copied cookie alone is worth nothing."""
+    """A session needs the cookie of the browser that began it: a copied session cookie opens nothing."""
     staff = enter(shared_deployment, ADMIN)
     assert mark(elsewhere(staff, shared_deployment, prefix).get("/admin/try")) == ("admin", "login")
     assert elsewhere(staff, shared_deployment).get("/admin/try").status_code == 200
@@ -136,8 +136,8 @@ def test_one_of_the_two_cookies_opens_nothing(shared_deployment: Deployment, pre
 @pytest.mark.parametrize(
     "eppn", ["asta@au.dk", "Bo@au.dk", "bo@sub.au.dk", "bo@ku.dk", "bo@au.dk.evil.example", "bo@au.dk\u200b", "bo"]
 )
-def test_whoever_is_not_listed_stays_outside(shared_deployment: Deployment, eppn: str) -> None:
-    """Another name, another case, a scope below or beside, a character that nobody sees: no session."""
+def test_a_person_who_is_not_listed_is_refused(shared_deployment: Deployment, eppn: str) -> None:
+    """Another name, another case, a subdomain, another scope or an invisible character opens no session."""
     staff = shared_deployment.person()
     page = arrive(staff, change_persona("asta", eduPersonPrincipalName=eppn))
     assert (page.status_code, mark(page)[1]) == (403, "staff_refused")
@@ -145,7 +145,7 @@ def test_whoever_is_not_listed_stays_outside(shared_deployment: Deployment, eppn
 
 
 def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: Deployment) -> None:
-    """Its arrival belongs to its own transaction: brought to a login of staff it opens neither."""
+    """The arrival belongs to its own transaction; delivered to a staff login it opens neither of the two."""
     staff = shared_deployment.person()
     begin(staff)
     ordinary = staff.choose(staff.ask())
@@ -161,7 +161,7 @@ def test_an_answer_to_an_ordinary_login_opens_no_staff_view(shared_deployment: D
 
 
 def test_an_answer_to_a_login_of_staff_opens_no_service(shared_deployment: Deployment) -> None:
-    """Nor is it an arrival of any transaction, and no login cookie comes of it."""
+    """It is no arrival of a service's login either, and sets no login cookie."""
     staff = shared_deployment.person()
     arrived = staff.deliver(*answer(shared_deployment, begin(staff), persona(ADMIN))).location
     path, _, arrival = arrived.partition("?")
@@ -174,7 +174,7 @@ def test_an_answer_to_a_login_of_staff_opens_no_service(shared_deployment: Deplo
     assert staff.cookies("a-") == []
 
 
-def test_an_answer_serves_once(shared_deployment: Deployment) -> None:
+def test_an_answer_opens_a_single_session(shared_deployment: Deployment) -> None:
     """Neither the address of the arrival nor the Response itself opens a second session."""
     staff = shared_deployment.person()
     sent = answer(shared_deployment, begin(staff), persona(ADMIN))
@@ -185,8 +185,8 @@ def test_an_answer_serves_once(shared_deployment: Deployment) -> None:
     assert (again.status_code, mark(again)[1]) == (410, "transaction_gone")
 
 
-def test_nobody_is_logged_in_by_the_request_of_another_browser(shared_deployment: Deployment) -> None:
-    """Login CSRF: somebody's own answer brought to another browser logs that one in as nobody, and is destroyed."""
+def test_an_answer_to_another_browser_s_request_is_refused(shared_deployment: Deployment) -> None:
+    """Login CSRF: an attacker's answer in a victim's browser starts no session there, and can be used no more."""
     attacker, victim = shared_deployment.person(), shared_deployment.person()
     arrived = attacker.deliver(*answer(shared_deployment, begin(attacker), persona(DESK))).location
     begin(victim)
@@ -195,8 +195,8 @@ def test_nobody_is_logged_in_by_the_request_of_another_browser(shared_deployment
     assert mark(attacker.get(arrived))[1] == "transaction_gone"
 
 
-def test_no_borrower_receipt_or_link_comes_of_it(deployment: Deployment) -> None:
-    """A login of staff makes nothing by which a person is known, and keeps no name."""
+def test_a_staff_login_stores_no_person_and_no_transaction(deployment: Deployment) -> None:
+    """It calls no library system, and its own records contain no name and no CPR number."""
     enter(deployment, ADMIN)
     now = deployment.clock.now()
     store = deployment.parts.store
@@ -208,8 +208,8 @@ def test_no_borrower_receipt_or_link_comes_of_it(deployment: Deployment) -> None
     assert not [value for value in kept.values() if b"bo@" in value or b"2207791019" in value]
 
 
-def test_who_comes_in_looks_and_leaves_is_on_the_trail(deployment: Deployment) -> None:
-    """Each look with its page and the roles, under one pseudonym; what is not written is not shown."""
+def test_staff_logins_page_views_and_logouts_are_in_the_audit_log(deployment: Deployment) -> None:
+    """Each line of a page view has the page and the role; no line has a name."""
     staff = enter(deployment, ADMIN)
     staff.get("/admin/try")
     staff.press(staff.get("/admin"))
@@ -229,8 +229,8 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(deployment: Deployment) -
 
 
 @pytest.mark.parametrize("path", ["/admin/try", "/admin/person"])
-def test_a_form_is_the_session_s_own(shared_deployment: Deployment, path: str) -> None:
-    """Neither another page's token nor another site's form is taken, and a role is asked for before either."""
+def test_a_form_needs_the_token_of_its_page_and_the_role(shared_deployment: Deployment, path: str) -> None:
+    """Another page's token and another site's form are refused; a missing role is reported first."""
     staff = enter(shared_deployment, ADMIN)
     logout = find_text(staff.get("/admin"), "//form//input[@name='token']/@value")
     assert staff.post(path, {"token": logout}).status_code == 403
@@ -242,8 +242,8 @@ def test_a_form_is_the_session_s_own(shared_deployment: Deployment, path: str) -
     assert mark(shared_deployment.person().post(path, {"token": token})) == ("admin", "login")
 
 
-def test_nothing_is_shown_that_is_not_on_the_trail(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A audit log that cannot be written shuts the staff view: no look goes unseen."""
+def test_without_an_audit_log_no_page_is_shown(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the audit log cannot be written, the staff view shows nothing."""
     staff = enter(deployment, DESK)
 
     def full(*_: object) -> None:
