@@ -47,12 +47,12 @@ from broker.app.named_configuration import configuration
 from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.use_cases.enrolment.claims import BorrowerClaims
+from broker.use_cases.enrolment.borrower_claims import BorrowerClaims
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.logout.logout_flow import LogoutFlow
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.given_consents import GivenConsents
-from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailbox_proofs import MailboxProofs
 
 LARGEST_BODY: Final = 1024 * 1024  # far above any SAML message or form
 MOST_WAITING: Final = 20
@@ -127,7 +127,7 @@ def _make_web_ports(parts: Parts, pictures: Pictures) -> WebPorts:
     broker = LoginFlow(
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
-    cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
+    cookies = BrowserCookies(index, config.uses_https, urlsplit(base_url).path or "/")
     library_accounts = (name for name, upstream in parts.upstreams.items() if upstream.local)
     sp_entity_ids = [each.sp_entity_id for each in parts.saml_upstreams.values()]
     own_entity_ids = frozenset((config.idp_entity_id, *sp_entity_ids))
@@ -182,7 +182,7 @@ def _make_blueprints(parts: Parts, ports: WebPorts) -> Iterator[Blueprint]:
         yield staff_pages
     codes, outbox = parts.codes, parts.outbox
     claims = BorrowerClaims(parts.borrower_finder, codes, outbox)
-    proof = MailboxProof(parts.persons, codes, outbox)
+    proof = MailboxProofs(parts.persons, codes, outbox)
     given_consents = GivenConsents(parts.persons, parts.keys.index, parts.services)
     yield login.blueprint(login.LoginEndpoints(ports))
     yield step_answers.blueprint(ports)

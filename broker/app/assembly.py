@@ -72,7 +72,7 @@ from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.fleet import Fleet
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
-from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_identification import PersonIdentification
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -273,7 +273,7 @@ class Parts:
                 policies=lambda: self.policies.current,
                 pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
             ),
-            PersonResolution(self.keys.index, self.borrower_finder.has_borrower),
+            PersonIdentification(self.keys.index, self.borrower_finder.has_borrower),
             BorrowerAtLogin(
                 self.enrolment_ports,
                 self.enrolments,

@@ -183,19 +183,19 @@ def make_report(folder: Path | None, day: date | None, show_progress: Progress) 
     moment = noon(day) if day else datetime.now(UTC)
     around = _load_surroundings(moment, proving=False)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
-    trial = Analysis((policies,), (around.names.site,), moment, report_progress=show_progress)
+    analysis = Analysis((policies,), (around.names.site,), moment, report_progress=show_progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,
         digest=policies.digest,
         folder=str(folder) if folder else None,
-        disclosures=find_disclosures(trial),
+        disclosures=find_disclosures(analysis),
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=_find_answers(settings),
         library_system=settings.library.system,
         library_mode=settings.library.mode,
-        https=settings.secure,
+        https=settings.uses_https,
         message_log=settings.message_log is not None,
         shared_store=not settings.store.url.startswith("sqlite:"),
         register=settings.person_register.system if settings.person_register else "",

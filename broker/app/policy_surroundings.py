@@ -58,7 +58,7 @@ def load(
         # A fault of the library system is one of the start, and not of the policies.
         borrower_fields=library.fields if library else None,
         person_register=settings.person_register is not None,
-        site_rules=settings.policy_properties if proving else None,
+        site_rules=settings.site_rules_file if proving else None,
     )
     return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults))
 

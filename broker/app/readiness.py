@@ -31,7 +31,7 @@ from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention import TURN
 from broker.use_cases.enrolment.cases import StaffEnrolment
 from broker.use_cases.storage.fleet import ProcessStatus, describe_differences
-from broker.use_cases.transactions.person_resolution import has_other_keys
+from broker.use_cases.storage.person_keys import register_keys
 
 RELEASE: Final = version("library-identity-broker")
 STORE_LOST: Final = (
@@ -166,7 +166,7 @@ def key_faults(parts: Parts) -> list[Fault]:
     Raises StoreUnavailable if the store does not answer.
     """
     with suppress(RecordUnreadable):  # also the keys that seal the store are others
-        if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
+        if register_keys(parts.store, parts.keys.person_fingerprint, now()):
             return []
     what = "index.key or person.key is not the one that this store was first used with"
     fix = "bring the key back from the backup, or name another store"

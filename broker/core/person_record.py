@@ -9,7 +9,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, RegisterLookUp
 from broker.core.consent.consent import Receipt, newest_first, select_usable_answers
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, MailboxProof
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import RECEIPT
 
@@ -69,7 +69,7 @@ class PersonRecord:
     register_asked_at: datetime | None = None
     register_note: str | None = None
     receipts: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict)
-    proofs: tuple[Proved, ...] = ()
+    proofs: tuple[MailboxProof, ...] = ()
 
     @property
     def borrower_number(self) -> str | None:
@@ -223,11 +223,11 @@ class PersonRecord:
                 receipts[name] = kept
         return replace(self, receipts=receipts)
 
-    def list_proofs(self, now: datetime) -> tuple[Proved, ...]:
+    def list_proofs(self, now: datetime) -> tuple[MailboxProof, ...]:
         """Return the proofs that have not ended."""
         return tuple(each for each in self.proofs if not self.has_proof_ended(each, now))
 
-    def has_proof_ended(self, proof: Proved, now: datetime) -> bool:
+    def has_proof_ended(self, proof: MailboxProof, now: datetime) -> bool:
         """Return whether a proof has ended, by itself or with the borrower that it led to."""
         if now >= proof.until:
             return True
@@ -236,7 +236,7 @@ class PersonRecord:
             return False
         return proof.at.date() <= expires < now.date()
 
-    def add_proof(self, proof: Proved) -> "PersonRecord":
+    def add_proof(self, proof: MailboxProof) -> "PersonRecord":
         """Return the record with ``proof``, which replaces one of the same name."""
         return replace(self, proofs=(*self.drop_proof(proof.name).proofs, proof))
 

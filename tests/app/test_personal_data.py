@@ -21,7 +21,7 @@ from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.identity.person_id import PersonIds, compute_person_id_of_identifier
 from broker.core.logout.sessions import Session
 from broker.core.ports import Key, NewerRelease, StoredRecord, lease_key
@@ -300,7 +300,7 @@ def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Par
     assert list_person_keys(parts_with_persons, ASTA) == again
     assert indexes <= list_keys(parts_with_persons)
     assert parts_with_persons.stored_data.list_events(asta(parts_with_persons)) == events
-    proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
+    proof = MailboxProof("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
     assert not parts_with_persons.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
 
@@ -317,7 +317,7 @@ def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(parts_with
     assert record
     assert record.value.receipts == {"my-loans": (fresh,)}
     assert (record.value.borrower_number, record.value.enrolment, record.value.proofs) == (None, None, ())
-    proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
+    proof = MailboxProof("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
     assert parts_with_persons.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
 

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import LoginPurpose
 from broker.core.ports import Key, Write
@@ -349,7 +349,7 @@ def test_a_removed_service_shows_a_page(deployment: Deployment, monkeypatch: pyt
     assert mark(page) == ("error", "unexpected")
 
 
-TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+TOLD = [{"upgrade": False}, {"proofs": (MailboxProof("mail", "a@b.example", LONG_AGO, FOREVER),)}]
 
 
 @pytest.mark.parametrize("told", TOLD)

@@ -15,12 +15,12 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.entities import Text
 from broker.core.errors import BrokerError
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
-from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailbox_proofs import MailboxProofs
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
@@ -43,13 +43,13 @@ class ProofBench:
     now: datetime
     hmacs: LookupHmacs = field(default_factory=lambda: LookupHmacs("k1", b"k" * 32))
 
-    def open_proofs(self) -> MailboxProof:
+    def open_proofs(self) -> MailboxProofs:
         """Return the mailbox proofs of another worker, with a separate store on the same file."""
         store = SqliteStore(self.path)
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
-        return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox())
+        return MailboxProofs(PersonRecords(store, self.hmacs), codes, self.outbox())
 
-    def list_valid_proofs(self, owner: str) -> tuple[Proved, ...]:
+    def list_valid_proofs(self, owner: str) -> tuple[MailboxProof, ...]:
         """Return the valid proofs of a person."""
         persons = PersonRecords(SqliteStore(self.path), self.hmacs)
         record = persons.read(owner, self.now)

@@ -29,9 +29,9 @@ from broker.use_cases.logout.sessions import Ended, Pointer
 from broker.use_cases.staff.staff_sessions import StaffBinding, StaffSession
 from broker.use_cases.storage.fleet import ProcessStatus
 from broker.use_cases.storage.mail_outbox import QueuedMail
+from broker.use_cases.storage.person_keys import KeyFingerprint
 from broker.use_cases.storage.person_records import IndexEntry
 from broker.use_cases.storage.records import dump
-from broker.use_cases.transactions.person_resolution import KeyFingerprint
 from tests.plugins.memory_store import MemoryStore
 
 FOLDER: Final = Path(__file__).parents[1] / "use_cases" / "storage" / "released"

@@ -21,7 +21,7 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest
@@ -152,7 +152,7 @@ class RecordWriter:
 
     def prove_mailbox(self) -> None:
         """Store the proof of a mailbox."""
-        proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
+        proved = MailboxProof("kaldemail", self.who.address, now(), now() + timedelta(days=365))
         assert keep_proof(self.parts.enrolment_ports.persons, self.id, proved, now())
 
     def give_consent(self) -> None:

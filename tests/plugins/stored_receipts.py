@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from broker.core.consent.consent import Receipt
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
 from broker.use_cases.storage.person_records import PersonRecords
@@ -23,7 +23,7 @@ def list_receipts(store: Store, person_id: str, service: str, now: datetime) -> 
     return record.value.list_receipts(service) if record else ()
 
 
-def keep_proof(persons: PersonRecords, person_id: str, proof: Proved, now: datetime) -> bool:
+def keep_proof(persons: PersonRecords, person_id: str, proof: MailboxProof, now: datetime) -> bool:
     """Store the proof of a mailbox; return False if the mailbox belongs to another person."""
     if not persons.claim_mailbox(person_id, proof, now):
         return False

@@ -13,7 +13,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
@@ -31,7 +31,7 @@ KEY: Final = LookupHmacs("k1", b"k" * 32)
 LOGIN: Final = Authentication("wayf", "i", "i", (), (), NOW, None, NOW, LATER)
 TRANSACTION: Final = Transaction("t", "BCDFGHJK", NOW, LATER, AuthnRequest("_1", "s", "e", "acs"))
 SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t", "wayf", NOW, LATER)
-PROVED: Final = Proved("kaldemail", "ann@auh.rm.dk", NOW, LATER)
+PROVED: Final = MailboxProof("kaldemail", "ann@auh.rm.dk", NOW, LATER)
 RECEIPT: Final = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", (), "s", LATER)
 WANTED: Final = WantedBorrower("0101990000", "STUD", (), date(2028, 11, 25), (), None)
 PENDING: Final = Enrolment("e", EnrolmentState.PENDING, NOW, WANTED, next_attempt=NOW)

@@ -117,10 +117,10 @@ def _find_reported_faults(parts: Parts) -> Iterator[str]:
 def _settings(parts: Parts) -> Iterator[str]:
     """Yield the settings of broker.toml that are sound and probably not what was wanted."""
     config = parts.config
-    if config.secure and not config.serve.proxies:
+    if config.uses_https and not config.serve.proxies:
         what = "behind a TLS proxy all callers look like one, and one of them can lock out all"
         yield f"serve.proxies is 0: {what}"
-    if config.secure and not config.accessibility_statement:
+    if config.uses_https and not config.accessibility_statement:
         what = "every page of a public body must link to one"
         yield f"accessibility_statement is not set: {what}"
     if config.message_log and not config.message_log_upstreams():

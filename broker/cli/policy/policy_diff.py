@@ -56,27 +56,27 @@ def diff_policies(
     """
     now = datetime.now(UTC)
     with _open_folders(folders, revisions) as both:
-        trial, failures = policy_configuration.open_comparison(both, now, show_progress)
-    found = find_differences(trial)
+        analysis, failures = policy_configuration.open_comparison(both, now, show_progress)
+    found = find_differences(analysis)
     if as_json:
-        before, after = (policies.digest for policies in trial.sets)
+        before, after = (policies.digest for policies in analysis.sets)
         facts = {
             "before": before,
             "after": after,
-            "rows": [change_row(row, trial.sets) for row in found.rows],
+            "rows": [change_row(row, analysis.sets) for row in found.rows],
             "asked_again": found.asked_again,
             "logins": found.logins,
-            "unconfigured": _find_unconfigured(trial),
+            "unconfigured": _find_unconfigured(analysis),
             "failures": [asdict(each) for each in failures],
         }
         click.echo(json.dumps(facts, indent=2))
     else:
-        labels = {each.name: each.label for each in trial.services}
-        lines = change_sentences(found, trial.sets, labels)
+        labels = {each.name: each.label for each in analysis.services}
+        lines = change_sentences(found, analysis.sets, labels)
         if all_rows:
-            lines = every_change(found, trial.sets)
+            lines = every_change(found, analysis.sets)
         click.echo("\n".join(lines))
-    for name in _find_unconfigured(trial):
+    for name in _find_unconfigured(analysis):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for failure in failures:
         click.echo(str(failure), err=True)
@@ -86,10 +86,10 @@ def diff_policies(
         raise SystemExit(CHANGES)
 
 
-def _find_unconfigured(trial: Analysis) -> list[str]:
+def _find_unconfigured(analysis: Analysis) -> list[str]:
     """Return the services that entries name and that are not configured."""
-    there = {name for each in trial.services for name in (each.name, *each.categories)}
-    named = find_named_services(trial.sets)
+    there = {name for each in analysis.services for name in (each.name, *each.categories)}
+    named = find_named_services(analysis.sets)
     return sorted(name for name in named - there if _CATEGORY not in name)
 
 

@@ -73,7 +73,7 @@ class Config(SettingsTable):
     serve: ServeTable = ServeTable()
 
     @property
-    def policy_properties(self) -> Path:
+    def site_rules_file(self) -> Path:
         """Return the file of the site rules, which hold whatever the policies say."""
         return self.site / "policy_properties.yaml"
 
@@ -109,7 +109,7 @@ class Config(SettingsTable):
         return self.state / "messages"
 
     @property
-    def secure(self) -> bool:
+    def uses_https(self) -> bool:
         """Return whether browsers use https. Then cookies are Secure."""
         return self.base_url.startswith("https:")
 

@@ -19,7 +19,7 @@ MAIL_PROOF: Final = "mail"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Proved:
+class MailboxProof:
     """The proof that the person reads the mail of ``address``, valid until ``until``.
 
     ``name`` is the name of the proof in the policies.
@@ -37,7 +37,7 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Mailing:
+class MailedAddress:
     """The address that a code was mailed to in this login, and when the code expires."""
 
     name: str
@@ -73,9 +73,7 @@ def find_asserted_address(
         if is_in_scope(address, "sub", institution.scopes):
             own.append(address)
     theirs = [scope for other in others if own for scope in _narrower(other, institution)]
-    return _first_without_number(
-        address for address in own if not is_in_scope(address, "sub", theirs)
-    )
+    return _first_without_cpr(address for address in own if not is_in_scope(address, "sub", theirs))
 
 
 def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
@@ -88,16 +86,16 @@ def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
             yield scope
 
 
-def find_proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
+def find_proved_address(proofs: Iterable[MailboxProof], now: datetime) -> str | None:
     """Return the address of a valid proof, the alphabetically first; or None.
 
     The proof of a contact address is left out, because two people may share a mailbox. A proof that
     a policy names belongs to one person.
     """
     live = (proof for proof in proofs if proof.until > now)
-    return _first_without_number(proof.address for proof in live if proof.name != MAIL_PROOF)
+    return _first_without_cpr(proof.address for proof in live if proof.name != MAIL_PROOF)
 
 
-def _first_without_number(addresses: Iterable[str]) -> str | None:
+def _first_without_cpr(addresses: Iterable[str]) -> str | None:
     usable = (address for address in addresses if not looks_like_cpr(address))
     return min(usable, default=None)

@@ -1,4 +1,4 @@
-"""Reads a verified authentication, together with what the person has proved."""
+"""Reads a verified authentication and the person's proofs, and makes the authentication by PIN."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.attribute_values import is_value_within
 from broker.core.identity.canonical_attributes import (
     AttributeMap,
@@ -19,7 +20,7 @@ from broker.core.identity.canonical_attributes import (
 )
 from broker.core.identity.mailbox_proofs import (
     MAIL_PROOF,
-    Proved,
+    MailboxProof,
     find_asserted_address,
     find_proved_address,
 )
@@ -63,7 +64,7 @@ def read_authentication(
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     now: datetime,
-    proofs: tuple[Proved, ...] = (),
+    proofs: tuple[MailboxProof, ...] = (),
     *,
     named_affiliations: Collection[str] = (),
     others: Iterable[Institution] = (),
@@ -137,7 +138,7 @@ def _read_asserted(
 
 
 def add_proofs(
-    reading: AttributeReading, proofs: tuple[Proved, ...], now: datetime
+    reading: AttributeReading, proofs: tuple[MailboxProof, ...], now: datetime
 ) -> AttributeReading:
     """Return the reading with what the person has proved, while it is valid.
 
@@ -157,3 +158,18 @@ def add_proofs(
     attributes = Attributes({**reading.attributes, **proved})
     verified = reading.verified_address or find_proved_address(proofs, now)
     return replace(reading, attributes=attributes, verified_address=verified)
+
+
+def display_name(reading: AttributeReading) -> str:
+    """Return the person's name, for a mail that says who asked for it.
+
+    "" if the upstream sent no name, or a text that cannot be one.
+    """
+    attributes = reading.attributes
+    parts = [attributes.one("gn"), attributes.one("sn")]
+    name = " ".join(part for part in parts if part)
+    if not name:
+        name = attributes.one("cn") or ""
+    if find_text_fault(name, TextKind.PERSON_NAME):
+        return ""
+    return name

@@ -93,9 +93,11 @@ class ConfiguredEntities:
             if (find_class_assurance(wanted) or cap) <= cap
         }
 
-    # The ways to log in
+    # The upstreams of a login
 
-    def ways(self, request: AuthnRequest, purpose: LoginPurpose = LoginPurpose.LOGIN) -> Names:
+    def list_upstreams(
+        self, request: AuthnRequest, purpose: LoginPurpose = LoginPurpose.LOGIN
+    ) -> Names:
         """Return the upstreams that this request may use, in the service's order.
 
         An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37). The library
@@ -109,15 +111,17 @@ class ConfiguredEntities:
         if purpose in PURPOSES_WITHOUT_PIN_LOGIN:
             local = self.local
             return tuple(name for name in methods if name not in local)
-        ways = self._select_by_idp_list(methods, request)
-        return self._select_by_class(self._drop_unanswering(ways, request, purpose), request)
+        upstreams = self._select_by_idp_list(methods, request)
+        return self._select_by_class(self._drop_unanswering(upstreams, request, purpose), request)
 
-    def _drop_unanswering(self, ways: Names, request: AuthnRequest, purpose: LoginPurpose) -> Names:
-        """Return the ways without the library account if PINs cannot be checked."""
+    def _drop_unanswering(
+        self, upstreams: Names, request: AuthnRequest, purpose: LoginPurpose
+    ) -> Names:
+        """Return the upstreams without the library account if PINs cannot be checked."""
         if self.pins_checked:
-            return ways
-        able = tuple(name for name in ways if name not in self.local)
-        if ways and not able and purpose is LoginPurpose.LOGIN:
+            return upstreams
+        able = tuple(name for name in upstreams if name not in self.local)
+        if upstreams and not able and purpose is LoginPurpose.LOGIN:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, "the library system tells no right PIN", request=request
             )
@@ -131,17 +135,17 @@ class ConfiguredEntities:
         )
         if methods and not listed:
             raise RequestRefused(
-                NO_SUPPORTED_IDP, "IDPList names no way of this service", request=request
+                NO_SUPPORTED_IDP, "IDPList names no upstream of this service", request=request
             )
         return listed
 
-    def _select_by_class(self, ways: Names, request: AuthnRequest) -> Names:
-        able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
-        if ways and not able:
+    def _select_by_class(self, upstreams: Names, request: AuthnRequest) -> Names:
+        able = tuple(name for name in upstreams if _meets_class(self.upstreams[name], request))
+        if upstreams and not able:
             raise RequestRefused(
                 NO_AUTHN_CONTEXT,
-                "no way of this service meets the class",
-                detail=describe_unmet(request, PIN_CLASS, ways[0]),
+                "no upstream of this service meets the class",
+                detail=describe_unmet(request, PIN_CLASS, upstreams[0]),
                 request=request,
             )
         return able

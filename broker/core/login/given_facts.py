@@ -24,7 +24,7 @@ from broker.core.identity.canonical_attributes import (
     drop_unusable_cpr,
     find_outgoing_row,
 )
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.identity.rights import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower
@@ -237,7 +237,7 @@ def _read(
     read_by = maps.get(name) or make_identity_map((*facts.attributes, ASSURANCE, CPR_ATTRIBUTE))
     wire = (*_write_wire_attributes(facts, upstream, read_by),)
     until = now + _REMEMBERED
-    proofs = (Proved(name, address, now, until) for name, address in facts.proved.items())
+    proofs = (MailboxProof(name, address, now, until) for name, address in facts.proved.items())
     reading = read_authentication(
         make_authentication(facts, now, wire),
         upstream,

@@ -14,7 +14,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_
 from broker.core.consent.consent import Question, Receipt, make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, MailboxProof
 from broker.core.identity.person_id import SUBJECT_IDENTIFIERS
 from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.authentication_reading import add_proofs
@@ -136,7 +136,7 @@ class _Scene:
             hmacs=SIMULATION_HMACS,
             decision=self.decision,
             missing_proof=self._find_missing_proof(),
-            ways=self.service.methods,
+            upstreams=self.service.methods,
             local=self.site.local,
             ids=made,
             cpr=CPR_STAND_IN[0],
@@ -256,7 +256,7 @@ def _answer_proof(scene: _Scene, step: ProveMailbox) -> _Scene:
     is_proved = any(each.name == step.name for each in transaction.proofs)
     if address is None or is_proved or not _is_accepted(address, step.domains):
         return replace(scene, transaction=replace(transaction, unproved=True))
-    proved = Proved(step.name, address, scene.now, scene.now + _LASTS)
+    proved = MailboxProof(step.name, address, scene.now, scene.now + _LASTS)
     proofs = (*transaction.proofs, proved)
     return _decide_arrival(replace(scene, transaction=replace(transaction, proofs=proofs)))
 

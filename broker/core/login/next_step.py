@@ -65,8 +65,8 @@ from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 class StepInputs:
     """Everything except the transaction on which the next step depends.
 
-    ``giver`` is the institution that sent the attributes. ``missing_proof`` is the step
-    for the mailbox proof that the person still has to give for what they came for. ``ways`` are the
+    ``giver`` is the institution that sent the attributes. ``missing_proof`` is the step for the
+    mailbox proof that the person still has to give for what they came for. ``upstreams`` are the
     upstreams that this request may use, ``local`` those where the library system itself verifies
     the person. ``received_class`` is the class of the authentication. ``meets`` lists, for each
     class that the upstream sends, the classes that it satisfies. ``ids`` are the identifiers that
@@ -79,7 +79,7 @@ class StepInputs:
     hmacs: LookupHmacs
     decision: Decision
     missing_proof: ProveMailbox | None
-    ways: tuple[str, ...]
+    upstreams: tuple[str, ...]
     local: frozenset[str] = frozenset()
     received_class: str | None = None
     meets: Meets = field(default_factory=dict)
@@ -120,7 +120,7 @@ def next_step(transaction: Transaction, inputs: StepInputs, now: datetime) -> St
 def _find_authentication_step(transaction: Transaction, inputs: StepInputs) -> Step | None:
     """Return the step that authenticates the person as requested; None if that is done."""
     if transaction.upstream is None:
-        return _unless_passive(transaction, Choose(inputs.ways))
+        return _unless_passive(transaction, Choose(inputs.upstreams))
     if transaction.failure is not None:
         return _refuse_by_upstream(transaction.request, transaction.failure)
     local = transaction.upstream in inputs.local

@@ -11,7 +11,7 @@ from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, MailboxProof, MailedAddress
 from broker.core.logout.sessions import NameID
 from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_IDLE_SHARED
 
@@ -261,8 +261,8 @@ class Transaction:
     receipts: tuple[Receipt, ...] = ()  # stored answers, when the person arrived
     receipt: Receipt | None = None
     account: Account | None = None
-    proofs: tuple[Proved, ...] = ()
-    mailing: Mailing | None = None
+    proofs: tuple[MailboxProof, ...] = ()
+    mailing: MailedAddress | None = None
     unproved: bool = False  # the person continues without the proof that their intent needs
     upgrade: bool | None = None  # the person's answer to the offer of another category
     address_answer: AddressAnswer | None = None  # the answer to ``Account.address_question``

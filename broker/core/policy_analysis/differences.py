@@ -77,17 +77,17 @@ class Differences:
     asked_again: Names = ()
 
 
-def find_differences(trial: Analysis) -> Differences:
-    """Compare the two sets of ``trial``."""
+def find_differences(analysis: Analysis) -> Differences:
+    """Compare the two sets of ``analysis``."""
     rows: dict[tuple[object, ...], Row] = {}
     logins = 0
     again: set[str] = set()
-    for play in iter_plays(trial):
+    for play in iter_plays(analysis):
         logins += 1
         service, affiliation = play.service.name, _describe_affiliation(play)
-        if service not in again and _is_asked_again(play, trial.now):
+        if service not in again and _is_asked_again(play, analysis.now):
             again.add(service)
-        for change in find_changes(play.played, trial):
+        for change in find_changes(play.played, analysis):
             key = (change.direction, service, affiliation, change.text)
             row = rows.setdefault(key, Row(change, service, affiliation, play.login))
             row.login = min(row.login, play.login, key=_measure_effort)
@@ -138,23 +138,23 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
     return asked is not None
 
 
-def find_changes(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterator[Change]:
+def find_changes(played: tuple[PlayedLogin, ...], analysis: Analysis) -> Iterator[Change]:
     """Yield the changes for one persona at one service, from the old set to the new one."""
     old, new = played
-    changes = [*_compare_admission(old, new), *_compare_effects(played, trial)]
+    changes = [*_compare_admission(old, new), *_compare_effects(played, analysis)]
     if not changes and _find_affiliation(old) != _find_affiliation(new):
         changes.append(Change(Direction.OTHER, "decided by another file", new.place))
     yield from changes
 
 
-def _compare_effects(played: tuple[PlayedLogin, ...], trial: Analysis) -> Iterator[Change]:
+def _compare_effects(played: tuple[PlayedLogin, ...], analysis: Analysis) -> Iterator[Change]:
     old, new = played
     before, after = (
         {
             (effect.topic, effect.name): effect
-            for effect in find_effects(each, policies, trial.today)
+            for effect in find_effects(each, policies, analysis.today)
         }
-        for each, policies in zip(played, trial.sets, strict=True)
+        for each, policies in zip(played, analysis.sets, strict=True)
     )
     is_admission = old.is_permitted != new.is_permitted
     for key in dict.fromkeys((*after, *before)):

@@ -253,14 +253,14 @@ class PersonaChooser:
     """Chooses the personas of one source."""
 
     source: Source
-    trial: Analysis
+    analysis: Analysis
 
     @cached_property
     def values(self) -> Mapping[str, Names]:
         """A value of each kind that the source may assert, by attribute."""
         found = {
-            name: choose_values(self.source, name, patterns, self.trial.affiliation_names)
-            for name, patterns in self.trial.patterns.items()
+            name: choose_values(self.source, name, patterns, self.analysis.affiliation_names)
+            for name, patterns in self.analysis.patterns.items()
         }
         return {name: values for name, values in found.items() if values}
 
@@ -271,10 +271,10 @@ class PersonaChooser:
         The value says whether a policy with the alternative is in ``rematched_affiliations``.
         """
         changed: dict[tuple[Condition, ...], bool] = {}
-        for policy in chain.from_iterable(each.policies for each in self.trial.sets):
+        for policy in chain.from_iterable(each.policies for each in self.analysis.sets):
             for conditions in _iter_alternatives(policy):
                 if conditions in changed or self.can_meet(conditions):
-                    is_changed = policy.affiliation in self.trial.rematched_affiliations
+                    is_changed = policy.affiliation in self.analysis.rematched_affiliations
                     changed[conditions] = changed.get(conditions, False) or is_changed
         return changed
 
@@ -288,7 +288,7 @@ class PersonaChooser:
         kinds: dict[object, tuple[str, str]] = {}
         for name in AFFILIATIONS:
             for value in self.values.get(name, ()):
-                known = tuple(_is_known(value, policies) for policies in self.trial.sets)
+                known = tuple(_is_known(value, policies) for policies in self.analysis.sets)
                 kinds[find_rank(name, value), known] = (name, value)
         extras = [*kinds.values()]
         if self.source.has_attribute(SCOPED_AFFILIATION):
@@ -345,7 +345,7 @@ class PersonaChooser:
             yield "none", None
             return
         limits = {each.policy.require.age for each in persona.deciding if each.policy}
-        ages = self.trial.given.ages
+        ages = self.analysis.given.ages
         if ages is not None:
             limits |= {ages.start, ages.stop}
         known = sorted(age for age in limits if age) or [_ADULT]
@@ -359,7 +359,7 @@ class PersonaChooser:
         alternatives = self._alternatives
         pairs = (pair for pair in combinations(alternatives, 2) if any(map(alternatives.get, pair)))
         for chosen in chain(((), *combinations(alternatives, 1)), pairs):
-            conditions = chain(self.trial.given.conditions, *chosen)
+            conditions = chain(self.analysis.given.conditions, *chosen)
             for least in self._choose_least_values(conditions):
                 for shown in self._add_extras(least):
                     content = frozenset(shown.items())
@@ -422,19 +422,19 @@ class PersonaChooser:
         self, shown: ShownValues, level: Assurance | None
     ) -> Iterator[tuple[str | None, Deciding]]:
         """Yield the intents that may make a difference, with the policies that decide each."""
-        intents: dict[str | None, None] = dict.fromkeys((None, *self.trial.given.intents))
-        for policies in self.trial.sets:
+        intents: dict[str | None, None] = dict.fromkeys((None, *self.analysis.given.intents))
+        for policies in self.analysis.sets:
             facts = self._make_facts(shown, level, None, policies)
-            matched = [each for each, _ in matching_policies(policies, facts, self.trial.today)]
+            matched = [each for each, _ in matching_policies(policies, facts, self.analysis.today)]
             is_affected = any(
-                each.affiliation in self.trial.changed_affiliations for each in matched
+                each.affiliation in self.analysis.changed_affiliations for each in matched
             )
             chosen = (*matched[1:], *(each for each in policies.policies if each.proofs))
             names = dict.fromkeys(each.affiliation for each in chosen)
             intents |= {
                 name: None
                 for name in names
-                if is_affected or name in self.trial.changed_affiliations
+                if is_affected or name in self.analysis.changed_affiliations
             }
         for intent in intents:
             yield intent, self._decide(shown, level, intent)
@@ -442,12 +442,12 @@ class PersonaChooser:
     def _decide(self, shown: ShownValues, level: Assurance | None, intent: str | None) -> Deciding:
         """Return the policy that decides under each set."""
         found = []
-        for policies in self.trial.sets:
+        for policies in self.analysis.sets:
             facts = self._make_facts(shown, level, intent, policies)
-            matched = matching_policies(policies, facts, self.trial.today)
+            matched = matching_policies(policies, facts, self.analysis.today)
             policy, alternative, _ = pick_policy(matched, facts) if matched else (None,) * 3
             is_highest = not matched or policy is matched[0][0]
-            missing = missing_proof(policies, facts, self.trial.today) if intent else None
+            missing = missing_proof(policies, facts, self.analysis.today) if intent else None
             proofs = (missing, remembering_proof(policies, missing.name)) if missing else ()
             withholds = any(facts.attributes.get(name) != shown.get(name) for name in AFFILIATIONS)
             found.append(DecidingPolicy(policy, alternative, is_highest, proofs, withholds))
@@ -468,11 +468,13 @@ class PersonaChooser:
         deciding, intent = persona.deciding, persona.intent
         policies = list(filter(None, (each.policy for each in deciding)))
         relevant = frozenset[str]().union(*map(_find_relevant_attributes, policies))
-        needs_intent = intent in self.trial.given.intents or any(each.proofs for each in deciding)
+        needs_intent = intent in self.analysis.given.intents or any(
+            each.proofs for each in deciding
+        )
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
-            persona.level if self.trial.given.levels else None,
+            persona.level if self.analysis.given.levels else None,
             self._compare_level(persona.level, policies),
             _find_highest_rank(persona.shown),
             _find_withholding_sets(deciding, policies),

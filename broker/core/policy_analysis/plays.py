@@ -43,28 +43,28 @@ class Play:
     played: tuple[PlayedLogin, ...] = field(repr=False)
 
 
-def iter_plays(trial: Analysis) -> Iterator[Play]:
-    """Yield every persona of ``trial`` at every service that offers its upstream."""
-    for chooser in trial.choosers():
+def iter_plays(analysis: Analysis) -> Iterator[Play]:
+    """Yield every persona of ``analysis`` at every service that offers its upstream."""
+    for chooser in analysis.choosers():
         upstream = chooser.source.upstream.name
-        services = [each for each in trial.services if trial.is_offered(each, upstream)]
+        services = [each for each in analysis.services if analysis.is_offered(each, upstream)]
         for persona in chooser.personas() if services else ():
             for service in services:
-                yield from _PersonaAtService(trial, chooser, persona, service).plays()
+                yield from _PersonaAtService(analysis, chooser, persona, service).plays()
 
 
 @dataclass(frozen=True)
 class _PersonaAtService:
     """A persona at a service: the policies that decide it, and their entries."""
 
-    trial: Analysis
+    analysis: Analysis
     chooser: PersonaChooser
     persona: Persona
     service: Service
 
     def plays(self) -> Iterator[Play]:
         """Yield the persona with each CPR number, borrower and variation of values."""
-        if self.trial.is_comparison and self._is_same():
+        if self.analysis.is_comparison and self._is_same():
             return
         usual, *others = self.chooser.numbers(self.persona)
         facts = self.chooser.make_facts(self.persona, usual)
@@ -72,7 +72,7 @@ class _PersonaAtService:
         for shown in chain(self._add_own_address(), self._vary_values()):
             varied = replace(self.persona, shown=shown)
             yield from self._vary_borrowers(self.chooser.make_facts(varied, usual))
-        if self.trial.given is ANY_LOGIN and not self._is_looked_up:
+        if self.analysis.given is ANY_LOGIN and not self._is_looked_up:
             others = others[-1:]  # the kind of number matters for the account only
         for number in others:
             yield from self._vary_borrowers(self.chooser.make_facts(self.persona, number))
@@ -160,12 +160,12 @@ class _PersonaAtService:
         A library account is a borrower itself.
         """
         described = [
-            describe_login(facts, site, policies, self.trial.now)
-            for policies, site in self.trial.set_sites
+            describe_login(facts, site, policies, self.analysis.now)
+            for policies, site in self.analysis.set_sites
         ]
-        if not all(map(self.trial.given.holds, described)):
+        if not all(map(self.analysis.given.holds, described)):
             return
-        wanted = self.trial.given.borrower
+        wanted = self.analysis.given.borrower
         is_found = any(has_usable_cpr(each.reading.ground) for each in described)
         is_account = self.chooser.source.institution is None
         if (wanted is not False) if is_account else (wanted is not True or not self._is_looked_up):
@@ -177,10 +177,10 @@ class _PersonaAtService:
 
     def _simulate(self, logins: Sequence[DescribedLogin]) -> Play:
         played = []
-        for described, (policies, site) in zip(logins, self.trial.set_sites, strict=True):
+        for described, (policies, site) in zip(logins, self.analysis.set_sites, strict=True):
             service = site.services.get(self.service.name)
             is_offered = service is not None and described.upstream in service.methods
             login = described if is_offered else replace(described, fault=NOT_OFFERED)
             at = service or self.service
-            played.append(simulate_login(login, at, policies, self.trial.now, site))
+            played.append(simulate_login(login, at, policies, self.analysis.now, site))
         return Play(logins[-1], self.service, tuple(played))

@@ -2,6 +2,6 @@
 
 Read ``borrower_at_login.py`` first: what a login does about the borrower. ``find_borrower.py`` asks
 the library system, ``requests.py`` stores a request, and ``worker.py`` carries it out in the
-background. ``claims.py`` connects an older borrower, ``cases.py`` is for staff, and
+background. ``borrower_claims.py`` connects an older borrower, ``cases.py`` is for staff, and
 ``register_look_ups.py`` asks the register of persons for addresses.
 """

@@ -19,7 +19,7 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
-from broker.use_cases.transactions.person_resolution import usable_cpr
+from broker.use_cases.transactions.person_identification import usable_cpr
 
 Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None

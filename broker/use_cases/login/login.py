@@ -100,13 +100,13 @@ class LoginFlow:
             what = f"more than {MOST_OCTETS} octets of names and classes"
             raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
         self.rules.check_name_id(request)
-        ways = self.rules.ways(request)
-        only = ways[0] if len(ways) == 1 else None
+        upstreams = self.rules.list_upstreams(request)
+        only = upstreams[0] if len(upstreams) == 1 else None
         begun = make_transaction(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bind(browser)
-        sent = self._make_request_at_once(bound, ways, now)
+        sent = self._make_request_at_once(bound, upstreams, now)
         asked = bound.add_request(sent) if sent else bound
         return self.transactions.add(asked, now), sent
 
@@ -130,7 +130,7 @@ class LoginFlow:
         request = AuthnRequest(
             id="", service=self.sign_up_service, entity_id="", acs="", force_authn=True
         )
-        if upstream is not None and upstream not in self.rules.ways(request, purpose):
+        if upstream is not None and upstream not in self.rules.list_upstreams(request, purpose):
             raise FormRefused("not a way to log in for this")
         if back not in self.rules.services:
             back = None
@@ -212,8 +212,10 @@ class LoginFlow:
         Return None for the AuthnRequest if another step comes first. Also if another request has
         bound the transaction meanwhile, because it may have sent the AuthnRequest.
         """
-        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
-        sent = self._make_request_at_once(context.transaction, ways, now)
+        upstreams = self.rules.list_upstreams(
+            context.transaction.request, context.transaction.purpose
+        )
+        sent = self._make_request_at_once(context.transaction, upstreams, now)
 
         def bind_and_add_request(each: Transaction) -> Transaction:
             bound = each.bind(browser, shared=shared)
@@ -234,8 +236,10 @@ class LoginFlow:
         """
         if context.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
-        ways = self.rules.ways(context.transaction.request, context.transaction.purpose)
-        if upstream not in ways or upstream in self.rules.local:
+        upstreams = self.rules.list_upstreams(
+            context.transaction.request, context.transaction.purpose
+        )
+        if upstream not in upstreams or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = make_authn_request(context.transaction, upstream, now)
         asked = self.transactions.change(
@@ -316,8 +320,8 @@ class LoginFlow:
         Raises FormRefused if this request may not use the library account.
         """
         transaction = context.transaction
-        ways = self.rules.ways(transaction.request, transaction.purpose)
-        local = upstream in ways and upstream in self.rules.local
+        upstreams = self.rules.list_upstreams(transaction.request, transaction.purpose)
+        local = upstream in upstreams and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
         # A new token, as after an assertion, makes an earlier login cookie invalid
@@ -352,14 +356,14 @@ class LoginFlow:
         return self.person_at_login.evaluate(replace(recorded, evaluated=None), now)
 
     def _make_request_at_once(
-        self, transaction: Transaction, ways: Collection[str], now: datetime
+        self, transaction: Transaction, upstreams: Collection[str], now: datetime
     ) -> Outstanding | None:
         """Return the AuthnRequest to the only way to log in; None if there are several.
 
         Also None for the library account, which needs no AuthnRequest.
         """
         upstream = transaction.upstream
-        if upstream is None or upstream not in ways or upstream in self.rules.local:
+        if upstream is None or upstream not in upstreams or upstream in self.rules.local:
             return None
         return make_authn_request(transaction, upstream, now)
 
@@ -371,7 +375,7 @@ class LoginFlow:
             hmacs=self.hmacs,
             decision=deny("no_affiliation", rules.policies()),
             missing_proof=None,
-            ways=rules.ways(transaction.request, transaction.purpose),
+            upstreams=rules.list_upstreams(transaction.request, transaction.purpose),
             local=rules.local,
             meets=rules.meets(transaction.authentication),
             ids=self.person_at_login.compute_service_ids(transaction),

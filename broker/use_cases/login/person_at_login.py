@@ -9,7 +9,7 @@ from broker.core.consent.consent import select_usable_answers
 from broker.core.errors import TransactionGone
 from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.events.broker_events import EventPort, discard_event
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.identity.rights import Ground
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -25,7 +25,7 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login
-from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_identification import PersonIdentification
 from broker.use_cases.transactions.transactions import LoginContext, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
@@ -42,7 +42,7 @@ class PersonAtLogin:
     hmacs: LookupHmacs
     name_id_hmacs: LookupHmacs
     rules: ConfiguredEntities
-    persons: PersonResolution
+    persons: PersonIdentification
     borrowers: BorrowerAtLogin
     tell: EventPort = discard_event
 
@@ -122,7 +122,7 @@ class PersonAtLogin:
         """
         if not login.trusted:
             return transaction, login, None
-        found = self.persons.find(login)
+        found = self.persons.identify(login)
         if transaction.purpose is LoginPurpose.CHOICES:
             return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now)
@@ -163,14 +163,14 @@ class PersonAtLogin:
         if not login.trusted or login.transaction.intent is None:
             return None
         step = proof_step(login.facts, login.policies, now)
-        return step if step and self.persons.is_named(login) else None
+        return step if step and self.persons.has_lasting_id(login) else None
 
     def proof_owner(self, context: LoginContext, now: datetime) -> str:
         """Return the person id under which the person's proofs are stored."""
         login = self.evaluate(context, now).evaluated
         if login is None:
             raise TransactionGone("nobody has logged in")
-        return self.persons.find(login).id
+        return self.persons.identify(login).id
 
     def proof_lifetime(self, context: LoginContext, name: str) -> timedelta:
         """Return how long a proof of this name is valid, by the policies of the request."""
@@ -204,7 +204,7 @@ class PersonAtLogin:
         login: EvaluatedLogin,
         record: Record[PersonRecord] | None,
         now: datetime,
-    ) -> tuple[Proved, ...]:
+    ) -> tuple[MailboxProof, ...]:
         """Return the proofs of this login, and remembered ones unless it is by PIN.
 
         The person of an alumni portal may have typed the number: their own address counts.

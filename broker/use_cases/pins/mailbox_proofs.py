@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
 from broker.core.identity.mail_addresses import check_typed_address
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, MailboxProof, MailedAddress
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.core.mail.mail_contents import MailboxCodeMail
@@ -19,7 +19,7 @@ from broker.use_cases.transactions.transactions import LoginContext, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxProof:
+class MailboxProofs:
     """Proves mailboxes with mailed codes, and stores the proofs in person records.
 
     ``owner`` is a person id, and ``context`` the transaction of that person's browser. If another
@@ -47,7 +47,7 @@ class MailboxProof:
         Raises TooMany if the person or the mailbox has had three codes within a day.
         """
         self.codes.count_mail(person_id=owner, address=address)
-        mailing = Mailing(step.name, address, now + CODE_LASTS)
+        mailing = MailedAddress(step.name, address, now + CODE_LASTS)
         context = self._change(context, lambda each: replace(each, mailing=mailing), now)
         code = self.codes.make_code(_find_code_owner(context, owner), f"{step.name} {address}")
         content = MailboxCodeMail(code=spell_code(code), claimant=claimant)
@@ -76,7 +76,7 @@ class MailboxProof:
         if name != step.name:
             raise CodeRefused("code_wrong")
         check_typed_address(address, step.domains)
-        proved = Proved(name, address, now, PROOF.ends(now + remembered_for))
+        proved = MailboxProof(name, address, now, PROOF.ends(now + remembered_for))
         if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
             raise AddressTaken("the address proves another person")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from broker.core.help_codes import ShownPage, StatelessReferences, is_stateless, normalize_code
 from broker.core.identity.mail_addresses import mask_address
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
 from broker.core.staff.staff_sentences import (
@@ -42,7 +42,7 @@ class FoundPerson:
     page: ShownPage | None = None
     person_id: str | None = None
     enrolment: StaffEnrolment | None = None
-    proofs: tuple[Proved, ...] = ()
+    proofs: tuple[MailboxProof, ...] = ()
     mails: tuple[QueuedMail, ...] = ()
     pin_mail_number: str | None = None
     register_note: str | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.identity.mail_addresses import fold_mailbox
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, MailboxProof
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, Store, Write
@@ -80,7 +80,7 @@ class PersonRecords:
             return ()
         return (self._records.draft(record.key, _content(seen), record.version),)
 
-    def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
+    def claim_mailbox(self, person_id: str, proof: MailboxProof, now: datetime) -> bool:
         """Give the mailbox of ``proof`` to this person; return False if another person has it.
 
         A person whose borrower has expired loses the mailbox to the next one.
@@ -94,7 +94,7 @@ class PersonRecords:
 
         return self._index.amend(self._mailbox_key(proof), claim, now).written
 
-    def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[Proved, ...]:
+    def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[MailboxProof, ...]:
         """Return the proofs that have not expired and whose mailbox another person has not got.
 
         The index says which person has a mailbox. Several persons may have the same contact
@@ -195,7 +195,7 @@ class PersonRecords:
         elif before.is_for_staff:
             self._index.drop(_staff_key(person_id))
 
-    def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
+    def _has_ended(self, person_id: str, proof: MailboxProof, now: datetime) -> bool:
         """Return whether a proof of this mailbox ended because the borrower has expired."""
         record = self.read(person_id, now)
         mailbox = self._mailbox_key(proof)
@@ -209,7 +209,7 @@ class PersonRecords:
         entry = self._index.get(key, now)
         return entry.value.person_id if entry else None
 
-    def _mailbox_key(self, proof: Proved) -> Key:
+    def _mailbox_key(self, proof: MailboxProof) -> Key:
         return Key("index", self.hmacs.compute(_MAILBOX, proof.name, fold_mailbox(proof.address)))
 
     def _borrower_key(self, number: str) -> Key:

@@ -1,5 +1,5 @@
 """The transaction of a login in the store, and its evaluation.
 
 Read ``transactions.py`` first. ``evaluated_login.py`` reads attributes and lets the policies
-decide. ``person_resolution.py`` computes the person id.
+decide. ``person_identification.py`` computes the person id.
 """

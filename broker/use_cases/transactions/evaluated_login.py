@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.decision_input import add_required_names, deny, login_facts
@@ -99,7 +99,7 @@ def read_login(
     authentication: Authentication,
     policies: PolicySet,
     now: datetime,
-    proofs: tuple[Proved, ...] = (),
+    proofs: tuple[MailboxProof, ...] = (),
 ) -> AttributeReading:
     """Read a verified authentication with the configured upstreams and maps.
 

@@ -23,7 +23,7 @@ from tests.conformance.simulated_alma.simulated_alma import create_app
 
 pytestmark = pytest.mark.server
 
-Proved = Callable[..., dict[str, str]]
+FindFaults = Callable[..., dict[str, str]]
 
 CPR = "0101800000"
 EXPECTED = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:2"})
@@ -36,23 +36,23 @@ def _app() -> Flask:
     return create_app(administration=Administration(keys={"demo": ApiKey(), "blind": BLIND, "headless": HEADLESS}))
 
 
-@pytest.fixture(name="proved")
-def _make_prover(app: Flask) -> Iterator[Proved]:
+@pytest.fixture(name="find_faults")
+def _make_fault_finder(app: Flask) -> Iterator[FindFaults]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
 
-        def prove(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
+        def find(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
             faults = AlmaSettings.read({"url": url} | keys | more).open().prove(expected, soon())
             return {fault.setting: fault.sentence for fault in faults}
 
-        yield prove
+        yield find
 
 
 @pytest.mark.parametrize("setting", ["cpr_identifier_type", "number_identifier_type", "user_name_identifier_type"])
-def test_an_identifier_type_that_alma_has_not_is_named(proved: Proved, setting: str) -> None:
-    """No person would ever be found by it."""
-    faults = proved(**{setting: "CPRNO"})
+def test_an_unknown_identifier_type_is_reported(find_faults: FindFaults, setting: str) -> None:
+    """With it the broker would never find a person."""
+    faults = find_faults(**{setting: "CPRNO"})
     assert faults.keys() == {f"library.{setting}"}
     assert "CPRNO" in faults[f"library.{setting}"]
 
@@ -65,9 +65,11 @@ def test_an_identifier_type_that_alma_has_not_is_named(proved: Proved, setting: 
         ("blind", "library.api_key (Configuration: read)", "code tables"),
     ],
 )
-def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, says: str) -> None:
-    """One cause, not one for each step."""
-    faults = proved(api_key=key)
+def test_a_missing_right_of_the_api_key_is_reported_once(
+    find_faults: FindFaults, key: str, setting: str, says: str
+) -> None:
+    """Each cause is reported once, not again for each step of the check."""
+    faults = find_faults(api_key=key)
     assert faults.keys() == {setting}
     assert says in faults[setting]
 
@@ -80,10 +82,12 @@ def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, s
         (answer_with(right("C-1"), add_checksum("940", 0)), {"library.sip2"}),
     ],
 )
-def test_a_machine_is_asked_about_nobody(proved: Proved, app: Flask, answers: Answers, settings: set[str]) -> None:
-    """A login and a card that nobody has show a wrong port or account; no user is read for it."""
+def test_the_self_service_machine_is_checked_without_a_user(
+    find_faults: FindFaults, app: Flask, answers: Answers, settings: set[str]
+) -> None:
+    """A login and a nonexistent card show a wrong port or account; no user is read."""
     with run_sip2_port(answers) as (port, _client, _observed):
         keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
-        faults = proved(sip2=keys)
+        faults = find_faults(sip2=keys)
     assert faults.keys() == settings
     assert not [line for line in app.extensions["alma"].access.lines() if "limit=" in line]

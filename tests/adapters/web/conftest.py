@@ -19,7 +19,7 @@ from broker.adapters.web.pages.refusal_links import Action
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Profile, Service, Text, Upstream
-from broker.core.identity.mailbox_proofs import Mailing
+from broker.core.identity.mailbox_proofs import MailedAddress
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.logout.logout_state import Logout, LogoutPeer, LogoutRequest, Participant, ParticipantState
@@ -90,7 +90,7 @@ BAD_ITEMS = {
     "none": (),
 }
 
-MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", NOW + timedelta(minutes=30))
+MAILING = MailedAddress("kaldemail", "nurse@auh.rm.dk", NOW + timedelta(minutes=30))
 
 
 LABEL = Text("Student at Aarhus University", "Studerende på Aarhus Universitet")

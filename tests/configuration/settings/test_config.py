@@ -78,7 +78,7 @@ def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
     assert config.store.url == f"sqlite:{tmp_path}/state/broker.db"
     assert config.audit_folder == tmp_path / "state" / "audit"
     assert (config.library.mode, config.language) == ("live", "da")
-    assert config.secure
+    assert config.uses_https
 
 
 def test_the_library_account_is_offered_where_a_service_says_so_only(write: Write) -> None:
@@ -436,7 +436,7 @@ def test_no_class_is_declared_as_good_as_one_that_says_more(
 def test_http_is_accepted_on_this_machine_only(write: Write, url: str) -> None:
     """A demo needs no certificate; its short secrets are no fault there, the obvious ones still are."""
     text = GOOD.replace("https://login.library.example/broker/", url).replace("correct horse battery staple", "s3cr-t")
-    assert not load(write(text), {}).secure
+    assert not load(write(text), {}).uses_https
     assert "is empty or a default" in faults(write(text.replace("s3cr-t", "Secret")))[0]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.mailbox_proofs import Proved, find_asserted_address, find_proved_address
+from broker.core.identity.mailbox_proofs import MailboxProof, find_asserted_address, find_proved_address
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AU = Institution("https://idp.au.example", scopes=("au.dk",))
@@ -72,9 +72,9 @@ def test_an_address_below_is_its_own_institutions(mail: str, scopes: tuple[str, 
     assert alone == mail
 
 
-def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Proved:
+def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> MailboxProof:
     """Give a proof of an address."""
-    return Proved(name, address, NOW, NOW + lasts)
+    return MailboxProof(name, address, NOW, NOW + lasts)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,6 @@ def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Prov
         ((), None),
     ],
 )
-def test_a_proof_that_holds_is_one_persons(proofs: tuple[Proved, ...], address: str | None) -> None:
+def test_a_proof_that_holds_is_one_persons(proofs: tuple[MailboxProof, ...], address: str | None) -> None:
     """The proof of an address to write to is not: a family may share it, and each prove that they read it."""
     assert find_proved_address(proofs, NOW) == address

@@ -10,7 +10,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.authentication_reading import PIN_CLASS, add_proofs, make_pin_authentication, read_authentication
 from broker.core.login.transaction import Authentication
 
@@ -87,7 +87,7 @@ def test_a_company_is_refused_by_the_nameid_too(login: Authentication) -> None:
 
 
 READING = AttributeReading(Attributes({"cn": ("Asta Ravn",)}), None, "none", None)
-PROOF = Proved("kaldemail", "asta@auh.rm.dk", NOW, NOW + SECOND)
+PROOF = MailboxProof("kaldemail", "asta@auh.rm.dk", NOW, NOW + SECOND)
 ADDED = {"kaldemail": ("asta@auh.rm.dk",), "kaldemail_domain": ("auh.rm.dk",)}
 
 

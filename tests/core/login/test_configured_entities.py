@@ -175,7 +175,7 @@ def test_a_request_may_take_the_ways_of_its_service(
     request_: AuthnRequest, purpose: LoginPurpose, ways: tuple[str, ...]
 ) -> None:
     """In the service's order; an IDPList and a class narrow them and never widen, and no PIN makes a PIN."""
-    assert HOUSES.ways(request_, purpose) == ways
+    assert HOUSES.list_upstreams(request_, purpose) == ways
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_request_may_take_the_ways_of_its_service(
 def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, status: Status) -> None:
     """The service hears which of its requests cannot be met."""
     with pytest.raises(RequestRefused) as refused:
-        HOUSES.ways(request_)
+        HOUSES.list_upstreams(request_)
     assert (refused.value.refusal, refused.value.request) == (status, request_)
 
 
@@ -197,13 +197,13 @@ def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, st
 def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(purpose: LoginPurpose) -> None:
     """The other ways stay. A service without another way is refused."""
     rules = replace(HOUSES, pins_checked=False)
-    assert rules.ways(asking(), purpose) == ("nemid", "wayf")
-    assert rules.ways(asking("none"), purpose) == ()
+    assert rules.list_upstreams(asking(), purpose) == ("nemid", "wayf")
+    assert rules.list_upstreams(asking("none"), purpose) == ()
     if purpose is LoginPurpose.CHOICES:
-        assert rules.ways(asking("library-only"), purpose) == ()
+        assert rules.list_upstreams(asking("library-only"), purpose) == ()
         return
     with pytest.raises(RequestRefused) as refused:
-        rules.ways(asking("library-only"), purpose)
+        rules.list_upstreams(asking("library-only"), purpose)
     assert refused.value.refusal == NO_AVAILABLE_IDP
 
 

@@ -15,7 +15,7 @@ from broker.core.entities import Assurance, Controller, Institution, Service, Up
 from broker.core.errors import AttributesRefused, ConfigurationFaults
 from broker.core.identity.attribute_values import NSIS
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.authentication_reading import make_pin_authentication, read_authentication
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import DescribedLogin
@@ -83,7 +83,7 @@ class RandomLogin:
 
     described: DescribedLogin
     message: Authentication
-    proofs: tuple[Proved, ...]
+    proofs: tuple[MailboxProof, ...]
 
     def read(self, *sets: PolicySet) -> DescribedLogin:
         """Read the message as where these sets are in force: some know affiliations that others withhold."""
@@ -171,7 +171,9 @@ def _login(
 ) -> RandomLogin | None:
     """Read a message; None where its attributes cannot be trusted, and no policy is asked."""
     upstream = UPSTREAMS[authentication.upstream]
-    proofs = (Proved("kaldemail", mailbox, NOW, NOW + timedelta(days=1)),) if mailbox and not upstream.local else ()
+    proofs = (
+        (MailboxProof("kaldemail", mailbox, NOW, NOW + timedelta(days=1)),) if mailbox and not upstream.local else ()
+    )
     try:
         reading = read_authentication(authentication, upstream, MAPS, NOW, proofs).mask_cpr()
     except AttributesRefused:

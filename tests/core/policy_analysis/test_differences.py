@@ -138,11 +138,11 @@ def test_a_look_up_at_an_entry_with_need_is_reported(tmp_path: Path) -> None:
     assert rows == ["WIDER my-loans guest: + register: address (guest.yaml:16)"]
 
 
-def find_wider(trial: Analysis, service: Service, logins: Sequence[DescribedLogin]) -> set[tuple[str, str]]:
+def find_wider(analysis: Analysis, service: Service, logins: Sequence[DescribedLogin]) -> set[tuple[str, str]]:
     """Return what is wider for a login as each set reads it, by the engine and not by the personas."""
-    both = zip(logins, trial.sets, strict=True)
+    both = zip(logins, analysis.sets, strict=True)
     played = [simulate_login(login, service, policies, NOW, SITE) for login, policies in both]
-    changes = find_changes(tuple(played), trial)
+    changes = find_changes(tuple(played), analysis)
     return {(service.name, change.text) for change in changes if change.direction is Direction.WIDER}
 
 
@@ -162,15 +162,15 @@ class Counts:
 
     def add(self, sets: tuple[PolicySet, PolicySet], draw: Random) -> None:
         """Hold the rows of a pair to random logins, and each row to its own login."""
-        trial = Analysis(sets, (SITE,), NOW)
-        rows = [row for row in find_differences(trial).rows if row.change.direction is Direction.WIDER]
+        analysis = Analysis(sets, (SITE,), NOW)
+        rows = [row for row in find_differences(analysis).rows if row.change.direction is Direction.WIDER]
         found = {(row.service, row.change.text) for row in rows}
         for login in random_logins(draw, 600):
-            wider = find_wider(trial, draw.choice(SERVICES), [login.read(each) for each in sets])
+            wider = find_wider(analysis, draw.choice(SERVICES), [login.read(each) for each in sets])
             self.shown += len(wider)
             self.missed += len(wider - found)
         for row in rows:
-            shown = find_wider(trial, SITE.services[row.service], [read_again(row, each) for each in sets])
+            shown = find_wider(analysis, SITE.services[row.service], [read_again(row, each) for each in sets])
             self.false += (row.service, row.change.text) not in shown
 
 

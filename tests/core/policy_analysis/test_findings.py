@@ -143,8 +143,8 @@ def load_with_fault(seed: Seed, folder: Path) -> PolicySet:
 
 def analyze(policies: PolicySet) -> list[str]:
     """Return the rules of a set that have no effect at the site of these tests."""
-    trial = Analysis((policies,), (SITE,), NOW)
-    return list(map(str, simulate_personas(trial).find_useless_rules(policies, trial.services)))
+    analysis = Analysis((policies,), (SITE,), NOW)
+    return list(map(str, simulate_personas(analysis).find_useless_rules(policies, analysis.services)))
 
 
 @pytest.mark.slow

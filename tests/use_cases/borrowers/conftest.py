@@ -16,7 +16,7 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
-from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_identification import PersonIdentification
 from tests.plugins.core_values import PLACE, REQUEST, make_authentication, make_policy, make_release
 
 CPR: Final = "0101990000"
@@ -46,9 +46,9 @@ class Logins:
         finder = BorrowerFinder(world.ports)
         return BorrowerAtLogin(world.ports, requests, finder, mode)
 
-    def persons(self) -> PersonResolution:
+    def persons(self) -> PersonIdentification:
         """Give the persons of logins."""
-        return PersonResolution(self.world.ports.hmacs, self.world.finder.has_borrower)
+        return PersonIdentification(self.world.ports.hmacs, self.world.finder.has_borrower)
 
     def read_login(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any

@@ -249,7 +249,7 @@ def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: De
     other, values = "0202990000", dict(former.reading.attributes)
     reading = replace(former.reading, attributes=Attributes({**values, "cpr": (other,), "mail": ("new@example.org",)}))
     latter = replace(former, reading=reading)
-    persons = [logins.persons().find(each) for each in (former, latter)]
+    persons = [logins.persons().identify(each) for each in (former, latter)]
     assert persons[0] != persons[1]
     accounts = [
         logins.enrol(logins.transaction(person), arrived)

@@ -27,7 +27,7 @@ from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_ag
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.identity.person_id import compute_person_id_of_cpr
-from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_identification import PersonIdentification
 from tests.plugins.example_counts import scale_examples
 from tests.use_cases.enrolment.conftest import Killed, World, make_wanted_for
 from tests.use_cases.memory_library import FAR, Library
@@ -127,7 +127,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         sqlite.prepare(path)
         self.library = WatchedLibrary()
         self.world = World(SqliteStore(path), library=self.library, has_breaker=True)
-        self.persons = PersonResolution(self.world.ports.hmacs, self.world.finder.has_borrower)
+        self.persons = PersonIdentification(self.world.ports.hmacs, self.world.finder.has_borrower)
         self.owners: dict[str, str] = {}
         self.desk: set[str] = set()
         self.mailed: set[str] = set()  # the desk's borrowers that have a mail address

@@ -19,10 +19,10 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.login.arrival_matching import TransactionAndArrival
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailbox_proofs import MailboxProofs
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
-from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_identification import PersonIdentification
 from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.core_values import PLACE, WORDS, make_alternative, make_authentication, make_policy, make_release
 from tests.use_cases.conftest import StoredAuditLog
@@ -86,10 +86,10 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
+        self.persons = PersonIdentification(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, None, world.letters, world.ports.now)
-        self.proving = MailboxProof(world.ports.persons, codes, outbox)
+        self.proving = MailboxProofs(world.ports.persons, codes, outbox)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.audit_log = StoredAuditLog()
         self.person_at_login = PersonAtLogin(

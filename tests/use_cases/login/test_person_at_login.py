@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.transaction import Authentication, LoginPurpose, Transaction
 from broker.use_cases.transactions.transactions import LoginContext
 from tests.plugins.stored_receipts import keep_proof
@@ -16,9 +16,9 @@ NURSE: Final = "nurse@auh.rm.dk"
 EPPN: Final = "kim@au.dk"
 
 
-def proof(now: Any, name: str = "kaldemail", address: str = NURSE) -> Proved:
+def proof(now: Any, name: str = "kaldemail", address: str = NURSE) -> MailboxProof:
     """Give a proof that is good for two years."""
-    return Proved(name, address, now, now + 730 * DAY)
+    return MailboxProof(name, address, now, now + 730 * DAY)
 
 
 def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> LoginContext:

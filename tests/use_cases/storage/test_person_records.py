@@ -14,7 +14,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord, RememberedBrowser
 from broker.use_cases.storage.person_records import PersonRecords
@@ -73,9 +73,9 @@ def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receip
     return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "s", until)
 
 
-def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -> Proved:
+def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -> MailboxProof:
     """Give the proof of a mailbox of work."""
-    return Proved("kaldemail", address, at, at + timedelta(days=days))
+    return MailboxProof("kaldemail", address, at, at + timedelta(days=days))
 
 
 def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> None:
@@ -95,7 +95,7 @@ def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> N
     assert record.add_receipt("my-loans", last, later).list_receipts("my-loans")[-1].record_id != "first"
 
 
-def proofs(persons: PersonRecords, person_id: str, now: datetime) -> tuple[Proved, ...]:
+def proofs(persons: PersonRecords, person_id: str, now: datetime) -> tuple[MailboxProof, ...]:
     """Give the proofs of a person that count."""
     record = persons.read(person_id, now)
     return persons.list_proofs(record, now) if record else ()

@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Person, Transaction
@@ -37,7 +37,7 @@ STUDENTS: Final = make_policy(
 )
 LOGIN: Final = make_authentication(attributes=(WireAttribute("role", ("student@au.dk",)),))
 BEGUN: Final = make_transaction(upstream="wayf", authentication=LOGIN)
-PROOF: Final = Proved("kaldemail", "nurse@auh.rm.dk", NOW, NOW + timedelta(days=1))
+PROOF: Final = MailboxProof("kaldemail", "nurse@auh.rm.dk", NOW, NOW + timedelta(days=1))
 
 
 class Entities:

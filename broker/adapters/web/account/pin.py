@@ -189,8 +189,10 @@ class PinPages(LoginPages):
     def _ways(self, context: LoginContext) -> list[Upstream]:
         """Return the ways to log in after which a PIN is chosen."""
         ports = self.ports
-        ways = ports.login_flow.rules.ways(context.transaction.request, LoginPurpose.PIN)
-        return [ports.upstreams[name] for name in ways]
+        upstreams = ports.login_flow.rules.list_upstreams(
+            context.transaction.request, LoginPurpose.PIN
+        )
+        return [ports.upstreams[name] for name in upstreams]
 
     def _choosing(
         self, context: LoginContext, problem: str = "", link: str | None = None

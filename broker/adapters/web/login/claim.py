@@ -16,10 +16,10 @@ from broker.core.errors import BrowserUnmatched, ClaimRefused, CodeRefused, TooM
 from broker.core.events.broker_events import EventKind
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.input_normalization import remove_invisible
+from broker.core.login.authentication_reading import display_name
 from broker.core.login.next_step import offers_claim
 from broker.core.login.steps import ClaimBorrower, Step
-from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
-from broker.use_cases.transactions.person_resolution import display_name
+from broker.use_cases.enrolment.borrower_claims import BorrowerClaims, Claimant
 from broker.use_cases.transactions.transactions import LoginContext
 
 _PURPOSE: Final = "claim"

@@ -56,9 +56,15 @@ class LibraryLoginPages(LoginPages):
         """Return the transaction where people may log in so; FormRefused otherwise."""
         context = self.require_browser(name)
         transaction = context.transaction
-        ways = self.ports.login_flow.rules.ways(transaction.request, transaction.purpose)
+        upstreams = self.ports.login_flow.rules.list_upstreams(
+            transaction.request, transaction.purpose
+        )
         passing = transaction.purpose in {LoginPurpose.LOGIN, LoginPurpose.CHOICES}
-        if transaction.request.is_passive or not passing or self.ports.library_account not in ways:
+        if (
+            transaction.request.is_passive
+            or not passing
+            or self.ports.library_account not in upstreams
+        ):
             raise FormRefused("the library account is not a way to log in here")
         return context
 

@@ -190,11 +190,11 @@ class LoginEndpoints(LoginPages):
         """Return the upstream that this browser remembers, if this request allows it; else ""."""
         asked = transaction.request
         # Raises RequestRefused if no upstream is possible: call it even if none is remembered.
-        ways = self.ports.login_flow.rules.ways(asked, transaction.purpose)
+        upstreams = self.ports.login_flow.rules.list_upstreams(asked, transaction.purpose)
         if transaction.purpose is not LoginPurpose.LOGIN or transaction.shared or asked.is_passive:
             return ""
         upstream = self.ports.cookies.upstream()
-        return upstream if upstream and upstream in ways else ""
+        return upstream if upstream and upstream in upstreams else ""
 
     def _join_arrival(self, name: str, arrival_token: str) -> Response:
         """Join the arrival to its transaction, and set the login cookie for an authentication.
@@ -254,7 +254,9 @@ class LoginEndpoints(LoginPages):
         response = self.onward(context, self.url_to(transaction, upstream))
         if is_ticked:
             ports.cookies.mark_shared(response)
-        if upstream in ports.login_flow.rules.ways(transaction.request, transaction.purpose):
+        if upstream in ports.login_flow.rules.list_upstreams(
+            transaction.request, transaction.purpose
+        ):
             is_remembered = form.value("remember", "") and not transaction.shared
             remembered = upstream if is_remembered else None
             ports.cookies.remember_upstream(response, remembered)

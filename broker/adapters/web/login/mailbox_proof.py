@@ -21,12 +21,12 @@ from broker.core.errors import (
 from broker.core.events.broker_events import EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, check_typed_address
-from broker.core.identity.mailbox_proofs import Mailing
+from broker.core.identity.mailbox_proofs import MailedAddress
+from broker.core.login.authentication_reading import display_name
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.pins.mailbox_proofs import MailboxProof
-from broker.use_cases.transactions.person_resolution import display_name
+from broker.use_cases.pins.mailbox_proofs import MailboxProofs
 from broker.use_cases.transactions.transactions import LoginContext
 
 _BUTTONS: Final = ("mail", "code", "without")
@@ -36,7 +36,7 @@ _BUTTONS: Final = ("mail", "code", "without")
 class MailboxProofPages(LoginPages):
     """The endpoints over the web ports."""
 
-    proving: MailboxProof
+    proving: MailboxProofs
     persons: PersonAtLogin
 
     def routes(self) -> Blueprint:
@@ -142,7 +142,7 @@ class MailboxProofPages(LoginPages):
         return add_query(f"{sign_up}/hospital/kaldemail", query)
 
 
-def _choose_address(typed: str, mailing: Mailing | None, step: ProveMailbox) -> str:
+def _choose_address(typed: str, mailing: MailedAddress | None, step: ProveMailbox) -> str:
     """Return the address in the field: the typed one, else the mailed one, else the suggested one.
 
     Do not repeat a CPR number or a very long text on the page.

@@ -63,7 +63,7 @@ def choose_actions(
     page = find_sign_up_page(step, transaction, ports.sign_up)
     if page:
         actions.append(page)
-    for upstream in ways_to_borrower(step, transaction, ports):
+    for upstream in upstreams_to_borrower(step, transaction, ports):
         label = _("Log in with your library account")
         if not upstream.local:
             label = _("Log in with %(way)s", way=localize_text(upstream.label))
@@ -141,7 +141,9 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
     return Action("sign_up", label, url)
 
 
-def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
+def upstreams_to_borrower(
+    step: Refuse, transaction: Transaction, ports: WebPorts
+) -> list[Upstream]:
     """Return the upstreams with which a person who is refused here can get to a borrower.
 
     They are the national eID and the library account, if the request may use them. A person with a
@@ -151,7 +153,7 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
         return []
     rules = ports.login_flow.rules
     leading = []
-    for name in rules.ways(transaction.request, transaction.purpose):
+    for name in rules.list_upstreams(transaction.request, transaction.purpose):
         upstream = ports.upstreams[name]
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
             leading.append(upstream)

@@ -16,7 +16,7 @@ from broker.adapters.web.pages.refusal_links import (
     choose_actions,
     choose_error_actions,
     list_admitted,
-    ways_to_borrower,
+    upstreams_to_borrower,
 )
 from broker.adapters.web.pages.step_events import refusal_facts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
@@ -111,7 +111,7 @@ class StepPages(OutgoingSaml):
         if transaction.request.is_passive:
             return self.show_refusal(context, Refuse("passive", NO_PASSIVE))
         rules = ports.login_flow.rules
-        names = rules.ways(transaction.request, transaction.purpose)
+        names = rules.list_upstreams(transaction.request, transaction.purpose)
         entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
@@ -224,7 +224,7 @@ class StepPages(OutgoingSaml):
             address=self.url(transaction),
             token=ports.forms.token(transaction, "consent"),
             actions=choose_actions(step, transaction, ports, self.url(transaction, "upstream")),
-            ways=ways_to_borrower(step, transaction, ports),
+            ways=upstreams_to_borrower(step, transaction, ports),
             ways_token=ports.forms.token(transaction, "upstream"),
             admitted=list_admitted(step, context, ports),
             admitted_to=service,

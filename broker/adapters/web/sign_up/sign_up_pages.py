@@ -137,13 +137,13 @@ class SignUpPages:
         return query_fields
 
     @property
-    def login(self) -> str:
+    def login_address(self) -> str:
         """Return the address of the waiting login to go back to; "" without one."""
         login = login_named(request)
         return f"{self.base}/login/{login}" if login else ""
 
     @property
-    def service(self) -> str:
+    def service_label(self) -> str:
         """Return the label of the service that the person came from; "" without one."""
         return localize_text(self.setting.services.get(self.query_fields.get("service", "")))
 
@@ -176,7 +176,7 @@ class SignUpPages:
             return sign_up_links.FIXED[target]
         return localize_text(self.setting.links.get(target)) or None
 
-    def doing(self, action: ActionShape) -> str | None:
+    def action_address(self, action: ActionShape) -> str | None:
         """Return the address of an action on a last page, with the chosen intent in its query.
 
         None for a page of the library that is not configured.

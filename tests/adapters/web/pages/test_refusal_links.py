@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.web.pages.refusal_links import find_sign_up_page, ways_to_borrower
+from broker.adapters.web.pages.refusal_links import find_sign_up_page, upstreams_to_borrower
 from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.errors import REQUEST_DENIED
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -80,17 +80,19 @@ def ports(methods: tuple[str, ...]) -> Any:
         ("too_young", "wayf", ("library", "wayf", "nemid"), []),
     ],
 )
-def test_a_person_without_cpr_number_is_offered_upstreams_that_send_one(
+def test_a_person_without_cpr_number_is_list_upstreams_that_send_one(
     login: Transaction, reason: str, came: str, methods: tuple[str, ...], ways: list[str]
 ) -> None:
     """The national eID and the library account, if the service accepts them; not the upstream just used."""
     step = Refuse(reason, REQUEST_DENIED)
-    found = ways_to_borrower(step, replace(login, upstream=came), ports(methods))
+    found = upstreams_to_borrower(step, replace(login, upstream=came), ports(methods))
     assert [upstream.name for upstream in found] == ways
 
 
 def test_a_sign_up_does_not_offer_the_library_account(login: Transaction) -> None:
     """The person has none yet."""
     signing_up = replace(login, upstream="wayf", purpose=LoginPurpose.SIGN_UP)
-    found = ways_to_borrower(Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid")))
+    found = upstreams_to_borrower(
+        Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid"))
+    )
     assert [upstream.name for upstream in found] == ["nemid"]

@@ -8,7 +8,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.mailbox_proofs import MailboxProof
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
 from broker.demo.people.personas import persona
@@ -222,7 +222,7 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     number = account(deployment)
     person_id, _ = add_enrolment(deployment)
     owner, now = person_id, deployment.clock.now()
-    proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
+    proved = MailboxProof("mailbox", "asta@own.example", now, now + timedelta(days=30))
     persons = deployment.parts.enrolment_ports.persons
     assert keep_proof(persons, owner, proved, now)
     text = find(desk, number).get_data(as_text=True)

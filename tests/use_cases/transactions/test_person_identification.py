@@ -14,12 +14,12 @@ from broker.core.identity.person_id import (
     compute_person_id_of_cpr,
 )
 from broker.core.identity.rights import Ground
-from broker.core.login.authentication_reading import make_pin_authentication
+from broker.core.login.authentication_reading import display_name, make_pin_authentication
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
-from broker.use_cases.transactions.person_resolution import PersonResolution, compute_person_id, display_name
+from broker.use_cases.transactions.person_identification import PersonIdentification, compute_person_id
 from tests.use_cases.conftest import World
 
 CPR, REPLACEMENT = "0101990000", "6101990000"
@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, world: World) -> None:
         self.now = world.now
         self.led: set[tuple[str, str]] = set()
-        self.persons = PersonResolution(HMACS, lambda person_id, number: (person_id, number) in self.led)
+        self.persons = PersonIdentification(HMACS, lambda person_id, number: (person_id, number) in self.led)
 
     def read_login(self, said: Said, ground: Ground, **facts: str) -> EvaluatedLogin:
         """Give what the flow would hand over."""
@@ -47,14 +47,14 @@ class Desk:
 
     def come(self, said: Said, ground: Ground = Ground.IDENTIFIER, **facts: str) -> Person:
         """Log in with an upstream."""
-        person = self.persons.find(self.read_login(said, ground, **facts))
+        person = self.persons.identify(self.read_login(said, ground, **facts))
         assert person
         return person
 
     def come_by_pin(self, borrower: Borrower) -> Person:
         """Log in with the library account."""
         came = make_pin_authentication("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
-        person = self.persons.find(self._read_login(came, {}, Ground.LIBRARY_ACCOUNT))
+        person = self.persons.identify(self._read_login(came, {}, Ground.LIBRARY_ACCOUNT))
         assert person
         return person
 
@@ -97,7 +97,7 @@ def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
     named = [desk.come({}, name_id=value) for value in ("abc", "ABC", "abc")]
     assert (named[0] == named[2], named[0] == named[1]) == (True, False)
     transient = desk.read_login({}, Ground.NOTHING, name_id="abc", name_id_format="transient")
-    assert not desk.persons.is_named(transient)
+    assert not desk.persons.has_lasting_id(transient)
 
 
 def test_the_first_identifier_of_the_list_counts(desk: Desk) -> None:

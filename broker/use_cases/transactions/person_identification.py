@@ -1,12 +1,10 @@
-"""Computes the person of a login, and stores the fingerprint of the keys for person ids."""
+"""Computes the person of a login."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
 from broker.core.identity.cpr import CprKind, classify
 from broker.core.identity.person_id import (
@@ -19,38 +17,12 @@ from broker.core.identity.person_id import (
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, Store
-from broker.core.retention import PERSON_KEYS
-from broker.use_cases.storage.records import Records
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
-_FINGERPRINT_KEY: Final = Key("index", "person keys")
-
 
 @dataclass(frozen=True, slots=True)
-class KeyFingerprint:
-    """The keyed hashes of a fixed text, which are different with other keys."""
-
-    value: str
-
-
-def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
-    """Return whether the store was used with other keys for person ids.
-
-    With other keys, every person would get another person id. A store without a fingerprint gets
-    this one. Raises StoreUnavailable if the store does not answer.
-    """
-    records = Records(store, KeyFingerprint, durable=True)
-    own = KeyFingerprint(fingerprint)
-    if records.add(_FINGERPRINT_KEY, own, PERSON_KEYS.until(now), now):
-        return False
-    stored = records.get(_FINGERPRINT_KEY, now)
-    return stored is not None and stored.value != own
-
-
-@dataclass(frozen=True, slots=True)
-class PersonResolution:
-    """Computes who has logged in.
+class PersonIdentification:
+    """Computes the person who has logged in.
 
     ``has_borrower`` returns whether the record of a person id names a borrower number.
     """
@@ -58,7 +30,7 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, login: EvaluatedLogin) -> Person:
+    def identify(self, login: EvaluatedLogin) -> Person:
         """Return the person. A login without an identifier gets a new id at each arrival.
 
         A login with the library account has the person id of its borrower number. It has that of
@@ -91,7 +63,7 @@ class PersonResolution:
             return None
         return compute_person_id_of_cpr(self.hmacs, cpr)
 
-    def is_named(self, login: EvaluatedLogin) -> bool:
+    def has_lasting_id(self, login: EvaluatedLogin) -> bool:
         """Return whether the login carries an identifier by which a later login has the same id."""
         return self._compute(login) is not None
 
@@ -122,21 +94,6 @@ def compute_person_id(
                 hmacs, upstream, institution, identifier_type, value
             )
     return None
-
-
-def display_name(reading: AttributeReading) -> str:
-    """Return the person's name, for a mail that says who asked for it.
-
-    "" if the upstream sent no name, or a text that cannot be one.
-    """
-    attributes = reading.attributes
-    parts = [attributes.one("gn"), attributes.one("sn")]
-    name = " ".join(part for part in parts if part)
-    if not name:
-        name = attributes.one("cn") or ""
-    if find_text_fault(name, TextKind.PERSON_NAME):
-        return ""
-    return name
 
 
 def usable_cpr(login: EvaluatedLogin) -> str | None:

@@ -52,7 +52,7 @@ class BorrowerClaims:
             return None
         for number in enrolment.borrowers[:_MOST_READ]:
             borrower = self._read(number)
-            if borrower and borrower.email and self._fits(borrower, claimant):
+            if borrower and borrower.email and self._can_claim(borrower, claimant):
                 return borrower
         return None
 
@@ -74,7 +74,7 @@ class BorrowerClaims:
         """
         borrower = self._find_card(claimant, card_number)
         with suppress(TooMany):
-            if borrower and borrower.email and self._fits(borrower, claimant):
+            if borrower and borrower.email and self._can_claim(borrower, claimant):
                 self._mail(borrower, claimant)
                 return
         self.codes.make_code(claimant.code_owner)
@@ -87,7 +87,7 @@ class BorrowerClaims:
         """
         borrower = self._find_card(claimant, card_number)
         is_card = borrower and (borrower.card or "").casefold() == card_number.casefold()
-        if not (borrower and is_card and self._fits(borrower, claimant, is_by_card=True)):
+        if not (borrower and is_card and self._can_claim(borrower, claimant, is_by_card=True)):
             raise ClaimRefused("no borrower of this card number can be claimed")
         return Claim(borrower.number, is_by_card=True)
 
@@ -102,11 +102,13 @@ class BorrowerClaims:
         borrower = self._read(number)
         if borrower is None or fold_address(borrower.email) != address:
             raise ClaimRefused("the borrower has another address by now")
-        if not self._fits(borrower, claimant):
+        if not self._can_claim(borrower, claimant):
             raise ClaimRefused("the borrower can no longer be claimed")
         return Claim(number)
 
-    def _fits(self, borrower: Borrower, claimant: Claimant, *, is_by_card: bool = False) -> bool:
+    def _can_claim(
+        self, borrower: Borrower, claimant: Claimant, *, is_by_card: bool = False
+    ) -> bool:
         enrolment = self._read_enrolment(claimant)
         if enrolment and borrower.number in enrolment.ruled_out:
             return False  # staff know that it is another person's
