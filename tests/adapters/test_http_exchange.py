@@ -133,8 +133,8 @@ def test_the_accounts_proxy_is_not_used(raw: Raw, monkeypatch: pytest.MonkeyPatc
         assert _call(url, 20).json() == []
 
 
-def test_what_was_never_sent_is_told_apart(raw: Raw) -> None:
-    """It has its own error, because a call whose connection broke may have been carried out."""
+def test_a_call_that_was_not_sent_has_its_own_error(raw: Raw) -> None:
+    """A call whose connection broke may have been carried out."""
 
     def call_unsent(url: str) -> None:
         Exchange(url, unsent=CallNotMade).call("POST", "/", time.monotonic() + 20, headers={}, body=b"{}")

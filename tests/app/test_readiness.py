@@ -93,8 +93,8 @@ def store_record(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     return person.set_enrolment(enrolment)
 
 
-def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
-    """With the line of the policy file, and what was meant: a field that the connector has not stops the start."""
+def test_an_unknown_borrower_field_in_a_policy_prevents_the_start(setting: Setting, tmp_path: Path) -> None:
+    """The fault has the line of the policy file and the probable name."""
     folder = shutil.copytree(setting.folder, tmp_path / "misspelt", ignore=shutil.ignore_patterns("last-good"))
     file = folder / "policies" / "private.yaml"
     file.write_text(file.read_text().replace("{surname:", "{surnam:"))

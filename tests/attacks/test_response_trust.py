@@ -119,7 +119,7 @@ def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> Non
     ("path", "value"),
     [("saml:Assertion/saml:AttributeStatement/saml:Attribute[1]/saml:AttributeValue", "boss@au.dk"), (AUTHORITY, KU)],
 )
-def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: str) -> None:
+def test_a_changed_signed_value_is_refused(parties: Parties, path: str, value: str) -> None:
     """A value or institution that is changed after signing is refused."""
     root = etree.fromstring(parties.sign_response(parties.response()))
     say(path, value)(root)

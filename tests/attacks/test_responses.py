@@ -77,6 +77,6 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
     ],
 )
 @pytest.mark.profile(20)
-def test_what_the_profile_allows_passes(parties: Parties, change: Change) -> None:
+def test_permitted_variants_are_accepted(parties: Parties, change: Change) -> None:
     """Control: changes that the SAML profile allows are accepted."""
     assert isinstance(parties.receive(parties.sign_response(parties.response(change))).answer, Authentication)

@@ -102,7 +102,7 @@ def test_the_examples_of_the_documents_are_what_it_writes(init_folder: Path) -> 
 
 @pytest.mark.server
 @pytest.mark.parametrize("document", ["README.md", pytest.param("docs/configuration.md", marks=pytest.mark.slow)])
-def test_what_the_documents_type_prints_what_they_show(tmp_path: Path, document: str) -> None:
+def test_console_examples_print_what_the_documents_show(tmp_path: Path, document: str) -> None:
     """The commands of every console example, in an empty folder; a line of ``...`` stands for any lines."""
     examples = CONSOLE.findall((ROOT / document).read_text(encoding="utf-8"))
     assert examples

@@ -88,7 +88,7 @@ def test_a_refresh_that_is_refused_is_told(run: Run, feed_deployment: FeedDeploy
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "wayf"
 
 
-def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, feed_deployment: FeedDeployment) -> None:
+def test_parties_known_only_from_a_feed_are_missing_until_it_answers(run: Run, feed_deployment: FeedDeployment) -> None:
     """The broker starts, and says what is missing."""
     feed_deployment.publisher.status = "503 Down"
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "nowhere"

@@ -80,7 +80,7 @@ def test_only_what_is_read_is_completed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
-def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
+def test_our_own_attributes_cannot_be_asserted(tmp_path: Path, name: str) -> None:
     """Else an institution could claim a hospital's mailbox, or another's borrower number.
 
     Source: docs/reference/design.md#5.

@@ -80,7 +80,7 @@ def test_lines_are_found_by_path() -> None:
         (b"{a: " * 60_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),
     ],
 )
-def test_what_could_surprise_is_refused_with_its_line(written: bytes, expected: list[str]) -> None:
+def test_surprising_yaml_is_refused_with_its_line(written: bytes, expected: list[str]) -> None:
     """Each refusal of docs/reference/design.md#6, and the bombs."""
     assert faults(written) == expected
 
@@ -137,7 +137,7 @@ def test_any_octets_are_read_or_refused(octets: bytes) -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.text("xyz 019.:", max_size=6)))
-def test_what_is_quoted_comes_back(pairs: dict[str, str]) -> None:
+def test_a_quoted_scalar_is_read_as_written(pairs: dict[str, str]) -> None:
     """A quoted scalar is read as it was written."""
     written = "".join(f"{key}: '{value}'\n" for key, value in pairs.items())
     if pairs:

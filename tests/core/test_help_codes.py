@@ -36,7 +36,7 @@ def test_a_mistyped_or_invented_reference_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("spoken", ["", "BCDFGHJK", "B" * 13, "A" * 12, "Z" * 12, "æ" * 12, "0" * 12])
-def test_what_has_another_shape_is_none(spoken: str) -> None:
+def test_other_texts_are_no_help_code(spoken: str) -> None:
     """The eight letters of a login are looked up in the store instead; no text is a fault."""
     assert REFERENCES.read(spoken, NOW) is None
 

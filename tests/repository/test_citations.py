@@ -95,7 +95,7 @@ def test_every_citation_leads_to_its_anchor() -> None:
     assert found == []
 
 
-def test_what_is_numbered_has_its_anchors() -> None:
+def test_numbered_items_have_anchors() -> None:
     """Each requirement, row of the profiles, class of attack and invariant has its anchor."""
     rows = tomllib.loads((ROOT / "tests" / "conformance" / "profile_rows.toml").read_text())["rows"]
     wanted = {

@@ -28,7 +28,7 @@ def _keys(deployment: Deployment) -> int:
 
 
 @pytest.mark.parametrize("userid", ["karla.dam", "temp.tove"])
-def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deployment, userid: str) -> None:
+def test_a_pin_login_is_shown_and_deleted_by_borrower_number(deployment: Deployment, userid: str) -> None:
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
     number = _number(deployment, userid)
     _log_in_with_pin(deployment, userid)

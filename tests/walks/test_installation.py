@@ -138,7 +138,7 @@ def test_a_unit_fits_every_library_system(name: str) -> None:
     assert environment == ["Environment=BROKER_CONFIG=/etc/broker/broker.toml"]
 
 
-def test_what_is_done_beside_the_logins_is_allowed_no_more_than_the_logins() -> None:
+def test_the_worker_unit_has_the_restrictions_of_the_server_unit() -> None:
     """The two units differ in what they start, and in nothing that they allow, read or write."""
     server, work = (
         set(UNIT.with_name(name).read_text(encoding="utf-8").splitlines())

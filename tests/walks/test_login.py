@@ -3,7 +3,7 @@
 from tests.plugins.deployment import Deployment, find_text, mark
 
 
-def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answered(deployment: Deployment) -> None:
+def test_a_lowered_category_is_shown_before_the_assertion_is_sent(deployment: Deployment) -> None:
     """The page is the person's own, comes once, and goes on by its own form only."""
     first, person, other = deployment.person(), deployment.person(), deployment.person()
     first.agree(first.log_in("otto"))

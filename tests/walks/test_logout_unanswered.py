@@ -50,7 +50,7 @@ def knows_nobody(leaver: LogoutClient, page: str, asked: str) -> None:
 @pytest.mark.profile(34)
 @ALONE
 @pytest.mark.parametrize(("ends", "state"), [(goes_on, "silent"), (fails, "failed"), (knows_nobody, "failed")])
-def test_what_has_not_ended_is_told_by_the_next_logout_too(
+def test_an_unfinished_logout_is_repeated_by_the_next_one(
     leaver: LogoutClient, ends: Callable[[LogoutClient, str, str], None], state: str
 ) -> None:
     """A service that may still be logged in is asked by a later one too, also where it says that it knows nobody."""

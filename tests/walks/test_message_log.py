@@ -104,7 +104,7 @@ def test_messages_with_others_are_not_kept(shared_deployment: Deployment, tmp_pa
     assert records(tmp_path) == []
 
 
-def test_nobody_is_let_in_unkept(shared_deployment: Deployment, tmp_path: Path) -> None:
+def test_no_login_without_the_message_log(shared_deployment: Deployment, tmp_path: Path) -> None:
     """A log that cannot be written stops the login; readyz says so."""
     deployment = turn_message_log_on(shared_deployment, tmp_path)
     person = deployment.person()
@@ -121,7 +121,7 @@ def test_nobody_is_let_in_unkept(shared_deployment: Deployment, tmp_path: Path) 
     assert person.deliver(*response).status_code == 303
 
 
-def test_who_holds_the_key_reads_it_by_command(shared_deployment: Deployment, tmp_path: Path) -> None:
+def test_the_command_decrypts_messages_with_the_key(shared_deployment: Deployment, tmp_path: Path) -> None:
     """One login's messages by the reference that its pages show; a line that cannot be decrypted is reported."""
     deployment = turn_message_log_on(shared_deployment, tmp_path)
     log_in(deployment, "eva")
@@ -140,7 +140,7 @@ def test_who_holds_the_key_reads_it_by_command(shared_deployment: Deployment, tm
     assert "2 lines" in other.stderr
 
 
-def test_what_is_not_believed_and_what_is_a_services_is_not_kept(wayf_kept: Deployment, tmp_path: Path) -> None:
+def test_refused_messages_and_messages_of_services_are_not_logged(wayf_kept: Deployment, tmp_path: Path) -> None:
     """Strangers could fill the log with the first kind; the second kind is no message with the upstream."""
     leaver = LogoutClient(wayf_kept, wayf_kept.person())
     session = leaver.log_in()

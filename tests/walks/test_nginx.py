@@ -304,7 +304,7 @@ def test_a_body_is_bounded_and_a_large_one_stays_in_memory(site: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
-def test_what_is_for_this_machine_is_not_for_others(site: Site, path: str) -> None:
+def test_metrics_and_details_are_not_served_by_nginx(site: Site, path: str) -> None:
     """Metrics are not here at all, and readiness tells no details."""
     assert _get(site.front, path).status_code == 404
     wait_until(lambda: f"GET {path} 404 - " in site.front.log)  # it is written after the answer has left

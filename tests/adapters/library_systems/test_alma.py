@@ -193,8 +193,8 @@ def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma
 
 
 @pytest.mark.usefixtures("made")
-def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library: Alma) -> None:
-    """A yes that brings another day is no yes."""
+def test_a_change_that_alma_did_not_store_is_refused(alma: Simulation, library: Alma) -> None:
+    """The answer is a success, but its expiry date is not the one that was sent."""
     alma.faults.plan("change", "wrong fields", field="expiry_date")
     with pytest.raises(LibraryRefused, match="has not stored expiry_date") as raised:
         library.change(Change(NUMBER, (), "EMPLOYEE", UNTIL), soon())

@@ -71,8 +71,8 @@ def test_a_name_is_no_refusal(code: str) -> None:
         (HttpAnswer(400, b'{"errorList": [], "x": 1}'), None),
     ],
 )
-def test_what_is_no_verdict_is_worth_another_try(failed: HttpAnswer, setting: str | None) -> None:
-    """Failures, a key that is not taken, and whatever is not Alma's; a gateway's page is not quoted."""
+def test_other_failures_are_tried_again(failed: HttpAnswer, setting: str | None) -> None:
+    """Server errors, a rejected key and answers of a gateway; the gateway's page is not quoted."""
     with pytest.raises(LibraryUnavailable) as raised:
         alma_calls.demand_verdict(failed, "find")
     assert raised.value.setting == setting

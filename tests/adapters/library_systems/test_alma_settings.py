@@ -45,7 +45,7 @@ def test_a_faulty_key_is_named_with_what_would_do(more: dict[str, object], where
         ({"user_name_identifier_type": "INST_ID"}, {LibraryCapability.USER_NAMES}),
     ],
 )
-def test_what_alma_can_do_hangs_on_its_settings(more: dict[str, object], can: set[LibraryCapability]) -> None:
-    """Only a machine tells a right PIN, and only a type of their own makes names of people's."""
+def test_the_capabilities_depend_on_the_settings(more: dict[str, object], can: set[LibraryCapability]) -> None:
+    """PINs are checked only with a self-service machine, user names only with an identifier type of their own."""
     always = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED}
     assert AlmaSettings.read(KEYS | more).open().capabilities == always | can

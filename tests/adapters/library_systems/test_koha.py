@@ -70,8 +70,8 @@ def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, open
 
 
 @pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "read"])
-def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(koha: Simulation, library: Koha, by: str) -> None:
-    """The attribute is read each time: by number and PIN at a terminal the person of a login would else be another."""
+def test_every_search_reads_the_cpr_number_of_the_borrower(koha: Simulation, library: Koha, by: str) -> None:
+    """Otherwise a login by number and PIN could count as another person."""
     attribute = [{"type": "CPR", "value": "010180-0000"}]
     number = str(
         register_at_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"]
@@ -135,16 +135,16 @@ def test_the_query_stands_in_the_body_alone(app: Flask, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("number", ["", "abc", "0101", "2 1", "../1", "1/password", "１", "99999999999"])  # noqa: RUF001
-def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Koha, number: str) -> None:
-    """Only Koha's own kind of number stands in a path."""
+def test_an_invalid_patron_id_is_not_put_into_a_url(koha: Simulation, library: Koha, number: str) -> None:
+    """Only a number as Koha makes it may stand in a path."""
     with pytest.raises(LibraryRefused):
         library.read(number, soon())
     assert koha.access.lines() == []
 
 
 @pytest.mark.parametrize("cpr", ["", "010180000", "01018000001", "120180ABC1", '"},{"', "010180--0000"])
-def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha, cpr: str) -> None:
-    """A constructed number, or none at all, finds nobody."""
+def test_only_ten_digits_are_searched(koha: Simulation, library: Koha, cpr: str) -> None:
+    """A constructed number, or none at all, finds no borrower."""
     with pytest.raises(LibraryRefused):
         library.find(cpr, soon())
     assert koha.access.lines() == []

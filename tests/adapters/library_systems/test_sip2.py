@@ -77,8 +77,8 @@ def test_a_machine_demands_both_a_valid_borrower_and_a_right_pin(*, text: str, a
         (lambda _: b"\x00\xff\r", "no answer that can be read", None),
     ],
 )
-def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting: str | None) -> None:
-    """It is worth another try, is counted, and quotes neither card nor PIN nor the login's secret."""
+def test_any_other_answer_raises_unavailable(answers: Answers, words: str, setting: str | None) -> None:
+    """It is tried again and counted, and the error quotes no card, PIN or login secret."""
     with run_sip2_port(answers) as (_, client, observed), pytest.raises(LibraryUnavailable, match=words) as caught:
         client.ask(CARD, PIN, until())
     assert caught.value.setting == setting
@@ -88,7 +88,7 @@ def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting
 
 
 @pytest.mark.parametrize("card", ["0101800000|ADx", "0101\r80", "", "\x00"])
-def test_what_would_end_a_field_is_not_sent(card: str) -> None:
+def test_a_card_number_with_a_separator_is_not_sent(card: str) -> None:
     """A bar or a line break in a card number would begin another field or message."""
     with run_sip2_port(answer_with(RIGHT)) as (port, client, _):
         assert not client.ask(card, PIN, until())

@@ -39,8 +39,8 @@ def test_a_text_is_read_in_any_script(written: str | None, read: str) -> None:
         "٠١٠١٨٠٠٠٠٠",
     ],
 )
-def test_what_nobody_can_read_or_may_see_is_no_text(written: object) -> None:
-    """The refusal says which field, and nothing of what stood there."""
+def test_unreadable_and_hidden_text_is_refused(written: object) -> None:
+    """The refusal names the field and does not quote its text."""
     with pytest.raises(RegisterRefused, match=r"^the field conavn of the answer is not as documented$"):
         read_text({"conavn": written}, "conavn")
 

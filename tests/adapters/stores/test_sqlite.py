@@ -85,8 +85,8 @@ def test_durable_commits_under_synchronous_full(
     assert [line for line in said[:written] if "synchronous" in line][-1].endswith("FULL" if durable else "NORMAL")
 
 
-def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, path: Path) -> None:
-    """Once the log is folded in, neither a dropped nor an overwritten value stands in a free page."""
+def test_erased_values_are_gone_from_the_file(store: Store, raw: sqlite3.Connection, path: Path) -> None:
+    """After a checkpoint, neither a dropped nor an overwritten value is in a free page."""
     for key in (KEY, Key("reference", "g")):
         store.put(key, StoredRecord(MARKER * 300, "1", LATER), None, NOW)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -42,8 +42,8 @@ def test_nothing_of_a_person_is_in_it(deployment: Deployment) -> None:
     assert not any(value in text for person in PERSONAS for value in person.attributes.get("cn", ()))
 
 
-def test_who_comes_through_a_proxy_reads_nothing(deployment: Deployment) -> None:
-    """Without a token in the configuration, no token is right; and nobody learns that there is anything."""
+def test_metrics_are_hidden_behind_a_proxy(deployment: Deployment) -> None:
+    """If no token is configured, every token is wrong and the answer is 404."""
     assert scrape(deployment, X_Forwarded_For="127.0.0.1")[0] == 404
     assert scrape(deployment, Forwarded="for=127.0.0.1")[0] == 404
     assert scrape(deployment, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404

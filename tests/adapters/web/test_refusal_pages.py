@@ -46,7 +46,7 @@ def test_a_refusal_is_one_sentence(code: str, app: Flask) -> None:
 
 
 @pytest.mark.parametrize("code", CANNOT_SIGN_UP)
-def test_nobody_is_sent_to_sign_up_who_cannot(app: Flask, code: str) -> None:
+def test_sign_up_is_not_offered_to_people_who_cannot(app: Flask, code: str) -> None:
     """A child and a person with two accounts are not offered another account by the page itself."""
     source = page(app, code, "en")
     assert find(source, "//main//*[contains(@class, 'main')]/text()") == ["Contact the library"]

@@ -140,7 +140,7 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
 
 
 @pytest.mark.parametrize("name", ["refused", "declined", "onward", "post-shared", "reveal", "error", "changed"])
-def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str) -> None:
+def test_a_page_after_a_form_has_a_link_to_the_other_language(app: Flask, name: str) -> None:
     """The link asks for the same step and carries nothing of what the form sent."""
     client = app.test_client()
     for answer in (client.post(f"/{name}?lang=da", data={"token": "t~t"}), client.get(f"/{name}?lang=da")):
@@ -161,7 +161,7 @@ HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 
 @pytest.mark.attack(27, 32)
-def test_what_came_from_outside_is_escaped(
+def test_external_values_are_escaped(
     site: Callable[..., Flask], question: Callable[..., Ask], login: Transaction
 ) -> None:
     """Values of attributes, forms and reasons are text on a page and nothing more.

@@ -68,7 +68,7 @@ def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
     assert told.startswith("library.system: it may create two borrowers")
 
 
-def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
+def test_services_with_the_library_account_are_reported_if_no_pin_is_checked(parts: Parts) -> None:
     """Each service that offers the library account."""
     library = Library(LibraryCapability.PIN_CHECKED)
     told = find_messages(parts, library)

@@ -23,7 +23,7 @@ ROLES = {"identity-admin": [ADMIN], "service-desk": [DESK]}
         ({"service-desk": [ADMIN, "ida@lib.au.dk"]}, ["admin.roles: ida@lib.au.dk: https://idp.au"]),
     ],
 )
-def test_whoever_could_never_come_in_is_told(folder: Path, roles: dict[str, list[str]], found: list[str]) -> None:
+def test_staff_who_could_never_log_in_are_reported(folder: Path, roles: dict[str, list[str]], found: list[str]) -> None:
     """No roles at all, or a scope that the institution may not assert."""
     path = folder / "broker.toml"
     text = path.read_text()

@@ -245,7 +245,7 @@ def test_a_mail_address_as_name_is_tried_by_examples(edit: Edit) -> None:
     assert before == []
 
 
-def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:
+def test_an_overdue_review_is_only_a_warning() -> None:
     """The day of review is for people."""
     late = live_policies.load(FOLDER, datetime(2027, 7, 1, tzinfo=UTC), NAMES)
     assert len(late.warnings) == 4

@@ -72,7 +72,7 @@ def test_every_block_of_the_document_is_done() -> None:
     assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == done > 12
 
 
-def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
+def test_removing_a_release_makes_an_example_fail(folder: Path) -> None:
     """The example that the document changes next fails first."""
     taken_away, mended = JOBS["stop-releasing"]
     do(folder, taken_away)

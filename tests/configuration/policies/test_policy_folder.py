@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_what_lies_beside_the_policies_is_left_alone(folder: Path) -> None:
-    """A schema, a note, what an editor hides, a folder."""
+def test_other_files_in_the_policy_folder_are_ignored(folder: Path) -> None:
+    """A schema, a note, hidden files of an editor, a folder."""
     found = PolicyFolder(folder).files()
     assert (dict(found.files), found.misnamed, found.removed) == ({"student.yaml": b"x"}, (), frozenset())
 

@@ -59,7 +59,7 @@ def test_the_rules_of_the_document_hold(around: PolicySurroundings, folder: Path
     assert list_faults(around, folder, text) == []
 
 
-def test_what_breaks_a_rule_is_told_as_the_document_says(around: PolicySurroundings, folder: Path) -> None:
+def test_a_broken_site_rule_is_reported_as_documented(around: PolicySurroundings, folder: Path) -> None:
     """The rule, the line that decides, and a person; before the job that breaks it the added rule holds too."""
     shipped = (ROOT / NAME).read_text(encoding="utf-8")
     rules = "#\n" * shipped.count("\n") + SITE_RULES[1]

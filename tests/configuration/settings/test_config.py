@@ -245,7 +245,7 @@ def test_a_secret_file_can_be_named_in_the_file_too(write: Write, tmp_path: Path
     assert faults(path)[0].startswith(f"{tmp_path}/koha: is shorter than 16 characters")
 
 
-def test_what_is_left_to_fill_in_is_told_once_and_alone(write: Write) -> None:
+def test_a_placeholder_is_reported_once(write: Write) -> None:
     """The placeholder has no second fault because of its type or of another key."""
     text = GOOD.replace("https://loans.example", "FILL IN: its entityID").replace(
         "https://koha.example", "FILL IN: a place"
@@ -417,7 +417,7 @@ MEETS = [
 
 
 @pytest.mark.parametrize(("upstream", "wanted", "given", "less"), MEETS)
-def test_no_class_is_declared_as_good_as_one_that_says_more(
+def test_a_class_is_not_met_by_a_weaker_one(
     write: Write, upstream: str, wanted: str, given: str, less: str | None
 ) -> None:
     """A PIN, a password and a low level meet neither a second factor nor a higher one, whatever is configured."""

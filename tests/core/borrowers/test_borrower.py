@@ -58,7 +58,7 @@ def test_the_plan(found: Borrower, planned: Change | None) -> None:
         ((replace(THERE, cpr="0201990000", mark="a" * 32, category="PRIV"),), "different_person"),
     ],
 )
-def test_what_is_found_may_be_a_case(found: tuple[Borrower, ...], reason: str | None) -> None:
+def test_wrong_or_several_borrowers_become_a_case(found: tuple[Borrower, ...], reason: str | None) -> None:
     """Two borrowers with one number, and one that is not this person's."""
     assert find_case_reason(found, WANTED.person, WANTED.cpr or "") == reason
 

@@ -52,8 +52,8 @@ def test_no_field_begins_a_formula_or_holds_markup(field: str, value: str) -> No
 
 
 @given(st.sampled_from(NAMES), st.text(max_size=30))
-def test_what_is_harmless_is_left_as_it_is(field: str, value: str) -> None:
-    """Done twice it is done once: a login never finds that it would write the field again."""
+def test_cleaning_a_field_twice_changes_nothing(field: str, value: str) -> None:
+    """Otherwise every login would write the field again."""
     kept = make_harmless(field, value)
     if kept is not None:
         assert make_harmless(field, kept) == kept

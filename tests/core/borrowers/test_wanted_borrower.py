@@ -50,8 +50,8 @@ def test_the_register_is_asked_only_where_fields_may_be_written(permit: Any, *, 
 
 
 @pytest.mark.parametrize("case", ["no policy", "no rule", "by a PIN"])
-def test_nobody_is_wanted_where_no_rule_makes_a_borrower(permit: Any, case: str) -> None:
-    """And nobody by the library account itself: its category would renew itself for ever."""
+def test_without_a_borrower_rule_no_borrower_is_wanted(permit: Any, case: str) -> None:
+    """Nor for a login with the library account: its category would renew itself for ever."""
     decision, attributes = permit(borrower="make"), Attributes({"cpr": ("1403044004",)})
     assert decision.policy
     if case == "no policy":

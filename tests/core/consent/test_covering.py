@@ -117,7 +117,7 @@ def test_an_address_as_nameid_covers_no_other_name(hmacs: LookupHmacs, yes: Any)
     assert is_covered(made, replace(ASKED, name_id_format=TRANSIENT), hmacs)
 
 
-def test_what_a_receipt_holds_is_of_its_person_alone(hmacs: LookupHmacs, yes: Any) -> None:
+def test_receipts_of_two_persons_share_no_digest(hmacs: LookupHmacs, yes: Any) -> None:
     """Two people with one affiliation have no digest of it in common, and none is there twice."""
     first, second = yes(), yes(person="q")
     assert len(set(first.parts)) == len(first.parts) == len(ASKED.parts)

@@ -51,10 +51,10 @@ def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, hmacs: Looku
     assert replace(disclosure, **_other(field)).page_digest(hmacs) != disclosure.page_digest(hmacs)
 
 
-def test_who_gets_it_is_bound_without_a_controller_too(
+def test_the_receiver_is_bound_without_a_controller_too(
     service: Service, permit: Callable[..., Decision], hmacs: LookupHmacs
 ) -> None:
-    """The page then names the service itself as the receiver: a yes to one is none to another of its name."""
+    """The page then names the service itself: a consent for one does not count for another with its name."""
     nameless = replace(service, controller=None)
     agreed, other = (disclose(permit(), each, "acs", None) for each in (nameless, replace(nameless, label=OTHER)))
     assert agreed.page_digest(hmacs) != other.page_digest(hmacs)

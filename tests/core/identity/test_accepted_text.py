@@ -79,7 +79,7 @@ def find_faults(text: str, kinds: Iterable[TextKind]) -> set[str | None]:
 
 @pytest.mark.attack(21)
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
-def test_what_nobody_sees_is_no_text(text: str) -> None:
+def test_invisible_characters_are_refused(text: str) -> None:
     """Control, format, private and unassigned characters are refused in every kind, a person's name included."""
     assert find_faults(text, TextKind) == {BAD_CHARACTERS}
 

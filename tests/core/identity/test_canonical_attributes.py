@@ -239,7 +239,7 @@ def test_no_map_lets_an_institution_assert_another_scope(name: str) -> None:
     assert reading.withheld == ((name, "scope_mismatch"),)
 
 
-def test_no_upstream_asserts_what_is_ours() -> None:
+def test_our_own_attributes_cannot_be_asserted() -> None:
     """A map that reads one of these would let an upstream name the borrower, or prove a mailbox."""
     assert sorted(OURS) == ["borrower_category", "borrower_number", "kaldemail_domain"]
 

@@ -58,7 +58,7 @@ def test_classifying_is_total(value: str, today: date) -> None:
 
 
 @given(st.text("0123456789", min_size=10, max_size=10), st.dates())
-def test_who_has_a_kind_has_a_bearable_age(value: str, today: date) -> None:
+def test_a_valid_number_has_a_plausible_age(value: str, today: date) -> None:
     """No number that is not invalid makes somebody unborn or older than 125."""
     if cpr.classify(value, today) is not CprKind.INVALID:
         age = cpr.compute_age(value, today)
@@ -205,7 +205,7 @@ def test_a_random_id_is_no_number(value: UUID) -> None:
         ("Høj – 140304 – 4004", "Høj - #"),  # found, so plain
     ],
 )
-def test_what_reads_as_a_number_is_blotted_out(text: str, blotted: str) -> None:
+def test_possible_numbers_are_masked(text: str, blotted: str) -> None:
     """Constructed numbers too, where no letter or digit follows; the mark is never read as a pattern."""
     assert cpr.mask_numbers(text, "#") == blotted
     assert cpr.mask_numbers(text, r"\1") == blotted.replace("#", r"\1")

@@ -107,7 +107,7 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
     assert class_of(rules, came) == expected
 
 
-def test_who_is_not_let_in_is_of_no_class() -> None:
+def test_a_login_below_the_minimum_has_no_class() -> None:
     """A level below what is configured satisfies no service, though it be one that it asked for."""
     rules, came = make_eid_upstream(eid_attributes(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
     assert class_of(rules, came) is None
@@ -194,8 +194,8 @@ def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, st
 
 
 @pytest.mark.parametrize("purpose", [LoginPurpose.LOGIN, LoginPurpose.CHOICES])
-def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(purpose: LoginPurpose) -> None:
-    """The other ways stay. A service without another way is refused."""
+def test_the_library_account_is_not_offered_if_pins_cannot_be_checked(purpose: LoginPurpose) -> None:
+    """The other upstreams stay. A service without another upstream refuses the request."""
     rules = replace(HOUSES, pins_checked=False)
     assert rules.list_upstreams(asking(), purpose) == ("nemid", "wayf")
     assert rules.list_upstreams(asking("none"), purpose) == ()

@@ -87,7 +87,7 @@ def test_an_address_is_suggested_where_it_could_prove(mail: str | None, suggeste
 
 
 @pytest.mark.parametrize("intent", [None, "student"])
-def test_nobody_else_is_asked_for_the_proof(intent: str | None) -> None:
+def test_the_proof_is_asked_only_for_its_intent_and_once(intent: str | None) -> None:
     """A person with another intent, or with the proof already, is not asked for it."""
     assert proof_step(make_nemid_login(reading(), intent), POLICIES, NOW) is None
     assert proof_step(make_nemid_login(reading(kaldemail_domain="auh.rm.dk"), "nurse"), POLICIES, NOW) is None

@@ -246,8 +246,10 @@ def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit:
         assert after(passive, decision) == Refuse("passive", NO_PASSIVE, decision)
 
 
-def test_nobody_is_asked_in_vain(arrived_transaction: Transaction, after: Next, permit: Any) -> None:
-    """A missing mail address is proved before the consent question (R22)."""
+def test_a_missing_mail_address_is_proved_before_consent(
+    arrived_transaction: Transaction, after: Next, permit: Any
+) -> None:
+    """The person is not asked for a consent that could not be used (R22)."""
     step = after(
         replace(arrived_transaction, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make")
     )

@@ -65,7 +65,7 @@ def test_a_bound_transaction_lasts_half_an_hour_from_its_beginning(transaction: 
     assert waiting.bind("b1").until == transaction.begun + timedelta(minutes=30)
 
 
-def test_what_was_authenticated_at_a_shared_computer_idles_out(
+def test_an_authenticated_login_at_a_shared_computer_times_out(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
     """From the authentication on, three minutes after each visit, and half an hour after its beginning at most."""

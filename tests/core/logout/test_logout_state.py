@@ -69,7 +69,7 @@ def test_the_status_is_honest(
 
 @pytest.mark.parametrize("peer", [A, UP])
 @pytest.mark.parametrize("state", ParticipantState)
-def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: ParticipantState) -> None:
+def test_a_session_that_could_not_be_ended_is_reported(peer: LogoutPeer, state: ParticipantState) -> None:
     """A peer that failed, was silent or could not be reached remains; one that was kept by choice does not."""
     unwanted = {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
     assert has_open_sessions(logout((peer, state))) is (state in unwanted)
@@ -85,7 +85,7 @@ def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream
     assert all(chosen.choose_scope(other) == chosen for other in get_args(LogoutScope))
 
 
-def test_who_is_always_asked_is_not_asked_about() -> None:
+def test_an_upstream_that_is_always_logged_out_needs_no_question() -> None:
     """An upstream configured so is ended whatever the person says of the rest, and without a page where it is alone."""
     alone = logout((UP, ParticipantState.OPEN), going=False)
     always = replace(alone, participants=(replace(alone.participants[0], always=True),)).skip_question()
@@ -98,7 +98,7 @@ def test_who_is_always_asked_is_not_asked_about() -> None:
     ]
 
 
-def test_who_has_answered_is_not_asked_about() -> None:
+def test_no_question_if_only_an_always_asked_upstream_is_left() -> None:
     """Where all that is left open is always asked, no page asks the person how far to go."""
     begun = logout((A, ParticipantState.ENDED), (B, ParticipantState.KEPT), (UP, ParticipantState.OPEN), going=False)
     always = replace(begun.participants[2], always=True)
@@ -129,8 +129,8 @@ def test_going_on_without_one_needs_its_request() -> None:
     assert asked.skip_participant("_q").participants[0].state is ParticipantState.SILENT
 
 
-def test_who_is_asked_again_is_sent_another_request() -> None:
-    """By the link of the page that waits for it; the answer to the first request counts no more."""
+def test_asking_again_sends_a_new_logout_request() -> None:
+    """The answer to the first request no longer counts."""
     asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
     assert asked.ask_again("_other") == asked
     turn = next_logout_step(asked.ask_again("_q"))

@@ -38,6 +38,6 @@ def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
         MailboxCodeMail(code="0058 5837", claimant="Ann"),
     ],
 )
-def test_what_works_in_a_letter_is_not_in_its_repr(letter: MailContent) -> None:
+def test_the_repr_of_a_mail_hides_code_and_link(letter: MailContent) -> None:
     """A code and a link that work do not reach a log by way of an error that shows the letter."""
     assert "5837" not in repr(letter)

@@ -74,7 +74,7 @@ LOGINS = st.builds(
 
 @settings(max_examples=scale_examples(40))
 @given(POLICIES, LOGINS)
-def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFacts) -> None:
+def test_only_listed_attributes_that_were_sent_are_released(policies: list[Policy], login: LoginFacts) -> None:
     """Released is a part of the attributes and of the entry; each attribute of the person has exactly one fate."""
     decision = decide(login, LOANS, *policies)
     for listed, values in decision.released:

@@ -50,8 +50,8 @@ BY_MAIL = {"upstream": ("nemid",), "mail_domain": ("a.example", "b.example")}
         ([], None),
     ],
 )
-def test_what_is_lacking(match: list[dict[str, tuple[str, ...]]], lacks: str | None) -> None:
-    """The proof that alone is missing; nothing that another way to log in, another day or another file would fix."""
+def test_only_a_single_missing_proof_is_found(match: list[dict[str, tuple[str, ...]]], lacks: str | None) -> None:
+    """Not if another upstream, another day or another policy would be needed."""
     assert find_missing(LOGIN, (MAIL, CARD), *match) == lacks
 
 

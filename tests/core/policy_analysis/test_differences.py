@@ -174,7 +174,7 @@ class Counts:
             self.false += (row.service, row.change.text) not in shown
 
 
-def test_what_random_logins_show_to_be_wider_has_a_row(tmp_path: Path) -> None:
+def test_changes_shown_by_random_logins_have_a_row(tmp_path: Path) -> None:
     """Of all pairs together at least 99 of 100, and each row is shown by its own login."""
     draw, counts = Random(1), Counts()
     before = load_policies(tmp_path / "before", FILES)

@@ -33,7 +33,7 @@ def private(world: Any) -> Borrower:
 
 
 @pytest.mark.parametrize(("person", "service"), [(None, "make"), (Person("p"), None), (Person("p"), "none")])
-def test_no_account_is_looked_for_where_none_may_be(
+def test_the_library_system_is_not_asked_without_need(
     world: Any, logins: Any, person: Person | None, service: str | None
 ) -> None:
     """Without a person, a needed borrower or a free case the library system is not asked."""
@@ -73,7 +73,7 @@ def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any]
 
 
 @pytest.mark.usefixtures("private")
-def test_who_declined_keeps_the_category_in_this_login(logins: Any, private: Borrower) -> None:
+def test_a_declined_upgrade_is_not_offered_again_in_this_login(logins: Any, private: Borrower) -> None:
     """The next login asks again."""
     declined = replace(logins.transaction(), upgrade=False)
     assert logins.account(declined, logins.read_login()).upgrade_from is None
@@ -84,7 +84,7 @@ def test_who_declined_keeps_the_category_in_this_login(logins: Any, private: Bor
     ("kind", "reason"),
     [("none", "cpr_required"), ("replacement", "replacement_number"), ("constructed", "constructed_number")],
 )
-def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reason: str) -> None:
+def test_without_a_usable_number_the_reason_is_shown(logins: Any, kind: str, reason: str) -> None:
     """The account is found by other ways than this login, and the page names them."""
     arrived = logins.read_login("cpr", borrower="need")
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
@@ -143,10 +143,10 @@ def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, priv
         (AccountState.WANTED, 60, EnrolmentOutcome.UNCHANGED),
     ],
 )
-def test_what_was_made_while_a_login_waited_is_new_to_it(
+def test_a_borrower_made_during_a_login_counts_as_created(
     world: Any, logins: Any, waited: AccountState | None, begun: int, outcome: EnrolmentOutcome
 ) -> None:
-    """And to no login that did not wait, or began when the borrower was there."""
+    """But not in a login that did not wait, or that began after the borrower was made."""
     transaction = logins.transaction()
     logins.enrol(transaction, logins.read_login(), patience=0)
     world.worker.step()

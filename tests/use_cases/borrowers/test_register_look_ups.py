@@ -197,7 +197,7 @@ def test_no_number_leaves_without_its_line_in_the_audit_log(desk: Desk, monkeypa
 
 
 @pytest.mark.parametrize("what", ["gone", "two", "another"])
-def test_nobody_is_asked_about_whose_borrower_is_not_theirs_any_more(desk: Desk, what: str) -> None:
+def test_a_look_up_is_dropped_if_the_borrower_is_no_longer_the_persons(desk: Desk, what: str) -> None:
     """The number must lead to the borrower of the request, and to no other."""
     desk.enrol()
     library = desk.world.library

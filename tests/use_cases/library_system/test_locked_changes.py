@@ -88,7 +88,7 @@ def test_a_write_without_an_answer_is_waited_for(deployment: Deployment, fault: 
     change_address(library, BY + LATE)
 
 
-def test_what_a_process_that_died_has_sent_is_waited_for(
+def test_a_change_waits_for_the_write_of_a_crashed_process(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It learned of no answer: its write may come ten minutes later, over another change."""

@@ -18,7 +18,7 @@ CPR: Final = "0101990000"
 # Begun
 
 
-def test_what_a_stranger_has_begun_is_small(logins: Any) -> None:
+def test_a_new_transaction_is_small(logins: Any) -> None:
     """The longest request that is kept makes a record of 2 kB beside its RelayState; a longer one is refused."""
     relay = "r" * 2000
     long = replace(logins.request(), relay_state=relay, requester_ids=("https://one.example/",))
@@ -140,7 +140,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
 # The borrower
 
 
-def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
+def test_enrolment_is_refused_at_any_other_step(logins: Any) -> None:
     """Neither before the person agreed nor where the policies deny: nothing is requested."""
     for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
         context = logins.log_in(logins.begun(), answer)

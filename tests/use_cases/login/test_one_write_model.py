@@ -504,7 +504,7 @@ def test_directed_courses(course: Course, fresh: FRESH) -> None:
 
 @pytest.mark.parametrize("fate", OUTCOMES)
 @pytest.mark.parametrize("turn", ["released", WRITE, "marks"])
-def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fresh: FRESH) -> None:
+def test_the_next_request_finishes_an_interrupted_login(turn: str, fate: str, fresh: FRESH) -> None:
     """Wherever it ends: the same address opened again lands, and every law holds."""
     machine = OneWriteMachine(fresh)
     first = opens(machine)

@@ -71,7 +71,7 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
+def test_the_requirements_of_enrolment_do_not_stop_a_borrower(logins: Any, *, there: bool) -> None:
     """Only a person whose CPR number finds a borrower is let in."""
     if there:
         logins.put_on_shelf(category="STUD")

@@ -127,7 +127,7 @@ def test_a_proof_that_staff_remove_frees_the_mailbox(persons: PersonRecords) -> 
     assert keep_proof(persons, "bo", kaldemail(NOW), NOW)
 
 
-def test_what_was_written_after_a_deletion_stays() -> None:
+def test_values_written_after_a_deletion_stay() -> None:
     """A later record stays. A restored one keeps the requests and answers of later, and nothing else."""
     later = NOW + timedelta(hours=1)
     old = (

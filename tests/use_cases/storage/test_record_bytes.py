@@ -34,6 +34,6 @@ def test_a_record_of_another_kind_does_not_read() -> None:
         load(Transaction, WRITTEN)
 
 
-def test_what_is_written_is_read() -> None:
+def test_a_dumped_record_is_loaded_again() -> None:
     """Dump and load are each other's inverse."""
     assert load(Account, WRITTEN) == Account("7", AccountState.DONE)

@@ -76,7 +76,7 @@ def entities(monkeypatch: pytest.MonkeyPatch) -> Entities:
     return Entities(monkeypatch)
 
 
-def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None:
+def test_without_an_authentication_no_policy_decides(entities: Entities) -> None:
     """No attribute is read, and no policy decides."""
     assert evaluate_login(entities.rules, replace(BEGUN, authentication=None), NOW) is None
     assert entities.counts == {}

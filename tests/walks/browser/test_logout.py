@@ -34,7 +34,7 @@ def open_at(person: Visitor) -> list[str]:
     return [str(each.get_attribute("href")) for each in person.find("a[href$='/log-out']").all()]
 
 
-def test_who_logs_out_everywhere_is_out_everywhere(visit: Visit) -> None:
+def test_a_logout_everywhere_ends_all_sessions(visit: Visit) -> None:
     """One service asks, the person says everywhere, and the chain goes through the other and the hub and back."""
     person = visit()
     log_in(person, "asta")

@@ -189,7 +189,7 @@ def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: s
     assert len(person.demo.patrons.patrons.rows()) == len(before)
 
 
-def test_who_needs_an_account_comes_back_to_the_service(visit: Visit) -> None:
+def test_a_sign_up_leads_back_to_the_service(visit: Visit) -> None:
     """MyPrint without an account leads to the sign-up pages, and the sign-up ends with the way to MyPrint."""
     person = visit()
     person.open("library", "/myprint")

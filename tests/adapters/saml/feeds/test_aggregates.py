@@ -69,8 +69,10 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
 
 @pytest.mark.parametrize("piece", [7, 64, 1_000_000])
 @pytest.mark.parametrize("written", WRITTEN)
-def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
+def test_feeds_signed_by_xmlsec_are_verified(
+    written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest is right wherever the stream is cut into pieces."""
     monkeypatch.setattr(streamed_signature, "_PIECE", piece)
     octets = metadata_feeds.sign_feed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
@@ -88,8 +90,8 @@ def test_a_list_of_prefixes_is_obeyed(written: str, forge: Forge) -> None:
     assert _read(octets, forge, ONE).entities[ONE]
 
 
-def test_what_is_kept_is_what_was_signed(forge: Forge) -> None:
-    """An entity comes out as the octets that went into the digest, its comments gone with those that nobody signed."""
+def test_an_entity_has_the_octets_that_were_signed(forge: Forge) -> None:
+    """An extracted entity contains the octets of the digest, without comments, which are not signed."""
     octets = metadata_feeds.sign_feed(
         metadata_feeds.build_feed(entity(inside="<md:Organization/>on<!-- -->e")), forge.upstream.key
     )

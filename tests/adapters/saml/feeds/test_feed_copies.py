@@ -18,8 +18,8 @@ def _keep(copies: Copies) -> None:
     copies.write_note(DOCUMENT, Note(NOW))
 
 
-def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
-    """Only the owner can read and write the copies: a writer could restore an older copy."""
+def test_only_the_owner_can_read_and_write_the_copies(tmp_path: Path) -> None:
+    """Another writer could restore an older copy."""
     before = os.umask(0)
     try:
         _keep(Copies(tmp_path / "state" / "f"))

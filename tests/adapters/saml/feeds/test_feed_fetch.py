@@ -48,8 +48,8 @@ def refusal(asked: Feed, document: Document | None = None) -> str:
     return refused.value.cause
 
 
-def test_what_did_not_change_is_not_sent_again(publisher: Publisher) -> None:
-    """The server's mark goes back to it, and its "not modified" is no document."""
+def test_an_unchanged_feed_is_not_sent_again(publisher: Publisher) -> None:
+    """The ETag is sent back, and a 304 answer contains no document."""
     body, etag = fetch_feed(feed(publisher.url))
     assert body == BODY
     assert etag

@@ -124,8 +124,8 @@ def test_it_is_asked_again_when_it_is_due(station: Station) -> None:
 
 @pytest.mark.parametrize(("asked", "early", "late"), [("PT10M", 9, 10), ("PT1S", 4, 5), ("P5D", 59, 60)])
 @pytest.mark.profile(4)
-def test_what_the_publisher_asks_is_obeyed(station: Station, asked: str, early: int, late: int) -> None:
-    """A shorter cacheDuration is, down to five minutes; a longer one not beyond what is configured."""
+def test_a_shorter_cache_duration_is_obeyed(station: Station, asked: str, early: int, late: int) -> None:
+    """Down to five minutes. A cacheDuration above the configured interval is ignored."""
     station.publish(idp_entity(HUB), more=f' cacheDuration="{asked}"')
     worker = station.worker()
     turn(worker)
@@ -238,7 +238,7 @@ def test_an_older_feed_is_an_alarm(station: Station) -> None:
 
 
 @pytest.mark.attack(33)
-def test_what_was_replaced_does_not_come_again(station: Station) -> None:
+def test_a_replaced_feed_is_not_accepted_again(station: Station) -> None:
     """Two feeds with the same end have no order, but a replaced feed is refused when it comes again."""
     worker = station.worker()
     first = station.publish(idp_entity(HUB))
@@ -253,8 +253,8 @@ def test_what_was_replaced_does_not_come_again(station: Station) -> None:
 
 
 @pytest.mark.attack(33)
-def test_what_has_run_out_still_bars_what_was_before_it(station: Station) -> None:
-    """A revocation that is good for a day must not be undone on the third, nor by a restart in between."""
+def test_an_expired_feed_still_blocks_older_ones(station: Station) -> None:
+    """A revocation must not be undone after the feed has expired, also not by a restart."""
     worker, late = station.worker(), NOW + timedelta(days=3)
     first = station.publish(idp_entity(HUB), created=FIRST)
     turn(worker)

@@ -205,7 +205,7 @@ def test_a_service_that_says_it_encrypts_must_have_the_key(parties: Parties) -> 
 
 
 @pytest.mark.parametrize("change", [{"service": "open"}, {"acs": f"{OPEN}/acs"}])
-def test_what_was_shown_for_another_does_not_leave(parties: Parties, change: dict[str, Any]) -> None:
+def test_a_disclosure_for_another_service_or_acs_is_not_sent(parties: Parties, change: dict[str, Any]) -> None:
     """A disclosure belongs to one service and one ACS (docs/reference/design.md#invariant-3)."""
     with pytest.raises(BrokerError, match="another service or ACS"):
         respond(parties, replace(parties.disclosure(), **change))

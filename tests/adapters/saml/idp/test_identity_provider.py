@@ -44,8 +44,8 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
     ],
 )
 @pytest.mark.profile(24, 26, 27)
-def test_what_is_asked_is_read(parties: Parties, change: Change, read: dict[str, Any]) -> None:
-    """Each part of a request, in every spelling that services use.
+def test_each_part_of_a_request_is_read(parties: Parties, change: Change, read: dict[str, Any]) -> None:
+    """In every spelling that services use.
 
     Source: docs/reference/interop.md#requests.
     """

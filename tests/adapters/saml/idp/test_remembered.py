@@ -43,10 +43,8 @@ def passes(parties: Parties, xml: bytes, upstream: str, seconds: int) -> bool:
 @pytest.mark.attack(15)
 @pytest.mark.parametrize("minutes", [None, 1, 4, 60])
 @pytest.mark.parametrize("upstream", ["eid", "wayf"])
-def test_what_was_spent_is_remembered_as_long_as_it_could_be_taken(
-    parties: Parties, upstream: str, minutes: int | None
-) -> None:
-    """The record, kept for SKEW beyond the end it is given, outlives the last second at which the answer passes."""
+def test_a_used_answer_is_remembered_until_it_expires(parties: Parties, upstream: str, minutes: int | None) -> None:
+    """The record of the answer outlives the last second at which the answer would be accepted."""
     xml = answer(parties, upstream, minutes)
     kept = parties.receive(xml, upstream).until + SKEW
     last = bisect_left(range(700), 1, key=lambda each: int(not passes(parties, xml, upstream, each))) - 1

@@ -86,8 +86,10 @@ def test_the_three_steps(folder: Path, track: str) -> None:
 @pytest.mark.parametrize(
     ("use", "switch", "finish"), [("signing", HELD + RELOADED, RELOADED), ("encryption", RELOADED, HELD + RELOADED)]
 )
-def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: timedelta, finish: timedelta) -> None:
-    """A key signs when every valid copy has it, and goes when no valid copy encrypts to it; no sooner, no later."""
+def test_each_step_waits_for_the_oldest_valid_copy(
+    folder: Path, use: str, switch: timedelta, finish: timedelta
+) -> None:
+    """A key signs when every valid copy has it, and is removed when no valid copy encrypts to it."""
     at, track = NOW, f"sp-{use}"
     rotate(folder, at, [track])
     for wait, did in ((switch, "switch"), (finish, "finish")):

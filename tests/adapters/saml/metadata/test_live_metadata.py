@@ -169,8 +169,8 @@ def test_scopes_and_names_come_from_the_hubs_proxy(station: Station) -> None:
 
 
 @pytest.mark.attack(33)
-def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> None:
-    """Two members may claim one name: neither widens the other's scopes, keys or categories, and a notice names it."""
+def test_an_entity_that_is_listed_twice_is_not_used(station: Station) -> None:
+    """Two members may claim one entityID. Neither widens the other's scopes, keys or categories; a notice names it."""
     vouched = idp_entity(LOANS).replace("<md:IDPSSODescriptor", ATTRIBUTES.replace("SPSSO", "IDPSSO"), 1)
     station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(AU, "ku.dk"), vouched, sp_entity(LOANS))
     left = Institution(AU, unwritten=frozenset(("scopes",)))
@@ -237,8 +237,8 @@ def test_an_encryption_key_may_come_and_go(station: Station) -> None:
     assert live.snapshot.services["my-loans"].encrypts
 
 
-def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
-    """A party that its federation takes out of a feed, or whose end has come, can neither be asked nor answer."""
+def test_a_party_removed_from_a_feed_is_no_longer_trusted(station: Station) -> None:
+    """It can neither get a request nor answer one; so can an expired one."""
     everyone = station.everyone
     (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
     station.publish(hub(everyone.hub))
@@ -448,8 +448,8 @@ def test_without_a_feed_one_file_may_hold_all(station: Station) -> None:
     assert live.alarms(NOW) == []
 
 
-def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:
-    """Fourteen days before a validUntil in the folder, or before the last certificate of a party there."""
+def test_a_warning_comes_two_weeks_before_metadata_expires(station: Station) -> None:
+    """Also before the last certificate of a party in the folder expires."""
     write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
     write_file(station, "hub", hub(station.everyone.hub))
     missing = Service("missing", "https://missing.example", WORDS, ("wayf",))

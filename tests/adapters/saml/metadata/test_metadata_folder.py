@@ -126,8 +126,8 @@ def test_the_default_acs_is_the_standards(folder: Path, marks: tuple[str | None,
 @pytest.mark.parametrize("place", ["EntitiesDescriptor", "EntityDescriptor", "IDPSSODescriptor"])
 @pytest.mark.parametrize(("seconds", "sound"), [(-1, False), (0, False), (1, True)])
 @pytest.mark.profile(6)
-def test_what_has_run_out_is_refused(parties: Parties, folder: Path, place: str, seconds: int, sound: bool) -> None:
-    """ValidUntil counts wherever it stands around the descriptor, with the three minutes that clocks may differ by."""
+def test_expired_metadata_is_refused(parties: Parties, folder: Path, place: str, seconds: int, sound: bool) -> None:
+    """A validUntil counts on the descriptor and on the elements around it, with three minutes of clock skew."""
     entity = idp_entity(HUB, key_descriptor(parties.hub.certificate))
     whole = f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{entity}</md:EntitiesDescriptor>'
     until = stamp(NOW + timedelta(seconds=seconds) - SKEW)
@@ -282,7 +282,7 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.contents.faults == {}
 
 
-def test_what_is_taken_out_is_out(folder: Path) -> None:
+def test_a_party_removed_from_the_folder_is_removed(folder: Path) -> None:
     """A party that is removed from the folder is not kept from the earlier content."""
     before = contents(folder)
     (folder / "hub.xml").unlink()

@@ -235,7 +235,7 @@ def test_no_value_is_cut_in_two(cut: str, certificates: Certificates, tmp_path: 
     assert scopes == (("",) if "<x>" in cut else ("peer.example",))
 
 
-def test_what_is_never_read_is_never_judged(certificates: Certificates, parties: Parties, tmp_path: Path) -> None:
+def test_unused_parts_of_metadata_are_ignored(certificates: Certificates, parties: Parties, tmp_path: Path) -> None:
     """Foreign roles, extensions and contacts are ignored, with their keys."""
     stranger = "".join(line for line in parties.stranger.certificate.decode().splitlines() if "CERT" not in line)
     hidden = f'<x:x xmlns:x="urn:x">{_key(stranger, "signing")}</x:x>'

@@ -82,7 +82,7 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_whose_a_scope_is(case: str) -> None:
+def test_scopes_from_metadata_never_overlap_another_institution(case: str) -> None:
     """Scopes in broker.toml are final; a feed adds to empty ones, but never scopes that overlap another's."""
     (au, ku), says, expected = CASES[case]
     assert scopes(au, ku, au_says=says.get("au_says", ()), ku_says=says.get("ku_says", ())) == expected
@@ -97,14 +97,14 @@ def test_a_dispute_takes_nothing_from_the_one_who_had_it(claim: str) -> None:
 
 
 @pytest.mark.attack(21)
-def test_what_was_had_is_not_free_while_it_is_not_published() -> None:
-    """Else B had it for good, once A's metadata was left out of a feed for an hour; a person settles that."""
+def test_a_scope_missing_from_the_feed_is_not_given_to_another() -> None:
+    """Otherwise B would keep A's scope if a feed left A out for an hour. An administrator settles that."""
     had = {f"wayf {AU}": frozenset(("au.dk",))}
     assert scopes(*FED, ku_says=("au.dk",), had=had) == ((), (), 1)
 
 
-def test_what_is_had_undisputed_is_remembered() -> None:
-    """Of an institution that is configured, and whose scopes are left to its metadata."""
+def test_undisputed_scopes_are_remembered() -> None:
+    """Only those of configured institutions whose scopes come from metadata."""
     published = {AU: PublishedInstitution((AU,), ("au.dk",)), KU: PublishedInstitution((KU,), ("ku.dk",))}
     had = {f"wayf {AU}": frozenset(("old.au.dk",)), "wayf https://gone.example": frozenset(("gone.dk",))}
     completed = complete_upstreams(upstreams(FED[0], replace(FED[1], unwritten=frozenset())), published, had)
@@ -140,8 +140,8 @@ def test_no_alias_names_two(theirs: Institution) -> None:
 
 
 @pytest.mark.parametrize("published", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
-def test_what_one_upstream_may_read_another_may_not(published: dict[str, PublishedInstitution]) -> None:
-    """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
+def test_two_upstreams_of_an_entity_keep_separate_rights(published: dict[str, PublishedInstitution]) -> None:
+    """Each upstream has its own entry in broker.toml; neither gets the rights or scopes of the other."""
     first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
     second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
     completed = complete_upstreams(upstreams(first, second), published, {})

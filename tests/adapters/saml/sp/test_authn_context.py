@@ -42,7 +42,7 @@ def receive_context(parties: Parties, cap: Assurance, change: Any) -> Authentica
 
 @pytest.mark.parametrize("cap", CAPS)
 @pytest.mark.parametrize("written", [*LEAST, PASSWORD])
-def test_no_class_says_more_than_the_institution_is_good_for(parties: Parties, written: str, cap: Assurance) -> None:
+def test_the_class_is_limited_by_the_institutions_maximum(parties: Parties, written: str, cap: Assurance) -> None:
     """One above the cap is unspecified, so that no service is satisfied by it; one within, or without level, stays."""
     kept = LEAST.get(written, Assurance.SELF_ASSERTED) <= cap
     found = receive_context(parties, cap, say(CLASS, written)).authn_context

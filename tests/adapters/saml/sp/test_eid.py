@@ -82,10 +82,10 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("contexts", "comparison", "least", "level"), ASKED)
-def test_what_a_service_asks_is_mapped(
+def test_the_requested_class_is_mapped_to_an_nsis_level(
     parties: Parties, contexts: tuple[str, ...], comparison: str, least: str, level: str | None
 ) -> None:
-    """The lowest NSIS level that will do, never below our own minimum, and never the service's words.
+    """The lowest NSIS level that suffices, never below our own minimum; the service's own classes are not passed on.
 
     Source: docs/reference/saml-profiles.md#15.
     """

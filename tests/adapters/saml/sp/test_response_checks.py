@@ -91,7 +91,7 @@ ALLOWED: Final[dict[str, Message]] = {
 
 
 @pytest.mark.parametrize("case", ALLOWED)
-def test_what_the_profile_allows_offends_no_check(parties: Parties, case: str) -> None:
+def test_permitted_variants_pass_every_check(parties: Parties, case: str) -> None:
     """A true Response, and one changed in a way that upstreams may."""
     assert offending(ALLOWED[case].make_received(parties)) == []
 

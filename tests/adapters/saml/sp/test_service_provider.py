@@ -171,7 +171,7 @@ KEPT = {"authn_context": PASSWORD, "authorities": (AU,), "name_id": "_t1", "sess
         (edit(NAME_ID, SPProvidedID=" p"), {"name_id": None}, ("NameID", "blanks_around")),
     ],
 )
-def test_what_is_not_accepted_is_left_out_and_told(
+def test_an_unacceptable_value_is_left_out_and_reported(
     parties: Parties, change: Any, kept: dict[str, Any], withheld: tuple[str, str]
 ) -> None:
     """Services and logouts do not get the value; the login continues with the other values."""
@@ -200,7 +200,7 @@ def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, 
 
 
 @pytest.mark.profile(20)
-def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
+def test_optional_parts_of_an_assertion_may_be_missing(parties: Parties) -> None:
     """NameID, AuthnContext class, session and attributes are not required.
 
     Source: docs/reference/saml-profiles.md#20.

@@ -50,8 +50,8 @@ def decrypt_assertion(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> 
     ("transport", "inner"),
     [(XENC + "rsa-oaep-mgf1p", ""), (XENC + "rsa-oaep-mgf1p", DIGEST), (OAEP11, DIGEST + MASK), (OAEP11, MASK)],
 )
-def test_what_peers_encrypt_with_is_decrypted(content: str, transport: str, inner: str, forge: Forge) -> None:
-    """AES-GCM in three sizes under RSA-OAEP in both spellings gives the assertion, its signature good."""
+def test_the_usual_algorithms_are_decrypted(content: str, transport: str, inner: str, forge: Forge) -> None:
+    """AES-GCM in all key sizes, with RSA-OAEP in both spellings."""
     sealed = forge.encrypt(plain(forge, "Søren"), content=content, transport=transport, inner=inner)
     assert decrypt_assertion(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
 
@@ -239,8 +239,8 @@ UNIFORM: dict[str, Callable[[Forge], Any]] = {
 
 @pytest.mark.attack(23)
 @pytest.mark.parametrize("name", UNIFORM)
-def test_what_fails_after_decryption_began_is_one_cause(name: str, forge: Forge) -> None:
-    """Neither padding, nor XML, nor schema, nor XML security tells an attacker how far a changed ciphertext came."""
+def test_all_failures_after_decryption_look_alike(name: str, forge: Forge) -> None:
+    """The error does not tell an attacker whether padding, XML or schema was wrong."""
     sealed = forge.enclose(UNIFORM[name](forge)).find(ENCRYPTED_ASSERTION)
     with pytest.raises(MessageRefused) as refusal:
         encryption.decrypt(sealed, forge.decryption, allow_cbc=True)

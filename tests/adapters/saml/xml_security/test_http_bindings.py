@@ -33,7 +33,7 @@ GOOD = f"SAMLRequest={pack(deflate(REQUEST))}"
 
 @pytest.mark.attack(14, control=True)
 @given(state=st.none() | ANY_STATE)
-def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> None:
+def test_a_redirect_message_arrives_unchanged(state: str | None, forge: Forge) -> None:
     """Message, RelayState and a good signature arrive exactly as they were sent, whatever the RelayState."""
     for key in (None, forge.upstream.key):
         url = http_bindings.build_redirect_url("https://hub.example/sso", "SAMLRequest", REQUEST, state, key)
@@ -48,7 +48,7 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
 
 @pytest.mark.attack(14, control=True)
 @given(xml=st.binary(min_size=1, max_size=300), state=st.none() | ANY_STATE)
-def test_what_is_sent_by_post_arrives(xml: bytes, state: str | None) -> None:
+def test_a_post_message_arrives_unchanged(xml: bytes, state: str | None) -> None:
     """The form's fields hold the message and the RelayState verbatim, and no more."""
     fields = http_bindings.build_post_fields(xml, "SAMLResponse", state)
     assert http_bindings.decode_post(fields.pop("SAMLResponse")) == xml

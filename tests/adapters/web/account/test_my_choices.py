@@ -103,7 +103,7 @@ def test_a_receipt_is_a_page_and_a_file(deployment: Deployment) -> None:
     assert [each for each in values if each in written] == []
 
 
-def test_nobody_sees_another_s_receipt(deployment: Deployment) -> None:
+def test_another_persons_receipt_is_not_shown(deployment: Deployment) -> None:
     """A person cannot open another person's receipt by its record id."""
     consent(deployment, "asta")
     consent(deployment, "bo")

@@ -129,8 +129,8 @@ def test_the_page_speaks_in_words_and_in_local_time(deployment: Deployment) -> N
     assert f"{local.day} " in text
 
 
-def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A browser that is logged in there lets nobody in who comes to it."""
+def test_the_page_requires_a_fresh_login(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An existing session at the upstream does not open the page."""
     agree_and_return(deployment)
     person, _ = enter(deployment)
     away = person.get(f"{PAGE}?with=wayf")
@@ -147,7 +147,7 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
     assert person.deliver(*deployment.answer(away.location, "asta")).status_code != 303
 
 
-def test_nobody_is_shown_another_s_records(deployment: Deployment) -> None:
+def test_another_persons_records_are_not_shown(deployment: Deployment) -> None:
     """A login shows no data of another person who used the browser before."""
     agree_and_return(deployment, "asta")
     agree_and_return(deployment, "bo")

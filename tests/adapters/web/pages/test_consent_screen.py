@@ -152,7 +152,7 @@ def test_the_address_of_the_account_is_shown_where_it_differs(question: Question
     assert [screen.is_other_address(each) for each in addresses] == [False, True, False]
 
 
-def test_nobody_who_has_not_arrived_sees_a_number(login: Transaction) -> None:
+def test_no_number_is_revealed_before_a_login(login: Transaction) -> None:
     """Before an authentication there is no owner to show the number to."""
     assert may_reveal(replace(login, authenticated=None), login.begun) is False
 

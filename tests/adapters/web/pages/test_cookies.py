@@ -34,7 +34,7 @@ PLANTED = {
 
 @pytest.mark.attack(31)
 @pytest.mark.parametrize("name", PLANTED)
-def test_what_a_sibling_domain_can_plant_does_not_count(name: str) -> None:
+def test_cookies_of_a_sibling_domain_are_ignored(name: str) -> None:
     """Over https only a cookie with the __Host- prefix is ours: no sibling domain and no http answer can set one."""
     assert brought(secure=True, header=PLANTED[name]) == ()
     assert len(brought(secure=True, header=f"__Host-{NAME}={VALUE}")) == 1
@@ -99,7 +99,7 @@ def test_a_token_comes_back_as_it_was_kept() -> None:
         "__Host-k-{name}={secret}.{person}",
     ],
 )
-def test_what_is_no_token_is_none(forge: str) -> None:
+def test_malformed_browser_tokens_are_ignored(forge: str) -> None:
     """Without the prefix, of another shape, or a part of one."""
     name, value = "0" * 16, f"{TOKEN.person_id}.{TOKEN.secret}"
     assert tokens(forge.format(name=name, value=value, secret=TOKEN.secret, person=TOKEN.person_id)) == ()
@@ -107,7 +107,7 @@ def test_what_is_no_token_is_none(forge: str) -> None:
 
 
 @pytest.mark.attack(31)
-def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
+def test_cookies_of_a_sibling_domain_push_out_no_own_cookie() -> None:
     """However many cookies without the prefix it adds, the browser stays known to its people, and in its logins."""
     login = f"__Host-a-{'0' * 16}={VALUE}"
     for kind, own in (("k", cookie(remember())), ("a", login)):

@@ -38,8 +38,8 @@ def test_the_person_picks_then_the_browser_then_the_library(
     ("method", "path"),
     [("GET", "/choose"), ("GET", "/choose?lang=de"), ("POST", "/choose?lang=en"), ("GET", "/saml/idp/sso?lang=en")],
 )
-def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -> None:
-    """No cookie comes of a visit, of an unknown language, of a form or at a SAML address.
+def test_no_language_cookie_without_a_choice(app: Flask, method: str, path: str) -> None:
+    """Not for a visit, an unknown language, a form or a SAML address.
 
     Source: docs/reference/design.md#4a-2.
     """
@@ -47,8 +47,8 @@ def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -
 
 
 @pytest.mark.attack(31)
-def test_what_a_shared_proxy_may_keep_sets_no_cookie(app: Flask) -> None:
-    """A stylesheet is the same for everybody: a proxy would hand a cookie in it to everybody."""
+def test_a_cacheable_answer_sets_no_cookie(app: Flask) -> None:
+    """A proxy would give a cookie in a stylesheet's answer to everybody."""
     with app.test_client().get("/static/style.css?lang=en") as answer:
         assert "public" in answer.headers["Cache-Control"]
         assert "Set-Cookie" not in answer.headers

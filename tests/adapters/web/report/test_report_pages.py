@@ -54,7 +54,7 @@ def test_a_file_needs_no_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_written_elsewhere_is_no_markup(name: str) -> None:
+def test_configured_text_is_escaped(name: str) -> None:
     """Labels, answers and reasons stand as they are written."""
     assert NASTY not in write_files()[name]
     assert "<script" not in write_files()[name]

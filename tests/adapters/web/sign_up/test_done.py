@@ -41,8 +41,8 @@ def read_result(page: TestResponse) -> tuple[str, str]:
     return mark(page)[1], label[1] if label else ""
 
 
-def test_who_declines_another_category_is_told_that_it_stays(deployment: Deployment) -> None:
-    """The account is what it was, in what it is called and in what is said of it, although a name was filled in."""
+def test_after_declining_an_upgrade_the_page_says_that_the_account_stays(deployment: Deployment) -> None:
+    """The page names the old category and says that nothing was changed."""
     person, offer = sign_up(deployment, "jytte")
     assert mark(offer)[0] == "upgrade"
     page = end_sign_up(person, person.press(offer, answer="no"))
@@ -54,8 +54,8 @@ def test_who_declines_another_category_is_told_that_it_stays(deployment: Deploym
     assert "has been updated" not in said
 
 
-def test_who_declines_is_told_that_nobody_was_signed_up(deployment: Deployment) -> None:
-    """In either language: the page that the form leads to has a link to the other."""
+def test_after_declining_consent_the_page_says_that_no_account_was_made(deployment: Deployment) -> None:
+    """Also in the other language, by the link of the page."""
     person = deployment.person()
     page = person.agree(person.sign_up("asta", "student"), answer="no")
     page = person.get(page.location) if page.status_code == 303 else page

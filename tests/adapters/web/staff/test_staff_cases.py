@@ -265,7 +265,7 @@ def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
 
 
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
-def test_nobody_is_found_by_name_or_cpr_number(shared_deployment: Deployment, typed: str) -> None:
+def test_a_search_by_name_or_cpr_number_is_refused(shared_deployment: Deployment, typed: str) -> None:
     """A search text that looks like a CPR number is not stored."""
     page = find(enter(shared_deployment, DESK), typed)
     assert page.status_code == 422

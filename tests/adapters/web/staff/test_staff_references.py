@@ -48,10 +48,10 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
         (" ", "find_missing"),
     ],
 )
-def test_what_is_no_reference_is_thrown_away(
+def test_a_text_that_is_no_help_code_is_discarded(
     admin: Person, capsys: pytest.CaptureFixture[str], typed: str, problem: str
 ) -> None:
-    """It stands neither on the page nor in the log or on the audit log: it may be anybody's number."""
+    """It is on no page and in no log, because it may be a CPR number."""
     page = send(admin, "/admin/person", find=typed, do="find")
     assert page.status_code == 422
     assert find_text(page, "//main//*[@role='alert']/@data-problem") == problem
@@ -60,7 +60,7 @@ def test_what_is_no_reference_is_thrown_away(
     assert page.request.query_string == b""
 
 
-def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
+def test_an_explained_login_is_in_the_audit_log(deployment: Deployment) -> None:
     """Which page, by which role; the reference is sealed with who looked, whose page it does not become."""
     spoken = refuse(deployment)
     staff = enter(deployment, ADMIN)
@@ -75,8 +75,8 @@ def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
     assert find_events(deployment.parts, staff="cilla@au.dk") == []
 
 
-def test_whoever_guesses_is_stopped(deployment: Deployment) -> None:
-    """Ten in ten minutes that lead nowhere; those that lead somewhere are counted no more."""
+def test_guessing_help_codes_is_limited(deployment: Deployment) -> None:
+    """Ten unknown codes in ten minutes; known codes do not count."""
     staff = enter(deployment, ADMIN)
     spoken = refuse(deployment)
     for _ in range(UNKNOWN_CODES.most):

@@ -23,7 +23,7 @@ def test_a_page_that_sends_a_person_to_the_library_tells_staff_what_to_do(reason
     )
 
 
-def test_no_sentence_is_of_a_reason_that_no_page_has() -> None:
+def test_every_sentence_belongs_to_a_reason_of_a_page() -> None:
     """No sentence remains for a reason that was removed."""
     assert set(ADVICE_BY_REASON) - set(PAGE_TEXTS) - set(CASES) <= LISTED_ONLY
 

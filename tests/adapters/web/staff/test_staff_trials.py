@@ -82,7 +82,7 @@ def test_a_faulty_field_is_reported_and_not_shown_again(admin: Person, field: st
 
 
 @pytest.mark.parametrize("field", ["upstream", "cpr", "age", "assurance", "service", "intent"])
-def test_what_no_page_offers_is_refused(admin: Person, field: str) -> None:
+def test_a_choice_that_the_page_does_not_offer_is_refused(admin: Person, field: str) -> None:
     """A choice is one of those shown."""
     page = send(admin, "/admin/try", **{**STUDENT, "assurance": "", "intent": "", field: "<b>"})
     assert (page.status_code, mark(page)[1]) == (422, "form_refused")
