@@ -120,8 +120,7 @@ class Anchors:
                 return None
         except BrokerError as error:
             return str(error)
-        what = "the audit log was cut, or restored from a copy"
-        return f"line {head.number} differs from the line that the store remembers: {what}"
+        return f"line {head.number} differs from the stored one: the log was cut, or is an old copy"
 
     def has_any(self, head: ChainHead, now: datetime) -> bool:
         """Return whether one of the last two anchors before ``head`` is in the store.
